@@ -1,0 +1,64 @@
+"""All settings, each with its unit, default, bounds and reason. Reading files and the environment is config_sources.py."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+def _setting(reason: str, unit: str, **bounds: float) -> msgspec.Meta:
+    return msgspec.Meta(description=reason, extra={"unit": unit}, **bounds)  # type: ignore[arg-type]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of one scheduler. Names ending in _s are seconds, in _bytes are bytes."""
+
+    host: Annotated[str, _setting("address to listen on; only this machine unless you say otherwise", "")] = "127.0.0.1"
+    port: Annotated[int, _setting("TCP port of HTTP and WebSocket; 0 picks a free one", "", ge=0, le=65535)] = 5010
+    store: Annotated[str, _setting("embedded (a Valkey started by voxpool), memory, or redis://host:port/db", "")] = (
+        "embedded"
+    )
+    cleanup_interval_s: Annotated[
+        float, _setting("time between sweeps of finished jobs; 0 = never, which leaks memory (to measure it)", "s", ge=0)
+    ] = 60.0
+    retention_s: Annotated[float, _setting("how long a finished job can be asked for, from its end", "s", ge=0)] = 300.0
+    jobs_max: Annotated[int, _setting("unfinished jobs; past it a submit is refused", "jobs", ge=1)] = 100_000
+    finished_max: Annotated[
+        int, _setting("finished jobs kept; past it the oldest goes before its time; 0 = no bound", "jobs", ge=0)
+    ] = 1_000_000
+    audio_total_bytes_max: Annotated[int, _setting("audio of all unfinished jobs", "bytes", ge=1)] = 2 * 1024**3
+    audio_bytes_max: Annotated[int, _setting("audio of one job", "bytes", ge=1)] = 10 * 1024**2
+    output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
+    waiting_timeout_s: Annotated[float, _setting("a job that found no node for so long fails", "s", gt=0)] = 10.0
+    dispatch_timeout_s: Annotated[
+        float, _setting("a node that has not answered for so long loses the job", "s", gt=0)
+    ] = 60.0
+    redispatch_max: Annotated[int, _setting("redispatches of a job before it fails", "", ge=0)] = 3
+    heartbeat_s: Annotated[float, _setting("time between two beats of a node", "s", gt=0)] = 15.0
+    lease_s: Annotated[
+        float, _setting("a node that was silent for so long is taken for dead; three beats", "s", gt=0)
+    ] = 45.0
+    choices: Annotated[int, _setting("nodes drawn for a job; the least loaded one gets it", "nodes", ge=1, le=16)] = 2
+    throws_max: Annotated[
+        int, _setting("stale entries one select call may throw away; bounds the time Redis is held", "", ge=1)
+    ] = 1000
+    select_batch_max: Annotated[int, _setting("jobs of one select call; bounds the time Redis is held", "jobs", ge=1)] = (
+        128
+    )
+    rest_after_failures: Annotated[
+        int, _setting("errors in a row after which a node rests; 0 = never", "", ge=0)
+    ] = 5
+    rest_s: Annotated[float, _setting("how long such a node gets no new jobs", "s", gt=0)] = 30.0
+    busy_rest_s: Annotated[
+        float, _setting("how long a node that answered busy gets no new jobs, unless it beats before", "s", gt=0)
+    ] = 1.0
+    sessions_max: Annotated[int, _setting("sessions whose last node is remembered", "sessions", ge=1)] = 100_000
+    nodes_max: Annotated[int, _setting("nodes connected at the same time", "nodes", ge=1)] = 200_000
+    sweep_slice: Annotated[int, _setting("finished jobs removed before the loop gets its turn", "jobs", ge=1)] = 500
+    timeouts_slice: Annotated[int, _setting("deadlines handled before the loop gets its turn", "jobs", ge=1)] = 500
+
+
+def ms(seconds: float) -> int:
+    """Return `seconds` as whole milliseconds, at least 1 for anything above 0."""
+    return max(1, round(seconds * 1000)) if seconds > 0 else 0

@@ -1,0 +1,49 @@
+"""The small tree of errors that voxpool raises; errors of redis, sockets and files are mapped to these at the seams."""
+
+
+class VoxpoolError(Exception):
+    """Whatever voxpool itself raises. Its text says what is wrong and what to do about it."""
+
+
+class ConfigError(VoxpoolError):
+    """A setting, scenario or command-line value that can't be used."""
+
+
+class BadInput(VoxpoolError):
+    """A message or request from outside that isn't well-formed. `reason` is a stable snake_case word."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Rejected(VoxpoolError):
+    """A submit that was not accepted: nothing of it is kept.
+
+    `reason` is a stable snake_case word; `retry_after_ms` tells when to try again, None means that trying the same
+    again is of no use.
+    """
+
+    def __init__(self, reason: str, detail: str, retry_after_ms: int | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.retry_after_ms = retry_after_ms
+
+
+class NodeRefused(VoxpoolError):
+    """A node that may not register now, such as a second process under the name of a living node."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class StoreUnavailable(VoxpoolError):
+    """The store did not answer, so nobody knows which of the calls were carried out. They can be repeated."""
+
+
+class ScriptFailed(VoxpoolError):
+    """A Lua script raised: a bug of ours or a store that holds foreign data under our keys. Repeating won't help."""

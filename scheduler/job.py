@@ -1,0 +1,67 @@
+"""The record of a job and its states. Pure: who moves it from state to state is the dispatcher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+WAITING = "waiting"
+DISPATCHED = "dispatched"
+COMPLETED = "completed"
+FAILED = "failed"
+CANCELLED = "cancelled"
+
+FINAL_STATES = frozenset({COMPLETED, FAILED, CANCELLED})
+
+
+class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
+    """One job. Times are int ms of the scheduler's clock; 0 where it has not happened yet.
+
+    `gc=False`: a job refers to strings, numbers and the decoded output only, never to another record, so it can't be
+    part of a cycle, and the collector needn't visit millions of finished jobs.
+    """
+
+    job_id: str
+    request_id: str
+    session_id: str
+    pair: str
+    place: int
+    """Its place in the order of submits; kept over redispatches."""
+    submitted_ms: int
+    audio: bytes | None
+    audio_bytes: int
+    """The length of the audio; stays when the audio is freed."""
+    timeout_ms: int = 0
+    """The client's own bound on waiting, in ms; 0 = the setting waiting_timeout_s."""
+    affinity: bool = False
+    """Prefer the node that took the session's last job."""
+    state: str = WAITING
+    attempt: int = 0
+    """The number of the last grant: the fence that every message about the job carries."""
+    redispatches: int = 0
+    deadline_ms: int = 0
+    """When the present state (waiting or dispatched) times out."""
+    node_id: str = ""
+    avoid: tuple[str, ...] = ()
+    """Nodes that failed this job, the last three; another is tried first."""
+    dispatched_ms: int = 0
+    ended_ms: int = 0
+    reason: str = ""
+    """Why it failed or was cancelled; a stable snake_case word."""
+    output: Any = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has reached a final state."""
+        return self.state in FINAL_STATES
+
+    @property
+    def hold(self) -> str:
+        """The name of its present attempt in the store: job|attempt."""
+        return f"{self.job_id}|{self.attempt}"
+
+    def __repr__(self) -> str:
+        where = f" on {self.node_id}" if self.state == DISPATCHED else ""
+        why = f" ({self.reason})" if self.reason else ""
+        return f"<job {self.job_id} {self.pair} {self.state}{why} attempt {self.attempt}{where}>"

@@ -1,0 +1,173 @@
+"""The records that clients, nodes and the scheduler exchange (interfaces.md), independent of how they are encoded.
+
+Each is one JSON or MessagePack object with its `type`; unknown fields are ignored, so that older meets newer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+PROTOCOL = 1
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+"""A node, process, job, request or session id."""
+Pair = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,16}:[a-z0-9-]{1,16}\Z")]
+"""A language pair, source:target."""
+Attempt = Annotated[int, msgspec.Meta(ge=1)]
+Slots = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Running = Annotated[list[tuple[Name, Attempt]], msgspec.Meta(max_length=1000)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Message(msgspec.Struct, tag_field="type", tag=str.lower, omit_defaults=True):
+    """Base of all messages: the tag is the class's name in lower case."""
+
+
+# ---- client -> scheduler
+
+
+class Hello(_Message):
+    protocol: int = PROTOCOL
+    session_id: Name | None = None
+    token: str | None = None
+    resume: bool = False
+
+
+class Submit(_Message):
+    request_id: Name
+    pair: Pair
+    audio: bytes
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    session_affinity: bool = False
+
+
+class CancelJob(_Message, tag="cancel"):
+    job_id: Name
+
+
+FromClient = Hello | Submit | CancelJob
+
+
+# ---- scheduler -> client
+
+
+class Welcome(_Message):
+    session_id: str
+    limits: dict[str, int]
+    protocol: int = PROTOCOL
+
+
+class Accepted(_Message):
+    request_id: str
+    job_id: str
+
+
+class RejectedSubmit(_Message, tag="rejected"):
+    request_id: str
+    reason: str
+    retry_after_ms: int | None = None
+    detail: str = ""
+
+
+class Times(msgspec.Struct):
+    """Durations in ms: until the last dispatch, from there to the end, and in all."""
+
+    waiting: int
+    dispatched: int
+    total: int
+
+
+class JobResult(_Message, tag="result"):
+    """What a client gets when its job ended; `state` is completed, failed or cancelled."""
+
+    job_id: str
+    request_id: str
+    state: str
+    attempts: int
+    times_ms: Times
+    output: Any = None
+    error: str | None = None
+
+
+class Error(_Message):
+    reason: str
+    detail: str
+
+
+ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
+
+
+# ---- node -> scheduler
+
+
+class Register(_Message):
+    node_id: Name
+    process_id: Name
+    pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
+    slots: Slots
+    running: Running
+    protocol: int = PROTOCOL
+    version: str = ""
+    token: str | None = None
+
+
+class Heartbeat(_Message):
+    running: Running
+    load: float | None = None
+
+
+class WorkError(msgspec.Struct):
+    reason: str
+    retryable: bool = False
+
+
+class NodeResult(_Message, tag="result"):
+    """Exactly one of `output`, `error` and `busy` is meant; an output may be any JSON value, None included."""
+
+    job_id: Name
+    attempt: Attempt
+    output: Any = None
+    error: WorkError | None = None
+    busy: bool = False
+
+
+class Drain(_Message):
+    on: bool
+
+
+FromNode = Register | Heartbeat | NodeResult | Drain
+
+
+# ---- scheduler -> node
+
+
+class Registered(_Message):
+    generation: str
+    heartbeat_ms: int
+    lease_ms: int
+
+
+class Assign(_Message):
+    """`deadline_ms` is how long the scheduler waits for the result, counted from the sending."""
+
+    job_id: str
+    attempt: int
+    pair: str
+    audio: bytes
+    deadline_ms: int
+    session_id: str | None = None
+    trace: str | None = None
+
+
+class CancelAttempt(_Message, tag="cancel"):
+    job_id: str
+    attempt: int
+
+
+class Reregister(_Message):
+    reason: str
+
+
+ToNode = Registered | Assign | CancelAttempt | Reregister | Error

@@ -1,0 +1,67 @@
+"""What the scheduler knows of one connection of a node. The store, not this record, is the truth about its slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scheduler.job import Job
+    from scheduler.seams import NodeLink
+
+
+class Node:
+    """One connection of a node, from its register to its end. A reconnect makes a new one (R7).
+
+    Times are int ms. `holds` maps job_id to the job whose present attempt this node has: the dispatcher's own index,
+    from which the jobs of a lost node are taken.
+    """
+
+    __slots__ = (
+        "connected",
+        "draining",
+        "failures_in_a_row",
+        "generation",
+        "holds",
+        "link",
+        "missing",
+        "node_id",
+        "pairs",
+        "process_id",
+        "registered",
+        "replaces",
+        "rest_is_until_beat",
+        "rest_until_ms",
+        "seen_ms",
+        "slots",
+    )
+
+    def __init__(
+        self, node_id: str, process_id: str, pairs: tuple[str, ...], slots: int, link: NodeLink, now_ms: int
+    ) -> None:
+        self.node_id = node_id
+        self.process_id = process_id
+        self.pairs = pairs
+        self.slots = slots
+        self.link = link
+        self.generation = ""
+        self.replaces = ""
+        """The generation of another process that this register takes over from, when that one is known dead."""
+        self.registered = False
+        """Whether the store has answered OK to the register of the present generation."""
+        self.connected = True
+        self.draining = False
+        self.rest_until_ms = 0
+        """No new jobs before this moment; 0 = does not rest."""
+        self.rest_is_until_beat = False
+        self.failures_in_a_row = 0
+        self.seen_ms = now_ms
+        self.holds: dict[str, Job] = {}
+        self.missing: dict[str, int] = {}
+        """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
+
+    def __repr__(self) -> str:
+        flags = "".join(
+            (" draining" if self.draining else "", " resting" if self.rest_until_ms else "")
+        )
+        state = "connected" if self.connected else "gone"
+        return f"<node {self.node_id} {self.generation} {len(self.holds)}/{self.slots} {state}{flags}>"

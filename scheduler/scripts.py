@@ -1,0 +1,106 @@
+"""The scripts of lua/ by name: where they lie, and one typed call for each (ARGV of the script's head).
+
+Nothing here talks to a store: a call is a value, a store is a ScriptRunner (seams.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+ARGUMENTS_MAX = 1000
+"""Batches are cut at this many arguments; unpack() and a call's time on the server are bounded by it."""
+
+
+class ScriptCall(NamedTuple):
+    """One call: the script's name and its ARGV. KEYS are the same six for all, the store adds them."""
+
+    name: str
+    args: list[str]
+
+
+class Word(StrEnum):
+    """What a script may answer beside data; `lua/README.md` says when."""
+
+    OK = "OK"
+    UNKNOWN = "UNKNOWN"
+    REPLACED = "REPLACED"
+    TAKEN = "TAKEN"
+    ALIVE = "ALIVE"
+    AGAIN = "AGAIN"
+
+
+class Want(NamedTuple):
+    """What select_node is asked for one attempt: `hold` = job|attempt, `due_ms` = when the hold ends by itself."""
+
+    hold: str
+    pair: str
+    due_ms: int
+    prefer: str
+    avoid: tuple[str, ...]
+
+
+def register_node(
+    now_ms: int,
+    lease_ms: int,
+    node_id: str,
+    generation: str,
+    process_id: str,
+    slots: int,
+    flags: str,
+    pairs: Sequence[str],
+    replaces: str,
+    keep: Sequence[tuple[str, int]],
+) -> ScriptCall:
+    """Answer: [OK, freed hold…] or [TAKEN, living generation]. `keep` = (job|attempt, due_ms) that stay held."""
+    args = [str(now_ms), str(lease_ms), node_id, generation, process_id, str(slots), flags, ",".join(pairs), replaces]
+    for hold, due_ms in keep:
+        args.append(hold)
+        args.append(str(due_ms))
+    return ScriptCall("register_node", args)
+
+
+def heartbeat(now_ms: int, lease_ms: int, beats: Sequence[tuple[str, str]]) -> ScriptCall:
+    """Answer: OK, UNKNOWN or REPLACED for each (node_id, generation)."""
+    args = [str(now_ms), str(lease_ms)]
+    for node_id, generation in beats:
+        args.append(node_id)
+        args.append(generation)
+    return ScriptCall("heartbeat", args)
+
+
+def node_offline(node_id: str, generation: str, lapsed_before_ms: int | None = None) -> ScriptCall:
+    """Answer: [OK, freed hold…], [UNKNOWN], [REPLACED] or, with `lapsed_before_ms`, [ALIVE]."""
+    return ScriptCall("node_offline", [node_id, generation, "" if lapsed_before_ms is None else str(lapsed_before_ms)])
+
+
+def drain_node(node_id: str, flag: str, on: bool) -> ScriptCall:
+    """Answer: [OK] or [UNKNOWN]. `flag` is d (draining) or r (resting)."""
+    return ScriptCall("drain_node", [node_id, flag, "1" if on else "0"])
+
+
+def select_node(now_ms: int, seed: int, choices: int, throws_max: int, wants: Sequence[Want]) -> ScriptCall:
+    """Answer: node, generation for each want; '' and '' for nobody, '' and AGAIN when throws ran out.
+
+    `seed` is 1 to 2**31 - 2.
+    """
+    args = [str(now_ms), str(seed), str(choices), str(throws_max)]
+    for hold, pair, due_ms, prefer, avoid in wants:
+        args += (hold, pair, str(due_ms), prefer, str(len(avoid)), *avoid)
+    return ScriptCall("select_node", args)
+
+
+def release_job(holds: Sequence[str]) -> ScriptCall:
+    """Answer: the node that held it, or '', for each job|attempt."""
+    return ScriptCall("release_job", list(holds))
+
+
+def expire_holds(now_ms: int, limit: int) -> ScriptCall:
+    """Answer: job|attempt, node for each hold freed because its due time has passed."""
+    return ScriptCall("expire_holds", [str(now_ms), str(limit)])
+
+
+def lapsed_nodes(now_ms: int, limit: int) -> ScriptCall:
+    """Answer: node, generation for each of at most `limit` nodes whose lease has ended."""
+    return ScriptCall("lapsed_nodes", [str(now_ms), str(limit)])

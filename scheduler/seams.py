@@ -1,0 +1,106 @@
+"""Where the dispatcher ends and the world begins: the protocols that production and simulation both implement.
+
+Nothing here decides; nothing here knows sockets, HTTP or Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from scheduler.job import Job
+    from scheduler.messages import ToNode
+    from scheduler.node import Node
+    from scheduler.scripts import ScriptCall
+
+
+class ScriptRunner(Protocol):
+    """Runs Lua scripts by name: an in-process model, one Redis server, or whatever gives the same answers."""
+
+    on_restart: Callable[[], None] | None
+    """Called when the store turned out to be another process or to have lost its data (NOSCRIPT, new run id)."""
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order, in one round trip, and return the answer of each as flat strings.
+
+        Raises StoreUnavailable when the answer of any call is unknown (then some, all or none were carried out) and
+        ScriptFailed when a script raised.
+        """
+        ...
+
+
+class NodeLink(Protocol):
+    """The connection to one node. Calls on a closed link do nothing."""
+
+    def send(self, message: ToNode) -> None:
+        """Queue `message` for the node, in order. Never blocks; a link that can't keep up closes itself."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """Close the connection; the link's owner reports that with Dispatcher.node_left."""
+        ...
+
+    async def probe(self) -> bool:
+        """Tell whether the other end still answers (a ping, bounded by the link's own time-out)."""
+        ...
+
+
+class ResultSink(Protocol):
+    """Hears of each job that ended, exactly once."""
+
+    def job_ended(self, job: Job) -> None:
+        """Take note that `job` has reached its final state; must not block and must not raise."""
+        ...
+
+
+class Observer:
+    """Hears what the dispatcher does: logs, metrics, traces and the simulation's checkers derive from it.
+
+    Every method does nothing here. They are called after the state has changed and before any await.
+    """
+
+    def job_submitted(self, job: Job) -> None:
+        """`job` was accepted and waits."""
+
+    def job_rejected(self, pair: str, reason: str) -> None:
+        """A submit was refused."""
+
+    def job_dispatched(self, job: Job, node: Node) -> None:
+        """`job`, with its new attempt, was sent to `node`."""
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        """`attempt` of `job` on `node_id` is given up for `reason` (timeout, closed, lapsed, busy, ...)."""
+
+    def job_ended(self, job: Job) -> None:
+        """`job` has reached its final state."""
+
+    def job_removed(self, job: Job) -> None:
+        """A finished `job` left the table."""
+
+    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+        """A result came for an attempt that no longer counts."""
+
+    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+        """The store granted a generation that isn't connected here; it was handed back, not sent."""
+
+    def nobody(self, job: Job) -> None:
+        """The store found no node with room for `job`."""
+
+    def node_registered(self, node: Node) -> None:
+        """`node` is in the pools of its pairs under its present generation."""
+
+    def node_offline(self, node: Node, reason: str) -> None:
+        """`node` left (closed, lapsed, replaced)."""
+
+    def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
+        """`node` takes no new jobs until `until_ms` (busy, failing)."""
+
+    def swept(self, removed: int, pause_ms: float) -> None:
+        """A slice of the clean-up removed `removed` finished jobs and held the loop for `pause_ms`."""
+
+    def store_failed(self, detail: str) -> None:
+        """A flush of script calls got no answer and will be repeated."""
+
+    def store_recovered(self) -> None:
+        """The store answers again."""
