@@ -1,0 +1,1 @@
+"""All tests of voxpool; tests/fundamentals is the place to start reading."""

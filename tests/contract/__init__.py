@@ -1,0 +1,1 @@
+"""Every store answers every sequence of calls in the same way."""

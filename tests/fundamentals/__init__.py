@@ -1,0 +1,1 @@
+"""One idea each, with real parts: the first documentation."""

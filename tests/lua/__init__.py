@@ -1,0 +1,1 @@
+"""The scripts of lua/, one at a time."""

@@ -1,0 +1,1 @@
+"""What is built, installed where no source tree is."""

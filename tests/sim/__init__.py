@@ -1,0 +1,1 @@
+"""The simulation: its loop, its world, its checkers and their planted bugs."""

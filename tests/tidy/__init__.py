@@ -1,0 +1,1 @@
+"""Rules that the source keeps, each proven by planting a violation."""
