@@ -1,3 +1,3 @@
-"""The scheduler of voxpool: takes speech jobs, gives each to a worker node that has room, and sees every one to its end."""
+"""The scheduler of voxpool: takes speech jobs, gives each to a worker node with room, sees each to its end."""
 
 __version__ = "0.1.0"

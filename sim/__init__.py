@@ -1,1 +1,1 @@
-"""Virtual time for voxpool: the production objects of scheduler/ on a simulated clock, with traffic, faults and checkers."""
+"""Virtual time: the production objects of scheduler/ on a simulated clock, with traffic, faults and checkers."""

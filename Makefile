@@ -1,0 +1,46 @@
+# `make` alone prints the targets. Nothing here needs root, but `make test` on a machine without redis-server.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test demo bench erlang wheel-check clean
+
+BIN := .venv/bin
+CHECKED := scheduler sim loadtest tests
+# What both Pythons run: all that needs neither a server of the system nor a process of its own.
+BOTH := tests/unit tests/lua tests/fundamentals tests/sim
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+
+setup: .venv/.ready ## .venv with everything, and .venv-other with the other of Python 3.11 and 3.13 if it is here
+	@scripts/setup.sh other
+
+.venv/.ready: pyproject.toml requirements.lock scripts/setup.sh
+	@scripts/setup.sh main
+
+demo: .venv/.ready ## a scheduler, two nodes, real WAV files, a node killed; then the leak, simulated (no Redis, no root)
+	@$(BIN)/python examples/demo.py
+
+lint: .venv/.ready ## ruff, mypy --strict, imports one way, and the rules of tests/tidy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy --strict $(CHECKED)
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/tidy
+
+test: setup ## lint and all tests; those without servers under both Pythons (needs redis-server: installs it, or says how)
+	@scripts/test.sh $(BOTH)
+
+bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, round trips
+	@$(BIN)/python -m bench
+
+erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
+	@$(BIN)/python -m sim.experiments.erlang
+
+wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
+	@$(BIN)/python -m pytest -q tests/packaging
+
+clean: ## removes the environments and what the commands wrote
+	rm -rf .venv .venv-other .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
