@@ -1,0 +1,65 @@
+"""Rules for the scripts of lua/: a head that is a contract, named arguments, the same answer every time."""
+
+from __future__ import annotations
+
+import re
+
+from tests.tidy.source_tree import SourceTree
+
+HEAD_SAYS = ("purpose", "keys", "argv", "returns", "called by")
+# Makes two stores or two runs answer differently (a clock, the order of a table), or is not in LuaJIT.
+_FORBIDDEN = {
+    r"redis\.p?call\s*\(\s*['\"]TIME['\"]": "now_ms from ARGV",
+    r"redis\.p?call\s*\(\s*['\"](P?EXPIRE(AT)?|P?SETEX)['\"]": "a score that a sweep compares with now_ms",
+    r"redis\.p?call\s*\(\s*['\"][SHZ]RANDMEMBER['\"]": "a rank drawn from the seed in ARGV",
+    r"\bmath\.random": "a draw from the seed in ARGV",
+    r"\bcjson\b": "flat strings",
+    r"\bcmsgpack\b": "flat strings",
+    r"\bstruct\.": "flat strings",
+    r"(?<!i)\bpairs\s*\(": "ipairs: the order of pairs() is not repeatable",
+}
+
+
+def scripts_say_their_contract(tree: SourceTree) -> list[str]:
+    """The comment at the head names purpose, KEYS, ARGV, what it returns and who calls it."""
+    violations = []
+    for path in _scripts(tree):
+        head = []
+        for line in (tree.text(path) or "").splitlines():
+            if not line.startswith("--"):
+                break
+            head.append(line)
+        text = "\n".join(head).lower()
+        violations += [f"{path}: the head does not say: {word}" for word in HEAD_SAYS if word not in text]
+    return violations
+
+
+def scripts_name_their_arguments(tree: SourceTree) -> list[str]:
+    """KEYS[n] and ARGV[n] with a number stand only in the first lines, which bind them to local names."""
+    violations = []
+    for path in _scripts(tree):
+        for number, line in _code(tree, path):
+            if re.search(r"\b(KEYS|ARGV)\s*\[\s*\d+\s*\]", line) and not re.match(r"local\b", line):
+                violations.append(f"{path}:{number}: {line.strip()}: bind it to a local name at the top")
+    return violations
+
+
+def scripts_are_repeatable(tree: SourceTree) -> list[str]:
+    """Time and chance come in ARGV, and nothing is used that one of the stores lacks."""
+    return [
+        f"{path}:{number}: {line.strip()}: use {instead}"
+        for path in _scripts(tree)
+        for number, line in _code(tree, path)
+        for pattern, instead in _FORBIDDEN.items()
+        if re.search(pattern, line)
+    ]
+
+
+def _scripts(tree: SourceTree) -> list[str]:
+    return tree.files("lua", suffix=".lua")
+
+
+def _code(tree: SourceTree, path: str) -> list[tuple[int, str]]:
+    """Numbered lines without their comments."""
+    lines = (tree.text(path) or "").splitlines()
+    return [(number, line.split("--")[0]) for number, line in enumerate(lines, 1)]

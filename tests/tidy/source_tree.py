@@ -1,0 +1,88 @@
+"""The files of a source tree and what Python code in them says; the rules beside it look at nothing else."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_NOT_SOURCE = {".git", "__pycache__", "build", "dist", "out", "node_modules"}
+_TEXT_BYTES_MAX = 1_000_000
+
+
+class SourceTree:
+    """The tree under `root`. Paths are given out relative to it, with slashes, sorted."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+
+    def files(self, *folders: str, suffix: str = "") -> list[str]:
+        """All files under `folders` (the whole tree without any); caches and environments are left out."""
+        found = []
+        for folder in folders or (".",):
+            for where, below, names in os.walk(self.root / folder):
+                below[:] = [name for name in below if name not in _NOT_SOURCE and not _is_cache(name)]
+                found += [Path(where, name).relative_to(self.root).as_posix() for name in names]
+        return sorted(name for name in found if name.endswith(suffix))
+
+    def text(self, path: str) -> str | None:
+        """The text of a file, or None when it is none (audio, a picture) or larger than a megabyte."""
+        data = (self.root / path).read_bytes()
+        if len(data) > _TEXT_BYTES_MAX or b"\0" in data:
+            return None
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def python(self, path: str) -> ast.Module:
+        return _parse((self.root / path).read_text(), path)
+
+
+def _is_cache(name: str) -> bool:
+    return name.startswith(".venv") or name.endswith(("_cache", ".egg-info")) or name == ".hypothesis"
+
+
+@functools.lru_cache(maxsize=1000)
+def _parse(text: str, path: str) -> ast.Module:
+    return ast.parse(text, path)
+
+
+def imported(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and full name of all that is imported, at the top of the file or inside a function."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def names_used(module: ast.Module) -> Iterator[tuple[int, str, ast.Call | None]]:
+    """Line, full name and call of each dotted name, aliases resolved.
+
+    `from time import time as t; t()` is time.time. The call is None where the name is only mentioned, as in
+    `default_factory=time.time`.
+    """
+    origin: dict[str, str] = {}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.split(".")[0]
+                origin[bound] = alias.name if alias.asname else bound
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            for alias in node.names:
+                origin[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    calls = {id(node.func): node for node in ast.walk(module) if isinstance(node, ast.Call)}
+    for node in ast.walk(module):
+        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
+            parts: list[str] = []
+            at: ast.expr = node
+            while isinstance(at, ast.Attribute):
+                parts.append(at.attr)
+                at = at.value
+            if isinstance(at, ast.Name):
+                dotted = ".".join([origin.get(at.id, at.id), *reversed(parts)])
+                yield node.lineno, dotted, calls.get(id(node))
