@@ -47,7 +47,7 @@ PRINTS: dict[str, str] = {
     "scheduler/cli.py": "its standard output is what it is for",
 }
 # Parts of the core that decide and never wait: no event loop in them.
-PURE = ("job", "node", "job_table", "waiting", "deadlines", "errors", "messages", "config", "scripts")
+PURE = ("job", "node", "job_table", "waiting", "errors", "messages", "config", "scripts")
 
 
 def time_and_chance_come_in_by_the_constructor(tree: SourceTree) -> list[str]:
@@ -206,7 +206,7 @@ def _uses(
     replacement: Callable[[str, ast.Call | None], str | None],
     allowed: Mapping[str, str],
 ) -> list[str]:
-    """Each use of a name for which `replacement` answers, but for `allowed`; and its rows that no file needs."""
+    """Each use of a name for which `replacement` answers, but for `allowed`; and rows of it without need."""
     violations = []
     needed: dict[str, bool] = {place: not (tree.root / place).exists() for place in allowed}
     for path in tree.files(*folders, suffix=".py"):

@@ -1,0 +1,87 @@
+"""What is built runs where no source tree is: commands, scripts and examples travel in the wheel."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from scheduler import __version__
+from tests.packaging.installation import ROOT, Installation, free_port, wait_until
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    yield Installation(tmp_path_factory.mktemp("wheel"))
+
+
+def test_scripts_and_examples_travel_in_the_wheel_and_tests_do_not(installed: Installation) -> None:
+    names = set(zipfile.ZipFile(installed.wheel).namelist())
+    scripts = {f"scheduler/lua/{path.name}" for path in (ROOT / "lua").glob("*.lua")}
+    examples = {f"scheduler/examples/{path.name}" for path in (ROOT / "examples").glob("*.wav")}
+    assert len(scripts) >= 7 and scripts <= names
+    assert examples and examples <= names
+    assert {name.split("/")[0] for name in names} == {
+        "scheduler",
+        "sim",
+        "loadtest",
+        f"voxpool-{__version__}.dist-info",
+    }
+
+
+@pytest.mark.parametrize("command", [["voxpool"], ["python", "-m", "scheduler"]], ids=" ".join)
+def test_the_command_tells_its_version(installed: Installation, command: list[str]) -> None:
+    done = installed.run(*command, "--version")
+    assert done.returncode == 0, done.stderr
+    assert __version__ in done.stdout
+
+
+@pytest.mark.parametrize("command", [["voxpool-sim"], ["python", "-m", "sim"]], ids=" ".join)
+def test_the_simulation_lists_what_it_has(installed: Installation, command: list[str]) -> None:
+    done = installed.run(*command, "list")
+    assert done.returncode == 0, done.stderr
+    assert "leak" in done.stdout
+
+
+def test_the_leak_experiment_holds(installed: Installation) -> None:
+    done = installed.run(
+        "voxpool-sim", "leak", "--quick", "--json", "leak.json", "--out", "leak", within_s=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((installed.folder / "leak.json").read_text())["verdict"] == "holds"
+    assert list((installed.folder / "leak").rglob("*.png"))
+
+
+def test_a_served_job_is_completed_by_a_node(installed: Installation) -> None:
+    """A scheduler on its own Valkey and one node, both from the wheel; the audio, too."""
+    url = f"127.0.0.1:{free_port()}"
+    serve = ["voxpool", "serve", "--port", url.split(":")[1], "--state-dir", str(installed.folder / "state")]
+    node = ["voxpool", "node", "--url", f"ws://{url}", "--id", "gpu-1", "--pairs", "en:en", "--slots", "1"]
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"http://{url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    with installed.running(*serve) as scheduler:
+        assert wait_until(lambda: answers() or scheduler.poll() is not None, within_s=20), "never ready"
+        assert scheduler.poll() is None, installed.output_of("serve")
+        with installed.running(*node, "--engine", "measure"):
+            where = installed.run(
+                "python", "-c", "import scheduler; print(scheduler.__path__[0])"
+            ).stdout.strip()
+            assert str(installed.folder) in where
+            examples = sorted(path for path in (ROOT / "examples").glob("*.wav"))
+            wav = f"{where}/examples/{examples[0].name}"
+            done = installed.run(
+                "voxpool", "submit", "--url", f"http://{url}", "--pair", "en:en", "--wait", "--json", wav
+            )
+            assert done.returncode == 0, done.stdout + done.stderr + installed.output_of("serve")
+            assert '"completed"' in done.stdout
+    assert scheduler.returncode == 0, installed.output_of("serve")
