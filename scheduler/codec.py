@@ -1,0 +1,122 @@
+"""The messages of messages.py as frames: JSON in text frames (audio as base64), MessagePack in binary ones.
+
+Both ends use it. Unknown fields are ignored, so that older meets newer; whatever else is wrong becomes a
+BadInput that names the field and says what is expected. Nothing here knows sockets.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Generic, TypeVar, get_args
+
+import msgspec
+
+from scheduler import messages
+from scheduler.errors import BadInput
+
+M = TypeVar("M")
+
+Frame = bytes | bytearray
+
+_json_encode = msgspec.json.Encoder().encode
+_binary_encode = msgspec.msgpack.Encoder().encode
+_PATH = re.compile(r"`\$\.?(?P<field>[a-z_]*)[^`]*`\Z")
+_SPARE_LEVELS = 100
+_HINTS = {
+    "audio": "audio is base64 in JSON, bytes in MessagePack",
+    "pair": "a pair is source:target, such as zh:en",
+    "pairs": "a pair is source:target, such as zh:en; 1 to 256 of them",
+    "slots": "a node has 1 to 1000 slots",
+}
+_ID_HINT = "ids are 1 to 64 of A-Z a-z 0-9 . _ -"
+
+
+def _no_extension(code: int, data: memoryview) -> Any:
+    raise ValueError(f"extension type {code} has no meaning here")
+
+
+class Codec(Generic[M]):
+    """Decodes the messages of one direction, given as a union of message classes."""
+
+    def __init__(self, union: Any) -> None:
+        self._json: msgspec.json.Decoder[M] = msgspec.json.Decoder(union)
+        self._binary: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(union, ext_hook=_no_extension)
+        self.types = sorted(str(cls.__struct_config__.tag) for cls in get_args(union))
+
+    def decode(self, frame: Frame, binary: bool) -> M:
+        """Return the message in `frame`; `binary` tells MessagePack from JSON.
+
+        Raises BadInput: broken_json, broken_messagepack, unknown_type, or bad_<field> for a wrong value.
+        """
+        try:
+            return self._binary.decode(frame) if binary else self._json.decode(frame)
+        except (ValueError, RecursionError, OverflowError) as error:
+            raise self._explain(error, binary) from None
+
+    def _explain(self, error: Exception, binary: bool) -> BadInput:
+        kind = "messagepack" if binary else "json"
+        if not isinstance(error, msgspec.ValidationError):
+            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            expected = "binary frames are MessagePack maps" if binary else "text frames are JSON objects"
+            return BadInput(f"broken_{kind}", f"{why}; {expected}")
+        found = _PATH.search(str(error))
+        field = found["field"] if found else ""
+        if not field:
+            named = re.search(r"required field `(\w+)`", str(error))
+            field = named[1] if named else ""
+        if field == "type":
+            return BadInput("unknown_type", f"{error}; known types here: {', '.join(self.types)}")
+        hint = _ID_HINT if field.endswith("_id") else _HINTS.get(field, "see the messages in the README")
+        return BadInput(f"bad_{field or 'message'}", f"{error}; {hint}")
+
+
+from_client: Codec[messages.FromClient] = Codec(messages.FromClient)
+to_client: Codec[messages.ToClient] = Codec(messages.ToClient)
+from_node: Codec[messages.FromNode] = Codec(messages.FromNode)
+to_node: Codec[messages.ToNode] = Codec(messages.ToNode)
+
+
+def encode(message: msgspec.Struct, binary: bool) -> bytes:
+    """Return `message` as MessagePack or as JSON in UTF-8."""
+    return _binary_encode(message) if binary else _json_encode(message)
+
+
+class _Envelope(msgspec.Struct):
+    """What can be told of a message whose other fields are wrong."""
+
+    type: str = ""
+    request_id: messages.Name | None = None
+
+
+_loose_json = msgspec.json.Decoder(_Envelope)
+_loose_binary = msgspec.msgpack.Decoder(_Envelope)
+
+
+def request_id_of(frame: Frame, binary: bool) -> str | None:
+    """Return the request id of a submit that did not decode, to tell its sender which one was wrong."""
+    try:
+        envelope = _loose_binary.decode(frame) if binary else _loose_json.decode(frame)
+    except (ValueError, RecursionError, OverflowError):
+        return None
+    return envelope.request_id if envelope.type == "submit" else None
+
+
+def check_output(output: Any, bytes_max: int) -> None:
+    """Make sure that a node's output can be handed to every client.
+
+    Raises BadInput: bad_output when it can't be said in both JSON and MessagePack (such as a map with
+    lists as keys, or an integer above 64 bits), output_too_large above `bytes_max` bytes of JSON.
+    """
+    try:
+        size = len(_json_encode(output))
+        if size > _SPARE_LEVELS:  # deep enough to fail later, inside a result, where the stack is deeper
+            for _ in range(_SPARE_LEVELS):
+                output = [output]
+            _json_encode(output)
+        _binary_encode(output)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadInput("bad_output", f"an output must fit into JSON and MessagePack: {why}") from None
+    if size > bytes_max:
+        detail = f"an output of {size} bytes of JSON is above output_bytes_max = {bytes_max}"
+        raise BadInput("output_too_large", detail)

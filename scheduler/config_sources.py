@@ -1,0 +1,147 @@
+"""Where settings come from: a TOML file, then VOXPOOL_… of the environment, then flags; the later wins.
+
+What the settings are is config.py. Everything wrong with a source becomes one ConfigError that names the
+source, the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import textwrap
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+
+PREFIX = "VOXPOOL_"
+NOT_SETTINGS = frozenset({"VOXPOOL_CONFIG", "VOXPOOL_URL", "VOXPOOL_STATE_DIR", "VOXPOOL_LOG_LEVEL"})
+"""Variables of the environment that the command line reads itself."""
+
+
+def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of `file` (TOML), `environment` (VOXPOOL_PORT, …) and `flags` (None = not given).
+
+    Raises ConfigError.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    sources: list[tuple[str, dict[str, Any]]] = [
+        (str(file), _read_file(file)),
+        ("environment", _read_environment(environment)),
+        ("command line", {key: value for key, value in flags.items() if value is not None}),
+    ]
+    for name, found in sources:
+        for key, value in found.items():
+            values[key] = _convert(name, key, value)
+            origin[key] = name
+    settings = Settings(**values)
+    _check_together(settings, origin)
+    return settings
+
+
+def as_toml(settings: Settings) -> str:
+    """Return all settings as TOML that `load` reads, each with its reason, unit, bounds and default."""
+    lines = ["# voxpool: all settings; the lines say reason, unit, bounds and default."]
+    for field in msgspec.structs.fields(Settings):
+        meta = _meta(field.name)
+        unit = (meta.extra or {}).get("unit", "") if meta else ""
+        facts = [f"unit: {unit}"] if unit else []
+        facts += [f"bounds: {_bounds(meta)}"] if _bounds(meta) else []
+        facts += [f"default: {_toml(field.default)}"]
+        reason = meta.description if meta and meta.description else ""
+        lines += ["", *textwrap.wrap(reason, 108, initial_indent="# ", subsequent_indent="# ")]
+        lines += [f"# {', '.join(facts)}", f"{field.name} = {_toml(getattr(settings, field.name))}"]
+    return "\n".join(lines) + "\n"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return a hint that names the nearest of `known`, or where to find them all when none is near."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else "voxpool serve --print-config shows all"
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: is not text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from None
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name.removeprefix(PREFIX).lower(): text
+        for name, text in sorted(environment.items())
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+    }
+
+
+def _convert(source: str, key: str, value: Any) -> Any:
+    known = [field.name for field in msgspec.structs.fields(Settings)]
+    if key not in known:
+        shown = PREFIX + key.upper() if source == "environment" else key
+        raise ConfigError(f"{source}: unknown setting {shown}; {nearest(key, known)}")
+    kind = get_type_hints(Settings, include_extras=True)[key]
+    try:
+        # Only the environment's texts may mean numbers; files and flags have types.
+        converted = msgspec.convert(value, kind, strict=source != "environment")
+    except msgspec.ValidationError:
+        raise ConfigError(f"{source}: {key} = {value!r} {_must_be(key)}") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise ConfigError(f"{source}: {key} = {value!r} {_must_be(key)}")
+    return converted
+
+
+def _check_together(settings: Settings, origin: Mapping[str, str]) -> None:
+    """Two settings that contradict each other."""
+    if settings.lease_s <= settings.heartbeat_s:
+        where = origin.get("lease_s") or origin.get("heartbeat_s") or "defaults"
+        raise ConfigError(
+            f"{where}: lease_s = {settings.lease_s:g} must be above heartbeat_s = {settings.heartbeat_s:g}"
+            " (three beats are usual): else every node is taken for dead between two beats"
+        )
+    if settings.audio_bytes_max > settings.audio_total_bytes_max:
+        where = origin.get("audio_bytes_max") or origin.get("audio_total_bytes_max") or "defaults"
+        raise ConfigError(
+            f"{where}: audio_bytes_max = {settings.audio_bytes_max} is above"
+            f" audio_total_bytes_max = {settings.audio_total_bytes_max}"
+        )
+
+
+def _meta(key: str) -> msgspec.Meta | None:
+    arguments = get_args(get_type_hints(Settings, include_extras=True)[key])
+    return next((one for one in arguments if isinstance(one, msgspec.Meta)), None)
+
+
+def _must_be(key: str) -> str:
+    kind = get_type_hints(Settings)[key]
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    word = words.get(kind, str(kind))
+    bounds = _bounds(_meta(key))
+    return f"must be {word}" + (f" {bounds}" if bounds else "")
+
+
+def _bounds(meta: msgspec.Meta | None) -> str:
+    if meta is None:
+        return ""
+    words = [(meta.ge, ">="), (meta.gt, ">"), (meta.le, "<="), (meta.lt, "<")]
+    return " and ".join(f"{sign} {bound:g}" for bound, sign in words if bound is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return msgspec.json.encode(value).decode()  # JSON's strings are basic strings of TOML
+    return repr(value)
