@@ -7,8 +7,12 @@ from typing import Annotated
 import msgspec
 
 
-def _setting(reason: str, unit: str, **bounds: float) -> msgspec.Meta:
-    return msgspec.Meta(description=reason, extra={"unit": unit}, **bounds)  # type: ignore[arg-type]
+def _setting(
+    reason: str, unit: str, *, ge: float | None = None, gt: float | None = None, le: float | None = None
+) -> msgspec.Meta:
+    if gt is not None:
+        return msgspec.Meta(description=reason, extra={"unit": unit}, gt=gt, le=le)
+    return msgspec.Meta(description=reason, extra={"unit": unit}, ge=ge, le=le)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +58,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float, _setting("how long a node that answered busy gets no new jobs, unless it beats before", "s", gt=0)
     ] = 1.0
     sessions_max: Annotated[int, _setting("sessions whose last node is remembered", "sessions", ge=1)] = 100_000
+    retry_after_s: Annotated[float, _setting("when a refused submit should be tried again", "s", gt=0)] = 1.0
+    store_sweep_s: Annotated[
+        float, _setting("time between looks for holds past their due time and for leases that ended", "s", gt=0)
+    ] = 1.0
     nodes_max: Annotated[int, _setting("nodes connected at the same time", "nodes", ge=1)] = 200_000
     sweep_slice: Annotated[int, _setting("finished jobs removed before the loop gets its turn", "jobs", ge=1)] = 500
     timeouts_slice: Annotated[int, _setting("deadlines handled before the loop gets its turn", "jobs", ge=1)] = 500

@@ -32,13 +32,17 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     audio: bytes | None
     audio_bytes: int
     """The length of the audio; stays when the audio is freed."""
-    timeout_ms: int = 0
-    """The client's own bound on waiting, in ms; 0 = the setting waiting_timeout_s."""
+    expires_ms: int = 0
+    """When the client no longer wants the result, whatever the state; 0 = never."""
+    waits_from_ms: int = 0
+    """From when the waiting time-out counts: the submit or the last counted redispatch (a busy node doesn't reset it)."""
     affinity: bool = False
     """Prefer the node that took the session's last job."""
     state: str = WAITING
     attempt: int = 0
     """The number of the last grant: the fence that every message about the job carries."""
+    queued: bool = False
+    """Whether it stands in a waiting queue; a waiting job that doesn't is on its way to the store."""
     redispatches: int = 0
     deadline_ms: int = 0
     """When the present state (waiting or dispatched) times out."""

@@ -18,6 +18,7 @@ class Node:
 
     __slots__ = (
         "connected",
+        "deadline_ms",
         "draining",
         "failures_in_a_row",
         "generation",
@@ -55,6 +56,8 @@ class Node:
         self.rest_is_until_beat = False
         self.failures_in_a_row = 0
         self.seen_ms = now_ms
+        self.deadline_ms = 0
+        """When to look at it again: the end of its lease or of its rest (deadlines.py)."""
         self.holds: dict[str, Job] = {}
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""

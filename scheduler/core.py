@@ -1,0 +1,135 @@
+"""Builds the core objects from the seams and starts the roles: the architecture at a glance.
+
+Both composition roots, serve.py and the simulation's world, come through here, so that nothing that decides about jobs
+is put together twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.affinity import Affinity
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.deadlines import Deadlines
+from scheduler.dispatcher import Dispatcher
+from scheduler.fleet import Fleet
+from scheduler.job import Job
+from scheduler.job_table import JobTable
+from scheduler.leases import Leases
+from scheduler.node import Node
+from scheduler.retention import Retention
+from scheduler.script_queue import ScriptQueue
+from scheduler.seams import Observer, ResultSink, ScriptRunner
+from scheduler.timeouts import Timeouts
+from scheduler.waiting import WaitingJobs
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The classes that a core is built of. Production uses the defaults; sim/before/ replaces single ones."""
+
+    job_table: type[JobTable] = JobTable
+    waiting: type[WaitingJobs] = WaitingJobs
+    queue: type[ScriptQueue] = ScriptQueue
+    fleet: type[Fleet] = Fleet
+    dispatcher: type[Dispatcher] = Dispatcher
+    retention: type[Retention] = Retention
+    timeouts: type[Timeouts] = Timeouts
+    leases: type[Leases] = Leases
+
+
+@dataclass(frozen=True)
+class Core:
+    """The objects of one scheduler, without its doors."""
+
+    table: JobTable
+    waiting: WaitingJobs
+    queue: ScriptQueue
+    fleet: Fleet
+    dispatcher: Dispatcher
+    retention: Retention
+    timeouts: Timeouts
+    leases: Leases
+    _tasks: list[asyncio.Task[None]]
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        settings: Settings,
+        clock: Clock,
+        runner: ScriptRunner,
+        sink: ResultSink,
+        observer: Observer,
+        random: random.Random,
+        instance: str,
+        parts: Parts = Parts(),  # noqa: B008 - frozen
+    ) -> Core:
+        """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler."""
+        table = parts.job_table(
+            settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
+        )
+        waiting = parts.waiting()
+        job_deadlines: Deadlines[Job] = Deadlines(clock)
+        node_deadlines: Deadlines[Node] = Deadlines(clock)
+        queue = parts.queue(runner, clock, ms(settings.lease_s), observer)
+        fleet = parts.fleet(settings, clock, queue, waiting, node_deadlines, observer, instance)
+        dispatcher = parts.dispatcher(
+            settings=settings,
+            clock=clock,
+            table=table,
+            waiting=waiting,
+            deadlines=job_deadlines,
+            fleet=fleet,
+            queue=queue,
+            affinity=Affinity(settings.sessions_max),
+            sink=sink,
+            observer=observer,
+            random=random,
+            instance=instance,
+        )
+        runner.on_restart = fleet.register_all
+        return cls(
+            table=table,
+            waiting=waiting,
+            queue=queue,
+            fleet=fleet,
+            dispatcher=dispatcher,
+            retention=parts.retention(settings, clock, table, observer),
+            timeouts=parts.timeouts(settings, clock, job_deadlines, dispatcher),
+            leases=parts.leases(settings, clock, node_deadlines, dispatcher, fleet, queue, waiting),
+            _tasks=[],
+        )
+
+    def start(self) -> asyncio.Future[None]:
+        """Start the roles on the running loop. The future that is returned fails when one of them dies."""
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+        roles: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("script queue", self.queue.run_forever()),
+            ("timeouts", self.timeouts.run_forever()),
+            ("leases", self.leases.run_forever()),
+            ("retention", self.retention.run_forever()),
+        ]
+        for name, role in roles:
+            task = loop.create_task(role, name=name)
+            task.add_done_callback(lambda done: _report(done, failed))
+            self._tasks.append(task)
+        return failed
+
+    async def stop(self) -> None:
+        """End the roles. Nothing more is sent to the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+def _report(done: asyncio.Task[None], failed: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None and not failed.done():
+        failed.set_exception(error)

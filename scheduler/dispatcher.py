@@ -1,0 +1,432 @@
+"""The life of a job: submitted, put to the store, sent to a node, ended; and back to waiting when its node is lost.
+
+Plain synchronous decisions. It acts through the script queue, the links of the nodes and the result sink, and knows no
+socket, no HTTP and no Redis. Every change of state comes before the message that tells of it.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+from typing import Any
+
+from scheduler.affinity import Affinity
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.deadlines import Deadlines
+from scheduler.errors import NodeRefused, Rejected
+from scheduler.fleet import Fleet, ask_to_register
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from scheduler.job_table import JobTable
+from scheduler.messages import Assign, CancelAttempt, Error, Heartbeat, NodeResult, Register
+from scheduler.node import Node
+from scheduler.script_queue import OnAnswer, ScriptQueue
+from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_node
+from scheduler.seams import NodeLink, Observer, ResultSink
+from scheduler.waiting import SelectBatch, WaitingJobs
+
+AVOID_MAX = 3
+"""Nodes that a job remembers as having failed it."""
+BEATS_MISSED_MAX = 2
+"""Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
+SEEDS = 2**31 - 2
+
+
+class Dispatcher:
+    """Gives jobs to nodes. One for each scheduler; everything it owns comes in by the constructor (core.py)."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        table: JobTable,
+        waiting: WaitingJobs,
+        deadlines: Deadlines[Job],
+        fleet: Fleet,
+        queue: ScriptQueue,
+        affinity: Affinity,
+        sink: ResultSink,
+        observer: Observer,
+        random: random.Random,
+        instance: str,
+    ) -> None:
+        self.table = table
+        self.waiting = waiting
+        self.fleet = fleet
+        self.queue = queue
+        self.affinity = affinity
+        self._settings = settings
+        self._clock = clock
+        self._deadlines = deadlines
+        self._sink = sink
+        self._observer = observer
+        self._random = random.random
+        self._instance = instance
+        self._submits = 0
+        self._waiting_ms = ms(settings.waiting_timeout_s)
+        self._dispatch_ms = ms(settings.dispatch_timeout_s)
+        self._rest_ms = ms(settings.rest_s)
+        self._busy_rest_ms = ms(settings.busy_rest_s)
+        queue.selects = self
+        queue.on_repeat = waiting.room_everywhere
+
+    def __repr__(self) -> str:
+        return f"<dispatcher {self._instance} {self.table!r} {self.waiting!r} {len(self.fleet)} nodes>"
+
+    # ---- clients
+
+    def submit(
+        self,
+        *,
+        pair: str,
+        audio: bytes,
+        request_id: str,
+        session_id: str = "",
+        timeout_ms: int | None = None,
+        affinity: bool = False,
+    ) -> Job:
+        """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
+
+        `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
+        `affinity` the node of the session's last job is tried first. Raises Rejected; then nothing is kept.
+        """
+        known = self.table.find_request(request_id)
+        if known is not None:
+            return self._known(known, pair, audio)
+        try:
+            if len(audio) > self._settings.audio_bytes_max:
+                raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
+            self.table.check_room(len(audio))
+        except Rejected as rejected:
+            self._observer.job_rejected(pair, rejected.reason)
+            raise
+        now_ms = self._clock.now_ms()
+        self._submits += 1
+        job = Job(
+            job_id=f"{self._instance}-{self._submits}",
+            request_id=request_id,
+            session_id=session_id,
+            pair=pair,
+            place=self._submits,
+            submitted_ms=now_ms,
+            waits_from_ms=now_ms,
+            audio=audio,
+            audio_bytes=len(audio),
+            expires_ms=now_ms + timeout_ms if timeout_ms else 0,
+            affinity=affinity and bool(session_id),
+        )
+        self.table.add(job)
+        self._observer.job_submitted(job)
+        self._wait(job)
+        return job
+
+    def cancel(self, job_id: str) -> Job | None:
+        """End the job as cancelled unless it has ended, and tell its node; None when nobody knows it."""
+        job = self.table.find(job_id)
+        if job is not None and not job.ended:
+            self._end(job, CANCELLED, reason="cancelled")
+        return job
+
+    def find(self, job_id: str) -> Job | None:
+        """Return the job, or None when it was never here or its retention is over."""
+        return self.table.find(job_id)
+
+    def session_closed(self, session_id: str) -> None:
+        """Forget what was kept for the session itself; its jobs go on, and can be asked for by their request ids."""
+        self.affinity.forget(session_id)
+
+    # ---- nodes
+
+    async def node_joined(self, link: NodeLink, register: Register) -> Node:
+        """Take in the connection of a node and register it; `link` gets Registered once the store has it.
+
+        The same process takes over its own older connection. Another process under the name of a node is refused
+        (NodeRefused) while that one's connection answers.
+        """
+        while True:
+            old = self.fleet.find(register.node_id)
+            if old is None or old.process_id == register.process_id:
+                break
+            if await old.link.probe():
+                raise NodeRefused("name_taken", f"another process is connected as {register.node_id!r}; rename one")
+            if self.fleet.find(register.node_id) is old:
+                break
+        if old is None and len(self.fleet) >= self._settings.nodes_max:
+            raise NodeRefused("nodes_max", f"{self._settings.nodes_max} nodes are connected, the most allowed")
+        node = Node(
+            register.node_id,
+            register.process_id,
+            tuple(dict.fromkeys(register.pairs)),
+            register.slots,
+            link,
+            self._clock.now_ms(),
+        )
+        self._settle_running(node, old, register.running)
+        self.fleet.join(node)
+        return node
+
+    def node_heartbeat(self, node: Node, beat: Heartbeat) -> None:
+        """Renew the lease of `node` and settle what it runs with what it should run."""
+        if not node.connected:
+            ask_to_register(node, "lease_ended")
+            return
+        node.seen_ms = self._clock.now_ms()
+        running = dict(beat.running)
+        for job_id, attempt in running.items():
+            job = node.holds.get(job_id)
+            if job is None or job.attempt != attempt:
+                node.link.send(CancelAttempt(job_id, attempt))
+        lost = []
+        for job_id, job in node.holds.items():
+            if running.get(job_id) == job.attempt:
+                node.missing.pop(job_id, None)
+            else:
+                node.missing[job_id] = node.missing.get(job_id, 0) + 1
+                if node.missing[job_id] >= BEATS_MISSED_MAX:
+                    lost.append(job)
+        for job in lost:
+            self._redispatch(job, node, "assign_lost")
+        self.fleet.beat(node)
+
+    def node_result(self, node: Node, result: NodeResult) -> None:
+        """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
+        job = node.holds.get(result.job_id)
+        if job is None or job.attempt != result.attempt:
+            self._observer.late_result(result.job_id, result.attempt, node.node_id)
+            node.link.send(Error("not_held", f"{node.node_id} doesn't hold {result.job_id} attempt {result.attempt}"))
+            return
+        node.seen_ms = self._clock.now_ms()
+        if result.busy:
+            self._redispatch(job, node, "busy", counted=False)
+            self._rest(node, self._busy_rest_ms, until_beat=True, reason="busy")
+        elif result.error is not None:
+            if result.error.retryable:
+                self._redispatch(job, node, "error")
+            else:
+                self._end(job, FAILED, reason=result.error.reason)
+            self._count_failure(node)
+        else:
+            node.failures_in_a_row = 0
+            self._end(job, COMPLETED, output=result.output)
+
+    def node_drain(self, node: Node, on: bool) -> None:
+        """Give `node` no new jobs, or give it jobs again; what it has it keeps."""
+        if node.connected:
+            self.fleet.drain(node, on)
+
+    def node_left(self, node: Node) -> None:
+        """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
+        if node.connected:
+            self._lose(node, "closed")
+
+    # ---- what the roles call
+
+    def job_due(self, job: Job) -> None:
+        """The deadline of `job` has come."""
+        if job.expires_ms and job.expires_ms <= self._clock.now_ms():
+            self._end(job, FAILED, reason="expired")
+        elif job.state == WAITING:
+            self._end(job, FAILED, reason="waiting_timeout")
+        else:
+            node = self.fleet.nodes[job.node_id]
+            node.link.send(CancelAttempt(job.job_id, job.attempt))
+            self._redispatch(job, node, "timeout")
+
+    def node_silent(self, node: Node) -> None:
+        """The lease of `node` has ended: its jobs go to other nodes, and it must register again."""
+        ask_to_register(node, "lease_ended")
+        self._lose(node, "lapsed")
+
+    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
+        """Return the select call for the oldest jobs that may find a node (called by the queue at each flush)."""
+        batch = self.waiting.next_batch(self._settings.select_batch_max)
+        if batch is None:
+            return None
+        now_ms = self._clock.now_ms()
+        due_ms = now_ms + self.fleet.hold_ms
+        wants = [
+            Want(
+                f"{job.job_id}|{self._next_attempt(job)}",
+                job.pair,
+                due_ms,
+                self.affinity.node_of(job.session_id) if job.affinity else "",
+                job.avoid,
+            )
+            for job in batch.jobs
+        ]
+        settings = self._settings
+        seed = 1 + int(self._random() * SEEDS)
+        call = select_node(now_ms, seed, settings.choices, settings.throws_max, wants)
+        return call, partial(self._selected, batch)
+
+    # ---- grants
+
+    def _next_attempt(self, job: Job) -> int:
+        return job.attempt + 1
+
+    def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
+        now_ms = self._clock.now_ms()
+        for i, job in enumerate(batch.jobs):
+            node_id, generation = answer[2 * i], answer[2 * i + 1]
+            if not node_id:
+                self._not_granted(batch, job, generation)
+                continue
+            job.attempt = self._next_attempt(job)
+            batch.granted(job)
+            node = self.fleet.find(node_id)
+            if node is None or node.generation != generation:
+                self._void(batch, job, node_id, generation)
+            elif job.state != WAITING:  # it ended while the store looked for a node
+                self._release(job, node)
+            else:
+                self._dispatch(job, node, now_ms)
+        self.waiting.settle(batch)
+        if self.waiting.ready:
+            self.queue.nudge()
+
+    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
+        if word == Word.AGAIN:
+            batch.unsure(job)
+        else:
+            batch.nobody(job)
+            self._observer.nobody(job)
+        if job.state == WAITING:
+            self.waiting.add(job)
+
+    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+        """Hand back a grant of a generation that isn't connected here, before anything else is selected.
+
+        The node of that generation leaves the store, too: else it would be drawn again and again (defects.md R22).
+        """
+        batch.unsure(job)
+        self._observer.void_grant(job, node_id, generation)
+        self.queue.call(node_offline(node_id, generation), _ignore_answer)
+        self.queue.release(job.hold)
+        if job.state == WAITING:
+            self.waiting.add(job)
+
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        job.state = DISPATCHED
+        job.node_id = node.node_id
+        job.dispatched_ms = now_ms
+        node.holds[job.job_id] = job
+        self._set_deadline(job, now_ms + self._dispatch_ms)
+        if job.affinity:
+            self.affinity.took(job.session_id, node.node_id)
+        self._observer.job_dispatched(job, node)
+        assert job.audio is not None, job
+        node.link.send(
+            Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None)
+        )
+
+    # ---- back to waiting, or ended
+
+    def _wait(self, job: Job) -> None:
+        self._set_deadline(job, job.waits_from_ms + self._waiting_ms)
+        self.waiting.add(job)
+        self.queue.nudge()
+
+    def _redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+        """Give up the present attempt of `job` on `node` and let it wait for another one."""
+        attempt = job.attempt
+        self._take_back(job, node)
+        job.avoid = (*job.avoid, node.node_id)[-AVOID_MAX:]
+        if counted:
+            job.redispatches += 1
+            job.waits_from_ms = self._clock.now_ms()
+        job.state = WAITING
+        self._observer.job_redispatched(job, node.node_id, attempt, reason)
+        if job.redispatches > self._settings.redispatch_max:
+            self._end(job, FAILED, reason="redispatch_max")
+        else:
+            self._wait(job)
+
+    def _take_back(self, job: Job, node: Node) -> None:
+        del node.holds[job.job_id]
+        node.missing.pop(job.job_id, None)
+        job.node_id = ""
+        self._release(job, node)
+
+    def _release(self, job: Job, node: Node) -> None:
+        self.queue.release(job.hold)
+        if node.connected:
+            self.waiting.room(node.pairs, 1)
+
+    def _end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
+        was = job.state
+        job.state = state
+        job.reason = reason
+        job.output = output
+        job.ended_ms = self._clock.now_ms()
+        job.deadline_ms = 0
+        job.avoid = ()
+        if was == DISPATCHED:
+            node = self.fleet.nodes[job.node_id]
+            if state != COMPLETED:
+                node.link.send(CancelAttempt(job.job_id, job.attempt))
+            node_id = job.node_id
+            self._take_back(job, node)
+            job.node_id = node_id  # where it ended
+        else:
+            self.waiting.discard(job)
+        for evicted in self.table.finish(job):
+            self._observer.job_removed(evicted)
+        self._observer.job_ended(job)
+        self._sink.job_ended(job)
+
+    def _set_deadline(self, job: Job, when_ms: int) -> None:
+        self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)
+
+    def _known(self, job: Job, pair: str, audio: bytes) -> Job:
+        if job.pair != pair or job.audio_bytes != len(audio):
+            self._observer.job_rejected(pair, "request_id_conflict")
+            raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")
+        return job
+
+    # ---- lost nodes, failing nodes
+
+    def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
+        """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody owns."""
+        held = {} if old is None else dict(old.holds)
+        for job_id, attempt in running:
+            job = held.pop(job_id, None)
+            if job is not None and job.attempt == attempt:
+                node.holds[job_id] = job
+                continue
+            node.link.send(CancelAttempt(job_id, attempt))
+            if job is not None:
+                held[job_id] = job
+        if old is None:
+            return
+        self.fleet.forget(old)
+        if old.process_id == node.process_id:
+            node.draining = old.draining
+        else:
+            node.replaces = old.generation
+        if old.link is not node.link:
+            old.link.close("replaced")
+        for job in held.values():
+            self._redispatch(job, old, "reregistered")
+        old.holds.clear()
+
+    def _lose(self, node: Node, reason: str) -> None:
+        jobs = list(node.holds.values())
+        self.fleet.leave(node, reason)
+        for job in jobs:
+            self._redispatch(job, node, reason)
+
+    def _count_failure(self, node: Node) -> None:
+        """A node that fails everything at once has always room, and would attract all jobs (defects.md C8)."""
+        node.failures_in_a_row += 1
+        if node.failures_in_a_row == self._settings.rest_after_failures:
+            node.failures_in_a_row = 0
+            self._rest(node, self._rest_ms, until_beat=False, reason="failing")
+
+    def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
+        if node.connected:
+            self.fleet.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
+
+
+def _ignore_answer(answer: list[str]) -> None:
+    pass

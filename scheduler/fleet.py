@@ -1,0 +1,186 @@
+"""The connected nodes, and what the store is told of them: register, beat, rest, drain, offline.
+
+It decides about nodes only; what becomes of the jobs that they hold is the dispatcher's part.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.deadlines import Deadlines
+from scheduler.messages import Registered, Reregister
+from scheduler.node import Node
+from scheduler.script_queue import ScriptQueue
+from scheduler.scripts import Word, drain_node, node_offline, register_node
+from scheduler.seams import Observer
+from scheduler.waiting import WaitingJobs
+
+DRAINING = "d"
+RESTING = "r"
+
+
+class Fleet:
+    """The nodes connected to this scheduler, by id. At most one connection a node counts: the newest.
+
+    Each register has a new generation. The store names it in a grant, and a grant counts only while it is the
+    generation of the connection here: so nothing is sent on the strength of what an earlier life of the node had.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        queue: ScriptQueue,
+        waiting: WaitingJobs,
+        deadlines: Deadlines[Node],
+        observer: Observer,
+        instance: str,
+    ) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._clock = clock
+        self._queue = queue
+        self._waiting = waiting
+        self._deadlines = deadlines
+        self._observer = observer
+        self._instance = instance
+        self._registers = 0
+        self.heartbeat_ms = ms(settings.heartbeat_s)
+        self.lease_ms = ms(settings.lease_s)
+        self.hold_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
+        """How long a hold lives at most: until its job has timed out and its node's lease has ended."""
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def find(self, node_id: str) -> Node | None:
+        """Return the connection of that node, or None."""
+        return self.nodes.get(node_id)
+
+    def join(self, node: Node) -> None:
+        """Take `node` in, in place of an older connection of its name, and register it with the store."""
+        self.nodes[node.node_id] = node
+        self._deadlines.set(node, node.seen_ms + self.lease_ms)
+        self.register(node)
+
+    def register(self, node: Node) -> None:
+        """Register `node` under a new generation; it keeps what `node.holds` names, the store frees the rest."""
+        self._registers += 1
+        node.generation = f"{self._instance}-{self._registers}"
+        node.registered = False
+        self._send_register(node)
+
+    def register_all(self) -> None:
+        """Register every node: the store has lost its data, or may have."""
+        for node in self.nodes.values():
+            self.register(node)
+
+    def beat(self, node: Node) -> None:
+        """Renew the lease of `node`, and end a rest that was to last until this beat."""
+        if node.rest_is_until_beat:
+            self.end_rest(node)
+        self._queue.heartbeat(node.node_id, node.generation, partial(self._beat_answered, node, node.generation))
+
+    def leave(self, node: Node, reason: str) -> None:
+        """Drop `node`, which is gone, and take it out of the store; its holds stay in `node.holds` for the caller."""
+        del self.nodes[node.node_id]
+        self.forget(node)
+        self._queue.call(node_offline(node.node_id, node.generation), _ignore_answer)
+        self._observer.node_offline(node, reason)
+
+    def forget(self, node: Node) -> None:
+        """Note that `node` is no longer the connection of its name."""
+        node.connected = False
+        node.deadline_ms = 0
+
+    def drain(self, node: Node, on: bool) -> None:
+        """Give `node` no new jobs (it keeps what it has), or give it jobs again."""
+        if node.draining != on:
+            node.draining = on
+            self._flag(node, DRAINING, on)
+
+    def rest(self, node: Node, until_ms: int, until_beat: bool, reason: str) -> None:
+        """Give `node` no new jobs until then, or until its next beat if that comes first."""
+        if node.rest_until_ms:
+            node.rest_is_until_beat = node.rest_is_until_beat and until_beat
+            node.rest_until_ms = max(node.rest_until_ms, until_ms)
+        else:
+            node.rest_until_ms = until_ms
+            node.rest_is_until_beat = until_beat
+            self._flag(node, RESTING, True)
+        self._deadlines.set(node, min(node.rest_until_ms, node.seen_ms + self.lease_ms))
+        self._observer.node_rests(node, node.rest_until_ms, reason)
+
+    def end_rest(self, node: Node) -> None:
+        """Give a resting `node` jobs again."""
+        node.rest_until_ms = 0
+        node.rest_is_until_beat = False
+        self._flag(node, RESTING, False)
+
+    def look_at(self, node: Node, now_ms: int, not_before_ms: int) -> bool:
+        """Return whether the lease of `node` has ended, end its rest if that is over, and set when to look again.
+
+        No lease ends before `not_before_ms`: after a stall of this process its nodes get the time of a beat.
+        """
+        lease_end_ms = max(node.seen_ms + self.lease_ms, not_before_ms)
+        if lease_end_ms <= now_ms:
+            return True
+        if node.rest_until_ms and node.rest_until_ms <= now_ms:
+            self.end_rest(node)
+        self._deadlines.set(node, min(lease_end_ms, node.rest_until_ms or lease_end_ms))
+        return False
+
+    def _flag(self, node: Node, flag: str, on: bool) -> None:
+        self._queue.call(drain_node(node.node_id, flag, on), _ignore_answer)
+        if not on:
+            self._waiting.room(node.pairs, node.slots)
+
+    def _send_register(self, node: Node) -> None:
+        now_ms = self._clock.now_ms()
+        call = register_node(
+            now_ms,
+            self.lease_ms,
+            node.node_id,
+            node.generation,
+            node.process_id,
+            node.slots,
+            (DRAINING if node.draining else "") + (RESTING if node.rest_until_ms else ""),
+            node.pairs,
+            node.replaces,
+            [(job.hold, job.deadline_ms + self.lease_ms) for job in node.holds.values()],
+        )
+        self._queue.call(call, partial(self._register_answered, node, node.generation))
+        self._waiting.room(node.pairs, node.slots)
+
+    def _register_answered(self, node: Node, generation: str, answer: list[str]) -> None:
+        if not node.connected or node.generation != generation:
+            return
+        if answer[0] == Word.TAKEN:
+            # Another process under this name, which isn't connected here (else the dispatcher had asked it): the
+            # leftovers of a dead scheduler. Its generation is named, so that only this one can be replaced.
+            node.replaces = answer[1]
+            self._send_register(node)
+            return
+        node.registered = True
+        node.link.send(Registered(generation, self.heartbeat_ms, self.lease_ms))
+        self._observer.node_registered(node)
+
+    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
+        if word == Word.OK or not node.connected or node.generation != generation:
+            return
+        if word == Word.UNKNOWN:
+            # The store has lost this node: its lease ended there, or all data are gone. One lost node is the sign
+            # by which a flushed store is noticed, so all register; later answers name an older generation.
+            self.register_all()
+        else:
+            node.link.close("replaced")
+
+
+def ask_to_register(node: Node, reason: str) -> None:
+    """Tell a node that this scheduler no longer counts on that it has to register again."""
+    node.link.send(Reregister(reason))
+
+
+def _ignore_answer(answer: list[str]) -> None:
+    pass

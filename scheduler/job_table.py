@@ -1,0 +1,123 @@
+"""The table of jobs: every job that was accepted and not yet forgotten, with the bounds on their number and bytes.
+
+It knows nothing of nodes, scripts or clients.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from scheduler.errors import Rejected
+from scheduler.job import Job
+
+SHARDS = 256
+"""Dicts that the table is cut into: growing one dict of millions of entries stops the loop for 0.4 s (defects.md M9)."""
+BLOCK = 256
+"""Finished jobs a sealed tuple; the collector stops visiting a tuple that holds nothing but untracked things."""
+
+
+class JobTable:
+    """All jobs by id and by request id, and the finished ones in the order of their end.
+
+    `jobs_max` bounds the unfinished jobs, `audio_total_bytes_max` their audio in bytes, `finished_max` the finished
+    jobs (0 = no bound; past it the oldest goes and `evicted` counts it).
+    """
+
+    def __init__(self, jobs_max: int, audio_total_bytes_max: int, finished_max: int, retry_after_ms: int) -> None:
+        self.jobs_max = jobs_max
+        self.audio_total_bytes_max = audio_total_bytes_max
+        self.finished_max = finished_max
+        self.retry_after_ms = retry_after_ms
+        self.unfinished = 0
+        self.finished = 0
+        self.evicted = 0
+        self.audio_bytes = 0
+        self._by_id: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
+        self._by_request: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
+        self._sealed: deque[tuple[Job, ...]] = deque()
+        self._open: list[Job] = []
+        self._head = 0
+
+    def __len__(self) -> int:
+        return self.unfinished + self.finished
+
+    def __repr__(self) -> str:
+        return f"<job table {self.unfinished} unfinished, {self.finished} finished, {self.audio_bytes} audio bytes>"
+
+    def check_room(self, audio_bytes: int) -> None:
+        """Raise Rejected if a job with so much audio can't be accepted now."""
+        if self.unfinished >= self.jobs_max:
+            raise Rejected("jobs_max", f"{self.jobs_max} jobs are unfinished, the most allowed", self.retry_after_ms)
+        if self.audio_bytes + audio_bytes > self.audio_total_bytes_max:
+            raise Rejected(
+                "audio_total_bytes_max",
+                f"the audio of all unfinished jobs would exceed {self.audio_total_bytes_max} bytes",
+                self.retry_after_ms,
+            )
+
+    def add(self, job: Job) -> None:
+        """Take in an unfinished job with new ids; check_room comes first."""
+        self._by_id[hash(job.job_id) % SHARDS][job.job_id] = job
+        self._by_request[hash(job.request_id) % SHARDS][job.request_id] = job
+        self.unfinished += 1
+        self.audio_bytes += job.audio_bytes
+
+    def find(self, job_id: str) -> Job | None:
+        """Return the job of that id, or None when it was never here or is already forgotten."""
+        return self._by_id[hash(job_id) % SHARDS].get(job_id)
+
+    def find_request(self, request_id: str) -> Job | None:
+        """Return the job that was submitted under that request id, or None."""
+        return self._by_request[hash(request_id) % SHARDS].get(request_id)
+
+    def finish(self, job: Job) -> list[Job]:
+        """Note that `job` has just reached a final state: its audio goes now, it itself after its retention.
+
+        Returns the jobs that had to go because of `finished_max`.
+        """
+        self.unfinished -= 1
+        self.finished += 1
+        self.free_audio(job)
+        self._open.append(job)
+        if len(self._open) == BLOCK:
+            self._sealed.append(tuple(self._open))
+            self._open = []
+        gone = []
+        while self.finished_max and self.finished > self.finished_max:
+            gone.append(self._remove_oldest())
+            self.evicted += 1
+        return gone
+
+    def free_audio(self, job: Job) -> None:
+        """Drop the audio of `job`; nothing happens the second time."""
+        if job.audio is not None:
+            job.audio = None
+            self.audio_bytes -= job.audio_bytes
+
+    def remove_ended_before(self, before_ms: int) -> Job | None:
+        """Remove and return the oldest finished job if it ended before `before_ms`, else None."""
+        oldest = self._oldest()
+        if oldest is None or oldest.ended_ms >= before_ms:
+            return None
+        return self._remove_oldest()
+
+    def _oldest(self) -> Job | None:
+        if self._sealed:
+            return self._sealed[0][self._head]
+        return self._open[self._head] if self._head < len(self._open) else None
+
+    def _remove_oldest(self) -> Job:
+        block = self._sealed[0] if self._sealed else self._open
+        job = block[self._head]
+        self._head += 1
+        if self._sealed:
+            if self._head == BLOCK:
+                self._sealed.popleft()
+                self._head = 0
+        elif self._head == len(self._open):
+            self._open = []
+            self._head = 0
+        self.finished -= 1
+        del self._by_id[hash(job.job_id) % SHARDS][job.job_id]
+        del self._by_request[hash(job.request_id) % SHARDS][job.request_id]
+        return job

@@ -1,0 +1,101 @@
+"""The role that notices what fell silent: nodes whose lease ended, rests that are over, holds that nobody released."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.deadlines import Deadlines
+from scheduler.dispatcher import Dispatcher
+from scheduler.fleet import Fleet
+from scheduler.node import Node
+from scheduler.script_queue import ScriptQueue
+from scheduler.scripts import expire_holds, lapsed_nodes, node_offline
+from scheduler.waiting import WaitingJobs
+
+HOLDS_MAX = 100
+"""Holds that one call frees; bounds the time the store is held."""
+LAPSED_MAX = 50
+"""Nodes with an ended lease that one call lists."""
+
+
+class Leases:
+    """Looks at the connected nodes when their lease or rest may have ended, and at the store every `store_sweep_s`.
+
+    The store may hold nodes that aren't connected here: the leftovers of a scheduler that died. Their leases end, and
+    they are taken out, so that everything in the store has a living owner after one lease and one sweep.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        deadlines: Deadlines[Node],
+        dispatcher: Dispatcher,
+        fleet: Fleet,
+        queue: ScriptQueue,
+        waiting: WaitingJobs,
+    ) -> None:
+        self._sweep_ms = ms(settings.store_sweep_s)
+        self._heartbeat_ms = ms(settings.heartbeat_s)
+        self._clock = clock
+        self._deadlines = deadlines
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._queue = queue
+        self._waiting = waiting
+        self._looked_ms = clock.now_ms()
+        self._swept_ms = self._looked_ms
+        self._not_before_ms = 0
+
+    def run_once(self) -> None:
+        """Handle the nodes that are due, and look at the store when it is time."""
+        now_ms = self._clock.now_ms()
+        if now_ms - self._looked_ms > self._heartbeat_ms:
+            # This process stood still: the beats that came meanwhile are still in the sockets.
+            self._not_before_ms = now_ms + self._heartbeat_ms
+        self._looked_ms = now_ms
+        while (node := self._deadlines.take_due(now_ms)) is not None:
+            if self._fleet.look_at(node, now_ms, self._not_before_ms):
+                self._dispatcher.node_silent(node)
+        if now_ms - self._swept_ms >= self._sweep_ms:
+            self._swept_ms = now_ms
+            self.sweep_store()
+
+    async def run_forever(self) -> None:
+        """Look whenever something is due, and at the store at each interval."""
+        while True:
+            due_ms = self._swept_ms + self._sweep_ms - self._clock.now_ms()
+            await self._deadlines.sleep_until_due(at_most_ms=due_ms)
+            self.run_once()
+            await asyncio.sleep(0)
+
+    def sweep_store(self) -> None:
+        """Free holds past their due time, and take out nodes whose lease has ended and that aren't connected here."""
+        now_ms = self._clock.now_ms()
+        self._queue.call(expire_holds(now_ms, HOLDS_MAX), self._expired)
+        self._queue.call(lapsed_nodes(now_ms, LAPSED_MAX), partial(self._lapsed, now_ms))
+
+    def _expired(self, answer: list[str]) -> None:
+        for node_id in answer[1::2]:
+            node = self._fleet.find(node_id)
+            if node is not None:
+                self._waiting.room(node.pairs, 1)
+        if len(answer) >= 2 * HOLDS_MAX:
+            self._queue.call(expire_holds(self._clock.now_ms(), HOLDS_MAX), self._expired)
+        elif answer:
+            self._queue.nudge()
+
+    def _lapsed(self, asked_ms: int, answer: list[str]) -> None:
+        for node_id, generation in zip(answer[::2], answer[1::2], strict=True):
+            node = self._fleet.find(node_id)
+            if node is None:
+                self._queue.call(node_offline(node_id, generation, asked_ms), _ignore_answer)
+            elif node.generation == generation and node.registered:
+                self._fleet.register(node)  # connected and heard of, but the store missed its beats
+
+
+def _ignore_answer(answer: list[str]) -> None:
+    pass

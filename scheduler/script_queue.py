@@ -1,0 +1,157 @@
+"""The one way to the store: script calls go out in order, one flush at a time, and are repeated until answered.
+
+Whatever is queued while a flush is on its way travels in the next one, so that batches grow with the load and cost
+nothing when there is none. The select batch is put together last, at the moment of the flush: a release that is queued
+travels before it, and there is never more than one select on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from scheduler.clock import Clock
+from scheduler.errors import StoreUnavailable
+from scheduler.scripts import ARGUMENTS_MAX, ScriptCall
+from scheduler.seams import Observer, ScriptRunner
+
+Answer = list[str]
+OnAnswer = Callable[[Answer], None]
+CALLS_MAX = 256
+"""Calls of one flush: bounds the memory of a pipeline and the time until its answers come."""
+BACKOFF_MS = (50, 1000)
+"""First and longest pause before a flush without an answer is repeated."""
+
+
+class Selects(Protocol):
+    """Where the select batch comes from: the dispatcher."""
+
+    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
+        """Return the call for the jobs that may find a node now, or None."""
+        ...
+
+
+class ScriptQueue:
+    """Calls waiting for the store. `release` and `heartbeat` join the call before them when that is of their kind."""
+
+    def __init__(self, runner: ScriptRunner, clock: Clock, lease_ms: int, observer: Observer) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._lease_ms = str(lease_ms)
+        self._observer = observer
+        self._calls: list[ScriptCall] = []
+        self._handlers: list[OnAnswer] = []
+        self._beats: list[Callable[[str], None]] = []
+        self._sleeper: asyncio.Future[None] | None = None
+        self.in_flight = 0
+        """Calls that were sent and not yet answered."""
+        self.selects: Selects | None = None
+        self.on_repeat: Callable[[], None] = _ignore
+        """Called when a flush had to be repeated: what its first, lost answer said is unknown."""
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued, on its way, or about to be selected."""
+        return not (self._calls or self.in_flight)
+
+    def call(self, call: ScriptCall, on_answer: OnAnswer) -> None:
+        """Queue `call`; `on_answer` gets its answer, once."""
+        self._calls.append(call)
+        self._handlers.append(on_answer)
+        self.nudge()
+
+    def release(self, hold: str) -> None:
+        """Queue the release of job|attempt. Its answer says nothing that the caller doesn't know."""
+        calls = self._calls
+        if calls and calls[-1].name == "release_job" and len(calls[-1].args) < ARGUMENTS_MAX:
+            calls[-1].args.append(hold)
+        else:
+            calls.append(ScriptCall("release_job", [hold]))
+            self._handlers.append(_ignore_answer)
+        self.nudge()
+
+    def heartbeat(self, node_id: str, generation: str, on_word: Callable[[str], None]) -> None:
+        """Queue a renewal of the lease of `node_id`; `on_word` gets OK, UNKNOWN or REPLACED."""
+        calls = self._calls
+        if calls and calls[-1].name == "heartbeat" and len(calls[-1].args) < ARGUMENTS_MAX - 1:
+            calls[-1].args.extend((node_id, generation))
+            self._beats.append(on_word)
+        else:
+            beats = self._beats = [on_word]
+            calls.append(ScriptCall("heartbeat", [str(self._clock.now_ms()), self._lease_ms, node_id, generation]))
+            self._handlers.append(lambda answer: _deliver(beats, answer))
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wake the queue: something is queued, or jobs may find a node."""
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
+
+    async def run_once(self) -> bool:
+        """Send what is queued and hand out the answers; False when there was nothing to send."""
+        calls, handlers = self._take()
+        if not calls:
+            return False
+        self.in_flight = len(calls)
+        answers = await self._run_until_answered(calls)
+        self.in_flight = 0
+        for handler, answer in zip(handlers, answers, strict=True):
+            handler(answer)
+        return True
+
+    async def run_forever(self) -> None:
+        """Send whatever comes."""
+        while True:
+            if not await self.run_once():
+                self._sleeper = asyncio.get_running_loop().create_future()
+                try:
+                    await self._sleeper
+                finally:
+                    self._sleeper = None
+
+    def _take(self) -> tuple[list[ScriptCall], list[OnAnswer]]:
+        if len(self._calls) > CALLS_MAX:
+            calls, self._calls = self._calls[:CALLS_MAX], self._calls[CALLS_MAX:]
+            handlers, self._handlers = self._handlers[:CALLS_MAX], self._handlers[CALLS_MAX:]
+            return calls, handlers  # no select: the room that it counts on stands in the calls left behind
+        calls, self._calls = self._calls, []
+        handlers, self._handlers = self._handlers, []
+        select = self.selects.compose_select() if self.selects is not None else None
+        if select is not None:
+            calls.append(select[0])
+            handlers.append(select[1])
+        return calls, handlers
+
+    async def _run_until_answered(self, calls: list[ScriptCall]) -> list[Answer]:
+        pause_ms, longest_ms = BACKOFF_MS
+        failed = False
+        while True:
+            try:
+                answers = await self._runner.run(calls)
+            except StoreUnavailable as error:
+                failed = True
+                self._observer.store_failed(str(error))
+                await asyncio.sleep(pause_ms / 1000)
+                pause_ms = min(2 * pause_ms, longest_ms)
+            else:
+                if failed:
+                    self._observer.store_recovered()
+                    self.on_repeat()
+                return answers
+
+
+def _deliver(handlers: list[Callable[[str], None]], words: Answer) -> None:
+    for handler, word in zip(handlers, words, strict=True):
+        handler(word)
+
+
+def _ignore() -> None:
+    pass
+
+
+def _ignore_answer(answer: Answer) -> None:
+    pass

@@ -1,0 +1,189 @@
+"""Jobs that have no node yet: a queue for each pool, and what is known of the room in it. Pure.
+
+A pool here is a language pair with waiting jobs; it exists only as long as it has some.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Collection, Iterator
+
+from scheduler.job import WAITING, Job
+
+
+class Pool:
+    """The waiting jobs of one pair in the order of their submits.
+
+    `credit` bounds from above the slots that may be free for this pair: the store said "nobody" and since then so many
+    may have appeared (infinite: not known). A job is put to the store only while there is credit, so that ten thousand
+    waiting jobs cost nothing until a slot gets free.
+    """
+
+    __slots__ = ("asked", "credit", "granted", "heap", "in_flight", "pair", "said_nobody", "unsure", "waiting")
+
+    def __init__(self, pair: str) -> None:
+        self.pair = pair
+        self.credit = math.inf
+        self.heap: list[tuple[int, Job]] = []
+        self.waiting = 0
+        """Jobs in `heap` that still wait; the others ended meanwhile and are dropped when they come to the top."""
+        self.in_flight = False
+        self.asked = 0.0
+        self.granted = 0
+        self.said_nobody = False
+        self.unsure = False
+
+
+class SelectBatch:
+    """Jobs that are put to select_node together; all their pools are in flight until `WaitingJobs.settle`."""
+
+    __slots__ = ("jobs", "pools")
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.pools: dict[str, Pool] = {}
+
+    def granted(self, job: Job) -> None:
+        """The store granted a slot for `job`."""
+        self.pools[job.pair].granted += 1
+
+    def nobody(self, job: Job) -> None:
+        """The store found no node with room for `job`."""
+        self.pools[job.pair].said_nobody = True
+
+    def unsure(self, job: Job) -> None:
+        """Whether there is room for the pair of `job` is unknown: a void grant, or the throws ran out."""
+        self.pools[job.pair].unsure = True
+
+
+class WaitingJobs:
+    """All waiting jobs. A job that comes back keeps the place of its submit, so no newer one of its pair overtakes it."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, Pool] = {}
+        self._ready: dict[str, Pool] = {}
+        """Pools with waiting jobs and credit that aren't in flight, in the order in which they get their turn."""
+        self.total = 0
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __repr__(self) -> str:
+        return f"<waiting {self.total} jobs in {len(self._pools)} pools>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next_batch` would return jobs."""
+        return bool(self._ready)
+
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Yield (pair, waiting jobs); jobs in flight to the store count as waiting no longer."""
+        for pool in self._pools.values():
+            yield pool.pair, pool.waiting
+
+    def credits(self) -> Iterator[tuple[str, float]]:
+        """Yield (pair, slots that may be free) of each pool with waiting jobs."""
+        for pool in self._pools.values():
+            yield pool.pair, pool.credit
+
+    def add(self, job: Job) -> None:
+        """Queue `job` at its place."""
+        pool = self._pools.get(job.pair)
+        if pool is None:
+            pool = self._pools[job.pair] = Pool(job.pair)
+        heapq.heappush(pool.heap, (job.place, job))
+        job.queued = True
+        pool.waiting += 1
+        self.total += 1
+        self._update(pool)
+
+    def discard(self, job: Job) -> None:
+        """Note that `job` waits no longer (its state has already changed); one that isn't queued is left alone."""
+        if not job.queued:
+            return
+        job.queued = False
+        pool = self._pools[job.pair]
+        pool.waiting -= 1
+        self.total -= 1
+        _drop_ended(pool)
+        self._update(pool)
+
+    def room(self, pairs: Collection[str], slots: int) -> None:
+        """Note that up to `slots` slots may have got free on a node that serves `pairs`."""
+        pools = self._pools
+        if not pools:
+            return
+        for pair in pairs:
+            pool = pools.get(pair)
+            if pool is not None:
+                pool.credit += slots
+                self._update(pool)
+
+    def room_everywhere(self) -> None:
+        """Note that nothing is known: any pool may have room."""
+        for pool in list(self._pools.values()):
+            pool.credit = math.inf
+            self._update(pool)
+
+    def next_batch(self, jobs_max: int) -> SelectBatch | None:
+        """Take at most `jobs_max` jobs out of the ready pools, the oldest of each pool first; None if there are none."""
+        if not self._ready:
+            return None
+        batch = SelectBatch()
+        for pair in list(self._ready):
+            room = jobs_max - len(batch.jobs)
+            if room <= 0:
+                break
+            pool = self._ready.pop(pair)
+            pool.in_flight = True
+            batch.pools[pair] = pool
+            for _ in range(int(min(room, pool.waiting, pool.credit))):
+                job = heapq.heappop(pool.heap)[1]
+                job.queued = False
+                batch.jobs.append(job)
+                pool.waiting -= 1
+                self.total -= 1
+                _drop_ended(pool)
+            pool.asked = pool.credit
+            pool.credit = 0.0
+            pool.granted = 0
+            pool.said_nobody = pool.unsure = False
+        if len(batch.pools) > 1:
+            batch.jobs.sort(key=_place)
+        return batch
+
+    def settle(self, batch: SelectBatch) -> None:
+        """Learn from the answer to `batch`; jobs without a node have been added again before.
+
+        `credit` holds what came up while the batch was away. "Nobody" spoils only what was known before it: else a job
+        would wait beside a node whose release crossed the answer (defects.md R21).
+        """
+        for pool in batch.pools.values():
+            pool.in_flight = False
+            if pool.unsure:
+                pool.credit = math.inf
+            elif not pool.said_nobody:
+                pool.credit += pool.asked - pool.granted
+            self._update(pool)
+
+    def _update(self, pool: Pool) -> None:
+        if pool.in_flight:
+            return
+        if pool.waiting == 0:
+            self._ready.pop(pool.pair, None)
+            self._pools.pop(pool.pair, None)
+        elif pool.credit >= 1:
+            self._ready.setdefault(pool.pair, pool)
+        else:
+            self._ready.pop(pool.pair, None)
+
+
+def _drop_ended(pool: Pool) -> None:
+    heap = pool.heap
+    while heap and heap[0][1].state != WAITING:
+        heapq.heappop(heap)
+
+
+def _place(job: Job) -> int:
+    return job.place
