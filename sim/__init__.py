@@ -1,1 +1,1 @@
-"""Virtual time: the production objects of scheduler/ on a simulated clock, with traffic, faults and checkers."""
+"""Virtual time: the production objects of scheduler/ on a simulated clock; traffic, faults and checkers."""
