@@ -47,7 +47,7 @@ PRINTS: dict[str, str] = {
     "scheduler/cli.py": "its standard output is what it is for",
 }
 # Parts of the core that decide and never wait: no event loop in them.
-PURE = ("job", "node", "job_table", "waiting", "errors", "messages", "config", "scripts")
+PURE = ("job", "node", "job_table", "waiting", "errors", "messages", "codec", "config", "scripts")
 
 
 def time_and_chance_come_in_by_the_constructor(tree: SourceTree) -> list[str]:
@@ -58,10 +58,7 @@ def time_and_chance_come_in_by_the_constructor(tree: SourceTree) -> list[str]:
             return _CLOCKS.get(name) or _CHANCE[name]
         if name in _SEEDED:
             return "a seed as its argument" if call and not call.args and not call.keywords else None
-        if (
-            name.startswith(("random.", "numpy.random.", "secrets."))
-            and name.count(".") == name.count("numpy") + 1
-        ):
+        if name.startswith(("random.", "numpy.random.", "secrets.")) and name.count(".") == name.count("numpy") + 1:
             return "the random source of the constructor"
         return None
 
@@ -220,8 +217,6 @@ def _uses(
             else:
                 needed[place] = True
     violations += [
-        f"{place}: needs no exception any more: {allowed[place]}"
-        for place, is_used in needed.items()
-        if not is_used
+        f"{place}: needs no exception any more: {allowed[place]}" for place, is_used in needed.items() if not is_used
     ]
     return violations
