@@ -1,4 +1,4 @@
-"""All settings, each with its unit, default, bounds and reason. Reading files and the environment is config_sources.py."""
+"""All settings, each with its unit, default, bounds and reason; config_sources.py reads files and the environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "embedded"
     )
     cleanup_interval_s: Annotated[
-        float, _setting("time between sweeps of finished jobs; 0 = never, which leaks memory (to measure it)", "s", ge=0)
+        float,
+        _setting("time between sweeps of finished jobs; 0 = never, which leaks memory (to measure it)", "s", ge=0),
     ] = 60.0
     retention_s: Annotated[float, _setting("how long a finished job can be asked for, from its end", "s", ge=0)] = 300.0
     jobs_max: Annotated[int, _setting("unfinished jobs; past it a submit is refused", "jobs", ge=1)] = 100_000
@@ -47,12 +48,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     throws_max: Annotated[
         int, _setting("stale entries one select call may throw away; bounds the time Redis is held", "", ge=1)
     ] = 1000
-    select_batch_max: Annotated[int, _setting("jobs of one select call; bounds the time Redis is held", "jobs", ge=1)] = (
-        128
-    )
-    rest_after_failures: Annotated[
-        int, _setting("errors in a row after which a node rests; 0 = never", "", ge=0)
-    ] = 5
+    select_batch_max: Annotated[
+        int, _setting("jobs of one select call; bounds its arguments and the time Redis is held", "jobs", ge=1, le=100)
+    ] = 100
+    rest_after_failures: Annotated[int, _setting("errors in a row after which a node rests; 0 = never", "", ge=0)] = 5
     rest_s: Annotated[float, _setting("how long such a node gets no new jobs", "s", gt=0)] = 30.0
     busy_rest_s: Annotated[
         float, _setting("how long a node that answered busy gets no new jobs, unless it beats before", "s", gt=0)

@@ -68,7 +68,7 @@ class Core:
         observer: Observer,
         random: random.Random,
         instance: str,
-        parts: Parts = Parts(),  # noqa: B008 - frozen
+        parts: Parts = Parts(),
     ) -> Core:
         """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler."""
         table = parts.job_table(

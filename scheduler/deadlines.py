@@ -48,7 +48,7 @@ class Deadlines(Generic[T]):
             self._sleeper.set_result(None)
 
     def take_due(self, now_ms: int) -> T | None:
-        """Return one thing whose deadline has come, the earliest first, and forget its deadline; None if there is none."""
+        """Return one thing that is due, the earliest first, and forget its deadline; None if there is none."""
         when_ms = self.next_ms()
         if when_ms is None or when_ms > now_ms:
             return None
@@ -79,9 +79,7 @@ class Deadlines(Generic[T]):
             ends_ms = [at for at in (next_ms, None if at_most_ms is None else now_ms + at_most_ms) if at is not None]
             self._sleeper = loop.create_future()
             self._sleeps_until_ms = min(ends_ms, default=2**63)
-            timer = (
-                loop.call_later((self._sleeps_until_ms - now_ms) / 1000, _wake, self._sleeper) if ends_ms else None
-            )
+            timer = loop.call_later((self._sleeps_until_ms - now_ms) / 1000, _wake, self._sleeper) if ends_ms else None
             try:
                 await self._sleeper
             finally:

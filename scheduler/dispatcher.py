@@ -316,9 +316,7 @@ class Dispatcher:
             self.affinity.took(job.session_id, node.node_id)
         self._observer.job_dispatched(job, node)
         assert job.audio is not None, job
-        node.link.send(
-            Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None)
-        )
+        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None))
 
     # ---- back to waiting, or ended
 

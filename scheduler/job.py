@@ -35,7 +35,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0
-    """From when the waiting time-out counts: the submit or the last counted redispatch (a busy node doesn't reset it)."""
+    """From when the waiting time-out counts: the submit, or the last redispatch that was counted."""
     affinity: bool = False
     """Prefer the node that took the session's last job."""
     state: str = WAITING

@@ -11,7 +11,7 @@ from scheduler.errors import Rejected
 from scheduler.job import Job
 
 SHARDS = 256
-"""Dicts that the table is cut into: growing one dict of millions of entries stops the loop for 0.4 s (defects.md M9)."""
+"""Dicts that the table is cut into: growing one of millions of entries stops the loop for 0.4 s (defects.md M9)."""
 BLOCK = 256
 """Finished jobs a sealed tuple; the collector stops visiting a tuple that holds nothing but untracked things."""
 

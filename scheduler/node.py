@@ -63,8 +63,6 @@ class Node:
         """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
 
     def __repr__(self) -> str:
-        flags = "".join(
-            (" draining" if self.draining else "", " resting" if self.rest_until_ms else "")
-        )
+        flags = "".join((" draining" if self.draining else "", " resting" if self.rest_until_ms else ""))
         state = "connected" if self.connected else "gone"
         return f"<node {self.node_id} {self.generation} {len(self.holds)}/{self.slots} {state}{flags}>"

@@ -55,7 +55,7 @@ class ScriptQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is queued, on its way, or about to be selected."""
+        """Whether nothing is queued and nothing on its way."""
         return not (self._calls or self.in_flight)
 
     def call(self, call: ScriptCall, on_answer: OnAnswer) -> None:

@@ -58,7 +58,7 @@ class SelectBatch:
 
 
 class WaitingJobs:
-    """All waiting jobs. A job that comes back keeps the place of its submit, so no newer one of its pair overtakes it."""
+    """All waiting jobs. One that comes back has the place of its submit, so no newer one of its pair overtakes it."""
 
     def __init__(self) -> None:
         self._pools: dict[str, Pool] = {}
@@ -127,7 +127,7 @@ class WaitingJobs:
             self._update(pool)
 
     def next_batch(self, jobs_max: int) -> SelectBatch | None:
-        """Take at most `jobs_max` jobs out of the ready pools, the oldest of each pool first; None if there are none."""
+        """Take at most `jobs_max` jobs out of the ready pools, the oldest of each first; None if there are none."""
         if not self._ready:
             return None
         batch = SelectBatch()
