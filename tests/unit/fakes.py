@@ -1,0 +1,38 @@
+"""A clock that is moved by hand, and records made short, for the tests of the pure parts."""
+
+from scheduler.job import COMPLETED, Job
+
+
+class HandClock:
+    """Shows `ms`, and moves on by `ticks_ms` after each look."""
+
+    def __init__(self, ms: int = 0, ticks_ms: int = 0) -> None:
+        self.ms = ms
+        self.ticks_ms = ticks_ms
+
+    def now_ms(self) -> int:
+        now_ms = self.ms
+        self.ms += self.ticks_ms
+        return now_ms
+
+
+def make_job(place: int, pair: str = "zh:en", audio: bytes = b"audio", now_ms: int = 0) -> Job:
+    """Return a waiting job that is the `place`-th submit."""
+    return Job(
+        job_id=f"j-{place}",
+        request_id=f"r-{place}",
+        session_id="",
+        pair=pair,
+        place=place,
+        submitted_ms=now_ms,
+        waits_from_ms=now_ms,
+        audio=audio,
+        audio_bytes=len(audio),
+    )
+
+
+def complete(job: Job, now_ms: int) -> Job:
+    """Set `job` to its end; the table is told by the caller."""
+    job.state = COMPLETED
+    job.ended_ms = now_ms
+    return job

@@ -1,0 +1,99 @@
+"""The job table: bounded, and nothing of a removed job is left."""
+
+import gc
+
+import pytest
+
+from scheduler.errors import Rejected
+from scheduler.job_table import BLOCK, JobTable
+from tests.unit.fakes import complete, make_job
+
+
+def table_of(jobs_max: int = 10_000, audio_total_bytes_max: int = 10**9, finished_max: int = 0) -> JobTable:
+    return JobTable(jobs_max, audio_total_bytes_max, finished_max, retry_after_ms=1000)
+
+
+def finished_table(jobs: int, **bounds: int) -> JobTable:
+    table = table_of(**bounds)
+    for place in range(jobs):
+        job = make_job(place)
+        table.add(job)
+        table.finish(complete(job, now_ms=place))
+    return table
+
+
+def test_a_job_is_found_by_its_id_and_by_its_request() -> None:
+    table = table_of()
+    job = make_job(1)
+    table.add(job)
+    assert table.find("j-1") is job and table.find_request("r-1") is job
+    assert table.find("r-1") is None
+
+
+def test_more_unfinished_jobs_than_allowed_are_refused_with_a_time_to_retry() -> None:
+    table = table_of(jobs_max=1)
+    job = make_job(1)
+    table.add(job)
+    with pytest.raises(Rejected) as refused:
+        table.check_room(5)
+    assert (refused.value.reason, refused.value.retry_after_ms) == ("jobs_max", 1000)
+    table.finish(complete(job, 10))
+    table.check_room(5)
+
+
+def test_more_audio_than_allowed_is_refused_and_freed_audio_makes_room() -> None:
+    table = table_of(audio_total_bytes_max=8)
+    job = make_job(1, audio=b"12345")
+    table.add(job)
+    with pytest.raises(Rejected) as refused:
+        table.check_room(4)
+    assert refused.value.reason == "audio_total_bytes_max"
+    table.finish(complete(job, 10))
+    assert job.audio is None and job.audio_bytes == 5 and table.audio_bytes == 0
+    table.check_room(8)
+
+
+def test_finished_jobs_go_in_the_order_of_their_end_and_nothing_is_left() -> None:
+    jobs = 2 * BLOCK + 7
+    table = finished_table(jobs)
+    removed = []
+    while (job := table.remove_ended_before(jobs + 1)) is not None:
+        removed.append(job.place)
+    assert removed == list(range(jobs))
+    assert len(table) == 0 and table.find("j-3") is None and table.find_request("r-3") is None
+
+
+def test_a_job_that_ended_exactly_at_the_bound_stays() -> None:
+    table = finished_table(3)
+    assert table.remove_ended_before(0) is None
+    first = table.remove_ended_before(1)
+    assert first is not None and first.place == 0
+    assert table.remove_ended_before(1) is None
+
+
+def test_past_finished_max_the_oldest_goes_and_is_counted() -> None:
+    table = finished_table(10, finished_max=4)
+    assert (table.finished, table.evicted) == (4, 6)
+    assert table.find("j-5") is None and table.find("j-6") is not None
+
+
+def test_removal_and_new_ends_may_alternate() -> None:
+    table = table_of()
+    removed = []
+    for place in range(3 * BLOCK):
+        job = make_job(place)
+        table.add(job)
+        table.finish(complete(job, now_ms=place))
+        if place % 3:
+            gone = table.remove_ended_before(place + 1)
+            assert gone is not None
+            removed.append(gone.place)
+    assert removed == list(range(2 * BLOCK)) and table.finished == BLOCK
+
+
+def test_the_collector_does_not_visit_finished_jobs() -> None:
+    table = finished_table(2 * BLOCK)
+    gc.collect()
+    job = table.find("j-1")
+    assert job is not None and not gc.is_tracked(job)
+    assert not any(gc.is_tracked(block) for block in table._sealed)
