@@ -61,11 +61,28 @@ def imported(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def names_used(module: ast.Module) -> Iterator[tuple[int, str, ast.Call | None]]:
-    """Line, full name and call of each dotted name, aliases resolved.
+    """Line, full name and call of each name of a module or builtin, aliases resolved.
 
     `from time import time as t; t()` is time.time. The call is None where the name is only mentioned, as in
-    `default_factory=time.time`.
+    `default_factory=time.time`. A parameter that has the name of a module is not that module.
     """
+    origin = _names_bound_by_imports(module)
+    calls = {id(node.func): node for node in ast.walk(module) if isinstance(node, ast.Call)}
+
+    def visit(node: ast.AST, parameters: frozenset[str]) -> Iterator[tuple[int, str, ast.Call | None]]:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            parameters |= {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            root, *rest = _parts(node)
+            if root and root not in parameters and (root in origin or not rest):
+                yield node.lineno, ".".join([origin.get(root, root), *rest]), calls.get(id(node))
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, parameters)
+
+    return visit(module, frozenset())
+
+
+def _names_bound_by_imports(module: ast.Module) -> dict[str, str]:
     origin: dict[str, str] = {}
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
@@ -75,14 +92,13 @@ def names_used(module: ast.Module) -> Iterator[tuple[int, str, ast.Call | None]]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             for alias in node.names:
                 origin[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    calls = {id(node.func): node for node in ast.walk(module) if isinstance(node, ast.Call)}
-    for node in ast.walk(module):
-        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
-            parts: list[str] = []
-            at: ast.expr = node
-            while isinstance(at, ast.Attribute):
-                parts.append(at.attr)
-                at = at.value
-            if isinstance(at, ast.Name):
-                dotted = ".".join([origin.get(at.id, at.id), *reversed(parts)])
-                yield node.lineno, dotted, calls.get(id(node))
+    return origin
+
+
+def _parts(node: ast.expr) -> list[str]:
+    """["a", "b"] for the expression `a.b`; [""] when it does not start at a name, as in `f().b`."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else [""]

@@ -83,7 +83,8 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
 
 # What looks like a violation and is none.
 FINE: dict[str, str] = {
-    "scheduler/a.py": "import random\nimport asyncio\nx = random.Random(7)\nrandom = x\nprinter = print_it\n",
+    "scheduler/a.py": "import random\nx = random.Random(7)\nprinter = print_it\n",
+    "scheduler/b.py": "from random import Random\ndef f(random: Random): return random.random()\n",
     "sim/a.py": "import numpy as np\nfrom scheduler import job\nx = np.random.default_rng(7)\n",
     "lua/a.lua": LUA_HEAD + "local now_ms = ARGV[1]\nfor i, v in ipairs(t) do end  -- not pairs()\n",
     "tests/test_a.py": "import asyncio\nasync def test_a():\n    await asyncio.sleep(0)\n",
