@@ -1,0 +1,229 @@
+"""The life of one job on production's dispatcher, scripts and memory store (design: waiting, dispatched, ended)."""
+
+import pytest
+
+from scheduler.config import Settings
+from scheduler.errors import Rejected
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
+from scheduler.messages import Assign, CancelAttempt, Error
+from tests.unit.rig import AUDIO, Rig
+
+
+async def test_a_job_goes_to_a_node_and_its_result_to_the_client() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    job = await rig.submit(session_id="s1")
+    assert job.state == DISPATCHED and link.assigns == [(job.job_id, 1)]
+    assign = link.of_kind(Assign)[0]
+    assert isinstance(assign, Assign)
+    assert (assign.audio, assign.pair, assign.deadline_ms, assign.session_id) == (AUDIO, "zh:en", 60_000, "s1")
+    await rig.answer(node, job, output={"text": "hello"})
+    assert (job.state, job.output, job.audio) == (COMPLETED, {"text": "hello"}, None)
+    assert rig.sink.ended == [job] and node.holds == {} and rig.store.census()["holds"] == 0
+
+
+async def test_the_same_request_id_is_the_same_job() -> None:
+    """R12: create is not check-then-act."""
+    rig = Rig()
+    first = await rig.submit(request_id="once")
+    assert await rig.submit(request_id="once") is first
+    assert len(rig.core.table) == 1
+
+
+async def test_a_request_id_used_for_another_job_is_refused() -> None:
+    rig = Rig()
+    await rig.submit(request_id="once")
+    with pytest.raises(Rejected, match="used for another job"):
+        await rig.submit(request_id="once", pair="en:zh")
+
+
+async def test_a_job_waits_for_a_node_that_comes_later() -> None:
+    """R15: no node now is not a failure."""
+    rig = Rig()
+    job = await rig.submit()
+    assert job.state == WAITING
+    await rig.pass_time(9)
+    node, _ = await rig.node("n1")
+    assert job.state == DISPATCHED and job.node_id == node.node_id
+
+
+async def test_a_job_that_finds_no_node_fails_with_a_reason() -> None:
+    rig = Rig()
+    job = await rig.submit()
+    await rig.pass_time(10)
+    assert (job.state, job.reason, rig.sink.ended) == (FAILED, "waiting_timeout", [job])
+    assert len(rig.core.waiting) == 0
+
+
+async def test_waiting_jobs_get_the_slots_that_become_free_in_the_order_of_their_submits() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1", slots=2)
+    jobs = [await rig.submit() for _ in range(5)]
+    assert [job.state for job in jobs] == [DISPATCHED] * 2 + [WAITING] * 3
+    for job in jobs:
+        await rig.answer(node, job)
+    assert [job_id for job_id, _ in link.assigns] == [job.job_id for job in jobs]
+    assert all(job.state == COMPLETED for job in jobs)
+
+
+async def test_a_job_is_given_only_to_a_node_that_serves_its_pair() -> None:
+    """C7."""
+    rig = Rig()
+    await rig.node("n1", pairs=["en:zh"])
+    job = await rig.submit(pair="zh:en")
+    assert job.state == WAITING
+    await rig.node("n2", pairs=["zh:en", "en:zh"])
+    assert job.node_id == "n2"
+
+
+async def test_a_node_without_an_answer_loses_the_job_to_another_one_once_a_timeout() -> None:
+    """R2: the dispatch time of the first attempt is not kept."""
+    rig = Rig(settings=Settings(dispatch_timeout_s=20, lease_s=1000, heartbeat_s=300))
+    _, first = await rig.node("n1")
+    job = await rig.submit()
+    await rig.node("n2")
+    await rig.pass_time(20)
+    assert (job.node_id, job.attempt, job.redispatches) == ("n2", 2, 1)
+    assert first.of_kind(CancelAttempt) == [CancelAttempt(job.job_id, 1)]
+    await rig.pass_time(19)
+    assert rig.counts.of["redispatched:timeout"] == 1
+
+
+async def test_a_job_that_no_node_answers_fails_after_three_redispatches() -> None:
+    """R3: attempts are counted."""
+    rig = Rig(settings=Settings(dispatch_timeout_s=5, lease_s=1000, heartbeat_s=300))
+    await rig.node("n1")
+    await rig.node("n2")
+    job = await rig.submit()
+    await rig.pass_time(60)
+    assert (job.state, job.reason, job.attempt) == (FAILED, "redispatch_max", 4)
+    assert rig.store.census()["holds"] == 0
+
+
+async def test_a_late_result_changes_nothing_and_is_counted() -> None:
+    """R4, R11: the attempt is the fence."""
+    rig = Rig(settings=Settings(dispatch_timeout_s=5, lease_s=1000, heartbeat_s=300))
+    slow, link = await rig.node("n1")
+    job = await rig.submit()
+    other, _ = await rig.node("n2")
+    await rig.pass_time(5)
+    assert job.node_id == "n2"
+    await rig.answer(slow, job, output="late", attempt=1)
+    assert job.state == DISPATCHED and rig.counts.of["late_result"] == 1
+    answer = link.of_kind(Error)[0]
+    assert isinstance(answer, Error) and answer.reason == "not_held"
+    await rig.answer(other, job, output="right")
+    assert (job.output, rig.sink.ended) == ("right", [job])
+
+
+async def test_a_result_given_twice_ends_the_job_once() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.answer(node, job, output="first")
+    await rig.answer(node, job, output="second")
+    assert (job.output, rig.sink.ended) == ("first", [job])
+
+
+async def test_an_error_that_may_pass_sends_the_job_to_another_node() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.node("n2")
+    await rig.fail(node, job, retryable=True)
+    assert (job.node_id, job.redispatches) == ("n2", 1)
+
+
+async def test_an_error_that_stays_fails_the_job_with_its_reason() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.fail(node, job, retryable=False)
+    assert (job.state, job.reason, job.audio) == (FAILED, "broken_model", None)
+
+
+@pytest.mark.parametrize("dispatched", [True, False])
+async def test_cancel_ends_a_job_and_reaches_its_node_with_the_attempt(dispatched: bool) -> None:
+    rig = Rig()
+    _, link = await rig.node("n1", pairs=["zh:en" if dispatched else "en:zh"])
+    job = await rig.submit()
+    assert rig.dispatcher.cancel(job.job_id) is job
+    await rig.settle()
+    assert (job.state, rig.sink.ended, rig.store.census()["holds"]) == (CANCELLED, [job], 0)
+    assert link.of_kind(CancelAttempt) == ([CancelAttempt(job.job_id, 1)] if dispatched else [])
+    rig.dispatcher.cancel(job.job_id)
+    assert rig.sink.ended == [job]
+
+
+async def test_a_job_cancelled_while_the_store_looks_for_a_node_leaves_no_hold() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="r")
+    selected = rig.dispatcher.compose_select()
+    assert selected is not None
+    call, on_answer = selected
+    answer = (await rig.store.run([call]))[0]
+    rig.dispatcher.cancel(job.job_id)
+    on_answer(answer)
+    await rig.settle()
+    assert link.assigns == [] and rig.store.census()["holds"] == 0
+    following = await rig.submit()
+    assert following.node_id == node.node_id
+
+
+async def test_a_job_that_its_client_no_longer_wants_fails_in_any_state() -> None:
+    rig = Rig()
+    waits = await rig.submit(timeout_ms=3000)
+    await rig.pass_time(3)
+    assert (waits.state, waits.reason) == (FAILED, "expired")
+    _, link = await rig.node("n1")
+    runs = await rig.submit(timeout_ms=3000)
+    await rig.pass_time(3)
+    assert (runs.state, runs.reason) == (FAILED, "expired")
+    assert link.of_kind(CancelAttempt) == [CancelAttempt(runs.job_id, 1)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (Settings(jobs_max=1), "jobs_max"),
+        (Settings(audio_total_bytes_max=len(AUDIO)), "audio_total_bytes_max"),
+        (Settings(audio_bytes_max=3), "audio_too_large"),
+    ],
+)
+async def test_past_a_bound_a_submit_is_refused_with_its_reason(settings: Settings, reason: str) -> None:
+    rig = Rig(settings=settings)
+    with pytest.raises(Rejected) as refused:
+        for _ in range(2):
+            await rig.submit()
+    assert refused.value.reason == reason and rig.counts.of[f"rejected:{reason}"] == 1
+    assert (refused.value.retry_after_ms is None) == (reason == "audio_too_large")
+
+
+async def test_a_session_prefers_the_node_of_its_last_job_and_is_forgotten_when_it_ends() -> None:
+    rig = Rig()
+    nodes = {f"n{i}": await rig.node(f"n{i}", slots=50) for i in range(8)}
+    first = await rig.submit(session_id="s1", affinity=True)
+    for _ in range(20):
+        job = await rig.submit(session_id="s1", affinity=True)
+        assert job.node_id == first.node_id
+    node, _ = nodes[first.node_id]
+    rig.dispatcher.node_left(node)
+    await rig.settle()
+    moved = await rig.submit(session_id="s1", affinity=True)
+    assert moved.state == DISPATCHED and moved.node_id != first.node_id
+    rig.dispatcher.session_closed("s1")
+    assert len(rig.dispatcher.affinity) == 0
+
+
+async def test_a_finished_job_stays_for_its_retention_counted_from_its_end() -> None:
+    """M2: a job that ran for 301 s can still be asked for."""
+    rig = Rig(settings=Settings(dispatch_timeout_s=900, lease_s=4000, heartbeat_s=1000))
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.pass_time(301, step_s=100)
+    await rig.answer(node, job)
+    await rig.pass_time(300, step_s=100)
+    assert rig.core.retention.run_once() == 0 and rig.dispatcher.find(job.job_id) is job
+    await rig.pass_time(1)
+    assert rig.core.retention.run_once() == 1 and rig.dispatcher.find(job.job_id) is None

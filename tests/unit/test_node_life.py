@@ -1,0 +1,297 @@
+"""The life of a node: registers, beats, rests, drains, leaves, comes back; and what becomes of its jobs."""
+
+import asyncio
+
+import pytest
+
+from scheduler.config import Settings
+from scheduler.errors import NodeRefused
+from scheduler.job import COMPLETED, DISPATCHED, WAITING
+from scheduler.messages import CancelAttempt, Register, Registered, Reregister
+from scheduler.scripts import register_node
+from tests.unit.rig import Link, Rig
+
+
+async def test_a_node_is_told_its_generation_and_how_often_to_beat() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    assert link.sent == [Registered(node.generation, 15_000, 45_000)]
+
+
+async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> None:
+    """R5."""
+    rig = Rig()
+    dying, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.node("n2")
+    rig.dispatcher.node_left(dying)
+    await rig.settle()
+    assert (job.node_id, job.attempt) == ("n2", 2)
+    assert rig.counts.of["redispatched:closed"] == 1
+    assert rig.store.census()["about"] == 1
+
+
+async def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease_and_is_told() -> None:
+    rig = Rig()
+    _, link = await rig.node("n1")
+    job = await rig.submit()
+    await rig.pass_time(44)
+    beating, _ = await rig.node("n2")
+    assert job.node_id == "n1"
+    await rig.pass_time(1)
+    assert (job.node_id, rig.counts.of["redispatched:lapsed"]) == (beating.node_id, 1)
+    assert link.of_kind(Reregister) == [Reregister("lease_ended")]
+
+
+async def test_a_node_that_slept_past_its_lease_works_again_one_beat_later() -> None:
+    """R6: it is told to register, and not refused for ever."""
+    rig = Rig()
+    node, link = await rig.node("n1")
+    await rig.pass_time(46)
+    await rig.beat(node)
+    assert link.of_kind(Reregister)[-1] == Reregister("lease_ended")
+    await rig.node("n1", link=link)
+    job = await rig.submit()
+    assert job.state == DISPATCHED
+
+
+async def test_a_beat_renews_the_lease() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    for _ in range(10):
+        await rig.pass_time(15)
+        await rig.beat(node)
+    assert node.connected and (await rig.submit()).node_id == "n1"
+
+
+async def test_the_end_of_an_old_connection_does_not_touch_the_new_one() -> None:
+    """R7."""
+    rig = Rig()
+    old, old_link = await rig.node("n1")
+    job = await rig.submit()
+    new, _ = await rig.node("n1", running=[(job.job_id, 1)])
+    assert old_link.closed_for == "replaced"
+    rig.dispatcher.node_left(old)
+    await rig.settle()
+    assert rig.core.fleet.find("n1") is new and new.connected
+    assert (job.state, job.node_id) == (DISPATCHED, "n1")
+    await rig.answer(new, job)
+    assert job.state == COMPLETED
+
+
+async def test_a_reconnect_keeps_what_runs_and_gives_back_what_does_not() -> None:
+    rig = Rig()
+    await rig.node("n1", slots=2)
+    kept, lost = await rig.submit(), await rig.submit()
+    new, link = await rig.node("n1", slots=2, running=[(kept.job_id, 1), ("unknown-job", 3)])
+    assert CancelAttempt("unknown-job", 3) in link.sent
+    assert (kept.attempt, lost.attempt, lost.redispatches) == (1, 2, 1)
+    assert set(new.holds) == {kept.job_id, lost.job_id}
+    assert rig.store.census()["holds"] == 2
+
+
+async def test_a_second_process_under_a_living_name_is_refused_and_disturbs_nothing() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    with pytest.raises(NodeRefused) as refused:
+        await rig.node("n1", process_id="p2")
+    assert refused.value.reason == "name_taken"
+    await rig.answer(node, job)
+    assert job.state == COMPLETED
+
+
+async def test_a_second_process_takes_the_name_when_the_first_no_longer_answers() -> None:
+    rig = Rig()
+    _, dead = await rig.node("n1", link=Link(answers=False))
+    job = await rig.submit()
+    new, link = await rig.node("n1", process_id="p2")
+    assert dead.closed_for == "replaced" and new.registered
+    assert link.assigns == [(job.job_id, 2)]
+
+
+async def test_the_name_of_a_dead_schedulers_node_can_be_taken() -> None:
+    """TAKEN names the generation, the retry replaces exactly that one."""
+    rig = Rig()
+    left_over = register_node(rig.clock.ms, 45_000, "n1", "dead-1", "p0", 1, "", ["zh:en"], "", [("gone-1|1", 2**40)])
+    await rig.store.run([left_over])
+    node, _ = await rig.node("n1", process_id="p1")
+    assert node.registered and (await rig.submit()).state == DISPATCHED
+
+
+async def test_nothing_is_sent_on_the_strength_of_a_dead_schedulers_node() -> None:
+    """R22: the grant is void, the ghost goes, and the job finds the living node."""
+    rig = Rig()
+    ghost = register_node(rig.clock.ms, 45_000, "ghost", "dead-1", "p0", 5, "", ["zh:en"], "", [])
+    await rig.store.run([ghost])
+    job = await rig.submit()
+    assert job.state == WAITING and rig.counts.of["void_grant"] == 1
+    assert rig.store.census() == {family: 0 for family in rig.store.census()}
+    await rig.node("n1")
+    assert (job.node_id, rig.counts.of["void_grant"]) == ("n1", 1)
+
+
+async def test_the_leftovers_of_a_dead_scheduler_leave_the_store_after_one_lease_and_one_sweep() -> None:
+    """M5."""
+    rig = Rig()
+    for i in range(300):
+        name = f"ghost-{i}"
+        await rig.store.run([register_node(rig.clock.ms, 45_000, name, "dead-1", "p0", 1, "", ["zh:en"], "", [])])
+    await rig.pass_time(44)
+    assert rig.store.census()["leases"] == 300
+    await rig.pass_time(8)
+    assert rig.store.census() == {family: 0 for family in rig.store.census()}
+
+
+async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() -> None:
+    """R6, second half: the nodes need not even notice."""
+    rig = Rig()
+    nodes = [(await rig.node(f"n{i}"))[0] for i in range(5)]
+    job = await rig.submit()
+    rig.store.clear()
+    await rig.beat(nodes[0])
+    assert rig.store.census()["about"] == 5 and rig.store.census()["holds"] == 1
+    assert job.state == DISPATCHED
+    assert [job.state for job in [await rig.submit() for _ in range(5)]] == [DISPATCHED] * 4 + [WAITING]
+
+
+async def test_an_assign_that_two_beats_do_not_name_got_lost() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.node("n2")
+    await rig.beat(node, running=[])
+    assert job.node_id == "n1"  # the beat may have crossed the assign
+    await rig.beat(node, running=[])
+    assert (job.node_id, rig.counts.of["redispatched:assign_lost"]) == ("n2", 1)
+
+
+async def test_an_attempt_that_a_beat_names_and_nobody_owns_is_cancelled() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    await rig.beat(node, running=[("old-job", 7)])
+    assert CancelAttempt("old-job", 7) in link.sent
+
+
+async def test_a_busy_node_rests_until_its_next_beat_and_the_job_does_not_count_it() -> None:
+    """R24."""
+    rig = Rig()
+    node, link = await rig.node("n1")
+    job = await rig.submit()
+    await rig.busy(node, job)
+    assert (job.state, job.redispatches, len(link.assigns)) == (WAITING, 0, 1)
+    await rig.beat(node)
+    assert link.assigns == [(job.job_id, 1), (job.job_id, 2)]
+
+
+async def test_the_rest_of_a_busy_node_ends_by_itself_after_a_second() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    job = await rig.submit()
+    await rig.busy(node, job)
+    await rig.pass_time(0.9, step_s=0.1)
+    assert len(link.assigns) == 1
+    await rig.pass_time(0.2, step_s=0.1)
+    assert len(link.assigns) == 2
+
+
+async def test_a_job_that_meets_only_busy_nodes_fails_at_its_waiting_timeout() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    job = await rig.submit()
+    for _ in range(30):
+        if job.state == DISPATCHED:
+            await rig.busy(node, job)
+        await rig.pass_time(1)
+    assert job.reason == "waiting_timeout" and len(link.assigns) <= 11
+
+
+async def test_a_node_that_fails_five_jobs_in_a_row_rests() -> None:
+    """C8."""
+    rig = Rig()
+    node, link = await rig.node("n1")
+    for _ in range(5):
+        await rig.fail(node, await rig.submit(), retryable=False)
+    job = await rig.submit(timeout_ms=60_000)
+    assert job.state == WAITING and node.rest_until_ms
+    await rig.beat(node)
+    assert job.state == WAITING  # this rest is not over at a beat
+    await rig.pass_time(9)
+    good, _ = await rig.node("n2")
+    assert job.node_id == "n2"
+    await rig.answer(good, job)
+    await rig.beat(node)
+    await rig.pass_time(21)
+    assert not node.rest_until_ms
+
+
+async def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1", slots=2)
+    first = await rig.submit()
+    rig.dispatcher.node_drain(node, on=True)
+    second = await rig.submit()
+    assert (first.state, second.state) == (DISPATCHED, WAITING)
+    rig.dispatcher.node_drain(node, on=False)
+    await rig.settle()
+    assert second.state == DISPATCHED
+
+
+async def test_a_drain_survives_a_reconnect_of_the_same_process() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    rig.dispatcher.node_drain(node, on=True)
+    await rig.settle()
+    await rig.node("n1")
+    assert (await rig.submit()).state == WAITING
+
+
+async def test_fewer_pairs_at_a_new_register_are_the_only_ones_served() -> None:
+    """R14."""
+    rig = Rig()
+    await rig.node("n1", pairs=["zh:en", "en:zh"])
+    await rig.node("n1", pairs=["en:zh"])
+    assert (await rig.submit("zh:en")).state == WAITING
+    assert (await rig.submit("en:zh")).state == DISPATCHED
+
+
+async def test_fewer_slots_evict_nothing_and_grant_nothing_until_there_is_room() -> None:
+    rig = Rig()
+    await rig.node("n1", slots=3)
+    jobs = [await rig.submit() for _ in range(3)]
+    node, _ = await rig.node("n1", slots=1, running=[(job.job_id, 1) for job in jobs])
+    waits = await rig.submit()
+    for job in jobs[:2]:
+        await rig.answer(node, job)
+        assert waits.state == WAITING
+    await rig.answer(node, jobs[2])
+    assert waits.state == DISPATCHED
+
+
+async def test_after_a_stall_of_the_scheduler_no_lease_ends_for_one_beat() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    rig.clock.ms += 100_000  # the process stood still; the beats are still in the sockets
+    rig.core.leases.run_once()
+    assert node.connected
+    await rig.pass_time(14)
+    assert node.connected
+    await rig.pass_time(2)
+    assert not node.connected
+
+
+async def test_more_nodes_than_allowed_are_refused() -> None:
+    rig = Rig(settings=Settings(nodes_max=1))
+    await rig.node("n1")
+    with pytest.raises(NodeRefused) as refused:
+        await rig.node("n2")
+    assert refused.value.reason == "nodes_max"
+
+
+async def test_two_processes_that_come_at_once_do_not_both_get_the_name() -> None:
+    rig = Rig()
+    register = [Register(node_id="n1", process_id=p, pairs=["zh:en"], slots=1, running=[]) for p in ("p1", "p2")]
+    joins = await asyncio.gather(
+        *(rig.dispatcher.node_joined(Link(), message) for message in register), return_exceptions=True
+    )
+    assert sorted(type(join).__name__ for join in joins) == ["Node", "NodeRefused"]

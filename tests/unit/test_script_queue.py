@@ -1,0 +1,142 @@
+"""The script queue: in order, one flush at a time, repeated until answered; nothing is lost with an answer."""
+
+from collections.abc import Sequence
+
+from scheduler.errors import StoreUnavailable
+from scheduler.job import COMPLETED, DISPATCHED, WAITING
+from scheduler.script_queue import CALLS_MAX, ScriptQueue
+from scheduler.scripts import ScriptCall, drain_node
+from scheduler.seams import Observer, ScriptRunner
+from tests.unit.fakes import HandClock
+from tests.unit.rig import Rig
+
+
+class Recorder:
+    """Answers every call with [OK …] and remembers the flushes."""
+
+    on_restart = None
+
+    def __init__(self) -> None:
+        self.flushes: list[list[ScriptCall]] = []
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        self.flushes.append(list(calls))
+        return [["OK"] * max(1, (len(call.args) - 2) // 2) for call in calls]
+
+
+class LosesAnswers:
+    """Runs the calls on another store, but the answers of the first `losses` flushes that hold a `script` get lost."""
+
+    def __init__(self, script: str, losses: int, clear: bool = False) -> None:
+        self.store: ScriptRunner | None = None
+        self.script = script
+        self.losses = losses
+        self.on_restart = None
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        assert self.store is not None
+        answers = await self.store.run(calls)
+        if self.losses and any(call.name == self.script for call in calls):
+            self.losses -= 1
+            raise StoreUnavailable("the answer was lost")
+        return answers
+
+
+def queue_on(runner: ScriptRunner) -> ScriptQueue:
+    return ScriptQueue(runner, HandClock(1000), 45_000, Observer())
+
+
+async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() -> None:
+    runner = Recorder()
+    queue = queue_on(runner)
+    words: list[str] = []
+    queue.release("j-1|1")
+    queue.release("j-2|1")
+    queue.heartbeat("n1", "g1", words.append)
+    queue.heartbeat("n2", "g2", words.append)
+    queue.call(drain_node("n1", "d", True), lambda answer: words.append(answer[0]))
+    queue.release("j-3|1")
+    assert await queue.run_once() and not await queue.run_once()
+    assert [(call.name, call.args) for call in runner.flushes[0]] == [
+        ("release_job", ["j-1|1", "j-2|1"]),
+        ("heartbeat", ["1000", "45000", "n1", "g1", "n2", "g2"]),
+        ("drain_node", ["n1", "d", "1"]),
+        ("release_job", ["j-3|1"]),
+    ]
+    assert words == ["OK", "OK", "OK"]
+
+
+async def test_batches_are_cut_at_a_thousand_arguments() -> None:
+    runner = Recorder()
+    queue = queue_on(runner)
+    words: list[str] = []
+    for i in range(2500):
+        queue.release(f"j-{i}|1")
+    for i in range(1200):
+        queue.heartbeat(f"n{i}", "g", words.append)
+    while await queue.run_once():
+        pass
+    calls = [call for flush in runner.flushes for call in flush]
+    assert max(len(call.args) for call in calls) <= 1000
+    assert sum(len(call.args) for call in calls if call.name == "release_job") == 2500
+    assert len(words) == 1200
+
+
+async def test_a_flush_is_bounded_and_the_rest_follows_in_order() -> None:
+    runner = Recorder()
+    queue = queue_on(runner)
+    for i in range(2 * CALLS_MAX + 1):
+        queue.call(drain_node(f"n{i}", "d", True), lambda answer: None)
+    while await queue.run_once():
+        pass
+    assert [len(flush) for flush in runner.flushes] == [CALLS_MAX, CALLS_MAX, 1]
+    assert [call.args[0] for flush in runner.flushes for call in flush] == [f"n{i}" for i in range(2 * CALLS_MAX + 1)]
+
+
+async def rig_that_loses(script: str, losses: int) -> Rig:
+    runner = LosesAnswers(script, losses)
+    rig = Rig(runner=runner)
+    runner.store = rig.store
+    return rig
+
+
+async def test_a_select_whose_answer_was_lost_is_repeated_and_gives_one_assign() -> None:
+    """R9: exactly one assignment an attempt."""
+    rig = await rig_that_loses("select_node", losses=2)
+    _, link = await rig.node("n1", slots=3)
+    job = await rig.submit()
+    assert (job.state, job.attempt, link.assigns) == (DISPATCHED, 1, [(job.job_id, 1)])
+    assert rig.store.census()["holds"] == 1
+    assert (rig.counts.of["store_failed"], rig.counts.of["store_recovered"]) == (2, 1)
+
+
+async def test_a_release_whose_answer_was_lost_frees_one_slot() -> None:
+    rig = await rig_that_loses("release_job", losses=1)
+    node, _ = await rig.node("n1")
+    first, second = await rig.submit(), await rig.submit()
+    assert second.state == WAITING
+    await rig.answer(node, first)
+    assert (first.state, second.state, rig.store.census()["holds"]) == (COMPLETED, DISPATCHED, 1)
+
+
+async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
+    """What the lost answer of expire_holds had said is unknown: every pool is asked again."""
+    rig = await rig_that_loses("expire_holds", losses=0)
+    node, _ = await rig.node("n1")
+    forgotten = await rig.submit()
+    node.holds.clear()  # a hold that nobody knows of any more
+    forgotten.deadline_ms = 0
+    waits = await rig.submit(timeout_ms=200_000)
+    waits.waits_from_ms = rig.clock.ms + 190_000
+    rig.core.timeouts._deadlines.set(waits, rig.clock.ms + 200_000)
+    runner = rig.core.queue._runner
+    assert isinstance(runner, LosesAnswers)
+    for _ in range(12):
+        await rig.pass_time(8)
+        await rig.beat(node, running=[])
+    assert waits.state == WAITING
+    runner.losses = 1
+    for _ in range(2):
+        await rig.pass_time(8)
+        await rig.beat(node, running=[])
+    assert waits.state == DISPATCHED
