@@ -75,8 +75,9 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
         {"pyproject.toml": PROJECT, "requirements.lock": "msgspec==1\nredis>=8\nredis==8\n"},
     ),
     (lua_rules.scripts_say_their_contract, {"lua/a.lua": "-- Purpose: x\nreturn 1\n"}),
+    (lua_rules.scripts_say_their_contract, {"lua/_a.lua": "local x = 1\n"}),
     (lua_rules.scripts_name_their_arguments, {"lua/a.lua": LUA_HEAD + "if ARGV[1] then return 1 end\n"}),
-    (lua_rules.scripts_are_repeatable, {"lua/a.lua": LUA_HEAD + "local t = redis.call('TIME')\n"}),
+    (lua_rules.scripts_are_repeatable, {"lua/a.lua": LUA_HEAD + "local call = redis.call\nlocal t = call('TIME')\n"}),
     (lua_rules.scripts_are_repeatable, {"lua/a.lua": LUA_HEAD + "for k in pairs(t) do end\n"}),
     (lua_rules.scripts_are_repeatable, {"lua/a.lua": LUA_HEAD + "local x = cjson.decode(y)\n"}),
 ]
@@ -87,6 +88,7 @@ FINE: dict[str, str] = {
     "scheduler/b.py": "from random import Random\ndef f(random: Random): return random.random()\n",
     "sim/a.py": "import numpy as np\nfrom scheduler import job\nx = np.random.default_rng(7)\n",
     "lua/a.lua": LUA_HEAD + "local now_ms = ARGV[1]\nfor i, v in ipairs(t) do end  -- not pairs()\n",
+    "lua/_a.lua": "-- Included by the scripts: x\n",
     "tests/test_a.py": "import asyncio\nasync def test_a():\n    await asyncio.sleep(0)\n",
     "pyproject.toml": PROJECT,
     "requirements.lock": "msgspec==1.0.post1\nredis==8 ; python_full_version < '3.12'\n",
