@@ -1,0 +1,43 @@
+-- Included by the scripts: the six keys by name, and what the store knows about a node (README.md is the data model).
+local LEASES, ABOUT, HELD, HOLDS, DUE, FREE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local call = redis.call
+
+-- generation, process, slots (a number), flags and served pairs of `node`; nil when the store doesn't know it.
+local function about(node)
+  local record = call('HGET', ABOUT, node)
+  if not record then return nil end
+  local generation, process, slots, flags, served =
+    string.match(record, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  return generation, process, tonumber(slots), flags, served
+end
+
+local function write_about(node, generation, process, slots, flags, served)
+  call('HSET', ABOUT, node, generation .. '|' .. process .. '|' .. slots .. '|' .. flags .. '|' .. served)
+end
+
+-- When the lease of `node` ends, ms; 0 when it has none.
+local function lease_end(node)
+  return tonumber(call('ZSCORE', LEASES, node) or 0)
+end
+
+-- How many jobs `node` holds. '}' is the character after '|', so the range is all that begins with node|.
+local function load_of(node)
+  return call('ZLEXCOUNT', HELD, '[' .. node .. '|', '(' .. node .. '}')
+end
+
+-- `node` can be drawn for each pair of `served` (a list with commas).
+local function open(node, served)
+  local entries = {}
+  for pair in string.gmatch(served, '[^,]+') do
+    entries[#entries + 1] = 0
+    entries[#entries + 1] = pair .. '|' .. node
+  end
+  if #entries > 0 then call('ZADD', FREE, unpack(entries)) end
+end
+
+-- `node` can't be drawn any more for any pair of `served`.
+local function shut(node, served)
+  local entries = {}
+  for pair in string.gmatch(served, '[^,]+') do entries[#entries + 1] = pair .. '|' .. node end
+  if #entries > 0 then call('ZREM', FREE, unpack(entries)) end
+end

@@ -1,0 +1,17 @@
+-- Purpose    List nodes whose lease has ended, the longest dead first. Changes nothing.
+-- KEYS       leases about held holds due free (README.md)
+-- ARGV       now        ms
+--            limit      nodes of this call
+-- Returns    (node generation)*   generation is '' when only the lease is left; node_offline takes both as they are
+-- Called by  the sweep of leases, also for nodes that a dead scheduler has left
+
+--- @include "_nodes"
+
+local now, limit = ARGV[1], ARGV[2]
+
+local answers = {}
+for _, node in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, limit)) do
+  answers[#answers + 1] = node
+  answers[#answers + 1] = about(node) or ''
+end
+return answers

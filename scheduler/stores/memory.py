@@ -1,0 +1,94 @@
+"""A store in this process: LuaJIT runs the scripts of lua/ on a model of the Redis commands that they use.
+
+The data lives in Lua tables, so a call crosses between Python and Lua once. It owns no clock and no chance: the same
+calls give the same answers, byte for byte those of a Redis server (tests/contract).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lupa.luajit21 import LuaError, LuaRuntime
+
+from scheduler.errors import ScriptFailed
+from scheduler.script_sources import FAMILIES, ScriptSource, load_sources, partition_keys
+from scheduler.scripts import ScriptCall
+
+Dump = dict[str, list[tuple[str, str]]]
+"""Family -> (member, value or score) in the order of the set, or of the field; only families that have members."""
+
+
+class MemoryStore:
+    """A ScriptRunner whose data dies with it. `sources` replaces the scripts (tests plant bugs with it)."""
+
+    def __init__(self, sources: Mapping[str, ScriptSource] | None = None) -> None:
+        self.on_restart: Callable[[], None] | None = None
+        self._lua = LuaRuntime(
+            unpack_returned_tuples=True, register_eval=False, register_builtins=False, attribute_filter=_no_attributes
+        )
+        sorted_set: Any = self._lua.execute(_lua_file("sorted_set.lua"))
+        self._model: Any = self._lua.execute(_lua_file("redis_model.lua"), sorted_set)
+        for name, source in (load_sources() if sources is None else sources).items():
+            self._model.load(name, source.text)
+        self._keys: Any = self._lua.table_from(partition_keys())
+        self._run: Callable[..., Any] = self._model.run
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order and return their answers; never gives up the loop. Raises ScriptFailed."""
+        return self.run_now(calls)
+
+    def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order and return their answers. Raises ScriptFailed; the calls before stay carried out."""
+        run, keys = self._run, self._keys
+        answers: list[list[str]] = []
+        for name, args in calls:
+            try:
+                answer = run(keys, name, *args)
+            except LuaError as error:
+                raise ScriptFailed(f"{name}: {error}") from error
+            if answer.__class__ is not tuple:
+                answers.append([])
+            elif answer[0] >= 0:
+                answers.append(list(answer[1:]))
+            else:
+                answers.append(answer[1].split("\n"))
+        return answers
+
+    def clear(self) -> None:
+        """Lose all data, as FLUSHALL does; the scripts stay."""
+        self._model.clear()
+
+    def census(self) -> dict[str, int]:
+        """Return how many members each family has."""
+        return dict(zip(FAMILIES, self._model.sizes(self._keys), strict=True))
+
+    def dump(self) -> Dump:
+        """Return the whole state, in the form of RedisStore.dump."""
+        whole: Dump = {}
+        for family, key in zip(FAMILIES, partition_keys(), strict=True):
+            lines: str | None = self._model.dump(key)
+            if lines is not None:
+                members = [(member, value) for member, _, value in (line.partition("\t") for line in lines.split("\n"))]
+                whole[family] = sorted(members) if family in ("about", "holds") else members
+        return whole
+
+    def count_commands(self, on: bool) -> None:
+        """Begin to count the Redis commands that scripts issue, from 0; or stop, which is the default (it costs time)."""
+        self._model.count_commands(on)
+
+    @property
+    def commands_run(self) -> int:
+        """How many Redis commands scripts have issued since count_commands(True)."""
+        return int(self._model.commands_run())
+
+
+@cache
+def _lua_file(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def _no_attributes(_object: object, _name: object, _setting: bool) -> object:
+    raise AttributeError("Lua code has no business with Python objects")

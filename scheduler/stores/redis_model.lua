@@ -1,0 +1,209 @@
+-- A model of the Redis commands that lua/ uses, and of the small world that a script sees there. Arguments and answers
+-- are as in Redis: numbers become text, nothing found is false, a key without members is gone. No more than that:
+-- a command, option or global that isn't here raises, so that no script grows past what was compared with a server.
+local SortedSet = ...
+
+local data = {} -- key -> a hash {size, fields} or a sorted set
+local commands = {}
+local commands_run = 0
+
+local function text(value)
+  if type(value) == 'string' then return value end
+  if value == math.floor(value) and value > -1e15 and value < 1e15 then return string.format('%d', value) end
+  return string.format('%.17g', value)
+end
+
+local function number(value)
+  local converted = tonumber(value)
+  if not converted then error('ERR value is not a valid float: ' .. tostring(value), 0) end
+  return converted
+end
+
+-- ---- hashes
+
+local function hash_at(key)
+  local hash = data[key]
+  if hash and not hash.fields then error('WRONGTYPE ' .. key .. ' is no hash', 0) end
+  return hash
+end
+
+function commands.HGET(key, field)
+  local hash = hash_at(key)
+  return hash and hash.fields[field] or false
+end
+
+function commands.HSET(key, field, value)
+  local hash = hash_at(key)
+  if not hash then
+    hash = {size = 0, fields = {}}
+    data[key] = hash
+  end
+  local is_new = hash.fields[field] == nil
+  hash.fields[field] = text(value)
+  if not is_new then return 0 end
+  hash.size = hash.size + 1
+  return 1
+end
+
+function commands.HDEL(key, field)
+  local hash = hash_at(key)
+  if not hash or hash.fields[field] == nil then return 0 end
+  hash.fields[field] = nil
+  hash.size = hash.size - 1
+  if hash.size == 0 then data[key] = nil end
+  return 1
+end
+
+-- ---- sorted sets
+
+local function set_at(key)
+  local set = data[key]
+  if set and not set.score_of then error('WRONGTYPE ' .. key .. ' is no sorted set', 0) end
+  return set
+end
+
+-- ZADD key [GT] score member [score member ...]
+function commands.ZADD(key, first, ...)
+  local set = set_at(key)
+  if not set then
+    set = SortedSet.new()
+    data[key] = set
+  end
+  if first == 'GT' then
+    local score, member = ...
+    if select('#', ...) ~= 2 then error('the model of Redis knows ZADD GT with one member only', 0) end
+    score = number(score)
+    local old = set.score_of[member]
+    if old and old >= score then return 0 end
+    return SortedSet.put(set, score, member) and 1 or 0
+  end
+  local added, pairs_of_arguments = 0, {first, ...}
+  for i = 1, #pairs_of_arguments, 2 do
+    if SortedSet.put(set, number(pairs_of_arguments[i]), pairs_of_arguments[i + 1]) then added = added + 1 end
+  end
+  return added
+end
+
+function commands.ZREM(key, ...)
+  local set = set_at(key)
+  if not set then return 0 end
+  local removed = 0
+  for i = 1, select('#', ...) do
+    if SortedSet.remove(set, (select(i, ...))) then removed = removed + 1 end
+  end
+  if set.size == 0 then data[key] = nil end
+  return removed
+end
+
+function commands.ZSCORE(key, member)
+  local set = set_at(key)
+  local score = set and set.score_of[member]
+  return score and text(score) or false
+end
+
+function commands.ZLEXCOUNT(key, low, high)
+  local set = set_at(key)
+  return set and SortedSet.count_by_lex(set, low, high) or 0
+end
+
+function commands.ZRANGEBYLEX(key, low, high)
+  local set = set_at(key)
+  return set and SortedSet.range_by_lex(set, low, high) or {}
+end
+
+-- ZRANGE key first last, both ranks counted from 0.
+function commands.ZRANGE(key, first, last)
+  local set = set_at(key)
+  first, last = number(first), number(last)
+  if first < 0 or last < 0 then error('the model of Redis knows no ranks from the end', 0) end
+  return set and SortedSet.range_by_rank(set, first, last) or {}
+end
+
+-- ZRANGEBYSCORE key -inf highest LIMIT 0 count
+function commands.ZRANGEBYSCORE(key, low, highest, option, offset, count)
+  if low ~= '-inf' or option ~= 'LIMIT' or number(offset) ~= 0 then
+    error('the model of Redis knows ZRANGEBYSCORE from -inf with LIMIT 0 only', 0)
+  end
+  local set = set_at(key)
+  return set and SortedSet.range_to_score(set, number(highest), number(count)) or {}
+end
+
+-- ---- the world of a script
+
+local function call(name, ...)
+  local command = commands[name]
+  if not command then error('the model of Redis lacks the command ' .. tostring(name), 0) end
+  return command(...)
+end
+
+local function call_counted(name, ...)
+  commands_run = commands_run + 1
+  return call(name, ...)
+end
+
+local redis = {call = call}
+local world = setmetatable({
+  redis = redis, string = string, table = table, math = math,
+  ipairs = ipairs, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, select = select,
+}, {
+  __index = function(_, name) error('a script may not use ' .. tostring(name), 0) end,
+  __newindex = function(_, name) error('a script may not write the global ' .. tostring(name), 0) end,
+})
+
+local scripts = {}
+local UNPACK_MAX = 4000 -- answers longer than this come as one text
+
+local model = {}
+
+function model.load(name, source)
+  scripts[name] = setfenv(assert(loadstring('local KEYS, ARGV = ... ' .. source, '=' .. name)), world)
+end
+
+-- Runs a script and returns the length of its answer and its items; -1 and all in one text when they are many.
+function model.run(keys, name, ...)
+  local script = scripts[name]
+  if not script then error('there is no script ' .. name, 0) end
+  local answer = script(keys, {...})
+  local count = #answer
+  for i = 1, count do
+    if type(answer[i]) ~= 'string' then error(name .. ' answered something that is no text', 0) end
+  end
+  if count > UNPACK_MAX then return -1, table.concat(answer, '\n') end
+  return count, unpack(answer)
+end
+
+function model.clear()
+  data = {}
+end
+
+-- How many members each of `keys` has.
+function model.sizes(keys)
+  local sizes = {}
+  for i, key in ipairs(keys) do
+    sizes[i] = data[key] and data[key].size or 0
+  end
+  return unpack(sizes)
+end
+
+-- All members of `key` as lines: member, tab, value or score. Hashes in any order, sorted sets in theirs.
+function model.dump(key)
+  local found, lines = data[key], {}
+  if not found then return nil end
+  if found.fields then
+    for field, value in pairs(found.fields) do lines[#lines + 1] = field .. '\t' .. value end
+  else
+    SortedSet.each(found, function(member, score) lines[#lines + 1] = member .. '\t' .. text(score) end)
+  end
+  return table.concat(lines, '\n')
+end
+
+function model.count_commands(on)
+  commands_run = 0
+  redis.call = on and call_counted or call
+end
+
+function model.commands_run()
+  return commands_run
+end
+
+return model
