@@ -22,6 +22,7 @@ from scheduler.job import Job
 from scheduler.job_table import JobTable
 from scheduler.leases import Leases
 from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
 from scheduler.retention import Retention
 from scheduler.script_queue import ScriptQueue
 from scheduler.seams import Observer, ResultSink, ScriptRunner
@@ -38,6 +39,7 @@ class Parts:
     queue: type[ScriptQueue] = ScriptQueue
     fleet: type[Fleet] = Fleet
     dispatcher: type[Dispatcher] = Dispatcher
+    node_desk: type[NodeDesk] = NodeDesk
     retention: type[Retention] = Retention
     timeouts: type[Timeouts] = Timeouts
     leases: type[Leases] = Leases
@@ -52,6 +54,7 @@ class Core:
     queue: ScriptQueue
     fleet: Fleet
     dispatcher: Dispatcher
+    node_desk: NodeDesk
     retention: Retention
     timeouts: Timeouts
     leases: Leases
@@ -93,6 +96,7 @@ class Core:
             random=random,
             instance=instance,
         )
+        desk = parts.node_desk(settings, clock, dispatcher, fleet, observer)
         runner.on_restart = fleet.register_all
         return cls(
             table=table,
@@ -100,9 +104,10 @@ class Core:
             queue=queue,
             fleet=fleet,
             dispatcher=dispatcher,
+            node_desk=desk,
             retention=parts.retention(settings, clock, table, observer),
             timeouts=parts.timeouts(settings, clock, job_deadlines, dispatcher),
-            leases=parts.leases(settings, clock, node_deadlines, dispatcher, fleet, queue, waiting),
+            leases=parts.leases(settings, clock, node_deadlines, desk, fleet, queue, waiting),
             _tasks=[],
         )
 

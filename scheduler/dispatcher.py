@@ -14,21 +14,19 @@ from scheduler.affinity import Affinity
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
-from scheduler.errors import NodeRefused, Rejected
-from scheduler.fleet import Fleet, ask_to_register
+from scheduler.errors import Rejected
+from scheduler.fleet import Fleet
 from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from scheduler.job_table import JobTable
-from scheduler.messages import Assign, CancelAttempt, Error, Heartbeat, NodeResult, Register
+from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
 from scheduler.script_queue import OnAnswer, ScriptQueue
 from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_node
-from scheduler.seams import NodeLink, Observer, ResultSink
+from scheduler.seams import Observer, ResultSink
 from scheduler.waiting import SelectBatch, WaitingJobs
 
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
-BEATS_MISSED_MAX = 2
-"""Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
 SEEDS = 2**31 - 2
 
 
@@ -66,8 +64,6 @@ class Dispatcher:
         self._submits = 0
         self._waiting_ms = ms(settings.waiting_timeout_s)
         self._dispatch_ms = ms(settings.dispatch_timeout_s)
-        self._rest_ms = ms(settings.rest_s)
-        self._busy_rest_ms = ms(settings.busy_rest_s)
         queue.selects = self
         queue.on_repeat = waiting.room_everywhere
 
@@ -125,7 +121,7 @@ class Dispatcher:
         """End the job as cancelled unless it has ended, and tell its node; None when nobody knows it."""
         job = self.table.find(job_id)
         if job is not None and not job.ended:
-            self._end(job, CANCELLED, reason="cancelled")
+            self.end(job, CANCELLED, reason="cancelled")
         return job
 
     def find(self, job_id: str) -> Job | None:
@@ -136,107 +132,18 @@ class Dispatcher:
         """Forget what was kept for the session itself; its jobs go on, and can be asked for by their request ids."""
         self.affinity.forget(session_id)
 
-    # ---- nodes
-
-    async def node_joined(self, link: NodeLink, register: Register) -> Node:
-        """Take in the connection of a node and register it; `link` gets Registered once the store has it.
-
-        The same process takes over its own older connection. Another process under the name of a node is refused
-        (NodeRefused) while that one's connection answers.
-        """
-        while True:
-            old = self.fleet.find(register.node_id)
-            if old is None or old.process_id == register.process_id:
-                break
-            if await old.link.probe():
-                raise NodeRefused("name_taken", f"another process is connected as {register.node_id!r}; rename one")
-            if self.fleet.find(register.node_id) is old:
-                break
-        if old is None and len(self.fleet) >= self._settings.nodes_max:
-            raise NodeRefused("nodes_max", f"{self._settings.nodes_max} nodes are connected, the most allowed")
-        node = Node(
-            register.node_id,
-            register.process_id,
-            tuple(dict.fromkeys(register.pairs)),
-            register.slots,
-            link,
-            self._clock.now_ms(),
-        )
-        self._settle_running(node, old, register.running)
-        self.fleet.join(node)
-        return node
-
-    def node_heartbeat(self, node: Node, beat: Heartbeat) -> None:
-        """Renew the lease of `node` and settle what it runs with what it should run."""
-        if not node.connected:
-            ask_to_register(node, "lease_ended")
-            return
-        node.seen_ms = self._clock.now_ms()
-        running = dict(beat.running)
-        for job_id, attempt in running.items():
-            job = node.holds.get(job_id)
-            if job is None or job.attempt != attempt:
-                node.link.send(CancelAttempt(job_id, attempt))
-        lost = []
-        for job_id, job in node.holds.items():
-            if running.get(job_id) == job.attempt:
-                node.missing.pop(job_id, None)
-            else:
-                node.missing[job_id] = node.missing.get(job_id, 0) + 1
-                if node.missing[job_id] >= BEATS_MISSED_MAX:
-                    lost.append(job)
-        for job in lost:
-            self._redispatch(job, node, "assign_lost")
-        self.fleet.beat(node)
-
-    def node_result(self, node: Node, result: NodeResult) -> None:
-        """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
-        job = node.holds.get(result.job_id)
-        if job is None or job.attempt != result.attempt:
-            self._observer.late_result(result.job_id, result.attempt, node.node_id)
-            node.link.send(Error("not_held", f"{node.node_id} doesn't hold {result.job_id} attempt {result.attempt}"))
-            return
-        node.seen_ms = self._clock.now_ms()
-        if result.busy:
-            self._redispatch(job, node, "busy", counted=False)
-            self._rest(node, self._busy_rest_ms, until_beat=True, reason="busy")
-        elif result.error is not None:
-            if result.error.retryable:
-                self._redispatch(job, node, "error")
-            else:
-                self._end(job, FAILED, reason=result.error.reason)
-            self._count_failure(node)
-        else:
-            node.failures_in_a_row = 0
-            self._end(job, COMPLETED, output=result.output)
-
-    def node_drain(self, node: Node, on: bool) -> None:
-        """Give `node` no new jobs, or give it jobs again; what it has it keeps."""
-        if node.connected:
-            self.fleet.drain(node, on)
-
-    def node_left(self, node: Node) -> None:
-        """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
-        if node.connected:
-            self._lose(node, "closed")
-
-    # ---- what the roles call
+    # ---- what the roles and the node desk call
 
     def job_due(self, job: Job) -> None:
         """The deadline of `job` has come."""
         if job.expires_ms and job.expires_ms <= self._clock.now_ms():
-            self._end(job, FAILED, reason="expired")
+            self.end(job, FAILED, reason="expired")
         elif job.state == WAITING:
-            self._end(job, FAILED, reason="waiting_timeout")
+            self.end(job, FAILED, reason="waiting_timeout")
         else:
             node = self.fleet.nodes[job.node_id]
             node.link.send(CancelAttempt(job.job_id, job.attempt))
-            self._redispatch(job, node, "timeout")
-
-    def node_silent(self, node: Node) -> None:
-        """The lease of `node` has ended: its jobs go to other nodes, and it must register again."""
-        ask_to_register(node, "lease_ended")
-        self._lose(node, "lapsed")
+            self.redispatch(job, node, "timeout")
 
     def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
         """Return the select call for the oldest jobs that may find a node (called by the queue at each flush)."""
@@ -318,15 +225,18 @@ class Dispatcher:
         assert job.audio is not None, job
         node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None))
 
-    # ---- back to waiting, or ended
+    # ---- the small steps
 
     def _wait(self, job: Job) -> None:
         self._set_deadline(job, job.waits_from_ms + self._waiting_ms)
         self.waiting.add(job)
         self.queue.nudge()
 
-    def _redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
-        """Give up the present attempt of `job` on `node` and let it wait for another one."""
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+        """Give up the present attempt of `job` on `node` and let it wait for another one.
+
+        `counted` redispatches are bounded by redispatch_max; past it the job fails.
+        """
         attempt = job.attempt
         self._take_back(job, node)
         job.avoid = (*job.avoid, node.node_id)[-AVOID_MAX:]
@@ -336,7 +246,7 @@ class Dispatcher:
         job.state = WAITING
         self._observer.job_redispatched(job, node.node_id, attempt, reason)
         if job.redispatches > self._settings.redispatch_max:
-            self._end(job, FAILED, reason="redispatch_max")
+            self.end(job, FAILED, reason="redispatch_max")
         else:
             self._wait(job)
 
@@ -351,7 +261,8 @@ class Dispatcher:
         if node.connected:
             self.waiting.room(node.pairs, 1)
 
-    def _end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
+        """Bring `job`, which has not ended, to its final `state`: free its slot and its audio and tell the client."""
         was = job.state
         job.state = state
         job.reason = reason
@@ -381,49 +292,6 @@ class Dispatcher:
             self._observer.job_rejected(pair, "request_id_conflict")
             raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")
         return job
-
-    # ---- lost nodes, failing nodes
-
-    def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
-        """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody owns."""
-        held = {} if old is None else dict(old.holds)
-        for job_id, attempt in running:
-            job = held.pop(job_id, None)
-            if job is not None and job.attempt == attempt:
-                node.holds[job_id] = job
-                continue
-            node.link.send(CancelAttempt(job_id, attempt))
-            if job is not None:
-                held[job_id] = job
-        if old is None:
-            return
-        self.fleet.forget(old)
-        if old.process_id == node.process_id:
-            node.draining = old.draining
-        else:
-            node.replaces = old.generation
-        if old.link is not node.link:
-            old.link.close("replaced")
-        for job in held.values():
-            self._redispatch(job, old, "reregistered")
-        old.holds.clear()
-
-    def _lose(self, node: Node, reason: str) -> None:
-        jobs = list(node.holds.values())
-        self.fleet.leave(node, reason)
-        for job in jobs:
-            self._redispatch(job, node, reason)
-
-    def _count_failure(self, node: Node) -> None:
-        """A node that fails everything at once has always room, and would attract all jobs (defects.md C8)."""
-        node.failures_in_a_row += 1
-        if node.failures_in_a_row == self._settings.rest_after_failures:
-            node.failures_in_a_row = 0
-            self._rest(node, self._rest_ms, until_beat=False, reason="failing")
-
-    def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
-        if node.connected:
-            self.fleet.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
 
 
 def _ignore_answer(answer: list[str]) -> None:

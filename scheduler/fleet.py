@@ -10,7 +10,7 @@ from functools import partial
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
-from scheduler.messages import Registered, Reregister
+from scheduler.messages import Registered
 from scheduler.node import Node
 from scheduler.script_queue import ScriptQueue
 from scheduler.scripts import Word, drain_node, node_offline, register_node
@@ -175,11 +175,6 @@ class Fleet:
             self.register_all()
         else:
             node.link.close("replaced")
-
-
-def ask_to_register(node: Node, reason: str) -> None:
-    """Tell a node that this scheduler no longer counts on that it has to register again."""
-    node.link.send(Reregister(reason))
 
 
 def _ignore_answer(answer: list[str]) -> None:

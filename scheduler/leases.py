@@ -8,9 +8,9 @@ from functools import partial
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
-from scheduler.dispatcher import Dispatcher
 from scheduler.fleet import Fleet
 from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
 from scheduler.script_queue import ScriptQueue
 from scheduler.scripts import expire_holds, lapsed_nodes, node_offline
 from scheduler.waiting import WaitingJobs
@@ -33,7 +33,7 @@ class Leases:
         settings: Settings,
         clock: Clock,
         deadlines: Deadlines[Node],
-        dispatcher: Dispatcher,
+        desk: NodeDesk,
         fleet: Fleet,
         queue: ScriptQueue,
         waiting: WaitingJobs,
@@ -42,7 +42,7 @@ class Leases:
         self._heartbeat_ms = ms(settings.heartbeat_s)
         self._clock = clock
         self._deadlines = deadlines
-        self._dispatcher = dispatcher
+        self._desk = desk
         self._fleet = fleet
         self._queue = queue
         self._waiting = waiting
@@ -59,7 +59,7 @@ class Leases:
         self._looked_ms = now_ms
         while (node := self._deadlines.take_due(now_ms)) is not None:
             if self._fleet.look_at(node, now_ms, self._not_before_ms):
-                self._dispatcher.node_silent(node)
+                self._desk.silent(node)
         if now_ms - self._swept_ms >= self._sweep_ms:
             self._swept_ms = now_ms
             self.sweep_store()

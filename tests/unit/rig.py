@@ -102,6 +102,7 @@ class Rig:
             parts=parts or Parts(),
         )
         self.dispatcher = self.core.dispatcher
+        self.desk = self.core.node_desk
         self._requests = 0
 
     async def settle(self) -> None:
@@ -132,7 +133,7 @@ class Rig:
         register = Register(
             node_id=node_id, process_id=process_id, pairs=pairs or ["zh:en"], slots=slots, running=running or []
         )
-        node = await self.dispatcher.node_joined(link, register)
+        node = await self.desk.joined(link, register)
         await self.settle()
         return node, link
 
@@ -151,22 +152,22 @@ class Rig:
     async def answer(self, node: Node, job: Job, output: object = "text", attempt: int | None = None) -> None:
         """Let `node` answer for its present (or the given) attempt of `job`."""
         result = NodeResult(job.job_id, attempt or job.attempt, output=output)
-        self.dispatcher.node_result(node, result)
+        self.desk.result(node, result)
         await self.settle()
 
     async def fail(self, node: Node, job: Job, retryable: bool) -> None:
         """Let `node` answer with an error."""
         error = WorkError("broken_model", retryable)
-        self.dispatcher.node_result(node, NodeResult(job.job_id, job.attempt, error=error))
+        self.desk.result(node, NodeResult(job.job_id, job.attempt, error=error))
         await self.settle()
 
     async def busy(self, node: Node, job: Job) -> None:
         """Let `node` answer that it is busy."""
-        self.dispatcher.node_result(node, NodeResult(job.job_id, job.attempt, busy=True))
+        self.desk.result(node, NodeResult(job.job_id, job.attempt, busy=True))
         await self.settle()
 
     async def beat(self, node: Node, running: list[tuple[str, int]] | None = None) -> None:
         """Let `node` beat; by default it runs exactly what it holds."""
         held = [(job.job_id, job.attempt) for job in node.holds.values()]
-        self.dispatcher.node_heartbeat(node, Heartbeat(held if running is None else running))
+        self.desk.heartbeat(node, Heartbeat(held if running is None else running))
         await self.settle()

@@ -208,7 +208,7 @@ async def test_a_session_prefers_the_node_of_its_last_job_and_is_forgotten_when_
         job = await rig.submit(session_id="s1", affinity=True)
         assert job.node_id == first.node_id
     node, _ = nodes[first.node_id]
-    rig.dispatcher.node_left(node)
+    rig.desk.left(node)
     await rig.settle()
     moved = await rig.submit(session_id="s1", affinity=True)
     assert moved.state == DISPATCHED and moved.node_id != first.node_id

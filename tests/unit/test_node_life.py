@@ -24,7 +24,7 @@ async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> N
     dying, _ = await rig.node("n1")
     job = await rig.submit()
     await rig.node("n2")
-    rig.dispatcher.node_left(dying)
+    rig.desk.left(dying)
     await rig.settle()
     assert (job.node_id, job.attempt) == ("n2", 2)
     assert rig.counts.of["redispatched:closed"] == 1
@@ -71,7 +71,7 @@ async def test_the_end_of_an_old_connection_does_not_touch_the_new_one() -> None
     job = await rig.submit()
     new, _ = await rig.node("n1", running=[(job.job_id, 1)])
     assert old_link.closed_for == "replaced"
-    rig.dispatcher.node_left(old)
+    rig.desk.left(old)
     await rig.settle()
     assert rig.core.fleet.find("n1") is new and new.connected
     assert (job.state, job.node_id) == (DISPATCHED, "n1")
@@ -229,10 +229,10 @@ async def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
     rig = Rig()
     node, _ = await rig.node("n1", slots=2)
     first = await rig.submit()
-    rig.dispatcher.node_drain(node, on=True)
+    rig.desk.drain(node, on=True)
     second = await rig.submit()
     assert (first.state, second.state) == (DISPATCHED, WAITING)
-    rig.dispatcher.node_drain(node, on=False)
+    rig.desk.drain(node, on=False)
     await rig.settle()
     assert second.state == DISPATCHED
 
@@ -240,7 +240,7 @@ async def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
 async def test_a_drain_survives_a_reconnect_of_the_same_process() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
-    rig.dispatcher.node_drain(node, on=True)
+    rig.desk.drain(node, on=True)
     await rig.settle()
     await rig.node("n1")
     assert (await rig.submit()).state == WAITING
@@ -291,7 +291,5 @@ async def test_more_nodes_than_allowed_are_refused() -> None:
 async def test_two_processes_that_come_at_once_do_not_both_get_the_name() -> None:
     rig = Rig()
     register = [Register(node_id="n1", process_id=p, pairs=["zh:en"], slots=1, running=[]) for p in ("p1", "p2")]
-    joins = await asyncio.gather(
-        *(rig.dispatcher.node_joined(Link(), message) for message in register), return_exceptions=True
-    )
+    joins = await asyncio.gather(*(rig.desk.joined(Link(), message) for message in register), return_exceptions=True)
     assert sorted(type(join).__name__ for join in joins) == ["Node", "NodeRefused"]

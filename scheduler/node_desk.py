@@ -1,0 +1,157 @@
+"""What comes in from nodes: registers, beats, answers, closed connections; and what that means for their jobs.
+
+Plain synchronous decisions but for the question whether an older connection still answers. What becomes of a job is
+the dispatcher's part, what the store is told of a node the fleet's.
+"""
+
+from __future__ import annotations
+
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.dispatcher import Dispatcher
+from scheduler.errors import NodeRefused
+from scheduler.fleet import Fleet
+from scheduler.job import COMPLETED, FAILED
+from scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister
+from scheduler.node import Node
+from scheduler.seams import NodeLink, Observer
+
+BEATS_MISSED_MAX = 2
+"""Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
+
+
+class NodeDesk:
+    """The entry for everything that nodes say. One for each scheduler."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, dispatcher: Dispatcher, fleet: Fleet, observer: Observer
+    ) -> None:
+        self._nodes_max = settings.nodes_max
+        self._rest_after_failures = settings.rest_after_failures
+        self._rest_ms = ms(settings.rest_s)
+        self._busy_rest_ms = ms(settings.busy_rest_s)
+        self._clock = clock
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._observer = observer
+
+    async def joined(self, link: NodeLink, register: Register) -> Node:
+        """Take in the connection of a node and register it; `link` gets Registered once the store has it.
+
+        The same process takes over its own older connection. Another process under the name of a node is refused
+        (NodeRefused) while that one's connection answers. A node may register again over the same link; what it says
+        from then on belongs to the Node that is returned.
+        """
+        while True:
+            old = self._fleet.find(register.node_id)
+            if old is None or old.process_id == register.process_id:
+                break
+            if await old.link.probe():
+                raise NodeRefused("name_taken", f"another process is connected as {register.node_id!r}; rename one")
+            if self._fleet.find(register.node_id) is old:
+                break
+        if old is None and len(self._fleet) >= self._nodes_max:
+            raise NodeRefused("nodes_max", f"{self._nodes_max} nodes are connected, the most allowed")
+        pairs = tuple(dict.fromkeys(register.pairs))
+        node = Node(register.node_id, register.process_id, pairs, register.slots, link, self._clock.now_ms())
+        self._settle_running(node, old, register.running)
+        self._fleet.join(node)
+        return node
+
+    def heartbeat(self, node: Node, beat: Heartbeat) -> None:
+        """Renew the lease of `node` and settle what it runs with what it should run."""
+        if not node.connected:
+            node.link.send(Reregister("lease_ended"))
+            return
+        node.seen_ms = self._clock.now_ms()
+        running = dict(beat.running)
+        for job_id, attempt in running.items():
+            job = node.holds.get(job_id)
+            if job is None or job.attempt != attempt:
+                node.link.send(CancelAttempt(job_id, attempt))
+        lost = []
+        for job_id, job in node.holds.items():
+            if running.get(job_id) == job.attempt:
+                node.missing.pop(job_id, None)
+            else:
+                node.missing[job_id] = node.missing.get(job_id, 0) + 1
+                if node.missing[job_id] >= BEATS_MISSED_MAX:
+                    lost.append(job)
+        for job in lost:
+            self._dispatcher.redispatch(job, node, "assign_lost")
+        self._fleet.beat(node)
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
+        job = node.holds.get(result.job_id)
+        if job is None or job.attempt != result.attempt:
+            self._observer.late_result(result.job_id, result.attempt, node.node_id)
+            node.link.send(Error("not_held", f"{node.node_id} doesn't hold {result.job_id} attempt {result.attempt}"))
+            return
+        node.seen_ms = self._clock.now_ms()
+        if result.busy:
+            self._dispatcher.redispatch(job, node, "busy", counted=False)
+            self._rest(node, self._busy_rest_ms, until_beat=True, reason="busy")
+        elif result.error is not None:
+            if result.error.retryable:
+                self._dispatcher.redispatch(job, node, "error")
+            else:
+                self._dispatcher.end(job, FAILED, reason=result.error.reason)
+            self._count_failure(node)
+        else:
+            node.failures_in_a_row = 0
+            self._dispatcher.end(job, COMPLETED, output=result.output)
+
+    def drain(self, node: Node, on: bool) -> None:
+        """Give `node` no new jobs, or give it jobs again; what it has it keeps."""
+        if node.connected:
+            self._fleet.drain(node, on)
+
+    def left(self, node: Node) -> None:
+        """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
+        if node.connected:
+            self._lose(node, "closed")
+
+    def silent(self, node: Node) -> None:
+        """The lease of `node` has ended (leases.py): its jobs go to other nodes, and it must register again."""
+        node.link.send(Reregister("lease_ended"))
+        self._lose(node, "lapsed")
+
+    def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
+        """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody owns."""
+        held = {} if old is None else dict(old.holds)
+        for job_id, attempt in running:
+            job = held.get(job_id)
+            if job is not None and job.attempt == attempt:
+                node.holds[job_id] = held.pop(job_id)
+            else:
+                node.link.send(CancelAttempt(job_id, attempt))
+        if old is None:
+            return
+        self._fleet.forget(old)
+        if old.process_id == node.process_id:
+            node.draining = old.draining
+        else:
+            node.replaces = old.generation
+        if old.link is not node.link:
+            old.link.close("replaced")
+        for job in held.values():
+            self._dispatcher.redispatch(job, old, "reregistered")
+        old.holds.clear()
+
+    def _lose(self, node: Node, reason: str) -> None:
+        jobs = list(node.holds.values())
+        self._fleet.leave(node, reason)
+        for job in jobs:
+            self._dispatcher.redispatch(job, node, reason)
+
+    def _count_failure(self, node: Node) -> None:
+        """A node that fails everything at once has always room, and would attract all jobs (defects.md C8)."""
+        node.failures_in_a_row += 1
+        if node.failures_in_a_row == self._rest_after_failures:
+            node.failures_in_a_row = 0
+            self._rest(node, self._rest_ms, until_beat=False, reason="failing")
+
+    def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
+        if node.connected:
+            self._fleet.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
