@@ -82,7 +82,7 @@ class Counts(Observer):
 
 
 class Rig:
-    """`settle` sends what is queued for the store until nothing is left; `pass_time` moves the clock and runs the roles."""
+    """`settle` sends what is queued until nothing is left; `pass_time` moves the clock and runs the roles."""
 
     def __init__(
         self, parts: Parts | None = None, runner: ScriptRunner | None = None, settings: Settings | None = None

@@ -126,7 +126,7 @@ async def test_nothing_is_sent_on_the_strength_of_a_dead_schedulers_node() -> No
     await rig.store.run([ghost])
     job = await rig.submit()
     assert job.state == WAITING and rig.counts.of["void_grant"] == 1
-    assert rig.store.census() == {family: 0 for family in rig.store.census()}
+    assert rig.store.census() == dict.fromkeys(rig.store.census(), 0)
     await rig.node("n1")
     assert (job.node_id, rig.counts.of["void_grant"]) == ("n1", 1)
 
@@ -140,7 +140,7 @@ async def test_the_leftovers_of_a_dead_scheduler_leave_the_store_after_one_lease
     await rig.pass_time(44)
     assert rig.store.census()["leases"] == 300
     await rig.pass_time(8)
-    assert rig.store.census() == {family: 0 for family in rig.store.census()}
+    assert rig.store.census() == dict.fromkeys(rig.store.census(), 0)
 
 
 async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() -> None:
@@ -209,7 +209,7 @@ async def test_a_job_that_meets_only_busy_nodes_fails_at_its_waiting_timeout() -
 async def test_a_node_that_fails_five_jobs_in_a_row_rests() -> None:
     """C8."""
     rig = Rig()
-    node, link = await rig.node("n1")
+    node, _ = await rig.node("n1")
     for _ in range(5):
         await rig.fail(node, await rig.submit(), retryable=False)
     job = await rig.submit(timeout_ms=60_000)

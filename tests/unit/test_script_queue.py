@@ -1,6 +1,6 @@
 """The script queue: in order, one flush at a time, repeated until answered; nothing is lost with an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scheduler.errors import StoreUnavailable
 from scheduler.job import COMPLETED, DISPATCHED, WAITING
@@ -14,7 +14,7 @@ from tests.unit.rig import Rig
 class Recorder:
     """Answers every call with [OK …] and remembers the flushes."""
 
-    on_restart = None
+    on_restart: Callable[[], None] | None = None
 
     def __init__(self) -> None:
         self.flushes: list[list[ScriptCall]] = []
@@ -27,11 +27,12 @@ class Recorder:
 class LosesAnswers:
     """Runs the calls on another store, but the answers of the first `losses` flushes that hold a `script` get lost."""
 
-    def __init__(self, script: str, losses: int, clear: bool = False) -> None:
+    on_restart: Callable[[], None] | None = None
+
+    def __init__(self, script: str, losses: int) -> None:
         self.store: ScriptRunner | None = None
         self.script = script
         self.losses = losses
-        self.on_restart = None
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         assert self.store is not None
