@@ -1,0 +1,7 @@
+"""What a worker node does with audio. An engine is a callable: it gets a Work and returns the output."""
+
+from __future__ import annotations
+
+from scheduler.engines.engine import Engine, Work, WorkFailed, open_engine
+
+__all__ = ["Engine", "Work", "WorkFailed", "open_engine"]

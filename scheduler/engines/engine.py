@@ -1,0 +1,61 @@
+"""The seam between a worker node and the work itself, and the engines by name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.errors import ConfigError, VoxpoolError
+
+NAMES = ("measure", "pocketsphinx", "sleep:SECONDS")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One attempt of a job, as an engine sees it. `deadline_ms` is how long the scheduler waits, from the assign."""
+
+    job_id: str
+    attempt: int
+    pair: str
+    audio: bytes
+    deadline_ms: int = 0
+    session_id: str | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set when nobody wants the result any more; an engine that looks at it may stop early."""
+
+
+Engine = Callable[[Work], Any]
+"""Returns the output: anything that JSON can say. It is called in a thread, in several at once when slots > 1."""
+
+
+class WorkFailed(VoxpoolError):
+    """An attempt that an engine can't complete. `retryable` tells whether another node may have more luck."""
+
+    def __init__(self, reason: str, detail: str = "", *, retryable: bool = False) -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+        self.retryable = retryable
+
+
+def open_engine(spec: str) -> Engine:
+    """Return the engine named by `spec`: measure, pocketsphinx, or sleep:SECONDS.
+
+    Raises ConfigError for an unknown name, a bad parameter, or an engine whose extra isn't installed.
+    """
+    name, colon, parameter = spec.partition(":")
+    if name == "measure" and not colon:
+        from scheduler.engines.measure import measure
+
+        return measure
+    if name == "pocketsphinx" and not colon:
+        from scheduler.engines.pocketsphinx import Recogniser
+
+        return Recogniser()
+    if name == "sleep":
+        from scheduler.engines.sleep import Sleeper
+
+        return Sleeper.parse(parameter)
+    raise ConfigError(f"unknown engine {spec!r}; known are {', '.join(NAMES)}")

@@ -1,0 +1,1 @@
+"""How the scheduler tells what it does: logs, later metrics and traces. They hear it as Observers."""
