@@ -64,6 +64,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes_max: Annotated[int, _setting("nodes connected at the same time", "nodes", ge=1)] = 200_000
     sweep_slice: Annotated[int, _setting("finished jobs removed before the loop gets its turn", "jobs", ge=1)] = 500
     timeouts_slice: Annotated[int, _setting("deadlines handled before the loop gets its turn", "jobs", ge=1)] = 500
+    session_grace_s: Annotated[
+        float,
+        _setting("a client whose connection broke may come back for so long; then its jobs are cancelled", "s", ge=0),
+    ] = 5.0
+    wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
+    waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
+    send_buffer_bytes_max: Annotated[
+        int, _setting("bytes that wait to be sent to one peer; past it the peer is cut off", "bytes", ge=65536)
+    ] = 64 * 1024**2
+    send_stall_s: Annotated[float, _setting("a peer that took nothing for so long is cut off", "s", gt=0)] = 10.0
+    greeting_s: Annotated[float, _setting("time for the first message on a WebSocket", "s", gt=0)] = 10.0
+    probe_s: Annotated[
+        float, _setting("how long the older connection of a node may take to answer a ping", "s", gt=0)
+    ] = 2.0
+    stop_s: Annotated[float, _setting("time that open connections get when the scheduler stops", "s", ge=0)] = 3.0
 
 
 def ms(seconds: float) -> int:
