@@ -80,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 2.0
     stop_s: Annotated[float, _setting("time that open connections get when the scheduler stops", "s", ge=0)] = 3.0
 
+    def __post_init__(self) -> None:
+        if self.lease_s <= self.heartbeat_s:
+            raise ValueError(f"lease_s ({self.lease_s}) must be longer than heartbeat_s ({self.heartbeat_s})")
+
 
 def ms(seconds: float) -> int:
     """Return `seconds` as whole milliseconds, at least 1 for anything above 0."""
