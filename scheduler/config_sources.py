@@ -40,9 +40,8 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
         for key, value in found.items():
             values[key] = _convert(name, key, value)
             origin[key] = name
-    settings = Settings(**values)
-    _check_together(settings, origin)
-    return settings
+    _check_together(values, origin)
+    return Settings(**values)
 
 
 def as_toml(settings: Settings) -> str:
@@ -103,20 +102,26 @@ def _convert(source: str, key: str, value: Any) -> Any:
     return converted
 
 
-def _check_together(settings: Settings, origin: Mapping[str, str]) -> None:
-    """Two settings that contradict each other."""
-    if settings.lease_s <= settings.heartbeat_s:
-        where = origin.get("lease_s") or origin.get("heartbeat_s") or "defaults"
+def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:
+    """Find two settings that contradict each other."""
+
+    def both(first: str, second: str) -> tuple[float, float, str]:
+        where = origin.get(first) or origin.get(second) or "defaults"
+        defaults = Settings()
+        one, two = (values.get(key, getattr(defaults, key)) for key in (first, second))
+        return one, two, f"{where}: {first} = {one:g} and {second} = {two:g}"
+
+    lease_s, heartbeat_s, said = both("lease_s", "heartbeat_s")
+    if lease_s <= heartbeat_s:
         raise ConfigError(
-            f"{where}: lease_s = {settings.lease_s:g} must be above heartbeat_s = {settings.heartbeat_s:g}"
-            " (three beats are usual): else every node is taken for dead between two beats"
+            f"{said}: a lease must be longer than a beat, or every node is taken for dead (usual: 3 beats)"
         )
-    if settings.audio_bytes_max > settings.audio_total_bytes_max:
-        where = origin.get("audio_bytes_max") or origin.get("audio_total_bytes_max") or "defaults"
-        raise ConfigError(
-            f"{where}: audio_bytes_max = {settings.audio_bytes_max} is above"
-            f" audio_total_bytes_max = {settings.audio_total_bytes_max}"
-        )
+    one, total, said = both("audio_bytes_max", "audio_total_bytes_max")
+    if one > total:
+        raise ConfigError(f"{said}: the audio of one job must fit into that of all")
+    one, buffer, said = both("audio_bytes_max", "send_buffer_bytes_max")
+    if 2 * one > buffer:
+        raise ConfigError(f"{said}: the buffer must have room for the audio of one job as base64, twice the bytes")
 
 
 def _meta(key: str) -> msgspec.Meta | None:

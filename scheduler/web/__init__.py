@@ -1,0 +1,1 @@
+"""The doors: HTTP for jobs, WebSockets for clients and nodes. They translate; the dispatcher decides."""

@@ -1,0 +1,53 @@
+"""The ASGI application of a scheduler: all its doors, put together."""
+
+from __future__ import annotations
+
+import random
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
+
+from scheduler.config import Settings
+from scheduler.core import Core
+from scheduler.errors import BadInput, Rejected
+from scheduler.telemetry.logs import Log
+from scheduler.web import problems
+from scheduler.web.fleet_views import FleetDoor
+from scheduler.web.health import Health
+from scheduler.web.jobs import JobDoor
+from scheduler.web.nodes import NodeDoor
+from scheduler.web.results import Results
+from scheduler.web.sessions import SessionDoor
+
+SLACK_BYTES = 64 * 1024
+
+
+class Doors:
+    """The doors and the application that has them."""
+
+    def __init__(
+        self, settings: Settings, core: Core, results: Results, health: Health, random: random.Random, log: Log
+    ) -> None:
+        self.sessions = SessionDoor(settings, core.dispatcher, results, random, log)
+        self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
+        self.app = Starlette(
+            routes=[
+                WebSocketRoute("/ws/session", self.sessions),
+                WebSocketRoute("/ws/node", self.nodes),
+                *JobDoor(settings, core.dispatcher, results, random).routes(),
+                *FleetDoor(settings, core, health).routes(),
+            ],
+            exception_handlers={
+                BadInput: problems.on_bad_input,
+                Rejected: problems.on_rejected,
+                HTTPException: problems.on_http_exception,
+                Exception: problems.on_crash,
+            },
+        )
+
+
+def frame_bytes_max(settings: Settings) -> int:
+    """Return the bytes of the largest frame that makes sense: audio as base64, or an output with escaped letters."""
+    audio = -(-settings.audio_bytes_max // 3) * 4
+    return max(audio, 2 * settings.output_bytes_max) + SLACK_BYTES

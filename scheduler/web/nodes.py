@@ -1,0 +1,152 @@
+"""The door of worker nodes, /ws/node: register, heartbeats and results come in, assigns and cancels go out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Receive, Scope, Send
+
+from scheduler import codec
+from scheduler.config import Settings
+from scheduler.errors import BadInput, NodeRefused
+from scheduler.messages import PROTOCOL, Error, FromNode, Heartbeat, NodeResult, Register, ToNode, WorkError
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+from scheduler.telemetry.events import Event
+from scheduler.telemetry.logs import Log
+from scheduler.web.peer_socket import PeerSocket
+
+CLOSE_NORMAL = 1000
+CLOSE_POLICY = 1008
+CLOSE_REPLACED = 4000
+REASON_CHARACTERS_MAX = 200
+"""Of a node's word for why it failed; it goes into logs, results and the job's record."""
+
+
+class NodeDoor:
+    """The ASGI application behind /ws/node. `frame_bytes_max` is the largest frame that an assign can be."""
+
+    def __init__(self, settings: Settings, desk: NodeDesk, log: Log, frame_bytes_max: int) -> None:
+        self.settings = settings
+        self.desk = desk
+        self.log = log
+        self.frame_bytes_max = frame_bytes_max
+        self.connections = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection until it ends."""
+        socket: PeerSocket = scope["state"]["socket"]
+        await send({"type": "websocket.accept"})
+        self.connections += 1
+        connection = NodeConnection(self, socket)
+        try:
+            await connection.run()
+        finally:
+            self.connections -= 1
+            if connection.node is not None:
+                self.desk.left(connection.node)
+
+
+class NodeConnection:
+    """One connection of a node: the desk's NodeLink, and the translation of what the node sends."""
+
+    def __init__(self, door: NodeDoor, socket: PeerSocket) -> None:
+        self.node: Node | None = None
+        self._door = door
+        self._desk = door.desk
+        self._socket = socket
+        self._binary = False
+
+    # ---- NodeLink
+
+    def send(self, message: ToNode) -> None:
+        """Send `message`."""
+        self._socket.send_frame(codec.encode(message, self._binary), self._binary)
+
+    def close(self, reason: str) -> None:
+        """Close the connection."""
+        self._socket.close_with(CLOSE_REPLACED if reason == "replaced" else CLOSE_NORMAL, reason)
+
+    async def probe(self) -> bool:
+        """Ping the node."""
+        return await self._socket.answers(self._door.settings.probe_s)
+
+    # ---- the node's messages
+
+    async def run(self) -> None:
+        """Register the node, then take its messages until the connection ends."""
+        try:
+            async with asyncio.timeout(self._door.settings.greeting_s):
+                received = await self._socket.next_frame()
+        except TimeoutError:
+            self._socket.abort("no_greeting")
+            return
+        if received is not None:
+            self._binary = received.binary
+        while received is not None:
+            if not await self._register(received.data, received.binary):
+                return
+            self._socket.serve(self._on_frame)
+            received = await self._socket.next_frame()
+
+    async def _register(self, data: bytes, binary: bool) -> bool:
+        """Take a register, the only message that has to wait for something: a ping to an older connection."""
+        try:
+            register: FromNode = codec.from_node.decode(data, binary)
+            if not isinstance(register, Register):
+                raise BadInput("register_first", "the first message of a node is register")
+            if register.protocol != PROTOCOL:
+                raise BadInput("bad_protocol", f"protocol {register.protocol} is unknown; this is protocol {PROTOCOL}")
+            if self.node is not None and register.node_id != self.node.node_id:
+                raise BadInput("bad_node_id", f"this connection belongs to {self.node.node_id}")
+            owed = register.slots * self._door.frame_bytes_max
+            self._socket.send_buffer_bytes_max = max(self._door.settings.send_buffer_bytes_max, owed)
+            self.node = await self._desk.joined(self, register)
+        except BadInput as error:
+            self._refuse(error)
+            return False
+        except NodeRefused as refused:
+            self._door.log(Event.NODE_REFUSED, peer=self._socket.peer, reason=refused.reason)
+            self.send(Error(refused.reason, refused.detail))
+            self._socket.close_with(CLOSE_POLICY, refused.reason)
+            return False
+        return True
+
+    def _on_frame(self, data: bytes, binary: bool) -> bool:
+        """Take one message; a register goes the slow way."""
+        node = self.node
+        assert node is not None
+        try:
+            message: FromNode = codec.from_node.decode(data, binary)
+        except BadInput as error:
+            self._refuse(error)
+            return True
+        if isinstance(message, NodeResult):
+            self._desk.result(node, self._checked(message))
+        elif isinstance(message, Heartbeat):
+            self._desk.heartbeat(node, message)
+        elif isinstance(message, Register):
+            return False
+        else:
+            self._desk.drain(node, message.on)
+        return True
+
+    def _checked(self, result: NodeResult) -> NodeResult:
+        """Return `result`, or the error that it amounts to when its output can't be handed on."""
+        if result.error is not None:
+            result.error.reason = result.error.reason[:REASON_CHARACTERS_MAX] or "error"
+        elif not result.busy:
+            try:
+                codec.check_output(result.output, self._door.settings.output_bytes_max)
+            except BadInput as error:
+                self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, job_id=result.job_id, reason=error.reason)
+                self.send(Error(error.reason, error.detail))
+                return NodeResult(result.job_id, result.attempt, error=WorkError(error.reason))
+        return result
+
+    def _refuse(self, error: BadInput) -> None:
+        """Say what is wrong and close: a node that speaks another language can't be trusted with jobs."""
+        node_id = self.node.node_id if self.node is not None else None
+        self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, node_id=node_id, reason=error.reason)
+        self.send(Error(error.reason, error.detail))
+        self._socket.close_with(CLOSE_POLICY, error.reason)

@@ -1,0 +1,240 @@
+"""The door of clients, /ws/session: submits and cancels come in, results go out.
+
+A session outlives a broken connection by `session_grace_s`, so that a client can come back for its results; a client
+that says goodbye, or does not come back, no longer wants them, and its unfinished jobs are cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from scheduler import codec
+from scheduler.config import Settings, ms
+from scheduler.dispatcher import Dispatcher
+from scheduler.errors import BadInput, Rejected
+from scheduler.job import Job
+from scheduler.messages import PROTOCOL, Accepted, CancelJob, Error, FromClient, Hello, RejectedSubmit, Submit, Welcome
+from scheduler.telemetry.events import Event
+from scheduler.telemetry.logs import Log
+from scheduler.web.peer_socket import PeerSocket
+from scheduler.web.results import Results
+from scheduler.web.views import as_rejection, check_audio, job_result
+
+BAD_MESSAGES_MAX = 20
+"""Messages that can't be used before a connection is closed."""
+CLOSE_POLICY = 1008
+CLOSE_REPLACED = 4000
+
+
+class SessionDoor:
+    """The ASGI application behind /ws/session, and the sessions that are open or may come back."""
+
+    def __init__(
+        self, settings: Settings, dispatcher: Dispatcher, results: Results, random: random.Random, log: Log
+    ) -> None:
+        self.settings = settings
+        self.dispatcher = dispatcher
+        self.results = results
+        self.log = log
+        self._random = random
+        self._open: dict[str, Session] = {}
+        self._absent: dict[str, tuple[list[str], asyncio.TimerHandle]] = {}
+        """session id -> its unfinished jobs, and the timer that ends its grace."""
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._absent)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection until it ends."""
+        socket: PeerSocket = scope["state"]["socket"]
+        await send({"type": "websocket.accept"})
+        greeted = await self._greeting(socket)
+        if greeted is None:
+            return
+        hello, binary = greeted
+        session = self._begin(socket, hello, binary)
+        if session is None:
+            return
+        try:
+            socket.serve(session.on_frame)
+            while await socket.next_frame() is not None:
+                pass
+        finally:
+            self._end(session)
+
+    async def _greeting(self, socket: PeerSocket) -> tuple[Hello, bool] | None:
+        try:
+            async with asyncio.timeout(self.settings.greeting_s):
+                received = await socket.next_frame()
+        except TimeoutError:
+            socket.abort("no_greeting")
+            return None
+        if received is None:
+            return None
+        try:
+            hello: FromClient = codec.from_client.decode(received.data, received.binary)
+            if not isinstance(hello, Hello):
+                raise BadInput("hello_first", "the first message of a client is hello")
+            if hello.protocol != PROTOCOL:
+                raise BadInput("bad_protocol", f"protocol {hello.protocol} is unknown; this is protocol {PROTOCOL}")
+        except BadInput as error:
+            self.log(Event.BAD_MESSAGE, peer=socket.peer, reason=error.reason)
+            socket.send_frame(codec.encode(Error(error.reason, error.detail), received.binary), received.binary)
+            socket.close_with(CLOSE_POLICY, error.reason)
+            return None
+        return hello, received.binary
+
+    def _begin(self, socket: PeerSocket, hello: Hello, binary: bool) -> Session | None:
+        session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
+        known = session_id in self._open or session_id in self._absent
+        if not known and len(self) >= self.settings.sessions_max:
+            error = Error("sessions_max", f"{self.settings.sessions_max} sessions are open, the most allowed")
+            socket.send_frame(codec.encode(error, binary), binary)
+            socket.close_with(CLOSE_POLICY, error.reason)
+            return None
+        job_ids: list[str] = []
+        older = self._open.get(session_id)
+        if older is not None:
+            self._end(older)
+            older.socket.close_with(CLOSE_REPLACED, "replaced")
+        if session_id in self._absent:
+            job_ids, timer = self._absent.pop(session_id)
+            timer.cancel()
+        session = self._open[session_id] = Session(self, socket, binary, session_id)
+        limits = {
+            "audio_bytes_max": self.settings.audio_bytes_max,
+            "output_bytes_max": self.settings.output_bytes_max,
+            "session_grace_ms": ms(self.settings.session_grace_s),
+        }
+        session.send(Welcome(session_id, limits))
+        self.log(Event.SESSION_OPENED, session_id=session_id, peer=socket.peer)
+        session.take_over(job_ids, tell=hello.resume)
+        return session
+
+    def _end(self, session: Session) -> None:
+        """The connection of `session` is gone, or another one has taken its place."""
+        if self._open.get(session.session_id) is not session:
+            return
+        del self._open[session.session_id]
+        job_ids = session.let_go()
+        goodbye = session.socket.peer_said_goodbye
+        if goodbye or not self.settings.session_grace_s:
+            self._give_up(session.session_id, job_ids)
+        else:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self.settings.session_grace_s, self._stays_away, session.session_id)
+            self._absent[session.session_id] = (job_ids, timer)
+        self.log(Event.SESSION_CLOSED, session_id=session.session_id, goodbye=goodbye, unfinished=len(job_ids))
+
+    def _stays_away(self, session_id: str) -> None:
+        job_ids, _ = self._absent.pop(session_id)
+        self._give_up(session_id, job_ids)
+
+    def _give_up(self, session_id: str, job_ids: list[str]) -> None:
+        for job_id in job_ids:
+            self.dispatcher.cancel(job_id)
+        self.dispatcher.session_closed(session_id)
+
+
+class Session:
+    """One connection of a client that has said hello."""
+
+    def __init__(self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str) -> None:
+        self.socket = socket
+        self.session_id = session_id
+        self._door = door
+        self._binary = binary
+        self._jobs: dict[str, bool] = {}
+        """Unfinished jobs that this client waits for -> whether they are its own."""
+        self._bad_messages = 0
+
+    def send(self, message: Any) -> None:
+        """Send `message` to the client."""
+        self.socket.send_frame(codec.encode(message, self._binary), self._binary)
+
+    def on_frame(self, data: bytes, binary: bool) -> bool:
+        """Take one message."""
+        try:
+            message: FromClient = codec.from_client.decode(data, binary)
+        except BadInput as error:
+            request_id = codec.request_id_of(data, binary)
+            if request_id is None:
+                self._bad_message(error)
+            else:
+                self._reject(request_id, as_rejection(error))
+            return True
+        if isinstance(message, Submit):
+            self._submit(message)
+        elif isinstance(message, CancelJob):
+            self._cancel(message.job_id)
+        else:
+            self._bad_message(BadInput("hello_twice", "hello comes once, as the first message"))
+        return True
+
+    def job_ended(self, job: Job) -> None:
+        """A job that this client waits for has ended."""
+        self._jobs.pop(job.job_id, None)
+        self.send(job_result(job))
+
+    def take_over(self, job_ids: list[str], tell: bool) -> None:
+        """Go on with the jobs of an earlier connection; with `tell` their results are sent without being asked for."""
+        for job_id in job_ids:
+            job = self._door.dispatcher.find(job_id)
+            if job is None or (job.ended and not tell):
+                continue
+            if not job.ended:
+                self._jobs[job_id] = True
+            self._door.results.watch(job, self)
+
+    def let_go(self) -> list[str]:
+        """Wait for nothing any more; return the ids of the own jobs that have not ended."""
+        for job_id in self._jobs:
+            self._door.results.unwatch(job_id, self)
+        own = [job_id for job_id, is_own in self._jobs.items() if is_own]
+        self._jobs.clear()
+        return own
+
+    def _submit(self, submit: Submit) -> None:
+        door = self._door
+        try:
+            check_audio(submit.audio, door.settings.audio_bytes_max)
+            door.results.check_room()
+            job = door.dispatcher.submit(
+                pair=submit.pair,
+                audio=submit.audio,
+                request_id=submit.request_id,
+                session_id=self.session_id,
+                timeout_ms=submit.timeout_ms,
+                affinity=submit.session_affinity,
+            )
+        except BadInput as error:
+            self._reject(submit.request_id, as_rejection(error))
+            return
+        except Rejected as rejected:
+            self._reject(submit.request_id, rejected)
+            return
+        self.send(Accepted(submit.request_id, job.job_id))
+        if not job.ended:
+            self._jobs[job.job_id] = job.session_id == self.session_id
+        door.results.watch(job, self)
+
+    def _cancel(self, job_id: str) -> None:
+        job = self._door.dispatcher.find(job_id)
+        if job is None or job.session_id != self.session_id:
+            self.send(Error("unknown_job", f"no job {job_id!r} of this session; it may have been forgotten"))
+        else:
+            self._door.dispatcher.cancel(job_id)
+
+    def _reject(self, request_id: str, rejected: Rejected) -> None:
+        self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
+
+    def _bad_message(self, error: BadInput) -> None:
+        self._bad_messages += 1
+        self._door.log(Event.BAD_MESSAGE, peer=self.socket.peer, session_id=self.session_id, reason=error.reason)
+        self.send(Error(error.reason, error.detail))
+        if self._bad_messages >= BAD_MESSAGES_MAX:
+            self.socket.close_with(CLOSE_POLICY, "too many bad messages")

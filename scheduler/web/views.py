@@ -1,0 +1,121 @@
+"""Jobs and nodes as clients see them: pure translations of records into messages and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from scheduler.errors import BadInput, Rejected
+from scheduler.job import Job
+from scheduler.messages import JobResult, Times
+from scheduler.node import Node
+
+WAV_HEAD_BYTES = 12
+
+
+class JobView(msgspec.Struct, omit_defaults=True):
+    """A job in the answers of HTTP. `times_ms` stands there when it has ended; `error` says why it did not complete."""
+
+    job_id: str
+    request_id: str
+    state: str
+    pair: str
+    attempts: int
+    submitted_ms: int
+    session_id: str = ""
+    node_id: str = ""
+    times_ms: Times | None = None
+    output: Any = None
+    error: str | None = None
+
+
+class NodeView(msgspec.Struct):
+    """A node in the answers of HTTP. `state` is joining, ready, draining or resting."""
+
+    node_id: str
+    state: str
+    pairs: tuple[str, ...]
+    slots: int
+    running: int
+    generation: str
+    seen_ms: int
+
+
+class PoolView(msgspec.Struct):
+    """The nodes of one pair together, and the jobs that wait for them."""
+
+    pair: str
+    nodes: int = 0
+    slots: int = 0
+    running: int = 0
+    waiting: int = 0
+
+
+def check_audio(audio: bytes, bytes_max: int) -> None:
+    """Make sure that `audio` can be a WAV of at most `bytes_max` bytes; what is in it is the engine's business.
+
+    Raises BadInput: empty_audio, audio_too_large, not_audio.
+    """
+    if not audio:
+        raise BadInput("empty_audio", "there is no audio; send a WAV file (RIFF/WAVE)")
+    if len(audio) > bytes_max:
+        detail = f"{len(audio)} bytes of audio are above audio_bytes_max = {bytes_max}; cut it into shorter pieces"
+        raise BadInput("audio_too_large", detail)
+    if len(audio) < WAV_HEAD_BYTES or audio[:4] != b"RIFF" or audio[8:WAV_HEAD_BYTES] != b"WAVE":
+        raise BadInput("not_audio", "this is not a WAV file (RIFF/WAVE), the one kind of audio that is taken")
+
+
+def as_rejection(error: BadInput) -> Rejected:
+    """Return the refusal of a submit because of `error`; trying the same again is of no use."""
+    return Rejected(error.reason, error.detail)
+
+
+def job_result(job: Job) -> JobResult:
+    """Return the message that tells a client of the end of `job`."""
+    return JobResult(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        state=job.state,
+        attempts=job.attempt,
+        times_ms=times(job),
+        output=job.output,
+        error=job.reason or None,
+    )
+
+
+def job_view(job: Job) -> JobView:
+    """Return `job` as HTTP shows it."""
+    return JobView(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        state=job.state,
+        pair=job.pair,
+        attempts=job.attempt,
+        submitted_ms=job.submitted_ms,
+        session_id=job.session_id,
+        node_id=job.node_id,
+        times_ms=times(job) if job.ended else None,
+        output=job.output,
+        error=job.reason or None,
+    )
+
+
+def times(job: Job) -> Times:
+    """Return how long an ended `job` waited (until its last dispatch), was with its node, and took in all."""
+    dispatched_ms = job.dispatched_ms or job.ended_ms
+    return Times(
+        waiting=dispatched_ms - job.submitted_ms,
+        dispatched=job.ended_ms - dispatched_ms,
+        total=job.ended_ms - job.submitted_ms,
+    )
+
+
+def node_view(node: Node) -> NodeView:
+    """Return `node` as HTTP shows it."""
+    state = "ready" if node.registered else "joining"
+    if node.draining:
+        state = "draining"
+    elif node.rest_until_ms:
+        state = "resting"
+    return NodeView(node.node_id, state, node.pairs, node.slots, len(node.holds), node.generation, node.seen_ms)
