@@ -1,0 +1,151 @@
+"""What this process's memory is made of, cheap enough to read at every sweep (about 1 ms).
+
+`live` is what was asked for and not given back: the blocks of CPython's own allocator (`sys._debugmallocstats`) and
+those of malloc (glibc's `mallinfo2`, which CPython's arenas are not part of: they are mapped by themselves). What is
+around it (arenas, malloc's free memory, the rest of the RSS) tells a leak from fragmentation; see `Memory`.
+
+An allocator that can't be read raises `Unreadable`: it is never taken for "no growth".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import re
+import sys
+import weakref
+from dataclasses import dataclass
+
+from scheduler.errors import VoxpoolError
+
+
+class Unreadable(VoxpoolError):
+    """This process's memory can't be read. Its text says why, and what would make it readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One reading, all in bytes.
+
+    `live` up: a leak of objects. `live` flat and `held` up: fragmentation, or memory kept for later. Both flat and
+    `rss` up: a leak of native code that goes round both allocators.
+    """
+
+    python: int
+    """In allocated blocks of CPython's small-object allocator."""
+    arenas: int
+    """Mapped by it, used or not."""
+    malloc: int
+    """In use, given out by malloc (mallinfo2: uordblks + hblkhd)."""
+    malloc_free: int
+    """Kept by malloc, not in use (fordblks)."""
+    rss: int
+    """Resident in RAM (/proc/self/statm)."""
+
+    @property
+    def live(self) -> int:
+        """Bytes asked for and not given back."""
+        return self.python + self.malloc
+
+    @property
+    def held(self) -> int:
+        """Bytes that both allocators have taken from the system."""
+        return self.arenas + self.malloc + self.malloc_free
+
+
+class LiveBytes:
+    """Reads this process's memory.
+
+    While it reads, file descriptor 2 is redirected for a fraction of a millisecond, since CPython prints its figures
+    there: nothing else should write to stderr in that moment. `collect` runs the garbage collector first, so that
+    cycles that wait for it are not taken for live. Raises Unreadable at construction where nothing can be read.
+    """
+
+    def __init__(self, collect: bool = False) -> None:
+        self._collect = collect
+        self._mallinfo2 = _find_mallinfo2()
+        self._file = os.memfd_create("mallocstats")
+        weakref.finalize(self, os.close, self._file)
+        self.read()
+
+    def read(self) -> Memory:
+        """Return what the memory is made of now; raises Unreadable."""
+        if self._collect:
+            gc.collect()
+        python, arenas = self._read_python()
+        info = self._mallinfo2()
+        return Memory(
+            python=python,
+            arenas=arenas,
+            malloc=int(info.uordblks) + int(info.hblkhd),
+            malloc_free=int(info.fordblks),
+            rss=read_rss(),
+        )
+
+    def _read_python(self) -> tuple[int, int]:
+        print_stats = getattr(sys, "_debugmallocstats", None)
+        if print_stats is None:
+            raise Unreadable("this Python has no sys._debugmallocstats: use CPython")
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        sys.stderr.flush()
+        saved = os.dup(2)
+        try:
+            os.dup2(self._file, 2)
+            print_stats()
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+        return parse_mallocstats(os.pread(self._file, os.fstat(self._file).st_size, 0).decode("ascii", "replace"))
+
+
+class _Mallinfo2(ctypes.Structure):
+    """`struct mallinfo2` of glibc 2.33 and later (man 3 mallinfo2)."""
+
+    _fields_ = (
+        ("arena", ctypes.c_size_t),
+        ("ordblks", ctypes.c_size_t),
+        ("smblks", ctypes.c_size_t),
+        ("hblks", ctypes.c_size_t),
+        ("hblkhd", ctypes.c_size_t),
+        ("usmblks", ctypes.c_size_t),
+        ("fsmblks", ctypes.c_size_t),
+        ("uordblks", ctypes.c_size_t),
+        ("fordblks", ctypes.c_size_t),
+        ("keepcost", ctypes.c_size_t),
+    )
+
+
+_BLOCKS = re.compile(r"^# bytes in allocated blocks\s*=\s*([\d,]+)$", re.MULTILINE)
+_ARENAS = re.compile(r"^\d+ arenas \* \d+ bytes/arena\s*=\s*([\d,]+)$", re.MULTILINE)
+
+
+def parse_mallocstats(text: str) -> tuple[int, int]:
+    """Return (bytes in allocated blocks, bytes of arenas) of what sys._debugmallocstats prints; raises Unreadable."""
+    blocks, arenas = _BLOCKS.search(text), _ARENAS.search(text)
+    if blocks is None or arenas is None:
+        raise Unreadable(
+            "CPython's allocator does not say what it has given out: run without tracemalloc, without PYTHONMALLOC, "
+            "and on a build with the GIL"
+        )
+    return int(blocks[1].replace(",", "")), int(arenas[1].replace(",", ""))
+
+
+def read_rss() -> int:
+    """Return the bytes of this process that are in RAM; raises Unreadable where /proc does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError) as error:
+        raise Unreadable(f"/proc/self/statm can't be read ({error}): the RSS is known on Linux only") from error
+
+
+def _find_mallinfo2() -> ctypes._NamedFuncPointer:
+    try:
+        function = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError) as error:
+        raise Unreadable("malloc does not say what it has given out: glibc 2.33 or later is needed") from error
+    function.restype = _Mallinfo2
+    function.argtypes = ()
+    return function

@@ -1,0 +1,121 @@
+"""PNGs for reports, drawn by matplotlib without a display.
+
+Both variants go into one picture, with what was predicted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sim.report import WITH, WITHOUT, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
+_INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
+Scale = Literal["linear", "log", "symlog"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a picture. `variant` sets its colour; `dashed` marks a prediction."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    variant: str = ""
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One group of bars: without beside with."""
+
+    label: str
+    without: float | None
+    with_: float | None
+
+
+def curves(
+    name: str, title: str, x_label: str, y_label: str, lines: Iterable[Curve], caption: str, y_scale: Scale = "linear",
+    x_scale: Scale = "linear", markers: bool = False,
+) -> Picture:  # fmt: skip
+    """Return a picture of curves over one axis."""
+    figure, axes = _canvas(title)
+    for line in lines:
+        axes.plot(
+            line.x, line.y, label=line.label, color=COLOURS.get(line.variant, _PREDICTED),
+            linestyle="--" if line.dashed else "-", linewidth=1.3 if line.dashed else 1.8,
+            marker="o" if markers and not line.dashed else "", markersize=5, zorder=3 if line.dashed else 2,
+        )  # fmt: skip
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_xscale(x_scale)
+    _set_y_scale(axes, y_scale)
+    axes.legend(frameon=False, loc="best")
+    return Picture(name, title, caption, _png(figure))
+
+
+def bars(
+    name: str, title: str, y_label: str, groups: Sequence[Bar], caption: str, y_scale: Scale = "linear"
+) -> Picture:
+    """Return a picture of pairs of bars, each with its figure written above it."""
+    from sim.limits import shown
+
+    figure, axes = _canvas(title)
+    width = 0.36
+    for side, shift, values in (
+        (WITHOUT, -width / 2, [group.without for group in groups]),
+        (WITH, width / 2, [group.with_ for group in groups]),
+    ):
+        if all(value is None for value in values):
+            continue
+        drawn = axes.bar(
+            [i + shift for i in range(len(groups))], [value or 0 for value in values], width, label=side,
+            color=COLOURS[side],
+        )  # fmt: skip
+        axes.bar_label(drawn, [shown(value) for value in values], padding=2, fontsize=9)
+    axes.set_xticks(range(len(groups)), [group.label for group in groups])
+    axes.set_ylabel(y_label)
+    _set_y_scale(axes, y_scale)
+    axes.margins(y=0.12)
+    axes.legend(frameon=False, loc="best")
+    return Picture(name, title, caption, _png(figure))
+
+
+def _canvas(title: str) -> tuple[Figure, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 5.2), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=13, color=_INK, pad=12)
+    axes.grid(axis="y", color=_RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _set_y_scale(axes: Axes, scale: Scale) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    if scale == "symlog":
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set_yscale(scale)
+        if scale == "linear":
+            axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

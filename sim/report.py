@@ -1,0 +1,283 @@
+"""What an experiment found: its lines (without, with, limit), its verdict, and how both are written down.
+
+The JSON is the form that other programs read (README, "A report"); page.py makes the HTML, pictures.py the PNGs.
+A verdict comes from the lines alone: WITH has to keep each limit, and WITHOUT has to show what the experiment is
+about, or nothing is proven.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scheduler import __version__
+from sim.limits import Figure, holds, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WITH, WITHOUT = "with", "without"
+EXIT_WRONG_INPUT = 3
+
+
+class Outcome(StrEnum):
+    """The verdict on a whole experiment."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    UNCLEAR = "unclear"
+
+    @property
+    def exit_code(self) -> int:
+        """0 holds, 1 does not, 2 not enough evidence."""
+        return {"holds": 0, "broken": 1, "unclear": 2}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure, without and with the fix.
+
+    `limit` ('' = for information only) is what WITH has to keep. `shows` is what the figure of WITHOUT has to be for
+    the experiment to prove anything: a limit, 'breaks' (it must not keep `limit`) or '' (nothing is demanded of it).
+    """
+
+    row: str
+    """The row of the catalogue that it belongs to, such as M1."""
+    name: str
+    unit: str
+    without: Figure
+    with_: Figure
+    limit: str = ""
+    shows: str = ""
+
+    def kept(self) -> bool | None:
+        """Return whether WITH keeps the limit; None = unknown."""
+        return holds(self.with_, self.limit) if self.limit else True
+
+    def shown(self) -> bool | None:
+        """Return whether WITHOUT shows what it is there for; None = unknown."""
+        if not self.shows:
+            return True
+        if self.shows != "breaks":
+            return holds(self.without, self.shows)
+        kept = holds(self.without, self.limit)
+        return None if kept is None else not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG with its file name (no ending) and what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One demand of the report: `figure` against `limit`. `ok` is False, too, when it could not be told."""
+
+    name: str
+    ok: bool
+    figure: Figure
+    limit: str
+    clear: bool = True
+
+
+@dataclass(slots=True)
+class Report:
+    """An experiment's (or a run's) result. `variant` is both, with or without; a plain run is `with`."""
+
+    experiment: str
+    question: str
+    seed: int
+    options: Mapping[str, Any]
+    lines: Sequence[Line]
+    variants: Mapping[str, Mapping[str, Any]]
+    variant: str = "both"
+    notes: Sequence[str] = ()
+    """Sentences for people: what was planted, what the verdict rests on, what was not measured."""
+    pictures: Sequence[Picture] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """More keys for the JSON."""
+
+    @property
+    def checks(self) -> list[Check]:
+        """All demands, in the order of the lines."""
+        found: list[Check] = []
+        for line in self.lines:
+            name = f"{line.row} {line.name}".strip()
+            if self.variant == WITHOUT:
+                if line.shows:
+                    limit = line.limit or f"not {line.shows}"
+                    kept = line.shown()
+                    found.append(Check(name, kept is False, line.without, limit, kept is not None))
+                continue
+            if line.limit:
+                kept = line.kept()
+                found.append(Check(name, kept is True, line.with_, line.limit, kept is not None))
+            if line.shows and self.variant == "both":
+                shown_ = line.shown()
+                limit = f"not {line.limit}" if line.shows == "breaks" else line.shows
+                found.append(Check(f"{name}, without", shown_ is True, line.without, limit, shown_ is not None))
+        return found
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict. WITHOUT that shows nothing, a figure that is missing, or no check at all make it unclear."""
+        checks = self.checks
+        if not checks:
+            return Outcome.UNCLEAR
+        if self.variant == WITHOUT:
+            shows_all = all(check.clear and not check.ok for check in checks)
+            return Outcome.BROKEN if shows_all else Outcome.UNCLEAR
+        if any(line.limit and line.kept() is False for line in self.lines):
+            return Outcome.BROKEN
+        return Outcome.HOLDS if all(check.ok for check in checks) else Outcome.UNCLEAR
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 or 2."""
+        return self.outcome.exit_code
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report in the form of interfaces.md; figures that aren't finite become null."""
+        content: dict[str, Any] = {
+            "experiment": self.experiment,
+            "question": self.question,
+            "seed": self.seed,
+            "options": dict(self.options),
+            "verdict": self.outcome.value,
+            "exit_code": self.exit_code,
+            "versions": versions(),
+            "checks": [{"name": c.name, "ok": c.ok, "figure": c.figure, "limit": c.limit} for c in self.checks],
+            "variants": {name: dict(run) for name, run in self.variants.items()},
+            "lines": [
+                {
+                    "row": line.row,
+                    "name": line.name,
+                    "unit": line.unit,
+                    WITHOUT: line.without,
+                    WITH: line.with_,
+                    "limit": line.limit,
+                }
+                for line in self.lines
+            ],
+            "notes": list(self.notes),
+            **self.extra,
+        }
+        plain: dict[str, Any] = _plain(content)
+        return plain
+
+    def write(self, json_path: Path | None = None, out: Path | None = None) -> list[Path]:
+        """Write the JSON to `json_path`, the page, PNGs and JSON to the folder `out`; return the files written."""
+        text = json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
+        written: list[Path] = []
+        if out is not None:
+            from sim.page import html_page
+
+            out.mkdir(parents=True, exist_ok=True)
+            for picture in self.pictures:
+                (out / f"{picture.name}.png").write_bytes(picture.png)
+                written.append(out / f"{picture.name}.png")
+            (out / "report.html").write_text(html_page(self), encoding="utf-8")
+            (out / "report.json").write_text(text, encoding="utf-8")
+            written += [out / "report.html", out / "report.json"]
+        if json_path is not None:
+            json_path.parent.mkdir(parents=True, exist_ok=True)
+            json_path.write_text(text, encoding="utf-8")
+            written.append(json_path)
+        return written
+
+    def print(self, console: Console) -> None:
+        """Print the lines as a table, the notes and the verdict."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        both = self.variant == "both"
+        table = Table(title=escape(f"{self.experiment}: {self.question}"), title_justify="left", expand=False)
+        table.add_column("row", no_wrap=True)
+        table.add_column("figure")
+        for name in variant_columns(self.variant):
+            table.add_column(name, justify="right")
+        table.add_column("limit")
+        table.add_column("verdict")
+        for line in self.lines:
+            word, style = line_verdict(line, self.variant)
+            cells = {WITHOUT: shown(line.without, line.unit), WITH: shown(line.with_, line.unit)}
+            row = [line.row, line.name, *(cells[name] for name in variant_columns(self.variant)), line.limit]
+            table.add_row(*map(escape, row), f"[{style}]{escape(word)}[/]" if style else escape(word))
+        console.print(table)
+        for note in self.notes:
+            console.print(f"  {escape(note)}", highlight=False)
+        outcome = self.outcome
+        colour = {"holds": "green", "broken": "red", "unclear": "yellow"}[outcome.value]
+        console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {escape(meaning(outcome, both))}")
+
+
+def variant_columns(variant: str) -> list[str]:
+    """Return the columns of figures that a table of this variant has."""
+    return {"both": [WITHOUT, WITH], WITH: [WITH], WITHOUT: [WITHOUT]}[variant]
+
+
+def line_verdict(line: Line, variant: str) -> tuple[str, str]:
+    """Return the word for the last column and its colour ('' = none)."""
+    if not line.limit and not line.shows:
+        return "", ""
+    kept, seen = line.kept(), line.shown()
+    if variant == WITHOUT:
+        if not line.shows:
+            return "", ""
+        return {True: ("broken", "red"), False: ("shows nothing", "yellow"), None: ("unclear", "yellow")}[seen]
+    if kept is None:
+        return "unclear", "yellow"
+    if not kept:
+        return "broken", "red"
+    if variant == "both" and seen is not True:
+        return "without shows nothing" if seen is False else "without unclear", "yellow"
+    return "holds", "green"
+
+
+def meaning(outcome: Outcome, both: bool) -> str:
+    """Return the verdict in a sentence."""
+    if outcome is Outcome.HOLDS:
+        return "without the fix the defect shows, with it every limit is kept" if both else "every limit is kept"
+    if outcome is Outcome.BROKEN:
+        return "a limit is not kept"
+    return "the evidence is too thin: a figure is missing, or the side without the fix does not show the defect"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a figure may depend on."""
+    found = {"voxpool": __version__, "python": platform.python_version(), "platform": platform.machine()}
+    for name in ("simpy", "lupa", "msgspec", "numpy", "scipy", "matplotlib"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON knows it: no nan, no infinity, no tuples, string keys."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value.value if isinstance(value, StrEnum) else value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        return _plain(value.item())
+    return str(value)

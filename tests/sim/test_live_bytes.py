@@ -1,0 +1,96 @@
+"""The meter of live bytes: it finds what is planted, and fails loudly where it can't read."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import tracemalloc
+
+import pytest
+
+from sim import live_bytes
+from sim.live_bytes import LiveBytes, Unreadable, parse_mallocstats
+
+
+def test_a_planted_leak_of_small_objects_is_measured() -> None:
+    meter = LiveBytes(collect=True)
+    before = meter.read()
+
+    chain: tuple[object, ...] | None = None
+    for _ in range(100_000):
+        chain = (chain, None, None)
+
+    grown = meter.read().live - before.live
+    assert grown / 100_000 == pytest.approx(64.0, abs=1.0)
+
+
+def test_what_goes_past_pythons_allocator_is_measured() -> None:
+    meter = LiveBytes(collect=True)
+    before = meter.read()
+
+    large = [bytes(3_000_000) for _ in range(4)]
+
+    after = meter.read()
+    assert after.malloc - before.malloc == pytest.approx(12_000_000, rel=0.01)
+    assert after.held >= after.live
+    del large
+    assert meter.read().live == pytest.approx(before.live, abs=100_000)
+
+
+def test_the_rss_holds_what_is_touched() -> None:
+    before = live_bytes.read_rss()
+    touched = bytearray(b"x" * 30_000_000)
+
+    assert live_bytes.read_rss() - before > 20_000_000
+    assert len(touched) == 30_000_000
+
+
+def test_stderr_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
+    LiveBytes().read()
+    print("after", file=sys.stderr, flush=True)
+
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_tracemalloc_makes_it_unreadable_not_zero() -> None:
+    meter = LiveBytes()
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match="without tracemalloc"):
+            meter.read()
+    finally:
+        tracemalloc.stop()
+    assert meter.read().live > 0
+
+
+def test_text_that_is_not_understood_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="does not say"):
+        parse_mallocstats("# bytes in allocated blocks = 12\n")
+
+
+def test_no_mallinfo2_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OtherLibc:
+        def __init__(self, _name: None) -> None: ...
+
+    monkeypatch.setattr(ctypes, "CDLL", OtherLibc)
+
+    with pytest.raises(Unreadable, match=r"glibc 2\.33"):
+        LiveBytes()
+
+
+def test_another_python_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    meter = LiveBytes()
+    monkeypatch.delattr(sys, "_debugmallocstats")
+
+    with pytest.raises(Unreadable, match="use CPython"):
+        meter.read()
+
+
+def test_no_proc_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> object:
+        raise FileNotFoundError("no such file")
+
+    monkeypatch.setattr("builtins.open", refuse)
+
+    with pytest.raises(Unreadable, match="/proc/self/statm"):
+        live_bytes.read_rss()

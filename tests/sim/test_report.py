@@ -1,0 +1,138 @@
+"""What a report says: the verdict of its lines, its JSON, its page and its table."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.pictures import Bar, Curve, bars, curves
+from sim.report import Line, Outcome, Picture, Report
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JOBS_LEFT = Line("M1", "jobs left", "jobs", without=480, with_=0, limit="== 0", shows="== 480")
+PAUSE = Line("M9", "longest pause", "ms", without=90.0, with_=2.5, limit="<= 5", shows="breaks")
+BESIDE = Line("", "mean wait", "s", without=0.2, with_=0.2)
+
+
+def report(*lines: Line, **more: Any) -> Report:
+    return Report("leak", "Do finished jobs pile up?", 7, {"quick": True}, lines, {"without": {}, "with": {}}, **more)
+
+
+def test_a_fix_holds_when_with_keeps_the_limits_and_without_breaks_them() -> None:
+    found = report(JOBS_LEFT, PAUSE, BESIDE)
+
+    assert (found.outcome, found.exit_code) == (Outcome.HOLDS, 0)
+    assert [check.name for check in found.checks] == [
+        "M1 jobs left",
+        "M1 jobs left, without",
+        "M9 longest pause",
+        "M9 longest pause, without",
+    ]
+
+
+def test_a_limit_that_is_not_kept_breaks_it() -> None:
+    found = report(Line("M1", "jobs left", "", without=480, with_=3, limit="== 0", shows="breaks"))
+
+    assert (found.outcome, found.exit_code) == (Outcome.BROKEN, 1)
+
+
+@pytest.mark.parametrize("figure", [0, None, math.nan])
+def test_without_that_shows_nothing_proves_nothing(figure: float | None) -> None:
+    found = report(Line("M1", "jobs left", "", without=figure, with_=0, limit="== 0", shows="breaks"))
+
+    assert (found.outcome, found.exit_code) == (Outcome.UNCLEAR, 2)
+
+
+def test_a_figure_that_is_missing_fails_closed() -> None:
+    found = report(Line("M1", "live bytes", "", without="leak", with_="unclear", limit="== no leak", shows="== leak"))
+
+    assert (found.outcome, found.exit_code) == (Outcome.UNCLEAR, 2)
+    assert [check.ok for check in found.checks] == [False, True]
+
+
+def test_a_broken_limit_outweighs_thin_evidence() -> None:
+    unclear = Line("M1", "live bytes", "", without="leak", with_="unclear", limit="== no leak")
+
+    assert report(unclear, Line("M1", "jobs left", "", 480, 3, "== 0")).exit_code == 1
+
+
+def test_nothing_checked_is_nothing_proven() -> None:
+    assert report(BESIDE).exit_code == 2
+    assert report().exit_code == 2
+
+
+def test_without_alone_is_broken_when_it_shows_the_defect_and_unclear_when_not() -> None:
+    assert report(JOBS_LEFT, PAUSE, variant="without").exit_code == 1
+    assert report(Line("M1", "jobs left", "", 0, None, "== 0", "breaks"), variant="without").exit_code == 2
+    assert report(Line("M1", "jobs left", "", None, None, "== 0", "breaks"), variant="without").exit_code == 2
+
+
+def test_with_alone_needs_no_other_side() -> None:
+    assert report(Line("M1", "jobs left", "", None, 0, "== 0", "breaks"), variant="with").exit_code == 0
+
+
+def test_the_json_has_the_form_that_others_read() -> None:
+    found = report(JOBS_LEFT, Line("M1", "slope", "", math.nan, math.inf), notes=["planted 64 bytes"])
+
+    content = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+
+    assert {"experiment", "seed", "options", "verdict", "exit_code", "versions", "checks", "variants"} <= set(content)
+    assert content["checks"][0] == {"name": "M1 jobs left", "ok": True, "figure": 0, "limit": "== 0"}
+    assert content["verdict"] == "holds"
+    assert set(content["variants"]) == {"without", "with"}
+    assert (content["lines"][1]["without"], content["lines"][1]["with"]) == (None, None)
+    assert content["versions"]["python"].startswith("3.")
+
+
+def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
+    picture = Picture("jobs", "Jobs <script>", "what & why", PNG)
+    found = report(JOBS_LEFT, notes=["<b>bold</b> & more"], pictures=[picture])
+
+    written = found.write(json_path=tmp_path / "deep" / "leak.json", out=tmp_path / "out")
+
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<script>" not in page and "<b>bold" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
+    assert 'src="data:image/png;base64,iVBORw0KGgo="' in page
+    assert "http://" not in page and "https://" not in page and "<link" not in page
+    assert [path.name for path in written] == ["jobs.png", "report.html", "report.json", "leak.json"]
+    assert (tmp_path / "out" / "report.json").read_text() == (tmp_path / "deep" / "leak.json").read_text()
+
+
+def test_the_table_has_two_columns_a_limit_and_a_verdict() -> None:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=140, no_color=True)
+    report(JOBS_LEFT, PAUSE, BESIDE, notes=["planted [64] bytes"]).print(console)
+
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    for word in ("without", "with", "limit", "verdict", "480 jobs", "0 jobs", "== 0", "planted [64] bytes", "exit 0"):
+        assert word in text
+    assert text.count("holds") == 3  # two lines and the whole
+
+
+def test_one_variant_has_one_column() -> None:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=140, no_color=True)
+    report(JOBS_LEFT, variant="without").print(console)
+
+    assert isinstance(console.file, io.StringIO)
+    assert "broken" in console.file.getvalue() and "0 jobs" not in console.file.getvalue().replace("480 jobs", "")
+
+
+def test_pictures_are_pngs() -> None:
+    drawn = [
+        curves(
+            "a", "Jobs", "hours", "jobs", [Curve("with", [0, 1], [2, 3], "with"), Curve("bound", [0, 1], [4, 4])], ""
+        ),
+        bars("b", "Keys", "keys", [Bar("M4", 300, 0), Bar("M5", None, 0)], "", y_scale="symlog"),
+    ]
+
+    assert all(picture.png.startswith(PNG) for picture in drawn)
