@@ -64,6 +64,10 @@ class VirtualLoop(LoudLoop):
         """Call `fn(*args)` in `delay_s` virtual seconds (0: in this instant, after what is already due)."""
         heappush(self._queue, (self.env._now + delay_s, NORMAL, next(self._eid), After(fn, args)))
 
+    def at(self, when_s: float, fn: Callable[..., object], *args: Any) -> None:
+        """Call `fn(*args)` at the moment `when_s`, which isn't over yet."""
+        heappush(self._queue, (when_s, NORMAL, next(self._eid), After(fn, args)))
+
     # ---- running
 
     def run(self, until_s: float = float("inf"), done: Callable[[], bool] | None = None) -> bool:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduler.messages import Assign, NodeResult
+from scheduler.node import Node
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.links import Connection
+    from sim.world import World
+
+
+class ABusyNodeRests(Checker):
+    """A node that answered busy gets no new job until its next beat, or for busy_rest_s."""
+
+    sentence = "a busy node rests"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._rest_s = world.settings.busy_rest_s
+        self._resting: dict[str, tuple[Node, float]] = {}
+
+    def result_handled(self, node: Node, result: NodeResult) -> None:
+        if result.busy and node.rest_until_ms:
+            self._resting[node.node_id] = (node, self.env.now + self._rest_s)
+        elif result.busy and node.connected and result.job_id not in node.holds:
+            self._resting[node.node_id] = (node, self.env.now + self._rest_s)
+
+    def beat_arrives(self, node: Node) -> None:
+        self._resting.pop(node.node_id, None)
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        if self._resting and connection.node is not None:
+            node = connection.node
+            resting, until = self._resting.get(node.node_id, (None, 0.0))
+            if resting is node and self.env.now < until - 0.001:
+                self.broke(f"{node!r} answered busy and got {assign.job_id} {until - self.env.now:.3f} s too early")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduler.job import Job
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+ROUNDING_MS = 1.0
+"""Times in a job's record are whole milliseconds: so much may be missing or too much, a job."""
+
+
+class LittlesLaw(Checker):
+    """The mean number of jobs is their rate times their mean stay: of unfinished jobs in the system, of finished ones
+    in the table. The number is read from the table at every moment, the stay from each job's record.
+    """
+
+    sentence = "Little's law holds for the table and the system"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._table = world.core.table
+        self._clock = world.clock
+        self._since = self.env.now
+        self._unfinished = self._finished = 0
+        self._area_unfinished = self._area_finished = 0.0
+        self._jobs = self._ended = 0
+        self._stay_unfinished_ms = self._stay_finished_ms = 0
+        self._sum_ended_ms = 0
+        """Of the finished jobs that are still kept."""
+        self._kept = 0
+
+    def job_submitted(self, job: Job) -> None:
+        self._jobs += 1
+
+    def job_ended(self, job: Job) -> None:
+        self._ended += 1
+        self._kept += 1
+        self._stay_unfinished_ms += job.ended_ms - job.submitted_ms
+        self._sum_ended_ms += job.ended_ms
+
+    def job_removed(self, job: Job) -> None:
+        self._kept -= 1
+        self._stay_finished_ms += self._clock.now_ms() - job.ended_ms
+        self._sum_ended_ms -= job.ended_ms
+
+    def instant_over(self) -> None:
+        table = self._table
+        if table.unfinished != self._unfinished or table.finished != self._finished:
+            self._add_up()
+            self._unfinished, self._finished = table.unfinished, table.finished
+
+    def _add_up(self) -> None:
+        now = self.env._now
+        span = now - self._since
+        self._area_unfinished += span * self._unfinished
+        self._area_finished += span * self._finished
+        self._since = now
+
+    def recount(self) -> None:
+        self._add_up()
+        now_ms = self._clock.now_ms()
+        find = self.world.core.dispatcher.find
+        going_on = [find(request.job_id) for request in self.world.clients.by_job.values()]
+        stay_ms = self._stay_unfinished_ms + sum(now_ms - job.submitted_ms for job in going_on if job is not None)
+        self._compare("system", self._area_unfinished * 1000, stay_ms, self._jobs)
+        stay_ms = self._stay_finished_ms + self._kept * now_ms - self._sum_ended_ms
+        self._compare("table", self._area_finished * 1000, stay_ms, self._ended)
+
+    def _compare(self, what: str, area_ms: float, stay_ms: float, jobs: int) -> None:
+        margin = ROUNDING_MS * jobs + 1e-9 * stay_ms + 1e-3
+        self.expect(
+            abs(area_ms - stay_ms) <= margin,
+            f"{what}: the numbers add up to {area_ms / 1000:.3f} job seconds, the stays to {stay_ms / 1000:.3f}",
+        )
+
+    def at_end(self) -> None:
+        self.recount()

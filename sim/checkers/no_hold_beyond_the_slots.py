@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.nodes import SimNode, Work
+
+
+class NoHoldBeyondTheSlots(Checker):
+    """The store grants no slot that a node hasn't; no node works on more than its slots; at the end nothing is held."""
+
+    sentence = "no hold beyond the slots"
+
+    _seen = 0
+
+    def instant_over(self) -> None:
+        over = self.world.mirror.over_slots
+        if over != self._seen:
+            self._seen = over
+            self.broke(f"{over} holds were granted on full nodes")
+
+    def work_started(self, worker: SimNode, work: Work) -> None:
+        if len(worker.running) > worker.slots:
+            self.broke(f"{worker!r} works on more than its slots")
+
+    def recount(self) -> None:
+        """The store's own state is what its answers said."""
+        state = self.world.store_dump()
+        mirror = self.world.mirror
+        held = {member for member, _ in state.get("held", [])}
+        followed = {f"{node.node_id}|{hold}" for hold, (node, _) in mirror.holds.items()}
+        self.expect(held == followed, f"the store's holds and its answers differ in {sorted(held ^ followed)[:5]}")
+        loads: dict[str, int] = {}
+        for entry in held:
+            node_id = entry.split("|", 1)[0]
+            loads[node_id] = loads.get(node_id, 0) + 1
+        for node_id, load in sorted(loads.items()):
+            node = mirror.nodes.get(node_id)
+            self.expect(node is not None and load <= node.slots, f"{node_id} holds {load} jobs")
+
+    def at_end(self) -> None:
+        """Every job has ended: holds are back to zero."""
+        state = self.world.store_dump()
+        for family in ("held", "holds", "due"):
+            left = state.get(family, [])
+            self.expect(not left, f"{len(left)} entries of {family!r} are left, such as {left[:1]}")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduler.job import DISPATCHED, WAITING, Job
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+
+class NothingIsLost(Checker):
+    """Jobs submitted = jobs ended + jobs in the system, and jobs ended = jobs kept + jobs removed, at every moment."""
+
+    sentence = "nothing is lost"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._submitted = self._ended = self._removed = 0
+        self._table = world.core.table
+
+    def job_submitted(self, job: Job) -> None:
+        self._submitted += 1
+
+    def job_ended(self, job: Job) -> None:
+        self._ended += 1
+
+    def job_removed(self, job: Job) -> None:
+        self._removed += 1
+
+    def instant_over(self) -> None:
+        table = self._table
+        if self._submitted - self._ended != table.unfinished or self._ended - self._removed != table.finished:
+            self.broke(f"{self._submitted} submitted, {self._ended} ended, {self._removed} removed, but {table!r}")
+
+    def recount(self) -> None:
+        """Each unfinished job is found, and either waits or is held by a node that is connected."""
+        core = self.world.core
+        for request in self.world.clients.by_job.values():
+            job = core.dispatcher.find(request.job_id)
+            if job is None:
+                self.broke(f"job {request.job_id} is gone before its end")
+            elif job.state == DISPATCHED:
+                node = core.fleet.find(job.node_id)
+                self.expect(node is not None and node.holds.get(job.job_id) is job, f"{job!r}: its node has it not")
+            else:
+                self.expect(job.state == WAITING and job.queued, f"{job!r} is neither queued nor on a node")
+        self.expect(
+            len(self.world.clients.by_job) == self._table.unfinished,
+            f"{len(self.world.clients.by_job)} jobs go on, but {self._table!r}",
+        )
+
+    def at_end(self) -> None:
+        self.recount()
+        core = self.world.core
+        self.expect(self._table.unfinished == 0, f"unfinished jobs are left: {self._table!r}")
+        self.expect(self._table.audio_bytes == 0, f"audio of ended jobs is left: {self._table!r}")
+        self.expect(len(core.waiting) == 0, f"jobs wait that have ended: {core.waiting!r}")
+        for node in core.fleet.nodes.values():
+            self.expect(not node.holds, f"{node!r} holds jobs that have ended")

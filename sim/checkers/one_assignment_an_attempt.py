@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduler.messages import Assign
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.links import Connection
+
+
+class OneAssignmentAnAttempt(Checker):
+    """Each attempt is sent to one node, once, and every attempt has a higher number than those before it."""
+
+    sentence = "one assignment an attempt"
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        if assign.attempt <= request.assigned:
+            self.broke(f"{assign.job_id} attempt {assign.attempt} was sent after attempt {request.assigned}")
+        request.assigned = assign.attempt

@@ -1,0 +1,190 @@
+"""The clients of a run: they make requests, submit again when refused, and hear of the end. Also the result sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import simpy
+
+from scheduler.errors import Rejected
+from scheduler.job import Job
+from sim.distributions import Draw
+from sim.loop import VirtualLoop
+from sim.watch import Hub, Watcher
+
+SHARED_SIZES_MAX = 64
+"""Sizes of audio for which one object serves all jobs of that size."""
+
+ENDED_WORK_S = 1.0
+"""The work of an assign for a job that has ended, which no client waits for any more."""
+
+
+class Request:
+    """One request of a client, until the client has heard of its end; times are virtual seconds, -1 = not yet."""
+
+    __slots__ = (
+        "affinity",
+        "assigned",
+        "audio_bytes",
+        "dispatched_at",
+        "done",
+        "ended",
+        "job_id",
+        "made_at",
+        "pair",
+        "request_id",
+        "retries",
+        "session_id",
+        "started_at",
+        "submitted_at",
+        "timeout_ms",
+        "work_s",
+    )
+
+    def __init__(
+        self,
+        request_id: str,
+        pair: str,
+        work_s: float,
+        audio_bytes: int,
+        session_id: str = "",
+        affinity: bool = False,
+        timeout_ms: int | None = None,
+        retries: int = 0,
+    ) -> None:
+        self.request_id = request_id
+        self.pair = pair
+        self.work_s = work_s
+        self.audio_bytes = audio_bytes
+        self.session_id = session_id
+        self.affinity = affinity
+        self.timeout_ms = timeout_ms
+        self.retries = retries
+        self.job_id = ""
+        self.made_at = self.submitted_at = self.dispatched_at = self.started_at = -1.0
+        self.assigned = 0
+        """The highest attempt that was sent to a node."""
+        self.done = 0
+        """How often nodes worked it to the end."""
+        self.ended = 0
+        """How often the dispatcher said that its job ended."""
+
+
+class Audio:
+    """Makes the audio of a job. Shared: jobs of one size have one object; else each has its own, as over a socket."""
+
+    def __init__(self, is_shared: bool) -> None:
+        self._is_shared = is_shared
+        self._of_size: dict[int, bytes] = {}
+
+    def of_size(self, size: int) -> bytes:
+        """Return `size` bytes of silence."""
+        audio = self._of_size.get(size)
+        if audio is None:
+            audio = bytes(size)
+            if self._is_shared and len(self._of_size) < SHARED_SIZES_MAX:
+                self._of_size[size] = audio
+        return audio
+
+
+class Clients:
+    """All clients, and the scheduler's result sink. `open` holds the requests whose clients wait, by request id;
+    `by_job` those whose job goes on.
+    """
+
+    def __init__(self, loop: VirtualLoop, hub: Hub, audio: Audio, delay_s: Draw | None) -> None:
+        self.open: dict[str, Request] = {}
+        self.by_job: dict[str, Request] = {}
+        self.made = 0
+        self._loop = loop
+        self._env = loop.env
+        self._hub = hub
+        self._audio = audio
+        self._delay_s = delay_s
+        self._submit: Callable[..., Job] = _nobody
+        self.intake = _Intake(self, self._env)
+        """The first watcher: the others find a job's request in `by_job`."""
+
+    def connect(self, submit: Callable[..., Job]) -> None:
+        """Let requests go to `submit`, the dispatcher's."""
+        self._submit = submit
+
+    def of_job(self, job_id: str) -> Request:
+        """Return the request of a job that goes on; of one that has ended (a variant may still send it) a stand-in."""
+        return self.by_job.get(job_id) or Request("", "", ENDED_WORK_S, 0)
+
+    def request(self, request: Request) -> None:
+        """Send a new request on its way."""
+        self._make(request)
+        if self._delay_s is None:
+            self._arrive(request)
+        else:
+            self._loop.after(self._delay_s(), self._arrive, request)
+
+    def request_now(self, request: Request) -> Job:
+        """Submit without a way; raises Rejected and then forgets the request."""
+        self._make(request)
+        try:
+            return self._to_dispatcher(request)
+        except Rejected:
+            self._told(request, "rejected")
+            raise
+
+    def _make(self, request: Request) -> None:
+        self.made += 1
+        request.made_at = self._env._now
+        self.open[request.request_id] = request
+        self._hub.request_made(request)
+
+    def _to_dispatcher(self, request: Request) -> Job:
+        return self._submit(
+            pair=request.pair,
+            audio=self._audio.of_size(request.audio_bytes),
+            request_id=request.request_id,
+            session_id=request.session_id,
+            timeout_ms=request.timeout_ms,
+            affinity=request.affinity,
+        )
+
+    def _arrive(self, request: Request) -> None:
+        try:
+            self._to_dispatcher(request)
+        except Rejected as rejected:
+            if request.retries and rejected.retry_after_ms is not None:
+                request.retries -= 1
+                self._loop.after(self._way() + rejected.retry_after_ms / 1000 + self._way(), self._arrive, request)
+            else:
+                self._loop.after(self._way(), self._told, request, "rejected")
+
+    def _way(self) -> float:
+        return 0.0 if self._delay_s is None else self._delay_s()
+
+    def job_ended(self, job: Job) -> None:
+        """The result of `job` goes to its client (ResultSink)."""
+        request = self.by_job.pop(job.job_id, None)
+        if request is None:
+            return
+        if self._delay_s is None:
+            self._told(request, job.state)
+        else:
+            self._loop.after(self._delay_s(), self._told, request, job.state)
+
+    def _told(self, request: Request, state: str) -> None:
+        self.open.pop(request.request_id, None)
+        self._hub.request_told(request, state)
+
+
+class _Intake(Watcher):
+    def __init__(self, clients: Clients, env: simpy.Environment) -> None:
+        self._clients = clients
+        self._env = env
+
+    def job_submitted(self, job: Job) -> None:
+        request = self._clients.open[job.request_id]
+        request.job_id = job.job_id
+        request.submitted_at = self._env._now
+        self._clients.by_job[job.job_id] = request
+
+
+def _nobody(**_: object) -> Job:
+    raise RuntimeError("no dispatcher is connected")

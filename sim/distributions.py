@@ -1,0 +1,142 @@
+"""Where delays, work and sizes come from: distributions as a scenario writes them, and cheap endless draws from them.
+
+Each has a `mean` in the unit of what is drawn. Draws come in blocks from a generator of their own, so the n-th draw is
+the same whatever else happens in the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.errors import ConfigError
+
+BLOCK = 1024
+"""Draws a block; it changes the speed, not the draws."""
+
+Floats = npt.NDArray[np.float64]
+Draw = Callable[[], float]
+
+Mean = Annotated[float, msgspec.Meta(ge=0, description="the mean")]
+
+
+class _Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="dist", tag=str.lower):
+    """Base of all: `dist` is the class's name in lower case."""
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        """Return the next `count` draws."""
+        raise NotImplementedError
+
+
+class Even(_Distribution):
+    """Always the mean; with `spread` s evenly spread over mean × (1 ± s)."""
+
+    mean: Mean
+    spread: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        return rng.uniform(self.mean * (1 - self.spread), self.mean * (1 + self.spread), count)
+
+
+class Exponential(_Distribution):
+    """Memoryless: the work of M/M/c."""
+
+    mean: Mean
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        return rng.exponential(self.mean, count)
+
+
+class Lognormal(_Distribution):
+    """Skewed, never negative; `cv` = standard deviation / mean."""
+
+    mean: Mean
+    cv: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        sigma2 = np.log1p(self.cv**2)
+        return self.mean * rng.lognormal(-sigma2 / 2, np.sqrt(sigma2), count)
+
+
+class Gamma(_Distribution):
+    """From nearly constant (`cv` near 0) over exponential (1) to bursty; `cv` = standard deviation / mean."""
+
+    mean: Mean
+    cv: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        shape = 1 / self.cv**2
+        return rng.gamma(shape, self.mean / shape, count)
+
+
+class Pareto(_Distribution):
+    """A heavy tail from mean × (shape - 1) / shape upwards; the smaller `shape`, the heavier (2 or less: no variance)."""
+
+    mean: Mean
+    shape: Annotated[float, msgspec.Meta(gt=1)] = 2.5
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        least = self.mean * (self.shape - 1) / self.shape
+        return least * (1 + rng.pareto(self.shape, count))
+
+
+class Empirical(_Distribution):
+    """One of the values in `file` (numbers, one a line) each time; `mean` scales them to another mean."""
+
+    file: str
+    mean: Mean | None = None
+    values: tuple[float, ...] = ()
+    """The values themselves, in place of a file; load_files() fills it."""
+
+    def block(self, rng: np.random.Generator, count: int) -> Floats:
+        values = np.asarray(self.values)
+        scale = 1.0 if self.mean is None else self.mean / float(values.mean())
+        return rng.choice(values, count) * scale
+
+
+Distribution = Even | Exponential | Lognormal | Gamma | Pareto | Empirical
+NAMES = ("even", "exponential", "lognormal", "gamma", "pareto", "empirical")
+
+
+def draws(distribution: Distribution, rng: np.random.Generator) -> Draw:
+    """Return a function that gives the next draw at each call; about 40 ns each."""
+    if isinstance(distribution, Even) and not distribution.spread:
+        return repeat(distribution.mean).__next__
+    return _blocks(distribution, rng).__next__
+
+
+def _blocks(distribution: Distribution, rng: np.random.Generator) -> Iterator[float]:
+    while True:
+        yield from distribution.block(rng, BLOCK).tolist()
+
+
+def is_zero(distribution: Distribution) -> bool:
+    """Whether every draw is 0."""
+    return isinstance(distribution, Even) and distribution.mean == 0
+
+
+def load_file(distribution: Any, folder: Path) -> Any:
+    """Return an empirical distribution with the values of its file (relative to `folder`), any other as it is.
+
+    Raises ConfigError when the file can't be read, is empty or holds anything but numbers of 0 and above.
+    """
+    if not isinstance(distribution, Empirical) or distribution.values:
+        return distribution
+    path = folder / distribution.file
+    try:
+        values = tuple(float(word) for word in path.read_text().split())
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: wants numbers, one a line: {error}") from None
+    if not values or not all(0 <= value < float("inf") for value in values):
+        raise ConfigError(f"{path}: wants at least one number, and none below 0")
+    if distribution.mean is not None and not sum(values):
+        raise ConfigError(f"{path}: all values are 0 and can't be scaled to a mean of {distribution.mean}")
+    return msgspec.structs.replace(distribution, values=values)

@@ -1,0 +1,217 @@
+"""The connections between nodes and the scheduler: two directions in order, a delay each way, an end.
+
+A connection is the scheduler's NodeLink, and what a socket's handler is in production: it reads the node's messages
+and calls the node desk, one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from scheduler.errors import NodeRefused
+from scheduler.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+from sim.clients import Clients, Request
+from sim.distributions import Draw
+from sim.loop import VirtualLoop
+from sim.watch import Hub
+
+if TYPE_CHECKING:
+    from sim.nodes import SimNode
+
+PROBE_S = 5.0
+"""How long a probe waits for an answer: a link's own time-out."""
+
+
+class Door:
+    """The scheduler's side, where connections are opened: what they all share."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        hub: Hub,
+        clients: Clients,
+        desk: NodeDesk,
+        delay_s: Draw | None,
+        connection: type[Connection],
+    ) -> None:
+        self.loop = loop
+        self.env = loop.env
+        self.hub = hub
+        self.clients = clients
+        self.desk = desk
+        self.delay_s = delay_s
+        self.connection = connection
+        """The class of connections that nodes open here."""
+
+
+class Connection:
+    """One connection of one node. Without a delay a message is there in the same instant, by a plain call."""
+
+    def __init__(self, door: Door, worker: SimNode) -> None:
+        self.node: Node | None = None
+        """The scheduler's record, once its register was read."""
+        self.is_open = True
+        """The scheduler's side: false once it closed the connection or noticed that the node is gone."""
+        self.is_reachable = True
+        """Whether what is sent to the node arrives: false once the node has closed or vanished."""
+        self._door = door
+        self._worker = worker
+        self._delay_s = door.delay_s
+        self._down_at = 0.0
+        self._up_at = 0.0
+        self._instant_ups = 0
+        self._is_delivering = False
+        self._is_joining = False
+        self._unread: deque[FromNode] = deque()
+
+    def __repr__(self) -> str:
+        return f"<connection of {self._worker.node_id} {'open' if self.is_open else 'closed'}>"
+
+    # ---- the scheduler's end: NodeLink
+
+    def send(self, message: ToNode) -> None:
+        """Put `message` on the way to the node."""
+        if not self.is_open:
+            return
+        request = None
+        if type(message) is Assign:
+            door = self._door
+            request = door.clients.of_job(message.job_id)
+            door.hub.assign_sent(request, self, message)
+        if self._delay_s is None:
+            self._is_delivering = True
+            self._deliver(message, request)
+            self._is_delivering = False
+        else:
+            self._down(self._deliver, message, request)
+
+    def close(self, reason: str) -> None:
+        """Close it from the scheduler's side: the node hears of it after what is on the way to it."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._down(self._closed_by_scheduler)
+        if self.node is not None:
+            self._door.loop.after(0, self._door.desk.left, self.node)
+
+    async def probe(self) -> bool:
+        """Ping the node: True after both ways, False when no answer came in time."""
+        sleep = self._door.loop.create_future()
+        answers = self.is_open and self.is_reachable and self._worker.answers
+        way = 0.0 if self._delay_s is None else self._delay_s() + self._delay_s()
+        self._door.loop.after(way if answers else PROBE_S, _wake, sleep)
+        await sleep
+        return answers and self.is_open
+
+    def _deliver(self, message: ToNode, request: Request | None) -> None:
+        if self.is_reachable:
+            self._worker.receive(self, message, request)
+
+    def _closed_by_scheduler(self) -> None:
+        if self.is_reachable:
+            self.is_reachable = False
+            self._worker.connection_closed(self)
+
+    def _down(self, fn: Callable[..., object], *args: object) -> None:
+        """Call `fn` when it arrives at the node; nothing overtakes."""
+        door = self._door
+        delay_s = 0.0 if self._delay_s is None else self._delay_s()
+        self._down_at = max(door.env._now + delay_s, self._down_at)
+        door.loop.at(self._down_at, fn, *args)
+
+    # ---- the node's end
+
+    def to_scheduler(self, message: FromNode) -> None:
+        """Put `message` on the way to the scheduler. Never arrives while the scheduler is itself sending."""
+        if not self.is_reachable:
+            return
+        if self._delay_s is None:
+            if self._is_delivering or self._instant_ups:
+                self._instant_ups += 1
+                self._door.loop.after(0, self._arrive_later, message)
+            else:
+                self._arrive(message)
+        else:
+            self._up(self._arrive, message)
+
+    def close_by_node(self) -> None:
+        """The node closes, or its process dies: the scheduler sees the socket close."""
+        if self.is_reachable:
+            self.is_reachable = False
+            self._up(self._closed_by_node)
+
+    def vanish(self) -> None:
+        """The node's machine is gone: nothing more goes either way, and nobody is told."""
+        self.is_reachable = False
+
+    def _up(self, fn: Callable[..., object], *args: object) -> None:
+        door = self._door
+        delay_s = 0.0 if self._delay_s is None else self._delay_s()
+        self._up_at = max(door.env._now + delay_s, self._up_at)
+        door.loop.at(self._up_at, fn, *args)
+
+    # ---- the handler of the socket
+
+    def _arrive_later(self, message: FromNode) -> None:
+        self._instant_ups -= 1
+        self._arrive(message)
+
+    def _arrive(self, message: FromNode) -> None:
+        if not self.is_open:
+            return
+        if self._is_joining:
+            self._unread.append(message)
+        else:
+            self._handle(message)
+
+    def _handle(self, message: FromNode) -> None:
+        door, node = self._door, self.node
+        if type(message) is Register:
+            self._is_joining = True
+            door.loop.create_task(self._join(message))
+        elif node is None:
+            self._refuse("not_registered", "register first")
+        elif type(message) is NodeResult:
+            door.hub.result_arrives(node, message)
+            door.desk.result(node, message)
+            door.hub.result_handled(node, message)
+        elif type(message) is Heartbeat:
+            door.hub.beat_arrives(node)
+            door.desk.heartbeat(node, message)
+        elif type(message) is Drain:
+            door.desk.drain(node, message.on)
+
+    async def _join(self, register: Register) -> None:
+        try:
+            node = await self._door.desk.joined(self, register)
+        except NodeRefused as refused:
+            self._is_joining = False
+            self._refuse(refused.reason, refused.detail)
+            return
+        self.node = node
+        self._is_joining = False
+        if not self.is_open:
+            self._door.desk.left(node)
+        while self._unread and not self._is_joining:
+            self._handle(self._unread.popleft())
+
+    def _refuse(self, reason: str, detail: str) -> None:
+        self.send(Error(reason, detail))
+        self.close(reason)
+
+    def _closed_by_node(self) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        if self.node is not None and not self._is_joining:
+            self._door.desk.left(self.node)
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

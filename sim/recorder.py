@@ -1,0 +1,150 @@
+"""The figures of a run: waits of each completed job, what resided in the table over time, who got how many jobs.
+
+Waits are kept as plain arrays of floats (24 bytes a job); everything else is counted as it happens.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from scheduler.job import COMPLETED, Job
+from scheduler.node import Node
+from sim.watch import Watcher
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.nodes import SimNode, Work
+    from sim.world import World
+
+STORE_EVERY_S = 10.0
+"""Virtual seconds between two looks at the number of keys in the store."""
+
+
+class OverTime:
+    """A number that changes now and then: its mean over time from a moment on, and its greatest value."""
+
+    __slots__ = ("area", "greatest", "since", "value")
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.greatest = 0
+        self.area = 0.0
+        self.since = 0.0
+
+    def set(self, value: int, now: float) -> None:
+        """From `now` on it is `value`."""
+        self.area += (now - self.since) * self.value
+        self.since = now
+        self.value = value
+        if value > self.greatest:
+            self.greatest = value
+
+    def restart(self, now: float) -> None:
+        """Count the mean from `now` on."""
+        self.area = 0.0
+        self.since = now
+
+    def area_until(self, now: float) -> float:
+        """Return the integral from the last restart to `now`."""
+        return self.area + (now - self.since) * self.value
+
+
+class Recorder(Watcher):
+    """Records one run; jobs submitted before `warmup_s` are left out of the waits."""
+
+    def __init__(self, world: World, warmup_s: float = 0.0) -> None:
+        self.wait_s = array("d")
+        self.start_wait_s = array("d")
+        self.sojourn_s = array("d")
+        self.ended = {"completed": 0, "failed": 0, "cancelled": 0}
+        self.reasons: dict[str, int] = {}
+        """Reason -> jobs that failed for it."""
+        self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
+        self.void_grants = self.removed = 0
+        self.dispatches: dict[str, int] = {}
+        """Node -> assigns that it got."""
+        self.finished = OverTime()
+        self.unfinished = OverTime()
+        self.audio_bytes_max = 0
+        self.store_keys_max = 0
+        self.mean_finished: float | None = None
+        self._mean_from_s = 0.0
+        self._warmup_s = warmup_s
+        self._env = world.env
+        self._table = world.core.table
+        self._by_job = world.clients.by_job
+        self._world = world
+        self._look_at_store_s = 0.0
+
+    # ---- jobs
+
+    def job_submitted(self, job: Job) -> None:
+        self.submitted += 1
+
+    def job_dispatched(self, job: Job, node: Node) -> None:
+        self._by_job[job.job_id].dispatched_at = self._env._now
+        self.dispatches[node.node_id] = self.dispatches.get(node.node_id, 0) + 1
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        self.redispatched += 1
+
+    def job_ended(self, job: Job) -> None:
+        self.ended[job.state] += 1
+        if job.state != COMPLETED:
+            self.reasons[job.reason] = self.reasons.get(job.reason, 0) + 1
+            return
+        request = self._by_job.get(job.job_id)
+        if request is not None and request.submitted_at >= self._warmup_s:
+            submitted_at = request.submitted_at
+            self.wait_s.append(request.dispatched_at - submitted_at)
+            self.start_wait_s.append(request.started_at - submitted_at)
+            self.sojourn_s.append(self._env._now - submitted_at)
+
+    def job_removed(self, job: Job) -> None:
+        self.removed += 1
+
+    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+        self.late_results += 1
+
+    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+        self.void_grants += 1
+
+    def work_started(self, worker: SimNode, work: Work) -> None:
+        work.request.started_at = work.started_at
+
+    def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
+        if is_done:
+            work.request.done += 1
+            if work.request.done == 2:
+                self.run_twice += 1
+
+    def request_told(self, request: Request, state: str) -> None:
+        self.told += 1
+        if state == "rejected":
+            self.rejected += 1
+
+    # ---- what resides
+
+    def instant_over(self) -> None:
+        table, now = self._table, self._env._now
+        if table.finished != self.finished.value:
+            self.finished.set(table.finished, now)
+        if table.unfinished != self.unfinished.value:
+            self.unfinished.set(table.unfinished, now)
+            if table.audio_bytes > self.audio_bytes_max:
+                self.audio_bytes_max = table.audio_bytes
+        if now >= self._look_at_store_s:
+            self._look_at_store_s = now + STORE_EVERY_S
+            self.store_keys_max = max(self.store_keys_max, self._world.store_keys())
+
+    def begin_mean(self) -> None:
+        """Count the mean of finished jobs from now on."""
+        self.finished.restart(self._env._now)
+        self._mean_from_s = self._env._now
+
+    def end_mean(self) -> None:
+        """The mean of finished jobs is over the time until now."""
+        span_s = self._env._now - self._mean_from_s
+        if span_s > 0:
+            self.mean_finished = self.finished.area_until(self._env._now) / span_s

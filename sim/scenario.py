@@ -1,0 +1,193 @@
+"""A scenario as data: traffic, nodes, faults, sizes and what is expected of the run; and how it is read from TOML.
+
+The names are those of the interface that users write against: they are never renamed. Nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from scheduler import config_sources
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+from scheduler.messages import Pair, Slots
+from sim.distributions import Distribution, Even, load_file
+from sim.expect import Expectation, parse_expectations
+from sim.scenario_errors import check_keys, check_numbers, explain
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Range = tuple[NotNegative, NotNegative]
+
+SEED = 1
+"""The seed of a scenario that names none."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the tables of a scenario."""
+
+
+class Links(_Table):
+    """Between the scheduler and its nodes and clients."""
+
+    delay_ms: NotNegative | Distribution = 0.0
+    """Each way, in ms; messages of one link never overtake each other."""
+
+
+class StoreDelay(_Table):
+    """Between the scheduler and the store."""
+
+    delay_ms: NotNegative | Distribution = 0.0
+    """Each way, in ms."""
+
+
+class Nodes(_Table):
+    """`count` nodes of one kind."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=200_000)]
+    pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
+    slots: Slots = 1
+    speed: Positive = 1.0
+    """0.5 takes twice as long."""
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}\Z")] = "gpu"
+    """Their ids are name-1, name-2, …; groups of one name count on."""
+
+
+class Traffic(_Table):
+    """A stream of jobs of one pair."""
+
+    pair: Pair
+    rate_per_s: NotNegative
+    work_s: NotNegative | Distribution
+    """On a node of speed 1; drawn at the arrival, so that no decision changes it."""
+    arrivals: Literal["poisson", "even", "bursts"] = "poisson"
+    burst: Annotated[int, msgspec.Meta(ge=1)] = 10
+    """Jobs that arrive together when arrivals = "bursts"; the bursts are poisson, the mean rate stays."""
+    audio_bytes: NotNegative | Distribution = 1000.0
+    start_s: NotNegative = 0.0
+    end_s: NotNegative | None = None
+    """Without it: until duration_s."""
+    timeout_s: Positive | None = None
+    """The client's own bound on its job."""
+    retries: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How often a client submits again that was refused with a time to retry."""
+    sessions: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Sessions that the jobs are spread over in turn; 0 = none."""
+    affinity: bool = False
+    """Ask for the node of the session's last job."""
+
+
+class Fault(_Table):
+    """What breaks, how often and for how long."""
+
+    kind: str
+    per_target_per_h: NotNegative
+    lasts_s: Range = (5.0, 60.0)
+    """Evenly drawn between the two."""
+    between_s: Range | None = None
+    """Faults begin in this part of the run; without it: from the start to duration_s."""
+
+
+class Scenario(_Table):
+    """One run, but for its seed."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    duration_s: Positive
+    """Length of the traffic; then faults heal and everything drains."""
+    seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
+    schedulers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    warmup_s: NotNegative = 0.0
+    """Jobs submitted before it are left out of the waits."""
+    settings: dict[str, Any] = {}
+    links: Links = Links()
+    store: StoreDelay = StoreDelay()
+    nodes: list[Nodes] = []
+    traffic: list[Traffic] = []
+    faults: list[Fault] = []
+    expect: dict[str, str] = {}
+
+    @property
+    def resolved_settings(self) -> Settings:
+        """The settings of the scheduler, defaults included."""
+        return msgspec.convert(self.settings, Settings)
+
+    @property
+    def expectations(self) -> list[Expectation]:
+        """The lines of [expect], parsed."""
+        return parse_expectations(self.expect)
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario from a TOML file; raises ConfigError with one line that says what is wrong, and where."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not text in UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    return parse_scenario(table, str(path), path.parent)
+
+
+def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) -> Scenario:
+    """Check `table` and make a scenario of it; files that it names are looked for in `folder`. Raises ConfigError."""
+    from sim.faults import check_kind
+
+    check_keys(table, Scenario, place)
+    check_numbers(table, place)
+    try:
+        scenario = msgspec.convert(table, Scenario)
+    except msgspec.ValidationError as error:
+        raise ConfigError(explain(error, table, place)) from None
+    try:
+        settings = config_sources.load(None, {}, scenario.settings)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("command line", f"{place}: [settings]", 1)) from None
+    try:
+        parse_expectations(scenario.expect)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: [expect] {error}") from None
+    if scenario.schedulers != 1:
+        raise ConfigError(f"{place}: schedulers = {scenario.schedulers}: jobs live in one scheduler's memory: use 1")
+    if scenario.warmup_s >= scenario.duration_s:
+        raise ConfigError(f"{place}: warmup_s = {scenario.warmup_s:g} leaves nothing of duration_s to look at")
+    for i, fault in enumerate(scenario.faults):
+        check_kind(fault.kind, f"{place}: faults[{i}].kind")
+        for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
+            if span is not None and span[0] > span[1]:
+                raise ConfigError(f"{place}: faults[{i}].{key} = {list(span)}: wants the smaller number first")
+    for i, traffic in enumerate(scenario.traffic):
+        if traffic.affinity and not traffic.sessions:
+            raise ConfigError(f"{place}: traffic[{i}].affinity needs traffic[{i}].sessions above 0")
+        least = _mean(traffic.audio_bytes)
+        if least > settings.audio_bytes_max:
+            raise ConfigError(
+                f"{place}: traffic[{i}].audio_bytes: a mean of {least:g} is above the setting audio_bytes_max"
+            )
+    return msgspec.structs.replace(
+        scenario,
+        links=msgspec.structs.replace(scenario.links, delay_ms=load_file(scenario.links.delay_ms, folder)),
+        store=msgspec.structs.replace(scenario.store, delay_ms=load_file(scenario.store.delay_ms, folder)),
+        traffic=[
+            msgspec.structs.replace(
+                traffic,
+                work_s=load_file(traffic.work_s, folder),
+                audio_bytes=load_file(traffic.audio_bytes, folder),
+            )
+            for traffic in scenario.traffic
+        ],
+    )
+
+
+def distribution(value: float | Distribution) -> Distribution:
+    """Return a distribution for what a scenario may write as a plain number."""
+    return Even(float(value)) if isinstance(value, int | float) else value
+
+
+def _mean(value: float | Distribution) -> float:
+    return distribution(value).mean or 0.0

@@ -1,0 +1,122 @@
+"""Says what is wrong with a scenario: the place, the key, the nearest right one, what is allowed. Pure text."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import types
+from collections.abc import Iterable
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from scheduler.errors import ConfigError
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$")
+_FORMS = {
+    "pair": "a pair is source:target, such as zh:en",
+    "name": "a name is made of A-Z a-z 0-9 . _ -",
+}
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint at the nearest of `known`, or all of them when none is near."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+
+
+def check_keys(table: Any, kind: Any, place: str, at: str = "") -> None:
+    """Raise ConfigError for the first key in `table` (and below) that the record `kind` doesn't have.
+
+    Of a union of records the table's tag picks the one.
+    """
+    if isinstance(table, dict):
+        records = [member for member in _members(kind) if _is_record(member)]
+        if records:
+            _check_table(table, _pick(records, table, place, at), place, at)
+    elif isinstance(table, list) and (inner := _item_type(kind)) is not None:
+        for i, item in enumerate(table):
+            check_keys(item, inner, place, f"{at}[{i}]")
+
+
+def _pick(records: list[Any], table: dict[str, Any], place: str, at: str) -> type[msgspec.Struct]:
+    by_tag = {str(record.__struct_config__.tag): record for record in records}
+    field = records[0].__struct_config__.tag_field
+    if field is None:
+        picked: type[msgspec.Struct] = records[0]
+        return picked
+    if field not in table:
+        raise ConfigError(f"{place}: {at} has no {field!r}: one of {', '.join(by_tag)}")
+    if table[field] not in by_tag:
+        raise ConfigError(f"{place}: {at}.{field} = {table[field]!r}: {nearest(str(table[field]), by_tag)}")
+    return by_tag[table[field]]
+
+
+def _check_table(table: dict[str, Any], struct: type[msgspec.Struct], place: str, at: str) -> None:
+    tag = struct.__struct_config__.tag_field
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
+    hints = get_type_hints(struct, include_extras=True)
+    for key, value in table.items():
+        if key == tag:
+            continue
+        if key not in fields:
+            where = f"{place}: {at}" if at else place
+            raise ConfigError(f"{where} has no key {key!r}; {nearest(key, fields)}")
+        check_keys(value, hints[fields[key]], place, f"{at}.{key}" if at else key)
+
+
+def _members(kind: Any) -> list[Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        return [inner for member in get_args(kind) for inner in _members(member)]
+    return [kind]
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _item_type(kind: Any) -> Any:
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _item_type(get_args(kind)[0])
+    if origin is list:
+        return get_args(kind)[0]
+    return None
+
+
+def check_numbers(table: Any, place: str, at: str = "") -> None:
+    """Raise ConfigError for a number that is not finite: TOML knows inf and nan."""
+    if isinstance(table, dict):
+        for key, value in table.items():
+            check_numbers(value, place, f"{at}.{key}" if at else key)
+    elif isinstance(table, list):
+        for i, value in enumerate(table):
+            check_numbers(value, place, f"{at}[{i}]")
+    elif isinstance(table, float) and not math.isfinite(table):
+        raise ConfigError(f"{place}: {at} = {table}: wants a finite number")
+
+
+def explain(error: msgspec.ValidationError, table: Any, place: str) -> str:
+    """Return one line for what msgspec found wrong in `table`."""
+    match = _AT.match(str(error))
+    assert match is not None
+    what, where = match["what"], match["where"] or ""
+    missing = _MISSING.fullmatch(what)
+    if missing:
+        return f"{place}: {where + ' ' if where else ''}misses the key {missing[1]!r}"
+    if "matching regex" in what:
+        what = _FORMS["pair" if "pair" in where else "name"]
+    value = _value_at(table, where)
+    return f"{place}: {where} = {value!r}: {what[0].lower()}{what[1:]}"
+
+
+def _value_at(table: Any, where: str) -> Any:
+    for step in re.findall(r"[^.\[\]]+", where):
+        try:
+            table = table[int(step)] if isinstance(table, list) else table[step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return "…"
+    return table

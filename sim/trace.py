@@ -1,0 +1,132 @@
+"""The hash of everything that happened in a run, in order: two runs are the same when their hashes are.
+
+Events are hashed in blocks; with a file they are also written down, as JSON that Perfetto and Chrome's tracing show.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TextIO
+
+import simpy
+
+from scheduler.job import Job
+from scheduler.node import Node
+from sim.watch import Watcher
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.nodes import SimNode, Work
+
+BLOCK = 1000
+"""Events that are hashed at a time."""
+
+
+class Trace(Watcher):
+    """Hashes each event with its moment to the last bit of the float. `events` counts them."""
+
+    def __init__(self, env: simpy.Environment, file: TextIO | None = None) -> None:
+        self._env = env
+        self._file = file
+        self._hash = blake2b(digest_size=16)
+        self._lines: list[str] = []
+        self._blocks = 0
+        if file is not None:
+            file.write("[\n")
+
+    @property
+    def events(self) -> int:
+        """How many events there were so far."""
+        return self._blocks * BLOCK + len(self._lines)
+
+    def hexdigest(self) -> str:
+        """Return the hash of all events so far."""
+        hashed = self._hash.copy()
+        hashed.update("\n".join(self._lines).encode())
+        return hashed.hexdigest()
+
+    def close(self) -> None:
+        """Write what is left to the file. Its owner closes it."""
+        if self._file is not None:
+            self._write(self._lines)
+            self._file.write("{}]\n")
+            self._file = None
+
+    def _note(self, event: str) -> None:
+        lines = self._lines
+        lines.append(f"{self._env._now!r} {event}")
+        if len(lines) == BLOCK:
+            self._hash.update("\n".join(lines).encode() + b"\n")
+            self._blocks += 1
+            if self._file is not None:
+                self._write(lines)
+            self._lines = []
+
+    def _write(self, lines: list[str]) -> None:
+        assert self._file is not None
+        for line in lines:
+            moment, name, *about = line.split(" ")
+            track = about[1] if len(about) > 1 and name in ("dispatch", "start", "stop", "done") else name
+            shown = {
+                "name": " ".join([name, *about]),
+                "ph": "i",
+                "ts": float(moment) * 1e6,
+                "pid": 1,
+                "tid": track,
+            }
+            self._file.write(json.dumps(shown) + ",\n")
+
+    def job_submitted(self, job: Job) -> None:
+        self._note(f"submit {job.job_id} {job.request_id} {job.pair} {job.audio_bytes}")
+
+    def job_rejected(self, pair: str, reason: str) -> None:
+        self._note(f"reject {pair} {reason}")
+
+    def job_dispatched(self, job: Job, node: Node) -> None:
+        self._note(f"dispatch {job.job_id} {node.node_id} {job.attempt}")
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        self._note(f"redispatch {job.job_id} {node_id} {attempt} {reason}")
+
+    def job_ended(self, job: Job) -> None:
+        self._note(f"end {job.job_id} {job.state} {job.reason}")
+
+    def job_removed(self, job: Job) -> None:
+        self._note(f"remove {job.job_id}")
+
+    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+        self._note(f"late {job_id} {node_id} {attempt}")
+
+    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+        self._note(f"void {job.job_id} {node_id} {generation}")
+
+    def nobody(self, job: Job) -> None:
+        self._note(f"nobody {job.job_id}")
+
+    def node_registered(self, node: Node) -> None:
+        self._note(f"register {node.node_id} {node.generation}")
+
+    def node_offline(self, node: Node, reason: str) -> None:
+        self._note(f"offline {node.node_id} {node.generation} {reason}")
+
+    def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
+        self._note(f"rest {node.node_id} {until_ms} {reason}")
+
+    def store_failed(self, detail: str) -> None:
+        self._note("store_failed")
+
+    def work_started(self, worker: SimNode, work: Work) -> None:
+        self._note(f"start {work.job_id} {worker.node_id} {work.attempt}")
+
+    def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
+        self._note(f"{'done' if is_done else 'stop'} {work.job_id} {worker.node_id} {work.attempt}")
+
+    def request_told(self, request: Request, state: str) -> None:
+        self._note(f"told {request.request_id} {state}")
+
+    def fault_began(self, kind: str, target: str) -> None:
+        self._note(f"fault {kind} {target}")
+
+    def fault_healed(self, kind: str, target: str) -> None:
+        self._note(f"heal {kind} {target}")

@@ -1,0 +1,114 @@
+"""What can be watched in a run: all that the dispatcher tells an Observer, and what happens around it.
+
+Trace, recorder and checkers are watchers; the hub hands each event to those that want it, and costs nothing where
+nobody does. A watcher reads; it changes nothing and draws nothing, so a run is the same with and without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from scheduler.messages import Assign, NodeResult
+from scheduler.node import Node
+from scheduler.scripts import ScriptCall
+from scheduler.seams import Observer
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.links import Connection
+    from sim.nodes import SimNode, Work
+
+
+class Watcher(Observer):
+    """Hears of everything; every method does nothing here. Times are those of the loop, read when called."""
+
+    def request_made(self, request: Request) -> None:
+        """A client sends `request` for the first time."""
+
+    def request_told(self, request: Request, state: str) -> None:
+        """The client hears the end of `request`: completed, failed, cancelled, or rejected (it gives up)."""
+
+    def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
+        """The store has carried out `calls`; the scheduler doesn't know the answers yet."""
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        """The scheduler put `assign` on the way to a node."""
+
+    def result_arrives(self, node: Node, result: NodeResult) -> None:
+        """A node's answer is about to be given to the dispatcher."""
+
+    def result_handled(self, node: Node, result: NodeResult) -> None:
+        """The dispatcher has dealt with that answer."""
+
+    def beat_arrives(self, node: Node) -> None:
+        """A heartbeat of `node` is about to be given to the dispatcher."""
+
+    def work_started(self, worker: SimNode, work: Work) -> None:
+        """A node began to work on an attempt."""
+
+    def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
+        """A node stopped working on an attempt, because it is done or was given up (cancelled, crashed)."""
+
+    def fault_began(self, kind: str, target: str) -> None:
+        """Something was broken."""
+
+    def fault_healed(self, kind: str, target: str) -> None:
+        """It works again."""
+
+    def instant_over(self) -> None:
+        """All that happens at this moment of virtual time has happened; the clock is about to move."""
+
+
+HOOKS = tuple(name for name in dir(Watcher) if not name.startswith("_"))
+
+
+class Hub(Watcher):
+    """Hands each event to the watchers that override its method, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.watchers: list[Watcher] = []
+        self._wire()
+
+    def add(self, watchers: Iterable[Watcher]) -> None:
+        """Let `watchers` hear of everything from now on."""
+        self.watchers += watchers
+        self._wire()
+
+    def handlers(self, hook: str) -> list[Callable[..., None]]:
+        """Return the methods that want to hear of `hook`."""
+        nothing = getattr(Watcher, hook)
+        return [
+            getattr(watcher, hook)
+            for watcher in self.watchers
+            if getattr(getattr(watcher, hook), "__func__", None) is not nothing
+        ]
+
+    def _wire(self) -> None:
+        for hook in HOOKS:
+            setattr(self, hook, _fan_out(self.handlers(hook)))
+
+
+def _fan_out(handlers: list[Callable[..., None]]) -> Callable[..., None]:
+    if not handlers:
+        return _nothing
+    if len(handlers) == 1:
+        return handlers[0]
+    if len(handlers) == 2:
+        first, second = handlers
+
+        def both(*event: Any) -> None:
+            first(*event)
+            second(*event)
+
+        return both
+
+    def all_of_them(*event: Any) -> None:
+        for handler in handlers:
+            handler(*event)
+
+    return all_of_them
+
+
+def _nothing(*event: Any) -> None:
+    pass
