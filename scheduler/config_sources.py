@@ -59,6 +59,17 @@ def as_toml(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def flag_types() -> list[tuple[str, type, str]]:
+    """Return (name, type, help) of each setting, for a command line's options."""
+    hints = get_type_hints(Settings)
+    flags = []
+    for field in msgspec.structs.fields(Settings):
+        meta = _meta(field.name)
+        reason = meta.description if meta and meta.description else ""
+        flags.append((field.name, hints[field.name], f"{reason}  [default: {field.default}]"))
+    return flags
+
+
 def nearest(word: str, known: list[str]) -> str:
     """Return a hint that names the nearest of `known`, or where to find them all when none is near."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

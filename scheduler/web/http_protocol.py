@@ -26,6 +26,8 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
+        self._moved = False
+        """Whether a head or a body was completed by the data at hand."""
         self._receiving = True
         self._head_bytes = 0
         self._request_bytes = 0
@@ -61,8 +63,9 @@ class BoundedHttp(HttpToolsProtocol):
         if self._request_bytes > self.request_bytes_max:
             self.transport.abort()
             return
+        self._moved = False
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self._in_head and not self._moved and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse_head()
@@ -77,6 +80,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is complete; a head of this size may also have come in one piece."""
         self._in_head = False
+        self._moved = True
         self._head_bytes = 0
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES_MAX:
             self._refuse_head()
@@ -87,6 +91,7 @@ class BoundedHttp(HttpToolsProtocol):
         """It is complete."""
         self._receiving = False
         self._in_head = True
+        self._moved = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -36,6 +36,7 @@ class NodeDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
         socket: PeerSocket = scope["state"]["socket"]
+        await receive()  # the wish to connect
         await send({"type": "websocket.accept"})
         self.connections += 1
         connection = NodeConnection(self, socket)

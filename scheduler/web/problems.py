@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.errors import BadInput, Rejected
+from scheduler.web.views import Problem
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -20,17 +21,6 @@ _STATUS = {
     "request_id_conflict": HTTPStatus.CONFLICT,
     "unknown_job": HTTPStatus.NOT_FOUND,
 }
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """The body. `reason` is the stable word, as in the messages of WebSockets."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: str
-    retry_after_ms: int | None = None
 
 
 def problem(status: int, reason: str, detail: str, retry_after_ms: int | None = None) -> Response:

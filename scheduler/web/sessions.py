@@ -51,6 +51,7 @@ class SessionDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
         socket: PeerSocket = scope["state"]["socket"]
+        await receive()  # the wish to connect
         await send({"type": "websocket.accept"})
         greeted = await self._greeting(socket)
         if greeted is None:

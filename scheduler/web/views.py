@@ -52,6 +52,17 @@ class PoolView(msgspec.Struct):
     waiting: int = 0
 
 
+class Problem(msgspec.Struct, omit_defaults=True):
+    """The body of an error in HTTP (RFC 9457). `reason` is the stable word, as in the messages of WebSockets."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    retry_after_ms: int | None = None
+
+
 def check_audio(audio: bytes, bytes_max: int) -> None:
     """Make sure that `audio` can be a WAV of at most `bytes_max` bytes; what is in it is the engine's business.
 

@@ -1,0 +1,231 @@
+"""A worker node: takes as many jobs at a time as it has slots, runs the engine on each, and answers.
+
+The engine runs in threads (or on the loop, when it is a coroutine function). A broken connection is made again; results
+that were ready meanwhile are offered then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+
+from scheduler.chance import fresh_random
+from scheduler.codec import check_output, to_node
+from scheduler.engines import Engine, Work, WorkFailed
+from scheduler.errors import BadInput
+from scheduler.messages import (
+    Assign,
+    CancelAttempt,
+    Drain,
+    Error,
+    Heartbeat,
+    NodeResult,
+    Register,
+    Registered,
+    Reregister,
+    ToNode,
+    WorkError,
+)
+from scheduler.sdk.backoff import Backoff
+from scheduler.sdk.connection import Connection, door_url
+from scheduler.sdk.errors import Refused
+
+OUTPUT_BYTES_MAX = 2**31
+"""The scheduler has the bound that counts; here only the form of an output is checked."""
+PASSING_REASONS = frozenset({"not_held", "bad_output", "output_too_large", "nodes_max"})
+"""Errors from the scheduler that don't mean that it won't have this node."""
+
+Attempt = tuple[str, int]
+AsyncEngine = Callable[[Work], Awaitable[Any]]
+
+
+class Worker:
+    """Use it as `await Worker("ws://127.0.0.1:5010", node_id="gpu-1", pairs=["zh:en"], work=function).run()`.
+
+    `work` gets a Work and returns the output; it raises WorkFailed for audio that it can't do. Any other exception is
+    answered as the retryable error `engine_error`. `drain_s` bounds how long `stop` waits for running work.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        node_id: str,
+        pairs: Sequence[str],
+        work: Engine | AsyncEngine,
+        slots: int = 1,
+        drain_s: float = 60.0,
+        on_event: Callable[[str], None] = lambda text: None,
+        random: random.Random | None = None,
+    ) -> None:
+        self._random = random or fresh_random()
+        self._url = door_url(url, "/ws/node")
+        self.node_id = node_id
+        self.process_id = f"p-{self._random.getrandbits(64):016x}"
+        self.pairs = list(pairs)
+        self.slots = slots
+        self.done = 0
+        """Attempts that were answered with an output or an error."""
+        self._work = work
+        self._drain_s = drain_s
+        self._on_event = on_event
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix=node_id)
+        self._running: dict[Attempt, tuple[Work, asyncio.Task[None]]] = {}
+        self._cancelled: dict[Attempt, asyncio.Task[None]] = {}
+        """Cancelled attempts whose engine has not returned yet: they still take a slot."""
+        self._unsent: dict[Attempt, NodeResult] = {}
+        self._connection: Connection[ToNode] | None = None
+        self._heartbeat_s = 15.0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until `stop` was called and all is done. Raises Refused when the scheduler won't have this node."""
+        serving = asyncio.create_task(self._stay_connected())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await self._drain(serving)
+        finally:
+            tasks = [serving, stopping, *(task for _, task in self._running.values()), *self._cancelled.values()]
+            for work, _ in self._running.values():
+                work.cancelled.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        if not serving.cancelled():
+            serving.result()
+
+    def stop(self) -> None:
+        """Take no new jobs, finish those that run, then end `run`."""
+        self._stopping.set()
+
+    async def _drain(self, serving: asyncio.Task[None]) -> None:
+        self._on_event(f"draining, {len(self._running)} running")
+        with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+            async with asyncio.timeout(self._drain_s):
+                if self._connection is not None:
+                    await self._connection.send(Drain(True))
+                    await self._connection.round_trip()
+                while self._running and not serving.done():
+                    tasks = [task for _, task in self._running.values()]
+                    await asyncio.wait([serving, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                if self._connection is not None:
+                    await self._connection.round_trip()
+
+    async def _stay_connected(self) -> None:
+        backoff = Backoff(self._random)
+        while True:
+            try:
+                connection = await Connection.open(self._url, to_node)
+            except (WebSocketException, OSError, TimeoutError) as error:
+                self._on_event(f"can't reach {self._url}: {error or type(error).__name__}")
+            else:
+                beats: asyncio.Task[None] | None = None
+                try:
+                    await connection.send(self._register())
+                    self._connection = connection
+                    beats = asyncio.create_task(self._beat(connection))
+                    await self._read(connection, backoff)
+                except (WebSocketException, OSError, BadInput) as error:
+                    self._on_event(f"connection lost: {error or type(error).__name__}")
+                finally:
+                    self._connection = None
+                    if beats is not None:
+                        beats.cancel()
+                        await asyncio.gather(beats, return_exceptions=True)
+                    await connection.close()
+            await asyncio.sleep(backoff.pause_s())
+
+    def _register(self) -> Register:
+        return Register(self.node_id, self.process_id, self.pairs, self.slots, self._holding())
+
+    def _holding(self) -> list[Attempt]:
+        return [*self._running, *self._unsent]
+
+    async def _beat(self, connection: Connection[ToNode]) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            await connection.send(Heartbeat(self._holding(), load=len(self._running) / self.slots))
+
+    async def _read(self, connection: Connection[ToNode], backoff: Backoff) -> None:
+        while True:
+            message = await connection.receive()
+            if isinstance(message, Assign):
+                await self._assigned(connection, message)
+            elif isinstance(message, CancelAttempt):
+                self._cancel((message.job_id, message.attempt))
+            elif isinstance(message, Registered):
+                backoff.reset()
+                self._heartbeat_s = message.heartbeat_ms / 1000
+                self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
+                for attempt, result in list(self._unsent.items()):
+                    await self._answer(attempt, result)
+            elif isinstance(message, Reregister):
+                await connection.send(self._register())
+            else:
+                self._complained(message)
+
+    def _complained(self, error: Error) -> None:
+        self._on_event(f"the scheduler says {error.reason}: {error.detail}")
+        if error.reason not in PASSING_REASONS:
+            raise Refused(error.reason, error.detail)
+
+    async def _assigned(self, connection: Connection[ToNode], assign: Assign) -> None:
+        attempt = (assign.job_id, assign.attempt)
+        if attempt in self._running or attempt in self._unsent:
+            return
+        if len(self._running) + len(self._cancelled) >= self.slots:
+            await connection.send(NodeResult(assign.job_id, assign.attempt, busy=True))
+            return
+        work = Work(assign.job_id, assign.attempt, assign.pair, assign.audio, assign.deadline_ms, assign.session_id)
+        task = asyncio.create_task(self._do(attempt, work))
+        self._running[attempt] = (work, task)
+
+    def _cancel(self, attempt: Attempt) -> None:
+        self._unsent.pop(attempt, None)
+        if attempt in self._running:
+            work, task = self._running.pop(attempt)
+            self._cancelled[attempt] = task
+            work.cancelled.set()
+            if inspect.iscoroutinefunction(self._work):
+                task.cancel()
+            task.add_done_callback(lambda _: self._cancelled.pop(attempt, None))
+
+    async def _do(self, attempt: Attempt, work: Work) -> None:
+        result = NodeResult(*attempt)
+        try:
+            if inspect.iscoroutinefunction(self._work):
+                result.output = await self._work(work)
+            else:
+                loop = asyncio.get_running_loop()
+                result.output = await loop.run_in_executor(self._threads, self._work, work)
+            check_output(result.output, OUTPUT_BYTES_MAX)
+        except WorkFailed as failed:
+            result = NodeResult(*attempt, error=WorkError(failed.reason, failed.retryable))
+        except BadInput as error:
+            self._on_event(f"{work.job_id}: {error.reason}: {error.detail}")
+            result = NodeResult(*attempt, error=WorkError(error.reason))
+        except Exception as error:
+            self._on_event(f"{work.job_id}: the engine raised {type(error).__name__}: {error}")
+            result = NodeResult(*attempt, error=WorkError("engine_error", retryable=True))
+        if attempt in self._running:
+            del self._running[attempt]
+            self.done += 1
+            await self._answer(attempt, result)
+
+    async def _answer(self, attempt: Attempt, result: NodeResult) -> None:
+        """Send `result`, or keep it for the next connection."""
+        self._unsent[attempt] = result
+        if self._connection is not None:
+            with contextlib.suppress(WebSocketException, OSError):
+                await self._connection.send(result)
+                self._unsent.pop(attempt, None)
