@@ -1,0 +1,68 @@
+"""The ends of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
+
+Usage: python -m bench._peers relay PORT | worker URL | node URL. All use the same WebSocket library and event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+
+from scheduler import codec
+from scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
+
+PAIR = "en:en"
+NODE_SLOTS = 256
+REPLY = b'{"n":%d}'
+
+
+async def relay(port: str) -> None:
+    """Pass each frame of one end on to the other, unread: what no scheduler between two sockets can beat."""
+    ends: dict[str, ServerConnection] = {}
+    both = asyncio.Event()
+
+    async def pass_on(end: ServerConnection) -> None:
+        assert end.request is not None
+        name = end.request.path.strip("/")
+        ends[name] = end
+        if len(ends) == 2:
+            both.set()
+        await both.wait()
+        other = ends["worker" if name == "client" else "client"]
+        async for frame in end:
+            await other.send(frame)
+
+    async with serve(pass_on, "127.0.0.1", int(port), compression=None, max_size=None):
+        await asyncio.Future()
+
+
+async def worker(url: str) -> None:
+    """Answer each frame with its first four bytes and how long it was."""
+    async with connect(url, compression=None, max_size=None) as socket:
+        async for frame in socket:
+            assert isinstance(frame, bytes)
+            await socket.send(frame[:4] + REPLY % (len(frame) - 4))
+
+
+async def node(url: str) -> None:
+    """Answer each assign at once with how long its audio was."""
+    async with connect(url, compression=None, max_size=None) as socket:
+        register = Register("bench", "bench", [PAIR], NODE_SLOTS, [])
+        await socket.send(codec.encode(register, binary=True))
+        async for frame in socket:
+            assert isinstance(frame, bytes)
+            message = codec.to_node.decode(frame, binary=True)
+            if isinstance(message, Assign):
+                result = NodeResult(message.job_id, message.attempt, {"n": len(message.audio)})
+                await socket.send(codec.encode(result, binary=True))
+            elif isinstance(message, Registered):
+                await socket.send(codec.encode(Heartbeat([]), binary=True))
+
+
+if __name__ == "__main__":
+    role, argument = sys.argv[1:]
+    uvloop.run({"relay": relay, "worker": worker, "node": node}[role](argument))

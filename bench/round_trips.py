@@ -1,0 +1,198 @@
+"""Round trips of `voxpool serve`: client -> scheduler -> node -> scheduler -> client, beside a bare WebSocket relay.
+
+Each is three processes on this machine; the client sends 10 kB of audio, the node answers at once. The relay reads
+nothing and keeps nothing: the ratio is what a scheduler costs. Run alone: python -m bench.round_trips [SECONDS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+import httpx
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench._peers import PAIR
+from bench._rows import Row, print_rows
+from scheduler import codec
+from scheduler.messages import Hello, JobResult, RejectedSubmit, Submit
+
+AUDIO = b"RIFF\x08\x27\x00\x00WAVE" + bytes(range(256)) * 39
+SECONDS = 4.0
+IN_FLIGHT = (1, 64)
+Call = Callable[[], Awaitable[None]]
+
+
+class Figures(NamedTuple):
+    """What one number in flight gave."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+def run(seconds: float = SECONDS) -> list[Row]:
+    """Measure relay and scheduler at 1 and at 64 in flight, `seconds` each."""
+    with _relay() as port:
+        bare = uvloop.run(_through_relay(port, seconds))
+    rows = []
+    for store in ("embedded", "memory"):
+        with _scheduler(store) as (port, pid):
+            ours, cpu_us = uvloop.run(_through_scheduler(port, pid, seconds))
+        for count in IN_FLIGHT:
+            what = f"round trips at {count} in flight, store {store}"
+            one, other = ours[count], bare[count]
+            beside = (
+                f"{one.per_s / other.per_s:.2f} x a bare relay ({other.per_s:,.0f}/s); p50 {one.p50_ms:.2f} ms "
+                f"({other.p50_ms:.2f}), p99 {one.p99_ms:.2f} ms ({other.p99_ms:.2f})"
+            )
+            rows.append(Row("round_trips", what, one.per_s, "1/s", "", beside))
+        rows.append(Row("round_trips", f"CPU of the scheduler a job, store {store}", cpu_us, "us"))
+    return rows
+
+
+async def _through_relay(port: int, seconds: float) -> dict[int, Figures]:
+    waiting: dict[bytes, asyncio.Future[None]] = {}
+    async with connect(f"ws://127.0.0.1:{port}/client", compression=None, max_size=None) as connection:
+        reader = asyncio.create_task(_read_relay(connection, waiting))
+        numbers = iter(range(1, 2**32))
+
+        async def call() -> None:
+            key = struct.pack("!I", next(numbers))
+            future = waiting[key] = asyncio.get_running_loop().create_future()
+            await connection.send(key + AUDIO)
+            await future
+
+        figures = {count: await _measure(call, count, seconds) for count in IN_FLIGHT}
+        reader.cancel()
+    return figures
+
+
+async def _read_relay(connection: ClientConnection, waiting: dict[bytes, asyncio.Future[None]]) -> None:
+    async for frame in connection:
+        assert isinstance(frame, bytes)
+        waiting.pop(frame[:4]).set_result(None)
+
+
+async def _through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[int, Figures], float]:
+    waiting: dict[str, asyncio.Future[None]] = {}
+    async with connect(f"ws://127.0.0.1:{port}/ws/session", compression=None, max_size=None) as connection:
+        await connection.send(codec.encode(Hello(), binary=True))
+        await connection.recv()
+        reader = asyncio.create_task(_read_scheduler(connection, waiting))
+        calls = 0
+
+        async def call() -> None:
+            nonlocal calls
+            calls += 1
+            key = f"r-{calls}"
+            future = waiting[key] = asyncio.get_running_loop().create_future()
+            await connection.send(codec.encode(Submit(key, PAIR, AUDIO), binary=True))
+            await future
+
+        figures = {}
+        cpu_us = 0.0
+        for count in IN_FLIGHT:
+            before_s, before = _cpu_s(pid), calls
+            figures[count] = await _measure(call, count, seconds)
+            cpu_us = 1e6 * (_cpu_s(pid) - before_s) / (calls - before)
+        reader.cancel()
+    return figures, cpu_us
+
+
+async def _read_scheduler(connection: ClientConnection, waiting: dict[str, asyncio.Future[None]]) -> None:
+    async for frame in connection:
+        assert isinstance(frame, bytes)
+        message = codec.to_client.decode(frame, binary=True)
+        if isinstance(message, JobResult):
+            assert message.state == "completed", message
+            waiting.pop(message.request_id).set_result(None)
+        elif isinstance(message, RejectedSubmit):
+            raise AssertionError(message)
+
+
+async def _measure(call: Call, in_flight: int, seconds: float) -> Figures:
+    for _ in range(50):
+        await call()
+    times_ms: list[float] = []
+    start_s = time.perf_counter()
+
+    async def one_after_the_other() -> None:
+        while time.perf_counter() - start_s < seconds:
+            before_s = time.perf_counter()
+            await call()
+            times_ms.append(1000 * (time.perf_counter() - before_s))
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(in_flight)))
+    wall_s = time.perf_counter() - start_s
+    cuts = statistics.quantiles(times_ms, n=100)
+    return Figures(len(times_ms) / wall_s, cuts[49], cuts[98])
+
+
+@contextlib.contextmanager
+def _relay() -> Iterator[int]:
+    port = _free_port()
+    with _process("bench._peers", "relay", str(port)):
+        _until_listening(port)
+        with _process("bench._peers", "worker", f"ws://127.0.0.1:{port}/worker"):
+            yield port
+
+
+@contextlib.contextmanager
+def _scheduler(store: str) -> Iterator[tuple[int, int]]:
+    port = _free_port()
+    with _process("scheduler", "serve", "--port", str(port), "--store", store, "--log-level", "warning") as server:
+        _until_listening(port)
+        with _process("bench._peers", "node", f"ws://127.0.0.1:{port}/ws/node"):
+            deadline_s = time.monotonic() + 10
+            while not httpx.get(f"http://127.0.0.1:{port}/v1/nodes").json()["total"]:
+                assert time.monotonic() < deadline_s, "the node does not register"
+                time.sleep(0.05)
+            yield port, server.pid
+
+
+@contextlib.contextmanager
+def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _until_listening(port: int) -> None:
+    deadline_s = time.monotonic() + 10
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline_s, f"nobody listens on {port}"
+        time.sleep(0.02)
+
+
+def _cpu_s(pid: int) -> float:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    print_rows(run(*map(float, sys.argv[1:2])), "bench.round_trips")

@@ -1,0 +1,19 @@
+"""A client in ten lines: python examples/client.py [FILE.wav…] (needs `voxpool serve` and a node for en:en)."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from scheduler.sdk import Client
+
+
+async def main(files: list[Path]) -> None:
+    async with Client("ws://127.0.0.1:5010") as client:
+        for file in files:
+            result = await client.submit(file.read_bytes(), pair="en:en")
+            print(file.name, result.state, result.output or result.error)
+
+
+if __name__ == "__main__":
+    here = Path(__file__).parent
+    asyncio.run(main([Path(name) for name in sys.argv[1:]] or sorted(here.glob("*.wav"))))
