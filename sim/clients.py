@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import simpy
-
 from scheduler.errors import Rejected
 from scheduler.job import Job
 from sim.distributions import Draw
 from sim.loop import VirtualLoop
-from sim.watch import Hub, Watcher
+from sim.watch import Hub
 
 SHARED_SIZES_MAX = 64
 """Sizes of audio for which one object serves all jobs of that size."""
@@ -25,12 +23,15 @@ class Request:
     __slots__ = (
         "affinity",
         "assigned",
+        "attempt",
         "audio_bytes",
         "dispatched_at",
         "done",
         "ended",
+        "given_up",
         "job_id",
         "made_at",
+        "node_id",
         "pair",
         "request_id",
         "retries",
@@ -64,6 +65,11 @@ class Request:
         self.made_at = self.submitted_at = self.dispatched_at = self.started_at = -1.0
         self.assigned = 0
         """The highest attempt that was sent to a node."""
+        self.attempt = 0
+        """The attempt that goes on at `node_id`; 0 = none."""
+        self.node_id = ""
+        self.given_up = 0
+        """How often an attempt was given up, busy nodes apart."""
         self.done = 0
         """How often nodes worked it to the end."""
         self.ended = 0
@@ -102,8 +108,6 @@ class Clients:
         self._audio = audio
         self._delay_s = delay_s
         self._submit: Callable[..., Job] = _nobody
-        self.intake = _Intake(self, self._env)
-        """The first watcher: the others find a job's request in `by_job`."""
 
     def connect(self, submit: Callable[..., Job]) -> None:
         """Let requests go to `submit`, the dispatcher's."""
@@ -172,18 +176,6 @@ class Clients:
     def _told(self, request: Request, state: str) -> None:
         self.open.pop(request.request_id, None)
         self._hub.request_told(request, state)
-
-
-class _Intake(Watcher):
-    def __init__(self, clients: Clients, env: simpy.Environment) -> None:
-        self._clients = clients
-        self._env = env
-
-    def job_submitted(self, job: Job) -> None:
-        request = self._clients.open[job.request_id]
-        request.job_id = job.job_id
-        request.submitted_at = self._env._now
-        self._clients.by_job[job.job_id] = request
 
 
 def _nobody(**_: object) -> Job:

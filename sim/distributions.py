@@ -34,7 +34,7 @@ class _Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
         raise NotImplementedError
 
 
-class Even(_Distribution):
+class Even(_Distribution, frozen=True):
     """Always the mean; with `spread` s evenly spread over mean × (1 ± s)."""
 
     mean: Mean
@@ -44,7 +44,7 @@ class Even(_Distribution):
         return rng.uniform(self.mean * (1 - self.spread), self.mean * (1 + self.spread), count)
 
 
-class Exponential(_Distribution):
+class Exponential(_Distribution, frozen=True):
     """Memoryless: the work of M/M/c."""
 
     mean: Mean
@@ -53,7 +53,7 @@ class Exponential(_Distribution):
         return rng.exponential(self.mean, count)
 
 
-class Lognormal(_Distribution):
+class Lognormal(_Distribution, frozen=True):
     """Skewed, never negative; `cv` = standard deviation / mean."""
 
     mean: Mean
@@ -64,7 +64,7 @@ class Lognormal(_Distribution):
         return self.mean * rng.lognormal(-sigma2 / 2, np.sqrt(sigma2), count)
 
 
-class Gamma(_Distribution):
+class Gamma(_Distribution, frozen=True):
     """From nearly constant (`cv` near 0) over exponential (1) to bursty; `cv` = standard deviation / mean."""
 
     mean: Mean
@@ -75,8 +75,8 @@ class Gamma(_Distribution):
         return rng.gamma(shape, self.mean / shape, count)
 
 
-class Pareto(_Distribution):
-    """A heavy tail from mean × (shape - 1) / shape upwards; the smaller `shape`, the heavier (2 or less: no variance)."""
+class Pareto(_Distribution, frozen=True):
+    """A heavy tail from mean × (shape - 1) / shape upwards; a smaller `shape` is heavier (up to 2: no variance)."""
 
     mean: Mean
     shape: Annotated[float, msgspec.Meta(gt=1)] = 2.5
@@ -86,7 +86,7 @@ class Pareto(_Distribution):
         return least * (1 + rng.pareto(self.shape, count))
 
 
-class Empirical(_Distribution):
+class Empirical(_Distribution, frozen=True):
     """One of the values in `file` (numbers, one a line) each time; `mean` scales them to another mean."""
 
     file: str
@@ -104,16 +104,16 @@ Distribution = Even | Exponential | Lognormal | Gamma | Pareto | Empirical
 NAMES = ("even", "exponential", "lognormal", "gamma", "pareto", "empirical")
 
 
-def draws(distribution: Distribution, rng: np.random.Generator) -> Draw:
-    """Return a function that gives the next draw at each call; about 40 ns each."""
+def draws(distribution: Distribution, rng: np.random.Generator, scale: float = 1.0) -> Draw:
+    """Return a function that gives the next draw, times `scale`, at each call; about 40 ns each."""
     if isinstance(distribution, Even) and not distribution.spread:
-        return repeat(distribution.mean).__next__
-    return _blocks(distribution, rng).__next__
+        return repeat(distribution.mean * scale).__next__
+    return _blocks(distribution, rng, scale).__next__
 
 
-def _blocks(distribution: Distribution, rng: np.random.Generator) -> Iterator[float]:
+def _blocks(distribution: Distribution, rng: np.random.Generator, scale: float) -> Iterator[float]:
     while True:
-        yield from distribution.block(rng, BLOCK).tolist()
+        yield from (distribution.block(rng, BLOCK) * scale).tolist()
 
 
 def is_zero(distribution: Distribution) -> bool:

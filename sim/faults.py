@@ -1,9 +1,9 @@
-"""What can break in a run: kinds of faults, each a beginning and its healing, and the process that strikes with them."""
+"""What can break in a run: kinds of faults, each a beginning and its healing, and the process that strikes."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, NamedTuple
 
 import simpy
@@ -75,7 +75,7 @@ class Faults:
         """Let `fault` strike all nodes of the run at its rate, each time one that is drawn."""
         self._loop.env.process(self._striking(fault, duration_s, rng))
 
-    def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Iterator[simpy.Event]:
+    def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
         env = self._loop.env
         begins_s, ends_s = fault.between_s or (0.0, duration_s)
         rate_per_s = fault.per_target_per_h * len(self._nodes) / 3600

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import simpy
 
 if TYPE_CHECKING:
     from sim.loop import VirtualLoop
@@ -15,25 +14,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class After(simpy.Event):
-    """A call of `fn(*args)` at a moment: a SimPy event without a list of callbacks, for the many cheap ones."""
+class After(functools.partial[object]):
+    """A call at a moment: the cheapest of events, for the many. The loop calls it; Environment.step can run it, too."""
 
-    __slots__ = ("args", "fn")
+    __slots__ = ()
 
     _ok = True
     _value = None
 
-    def __init__(self, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.fn = fn
-        self.args = args
-
-    def _run(self, _: simpy.Event) -> None:
-        self.fn(*self.args)
-
     @property
     def callbacks(self) -> Any:
-        """Only for Environment.step: the loop itself calls `fn` directly."""
-        return (self._run,)
+        return (lambda _: self(),)
 
     @callbacks.setter
     def callbacks(self, _: Any) -> None:

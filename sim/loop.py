@@ -40,13 +40,13 @@ class VirtualLoop(LoudLoop):
     """The loop. `env` is its clock; SimPy processes run on it beside the coroutines.
 
     One turn of the loop runs what was ready when it began, as in asyncio; before it, all events of the present
-    instant happen. `on_instant` are called each time an instant is over, before the clock moves: then nothing is ready.
+    instant happen.
     """
 
     def __init__(self, env: simpy.Environment | None = None) -> None:
         super().__init__()
         self.env = env or simpy.Environment(0.0)
-        self.on_instant: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         self._queue: list[tuple[float, Any, int, Any]] = self.env._queue
         self._eid = self.env._eid
         self._ready: deque[Handle | Timer] = deque()
@@ -62,11 +62,15 @@ class VirtualLoop(LoudLoop):
 
     def after(self, delay_s: float, fn: Callable[..., object], *args: Any) -> None:
         """Call `fn(*args)` in `delay_s` virtual seconds (0: in this instant, after what is already due)."""
-        heappush(self._queue, (self.env._now + delay_s, NORMAL, next(self._eid), After(fn, args)))
+        heappush(self._queue, (self.env._now + delay_s, NORMAL, next(self._eid), After(fn, *args)))
 
     def at(self, when_s: float, fn: Callable[..., object], *args: Any) -> None:
         """Call `fn(*args)` at the moment `when_s`, which isn't over yet."""
-        heappush(self._queue, (when_s, NORMAL, next(self._eid), After(fn, args)))
+        heappush(self._queue, (when_s, NORMAL, next(self._eid), After(fn, *args)))
+
+    def when_instant_ends(self, hook: Callable[[], None]) -> None:
+        """Call `hook` once, when all that happens at this moment has happened and the clock is about to move."""
+        self._at_end.append(hook)
 
     # ---- running
 
@@ -88,7 +92,7 @@ class VirtualLoop(LoudLoop):
             while queue and queue[0][0] <= now:
                 event = heappop(queue)[3]
                 if type(event) is After:
-                    event.fn(*event.args)
+                    event()
                 elif type(event) is Timer:
                     self.timer_fired(event)
                 else:
@@ -102,9 +106,10 @@ class VirtualLoop(LoudLoop):
                 continue
             if self._raised:
                 self._look_at_raised()
-            for hook in self.on_instant:
-                hook()
-            if ready:
+            if self._at_end:
+                hooks, self._at_end = self._at_end, []
+                for hook in hooks:
+                    hook()
                 continue
             if done is not None and done():
                 return True

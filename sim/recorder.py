@@ -51,7 +51,10 @@ class OverTime:
 
 
 class Recorder(Watcher):
-    """Records one run; jobs submitted before `warmup_s` are left out of the waits."""
+    """Records one run, and keeps each request's record up to date: it is the first watcher.
+
+    Jobs submitted before `warmup_s` are left out of the waits.
+    """
 
     def __init__(self, world: World, warmup_s: float = 0.0) -> None:
         self.wait_s = array("d")
@@ -61,7 +64,7 @@ class Recorder(Watcher):
         self.reasons: dict[str, int] = {}
         """Reason -> jobs that failed for it."""
         self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
-        self.void_grants = self.removed = 0
+        self.void_grants = self.removed = self.all_ended = 0
         self.dispatches: dict[str, int] = {}
         """Node -> assigns that it got."""
         self.finished = OverTime()
@@ -73,7 +76,9 @@ class Recorder(Watcher):
         self._warmup_s = warmup_s
         self._env = world.env
         self._table = world.core.table
+        self._open = world.clients.open
         self._by_job = world.clients.by_job
+        self._mark = world.mark
         self._world = world
         self._look_at_store_s = 0.0
 
@@ -81,16 +86,31 @@ class Recorder(Watcher):
 
     def job_submitted(self, job: Job) -> None:
         self.submitted += 1
+        request = self._open[job.request_id]
+        request.job_id = job.job_id
+        request.submitted_at = self._env._now
+        self._by_job[job.job_id] = request
+        self._mark()
 
     def job_dispatched(self, job: Job, node: Node) -> None:
-        self._by_job[job.job_id].dispatched_at = self._env._now
-        self.dispatches[node.node_id] = self.dispatches.get(node.node_id, 0) + 1
+        request = self._by_job[job.job_id]
+        request.dispatched_at = self._env._now
+        request.attempt = job.attempt
+        node_id = request.node_id = node.node_id
+        dispatches = self.dispatches
+        dispatches[node_id] = dispatches.get(node_id, 0) + 1
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self.redispatched += 1
+        request = self._by_job[job.job_id]
+        request.attempt = 0
+        if reason != "busy":
+            request.given_up += 1
 
     def job_ended(self, job: Job) -> None:
+        self.all_ended += 1
         self.ended[job.state] += 1
+        self._mark()
         if job.state != COMPLETED:
             self.reasons[job.reason] = self.reasons.get(job.reason, 0) + 1
             return
@@ -103,6 +123,7 @@ class Recorder(Watcher):
 
     def job_removed(self, job: Job) -> None:
         self.removed += 1
+        self._mark()
 
     def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
         self.late_results += 1

@@ -31,21 +31,21 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the tables of a scenario."""
 
 
-class Links(_Table):
+class Links(_Table, frozen=True):
     """Between the scheduler and its nodes and clients."""
 
     delay_ms: NotNegative | Distribution = 0.0
     """Each way, in ms; messages of one link never overtake each other."""
 
 
-class StoreDelay(_Table):
+class StoreDelay(_Table, frozen=True):
     """Between the scheduler and the store."""
 
     delay_ms: NotNegative | Distribution = 0.0
     """Each way, in ms."""
 
 
-class Nodes(_Table):
+class Nodes(_Table, frozen=True):
     """`count` nodes of one kind."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=200_000)]
@@ -57,7 +57,7 @@ class Nodes(_Table):
     """Their ids are name-1, name-2, …; groups of one name count on."""
 
 
-class Traffic(_Table):
+class Traffic(_Table, frozen=True):
     """A stream of jobs of one pair."""
 
     pair: Pair
@@ -81,7 +81,7 @@ class Traffic(_Table):
     """Ask for the node of the session's last job."""
 
 
-class Fault(_Table):
+class Fault(_Table, frozen=True):
     """What breaks, how often and for how long."""
 
     kind: str
@@ -92,7 +92,7 @@ class Fault(_Table):
     """Faults begin in this part of the run; without it: from the start to duration_s."""
 
 
-class Scenario(_Table):
+class Scenario(_Table, frozen=True):
     """One run, but for its seed."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]

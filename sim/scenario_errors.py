@@ -42,12 +42,11 @@ def check_keys(table: Any, kind: Any, place: str, at: str = "") -> None:
             check_keys(item, inner, place, f"{at}[{i}]")
 
 
-def _pick(records: list[Any], table: dict[str, Any], place: str, at: str) -> type[msgspec.Struct]:
+def _pick(records: list[type[msgspec.Struct]], table: dict[str, Any], place: str, at: str) -> type[msgspec.Struct]:
     by_tag = {str(record.__struct_config__.tag): record for record in records}
     field = records[0].__struct_config__.tag_field
     if field is None:
-        picked: type[msgspec.Struct] = records[0]
-        return picked
+        return records[0]
     if field not in table:
         raise ConfigError(f"{place}: {at} has no {field!r}: one of {', '.join(by_tag)}")
     if table[field] not in by_tag:

@@ -39,9 +39,10 @@ class SimStore(Protocol):
 class StoreSeam:
     """The ScriptRunner that the scheduler gets: the store behind a way of `delay_s` each way."""
 
-    def __init__(self, store: SimStore, hub: Hub, delay_s: Draw | None) -> None:
+    def __init__(self, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]) -> None:
         self.on_restart: Callable[[], None] | None = None
-        self._store = store
+        self._run_now = store.run_now
+        self._mark = mark
         self._hub = hub
         self._delay_s = delay_s
 
@@ -49,10 +50,12 @@ class StoreSeam:
         """Carry out `calls` after the way there; the answers come after the way back."""
         if self._delay_s is not None:
             await asyncio.sleep(self._delay_s())
-        answers = self._store.run_now(calls)
+        answers = self._run_now(calls)
         self._hub.calls_run(calls, answers)
+        self._mark()
         if self._delay_s is not None:
             await asyncio.sleep(self._delay_s())
+            self._mark()
         return answers
 
 

@@ -6,6 +6,7 @@ Events are hashed in blocks; with a file they are also written down, as JSON tha
 from __future__ import annotations
 
 import json
+from array import array
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TextIO
 
@@ -30,6 +31,7 @@ class Trace(Watcher):
         self._env = env
         self._file = file
         self._hash = blake2b(digest_size=16)
+        self._moments = array("d")
         self._lines: list[str] = []
         self._blocks = 0
         if file is not None:
@@ -43,38 +45,39 @@ class Trace(Watcher):
     def hexdigest(self) -> str:
         """Return the hash of all events so far."""
         hashed = self._hash.copy()
-        hashed.update("\n".join(self._lines).encode())
+        self._add(hashed)
         return hashed.hexdigest()
 
     def close(self) -> None:
         """Write what is left to the file. Its owner closes it."""
         if self._file is not None:
-            self._write(self._lines)
+            self._write()
             self._file.write("{}]\n")
             self._file = None
 
     def _note(self, event: str) -> None:
+        self._moments.append(self._env._now)
         lines = self._lines
-        lines.append(f"{self._env._now!r} {event}")
+        lines.append(event)
         if len(lines) == BLOCK:
-            self._hash.update("\n".join(lines).encode() + b"\n")
+            self._add(self._hash)
             self._blocks += 1
             if self._file is not None:
-                self._write(lines)
+                self._write()
+            self._moments = array("d")
             self._lines = []
 
-    def _write(self, lines: list[str]) -> None:
+    def _add(self, hashed: blake2b) -> None:
+        """Add the block to the hash: its moments, then its lines."""
+        hashed.update(self._moments.tobytes())
+        hashed.update("\n".join(self._lines).encode())
+
+    def _write(self) -> None:
         assert self._file is not None
-        for line in lines:
-            moment, name, *about = line.split(" ")
+        for moment, line in zip(self._moments, self._lines, strict=True):
+            name, *about = line.split(" ")
             track = about[1] if len(about) > 1 and name in ("dispatch", "start", "stop", "done") else name
-            shown = {
-                "name": " ".join([name, *about]),
-                "ph": "i",
-                "ts": float(moment) * 1e6,
-                "pid": 1,
-                "tid": track,
-            }
+            shown = {"name": line, "ph": "i", "ts": moment * 1e6, "pid": 1, "tid": track}
             self._file.write(json.dumps(shown) + ",\n")
 
     def job_submitted(self, job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import repeat
 
 import numpy as np
@@ -26,7 +26,7 @@ class Stream:
         self._ends_s = duration_s if traffic.end_s is None else min(traffic.end_s, duration_s)
         self._number = 0
 
-    def run(self, env: simpy.Environment, clients: Clients) -> Iterator[simpy.Event]:
+    def run(self, env: simpy.Environment, clients: Clients) -> Generator[simpy.Event, None, None]:
         """Make the requests: a SimPy process."""
         traffic, timeout = self.traffic, env.timeout
         if not traffic.rate_per_s:

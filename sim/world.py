@@ -76,7 +76,7 @@ class World:
         self.core = Core.build(
             settings=self.settings,
             clock=self.clock,
-            runner=StoreSeam(self.store, self.hub, self._delay(store_delay_ms, "store")),
+            runner=StoreSeam(self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark),
             sink=self.clients,
             observer=self.hub,
             random=plain_random(seed, "scheduler"),
@@ -99,17 +99,17 @@ class World:
         self._numbers: dict[str, int] = {}
         self._requests = 0
         self._is_stopped = False
+        self._is_marked = False
+        self._moments = 0
+        self._recount_after = RECOUNT_STEPS_MIN
 
         self.mirror = StoreMirror()
         self.recorder = Recorder(self, warmup_s)
         self.trace = Trace(self.env, trace_file) if is_traced or trace_file else None
         self.checkers = [checker(self) for checker in checkers]
-        self.hub.add([self.clients.intake, *([self.mirror] if checkers else []), self.recorder])
+        self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
         self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
         self._instant_handlers = self.hub.handlers("instant_over")
-        self._moments = 0
-        self._recount_after = RECOUNT_STEPS_MIN
-        self.loop.on_instant.append(self._instant_over)
         with self.loop.entered():
             self.core.start().add_done_callback(_raise_failure)
 
@@ -118,10 +118,7 @@ class World:
 
     def _delay(self, delay_ms: float | Distribution, part: str) -> Draw | None:
         delay = distribution(delay_ms)
-        if is_zero(delay):
-            return None
-        draw_ms = draws(delay, generator(self.seed, f"delay/{part}"))
-        return lambda: draw_ms() / 1000
+        return None if is_zero(delay) else draws(delay, generator(self.seed, f"delay/{part}"), scale=0.001)
 
     # ---- what happens in it
 
@@ -220,7 +217,14 @@ class World:
 
     # ---- checkers
 
+    def mark(self) -> None:
+        """Let the watchers look when this moment is over: something that they look at has changed."""
+        if not self._is_marked:
+            self._is_marked = True
+            self.loop.when_instant_ends(self._instant_over)
+
     def _instant_over(self) -> None:
+        self._is_marked = False
         for handler in self._instant_handlers:
             handler()
         self._moments += 1
@@ -252,7 +256,7 @@ class World:
         self.run_until(lambda: not self.clients.open, at_most_s=DRAIN_AT_MOST_S)
 
     def finish(self) -> list[str]:
-        """Drain, let all retention pass, hold the checkers against what is left, stop; return what broken_checkers does."""
+        """Drain, let all retention pass, look at what is left, stop; return what broken_checkers does."""
         if not self._is_stopped:
             self.drain()
             settings = self.settings

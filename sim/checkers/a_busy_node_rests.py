@@ -23,9 +23,7 @@ class ABusyNodeRests(Checker):
         self._resting: dict[str, tuple[Node, float]] = {}
 
     def result_handled(self, node: Node, result: NodeResult) -> None:
-        if result.busy and node.rest_until_ms:
-            self._resting[node.node_id] = (node, self.env.now + self._rest_s)
-        elif result.busy and node.connected and result.job_id not in node.holds:
+        if result.busy and node.connected:
             self._resting[node.node_id] = (node, self.env.now + self._rest_s)
 
     def beat_arrives(self, node: Node) -> None:

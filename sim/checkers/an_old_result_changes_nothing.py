@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.job import Job
 from scheduler.messages import NodeResult
 from scheduler.node import Node
 from sim.checkers.base import Checker
@@ -18,22 +17,12 @@ class AnOldResultChangesNothing(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._present: dict[str, tuple[int, str]] = {}
-        """Job -> attempt and node that it was last dispatched with and that weren't given up."""
+        self._by_job = world.clients.by_job
         self._before: object = None
 
-    def job_dispatched(self, job: Job, node: Node) -> None:
-        self._present[job.job_id] = (job.attempt, node.node_id)
-
-    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
-        self._present.pop(job.job_id, None)
-
-    def job_ended(self, job: Job) -> None:
-        self._present.pop(job.job_id, None)
-
     def result_arrives(self, node: Node, result: NodeResult) -> None:
-        present = self._present.get(result.job_id)
-        if present is None or present[0] != result.attempt or present[1] != node.node_id:
+        request = self._by_job.get(result.job_id)
+        if request is None or request.attempt != result.attempt or request.node_id != node.node_id:
             self._before = (result, self._state(result))
 
     def result_handled(self, node: Node, result: NodeResult) -> None:
@@ -41,7 +30,9 @@ class AnOldResultChangesNothing(Checker):
             before, self._before = self._before, None
             after = self._state(result)
             self.expect(before == (result, after), f"{node.node_id}'s {result!r} changed a job: {before} to {after}")
-        elif result.job_id in self._present:
+            return
+        request = self._by_job.get(result.job_id)
+        if request is not None and request.attempt == result.attempt:
             self.broke(f"{node.node_id}'s {result!r} is of the present attempt and changed nothing")
 
     def _state(self, result: NodeResult) -> tuple[object, ...]:

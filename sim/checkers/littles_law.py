@@ -26,23 +26,16 @@ class LittlesLaw(Checker):
         self._since = self.env.now
         self._unfinished = self._finished = 0
         self._area_unfinished = self._area_finished = 0.0
-        self._jobs = self._ended = 0
+        self._seen = world.recorder
         self._stay_unfinished_ms = self._stay_finished_ms = 0
         self._sum_ended_ms = 0
         """Of the finished jobs that are still kept."""
-        self._kept = 0
-
-    def job_submitted(self, job: Job) -> None:
-        self._jobs += 1
 
     def job_ended(self, job: Job) -> None:
-        self._ended += 1
-        self._kept += 1
         self._stay_unfinished_ms += job.ended_ms - job.submitted_ms
         self._sum_ended_ms += job.ended_ms
 
     def job_removed(self, job: Job) -> None:
-        self._kept -= 1
         self._stay_finished_ms += self._clock.now_ms() - job.ended_ms
         self._sum_ended_ms -= job.ended_ms
 
@@ -65,9 +58,9 @@ class LittlesLaw(Checker):
         find = self.world.core.dispatcher.find
         going_on = [find(request.job_id) for request in self.world.clients.by_job.values()]
         stay_ms = self._stay_unfinished_ms + sum(now_ms - job.submitted_ms for job in going_on if job is not None)
-        self._compare("system", self._area_unfinished * 1000, stay_ms, self._jobs)
-        stay_ms = self._stay_finished_ms + self._kept * now_ms - self._sum_ended_ms
-        self._compare("table", self._area_finished * 1000, stay_ms, self._ended)
+        self._compare("system", self._area_unfinished * 1000, stay_ms, self._seen.submitted)
+        stay_ms = self._stay_finished_ms + (self._seen.all_ended - self._seen.removed) * now_ms - self._sum_ended_ms
+        self._compare("table", self._area_finished * 1000, stay_ms, self._seen.all_ended)
 
     def _compare(self, what: str, area_ms: float, stay_ms: float, jobs: int) -> None:
         margin = ROUNDING_MS * jobs + 1e-9 * stay_ms + 1e-3

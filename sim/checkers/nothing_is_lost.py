@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.job import DISPATCHED, WAITING, Job
+from scheduler.job import DISPATCHED, WAITING
 from sim.checkers.base import Checker
 
 if TYPE_CHECKING:
@@ -16,22 +16,13 @@ class NothingIsLost(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._submitted = self._ended = self._removed = 0
         self._table = world.core.table
-
-    def job_submitted(self, job: Job) -> None:
-        self._submitted += 1
-
-    def job_ended(self, job: Job) -> None:
-        self._ended += 1
-
-    def job_removed(self, job: Job) -> None:
-        self._removed += 1
+        self._seen = world.recorder
 
     def instant_over(self) -> None:
-        table = self._table
-        if self._submitted - self._ended != table.unfinished or self._ended - self._removed != table.finished:
-            self.broke(f"{self._submitted} submitted, {self._ended} ended, {self._removed} removed, but {table!r}")
+        table, seen = self._table, self._seen
+        if seen.submitted - seen.all_ended != table.unfinished or seen.all_ended - seen.removed != table.finished:
+            self.broke(f"{seen.submitted} submitted, {seen.all_ended} ended, {seen.removed} removed, but {table!r}")
 
     def recount(self) -> None:
         """Each unfinished job is found, and either waits or is held by a node that is connected."""
