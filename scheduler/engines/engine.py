@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from typing import Any
 
 from scheduler.errors import ConfigError, VoxpoolError
 
-NAMES = ("measure", "pocketsphinx", "sleep:SECONDS")
+SECONDS_MAX = 86_400.0
+NAMES = ("measure", "measure:SECONDS (slower)", "pocketsphinx", "sleep:SECONDS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,15 @@ class WorkFailed(VoxpoolError):
 
 
 def open_engine(spec: str) -> Engine:
-    """Return the engine named by `spec`: measure, pocketsphinx, or sleep:SECONDS.
+    """Return the engine named by `spec`: measure, measure:SECONDS (slower by that), pocketsphinx, or sleep:SECONDS.
 
     Raises ConfigError for an unknown name, a bad parameter, or an engine whose extra isn't installed.
     """
     name, colon, parameter = spec.partition(":")
-    if name == "measure" and not colon:
-        from scheduler.engines.measure import measure
+    if name == "measure":
+        from scheduler.engines.measure import SlowMeasure, measure
 
-        return measure
+        return SlowMeasure(parse_seconds(parameter)) if colon else measure
     if name == "pocketsphinx" and not colon:
         from scheduler.engines.pocketsphinx import Recogniser
 
@@ -57,5 +59,16 @@ def open_engine(spec: str) -> Engine:
     if name == "sleep":
         from scheduler.engines.sleep import Sleeper
 
-        return Sleeper.parse(parameter)
+        return Sleeper(parse_seconds(parameter))
     raise ConfigError(f"unknown engine {spec!r}; known are {', '.join(NAMES)}")
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds after the colon of an engine's name. Raises ConfigError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= SECONDS_MAX:
+        raise ConfigError(f"engine: {text!r} after the colon: write seconds there, such as sleep:0.2")
+    return seconds

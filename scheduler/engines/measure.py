@@ -9,6 +9,7 @@ import numpy as np
 import webrtcvad
 
 from scheduler.engines.engine import Work
+from scheduler.engines.sleep import Sleeper
 from scheduler.engines.wav import SPEECH_RATE_HZ, Wav, read_wav
 
 FRAME_MS = 30
@@ -27,6 +28,18 @@ def measure(work: Work) -> dict[str, Any]:
         "channels": wav.channels,
         "bits": wav.bits,
     }
+
+
+class SlowMeasure:
+    """The same, taking `seconds` longer: for trying out what happens in the middle of a job."""
+
+    def __init__(self, seconds: float) -> None:
+        self._sleep = Sleeper(seconds)
+
+    def __call__(self, work: Work) -> dict[str, Any]:
+        """Wait, then measure."""
+        self._sleep(work)
+        return measure(work)
 
 
 def loudness_dbfs(wav: Wav) -> float | None:

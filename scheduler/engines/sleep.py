@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from scheduler.engines.engine import Work, WorkFailed
-from scheduler.errors import ConfigError
 
 
 class Sleeper:
@@ -14,17 +12,6 @@ class Sleeper:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-
-    @classmethod
-    def parse(cls, text: str) -> Sleeper:
-        """Return the engine for the part after `sleep:`. Raises ConfigError."""
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds <= 86_400:
-            raise ConfigError(f"engine sleep:{text}: write the seconds after the colon, such as sleep:0.2")
-        return cls(seconds)
 
     def __call__(self, work: Work) -> dict[str, Any]:
         """Do nothing for a while."""
