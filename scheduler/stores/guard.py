@@ -18,7 +18,8 @@ LOOK_S = 0.5
 def main() -> None:
     """Guard the program named on the command line."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform == "linux":
+    platform = sys.platform
+    if platform == "linux":
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         if os.getppid() != parent:  # it died before the kernel was asked
