@@ -2,7 +2,7 @@
 local LEASES, ABOUT, HELD, HOLDS, DUE, FREE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local call = redis.call
 
--- generation, process, slots (a number), flags and served pairs of `node`; nil when the store doesn't know it.
+-- generation, process, slots (a number), flags and served pairs (,zh:en,en:zh,) of `node`; nil when it isn't known.
 local function about(node)
   local record = call('HGET', ABOUT, node)
   if not record then return nil end
@@ -25,7 +25,7 @@ local function load_of(node)
   return call('ZLEXCOUNT', HELD, '[' .. node .. '|', '(' .. node .. '}')
 end
 
--- `node` can be drawn for each pair of `served` (a list with commas).
+-- `node` can be drawn for each pair of `served`.
 local function open(node, served)
   local entries = {}
   for pair in string.gmatch(served, '[^,]+') do

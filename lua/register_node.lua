@@ -19,7 +19,7 @@
 
 local now, lease = tonumber(ARGV[1]), tonumber(ARGV[2])
 local node, generation, process, slots, flags = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local served, replaces = ARGV[8], ARGV[9]
+local served, replaces = ',' .. ARGV[8] .. ',', ARGV[9]
 local FIRST_HOLD = 10
 
 local old_generation, old_process, old_slots, old_flags, old_served = about(node)

@@ -1,12 +1,14 @@
 """Reads lua/: the source of each script with what it includes, its SHA-1, and the keys that every script gets.
 
-A line `--- @include "_nodes"` stands for lua/_nodes.lua; the result runs alone, by EVALSHA, on any store.
+The lines `--- @include "_nodes"` of a script name the files that come before it: functions and constants without any
+state of their own. Both together are one text that runs alone, by EVALSHA.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,15 +17,27 @@ from scheduler.errors import ConfigError
 
 FAMILIES = ("leases", "about", "held", "holds", "due", "free")
 """The six keys of a partition, in the order of KEYS."""
+SORTED_SETS = frozenset({"leases", "held", "due", "free"})
+"""Those that are sorted sets; the others are hashes."""
 
-_INCLUDE = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 
 class ScriptSource(NamedTuple):
-    """A script that can be loaded: its whole Lua text and the SHA-1 (hex) by which EVALSHA calls it."""
+    """A script that can be loaded: what it includes, which may be run once for many calls, and its own lines."""
 
-    text: str
-    sha1: str
+    prelude: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """The whole Lua text."""
+        return self.prelude + self.body
+
+    @property
+    def sha1(self) -> str:
+        """The SHA-1 of the text in hex, by which EVALSHA calls it."""
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 def partition_keys(partition: int = 0) -> list[str]:
@@ -35,22 +49,14 @@ def partition_keys(partition: int = 0) -> list[str]:
 def load_sources() -> dict[str, ScriptSource]:
     """Return all scripts by name, read once. Raises ConfigError when lua/ isn't there."""
     folder = _lua_folder()
-    sources = {}
-    for path in sorted(folder.glob("*.lua")):
-        if not path.name.startswith("_"):
-            text = resolve_includes(path.read_text(encoding="utf-8"), folder)
-            sources[path.stem] = source_of(text)
-    return sources
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.lua"))}
+    return {name: assemble(name, texts) for name in texts if not name.startswith("_")}
 
 
-def source_of(text: str) -> ScriptSource:
-    """Return `text` with its SHA-1."""
-    return ScriptSource(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-def resolve_includes(text: str, folder: Path) -> str:
-    """Put the files of `folder` in the place of the include lines of `text`. They include nothing themselves."""
-    return _INCLUDE.sub(lambda line: (folder / f"{line[1]}.lua").read_text(encoding="utf-8").rstrip(), text)
+def assemble(name: str, texts: Mapping[str, str]) -> ScriptSource:
+    """Return the script `name` of `texts` (file name without its ending -> text) with what it includes."""
+    prelude = "".join(texts[included] for included in _INCLUDE.findall(texts[name]))
+    return ScriptSource(prelude, _INCLUDE.sub("", texts[name]))
 
 
 def _lua_folder() -> Path:

@@ -7,14 +7,13 @@ calls give the same answers, byte for byte those of a Redis server (tests/contra
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lupa.luajit21 import LuaError, LuaRuntime
 
 from scheduler.errors import ScriptFailed
-from scheduler.script_sources import FAMILIES, ScriptSource, load_sources, partition_keys
+from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from scheduler.scripts import ScriptCall
 
 Dump = dict[str, list[tuple[str, str]]]
@@ -26,15 +25,20 @@ class MemoryStore:
 
     def __init__(self, sources: Mapping[str, ScriptSource] | None = None) -> None:
         self.on_restart: Callable[[], None] | None = None
-        self._lua = LuaRuntime(
-            unpack_returned_tuples=True, register_eval=False, register_builtins=False, attribute_filter=_no_attributes
-        )
-        sorted_set: Any = self._lua.execute(_lua_file("sorted_set.lua"))
-        self._model: Any = self._lua.execute(_lua_file("redis_model.lua"), sorted_set)
-        for name, source in (load_sources() if sources is None else sources).items():
-            self._model.load(name, source.text)
+        runtime: Any = LuaRuntime  # its stubs know no arguments
+        self._lua = runtime(unpack_returned_tuples=True, register_eval=False, register_builtins=False)
+        ranked_list = self._part("ranked_list")
+        roomy_map = self._part("roomy_map")
+        sorted_set = self._part("sorted_set", ranked_list, roomy_map)
+        self._model = self._part("redis_model", sorted_set, roomy_map)
         self._keys: Any = self._lua.table_from(partition_keys())
+        for name, source in (load_sources() if sources is None else sources).items():
+            self._model.load(name, self._keys, source.prelude, source.body)
         self._run: Callable[..., Any] = self._model.run
+
+    def _part(self, name: str, *parts: Any) -> Any:
+        source = (Path(__file__).parent / f"{name}.lua").read_text(encoding="utf-8")
+        return self._lua.execute(source, *parts, name=f"={name}", mode="t")
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order and return their answers; never gives up the loop. Raises ScriptFailed."""
@@ -42,11 +46,11 @@ class MemoryStore:
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order and return their answers. Raises ScriptFailed; the calls before stay carried out."""
-        run, keys = self._run, self._keys
+        run = self._run
         answers: list[list[str]] = []
         for name, args in calls:
             try:
-                answer = run(keys, name, *args)
+                answer = run(name, *args)
             except LuaError as error:
                 raise ScriptFailed(f"{name}: {error}") from error
             if answer.__class__ is not tuple:
@@ -72,11 +76,11 @@ class MemoryStore:
             lines: str | None = self._model.dump(key)
             if lines is not None:
                 members = [(member, value) for member, _, value in (line.partition("\t") for line in lines.split("\n"))]
-                whole[family] = sorted(members) if family in ("about", "holds") else members
+                whole[family] = sorted(members, key=_by_score if family in SORTED_SETS else None)
         return whole
 
     def count_commands(self, on: bool) -> None:
-        """Begin to count the Redis commands that scripts issue, from 0; or stop, which is the default (it costs time)."""
+        """Begin to count the Redis commands that scripts issue, from 0; or stop: the default, it takes time."""
         self._model.count_commands(on)
 
     @property
@@ -85,10 +89,5 @@ class MemoryStore:
         return int(self._model.commands_run())
 
 
-@cache
-def _lua_file(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def _no_attributes(_object: object, _name: object, _setting: bool) -> object:
-    raise AttributeError("Lua code has no business with Python objects")
+def _by_score(member: tuple[str, str]) -> tuple[float, str]:
+    return float(member[1]), member[0]

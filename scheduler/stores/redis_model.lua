@@ -1,9 +1,9 @@
 -- A model of the Redis commands that lua/ uses, and of the small world that a script sees there. Arguments and answers
 -- are as in Redis: numbers become text, nothing found is false, a key without members is gone. No more than that:
 -- a command, option or global that isn't here raises, so that no script grows past what was compared with a server.
-local SortedSet = ...
+local SortedSet, RoomyMap = ...
 
-local data = {} -- key -> a hash {size, fields} or a sorted set
+local data = {} -- key -> a hash (a RoomyMap) or a SortedSet
 local commands = {}
 local commands_run = 0
 
@@ -23,33 +23,27 @@ end
 
 local function hash_at(key)
   local hash = data[key]
-  if hash and not hash.fields then error('WRONGTYPE ' .. key .. ' is no hash', 0) end
+  if hash and not hash.items then error('WRONGTYPE ' .. key .. ' is no hash', 0) end
   return hash
 end
 
 function commands.HGET(key, field)
   local hash = hash_at(key)
-  return hash and hash.fields[field] or false
+  return hash and hash.items[field] or false
 end
 
 function commands.HSET(key, field, value)
   local hash = hash_at(key)
   if not hash then
-    hash = {size = 0, fields = {}}
+    hash = RoomyMap.new()
     data[key] = hash
   end
-  local is_new = hash.fields[field] == nil
-  hash.fields[field] = text(value)
-  if not is_new then return 0 end
-  hash.size = hash.size + 1
-  return 1
+  return RoomyMap.set(hash, field, text(value)) and 1 or 0
 end
 
 function commands.HDEL(key, field)
   local hash = hash_at(key)
-  if not hash or hash.fields[field] == nil then return 0 end
-  hash.fields[field] = nil
-  hash.size = hash.size - 1
+  if not hash or not RoomyMap.remove(hash, field) then return 0 end
   if hash.size == 0 then data[key] = nil end
   return 1
 end
@@ -58,7 +52,7 @@ end
 
 local function set_at(key)
   local set = data[key]
-  if set and not set.score_of then error('WRONGTYPE ' .. key .. ' is no sorted set', 0) end
+  if set and not set.scores then error('WRONGTYPE ' .. key .. ' is no sorted set', 0) end
   return set
 end
 
@@ -73,13 +67,14 @@ function commands.ZADD(key, first, ...)
     local score, member = ...
     if select('#', ...) ~= 2 then error('the model of Redis knows ZADD GT with one member only', 0) end
     score = number(score)
-    local old = set.score_of[member]
+    local old = set.scores.items[member]
     if old and old >= score then return 0 end
     return SortedSet.put(set, score, member) and 1 or 0
   end
-  local added, pairs_of_arguments = 0, {first, ...}
-  for i = 1, #pairs_of_arguments, 2 do
-    if SortedSet.put(set, number(pairs_of_arguments[i]), pairs_of_arguments[i + 1]) then added = added + 1 end
+  if select('#', ...) == 1 then return SortedSet.put(set, number(first), (...)) and 1 or 0 end
+  local added, arguments = 0, {first, ...}
+  for i = 1, #arguments, 2 do
+    if SortedSet.put(set, number(arguments[i]), arguments[i + 1]) then added = added + 1 end
   end
   return added
 end
@@ -91,14 +86,20 @@ function commands.ZREM(key, ...)
   for i = 1, select('#', ...) do
     if SortedSet.remove(set, (select(i, ...))) then removed = removed + 1 end
   end
-  if set.size == 0 then data[key] = nil end
+  if set.scores.size == 0 then data[key] = nil end
   return removed
 end
 
 function commands.ZSCORE(key, member)
   local set = set_at(key)
-  local score = set and set.score_of[member]
-  return score and text(score) or false
+  if not set then return false end
+  local as_text = set.text_of[member]
+  if as_text then return as_text end
+  local score = set.scores.items[member]
+  if not score then return false end
+  as_text = text(score)
+  set.text_of[member] = as_text
+  return as_text
 end
 
 function commands.ZLEXCOUNT(key, low, high)
@@ -111,12 +112,11 @@ function commands.ZRANGEBYLEX(key, low, high)
   return set and SortedSet.range_by_lex(set, low, high) or {}
 end
 
--- ZRANGE key first last, both ranks counted from 0.
+-- ZRANGE key rank rank
 function commands.ZRANGE(key, first, last)
+  if first ~= last or number(first) < 0 then error('the model of Redis knows ZRANGE of one rank, from 0 on, only', 0) end
   local set = set_at(key)
-  first, last = number(first), number(last)
-  if first < 0 or last < 0 then error('the model of Redis knows no ranks from the end', 0) end
-  return set and SortedSet.range_by_rank(set, first, last) or {}
+  return {set and SortedSet.at_rank(set, number(first))}
 end
 
 -- ZRANGEBYSCORE key -inf highest LIMIT 0 count
@@ -141,7 +141,8 @@ local function call_counted(name, ...)
   return call(name, ...)
 end
 
-local redis = {call = call}
+local call_now = call
+local redis = {call = function(...) return call_now(...) end}
 local world = setmetatable({
   redis = redis, string = string, table = table, math = math,
   ipairs = ipairs, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, select = select,
@@ -155,15 +156,17 @@ local UNPACK_MAX = 4000 -- answers longer than this come as one text
 
 local model = {}
 
-function model.load(name, source)
-  scripts[name] = setfenv(assert(loadstring('local KEYS, ARGV = ... ' .. source, '=' .. name)), world)
+-- The prelude has no state, so it runs once, here; a server runs it at every call.
+function model.load(name, keys, prelude, body)
+  local source = 'local KEYS = ... ' .. prelude .. ' return function(ARGV) ' .. body .. '\nend'
+  scripts[name] = setfenv(assert(loadstring(source, '=' .. name)), world)(keys)
 end
 
 -- Runs a script and returns the length of its answer and its items; -1 and all in one text when they are many.
-function model.run(keys, name, ...)
+function model.run(name, ...)
   local script = scripts[name]
   if not script then error('there is no script ' .. name, 0) end
-  local answer = script(keys, {...})
+  local answer = script({...})
   local count = #answer
   for i = 1, count do
     if type(answer[i]) ~= 'string' then error(name .. ' answered something that is no text', 0) end
@@ -180,26 +183,22 @@ end
 function model.sizes(keys)
   local sizes = {}
   for i, key in ipairs(keys) do
-    sizes[i] = data[key] and data[key].size or 0
+    sizes[i] = data[key] and (data[key].scores or data[key]).size or 0
   end
   return unpack(sizes)
 end
 
--- All members of `key` as lines: member, tab, value or score. Hashes in any order, sorted sets in theirs.
+-- All members of `key` as lines: member, tab, value or score. In no order.
 function model.dump(key)
   local found, lines = data[key], {}
   if not found then return nil end
-  if found.fields then
-    for field, value in pairs(found.fields) do lines[#lines + 1] = field .. '\t' .. value end
-  else
-    SortedSet.each(found, function(member, score) lines[#lines + 1] = member .. '\t' .. text(score) end)
-  end
+  for member, value in pairs((found.scores or found).items) do lines[#lines + 1] = member .. '\t' .. text(value) end
   return table.concat(lines, '\n')
 end
 
 function model.count_commands(on)
   commands_run = 0
-  redis.call = on and call_counted or call
+  call_now = on and call_counted or call
 end
 
 function model.commands_run()

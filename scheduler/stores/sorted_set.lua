@@ -1,277 +1,238 @@
--- A sorted set as Redis has it: members ordered by (score, member), with ranks. Sorted blocks of at most BLOCK_MAX
--- members; the count of members before a block comes from a Fenwick tree over the blocks, which is built when a wide
--- rank is first asked for and rebuilt after a block came or went. Searches and ranks cost O(log n), an insert or a
--- removal O(log n + BLOCK_MAX) plus O(blocks) once per block filled or emptied.
-local BLOCK_MAX = 128
-local NEAR = 8 -- so many blocks are counted one by one
+-- A sorted set of Redis: member -> score, with two orders that are kept only once a command has asked for them.
+-- By score: a heap, in which removed members stay until they come to its top or are too many.
+-- By name: members are alike in form, group|rest, and ranges are whole groups (a node's holds, a pair's nodes). A group
+-- is a ranked list; the groups stand in order, too, so that each member has a rank in the set.
+local RankedList, RoomyMap = ...
+local Counts = RankedList.Counts
+local SLACK = 64 -- leftovers that are too few to clean up
 
 local SortedSet = {}
 
 function SortedSet.new()
   return {
-    size = 0,
-    score_of = {}, -- member -> score
-    blocks = {}, -- each {count, scores, members}
-    block_count = 0,
-    top_scores = {}, -- the last entry of each block
-    top_members = {},
-    tree = nil, -- Fenwick tree of the counts, or nil when it must be built
+    scores = RoomyMap.new(), -- member -> score
+    text_of = {}, -- member -> its score as text, for those that were asked for
+    heap = nil, -- {length, scores, members}
+    groups = nil, -- name -> a RankedList with name and place; empty ones are kept for a while, they come again
+    group_count = 0,
+    empty_groups = 0,
+    order = nil, -- the groups by name, or nil when it must be made
+    tree = nil, -- the counts of `order`, or nil when it must be made
   }
 end
 
--- The first block that may hold an entry >= (score, member): the last block when none does.
-local function find_block(set, score, member)
-  local top_scores, top_members = set.top_scores, set.top_members
-  local low, high = 1, set.block_count
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local top = top_scores[middle]
-    if top < score or (top == score and top_members[middle] < member) then
-      low = middle + 1
-    else
-      high = middle
+-- ---- by score
+
+local function is_before(scores, members, i, j)
+  return scores[i] < scores[j] or (scores[i] == scores[j] and members[i] < members[j])
+end
+
+local function swap(scores, members, i, j)
+  scores[i], scores[j] = scores[j], scores[i]
+  members[i], members[j] = members[j], members[i]
+end
+
+local function heap_push(heap, score, member)
+  local scores, members, i = heap.scores, heap.members, heap.length + 1
+  heap.length, scores[i], members[i] = i, score, member
+  while i > 1 do
+    local parent = bit.rshift(i, 1)
+    if not is_before(scores, members, i, parent) then break end
+    swap(scores, members, i, parent)
+    i = parent
+  end
+end
+
+local function heap_pop(heap)
+  local scores, members, length = heap.scores, heap.members, heap.length
+  local score, member = scores[1], members[1]
+  scores[1], members[1] = scores[length], members[length]
+  scores[length], members[length] = nil, nil
+  length = length - 1
+  heap.length = length
+  local i = 1
+  while i * 2 <= length do
+    local child = i * 2
+    if child < length and is_before(scores, members, child + 1, child) then child = child + 1 end
+    if not is_before(scores, members, child, i) then break end
+    swap(scores, members, i, child)
+    i = child
+  end
+  return score, member
+end
+
+local function make_heap(set)
+  local heap = {length = 0, scores = {}, members = {}}
+  for member, score in pairs(set.scores.items) do heap_push(heap, score, member) end
+  set.heap = heap
+  return heap
+end
+
+-- The members with a score <= `highest`, at most `limit` of them, the lowest first.
+function SortedSet.range_to_score(set, highest, limit)
+  local heap = set.heap or make_heap(set)
+  local found = {}
+  while #found < limit and heap.length > 0 and heap.scores[1] <= highest do
+    local score, member = heap_pop(heap)
+    -- Not a leftover, nor the second entry of a member whose score went away and came back.
+    if set.scores.items[member] == score and found[#found] ~= member then found[#found + 1] = member end
+  end
+  for _, member in ipairs(found) do heap_push(heap, set.scores.items[member], member) end
+  return found
+end
+
+-- ---- by name
+
+local function by_name(one, other) return one.name < other.name end
+
+local function order_of(set)
+  local order = set.order
+  if not order then
+    order = {}
+    for _, group in pairs(set.groups) do order[#order + 1] = group end
+    table.sort(order, by_name)
+    for place, group in ipairs(order) do group.place = place end
+    set.order, set.tree = order, nil
+  end
+  return order
+end
+
+local function size_of_group(order, place) return order[place].size end
+
+local function tree_of(set)
+  local order = order_of(set)
+  if not set.tree then set.tree = Counts.build(#order, size_of_group, order) end
+  return set.tree
+end
+
+local function new_group(set, name)
+  local group, order = RankedList.new(), set.order
+  group.name, group.place = name, 0
+  set.groups[name] = group
+  set.group_count = set.group_count + 1
+  set.empty_groups = set.empty_groups + 1
+  if order then
+    local place = #order + 1
+    while place > 1 and name < order[place - 1].name do
+      order[place] = order[place - 1]
+      order[place].place = place
+      place = place - 1
     end
+    order[place], group.place, set.tree = group, place, nil
   end
-  return low
+  return group
 end
 
--- The place of the first entry of `block` >= (score, member); count + 1 when there is none.
-local function find_in_block(block, score, member)
-  local scores, members = block.scores, block.members
-  local low, high = 1, block.count + 1
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local other = scores[middle]
-    if other < score or (other == score and members[middle] < member) then
-      low = middle + 1
-    else
-      high = middle
-    end
+local function forget_empty_groups(set)
+  for name, group in pairs(set.groups) do
+    if group.size == 0 then set.groups[name] = nil end
   end
-  return low
+  set.group_count, set.empty_groups, set.order = set.group_count - set.empty_groups, 0, nil
 end
 
-local function build_tree(set)
-  local tree, blocks, count = {}, set.blocks, set.block_count
-  for i = 1, count do tree[i] = blocks[i].count end
-  for i = 1, count do
-    local parent = i + bit.band(i, -i)
-    if parent <= count then tree[parent] = tree[parent] + tree[i] end
-  end
-  set.tree = tree
-  return tree
+-- The group of a member is all up to its first '|'.
+local function name_of_group(member)
+  local ends = string.find(member, '|', 1, true)
+  if not ends then error('the model of Redis has an order by name only for members like group|rest: ' .. member, 0) end
+  return string.sub(member, 1, ends)
 end
 
-local function count_changed(set, block_index, by)
-  local tree, count = set.tree, set.block_count
-  if tree then
-    local i = block_index
-    while i <= count do
-      tree[i] = tree[i] + by
-      i = i + bit.band(i, -i)
-    end
+local function enter_group(set, member)
+  local name = name_of_group(member)
+  local group = set.groups[name] or new_group(set, name)
+  if group.size == 0 then set.empty_groups = set.empty_groups - 1 end
+  RankedList.insert(group, member)
+  if set.tree then Counts.add(set.tree, group.place, 1) end
+end
+
+local function leave_group(set, member)
+  local group = set.groups[name_of_group(member)]
+  RankedList.remove(group, member)
+  if set.tree then Counts.add(set.tree, group.place, -1) end
+  if group.size == 0 then
+    set.empty_groups = set.empty_groups + 1
+    if set.empty_groups > SLACK + set.group_count / 2 then forget_empty_groups(set) end
   end
 end
 
--- How many members lie in the blocks before `block_index`.
-local function members_before(set, block_index)
-  local tree, i, sum = set.tree or build_tree(set), block_index - 1, 0
-  while i > 0 do
-    sum = sum + tree[i]
-    i = i - bit.band(i, -i)
+local function groups_of(set)
+  local groups = set.groups
+  if not groups then
+    groups = {}
+    set.groups = groups
+    for member in pairs(set.scores.items) do enter_group(set, member) end
   end
-  return sum
+  return groups
 end
 
-local function insert_block(set, block_index, block)
-  local blocks, top_scores, top_members = set.blocks, set.top_scores, set.top_members
-  for i = set.block_count, block_index, -1 do
-    blocks[i + 1], top_scores[i + 1], top_members[i + 1] = blocks[i], top_scores[i], top_members[i]
+local LEFT, UP_TO, HERE, ALL = string.byte('[(|}', 1, 4)
+
+-- The name of the group that lies from [x| to (x}. The two x are taken to be the same: comparing would cost a text.
+local function group_between(low, high)
+  if string.byte(low) ~= LEFT or string.byte(low, -1) ~= HERE
+    or string.byte(high) ~= UP_TO or string.byte(high, -1) ~= ALL or #low ~= #high then
+    error('the model of Redis knows no range by name from ' .. low .. ' to ' .. high, 0)
   end
-  blocks[block_index] = block
-  top_scores[block_index] = block.scores[block.count]
-  top_members[block_index] = block.members[block.count]
-  set.block_count = set.block_count + 1
-  set.tree = nil
+  return string.sub(low, 2)
 end
 
-local function remove_block(set, block_index)
-  local blocks, top_scores, top_members = set.blocks, set.top_scores, set.top_members
-  for i = block_index, set.block_count do
-    blocks[i], top_scores[i], top_members[i] = blocks[i + 1], top_scores[i + 1], top_members[i + 1]
+-- The name of the group before which all lies that is counted from - to (x|.
+local function group_after(low, high)
+  if low ~= '-' or string.byte(high) ~= UP_TO or string.byte(high, -1) ~= HERE then
+    error('the model of Redis knows no range by name from ' .. low .. ' to ' .. high, 0)
   end
-  set.block_count = set.block_count - 1
-  set.tree = nil
+  return string.sub(high, 2)
 end
 
--- The upper part of a full block becomes a block of its own. At the end of the set it is small, since sets that grow
--- in order (due times) would else leave half-full blocks behind.
-local function split(set, block_index)
-  local block = set.blocks[block_index]
-  local keep = block_index == set.block_count and BLOCK_MAX - 8 or BLOCK_MAX / 2
-  local upper = {count = block.count - keep, scores = {}, members = {}}
-  for i = keep + 1, block.count do
-    upper.scores[i - keep], upper.members[i - keep] = block.scores[i], block.members[i]
-    block.scores[i], block.members[i] = nil, nil
+-- How many members lie from `low` to `high`: a group, or all before one.
+function SortedSet.count_by_lex(set, low, high)
+  local groups = groups_of(set)
+  if low ~= '-' then
+    local group = groups[group_between(low, high)]
+    return group and group.size or 0
   end
-  block.count = keep
-  set.top_scores[block_index], set.top_members[block_index] = block.scores[keep], block.members[keep]
-  insert_block(set, block_index + 1, upper)
+  local name = group_after(low, high)
+  local group = groups[name] or new_group(set, name)
+  return Counts.before(tree_of(set), group.place)
 end
 
-local function insert(set, score, member)
-  if set.block_count == 0 then
-    insert_block(set, 1, {count = 1, scores = {score}, members = {member}})
-    return
-  end
-  local block_index = find_block(set, score, member)
-  if set.blocks[block_index].count >= BLOCK_MAX then
-    split(set, block_index)
-    block_index = find_block(set, score, member)
-  end
-  local block = set.blocks[block_index]
-  local scores, members, place = block.scores, block.members, find_in_block(block, score, member)
-  for i = block.count, place, -1 do scores[i + 1], members[i + 1] = scores[i], members[i] end
-  scores[place], members[place] = score, member
-  block.count = block.count + 1
-  if place == block.count then set.top_scores[block_index], set.top_members[block_index] = score, member end
-  count_changed(set, block_index, 1)
+function SortedSet.range_by_lex(set, low, high)
+  local group = groups_of(set)[group_between(low, high)]
+  return group and RankedList.all(group) or {}
 end
 
-local function delete(set, score, member)
-  local block_index = find_block(set, score, member)
-  local block = set.blocks[block_index]
-  local scores, members, count = block.scores, block.members, block.count
-  local place = find_in_block(block, score, member)
-  for i = place, count - 1 do scores[i], members[i] = scores[i + 1], members[i + 1] end
-  scores[count], members[count] = nil, nil
-  block.count = count - 1
-  if count == 1 then
-    remove_block(set, block_index)
-  else
-    if place == count then
-      set.top_scores[block_index], set.top_members[block_index] = scores[count - 1], members[count - 1]
-    end
-    count_changed(set, block_index, -1)
-  end
+-- The member of `rank` (from 0 on), or nil.
+function SortedSet.at_rank(set, rank)
+  if rank >= set.scores.size then return nil end
+  groups_of(set)
+  local place, rank_in_group = Counts.find(tree_of(set), rank)
+  return RankedList.at(set.order[place], rank_in_group)
 end
+
+-- ---- changes
 
 -- Sets the score of `member`; true when it is new.
 function SortedSet.put(set, score, member)
-  local old = set.score_of[member]
+  local old = set.scores.items[member]
   if old == score then return false end
-  if old then
-    delete(set, old, member)
-  else
-    set.size = set.size + 1
+  RoomyMap.set(set.scores, member, score)
+  if old then set.text_of[member] = nil end
+  local heap = set.heap
+  if heap then
+    heap_push(heap, score, member)
+    if heap.length > SLACK + 2 * set.scores.size then make_heap(set) end
   end
-  set.score_of[member] = score
-  insert(set, score, member)
-  return not old
+  if old then return false end
+  if set.groups then enter_group(set, member) end
+  return true
 end
 
 -- True when `member` was there.
 function SortedSet.remove(set, member)
-  local score = set.score_of[member]
-  if not score then return false end
-  set.score_of[member] = nil
-  set.size = set.size - 1
-  delete(set, score, member)
+  if not RoomyMap.remove(set.scores, member) then return false end
+  set.text_of[member] = nil
+  if set.groups then leave_group(set, member) end
   return true
-end
-
--- A position is (block index, place). The one of the first entry >= (score, member), or behind it when `after`.
-local function position(set, score, member, after)
-  local block_index = find_block(set, score, member)
-  local block = set.blocks[block_index]
-  local place = find_in_block(block, score, member)
-  if after and block.members[place] == member and block.scores[place] == score then place = place + 1 end
-  return block_index, place
-end
-
--- The position where a range by member begins or ends; all members must have one score, as in Redis.
--- Bounds: '-' and '+' the ends, '[x' x itself belongs to the range, '(x' it doesn't.
-local function lex_position(set, bound, is_end)
-  local kind = string.sub(bound, 1, 1)
-  if kind == '-' then return 1, 1 end
-  if kind == '+' then return set.block_count, set.blocks[set.block_count].count + 1 end
-  return position(set, set.top_scores[1], string.sub(bound, 2), (kind == '[') == is_end)
-end
-
-local function distance(set, from_block, from_place, to_block, to_place)
-  if to_block - from_block > NEAR then
-    return members_before(set, to_block) + to_place - members_before(set, from_block) - from_place
-  end
-  local sum = to_place - from_place
-  for i = from_block, to_block - 1 do sum = sum + set.blocks[i].count end
-  for i = to_block, from_block - 1 do sum = sum - set.blocks[i].count end
-  return sum
-end
-
-function SortedSet.count_by_lex(set, low, high)
-  local from_block, from_place = lex_position(set, low, false)
-  local to_block, to_place = lex_position(set, high, true)
-  return math.max(0, distance(set, from_block, from_place, to_block, to_place))
-end
-
--- Up to `count` members from a position on.
-local function slice(set, block_index, place, count)
-  local found, block = {}, set.blocks[block_index]
-  for i = 1, count do
-    if place > block.count then
-      block_index, place = block_index + 1, 1
-      block = set.blocks[block_index]
-      if not block then break end
-    end
-    found[i] = block.members[place]
-    place = place + 1
-  end
-  return found
-end
-
-function SortedSet.range_by_lex(set, low, high)
-  local block_index, place = lex_position(set, low, false)
-  return slice(set, block_index, place, SortedSet.count_by_lex(set, low, high))
-end
-
--- The members with a score <= `highest`, at most `limit` of them.
-function SortedSet.range_to_score(set, highest, limit)
-  local found = {}
-  for block_index = 1, set.block_count do
-    local block = set.blocks[block_index]
-    for place = 1, block.count do
-      if #found >= limit or block.scores[place] > highest then return found end
-      found[#found + 1] = block.members[place]
-    end
-  end
-  return found
-end
-
--- The members of ranks from `first` to `last`, from 0 on.
-function SortedSet.range_by_rank(set, first, last)
-  last = math.min(last, set.size - 1)
-  if first > last then return {} end
-  local tree, count = set.tree or build_tree(set), set.block_count
-  local step = 1
-  while step * 2 <= count do step = step * 2 end
-  local block_index, rest = 0, first
-  while step >= 1 do -- descend to the last block that begins at or before the rank
-    local next_index = block_index + step
-    if next_index <= count and tree[next_index] <= rest then
-      block_index = next_index
-      rest = rest - tree[next_index]
-    end
-    step = math.floor(step / 2)
-  end
-  return slice(set, block_index + 1, rest + 1, last - first + 1)
-end
-
--- Calls visit(member, score) in order.
-function SortedSet.each(set, visit)
-  for block_index = 1, set.block_count do
-    local block = set.blocks[block_index]
-    for place = 1, block.count do visit(block.members[place], block.scores[place]) end
-  end
 end
 
 return SortedSet

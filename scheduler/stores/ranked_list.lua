@@ -1,0 +1,182 @@
+-- Texts in order, with ranks. A short list keeps them itself, at 1 to size; a long one keeps sorted blocks of at most
+-- BLOCK_MAX texts, and a Fenwick tree over the sizes of the blocks, made when a rank is asked for and again after a
+-- block came or went. A search, an insert, a removal and a rank cost O(log n), and O(blocks) once per block that fills
+-- or empties.
+local BLOCK_MAX = 128
+
+-- ---- how many lie before a place: a Fenwick tree over counts
+
+local Counts = {}
+
+-- `size_of(list, i)` is the count at place i, from 1 to `length`.
+function Counts.build(length, size_of, list)
+  local tree, highest = {length = length}, 1
+  for i = 1, length do tree[i] = size_of(list, i) end
+  for i = 1, length do
+    local parent = i + bit.band(i, -i)
+    if parent <= length then tree[parent] = tree[parent] + tree[i] end
+  end
+  while highest * 2 <= length do highest = highest * 2 end
+  tree.highest = highest
+  return tree
+end
+
+function Counts.add(tree, place, by)
+  while place <= tree.length do
+    tree[place] = tree[place] + by
+    place = place + bit.band(place, -place)
+  end
+end
+
+function Counts.before(tree, place)
+  local sum = 0
+  place = place - 1
+  while place > 0 do
+    sum = sum + tree[place]
+    place = place - bit.band(place, -place)
+  end
+  return sum
+end
+
+-- The place that holds the item of `rank` (from 0 on), and its rank within that place.
+function Counts.find(tree, rank)
+  local place, step = 0, tree.highest
+  while step >= 1 do
+    local next_place = place + step
+    if next_place <= tree.length and tree[next_place] <= rank then
+      place = next_place
+      rank = rank - tree[next_place]
+    end
+    step = bit.rshift(step, 1)
+  end
+  return place + 1, rank
+end
+
+-- ---- one sorted run of texts: at 1 to `size`
+
+-- The first place whose text is >= `text`; size + 1 when there is none.
+local function place_in(run, text)
+  local low, high = 1, run.size + 1
+  while low < high do
+    local middle = bit.rshift(low + high, 1)
+    if run[middle] < text then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+local function insert_into(run, text)
+  local size = run.size
+  local place = place_in(run, text)
+  for i = size, place, -1 do run[i + 1] = run[i] end
+  run[place], run.size = text, size + 1
+end
+
+local function remove_from(run, text)
+  local size = run.size
+  for i = place_in(run, text), size do run[i] = run[i + 1] end
+  run.size = size - 1
+end
+
+-- Moves what lies behind the middle of `run` to a new one.
+local function halve(run)
+  local upper, keep = {size = run.size - BLOCK_MAX / 2}, BLOCK_MAX / 2
+  for i = 1, upper.size do
+    upper[i], run[keep + i] = run[keep + i], nil
+  end
+  run.size = keep
+  return upper
+end
+
+-- ---- the list
+
+local RankedList = {Counts = Counts}
+
+function RankedList.new()
+  return {size = 0, blocks = nil, tree = nil}
+end
+
+-- The place of the first block that ends with a text >= `text`; of the last one when none does.
+local function block_for(blocks, text)
+  local low, high = 1, #blocks
+  while low < high do
+    local middle = bit.rshift(low + high, 1)
+    local block = blocks[middle]
+    if block[block.size] < text then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+local function insert_into_blocks(list, text)
+  local blocks = list.blocks
+  local index = block_for(blocks, text)
+  insert_into(blocks[index], text)
+  if blocks[index].size > BLOCK_MAX then
+    table.insert(blocks, index + 1, halve(blocks[index]))
+    list.tree = nil
+  elseif list.tree then
+    Counts.add(list.tree, index, 1)
+  end
+  list.size = list.size + 1
+end
+
+local function grow_blocks(list)
+  local block = {size = list.size}
+  for i = 1, list.size do
+    block[i], list[i] = list[i], nil
+  end
+  list.blocks = {block, halve(block)}
+end
+
+-- `text` must not be in the list.
+function RankedList.insert(list, text)
+  if list.blocks then
+    insert_into_blocks(list, text)
+  else
+    insert_into(list, text)
+    if list.size > BLOCK_MAX then grow_blocks(list) end
+  end
+end
+
+-- `text` must be in the list. A long list that got short keeps its last block.
+function RankedList.remove(list, text)
+  local blocks = list.blocks
+  if not blocks then
+    remove_from(list, text)
+    return
+  end
+  local index = block_for(blocks, text)
+  remove_from(blocks[index], text)
+  list.size = list.size - 1
+  if blocks[index].size == 0 and #blocks > 1 then
+    table.remove(blocks, index)
+    list.tree = nil
+  elseif list.tree then
+    Counts.add(list.tree, index, -1)
+  end
+end
+
+local function size_of_block(list, index) return list.blocks[index].size end
+
+-- The text of `rank`, from 0 to size - 1.
+function RankedList.at(list, rank)
+  local blocks = list.blocks
+  if not blocks then return list[rank + 1] end
+  local tree = list.tree
+  if not tree then
+    tree = Counts.build(#blocks, size_of_block, list)
+    list.tree = tree
+  end
+  local index, place = Counts.find(tree, rank)
+  return blocks[index][place + 1]
+end
+
+-- All texts, in order.
+function RankedList.all(list)
+  local texts = {}
+  for _, block in ipairs(list.blocks or {list}) do
+    for i = 1, block.size do texts[#texts + 1] = block[i] end
+  end
+  return texts
+end
+
+return RankedList
