@@ -104,7 +104,7 @@ class VirtualLoop(LoudLoop):
                 if done is not None and done():
                     return True
                 continue
-            if self._raised:
+            if self._raised or self._failures:
                 self._look_at_raised()
             if self._at_end:
                 hooks, self._at_end = self._at_end, []

@@ -1,0 +1,17 @@
+"""A world for each test; at its end everything heals and drains, and no checker may have found anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sim.world import World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """One scheduler on virtual time with seed 1, no delays and default settings."""
+    world = World(seed=1)
+    yield world
+    assert world.finish() == []
