@@ -62,12 +62,10 @@ def play(
     )
     set_up(world, scenario)
     busy_s = _run_traffic(world, scenario.duration_s, progress)
-    world.drain()
-    settings = world.settings
-    world.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
-    jobs_end = world.core.table.finished
-    broken = world.finish()
-    run = run_figures(world, traffic_s=scenario.duration_s, busy_s=busy_s, wall_s=watch.seconds(), jobs_end=jobs_end)
+    world.come_to_rest()
+    broken = world.broken_checkers()
+    run = run_figures(world, traffic_s=scenario.duration_s, busy_s=busy_s, wall_s=watch.seconds())
+    world.stop()
     return Played(run, broken, world)
 
 

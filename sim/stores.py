@@ -10,8 +10,8 @@ from asyncio import events
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from scheduler.errors import ConfigError
-from scheduler.script_sources import ScriptSource
+from scheduler.errors import ConfigError, StoreUnavailable
+from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from scheduler.scripts import ScriptCall
 from scheduler.stores.memory import Dump, MemoryStore
 from sim.distributions import Draw
@@ -22,6 +22,9 @@ STORES = "memory, fakeredis, embedded or redis://host:port/db"
 
 class SimStore(Protocol):
     """What the simulation asks of a store."""
+
+    on_restart: Callable[[], None] | None
+    """As of ScriptRunner."""
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Carry out `calls` and return their answers."""
@@ -40,11 +43,20 @@ class StoreSeam:
     """The ScriptRunner that the scheduler gets: the store behind a way of `delay_s` each way."""
 
     def __init__(self, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]) -> None:
-        self.on_restart: Callable[[], None] | None = None
+        self._store = store
         self._run_now = store.run_now
         self._mark = mark
         self._hub = hub
         self._delay_s = delay_s
+
+    @property
+    def on_restart(self) -> Callable[[], None] | None:
+        """As of ScriptRunner."""
+        return self._store.on_restart
+
+    @on_restart.setter
+    def on_restart(self, call: Callable[[], None] | None) -> None:
+        self._store.on_restart = call
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Carry out `calls` after the way there; the answers come after the way back."""
@@ -59,13 +71,70 @@ class StoreSeam:
         return answers
 
 
-class RealStore:
-    """A store on real sockets, driven by an event loop of its own that runs only while a call is under way."""
+class FakeRedisStore:
+    """fakeredis with its own Lua: no server, and not the model of Redis that the memory store has. Slow."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self) -> None:
+        try:
+            import fakeredis
+        except ImportError:
+            raise ConfigError("store fakeredis: it isn't installed here: pip install 'fakeredis[lua]'") from None
+        self.on_restart: Callable[[], None] | None = None
+        self._client: Any = fakeredis.FakeRedis(decode_responses=True)
+        self._keys = partition_keys()
+        self._sha1 = {name: self._client.script_load(source.text) for name, source in load_sources().items()}
+
+    def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        keys, sha1 = self._keys, self._sha1
+        return [self._client.evalsha(sha1[name], len(keys), *keys, *args) for name, args in calls]
+
+    def census(self) -> dict[str, int]:
+        client = self._client
+        return {
+            family: client.zcard(key) if family in SORTED_SETS else client.hlen(key)
+            for family, key in zip(FAMILIES, self._keys, strict=True)
+        }
+
+    def dump(self) -> Dump:
+        whole: Dump = {}
+        for family, key in zip(FAMILIES, self._keys, strict=True):
+            if family in SORTED_SETS:
+                scored = self._client.zrange(key, 0, -1, withscores=True)
+                entries = [(member, f"{score:.0f}") for member, score in scored]
+            else:
+                entries = sorted(self._client.hgetall(key).items())
+            if entries:
+                whole[family] = entries
+        return whole
+
+
+class RealStore:
+    """A store on real sockets, driven by an event loop of its own that runs only while a call is under way.
+
+    `url` is redis://… or unix://…; without it a server is started for this run. Raises ConfigError when there are
+    already data of a scheduler, StoreUnavailable when nobody answers.
+    """
+
+    def __init__(self, url: str | None) -> None:
         self._loop = asyncio.new_event_loop()
-        self._opened: Any = None
-        self._opened, self._store = self._wait(_open(kind))
+        try:
+            self._store: Any = self._wait(_open(url))
+            if url is not None and any(self.census().values()):
+                self._wait(self._store.close())
+                raise ConfigError(f"store {url!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @property
+    def on_restart(self) -> Callable[[], None] | None:
+        """As of ScriptRunner."""
+        call: Callable[[], None] | None = self._store.on_restart
+        return call
+
+    @on_restart.setter
+    def on_restart(self, call: Callable[[], None] | None) -> None:
+        self._store.on_restart = call
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         answers: list[list[str]] = self._wait(self._store.run(calls))
@@ -80,8 +149,9 @@ class RealStore:
         return dump
 
     def close(self) -> None:
-        """Close the connection, and stop the server if it was started for this run."""
-        self._wait(_close(self._opened, self._store))
+        """Delete what the run wrote, close the connection, and stop the server if it was started for this run."""
+        self._wait(self._store.clear())
+        self._wait(self._store.close())
         self._loop.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -93,12 +163,34 @@ class RealStore:
             events._set_running_loop(virtual)
 
 
+async def _open(url: str | None) -> Any:
+    if url is None:
+        from scheduler.stores.embedded import EmbeddedStore
+
+        embedded = EmbeddedStore()
+        await embedded.start()
+        return embedded
+    from scheduler.stores.redis import RedisStore
+
+    store = RedisStore(url)
+    try:
+        await store.ping()
+    except StoreUnavailable:
+        await store.close()
+        raise
+    return store
+
+
 def open_store(kind: str, scripts: Mapping[str, ScriptSource] | None = None) -> SimStore:
-    """Return the store called `kind`; `scripts` replace lua/ in memory. Raises ConfigError for an unknown one."""
+    """Return the store called `kind`; `scripts` replace lua/ in memory. Raises ConfigError, StoreUnavailable."""
     if kind == "memory":
         return MemoryStore(scripts)
     if scripts is not None:
         raise ConfigError(f"store {kind!r}: scripts can be replaced in the memory store only")
-    if kind not in ("fakeredis", "embedded") and not kind.startswith(("redis://", "unix://")):
-        raise ConfigError(f"store {kind!r} is not known: use {STORES}")
-    return RealStore(kind)
+    if kind == "fakeredis":
+        return FakeRedisStore()
+    if kind == "embedded":
+        return RealStore(None)
+    if kind.startswith(("redis://", "rediss://", "unix://")):
+        return RealStore(kind)
+    raise ConfigError(f"store {kind!r} is not known: use {STORES}")

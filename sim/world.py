@@ -97,6 +97,8 @@ class World:
         self._nodes_by_id: dict[str, SimNode] = {}
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
+        self.jobs_at_end = 0
+        """Finished jobs left after draining, retention and one sweep."""
         self._requests = 0
         self._is_stopped = False
         self._is_marked = False
@@ -240,8 +242,9 @@ class World:
 
     def broken_checkers(self) -> list[str]:
         """Recount everything, and return what isn't true: a line for each checker, with its first example."""
-        self.run_until(lambda: self.core.queue.idle)
-        self._recount()
+        if not self._is_stopped:
+            self.run_until(lambda: self.core.queue.idle)
+            self._recount()
         return [
             f"{checker.sentence}: broken {checker.broken} times, first {checker.examples[0]}"
             for checker in self.checkers
@@ -255,22 +258,24 @@ class World:
         self.do(self.faults.heal_all)
         self.run_until(lambda: not self.clients.open, at_most_s=DRAIN_AT_MOST_S)
 
-    def finish(self) -> list[str]:
-        """Drain, let all retention pass, look at what is left, stop; return what broken_checkers does."""
-        if not self._is_stopped:
-            self.drain()
-            settings = self.settings
-            self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
-            self.run(for_s=settings.dispatch_timeout_s + settings.lease_s + 2 * settings.store_sweep_s)
-            self.end_checks()
-            self.stop()
-        return self.broken_checkers()
-
-    def end_checks(self) -> None:
-        """Let the checkers look at what is left at the end."""
+    def come_to_rest(self) -> None:
+        """Drain, let all retention pass, and let the checkers look at what is left."""
+        settings = self.settings
+        self.drain()
+        self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
+        self.jobs_at_end = self.core.table.finished
+        self.run(for_s=settings.dispatch_timeout_s + settings.lease_s + 2 * settings.store_sweep_s)
         self.run_until(lambda: self.core.queue.idle)
         for checker in self.checkers:
             checker.at_end()
+
+    def finish(self) -> list[str]:
+        """Come to rest and stop; return what broken_checkers does."""
+        if not self._is_stopped:
+            self.come_to_rest()
+        broken = self.broken_checkers()
+        self.stop()
+        return broken
 
     def stop(self) -> None:
         """Stop the scheduler; nothing more happens."""
