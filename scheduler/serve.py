@@ -18,7 +18,7 @@ from scheduler.clock import SystemClock
 from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.errors import ConfigError, VoxpoolError
-from scheduler.stores.memory import MemoryStore
+from scheduler.stores import open_store
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.fan_out import fan_out
 from scheduler.telemetry.logs import Log, LogObserver, StandardLogging
@@ -49,7 +49,8 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         listener = closing.enter_context(_listen(settings))
         url = _url_of(listener)
         clock = SystemClock()
-        store = MemoryStore()
+        store = await open_store(settings.store, state_dir)
+        closing.push_async_callback(store.close)
         random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()

@@ -79,6 +79,9 @@ class MemoryStore:
                 whole[family] = sorted(members, key=_by_score if family in SORTED_SETS else None)
         return whole
 
+    async def close(self) -> None:
+        """Nothing is open; the data go with the object."""
+
     def count_commands(self, on: bool) -> None:
         """Begin to count the Redis commands that scripts issue, from 0; or stop: the default, it takes time."""
         self._model.count_commands(on)
