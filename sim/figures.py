@@ -15,11 +15,13 @@ RECORD_BYTES = 500
 """Taken for the record of one job in the table where bytes are only estimated; measured in bench/."""
 
 
-def run_figures(world: World, *, traffic_s: float, busy_s: float, wall_s: float) -> dict[str, Any]:
+def run_figures(
+    world: World, *, traffic_s: float, busy_s: float, wall_s: float, jobs_end: int | None = None
+) -> dict[str, Any]:
     """Return the RUN of a world that has come to rest and isn't stopped yet.
 
     `traffic_s` is how long requests came in, `busy_s` the slot seconds that nodes worked in that time, `wall_s` the
-    real time that the run took.
+    real time that the run took; `jobs_end` replaces the world's own count of finished jobs left at the end.
     """
     seen = world.recorder
     slots = sum(node.slots for node in world.nodes)
@@ -46,7 +48,7 @@ def run_figures(world: World, *, traffic_s: float, busy_s: float, wall_s: float)
         "resident": {
             "jobs_mean": seen.mean_finished,
             "jobs_max": seen.finished.greatest,
-            "jobs_end": world.jobs_at_end,
+            "jobs_end": world.jobs_at_end if jobs_end is None else jobs_end,
             "unfinished_max": seen.unfinished.greatest,
             "bytes_max": seen.finished.greatest * RECORD_BYTES + seen.audio_bytes_max,
             "bytes_end": len(world.core.table) * RECORD_BYTES + world.core.table.audio_bytes,

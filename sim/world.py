@@ -265,7 +265,11 @@ class World:
         self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
         self.jobs_at_end = self.core.table.finished
         self.run(for_s=settings.dispatch_timeout_s + settings.lease_s + 2 * settings.store_sweep_s)
-        self.run_until(lambda: self.core.queue.idle)
+        self.end_checks()
+
+    def end_checks(self) -> None:
+        """Let the checkers look at what is left, as at the end of a run."""
+        self.loop.run(until_s=self.env.now + 5, done=lambda: self.core.queue.idle)
         for checker in self.checkers:
             checker.at_end()
 

@@ -1,0 +1,227 @@
+"""Each checker finds the bug that was planted for it, in a small story; production passes the same story.
+
+A checker that never bites proves nothing, so this file is what the others rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from scheduler import scripts
+from scheduler.messages import Register
+from sim.before import canaries
+from sim.before.canaries import replaced
+from sim.checkers import CHECKERS, Checker
+from sim.checkers.a_busy_node_rests import ABusyNodeRests
+from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
+from sim.checkers.attempts_are_bounded import AttemptsAreBounded
+from sim.checkers.every_request_ends_once import EveryRequestEndsOnce
+from sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
+from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from sim.checkers.littles_law import LittlesLaw
+from sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
+from sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
+from sim.checkers.nothing_is_lost import NothingIsLost
+from sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
+from sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
+from sim.variant import Variant
+from sim.world import World
+
+Story = Callable[[World], None]
+
+
+def some_jobs(world: World) -> None:
+    """Ten jobs on two nodes."""
+    world.add_nodes(2, pairs=["zh:en"])
+    world.run(for_s=0.5)
+    for _ in range(10):
+        world.submit("zh:en", work_s=0.5)
+    world.run(for_s=5)
+
+
+def a_release_that_crosses_a_nobody(world: World) -> None:
+    """The node answers while the store's "nobody" for the next job is on its way."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=0.5)
+    first = world.submit("zh:en", work_s=1)
+    world.run(for_s=1.01)
+    world.submit("zh:en", work_s=1)
+    world.run_until(lambda: first.ended)
+    world.run(for_s=5)
+
+
+def a_job_without_a_node(world: World) -> None:
+    """It fails for its time-out."""
+    world.submit("zh:en", work_s=1)
+    world.run(for_s=20)
+
+
+def a_job_whose_node_dies(world: World) -> None:
+    """Its node crashes; a longer job of another node goes on beside it."""
+    world.add_nodes(2, pairs=["zh:en"])
+    job = world.submit("zh:en", work_s=5)
+    world.submit("zh:en", work_s=50)
+    world.run(for_s=1)
+    holder = world.holder(job)
+    assert holder is not None
+    holder.crash()
+    world.run(for_s=1)
+    holder.start()
+    world.run(for_s=60)
+
+
+def a_node_that_goes(world: World) -> None:
+    """One of two idle nodes closes its connection."""
+    node, _ = world.add_nodes(2, pairs=["zh:en"])
+    world.run(for_s=1)
+    node.crash()
+    world.run(for_s=1)
+
+
+def a_result_that_crosses_its_cancel(world: World) -> None:
+    """The node answers just as its time-out strikes: the result meets the next attempt."""
+    world.add_nodes(2, pairs=["zh:en"])
+    world.submit("zh:en", work_s=4.7)
+    world.run(for_s=30)
+
+
+def leftovers_of_a_dead_scheduler(world: World) -> None:
+    """Half the nodes in the store belong to a scheduler that died: they live until their leases end."""
+    for i in range(5):
+        dead = scripts.register_node(
+            world.clock.now_ms(), 45_000, f"dead-{i}", f"s0-{i}", "p", 1, "", ["zh:en"], "", []
+        )
+        world.hub.calls_run([dead], world.store.run_now([dead]))
+    world.add_nodes(5, pairs=["zh:en"])
+    world.run(for_s=1)
+    for _ in range(20):
+        world.submit("zh:en", work_s=0.1)
+        world.run(for_s=0.5)
+    world.run(for_s=10)
+
+
+def a_busy_node(world: World) -> None:
+    """The only node answers busy for a while."""
+    (node,) = world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=1)
+    node.busy = True
+    world.submit("zh:en", work_s=0.5)
+    world.run(for_s=0.3)
+    node.busy = False
+    world.run(for_s=5)
+
+
+def a_node_that_registers_again_while_it_is_granted(world: World) -> None:
+    """The grant is on its way back from the store when the node registers anew on the same connection."""
+    (node,) = world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=1.5)
+    world.submit("zh:en", work_s=1)
+    world.run(for_s=0.03)
+    assert node.connection is not None
+    node.connection.to_scheduler(Register(node.node_id, "gpu-1.1", ["zh:en"], 1, []))
+    world.run(for_s=5)
+
+
+def a_poisoned_job(world: World) -> None:
+    """Whatever node takes it dies."""
+    world.add_nodes(8, pairs=["zh:en"])
+    job = world.submit("zh:en", work_s=5)
+    for _ in range(7):
+        world.run(for_s=1)
+        holder = world.holder(job)
+        if holder is not None:
+            holder.crash()
+    world.run(for_s=20)
+
+
+def two_pairs(world: World) -> None:
+    """Two pairs, each with a node of its own."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.add_nodes(1, pairs=["en:fr"])
+    for pair in ("zh:en", "en:fr"):
+        world.submit(pair, work_s=1)
+    world.run(for_s=5)
+
+
+class Canary(NamedTuple):
+    """A planted bug, the checker that must find it, the story in which it shows, and what the world needs for it."""
+
+    variant: Variant
+    checker: type[Checker]
+    story: Story
+    options: dict[str, Any]
+
+
+SLOW_STORE: dict[str, Any] = {"store_delay_ms": 20.0}
+SLOW_LINKS: dict[str, Any] = {"delay_ms": 500.0, "settings": {"dispatch_timeout_s": 5.0}}
+LINKS: dict[str, Any] = {"delay_ms": 2.0}
+
+CANARIES = [
+    Canary(
+        replaced(waiting=canaries.ForgetsWhatCrossed),
+        NoNodeIdlesBesideAWaitingJob,
+        a_release_that_crosses_a_nobody,
+        SLOW_STORE,
+    ),
+    Canary(
+        replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
+        GrantsGoToTheirGeneration,
+        leftovers_of_a_dead_scheduler,
+        SLOW_STORE,
+    ),
+    Canary(
+        replaced(dispatcher=canaries.SendsVoidGrants),
+        GrantsGoToTheirGeneration,
+        a_node_that_registers_again_while_it_is_granted,
+        SLOW_STORE,
+    ),
+    Canary(replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, a_job_whose_node_dies, {}),
+    Canary(replaced(node_desk=canaries.BusyNodesDoNotRest), ABusyNodeRests, a_busy_node, LINKS),
+    Canary(replaced(dispatcher=canaries.SendsTwice), OneAssignmentAnAttempt, some_jobs, LINKS),
+    Canary(replaced(dispatcher=canaries.TellsTwice), EveryRequestEndsOnce, some_jobs, {}),
+    Canary(replaced(dispatcher=canaries.NeverTells), NothingIsLost, a_job_without_a_node, {}),
+    Canary(replaced(job_table=canaries.LosesTrackOfFailures), NothingIsLost, a_job_without_a_node, {}),
+    Canary(replaced(job_table=canaries.AgesFromNowhere), LittlesLaw, some_jobs, {}),
+    Canary(
+        replaced(node_desk=canaries.TakesAnyAttempt),
+        AnOldResultChangesNothing,
+        a_result_that_crosses_its_cancel,
+        SLOW_LINKS,
+    ),
+    Canary(replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, a_poisoned_job, {}),
+    Canary(replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, two_pairs, LINKS),
+    Canary(canaries.overfills(), NoHoldBeyondTheSlots, some_jobs, {}),
+    Canary(canaries.keeps_holds(), NoHoldBeyondTheSlots, some_jobs, {}),
+    Canary(canaries.leaves_ghosts(), EveryStoreKeyHasALivingOwner, a_node_that_goes, {}),
+]
+
+
+@pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.variant.name)
+def test_a_planted_bug_is_found(canary: Canary) -> None:
+    world = World(variant=canary.variant, **canary.options)
+    canary.story(world)
+    world.end_checks()
+    found = {type(checker) for checker in world.checkers if checker.broken}
+    assert canary.checker in found, f"found only {sorted(checker.__name__ for checker in found)}"
+
+
+@pytest.mark.parametrize("canary", CANARIES, ids=lambda canary: canary.variant.name)
+def test_production_passes_the_same_story(canary: Canary) -> None:
+    world = World(**canary.options)
+    canary.story(world)
+    assert world.finish() == []
+
+
+def test_each_checker_has_a_planted_bug() -> None:
+    assert {canary.checker for canary in CANARIES} == set(CHECKERS)
+
+
+def test_a_request_that_never_ends_is_found_at_the_end() -> None:
+    world = World(variant=replaced(dispatcher=canaries.NeverTells))
+    a_job_without_a_node(world)
+    world.end_checks()
+    (checker,) = (checker for checker in world.checkers if isinstance(checker, EveryRequestEndsOnce))
+    assert "never ended" in checker.examples[0]
