@@ -19,9 +19,8 @@
 --- @include "_holds"
 --- @include "_choice"
 
-local chance = {
-  now = tonumber(ARGV[1]), seed = tonumber(ARGV[2]), choices = tonumber(ARGV[3]), throws_left = tonumber(ARGV[4]),
-}
+local now, seed, choices, throws_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local chance = {now = now, seed = seed, choices = choices, throws_left = throws_max}
 local FIRST_JOB, FIXED = 5, 5
 
 local answers = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler.errors import ConfigError
+from scheduler.errors import ConfigError, VoxpoolError
 
 if TYPE_CHECKING:
     from scheduler.stores.embedded import EmbeddedStore
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
     from scheduler.stores.redis import RedisStore
 
 
-async def open_store(spec: str, state_dir: Path | None = None) -> MemoryStore | RedisStore | EmbeddedStore:
+def _ignore(_reason: str) -> None:
+    """Take no notice."""
+
+
+async def open_store(
+    spec: str, state_dir: Path | None = None, owner: str = "", on_lost: Callable[[str], None] = _ignore
+) -> MemoryStore | RedisStore | EmbeddedStore:
     """Return the store that `spec` names, ready to run scripts: embedded, memory or redis://….
 
-    `state_dir` keeps the data of the embedded one over restarts. Raises ConfigError or StoreUnavailable.
+    `state_dir` keeps the data of the embedded one over restarts. With an `owner` (who and where, for people to read)
+    a redis:// store is claimed for one scheduler, and `on_lost` hears when another one has taken it over; the other
+    stores are nobody else's anyway. Raises ConfigError or StoreUnavailable.
     """
     if spec == "memory":
         from scheduler.stores.memory import MemoryStore
@@ -32,6 +41,12 @@ async def open_store(spec: str, state_dir: Path | None = None) -> MemoryStore | 
         from scheduler.stores.redis import RedisStore
 
         store = RedisStore(spec)
-        await store.ping()
+        try:
+            await store.ping()
+            if owner:
+                await store.claim(owner, on_lost)
+        except VoxpoolError:
+            await store.close()
+            raise
         return store
     raise ConfigError(f"store = {spec!r} is none of embedded, memory, redis://HOST:PORT/DB")

@@ -1,17 +1,18 @@
 """The store that needs no server installed: a Valkey that comes as a wheel, started and guarded by us.
 
-It listens on a unix socket in a folder of its own, restarts when it dies, and dies with us, however we die: its parent
-is asked of the kernel to be told (Linux), and elsewhere a watcher process outlives us just long enough to end it.
+It listens on a unix socket in a folder of its own and is started again when it dies. It can't outlive us: a shell
+between us reads a pipe that only we hold, and ends the server when the pipe closes, however we died.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
-import sys
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,23 +23,52 @@ from scheduler.stores.memory import Dump
 from scheduler.stores.redis import RedisStore
 
 START_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 5.0
-LOOK_S = 0.01
-"""Time between two tries to reach a server that is starting."""
+STOP_TIMEOUT_S = 2.0
+LOCK_TIMEOUT_S = 2.0
+"""How long the last server on a state folder may take to go."""
+LOOK_S = 0.003
+"""Time between two tries to reach a server that is starting (it takes about 20 ms)."""
 RESTART_PAUSE_S = (0.05, 2.0)
+"""First and longest pause before a server that died is started again; the first after it lived for the longest."""
 SOCKET_PATH_BYTES_MAX = 100
-GUARD = str(Path(__file__).with_name("guard.py"))
+SOCKET_NAME = "valkey.sock"
+
+# $1 is our process id, $2 the folder, then the server and its arguments. Says the server's process id, then waits for
+# its end. A line on the pipe asks the server to stop; the end of the pipe means that we are dead: it is killed, and
+# the folder goes.
+_GUARD = """
+us=$1 folder=$2; shift 2
+exec 3<&0
+"$@" </dev/null >/dev/null 2>&1 3<&- &
+server=$!
+(
+  if read -r _; then kill -TERM $server; else kill -KILL $server; fi
+  kill -0 $us || rm -rf "$folder"
+) <&3 >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+echo $server
+wait $server
+status=$?
+kill $watcher 2>/dev/null
+exit $status
+"""
 
 
 class EmbeddedStore:
-    """A ScriptRunner on a server of its own. With `state_dir` its data outlive it, else they go with it."""
+    """A ScriptRunner on a server of its own. With `state_dir` its data outlive it, else they go with it.
+
+    Raises ConfigError when there is no server to start.
+    """
 
     def __init__(self, state_dir: Path | None = None) -> None:
         self._binary = find_server()
         self._state_dir = state_dir
+        self._lock: int | None = None
         self._folder = ""
-        self._process: asyncio.subprocess.Process | None = None
-        self._guard: asyncio.Task[None] | None = None
+        self._shell: asyncio.subprocess.Process | None = None
+        self._server_pid = 0
+        self._keeper: asyncio.Task[None] | None = None
         self._store: RedisStore | None = None
         self._on_restart: Callable[[], None] | None = None
 
@@ -55,27 +85,29 @@ class EmbeddedStore:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return f"unix://{self._folder}/valkey.sock"
+        """Where it listens; as good as a redis:// one for RedisStore, redis-cli -s and others."""
+        return f"unix://{self._folder}/{SOCKET_NAME}"
 
     @property
     def pid(self) -> int:
         """The process id of the server; 0 when it isn't running."""
-        return self._process.pid if self._process is not None and self._process.returncode is None else 0
+        return self._server_pid if self._shell is not None and self._shell.returncode is None else 0
 
     async def start(self) -> None:
-        """Start the server and wait until it answers. Raises StoreUnavailable when it doesn't."""
-        self._folder = tempfile.mkdtemp(prefix="vp-", dir=_short_folder())
-        if self._state_dir is not None:
-            self._state_dir.mkdir(parents=True, exist_ok=True)
-        self._store = RedisStore(self.url)
-        self._store.on_restart = self._on_restart
+        """Start the server and wait until it answers.
+
+        Raises ConfigError when the state folder is in use, StoreUnavailable when the server doesn't start.
+        """
         try:
+            await self._lock_state()
+            self._folder = _new_folder()
+            self._store = RedisStore(self.url)
+            self._store.on_restart = self._on_restart
             await self._launch()
         except BaseException:
             await self.close()
             raise
-        self._guard = asyncio.create_task(self._keep_alive(), name="guard of the embedded store")
+        self._keeper = asyncio.create_task(self._keep_alive(), name="keeper of the embedded store")
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order, in one round trip. Raises StoreUnavailable or ScriptFailed."""
@@ -86,7 +118,7 @@ class EmbeddedStore:
         await self._open.ping()
 
     async def census(self) -> dict[str, int]:
-        """Return how many members each family has."""
+        """Return how many members each family has. Raises StoreUnavailable."""
         return await self._open.census()
 
     async def dump(self) -> Dump:
@@ -98,24 +130,20 @@ class EmbeddedStore:
         await self._open.clear()
 
     async def close(self) -> None:
-        """End the server and remove its folder."""
-        if self._guard is not None:
-            self._guard.cancel()
-            await asyncio.gather(self._guard, return_exceptions=True)
-            self._guard = None
-        if self._store is not None:
-            await self._store.close()
-            self._store = None
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
-                    await self._process.wait()
-            except TimeoutError:
-                self._process.kill()
-                await self._process.wait()
-        self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End the server and remove its folder; what it was told stays in `state_dir`."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        store, self._store = self._store, None
+        if store is not None:
+            await store.close()
+        await self._end(b"stop\n")
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @property
     def _open(self) -> RedisStore:
@@ -124,39 +152,90 @@ class EmbeddedStore:
         return self._store
 
     async def _launch(self) -> None:
-        folder = str(self._state_dir) if self._state_dir is not None else self._folder
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", GUARD, str(os.getpid())),
-            *(self._binary, "--port", "0", "--unixsocket", f"{self._folder}/valkey.sock", "--unixsocketperm", "700"),
-            *("--dir", folder, "--save", "", "--appendonly", "no" if self._state_dir is None else "yes"),
+        persistent = self._state_dir is not None
+        self._shell = await asyncio.create_subprocess_exec(
+            *("sh", "-c", _GUARD, "voxpool-guard", str(os.getpid()), self._folder),
+            *(self._binary, "--port", "0", "--unixsocket", f"{self._folder}/{SOCKET_NAME}", "--unixsocketperm", "700"),
+            *("--dir", str(self._state_dir) if persistent else self._folder, "--save", ""),
+            *("--appendonly", "yes" if persistent else "no", "--appendfsync", "everysec"),
             *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
+            pass_fds=() if self._lock is None else (self._lock,),  # the lock lives as long as any of us
         )
+        assert self._shell.stdout is not None
+        self._server_pid = int(await self._shell.stdout.readline() or 0)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                while self._process.returncode is None:
+                while self._shell.returncode is None:
                     with contextlib.suppress(StoreUnavailable):
                         await self._open.ping()
                         return
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             pass
-        raise StoreUnavailable(f"{self._binary} did not start (exit code {self._process.returncode})")
+        raise StoreUnavailable(f"{self._binary} did not start: exit code {self._shell.returncode}")
+
+    async def _end(self, word: bytes) -> None:
+        """Let the guard stop the server (`word` = a line) or kill it (`word` empty), and see that it is gone."""
+        shell, self._shell = self._shell, None
+        if shell is None:
+            return
+        assert shell.stdin is not None
+        if word and shell.returncode is None:
+            shell.stdin.write(word)
+        else:
+            shell.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await shell.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._server_pid, signal.SIGKILL)
+            await shell.wait()
+        shell.stdin.close()
+        self._server_pid = 0
 
     async def _keep_alive(self) -> None:
         """Start the server again whenever it ends; the calls meanwhile get StoreUnavailable and are repeated."""
-        pause_s, longest_s = RESTART_PAUSE_S
+        first_s, longest_s = RESTART_PAUSE_S
+        pause_s = first_s
         loop = asyncio.get_running_loop()
         while True:
-            assert self._process is not None
             started_s = loop.time()
-            await self._process.wait()
-            pause_s = RESTART_PAUSE_S[0] if loop.time() - started_s > longest_s else min(2 * pause_s, longest_s)
+            if self._shell is not None:
+                await self._shell.wait()
+            await self._end(b"")
+            pause_s = first_s if loop.time() - started_s > longest_s else min(2 * pause_s, longest_s)
             await asyncio.sleep(pause_s)
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(StoreUnavailable, OSError):
                 await self._launch()
+
+    async def _lock_state(self) -> None:
+        """Keep every other server away from our files. The lock is held by this process and by the server."""
+        if self._state_dir is None:
+            return
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"state folder {self._state_dir}: {error.strerror}; choose one that can be written"
+            ) from None
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if loop.time() > end_s:
+                    raise ConfigError(
+                        f"state folder {self._state_dir} is in use by another scheduler: stop it, or choose another"
+                    ) from None
+            await asyncio.sleep(10 * LOOK_S)
 
 
 def find_server() -> str:
@@ -175,6 +254,9 @@ def find_server() -> str:
     )
 
 
-def _short_folder() -> str | None:
-    """Return where a socket's path stays short enough for the kernel; None = the usual temporary folder."""
-    return "/tmp" if len(tempfile.gettempdir()) > SOCKET_PATH_BYTES_MAX - 30 and os.path.isdir("/tmp") else None
+def _new_folder() -> str:
+    """Return a new folder for the socket whose path stays short enough for the kernel. Raises ConfigError."""
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(os.fsencode(f"{parent}/vp-12345678/{SOCKET_NAME}")) <= SOCKET_PATH_BYTES_MAX and os.path.isdir(parent):
+            return tempfile.mkdtemp(prefix="vp-", dir=parent)
+    raise ConfigError("no temporary folder with a short path for the store's socket: set TMPDIR to one, such as /tmp")

@@ -61,6 +61,9 @@ class MemoryStore:
                 answers.append(answer[1].split("\n"))
         return answers
 
+    async def ping(self) -> None:
+        """Return; it is always there."""
+
     def clear(self) -> None:
         """Lose all data, as FLUSHALL does; the scripts stay."""
         self._model.clear()

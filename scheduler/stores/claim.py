@@ -1,0 +1,117 @@
+"""Who may schedule on a Redis: one scheduler at a time, told by a key with a lease, and all of one partition count.
+
+Jobs live in the memory of their scheduler, so a second one on the same data would free what the first one has taken.
+The lease ends by the clock of the server; no script reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from redis import exceptions
+
+from scheduler.errors import ConfigError, StoreUnavailable
+
+OWNER_KEY = "vp:{0}:owner"
+PARTITIONS_KEY = "vp:partitions"
+OWNER_LEASE_MS = 10_000
+"""A scheduler that died is succeeded after so long; one that hangs for longer loses its place."""
+LOOK_S = 0.25
+"""Time between two looks at a lease that somebody else has."""
+
+_EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+_DELETE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_ERRORS = (exceptions.RedisError, TimeoutError, OSError)
+
+
+class Claim:
+    """The lease of `owner` (who and where: shown to others) on the store that `client` reaches.
+
+    `on_lost` is called once, with the reason, when another scheduler has taken the store over: stop at once.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        url: str,
+        owner: str,
+        on_lost: Callable[[str], None],
+        partitions: int = 1,
+        lease_ms: int = OWNER_LEASE_MS,
+    ) -> None:
+        self.lost = False
+        self._on_lost = on_lost
+        self._client = client
+        self._url = url
+        self._owner = owner
+        self._partitions = partitions
+        self._lease_ms = lease_ms
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def take(self) -> None:
+        """Take the store and keep it until `give_back`.
+
+        A lease that nobody renews is waited for, at most `lease_ms`. Raises ConfigError when another scheduler is
+        alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
+        """
+        try:
+            await self._agree_on_partitions()
+            await self._wait_for_lease()
+        except _ERRORS as error:
+            raise StoreUnavailable(f"{self._url}: {error}") from error
+        self._keeper = asyncio.create_task(self._keep(), name="claim on the store")
+
+    async def give_back(self) -> None:
+        """End the lease, if it is still ours; errors are of no interest, it ends by itself."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        try:
+            await self._client.eval(_DELETE, 1, OWNER_KEY, self._owner)
+        except _ERRORS:
+            return
+
+    async def _agree_on_partitions(self) -> None:
+        await self._client.set(PARTITIONS_KEY, self._partitions, nx=True)
+        stored = await self._client.get(PARTITIONS_KEY)
+        if stored != str(self._partitions):
+            raise ConfigError(
+                f"store = {self._url!r} holds data in {stored} partitions, this scheduler is set to "
+                f"{self._partitions}: use the same number, or another database"
+            )
+
+    async def _wait_for_lease(self) -> None:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + 2 * self._lease_ms / 1000
+        holder, left_ms = "", self._lease_ms
+        while not await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+            now_holder = str(await self._client.get(OWNER_KEY) or "")
+            now_left_ms = int(await self._client.pttl(OWNER_KEY))
+            renewed = holder == now_holder and now_left_ms > left_ms
+            if renewed or loop.time() > end_s:
+                raise ConfigError(
+                    f"store = {self._url!r} belongs to {now_holder or 'another scheduler'}, which is alive (its lease "
+                    f"goes on for {now_left_ms / 1000:.1f} s): stop that one, or use another database, such as /1"
+                )
+            holder, left_ms = now_holder, now_left_ms
+            await asyncio.sleep(min(LOOK_S, max(now_left_ms, 1) / 1000))
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_ms / 3000)
+            try:
+                if await self._client.eval(_EXTEND, 1, OWNER_KEY, self._owner, self._lease_ms):
+                    continue
+                # Gone: it ran out while nobody could reach the server, or the data are lost.
+                if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+                    continue
+                holder = str(await self._client.get(OWNER_KEY) or "another scheduler")
+            except _ERRORS:
+                continue  # the flushes say it, too
+            self.lost = True
+            self._on_lost(f"store = {self._url!r} was taken over by {holder} while this scheduler could not renew")
+            return
