@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import signal
 import socket
 from contextlib import AsyncExitStack
@@ -39,6 +40,10 @@ class CannotStart(VoxpoolError):
     """Something outside prevents the start, such as a port that is taken."""
 
 
+class StoreLost(VoxpoolError):
+    """Another scheduler works on the store of this one."""
+
+
 async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> int:
     """Run a scheduler until SIGTERM or SIGINT; return the exit code. The event scheduler_started names its URL.
 
@@ -49,7 +54,9 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         listener = closing.enter_context(_listen(settings))
         url = _url_of(listener)
         clock = SystemClock()
-        store = await open_store(settings.store, state_dir)
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        owner = f"{socket.gethostname()}, process {os.getpid()}, {url}"
+        store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
         closing.push_async_callback(store.close)
         random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
@@ -70,25 +77,26 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         await server.startup([listener])
         stop.listen()
         log(Event.SCHEDULER_STARTED, url=url, store=settings.store)
-        code = await _run(server, stop, failed, log)
+        code = await _run(server, stop, [failed, lost], log)
         results.let_go()
         await server.stop([listener], 0.0 if stop.twice else settings.stop_s)
     log(Event.SCHEDULER_STOPPED)
     return code
 
 
-async def _run(server: Server, stop: _Stop, failed: asyncio.Future[None], log: Log) -> int:
-    """Wait for a signal, or for the death of a role, which nothing survives."""
+async def _run(server: Server, stop: _Stop, failures: list[asyncio.Future[None]], log: Log) -> int:
+    """Wait for a signal, or for a failure that nothing survives: a role died, or the store belongs to another now."""
     ticks = asyncio.ensure_future(server.main_loop())
     signalled = asyncio.ensure_future(stop.asked.wait())
-    waited: list[asyncio.Future[Any]] = [ticks, signalled, failed]
+    waited: list[asyncio.Future[Any]] = [ticks, signalled, *failures]
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     ticks.cancel()
     signalled.cancel()
-    if failed.done() and not failed.cancelled():
-        error = failed.exception()
-        log(Event.SCHEDULER_FAILED, error=f"{type(error).__name__}: {error}")
-        return EXIT_FAILED
+    for failed in failures:
+        if failed.done() and not failed.cancelled():
+            error = failed.exception()
+            log(Event.SCHEDULER_FAILED, error=f"{type(error).__name__}: {error}")
+            return EXIT_FAILED
     log(Event.SCHEDULER_STOPPING, reason=stop.reason)
     return EXIT_STOPPED
 
@@ -168,6 +176,11 @@ def _uvicorn_config(settings: Settings, doors: Doors, log: Log) -> Config:
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.stop_s),
     )
+
+
+def _fail(future: asyncio.Future[None], reason: str) -> None:
+    if not future.done():
+        future.set_exception(StoreLost(reason))
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -82,7 +82,7 @@ class Worker:
         """Cancelled attempts whose engine has not returned yet: they still take a slot."""
         self._unsent: dict[Attempt, NodeResult] = {}
         self._connection: Connection[ToNode] | None = None
-        self._heartbeat_s = 15.0
+        self._beats: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -129,19 +129,18 @@ class Worker:
             except (WebSocketException, OSError, TimeoutError) as error:
                 self._on_event(f"can't reach {self._url}: {error or type(error).__name__}")
             else:
-                beats: asyncio.Task[None] | None = None
                 try:
                     await connection.send(self._register())
                     self._connection = connection
-                    beats = asyncio.create_task(self._beat(connection))
                     await self._read(connection, backoff)
                 except (WebSocketException, OSError, BadInput) as error:
                     self._on_event(f"connection lost: {error or type(error).__name__}")
                 finally:
                     self._connection = None
-                    if beats is not None:
-                        beats.cancel()
-                        await asyncio.gather(beats, return_exceptions=True)
+                    if self._beats is not None:
+                        self._beats.cancel()
+                        await asyncio.gather(self._beats, return_exceptions=True)
+                        self._beats = None
                     await connection.close()
             await asyncio.sleep(backoff.pause_s())
 
@@ -151,9 +150,9 @@ class Worker:
     def _holding(self) -> list[Attempt]:
         return [*self._running, *self._unsent]
 
-    async def _beat(self, connection: Connection[ToNode]) -> None:
+    async def _beat(self, connection: Connection[ToNode], every_s: float) -> None:
         while True:
-            await asyncio.sleep(self._heartbeat_s)
+            await asyncio.sleep(every_s)
             await connection.send(Heartbeat(self._holding(), load=len(self._running) / self.slots))
 
     async def _read(self, connection: Connection[ToNode], backoff: Backoff) -> None:
@@ -165,7 +164,8 @@ class Worker:
                 self._cancel((message.job_id, message.attempt))
             elif isinstance(message, Registered):
                 backoff.reset()
-                self._heartbeat_s = message.heartbeat_ms / 1000
+                if self._beats is None:
+                    self._beats = asyncio.create_task(self._beat(connection, message.heartbeat_ms / 1000))
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
                 for attempt, result in list(self._unsent.items()):
                     await self._answer(attempt, result)

@@ -28,7 +28,11 @@ class Event(StrEnum):
     SCHEDULER_STARTED = "scheduler_started", INFO, "it listens; url, store"
     SCHEDULER_STOPPING = "scheduler_stopping", INFO, "a signal or a failure ends it; reason"
     SCHEDULER_STOPPED = "scheduler_stopped", INFO, "all connections are closed and the store is released"
-    SCHEDULER_FAILED = "scheduler_failed", ERROR, "a role died, which is a bug: the process ends; error"
+    SCHEDULER_FAILED = (
+        "scheduler_failed",
+        ERROR,
+        "a role died, or another scheduler took the store: the process ends; error",
+    )
     JOB_SUBMITTED = "job_submitted", INFO, "a job was accepted and waits; pair, audio_bytes"
     JOB_REJECTED = "job_rejected", WARNING, "a submit was refused; pair, reason"
     JOB_DISPATCHED = "job_dispatched", INFO, "a job was sent to a node; attempt, waited_ms"
@@ -45,7 +49,6 @@ class Event(StrEnum):
     SWEPT = "swept", DEBUG, "finished jobs were removed; removed, pause_ms"
     STORE_FAILED = "store_failed", ERROR, "script calls got no answer and are repeated; error"
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
-    STORE_LOG = "store_log", WARNING, "what guards the embedded store has to say; message"
     SESSION_OPENED = "session_opened", INFO, "a client said hello"
     SESSION_CLOSED = "session_closed", INFO, "a client's connection ended; code, cancelled"
     BAD_MESSAGE = "bad_message", WARNING, "a peer sent what can't be used; reason, peer"
