@@ -28,9 +28,10 @@ FIGURES: tuple[str, ...] = (
     *(f"{wait}.{name}" for wait in ("wait_s", "start_wait_s", "sojourn_s") for name in _SPREAD),
     "utilisation",
     *(f"resident.{name}" for name in ("jobs_mean", "jobs_max", "jobs_end", "bytes_max", "bytes_end")),
-    *(f"resident.{name}" for name in ("redis_keys_max", "redis_keys_end")),
+    *(f"resident.{name}" for name in ("unfinished_max", "audio_bytes_max", "redis_keys_max", "redis_keys_end")),
     *(f"nodes.{name}" for name in ("share_max", "share_min", "chi_square", "degrees")),
     *(f"faults.{name}" for name in ("begun", "healed")),
+    "void_grants",
 )
 ALIASES = {f"{name}_jobs": f"jobs.{name}" for name in _JOBS}
 """`lost_jobs` is what `jobs.lost` is."""

@@ -1,0 +1,201 @@
+"""The command `voxpool-sim`. Heavy imports are inside the commands, so that --help starts quickly.
+
+Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage errors, too: one line, no stack trace).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scheduler import __version__
+from scheduler.errors import ConfigError, VoxpoolError
+
+if TYPE_CHECKING:
+    from sim.experiments.experiment import Experiment, Options
+
+EXIT_BROKEN = 1
+EXIT_WRONG_INPUT = 3
+EXIT_INTERRUPTED = 130
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(EXIT_WRONG_INPUT)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context else "voxpool-sim"
+        click.echo(f"{command}: {error.format_message()} (see {command} --help)", err=True)
+        sys.exit(EXIT_WRONG_INPUT)
+    except ConfigError as error:
+        click.echo(f"voxpool-sim: {error}", err=True)
+        sys.exit(EXIT_WRONG_INPUT)
+    except VoxpoolError as error:
+        click.echo(f"voxpool-sim: {error}", err=True)
+        sys.exit(EXIT_BROKEN)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Commands(click.Group):
+    """The commands of this file, and one for each experiment, looked up when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_experiments()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        experiment = _experiments().get(cmd_name)
+        return None if experiment is None else _command_of(experiment)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from sim.scenario_errors import nearest
+
+            known = self.list_commands(ctx)
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="voxpool-sim")
+def cli() -> None:
+    """Runs the scheduler of voxpool in virtual time: any scenario, and the experiments that answer a question."""
+
+
+def _common(function: Function) -> Function:
+    """The options of every command that runs something."""
+    for option in reversed(
+        (
+            click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
+            click.option(
+                "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
+            ),
+            click.option(
+                "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
+            ),
+            click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
+            click.option(
+                "--store", default="memory", show_default=True, help="memory, fakeredis, embedded or redis://…"
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@cli.command()
+@click.argument("scenario", type=click.Path(path_type=Path))
+@_common
+def run(scenario: Path, seed: int | None, json_path: Path | None, out: Path | None, quick: bool, store: str) -> int:
+    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
+    from rich.console import Console
+
+    from sim.play_command import play_file
+
+    report, lines = play_file(scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar)
+    report.print(Console(width=None if sys.stdout.isatty() else 110))
+    for written in report.write(json_path, out):
+        click.echo(f"written: {written}")
+    for line in lines:
+        click.echo(line)
+    return report.exit_code
+
+
+@cli.command(name="list")
+@click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
+def list_(what: str | None) -> int:
+    """Show what there is: scenarios, faults, checkers or experiments; all without an argument."""
+    from sim.listing import listing
+
+    for line in listing(what, _experiments()):
+        click.echo(line)
+    return 0
+
+
+def _experiments() -> dict[str, Experiment]:
+    """The experiments by name; the registry is theirs."""
+    import importlib
+
+    found: dict[str, Experiment] = getattr(importlib.import_module("sim.experiments"), "registry", {})
+    return found
+
+
+def _command_of(experiment: Experiment) -> click.Command:
+    """Return the command that runs `experiment`."""
+
+    @click.command(name=experiment.name, help=f"{experiment.question}\n\nRows: {', '.join(experiment.rows)}.")
+    @click.option(
+        "--variant",
+        type=click.Choice(["both", "with", "without"]),
+        default="both",
+        show_default=True,
+        help="The sides to run.",
+    )
+    @click.option("--without", default="", help="One row of the catalogue, such as M1; all of them without it.")
+    @_common
+    def command(
+        variant: str,
+        without: str,
+        seed: int | None,
+        json_path: Path | None,
+        out: Path | None,
+        quick: bool,
+        store: str,
+    ) -> int:
+        from rich.console import Console
+
+        from sim.experiments.experiment import SEED, Options
+
+        options = Options(
+            seed=SEED if seed is None else seed,
+            json=json_path,
+            out=out,
+            quick=quick,
+            store=store,
+            variant=variant,  # type: ignore[arg-type]
+            without=without,
+            progress=sys.stderr.isatty(),
+        )
+        report = experiment.run(options)
+        report.print(Console(width=None if sys.stdout.isatty() else 110))
+        if report.exit_code:
+            click.echo(f"options: {_shown(options)}")
+            click.echo(f"again: {_again(experiment.name, options)}")
+        return report.exit_code
+
+    return command
+
+
+def _shown(options: Options) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.shown(seed=options.seed).items())
+
+
+def _again(name: str, options: Options) -> str:
+    """The one line to paste."""
+    words = ["voxpool-sim", name, "--seed", str(options.seed), "--store", options.store, "--variant", options.variant]
+    words += ["--without", options.without] if options.without else []
+    return " ".join([*words, *(["--quick"] if options.quick else [])])
+
+
+def _progress_bar(title: str) -> Any:
+    """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
+    from sim.progress import progress_bar
+
+    return progress_bar(title, is_shown=sys.stderr.isatty())

@@ -1,0 +1,131 @@
+"""`voxpool-sim run`: finds a scenario, plays it, and makes a report of its figures, expectations and checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scheduler.errors import ConfigError
+from sim.expect import figure_at
+from sim.report import WITH, Line, Report
+from sim.run import Played, play
+from sim.scenario import Scenario, load_scenario
+from sim.scenario_errors import nearest
+from sim.stores import STORES
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+"""Those that come with voxpool; `run` takes their names, too."""
+QUICK_PART = 0.1
+QUICK_LEAST_S = 60.0
+
+SHOWN: tuple[tuple[str, str], ...] = (
+    ("jobs.submitted", ""),
+    ("jobs.completed", ""),
+    ("jobs.failed", ""),
+    ("jobs.redispatched", ""),
+    ("wait_s.mean", "s"),
+    ("wait_s.p99", "s"),
+    ("sojourn_s.mean", "s"),
+    ("utilisation", ""),
+    ("resident.jobs_mean", ""),
+    ("resident.jobs_max", ""),
+    ("resident.jobs_end", ""),
+    ("faults.begun", ""),
+    ("virtual_s", "s"),
+    ("wall_s", "s"),
+)
+"""Figures that are shown when the scenario expects nothing of them; with their units."""
+
+
+def find_scenario(name: Path) -> Path:
+    """Return the file `name`, or the scenario of that name that comes with voxpool. Raises ConfigError."""
+    if name.exists():
+        return name
+    shipped = {path.stem: path for path in sorted(SCENARIOS.glob("*.toml"))}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise ConfigError(f"{name}: there is no such file or scenario; {nearest(str(name), shipped)}")
+
+
+def shortened(scenario: Scenario) -> Scenario:
+    """Return `scenario` at a tenth of its length, at least a minute; faults keep their place in it."""
+    part = min(1.0, max(QUICK_PART, QUICK_LEAST_S / scenario.duration_s))
+
+    def scaled(span: tuple[float, float] | None) -> tuple[float, float] | None:
+        return None if span is None else (span[0] * part, span[1] * part)
+
+    return msgspec.structs.replace(
+        scenario,
+        duration_s=scenario.duration_s * part,
+        warmup_s=scenario.warmup_s * part,
+        faults=[msgspec.structs.replace(fault, between_s=scaled(fault.between_s)) for fault in scenario.faults],
+        traffic=[
+            msgspec.structs.replace(
+                traffic,
+                start_s=traffic.start_s * part,
+                end_s=None if traffic.end_s is None else traffic.end_s * part,
+            )
+            for traffic in scenario.traffic
+        ],
+    )
+
+
+def play_file(
+    name: Path,
+    *,
+    seed: int | None,
+    quick: bool,
+    store: str,
+    out: Path | None,
+    progress: Callable[[str], Any],
+) -> tuple[Report, Sequence[str]]:
+    """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError."""
+    path = find_scenario(name)
+    scenario = load_scenario(path)
+    if quick:
+        scenario = shortened(scenario)
+    seed = scenario.seed if seed is None else seed
+    with ExitStack() as stack:
+        trace_file = None
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            trace_file = stack.enter_context((out / "trace.json").open("w", encoding="utf-8"))
+        tell = stack.enter_context(progress(scenario.name))
+        played = play(scenario, seed=seed, store=store, trace_file=trace_file, progress=tell)
+    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick}
+    report = report_of(scenario, played, options)
+    if report.exit_code == 0:
+        return report, ()
+    again = " ".join(["voxpool-sim run", str(name), f"--seed {seed} --store {store}", *(["--quick"] if quick else [])])
+    shown = ", ".join(f"{key} {value}" for key, value in options.items())
+    return report, (*played.broken, f"options: {shown}", f"again: {again}")
+
+
+def report_of(scenario: Scenario, played: Played, options: dict[str, Any]) -> Report:
+    """Return the report of one run: what the scenario expects, then the checkers, then other figures."""
+    run = played.run
+    expected = [
+        Line("", line.name, "", None, figure_at(run, line.path), limit=line.limit) for line in scenario.expectations
+    ]
+    named = {line.path for line in scenario.expectations}
+    shown = [Line("", path, unit, None, figure_at(run, path)) for path, unit in SHOWN if path not in named]
+    checkers = [
+        Line("", f"broken: {sentence}", "", None, broken, limit="== 0") for sentence, broken in run["checkers"].items()
+    ]
+    return Report(
+        experiment="run",
+        question=f"{scenario.name}: does what is expected of it hold?",
+        seed=options["seed"],
+        options=options,
+        lines=[*shown, *expected, *checkers],
+        variants={WITH: run},
+        variant=WITH,
+        notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events"],
+    )
+
+
+__all__ = ["SCENARIOS", "STORES", "find_scenario", "play_file", "report_of", "shortened"]
