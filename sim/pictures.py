@@ -15,21 +15,23 @@ from sim.report import WITH, WITHOUT, Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
 COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
 _INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
+_DASHES = {"line": "-", "dotted": ":", "predicted": "--"}
 Scale = Literal["linear", "log", "symlog"]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a picture. `variant` sets its colour; `dashed` marks a prediction."""
+    """One line of a picture. `variant` sets its colour; a prediction or limit is dashed, a second quantity dotted."""
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     variant: str = ""
-    dashed: bool = False
+    style: Literal["line", "dotted", "predicted"] = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,14 @@ def curves(
     for line in lines:
         axes.plot(
             line.x, line.y, label=line.label, color=COLOURS.get(line.variant, _PREDICTED),
-            linestyle="--" if line.dashed else "-", linewidth=1.3 if line.dashed else 1.8,
-            marker="o" if markers and not line.dashed else "", markersize=5, zorder=3 if line.dashed else 2,
+            linestyle=_DASHES[line.style], linewidth=1.3 if line.style == "predicted" else 1.8,
+            marker="o" if markers and line.style != "predicted" else "", markersize=5,
+            zorder=3 if line.style == "predicted" else 2,
         )  # fmt: skip
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_xscale(x_scale)
+    axes.xaxis.set_major_formatter(_plain_numbers())
     _set_y_scale(axes, y_scale)
     axes.legend(frameon=False, loc="best")
     return Picture(name, title, caption, _png(figure))
@@ -103,8 +107,6 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
 
 
 def _set_y_scale(axes: Axes, scale: Scale) -> None:
-    from matplotlib.ticker import FuncFormatter
-
     if scale == "symlog":
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(bottom=0)
@@ -112,7 +114,13 @@ def _set_y_scale(axes: Axes, scale: Scale) -> None:
         axes.set_yscale(scale)
         if scale == "linear":
             axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_major_formatter(_plain_numbers())
+
+
+def _plain_numbers() -> FuncFormatter:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: f"{value:,.10g}")
 
 
 def _png(figure: Figure) -> bytes:

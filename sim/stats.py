@@ -13,6 +13,8 @@ their sources:
 4. agreement: both halves must rise, and at a like speed: a step, or a plateau reached late, is no leak;
 5. floor: growth below `floor` is none, whatever its significance.
 
+Two cases need no test: a plateau that never moved by more than the floor, and a straight line that strays little.
+
 Simulated (calibration.py, 8,000 healthy saw-teeth with AR(1) noise of 0 to 0.95 on 110 to 1,000
 samples): no false alarm. A leak that grows by four times the noise over the run is found in 88 to 100 % with 1,000
 samples and a correlation up to 0.8, 90 to 100 % with 400 and up to 0.5; else the verdict is UNCLEAR, hardly ever
@@ -34,6 +36,8 @@ Series = NDArray[np.float64]
 
 BLOCKS_MIN = 12
 """Fewer blocks than this are too little evidence: six a half, of which Kendall can still tell a rise (p = 1/720)."""
+SAMPLES_MIN = 50
+"""On fewer samples an autocorrelation is anybody's guess: only the plain cases are told."""
 ALPHA = 0.001
 """One-sided significance of the whole series. Calibrated, not nominal: calibration.py."""
 ALPHA_HALF = 0.05
@@ -42,6 +46,8 @@ CONFIDENCE = 0.98
 """Of the interval of the slope; its upper end decides NO_LEAK."""
 LIKE_SPEED = 0.25
 """A leak's slower half still has this share of the faster one's slope; a plateau reached late has less."""
+OBVIOUS = 10.0
+"""A rise of so many times what the series strays from a straight line needs no test (of 20,000 random walks, none)."""
 _MSER_BATCH = 5
 
 
@@ -107,15 +113,58 @@ def judge(values: Sequence[float] | NDArray[np.floating[Any]], floor: float) -> 
         return _unclear("a sample is unreadable", len(series), floor)
     start = plateau_start(series)
     plateau = series[start:]
-    block = block_length(plateau) if len(plateau) else 1
+    if len(plateau) < BLOCKS_MIN:
+        return _unclear(f"too little evidence: {len(plateau)} samples, {BLOCKS_MIN} are needed", len(series), floor)
+    block = block_length(plateau)
     blocks = block_medians(plateau, block)
-    if len(blocks) < BLOCKS_MIN:
+    plain = _plain(series, start, plateau, block, floor)
+    if plain is not None:
+        return plain
+    if len(plateau) < SAMPLES_MIN or len(blocks) < BLOCKS_MIN:
         return _unclear(
-            f"too little evidence: {len(blocks)} independent blocks of {block} samples, {BLOCKS_MIN} are needed",
+            f"too little evidence: {len(plateau)} samples on the plateau, {SAMPLES_MIN} are needed; "
+            f"{len(blocks)} independent blocks of {block}, {BLOCKS_MIN} are needed",
             len(series),
             floor,
         )
     return _decide(series, start, plateau, block, blocks, floor)
+
+
+def _plain(series: Series, start: int, plateau: Series, block: int, floor: float) -> Trend | None:
+    """Return the verdict where it needs no test, however the noise hangs together; None where it does."""
+    steps = np.arange(len(plateau), dtype=float)
+    slope, offset = (float(x) for x in np.polyfit(steps, plateau, 1))
+    span = len(series) - 1
+    around = float(np.ptp(plateau - slope * steps - offset))
+    halves = [plateau[: len(plateau) // 2], plateau[-(len(plateau) // 2) :]]
+    slopes = [float(np.polyfit(steps[: len(half)], half, 1)[0]) for half in halves]
+    moved = float(np.ptp(plateau)) * span / max(1, len(plateau) - 1)
+    if moved <= floor:
+        verdict, reason = Verdict.NO_LEAK, "never moved by more than the floor"
+    elif slope * (len(plateau) - 1) >= OBVIOUS * around and slope * span > floor and _alike(slopes):
+        verdict, reason = Verdict.LEAK, f"rises {OBVIOUS:g} times as far as it strays from a straight line, or more"
+    else:
+        return None
+    room = around * span / max(1, len(plateau) - 1)
+    return Trend(
+        verdict=verdict,
+        reason=reason,
+        samples=len(series),
+        plateau_from=start,
+        block=block,
+        blocks=len(plateau) // block,
+        level=float(np.median(plateau)),
+        slope=slope,
+        growth=slope * span,
+        growth_low=slope * span - room,
+        growth_high=slope * span + room,
+        p_value=0.0 if verdict is Verdict.LEAK else 1.0,
+        floor=floor,
+    )
+
+
+def _alike(slopes: list[float]) -> bool:
+    return min(slopes) > 0 and min(slopes) >= LIKE_SPEED * max(slopes)
 
 
 def _decide(series: Series, start: int, plateau: Series, block: int, blocks: Series, floor: float) -> Trend:
@@ -128,9 +177,8 @@ def _decide(series: Series, start: int, plateau: Series, block: int, blocks: Ser
     half_slopes = [theil_sen(part)[0] for part in halves]
     rising = [rising_p_value(part) < ALPHA_HALF and s > 0 for part, s in zip(halves, half_slopes, strict=True)]
     rises_late = any(up and s * span / 2 > floor for up, s in zip(rising, half_slopes, strict=True))
-    alike = min(half_slopes) >= LIKE_SPEED * max(half_slopes)
 
-    if p_value < ALPHA and growth_low > 0 and growth > floor and all(rising) and alike:
+    if p_value < ALPHA and growth_low > 0 and growth > floor and all(rising) and _alike(half_slopes):
         verdict, reason = Verdict.LEAK, "rises in the whole and in both halves, by more than the floor"
     elif growth_high <= floor and not rises_late:
         verdict, reason = Verdict.NO_LEAK, "growth above the floor is excluded"

@@ -1,0 +1,1 @@
+"""What `make bench` measures: one subject a module. Each has `run()` and runs alone, too (`python -m bench.table`)."""

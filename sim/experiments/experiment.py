@@ -1,0 +1,68 @@
+"""What an experiment is: a question, the rows of the catalogue that it answers, and a `run` that returns a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from scheduler.errors import ConfigError
+from sim.report import Report
+
+SideChoice = Literal["both", "with", "without"]
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every experiment takes (README, "Commands"). `without` restricts it to one row, such as M2; '' = all."""
+
+    seed: int = SEED
+    json: Path | None = None
+    out: Path | None = None
+    quick: bool = False
+    store: str = "memory"
+    variant: SideChoice = "both"
+    without: str = ""
+    progress: bool = False
+    """Show a progress bar on stderr."""
+
+    def sides(self) -> list[str]:
+        """Return the sides to run: without first, as it is read."""
+        return ["without", "with"] if self.variant == "both" else [self.variant]
+
+    def shown(self, **sizes: Any) -> dict[str, Any]:
+        """Return the options for a report, with the sizes that the experiment has chosen."""
+        return {
+            "quick": self.quick,
+            "store": self.store,
+            "variant": self.variant,
+            "without": self.without or "all",
+            **sizes,
+        }
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment. `rows` maps the ids of the catalogue to what each asks."""
+
+    name: str
+    question: str
+    rows: Mapping[str, str]
+    measure: Callable[[Options], Report]
+
+    def chosen(self, options: Options) -> list[str]:
+        """Return the rows to measure; raises ConfigError when `options` name another experiment's."""
+        if options.variant not in get_args(SideChoice):
+            raise ConfigError(f"variant {options.variant!r} is not known: use both, with or without")
+        if options.without and options.without not in self.rows:
+            raise ConfigError(f"{self.name} has no row {options.without!r}: it has {', '.join(self.rows)}")
+        return [options.without] if options.without else list(self.rows)
+
+    def run(self, options: Options = Options()) -> Report:
+        """Measure, write what `options` ask for, and return the report. Raises ConfigError."""
+        self.chosen(options)
+        report = self.measure(options)
+        report.write(options.json, options.out)
+        return report

@@ -1,0 +1,138 @@
+"""Do finished jobs pile up, and does clean-up hold memory within bounds? (the seed's 1.1; rows M1, M2, M9)
+
+M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. Counts come first: they are exact.
+Then live bytes at each sweep of a shorter run of its own, judged by sim/stats.py, with leaks planted to say how small
+a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.distributions import Exponential
+from sim.experiments import leak_report, pauses
+from sim.experiments.experiment import Experiment, Options
+from sim.experiments.forgotten import AskSize, forgotten
+from sim.experiments.live_run import LiveSize, live_run
+from sim.experiments.processes import Part, Tell, run_parts
+from sim.experiments.residents import Followed, follow, production_checkers
+from sim.report import Report
+from sim.scenario import Nodes, Scenario, Traffic
+from sim.variant import Variant
+
+QUESTION = "Do finished jobs stay in memory for ever, and does the clean-up keep it within bounds?"
+ROWS = {
+    "M1": "finished jobs stay in the table for ever",
+    "M2": "age counts from creation: a long job is forgotten the moment it ends",
+    "M9": "clean-up and time-outs read every job each second",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. The default is the full size: a day, 1.73 million jobs."""
+
+    duration_s: float = 86_400.0
+    rate_per_s: float = 20.0
+    nodes: int = 100
+    work_s: float = 2.0
+    retention_s: float = 300.0
+    interval_s: float = 60.0
+    tolerance: float = 0.01
+    """How far the mean of resident jobs may be from the prediction: twice its own scatter and more."""
+    live: LiveSize = field(default_factory=LiveSize)
+    planted: tuple[float, ...] = (2.0, 8.0)
+    """Leaks that are planted, in bytes a job."""
+    floor_bytes: float = 1.0
+    """Growth of live bytes, in bytes a job, that still counts as none."""
+    asks: AskSize = field(default_factory=AskSize)
+    tables: tuple[int, ...] = (100_000, 1_000_000, 3_000_000)
+    pause_ms: float = 5.0
+    """The longest pause that a fix may cause."""
+
+    @property
+    def predicted(self) -> float:
+        """Finished jobs in the table by Little's law: each stays for its retention and half an interval on average."""
+        return self.rate_per_s * (self.retention_s + self.interval_s / 2)
+
+    @property
+    def predicted_max(self) -> float:
+        """The most that are there just before a sweep, with six standard deviations of a Poisson number."""
+        most = self.rate_per_s * (self.retention_s + self.interval_s)
+        return most + 6 * math.sqrt(most)
+
+
+FULL = Size()
+QUICK = Size(
+    duration_s=2400.0,
+    tolerance=0.03,
+    live=LiveSize(sweeps=90),
+    planted=(16.0,),
+    floor_bytes=4.0,
+    asks=AskSize(duration_s=900.0),
+    tables=(100_000, 1_000_000),
+)
+
+
+def scenario(size: Size) -> Scenario:
+    """Return the day of traffic."""
+    return Scenario(
+        name="leak",
+        duration_s=size.duration_s,
+        nodes=[Nodes(count=size.nodes, pairs=["zh:en"])],
+        traffic=[Traffic(pair="zh:en", rate_per_s=size.rate_per_s, work_s=Exponential(size.work_s))],
+    )
+
+
+def measure(options: Options) -> Report:
+    """Run the experiment in the size that `options` ask for."""
+    return measure_at(options, QUICK if options.quick else FULL)
+
+
+def measure_at(options: Options, size: Size) -> Report:
+    """Run the experiment at `size`: every part in a process of its own."""
+    rows = EXPERIMENT.chosen(options)
+    results = run_parts(_parts(options, size, rows), options.progress)
+    return leak_report.report(options, size, rows, results)
+
+
+def _parts(options: Options, size: Size, rows: list[str]) -> list[Part]:
+    parts: list[Part] = []
+    for side in options.sides():
+        if "M1" in rows:
+            parts.append(Part(f"M1 {side}", day, (size, options.seed, options.store, side)))
+    for side in options.sides():
+        if "M9" in rows:
+            parts.append(Part(f"M9 {side}", tables, (size.tables, side)))
+    if "M1" in rows:
+        for side in options.sides():
+            parts.append(Part(f"live {side}", live_run, (size.live, options.seed, side == "with", 0.0)))
+        if options.variant != "without":
+            for leak in size.planted:
+                parts.append(Part(f"planted {leak:g}", live_run, (size.live, options.seed, True, leak)))
+    for side in options.sides():
+        if "M2" in rows:
+            parts.append(Part(f"M2 {side}", forgotten, (size.asks, options.seed, options.store, side)))
+    return parts
+
+
+def day(size: Size, seed: int, store: str, side: str, tell: Tell) -> Followed:
+    """Play the day on one side."""
+    settings: dict[str, Any] = {
+        "cleanup_interval_s": size.interval_s if side == "with" else 0.0,
+        "retention_s": size.retention_s,
+        "finished_max": 0,
+    }
+    variant = Variant(side, settings=settings)
+    return follow(scenario(size), seed, store, variant, size.interval_s, production_checkers(variant), tell)
+
+
+def tables(sizes: tuple[int, ...], side: str, tell: Tell) -> list[pauses.Pauses]:
+    """Time the table of one side at each size."""
+    fill = pauses.production if side == "with" else pauses.before
+    return list(fill(list(sizes), lambda added: tell(min(1.0, added / sizes[-1]))))
+
+
+EXPERIMENT = Experiment("leak", QUESTION, ROWS, measure)

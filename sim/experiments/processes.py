@@ -1,0 +1,98 @@
+"""Runs the parts of an experiment in processes of their own, at most two at a time, with a progress bar.
+
+Each part starts in a fresh interpreter: what one leaves in memory can't be seen in another's figures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+PROCESSES_MAX = 2
+LOOK_EVERY_S = 0.2
+
+Tell = Callable[[float], None]
+"""Takes how much of a part is over, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of work: `call(*args, tell)` in a process of its own. `call` and `args` must be picklable."""
+
+    name: str
+    call: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+
+
+def run_parts(parts: Iterable[Part], progress: bool = False) -> dict[str, Any]:
+    """Run `parts`, the longest should come first, and return name -> result. The first failure is raised."""
+    listed = list(parts)
+    context = get_context("spawn")
+    told: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
+    workers = max(1, min(PROCESSES_MAX, os.cpu_count() or 1, len(listed)))
+    results: dict[str, Any] = {}
+    with (
+        _bar(progress) as bar,
+        ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_begin, initargs=(told,), max_tasks_per_child=1
+        ) as pool,
+    ):
+        tasks = {part.name: bar.add_task(part.name, total=1.0) for part in listed}
+        running: dict[Future[Any], str] = {
+            pool.submit(_work, part.name, part.call, part.args): part.name for part in listed
+        }
+        try:
+            while running:
+                done, _ = wait(running, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+                _show(told, bar, tasks)
+                for future in done:
+                    name = running.pop(future)
+                    results[name] = future.result()
+                    bar.update(tasks[name], completed=1.0)
+        except BaseException:
+            for future in running:
+                future.cancel()
+            raise
+    return {part.name: results[part.name] for part in listed}
+
+
+_told: SimpleQueue[tuple[str, float]] | None = None
+
+
+def _begin(told: SimpleQueue[tuple[str, float]]) -> None:
+    global _told
+    _told = told
+
+
+def _work(name: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def tell(share: float) -> None:
+        if _told is not None:
+            _told.put((name, share))
+
+    return call(*args, tell)
+
+
+def _show(told: SimpleQueue[tuple[str, float]], bar: Progress, tasks: dict[str, TaskID]) -> None:
+    while not told.empty():
+        name, share = told.get()
+        bar.update(tasks[name], completed=share)
+
+
+def _bar(progress: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not progress,
+        transient=True,
+    )

@@ -1,0 +1,69 @@
+"""How long code holds the loop: the CPU time of its thread, so that what else the machine runs does not count.
+
+Time in the kernel on behalf of the code (memory that is mapped or touched for the first time) does count.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Any
+
+now_ns = time.thread_time_ns
+"""The CPU time of this thread, in ns."""
+
+
+class CollectorWatch:
+    """The pauses of the garbage collector while it is entered; the collector is left as it was set."""
+
+    def __init__(self) -> None:
+        self.longest_ns = 0
+        self.total_ns = 0
+        self.runs = 0
+        self._began_ns = 0
+
+    @property
+    def longest_ms(self) -> float:
+        """The longest run of the collector, in ms."""
+        return self.longest_ns / 1e6
+
+    def __enter__(self) -> CollectorWatch:
+        gc.callbacks.append(self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._heard)
+
+    def _heard(self, phase: str, _info: dict[str, Any]) -> None:
+        if phase == "start":
+            self._began_ns = now_ns()
+            return
+        took_ns = now_ns() - self._began_ns
+        self.total_ns += took_ns
+        self.runs += 1
+        if took_ns > self.longest_ns:
+            self.longest_ns = took_ns
+
+
+class PauseWatch:
+    """The longest pause of one kind of work. Pauses of the collector inside are taken out: they have their own."""
+
+    def __init__(self, collector: CollectorWatch) -> None:
+        self.longest_ns = 0
+        self._collector = collector
+        self._began_ns = 0
+        self._collector_ns = 0
+
+    @property
+    def longest_ms(self) -> float:
+        """The longest pause, in ms."""
+        return self.longest_ns / 1e6
+
+    def __enter__(self) -> None:
+        self._collector_ns = self._collector.total_ns
+        self._began_ns = now_ns()
+
+    def __exit__(self, *_: object) -> None:
+        took_ns = now_ns() - self._began_ns - (self._collector.total_ns - self._collector_ns)
+        if took_ns > self.longest_ns:
+            self.longest_ns = took_ns
