@@ -108,6 +108,8 @@ class Report:
     pictures: Sequence[Picture] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for the JSON."""
+    written: list[Path] = field(default_factory=list)
+    """The files that `write` has written."""
 
     @property
     def checks(self) -> list[Check]:
@@ -195,6 +197,7 @@ class Report:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(text, encoding="utf-8")
             written.append(json_path)
+        self.written = written
         return written
 
     def print(self, console: Console) -> None:
@@ -221,6 +224,8 @@ class Report:
         outcome = self.outcome
         colour = {"holds": "green", "broken": "red", "unclear": "yellow"}[outcome.value]
         console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {escape(meaning(outcome, both))}")
+        for path in self.written:
+            console.print(f"  written: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def variant_columns(variant: str) -> list[str]:
