@@ -126,6 +126,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Return the children of `pid`, their children, and so on."""
+    children = children_of(pid)
+    return children + [grandchild for child in children for grandchild in descendants_of(child)]
+
+
 def runs(pid: int) -> bool:
     """Return whether that process exists and isn't a zombie."""
     try:
