@@ -145,6 +145,11 @@ class Dispatcher:
             node.link.send(CancelAttempt(job.job_id, job.attempt))
             self.redispatch(job, node, "timeout")
 
+    @property
+    def wants_select(self) -> bool:
+        """Whether jobs wait that may find a node now."""
+        return self.waiting.ready
+
     def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
         """Return the select call for the oldest jobs that may find a node (called by the queue at each flush)."""
         batch = self.waiting.next_batch(self._settings.select_batch_max)

@@ -27,6 +27,11 @@ BACKOFF_MS = (50, 1000)
 class Selects(Protocol):
     """Where the select batch comes from: the dispatcher."""
 
+    @property
+    def wants_select(self) -> bool:
+        """Whether compose_select would return a call."""
+        ...
+
     def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
         """Return the call for the jobs that may find a node now, or None."""
         ...
@@ -93,11 +98,14 @@ class ScriptQueue:
 
     async def run_once(self) -> bool:
         """Send what is queued and hand out the answers; False when there was nothing to send."""
-        calls, handlers = self._take()
-        if not calls:
+        if not self._has_work:
             return False
+        calls, handlers = self._take()
         self.in_flight = len(calls)
-        answers = await self._run_until_answered(calls)
+        try:
+            answers = await self._runner.run(calls)
+        except StoreUnavailable as error:
+            answers = await self._repeat(calls, error)
         self.in_flight = 0
         for handler, answer in zip(handlers, answers, strict=True):
             handler(answer)
@@ -105,13 +113,19 @@ class ScriptQueue:
 
     async def run_forever(self) -> None:
         """Send whatever comes."""
+        create_future = asyncio.get_running_loop().create_future
         while True:
-            if not await self.run_once():
-                self._sleeper = asyncio.get_running_loop().create_future()
+            if not self._has_work:
+                self._sleeper = create_future()
                 try:
                     await self._sleeper
                 finally:
                     self._sleeper = None
+            await self.run_once()
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._calls) or (self.selects is not None and self.selects.wants_select)
 
     def _take(self) -> tuple[list[ScriptCall], list[OnAnswer]]:
         if len(self._calls) > CALLS_MAX:
@@ -126,21 +140,20 @@ class ScriptQueue:
             handlers.append(select[1])
         return calls, handlers
 
-    async def _run_until_answered(self, calls: list[ScriptCall]) -> list[Answer]:
+    async def _repeat(self, calls: list[ScriptCall], error: StoreUnavailable) -> list[Answer]:
+        """Send the same calls again until they are answered."""
         pause_ms, longest_ms = BACKOFF_MS
-        failed = False
         while True:
+            self._observer.store_failed(str(error))
+            await asyncio.sleep(pause_ms / 1000)
+            pause_ms = min(2 * pause_ms, longest_ms)
             try:
                 answers = await self._runner.run(calls)
-            except StoreUnavailable as error:
-                failed = True
-                self._observer.store_failed(str(error))
-                await asyncio.sleep(pause_ms / 1000)
-                pause_ms = min(2 * pause_ms, longest_ms)
+            except StoreUnavailable as again:
+                error = again
             else:
-                if failed:
-                    self._observer.store_recovered()
-                    self.on_repeat()
+                self._observer.store_recovered()
+                self.on_repeat()
                 return answers
 
 
