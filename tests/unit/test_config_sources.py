@@ -1,0 +1,86 @@
+"""Settings from a file, the environment and flags: the later wins, and what is wrong is one line that says where."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scheduler.config import Settings
+from scheduler.config_sources import as_toml, flag_types, load
+from scheduler.errors import ConfigError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "voxpool.toml"
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(file: Path) -> None:
+    file.write_text("port = 1\nretention_s = 1\njobs_max = 1\n")
+    environment = {"VOXPOOL_PORT": "2", "VOXPOOL_RETENTION_S": "2.5", "HOME": "/"}
+    settings = load(file, environment, {"port": 3, "host": None})
+    assert (settings.port, settings.retention_s, settings.jobs_max) == (3, 2.5, 1)
+    assert settings.host == Settings().host
+
+
+def test_the_printed_settings_are_toml_that_reads_as_the_same_settings(file: Path) -> None:
+    settings = load(None, {"VOXPOOL_STORE": 'redis://"quoted"\\:1'}, {"retention_s": 7})
+    file.write_text(as_toml(settings))
+    assert load(file, {}, {}) == settings
+    assert list(tomllib.loads(file.read_text())) == [field.name for field in msgspec.structs.fields(Settings)]
+
+
+def test_each_setting_is_printed_with_its_reason_unit_bounds_and_default() -> None:
+    text = as_toml(Settings())
+    assert "# how long a finished job can be asked for, from its end\n# unit: s, bounds: >= 0, default: 300.0\n" in text
+    for block in text.split("\n\n")[1:]:
+        reason, facts, _ = block.strip().rsplit("\n", 2)
+        assert reason.startswith("# ") and "default: " in facts, block
+
+
+def test_each_setting_has_a_flag_with_its_reason() -> None:
+    flags = {name: (kind, text) for name, kind, text in flag_types()}
+    assert flags["port"][0] is int and flags["retention_s"][0] is float and flags["store"][0] is str
+    assert all(len(text) > 20 for _, text in flags.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "flags", "line"),
+    [
+        ("retention = 3", {}, {}, "{file}: unknown setting retention; did you mean retention_s?"),
+        ("", {"VOXPOOL_PROT": "1"}, {}, "environment: unknown setting VOXPOOL_PROT; did you mean port?"),
+        ("zzz = 3", {}, {}, "{file}: unknown setting zzz; voxpool serve --print-config shows all"),
+        ('port = "x"', {}, {}, "{file}: port = 'x' must be a whole number >= 0 and <= 65535"),
+        ("port = 1.5", {}, {}, "{file}: port = 1.5 must be a whole number >= 0 and <= 65535"),
+        ("port = true", {}, {}, "{file}: port = True must be a whole number >= 0 and <= 65535"),
+        ("", {"VOXPOOL_PORT": "many"}, {}, "environment: port = 'many' must be a whole number >= 0 and <= 65535"),
+        ("", {}, {"port": -1}, "command line: port = -1 must be a whole number >= 0 and <= 65535"),
+        ("waiting_timeout_s = 0", {}, {}, "{file}: waiting_timeout_s = 0 must be a number > 0"),
+        ("retention_s = inf", {}, {}, "{file}: retention_s = inf must be a number >= 0"),
+        ("", {"VOXPOOL_RETENTION_S": "nan"}, {}, "environment: retention_s = 'nan' must be a number >= 0"),
+        ("host = 5", {}, {}, "{file}: host = 5 must be a text"),
+        ("lease_s = 3", {}, {}, "{file}: lease_s = 3 and heartbeat_s = 15: a lease must be longer than a beat"),
+        ("audio_bytes_max = 4000000000", {}, {}, "the audio of one job must fit into that of all"),
+        ("send_buffer_bytes_max = 65536", {}, {}, "the buffer must have room for the audio of one job"),
+        ("port = ", {}, {}, "{file}: is not TOML: "),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    file: Path, text: str, environment: dict[str, str], flags: dict[str, object], line: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as wrong:
+        load(file, environment, flags)
+    said = str(wrong.value)
+    assert line.format(file=file) in said and "\n" not in said
+
+
+def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"voxpool\.toml: can't be read: No such file"):
+        load(file, {}, {})
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"voxpool\.toml: is not text in UTF-8"):
+        load(file, {}, {})

@@ -1,0 +1,129 @@
+"""Log lines: one JSON object each, only events of the catalogue, never audio or output."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from scheduler.job import COMPLETED, Job
+from scheduler.node import Node
+from scheduler.seams import Observer
+from scheduler.telemetry.events import LEVELS, Event
+from scheduler.telemetry.fan_out import fan_out
+from scheduler.telemetry.logs import LogObserver, StandardLogging, open_log
+from tests.unit.fakes import HandClock
+from tests.unit.rig import Link
+
+SECRET = b"these bytes are somebody's voice"
+
+
+def job(**fields: Any) -> Job:
+    """A job with audio and output that no log line may carry."""
+    return Job("j-1", "r-1", "s-1", "zh:en", 1, 5, SECRET, len(SECRET), output="what was said", **fields)
+
+
+def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
+    """The lines that were written."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_begins_with_time_level_and_event() -> None:
+    stream = io.BytesIO()
+    open_log(stream, HandClock(1_700_000_000_123))(Event.JOB_REJECTED, pair="zh:en", reason="jobs_max", left_out=None)
+    assert stream.getvalue() == (
+        b'{"ts":"2023-11-14T22:13:20.123Z","level":"warning","event":"job_rejected","pair":"zh:en","reason":"jobs_max"}\n'
+    )
+
+
+def test_events_below_the_level_are_not_written() -> None:
+    stream = io.BytesIO()
+    log = open_log(stream, HandClock(0), level="warning")
+    log(Event.JOB_SUBMITTED, job_id="j")
+    log(Event.STORE_FAILED, error="gone")
+    assert [line["event"] for line in lines(stream)] == ["store_failed"]
+
+
+def test_on_a_terminal_it_is_text() -> None:
+    stream = io.BytesIO()
+    open_log(stream, HandClock(0), pretty=True)(Event.STORE_FAILED, error="gone")
+    assert b"store_failed" in stream.getvalue() and not stream.getvalue().startswith(b"{")
+
+
+def test_long_texts_are_cut() -> None:
+    stream = io.BytesIO()
+    open_log(stream, HandClock(0))(Event.STORE_FAILED, error="音" * 100_000)
+    assert len(lines(stream)[0]["error"]) == 2000
+
+
+def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
+    """Every method of Observer is called; each line is an event, and none carries what was said."""
+    stream = io.BytesIO()
+    observer = LogObserver(open_log(stream, HandClock(0), level="debug"))
+    node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
+    ended = job(state=COMPLETED, ended_ms=25, attempt=2, dispatched_ms=15)
+    observer.job_submitted(job())
+    observer.job_rejected("zh:en", "jobs_max")
+    observer.job_dispatched(job(attempt=1, dispatched_ms=15), node)
+    observer.job_redispatched(job(), "n-1", 1, "closed")
+    observer.job_ended(ended)
+    observer.job_removed(ended)
+    observer.late_result("j-1", 1, "n-1")
+    observer.void_grant(job(), "n-1", "g-1")
+    observer.nobody(job())
+    observer.node_registered(node)
+    observer.node_offline(node, "closed")
+    observer.node_rests(node, 99, "busy")
+    observer.swept(3, 0.5)
+    observer.store_failed("gone")
+    observer.store_recovered()
+    written = lines(stream)
+    methods = [name for name in vars(Observer) if not name.startswith("_")]
+    assert len(written) == len(methods)
+    assert {line["event"] for line in written} <= {event.value for event in Event}
+    assert b"voice" not in stream.getvalue() and b"said" not in stream.getvalue()
+    assert written[4]["total_ms"] == 20 and written[4]["state"] == "completed"
+
+
+def test_the_catalogue_says_what_each_event_means() -> None:
+    assert all(event.meaning and event.level in LEVELS.values() for event in Event)
+
+
+def test_words_of_the_http_server_become_events() -> None:
+    stream = io.BytesIO()
+    logger = logging.Logger("uvicorn.error")
+    logger.addHandler(StandardLogging(open_log(stream, HandClock(0))))
+    logger.info("not this")
+    logger.warning("Invalid HTTP request %s", "received")
+    assert [(line["event"], line["message"]) for line in lines(stream)] == [
+        ("http_server", "Invalid HTTP request received")
+    ]
+
+
+def test_a_fan_out_tells_all_who_listen() -> None:
+    told: list[str] = []
+
+    class First(Observer):
+        def store_failed(self, detail: str) -> None:
+            told.append(f"first {detail}")
+
+    class Second(Observer):
+        def store_failed(self, detail: str) -> None:
+            told.append(f"second {detail}")
+
+        def store_recovered(self) -> None:
+            told.append("second recovered")
+
+    both = fan_out([First(), Second()])
+    both.store_failed("gone")
+    both.store_recovered()
+    both.swept(1, 0.0)
+    assert told == ["first gone", "second gone", "second recovered"]
+
+
+@pytest.mark.parametrize("level", list(LEVELS))
+def test_each_level_can_be_asked_for(level: str) -> None:
+    assert open_log(io.BytesIO(), HandClock(0), level).level == LEVELS[level]
