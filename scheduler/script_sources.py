@@ -48,9 +48,13 @@ def partition_keys(partition: int = 0) -> list[str]:
 @cache
 def load_sources() -> dict[str, ScriptSource]:
     """Return all scripts by name, read once. Raises ConfigError when lua/ isn't there."""
-    folder = _lua_folder()
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.lua"))}
+    texts = read_texts()
     return {name: assemble(name, texts) for name in texts if not name.startswith("_")}
+
+
+def read_texts() -> dict[str, str]:
+    """Return the files of lua/: name without its ending -> text. Raises ConfigError when lua/ isn't there."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(_lua_folder().glob("*.lua"))}
 
 
 def assemble(name: str, texts: Mapping[str, str]) -> ScriptSource:

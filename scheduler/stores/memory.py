@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lupa.luajit21 import LuaError, LuaRuntime
-
 from scheduler.errors import ScriptFailed
 from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from scheduler.scripts import ScriptCall
+from scheduler.stores.luajit import LuaError, new_runtime
 
 Dump = dict[str, list[tuple[str, str]]]
 """Family -> (member, value or score) in the order of the set, or of the field; only families that have members."""
@@ -25,8 +24,7 @@ class MemoryStore:
 
     def __init__(self, sources: Mapping[str, ScriptSource] | None = None) -> None:
         self.on_restart: Callable[[], None] | None = None
-        runtime: Any = LuaRuntime  # its stubs know no arguments
-        self._lua = runtime(unpack_returned_tuples=True, register_eval=False, register_builtins=False)
+        self._lua = new_runtime()
         ranked_list = self._part("ranked_list")
         roomy_map = self._part("roomy_map")
         sorted_set = self._part("sorted_set", ranked_list, roomy_map)
@@ -45,20 +43,24 @@ class MemoryStore:
         return self.run_now(calls)
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """Run `calls` in order and return their answers. Raises ScriptFailed; the calls before stay carried out."""
+        """Run `calls` in order and return their answers. Raises ScriptFailed when all were tried and one failed."""
         run = self._run
         answers: list[list[str]] = []
+        failed: ScriptFailed | None = None
         for name, args in calls:
             try:
                 answer = run(name, *args)
             except LuaError as error:
-                raise ScriptFailed(f"{name}: {error}") from error
+                failed = failed or ScriptFailed(f"{name}: {error}")
+                continue
             if answer.__class__ is not tuple:
                 answers.append([])
             elif answer[0] >= 0:
                 answers.append(list(answer[1:]))
             else:
                 answers.append(answer[1].split("\n"))
+        if failed is not None:
+            raise failed
         return answers
 
     async def ping(self) -> None:

@@ -128,7 +128,7 @@ class RedisStore:
         if self._claim is not None:
             await self._claim.give_back()
         await self._connection.disconnect()
-        await self.client.aclose()
+        await self.client.aclose(close_connection_pool=True)
 
     async def _ask(self, pipe: Any) -> list[Any]:
         try:

@@ -1,0 +1,244 @@
+"""Drives stores by random script calls and compares them with each other and with what must hold.
+
+A step is a kind and a number; all its details are drawn from the number, relative to the state that was reached. So a
+list of steps can be shortened by hypothesis and still makes sense.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from scheduler import scripts
+from scheduler.scripts import ScriptCall, Want
+from tests.contract.expected import Expected
+from tests.contract.sides import Side
+
+# Names that sort unlike they look, or are the beginning of another.
+NODES = ("n", "n-1", "n.1", "N", "n1", "n_")
+PAIRS = ("a:b", "b:a", "a-b:c", "a:bb", "zh:en")
+PROCESSES = ("p", "q")
+LEASE_MS = 45_000
+START_MS = 1_700_000_000_000
+SEED_MAX = 2**31 - 2
+
+KINDS = {
+    "register": 20,
+    "heartbeat": 14,
+    "offline": 5,
+    "drain": 6,
+    "select": 70,
+    "release": 35,
+    "expire": 4,
+    "lapsed": 4,
+    "repeat": 14,
+    "pass_time": 14,
+    "sweep": 4,
+    "damage": 2,
+    "lose_data": 1,
+    "lose_scripts": 1,
+    "purge": 1,
+}
+"""Kind of a step -> how often it comes."""
+
+
+class Driver:
+    """The calls of two schedulers whose clocks are `skew_ms` apart, carried out on all `sides`."""
+
+    def __init__(self, sides: Sequence[Side], skew_ms: int = 0) -> None:
+        self._sides = sides
+        self._skew_ms = skew_ms
+        self._now_ms = START_MS
+        self._chance = random.Random(0)
+        self._serial = 0
+        self._recent: list[ScriptCall] = []
+        self._seen: list[str] = []
+        self._generations: dict[str, list[str]] = {}
+        self.expected = Expected()
+        self.reached: Counter[str] = Counter()
+        """How often each script gave each word, or a grant, or freed something."""
+        for side in sides:
+            side.clear()
+
+    def step(self, kind: str, number: int) -> None:
+        """Carry out one step. Raises AssertionError when a store differs or something doesn't hold."""
+        self._chance = random.Random(f"{kind} {number}")
+        getattr(self, f"_{kind}")()
+        self._check_state()
+
+    # ---- steps
+
+    def _register(self) -> None:
+        chance, node = self._chance, self._chance.choice(NODES)
+        mine = self.expected.mine(node)
+        self._serial += 1
+        generation = f"i-{self._serial}"
+        self._generations.setdefault(node, []).append(generation)
+        keep = [hold for hold in mine if chance.random() < 0.6]
+        if chance.random() < 0.3:
+            keep.append(self._new_hold())
+        if chance.random() < 0.1 and self.expected.holds:
+            keep.append(chance.choice(sorted(self.expected.holds)))
+        known = self.expected.nodes.get(node)
+        if known and chance.random() < 0.1:
+            generation = known.generation
+        call = scripts.register_node(
+            now_ms=self._time(),
+            lease_ms=LEASE_MS,
+            node_id=node,
+            generation=generation,
+            process_id=chance.choice(PROCESSES),
+            slots=chance.choice((1, 1, 2, 3, 5)),
+            flags=chance.choice(("", "", "", "", "r", "d", "dr")),
+            pairs=chance.sample(PAIRS, chance.randrange(1, 5)),
+            replaces=chance.choice(("", known.generation)) if known else "",
+            keep=[(hold, self._due()) for hold in dict.fromkeys(keep)],
+        )
+        self._call(call)
+
+    def _heartbeat(self) -> None:
+        chance = self._chance
+        nodes = chance.sample(NODES, chance.randrange(1, 4))
+        self._call(scripts.heartbeat(self._time(), LEASE_MS, [(node, self._generation(node)) for node in nodes]))
+
+    def _offline(self) -> None:
+        node = self._chance.choice(NODES)
+        generation = "" if self._chance.random() < 0.1 else self._generation(node)
+        self._call(scripts.node_offline(node, generation, self._chance.choice((None, self._time()))))
+
+    def _drain(self) -> None:
+        chance = self._chance
+        self._call(scripts.drain_node(chance.choice(NODES), chance.choice("dr"), chance.random() < 0.45))
+
+    def _select(self) -> None:
+        chance = self._chance
+        wants = []
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            hold = chance.choice(self._seen) if self._seen and chance.random() < 0.25 else self._new_hold()
+            nodes = (*NODES, "ghost")
+            wants.append(
+                Want(
+                    hold=hold,
+                    pair=chance.choice((*PAIRS, "zz:zz")),
+                    due_ms=self._due(),
+                    prefer=chance.choice(("", "", chance.choice(nodes))),
+                    avoid=tuple(chance.sample(nodes, chance.choice((0, 0, 0, 1, 2, 3)))),
+                )
+            )
+        seed, choices, throws_max = (
+            chance.randint(1, SEED_MAX),
+            chance.choice((1, 2, 2, 16)),
+            chance.choice((1, 3, 1000)),
+        )
+        self._call(scripts.select_node(self._time(), seed, choices, throws_max, wants))
+
+    def _release(self) -> None:
+        chance, held = self._chance, sorted(self.expected.holds)
+        holds = []
+        for _ in range(chance.choice((1, 1, 2, 6))):
+            if held and chance.random() < 0.8:
+                holds.append(chance.choice(held))
+            elif self._seen:
+                holds.append(chance.choice(self._seen))
+        if holds:
+            self._call(scripts.release_job(holds))
+
+    def _expire(self) -> None:
+        self._call(scripts.expire_holds(self._time(), self._chance.choice((1, 3, 100))))
+
+    def _lapsed(self) -> None:
+        self._call(scripts.lapsed_nodes(self._time(), self._chance.choice((1, 3, 100))))
+
+    def _repeat(self) -> None:
+        """The answers of the last flush were lost: its calls come again, in order."""
+        self._call(*self._recent[-self._chance.randrange(1, 4) :])
+
+    def _sweep(self) -> None:
+        """Every node whose lease has ended goes, also one of which only the lease is left."""
+        now_ms = self._time()
+        (listed,) = self._call(scripts.lapsed_nodes(now_ms, 100))
+        for node, generation in zip(listed[::2], listed[1::2], strict=True):
+            (answer,) = self._call(scripts.node_offline(node, generation, now_ms))
+            assert answer[0] == "OK"
+        assert self._call(scripts.lapsed_nodes(now_ms, 100)) == [[]]
+
+    def _pass_time(self) -> None:
+        chance = self._chance
+        ends = sorted({node.lease_ms for node in self.expected.nodes.values() if node.lease_ms})
+        if ends and chance.random() < 0.5:  # to the end of a lease, or just before or after it
+            self._now_ms = max(self._now_ms, chance.choice(ends) + chance.choice((-1_000, -1, 0, 1)))
+        else:
+            self._now_ms += chance.choice((1, 500, 5_000, 15_000, 46_000))
+
+    def _damage(self) -> None:
+        node = self._chance.choice(NODES)
+        self._call(ScriptCall(self._chance.choice(("forget_about", "forget_lease")), [node]))
+
+    def _lose_data(self) -> None:
+        for side in self._sides:
+            side.clear()
+        self.expected.forget()
+
+    def _lose_scripts(self) -> None:
+        for side in self._sides:
+            side.lose_scripts()
+
+    def _purge(self) -> None:
+        """When all nodes are gone nothing is left but entries of damaged nodes that a draw throws out."""
+        for name, node in sorted(self.expected.nodes.items()):
+            self._call(scripts.node_offline(name, node.generation if node.known else ""))
+        self._call(scripts.expire_holds(self._now_ms + 10 * LEASE_MS, 1000))
+        assert not self.expected.holds
+        self._check_state()
+        for side in self._sides:
+            assert set(side.dump()) <= {"free"}
+
+    # ---- their details
+
+    def _time(self) -> int:
+        return self._now_ms + (self._skew_ms if self._chance.random() < 0.5 else 0)
+
+    def _due(self) -> int:
+        return self._now_ms + self._chance.randrange(1, 2 * LEASE_MS)
+
+    def _new_hold(self) -> str:
+        self._serial += 1
+        self._seen = [*self._seen[-30:], f"job-{self._serial}|{self._chance.randrange(1, 12)}"]
+        return self._seen[-1]
+
+    def _generation(self, node: str) -> str:
+        known = self.expected.nodes.get(node)
+        if known is not None and self._chance.random() < 0.8:
+            return known.generation
+        return self._chance.choice(self._generations.get(node, ["never"])[-3:])
+
+    # ---- the comparison
+
+    def _call(self, *calls: ScriptCall) -> list[list[str]]:
+        """Run one flush on every side and check its answers."""
+        self._recent = [*self._recent, *calls][-3:]
+        first, *others = self._sides
+        answers = first.run(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            self.expected.check_answer(call, answer)
+            self.reached.update({f"{call.name}: {item if item.isupper() else 'data'}" for item in answer})
+        for side in others:
+            theirs = side.run(calls)
+            assert theirs == answers, f"{side.name} answers {theirs}, {first.name} {answers}, to {calls}"
+        return answers
+
+    def _check_state(self) -> None:
+        first, *others = self._sides
+        dump = first.dump()
+        self.expected.check_state(dump)
+        for side in others:
+            theirs = side.dump()
+            assert theirs == dump, f"{side.name} holds {theirs}, {first.name} {dump}"
+
+
+def random_steps(seed: int, count: int) -> list[tuple[str, int]]:
+    """Return `count` steps drawn from `seed`."""
+    chance = random.Random(seed)
+    kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
+    return [(kind, chance.randrange(2**32)) for kind in kinds]

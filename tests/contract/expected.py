@@ -1,0 +1,286 @@
+"""What must hold, in plain Python: which answers the scripts may give, and which states may follow.
+
+It draws nothing: where a script chooses, it knows the admissible choices and learns which one was taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scheduler.scripts import ScriptCall, Word
+from scheduler.stores.memory import Dump
+
+AGAIN = Word.AGAIN.value
+
+
+@dataclass
+class ExpectedNode:
+    """A node as the store must know it. `lease_ms` None = it has no lease; `known` False = its `about` was lost."""
+
+    generation: str
+    process: str
+    slots: int
+    flags: str
+    pairs: list[str]
+    lease_ms: int | None
+    known: bool = True
+
+    @property
+    def about(self) -> str:
+        """Its record."""
+        return "|".join([self.generation, self.process, str(self.slots), self.flags, f",{','.join(self.pairs)},"])
+
+
+@dataclass
+class Expected:
+    """The state. `free` holds what stands in the pools, but for what selects have thrown out: the dump shows that."""
+
+    nodes: dict[str, ExpectedNode] = field(default_factory=dict)
+    holds: dict[str, tuple[str, int]] = field(default_factory=dict)
+    free: set[tuple[str, str]] = field(default_factory=set)
+    lapsing_ms: int = -1
+    """The latest time of any select: it may have thrown out a node whose lease had ended by then."""
+
+    def check_answer(self, call: ScriptCall, answer: list[str]) -> None:
+        """Assert that `answer` is admissible, and become the state after it."""
+        getattr(self, f"_{call.name}")(call.args, answer)
+
+    def forget(self) -> None:
+        """All data are lost."""
+        self.nodes.clear()
+        self.holds.clear()
+        self.free.clear()
+
+    _throws_max: int = 0
+    """How much may have been thrown out since the last look at the state."""
+
+    # ---- what a node is
+
+    def load(self, node: str) -> int:
+        """How many jobs it holds."""
+        return sum(1 for holder, _ in self.holds.values() if holder == node)
+
+    def mine(self, node: str) -> list[str]:
+        """What it holds, in order."""
+        return sorted(hold for hold, (holder, _) in self.holds.items() if holder == node)
+
+    def has_room(self, node: str, now_ms: int) -> bool:
+        """Whether it may get a job of its pairs."""
+        it = self.nodes.get(node)
+        return it is not None and it.known and self._alive(it, now_ms) and not it.flags and self.load(node) < it.slots
+
+    def _alive(self, node: ExpectedNode, now_ms: int) -> bool:
+        return (node.lease_ms or 0) > now_ms
+
+    def _open(self, node: str) -> None:
+        self.free |= {(pair, node) for pair in self.nodes[node].pairs}
+
+    def _shut(self, node: str) -> None:
+        self.free -= {(pair, node) for pair in self.nodes[node].pairs}
+
+    # ---- the scripts
+
+    def _register_node(self, args: list[str], answer: list[str]) -> None:
+        now_ms, lease_ms, node, generation, process, slots, flags, pairs, replaces, *keep = args
+        now, end = int(now_ms), int(now_ms) + int(lease_ms)
+        named = dict(zip(keep[::2], map(int, keep[1::2]), strict=True))
+        old = self.nodes.get(node)
+        if old is not None and old.known:
+            alive = self._alive(old, now)
+            if old.generation == generation:
+                assert answer == ["OK"]
+                old.lease_ms = max(old.lease_ms or 0, end)
+                if not alive and not old.flags and self.load(node) < old.slots:
+                    self._open(node)
+                return
+            if old.process != process and alive and old.generation != replaces:
+                assert answer == ["TAKEN", old.generation]
+                return
+            if old.process == process and "d" in old.flags and "d" not in flags:
+                flags += "d"
+            self._shut(node)
+        freed = [hold for hold in self.mine(node) if hold not in named]
+        assert answer == ["OK", *freed], (answer, freed)
+        for hold in freed:
+            del self.holds[hold]
+        for hold, due in named.items():
+            self.holds.setdefault(hold, (node, due))
+        self.nodes[node] = ExpectedNode(generation, process, int(slots), flags, pairs.split(",") if pairs else [], end)
+        if not flags and self.load(node) < int(slots):
+            self._open(node)
+
+    def _heartbeat(self, args: list[str], answer: list[str]) -> None:
+        now, lease_ms, *beats = args
+        words = []
+        for node, generation in zip(beats[::2], beats[1::2], strict=True):
+            it = self.nodes.get(node)
+            if it is None or not it.known:
+                words.append("UNKNOWN")
+            elif it.generation != generation:
+                words.append("REPLACED")
+            elif not self._alive(it, int(now)):
+                words.append("UNKNOWN")
+            else:
+                it.lease_ms = max(it.lease_ms or 0, int(now) + int(lease_ms))
+                words.append("OK")
+        assert answer == words, (answer, words)
+
+    def _node_offline(self, args: list[str], answer: list[str]) -> None:
+        node, generation, lapsed_before = args
+        it = self.nodes.get(node)
+        mine = self.mine(node)
+        if it is None or not it.known:
+            left = bool(mine) or (it is not None and it.lease_ms is not None)
+            if generation or not left:
+                assert answer == ["UNKNOWN"], answer
+                return
+        elif it.generation != generation:
+            assert answer == ["REPLACED"], answer
+            return
+        if it is not None and lapsed_before and (it.lease_ms or 0) > int(lapsed_before):
+            assert answer == ["ALIVE"], answer
+            return
+        assert answer == ["OK", *mine], (answer, mine)
+        for hold in mine:
+            del self.holds[hold]
+        if it is not None:
+            if it.known:
+                self._shut(node)
+            del self.nodes[node]
+
+    def _drain_node(self, args: list[str], answer: list[str]) -> None:
+        node, flag, on = args
+        it = self.nodes.get(node)
+        if it is None or not it.known:
+            assert answer == ["UNKNOWN"], answer
+            return
+        assert answer == ["OK"], answer
+        if on == "1" and flag not in it.flags:
+            it.flags += flag
+        elif on == "0":
+            it.flags = it.flags.replace(flag, "")
+        if it.flags:
+            self._shut(node)
+        elif self.load(node) < it.slots:
+            self._open(node)
+
+    def _release_job(self, args: list[str], answer: list[str]) -> None:
+        expected = []
+        for hold in args:
+            expected.append(self.holds[hold][0] if hold in self.holds else "")
+            self._free(hold)
+        assert answer == expected, (answer, expected)
+
+    def _expire_holds(self, args: list[str], answer: list[str]) -> None:
+        now, limit = int(args[0]), int(args[1])
+        due = sorted((due, hold) for hold, (_, due) in self.holds.items() if due <= now)[:limit]
+        expected = [text for _, hold in due for text in (hold, self.holds[hold][0])]
+        assert answer == expected, (answer, expected)
+        for _, hold in due:
+            self._free(hold)
+
+    def _free(self, hold: str) -> None:
+        node = self.holds.pop(hold, ("", 0))[0]
+        it = self.nodes.get(node)
+        if it is not None and it.known and not it.flags and self.load(node) == it.slots - 1:
+            self._open(node)
+
+    def _lapsed_nodes(self, args: list[str], answer: list[str]) -> None:
+        now, limit = int(args[0]), int(args[1])
+        ended = sorted(
+            (it.lease_ms, name) for name, it in self.nodes.items() if it.lease_ms is not None and it.lease_ms <= now
+        )[:limit]
+        expected = []
+        for _, name in ended:
+            expected += [name, self.nodes[name].generation if self.nodes[name].known else ""]
+        assert answer == expected, (answer, expected)
+
+    def _forget_about(self, args: list[str], answer: list[str]) -> None:
+        assert answer == []
+        if args[0] in self.nodes:
+            self.nodes[args[0]].known = False
+
+    def _forget_lease(self, args: list[str], answer: list[str]) -> None:
+        assert answer == []
+        if args[0] in self.nodes:
+            self.nodes[args[0]].lease_ms = None
+
+    def _select_node(self, args: list[str], answer: list[str]) -> None:
+        now, choices, throws_max = int(args[0]), int(args[2]), int(args[3])
+        self.lapsing_ms = max(self.lapsing_ms, now)
+        stale = sum(1 for _, node in self.free if not self.has_room(node, now))
+        no_more: dict[str, str] = {}
+        self._throws_max += throws_max
+        rest, answers = args[4:], list(answer)
+        while rest:
+            hold, pair, due, prefer, avoid_count = rest[:5]
+            avoid, rest = rest[5 : 5 + int(avoid_count)], rest[5 + int(avoid_count) :]
+            node, generation = answers[:2]
+            del answers[:2]
+            if hold in self.holds:
+                holder = self.nodes.get(self.holds[hold][0])
+                known = holder is not None and holder.known
+                assert node == self.holds[hold][0], ("a repeated call must answer the same node", hold, node)
+                assert generation == (holder.generation if holder is not None and known else ""), (hold, generation)
+                continue
+            able = {name for name, it in self.nodes.items() if pair in it.pairs and self.has_room(name, now)}
+            if pair in no_more:
+                assert (node, generation) == ("", no_more[pair])
+            elif node == "":
+                no_more[pair] = generation
+                if generation == AGAIN:
+                    assert stale >= throws_max, "AGAIN though the throws can't have run out"
+                else:
+                    assert generation == "" and not able, ("nobody has room?", pair, able)
+            else:
+                self._check_choice(node, able, prefer, set(avoid), choices if stale < throws_max else 1)
+                assert generation == self.nodes[node].generation
+                self.holds[hold] = (node, int(due))
+                if not self.has_room(node, now):
+                    self.free.discard((pair, node))
+                    stale += len(self.nodes[node].pairs)
+            self._throws_max += 1  # a job looks at least at one node
+        assert not answers
+
+    def _check_choice(self, node: str, able: set[str], prefer: str, avoid: set[str], choices: int) -> None:
+        assert node in able, ("no room there", node, able)
+        wanted = able - avoid
+        if prefer in wanted:
+            assert node == prefer
+        elif wanted:
+            assert node in wanted, ("avoided, but taken", node, wanted)
+            if choices >= len(wanted):
+                assert self._fill(node) == min(map(self._fill, wanted)), ("not the least loaded", node, wanted)
+
+    def _fill(self, node: str) -> float:
+        return self.load(node) / self.nodes[node].slots
+
+    # ---- the state
+
+    def check_state(self, dump: Dump) -> None:
+        """Assert that `dump` is the state, and learn what a select has thrown out or found lapsed."""
+        leases = {node: int(score) for node, score in dump.get("leases", [])}
+        for name, it in self.nodes.items():
+            if leases.get(name) == 0 and (it.lease_ms or 0) <= self.lapsing_ms and it.known:
+                it.lease_ms = 0
+        assert leases == {name: it.lease_ms for name, it in self.nodes.items() if it.lease_ms is not None}
+        assert dict(dump.get("about", [])) == {name: it.about for name, it in self.nodes.items() if it.known}
+        assert dict(dump.get("holds", [])) == {hold: node for hold, (node, _) in self.holds.items()}
+        held = [f"{node}|{hold}" for hold, (node, _) in self.holds.items()]
+        assert dump.get("held", []) == [(entry, "0") for entry in sorted(held)]
+        due = sorted((due, hold) for hold, (_, due) in self.holds.items())
+        assert dump.get("due", []) == [(hold, str(due)) for due, hold in due]
+        self._check_free(dump)
+
+    def _check_free(self, dump: Dump) -> None:
+        entries = [entry for entry, _ in dump.get("free", [])]
+        assert entries == sorted(entries)
+        free = {(pair, node) for pair, node in (entry.split("|") for entry in entries)}
+        assert free <= self.free, ("stands in a pool without reason", free - self.free)
+        thrown = self.free - free
+        assert len(thrown) <= self._throws_max, ("thrown out, more than allowed", thrown)
+        self.free, self._throws_max = free, 0
+        for name, it in self.nodes.items():
+            if self.has_room(name, self.lapsing_ms):
+                missing = {(pair, name) for pair in it.pairs} - free
+                assert not missing, ("has room and can't be drawn", missing)

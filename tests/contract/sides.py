@@ -1,0 +1,159 @@
+"""The stores that must not be told apart, behind one plain interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import fakeredis
+
+from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from scheduler.scripts import ScriptCall
+from scheduler.stores.embedded import EmbeddedStore
+from scheduler.stores.memory import Dump, MemoryStore
+from scheduler.stores.redis import RedisStore
+from tests.servers import redis_server
+
+Sources = Mapping[str, ScriptSource]
+
+_DAMAGE = {
+    "forget_about": "redis.call('HDEL', KEYS[2], ARGV[1]) return {}",
+    "forget_lease": "redis.call('ZREM', KEYS[1], ARGV[1]) return {}",
+}
+"""Scripts of the tests alone, called with a node: Redis has lost a part of its data."""
+
+
+def sources_with_damage(sources: Sources | None = None) -> Sources:
+    """Return the scripts and those that play damage."""
+    damage = {name: ScriptSource("", body) for name, body in _DAMAGE.items()}
+    return {**(load_sources() if sources is None else sources), **damage}
+
+
+class Side(Protocol):
+    """One store in the comparison."""
+
+    name: str
+
+    def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order in one flush and return their answers."""
+        ...
+
+    def dump(self) -> Dump:
+        """Return its whole state."""
+        ...
+
+    def clear(self) -> None:
+        """Lose all data."""
+        ...
+
+    def lose_scripts(self) -> None:
+        """Lose the scripts, where that can happen."""
+        ...
+
+
+class MemorySide:
+    """The model of Redis in this process."""
+
+    name = "memory"
+
+    def __init__(self, sources: Sources | None = None) -> None:
+        self.store = MemoryStore(sources_with_damage(sources))
+        self.run = self.store.run_now
+        self.dump = self.store.dump
+        self.clear = self.store.clear
+
+    def lose_scripts(self) -> None:
+        """Scripts are part of the object."""
+
+
+class FakeredisSide:
+    """fakeredis: Lua 5.1 on a model of Redis that isn't ours."""
+
+    name = "fakeredis"
+
+    def __init__(self) -> None:
+        self._client: Any = fakeredis.FakeRedis(decode_responses=True)
+        self._keys = partition_keys()
+        self._sources = sources_with_damage()
+
+    def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """See Side."""
+        return [
+            self._client.eval(self._sources[name].text, len(self._keys), *self._keys, *args) for name, args in calls
+        ]
+
+    def dump(self) -> Dump:
+        """See Side."""
+        whole: Dump = {}
+        for family, key in zip(FAMILIES, self._keys, strict=True):
+            if family in SORTED_SETS:
+                found = self._client.zrange(key, 0, -1, withscores=True)
+                members = [(member, f"{score:.17g}") for member, score in found]
+            else:
+                members = sorted(self._client.hgetall(key).items())
+            if members:
+                whole[family] = members
+        return whole
+
+    def clear(self) -> None:
+        """See Side."""
+        self._client.flushall()
+
+    def lose_scripts(self) -> None:
+        """It is called with the whole script each time."""
+
+
+class ServerSide:
+    """A real server, through the store that production uses."""
+
+    def __init__(self, name: str, url: str, runner: asyncio.Runner) -> None:
+        self.name = name
+        self.store = RedisStore(url, sources_with_damage())
+        self.restarts = 0
+        self.store.on_restart = self._restarted
+        self._runner = runner
+
+    def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """See Side."""
+        return self._runner.run(self.store.run(calls))
+
+    def dump(self) -> Dump:
+        """See Side."""
+        return self._runner.run(self.store.dump())
+
+    def clear(self) -> None:
+        """See Side."""
+        self._runner.run(self.store.client.flushall())
+
+    def lose_scripts(self) -> None:
+        """See Side."""
+        self._runner.run(self.store.client.script_flush())
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._runner.run(self.store.close())
+
+    def keys(self) -> set[str]:
+        """Return every key on the server."""
+        return set(self._runner.run(self.store.client.keys("*")))
+
+    def _restarted(self) -> None:
+        self.restarts += 1
+
+
+@contextmanager
+def all_sides() -> Iterator[list[Side]]:
+    """Open memory, a redis-server, the embedded Valkey and fakeredis; close them afterwards."""
+    with ExitStack() as closing:
+        runner = closing.enter_context(asyncio.Runner())
+        server = closing.enter_context(redis_server())
+        embedded = EmbeddedStore()
+        runner.run(embedded.start())
+        closing.callback(lambda: runner.run(embedded.close()))
+        redis = ServerSide("redis", server.url, runner)
+        closing.callback(redis.close)
+        valkey = ServerSide("embedded", embedded.url, runner)
+        closing.callback(valkey.close)
+        yield [MemorySide(), redis, valkey, FakeredisSide()]

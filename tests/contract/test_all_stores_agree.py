@@ -1,0 +1,101 @@
+"""Every store gives the same answers and reaches the same state, which are those that the design demands.
+
+VOXPOOL_CONTRACT_EXAMPLES=2000 makes a longer run of it, with examples that no run before has had.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scheduler.errors import ScriptFailed
+from scheduler.scripts import ScriptCall, register_node, release_job
+from tests.contract.driver import KINDS, Driver, random_steps
+from tests.contract.sides import MemorySide, ServerSide, Side
+
+EXAMPLES = int(os.environ.get("VOXPOOL_CONTRACT_EXAMPLES", "0"))
+_STEP = st.tuples(
+    st.sampled_from([kind for kind, often in KINDS.items() for _ in range(often)]), st.integers(0, 2**32 - 1)
+)
+
+
+@settings(
+    max_examples=EXAMPLES or 25,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=st.lists(_STEP, min_size=50, max_size=100), skew_ms=st.sampled_from([0, 2_000, -3_000]))
+def test_random_calls_get_the_same_answers_and_leave_the_same_state(
+    sides: list[Side], steps: list[tuple[str, int]], skew_ms: int
+) -> None:
+    """Calls are repeated, data and scripts are lost, leases lapse, two clocks are apart; compared after every step."""
+    driver = Driver(sides, skew_ms)
+    for kind, number in steps:
+        driver.step(kind, number)
+
+
+def test_a_long_life_holds_what_the_design_demands() -> None:
+    """Tens of thousands of steps on the memory store, against the plain model."""
+    for seed, skew_ms in enumerate((0, 2_000, -3_000, 0, 40_000)):
+        driver = Driver([MemorySide()], skew_ms)
+        for kind, number in random_steps(seed, 3_000):
+            driver.step(kind, number)
+
+
+def test_the_random_calls_reach_every_answer() -> None:
+    """Otherwise the comparison would prove less than it seems to."""
+    reached: Counter[str] = Counter()
+    for seed in range(3):
+        driver = Driver([MemorySide()], 2_000)
+        for kind, number in random_steps(seed, 3_000):
+            driver.step(kind, number)
+        reached += driver.reached
+    expected = {
+        *("register_node: OK", "register_node: TAKEN", "register_node: data"),
+        *("heartbeat: OK", "heartbeat: UNKNOWN", "heartbeat: REPLACED"),
+        *("node_offline: OK", "node_offline: UNKNOWN", "node_offline: REPLACED", "node_offline: ALIVE"),
+        *("drain_node: OK", "drain_node: UNKNOWN", "select_node: AGAIN", "select_node: data"),
+        *("release_job: data", "expire_holds: data", "lapsed_nodes: data", "node_offline: data"),
+    }
+    missing = {word for word in expected if reached[word] < 20}
+    assert not missing, reached
+
+
+def test_lost_scripts_are_loaded_again_and_told(sides: list[Side]) -> None:
+    """NOSCRIPT may mean that the data are gone as well, so whoever cares is told; the calls are carried out."""
+    for side in sides:
+        side.clear()
+        side.lose_scripts()
+        restarts = side.restarts if isinstance(side, ServerSide) else 0
+        assert side.run([ScriptCall("release_job", ["j|1"]), ScriptCall("lapsed_nodes", ["1", "10"])]) == [[""], []]
+        if isinstance(side, ServerSide):
+            assert side.restarts == restarts + 1
+
+
+def test_no_key_is_written_beside_the_six(sides: list[Side]) -> None:
+    """Every script keeps to its KEYS, and an empty key is gone."""
+    servers = [side for side in sides if isinstance(side, ServerSide)]
+    driver = Driver(servers)
+    for kind, number in random_steps(5, 200):
+        driver.step(kind, number)
+        for side in servers:
+            assert side.keys() == {f"vp:{{0}}:{family}" for family in side.dump()}
+
+
+@pytest.mark.parametrize("wrong", [ScriptCall("select_node", ["x"]), ScriptCall("register_node", [])])
+def test_a_call_that_makes_no_sense_fails_and_spoils_nothing(sides: list[Side], wrong: ScriptCall) -> None:
+    """The others of its flush are carried out all the same."""
+    release, register = release_job(["j|1"]), register_node(1, 10, "n", "g", "p", 1, "", ["a:b"], "", [])
+    for side in sides:
+        if side.name != "fakeredis":  # it runs one call at a time
+            side.clear()
+            with pytest.raises(ScriptFailed, match=wrong.name):
+                side.run([release, wrong, register])
+            assert side.dump()["leases"] == [("n", "11")]
+            assert side.run([release]) == [[""]]

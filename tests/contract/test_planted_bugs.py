@@ -1,0 +1,133 @@
+"""The contract test must bite: each bug that is planted into a script is found within a few thousand steps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from scheduler.errors import ScriptFailed
+from scheduler.script_sources import ScriptSource, assemble, read_texts
+from tests.contract.driver import Driver, random_steps
+from tests.contract.sides import MemorySide
+
+STEPS = 1_500
+SEEDS = range(1, 40)
+"""Most bugs are found with the first; the last by the twentieth."""
+SKEW_MS = 2_000
+
+
+class Bug(NamedTuple):
+    """`right` of the file `name` becomes `wrong`."""
+
+    name: str
+    right: str
+    wrong: str
+
+
+BUGS = {
+    "a lapse is judged by each draw anew": Bug("_choice", "call('ZADD', LEASES, 0, node)", ""),
+    "a lapsed node is drawn": Bug("_choice", "lease_end(node) <= now", "lease_end(node) < 0"),
+    "a node is filled over its slots": Bug("_choice", "load >= slots", "load > slots"),
+    "a draining node is drawn": Bug("_choice", "flags ~= '' or ", ""),
+    "a node is drawn for a pair that it does not serve": Bug(
+        "_choice", " or not string.find(served, wanted, 1, true)", ""
+    ),
+    "a bad draw stays and nobody else is tried": Bug("_choice", "size = size - 1", "size = 0"),
+    "a thrown draw stays in the pool": Bug("_choice", "call('ZREM', FREE, entry)", ""),
+    "the fuller node is taken": Bug(
+        "_choice", "load * best_slots < best_load * slots", "load * best_slots > best_load * slots"
+    ),
+    "the load is taken without the slots": Bug("_choice", "load * best_slots < best_load * slots", "load < best_load"),
+    "an avoided node is taken like any other": Bug("_choice", "if avoided[node] then", "if false then"),
+    "an avoided node is not taken even when alone": Bug(
+        "_choice", "return spare, spare_generation, spare_load, spare_slots", "return '', ''"
+    ),
+    "the preferred node is taken without room": Bug(
+        "_choice", "if load then return prefer", "if true then return prefer"
+    ),
+    "the preferred node is not asked": Bug("_choice", "prefer ~= '' and", "false and"),
+    "ranks of what was drawn do not move": Bug(
+        "_choice", "drawn[later] = drawn[later] - 1", "drawn[later] = drawn[later]"
+    ),
+    "the last throw is not counted": Bug("_choice", "chance.throws_left <= 0 and #drawn < size", "false"),
+    "AGAIN looks like nobody": Bug("_choice", "return '', 'AGAIN'", "return '', ''"),
+    "a repeated select draws anew": Bug(
+        "select_node", "local node, generation = call('HGET', HOLDS, hold), nil", "local node, generation = false, nil"
+    ),
+    "a repeated select answers no generation": Bug("select_node", "generation = about(node) or ''", "generation = ''"),
+    "a full node stays in the pool": Bug("select_node", "load + 1 >= slots", "load >= slots + 1"),
+    "the end of a hold is not written": Bug("_holds", "call('ZADD', DUE, due, hold)", ""),
+    "a hold is not fenced by its attempt": Bug("_holds", "call('HSET', HOLDS, hold, node)", ""),
+    "a hold does not count as load": Bug("_holds", "call('ZADD', HELD, 0, node .. '|' .. hold)", ""),
+    "a released hold keeps its slot": Bug("_holds", "call('ZREM', HELD, node .. '|' .. hold)", ""),
+    "a release repeats its answer": Bug("_holds", "call('HDEL', HOLDS, hold)", ""),
+    "a released hold still expires": Bug("_holds", "call('ZREM', DUE, hold)", ""),
+    "a node with room again stays out of the pool": Bug("_holds", "if gets_room then open(node, served) end", ""),
+    "a draining node comes back by a release": Bug(
+        "_holds", "generation and flags == '' and load", "generation and load"
+    ),
+    "holds of a node whose name begins alike are taken": Bug("_holds", "'(' .. node .. '}'))", "'(' .. node .. '|~'))"),
+    "a node enters one pool only": Bug(
+        "_nodes",
+        "if #entries > 0 then call('ZADD', FREE, unpack(entries)) end",
+        "call('ZADD', FREE, entries[1], entries[2])",
+    ),
+    "a node leaves one pool only": Bug(
+        "_nodes", "if #entries > 0 then call('ZREM', FREE, unpack(entries)) end", "call('ZREM', FREE, entries[1])"
+    ),
+    "registering keeps the old pools": Bug("register_node", "  shut(node, old_served)", ""),
+    "registering keeps holds that are not named": Bug("register_node", "if not named[hold] then", "if false then"),
+    "registering takes over the hold of another node": Bug(
+        "register_node", "if not call('HGET', HOLDS, hold) then", "if true then"
+    ),
+    "a repeated register frees what was granted since": Bug("register_node", "old_generation == generation", "false"),
+    "a repeated register after a lapse stays out of the pools": Bug(
+        "register_node", "if not alive and old_flags", "if false and old_flags"
+    ),
+    "another process takes a living name": Bug("register_node", "old_process ~= process and alive and", "false and"),
+    "a lapsed name is taken for ever": Bug(
+        "register_node", "old_process ~= process and alive and", "old_process ~= process and"
+    ),
+    "draining ends with the connection": Bug("register_node", "string.find(old_flags, 'd', 1, true)", "false"),
+    "a node that rests registers into the pools": Bug(
+        "register_node", "if flags == '' and load_of(node) < tonumber(slots)", "if load_of(node) < tonumber(slots)"
+    ),
+    "a beat shortens the lease": Bug(
+        "heartbeat", "call('ZADD', LEASES, 'GT', now + lease, node)", "call('ZADD', LEASES, now + lease, node)"
+    ),
+    "a beat revives a lapsed node": Bug("heartbeat", "lease_end(node) <= now", "false"),
+    "a beat of an old connection counts": Bug("heartbeat", "current ~= generation", "false"),
+    "an old connection takes the new one offline": Bug("node_offline", "current ~= generation then", "false then"),
+    "a living node is taken offline by the sweep": Bug("node_offline", "lapsed_before ~= '' and", "false and"),
+    "offline leaves the pools as they are": Bug("node_offline", "  shut(node, served)", ""),
+    "offline leaves the lease": Bug("node_offline", "call('ZREM', LEASES, node) == 1", "true"),
+    "offline keeps the holds": Bug("node_offline", "  free_slot(node, hold)", ""),
+    "a lease without a node stays for ever": Bug(
+        "node_offline", "if not current and generation ~= '' then", "if not current then"
+    ),
+    "draining leaves the node in the pools": Bug("drain_node", "  shut(node, served)", ""),
+    "the end of a rest ends draining": Bug("drain_node", "string.gsub(flags, flag, '')", "''"),
+    "the end of a rest leaves the node out": Bug("drain_node", "  open(node, served)", ""),
+    "the sweep forgets one": Bug("expire_holds", "'LIMIT', 0, limit", "'LIMIT', 0, limit - 1"),
+    "a lapsed node is not listed": Bug("lapsed_nodes", "'-inf', now", "'-inf', now - 1"),
+    "a member that is gone ends the batch": Bug("lapsed_nodes", "about(node) or ''", "about(node) .. ''"),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    """Two schedulers with clocks apart, random calls, damage: the wrong script is told from the right one."""
+    sources = _with(bug)
+    with pytest.raises((AssertionError, ScriptFailed)):
+        for seed in SEEDS:
+            driver = Driver([MemorySide(sources)], SKEW_MS)
+            for kind, number in random_steps(seed, STEPS):
+                driver.step(kind, number)
+
+
+def _with(bug: Bug) -> dict[str, ScriptSource]:
+    texts = read_texts()
+    assert texts[bug.name].count(bug.right) == 1, "the bug must be planted at one place"
+    texts[bug.name] = texts[bug.name].replace(bug.right, bug.wrong)
+    return {name: assemble(name, texts) for name in texts if not name.startswith("_")}
