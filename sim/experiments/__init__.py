@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sim.experiments import leak
+from sim.experiments import audio, leak, leftovers
 from sim.experiments.experiment import Experiment, Options
 
-registry: dict[str, Experiment] = {experiment.name: experiment for experiment in (leak.EXPERIMENT,)}
+registry: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in (leak.EXPERIMENT, audio.EXPERIMENT, leftovers.EXPERIMENT)
+}
 """Name -> experiment, in the order in which they are listed."""
 
 __all__ = ["Experiment", "Options", "registry"]

@@ -1,0 +1,53 @@
+"""Counts the entries of every container that the objects of a scheduler hold, whatever they are called.
+
+A map that keeps an entry too many is found without anybody having thought of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from scheduler.core import Core
+
+_PLAIN = (str, bytes, bytearray, int, float, bool, type(None), type)
+_SKIPPED = (asyncio.Future, msgspec.Struct)
+"""Tasks and their state belong to the loop; records are what containers hold, not containers."""
+
+
+def entries(core: Core) -> dict[str, int]:
+    """Return path -> entries of each container of `core` that isn't empty, such as `fleet.nodes`."""
+    counts: dict[str, int] = {}
+    seen: set[int] = set()
+    todo: deque[tuple[str, Any]] = deque([("", core)])
+    while todo:
+        path, thing = todo.popleft()
+        if id(thing) in seen or isinstance(thing, (*_PLAIN, *_SKIPPED)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, dict | list | tuple | deque | set | frozenset):
+            inner: Iterable[Any] = thing.values() if isinstance(thing, dict) else thing
+            if thing and not _is_of_containers(thing):
+                counts[path] = counts.get(path, 0) + len(thing)
+            todo.extend((path, item) for item in inner)
+        elif type(thing).__module__.startswith("scheduler."):
+            todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in _attributes(thing))
+    return counts
+
+
+def _is_of_containers(thing: Iterable[Any]) -> bool:
+    """Shards: a fixed list of dicts, whose own length says nothing."""
+    return isinstance(thing, list | tuple | deque) and all(isinstance(item, dict | list | tuple) for item in thing)
+
+
+def _attributes(thing: Any) -> Iterable[tuple[str, Any]]:
+    yield from getattr(thing, "__dict__", {}).items()
+    for kind in type(thing).__mro__:
+        names = getattr(kind, "__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if hasattr(thing, name):
+                yield name, getattr(thing, name)
