@@ -44,8 +44,10 @@ class RedisServer:
         for _ in range(TRIES):
             port = self.port or _free_port()
             self._process = subprocess.Popen(
-                [self._binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-                + ["--dir", str(self._folder), "--enable-debug-command", "local"],
+                [
+                    *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+                    *("--dir", str(self._folder), "--enable-debug-command", "local"),
+                ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
