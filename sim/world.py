@@ -264,7 +264,7 @@ class World:
         self.drain()
         self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
         self.jobs_at_end = self.core.table.finished
-        self.run(for_s=settings.dispatch_timeout_s + settings.lease_s + 2 * settings.store_sweep_s)
+        self.run(for_s=settings.lease_s + 2 * settings.store_sweep_s)
         self.end_checks()
 
     def end_checks(self) -> None:

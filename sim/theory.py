@@ -1,0 +1,71 @@
+"""What queueing theory says about a pool: the FIFO G/G/c recursion, Erlang C, and intervals around a simulated mean.
+
+Sources: J. Kiefer and J. Wolfowitz, "On the theory of queues with many servers" (1955), for the recursion;
+A. K. Erlang (1917) for M/M/c; batch means after L. Schmeiser, "Batch size effects" (1982).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+BATCHES = 30
+"""Batches of a batch-means interval: more buy little (Schmeiser 1982: 10 to 30)."""
+
+
+def ggc_starts(arrivals_s: Iterable[float], works_s: Iterable[float], servers: int) -> list[float]:
+    """Return when each job starts in a FIFO queue with `servers` equal servers: max(arrival, earliest free server)."""
+    free = [0.0] * servers
+    starts = []
+    for arrival, work in zip(arrivals_s, works_s, strict=True):
+        start = max(arrival, free[0])
+        heapq.heapreplace(free, start + work)
+        starts.append(start)
+    return starts
+
+
+def erlang_c(servers: int, load: float) -> float:
+    """Return the chance that a job of M/M/c has to wait; `load` is the offered work a server, below 1."""
+    offered = servers * load
+    blocked = 1.0  # Erlang B by its recursion, which overflows nowhere
+    for busy in range(1, servers + 1):
+        blocked = offered * blocked / (busy + offered * blocked)
+    return blocked / (1 - load * (1 - blocked))
+
+
+def erlang_c_wait(servers: int, load: float, mean_work_s: float) -> float:
+    """Return the mean wait of M/M/c in seconds, those that don't wait included."""
+    return erlang_c(servers, load) * mean_work_s / (servers * (1 - load))
+
+
+class Interval(NamedTuple):
+    """A mean and the half width of its interval."""
+
+    mean: float
+    half: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` lies in the interval."""
+        return abs(value - self.mean) <= self.half
+
+
+def batch_means(values: Sequence[float], confidence: float = 0.99, batches: int = BATCHES) -> Interval:
+    """Return the mean of a series whose values depend on each other, with its interval by the means of long batches."""
+    size = len(values) // batches
+    if size < 1:
+        raise ValueError(f"{len(values)} values are too few for {batches} batches")
+    means = [math.fsum(values[i * size : (i + 1) * size]) / size for i in range(batches)]
+    return student_interval(means, confidence)
+
+
+def student_interval(means: Sequence[float], confidence: float) -> Interval:
+    """Return the mean of independent values with its interval by Student's t."""
+    from scipy import stats
+
+    count = len(means)
+    mean = math.fsum(means) / count
+    variance = math.fsum((value - mean) ** 2 for value in means) / (count - 1)
+    t = float(stats.t.ppf((1 + confidence) / 2, count - 1))
+    return Interval(mean, t * math.sqrt(variance / count))

@@ -1,0 +1,58 @@
+"""A pool of the production path is the FIFO queue of the textbooks: start by start, and in the mean."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sim.distributions import Distribution, Even, Exponential, Lognormal
+from sim.experiments import theory as experiment
+from sim.theory import batch_means, erlang_c, erlang_c_wait, ggc_starts
+
+
+def test_the_recursion_on_a_case_done_by_hand() -> None:
+    """Two servers; the third job waits for the first one's end at 5, the fourth for the second one's at 6."""
+    assert ggc_starts([0, 1, 2, 3], [5, 5, 1, 1], servers=2) == [0, 1, 5, 6]
+
+
+def test_erlang_c_on_cases_from_the_textbook() -> None:
+    assert erlang_c(1, 0.7) == pytest.approx(0.7)  # M/M/1
+    assert erlang_c(2, 0.5) == pytest.approx(1 / 3)  # 2 rho^2 / (1 + rho)
+    assert erlang_c_wait(1, 0.7, 2.0) == pytest.approx(0.7 * 2 / 0.3)
+
+
+def test_erlang_c_is_the_mean_of_the_recursion() -> None:
+    rng = random.Random(1)
+    at, arrivals, works = 0.0, [], []
+    for _ in range(300_000):
+        at += rng.expovariate(0.8 * 3 / 2.0)
+        arrivals.append(at)
+        works.append(rng.expovariate(0.5))
+    starts = ggc_starts(arrivals, works, servers=3)
+    waits = [start - arrival for start, arrival in zip(starts, arrivals, strict=True)]
+    assert batch_means(waits, 0.999).holds(erlang_c_wait(3, 0.8, 2.0))
+
+
+def test_the_interval_of_batch_means_is_wider_than_that_of_single_values() -> None:
+    values = [float(i // 100 % 2) for i in range(30_000)]  # long stretches of 0 and 1
+    assert batch_means(values, batches=30).mean == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="too few"):
+        batch_means([1.0, 2.0])
+
+
+@pytest.mark.parametrize("load", experiment.LOADS)
+@pytest.mark.parametrize(
+    "work_s", [Exponential(2.0), Even(2.0, spread=1.0), Lognormal(2.0, cv=2.0)], ids=lambda work: type(work).__name__
+)
+def test_every_start_of_work_is_that_of_the_recursion(load: float, work_s: Distribution) -> None:
+    """Nothing in the path costs time and nothing overtakes, so the starts are equal, not just alike."""
+    found = experiment.compare(load, jobs=2000, seed=5, work_s=work_s)
+    assert found.off_s <= experiment.TOLERANCE_S
+    assert found.broken == []
+    assert found.jobs > 1800
+
+
+def test_the_command_says_that_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert experiment.main(["--jobs", "1500"]) == 0
+    assert capsys.readouterr().out.count("holds") == 2
