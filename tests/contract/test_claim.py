@@ -1,0 +1,115 @@
+"""One Redis, one scheduler: who holds it is told, a dead one is succeeded, a hanging one learns that it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from scheduler.errors import ConfigError, StoreUnavailable
+from scheduler.scripts import lapsed_nodes
+from scheduler.stores import open_store
+from scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
+from scheduler.stores.redis import RedisStore
+from tests.servers import RedisServer, redis_server
+
+LEASE_MS = 300
+PATIENCE_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
+    opened = RedisStore(server.url)
+    await opened.client.flushall()
+    yield opened
+    await opened.close()
+
+
+class Scheduler:
+    """Somebody who claims the store."""
+
+    def __init__(self, store: RedisStore, name: str, partitions: int = 1) -> None:
+        self.lost = asyncio.Event()
+        self.reason = ""
+        self.claim = Claim(store.client, store.url, name, self._heard, partitions, LEASE_MS)
+
+    def _heard(self, reason: str) -> None:
+        self.reason = reason
+        self.lost.set()
+
+
+async def test_a_second_scheduler_is_refused_and_told_who_is_there(store: RedisStore) -> None:
+    """However long it waits: the first one goes on renewing."""
+    first, second = Scheduler(store, "host-1 process 17"), Scheduler(store, "host-2 process 4")
+    await first.claim.take()
+    with pytest.raises(ConfigError, match=r"belongs to host-1 process 17, which is alive.*stop that one"):
+        await second.claim.take()
+    await first.claim.give_back()
+    await second.claim.take()
+    assert await store.client.get(OWNER_KEY) == "host-2 process 4"
+    await second.claim.give_back()
+    assert await store.client.get(OWNER_KEY) is None
+
+
+async def test_a_dead_scheduler_is_succeeded_after_its_lease(store: RedisStore) -> None:
+    """Nobody has to delete a key by hand."""
+    await store.client.set(OWNER_KEY, "host-1 process 17", px=LEASE_MS)
+    heir = Scheduler(store, "host-1 process 18")
+    async with asyncio.timeout(PATIENCE_S):
+        await heir.claim.take()
+    await heir.claim.give_back()
+
+
+async def test_the_lease_is_renewed_and_survives_a_flush(store: RedisStore) -> None:
+    """Lost data are no lost claim, as long as nobody else was quicker."""
+    owner = Scheduler(store, "host-1 process 17")
+    await owner.claim.take()
+    await store.client.flushall()
+    async with asyncio.timeout(PATIENCE_S):
+        while await store.client.get(OWNER_KEY) is None:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
+    assert not owner.lost.is_set()
+    await owner.claim.give_back()
+
+
+async def test_a_scheduler_that_hung_too_long_learns_that_it_was_succeeded(store: RedisStore) -> None:
+    """It must not go on: another one acts on the same nodes. It leaves the other's lease alone."""
+    hanging = Scheduler(store, "host-1 process 17")
+    await hanging.claim.take()
+    await store.client.set(OWNER_KEY, "host-2 process 4")
+    async with asyncio.timeout(PATIENCE_S):
+        await hanging.lost.wait()
+    assert "taken over by host-2 process 4" in hanging.reason
+    await hanging.claim.give_back()
+    assert await store.client.get(OWNER_KEY) == "host-2 process 4"
+
+
+async def test_a_claimed_store_that_was_lost_runs_nothing_more(server: RedisServer, store: RedisStore) -> None:
+    """The scripts of two schedulers would undo each other."""
+    lost = asyncio.Event()
+    claimed = await open_store(server.url, owner="host-1 process 17", on_lost=lambda _reason: lost.set())
+    assert isinstance(claimed, RedisStore)
+    assert await claimed.run([lapsed_nodes(1, 1)]) == [[]]
+    await store.client.set(OWNER_KEY, "host-2 process 4")
+    async with asyncio.timeout(PATIENCE_S):
+        await lost.wait()
+    with pytest.raises(StoreUnavailable, match="another scheduler"):
+        await claimed.run([lapsed_nodes(1, 1)])
+    await claimed.close()
+
+
+async def test_another_number_of_partitions_is_refused(store: RedisStore) -> None:
+    """Nodes would be looked for where they aren't."""
+    first = Scheduler(store, "host-1 process 17")
+    await first.claim.take()
+    await first.claim.give_back()
+    assert await store.client.get(PARTITIONS_KEY) == "1"
+    with pytest.raises(ConfigError, match="1 partitions, this scheduler is set to 4"):
+        await Scheduler(store, "host-1 process 18", partitions=4).claim.take()
