@@ -28,7 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def main() -> None:
     """Run the command line and exit."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="voxpool-sim", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(EXIT_WRONG_INPUT)

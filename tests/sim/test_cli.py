@@ -1,0 +1,130 @@
+"""`voxpool-sim` as it is used: commands, exit codes, one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim import cli
+
+SMALL = """
+name = "small"
+duration_s = 60
+[[nodes]]
+count = 2
+pairs = ["zh:en"]
+[[traffic]]
+pair = "zh:en"
+rate_per_s = 0.5
+work_s = 1.0
+[expect]
+lost_jobs = "== 0"
+"""
+
+
+def voxpool_sim(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command in this process; return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["voxpool-sim", *words])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert isinstance(exit_.value.code, int)
+    return exit_.value.code
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_a_run_that_holds(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    code = voxpool_sim(
+        "run", str(small), "--seed", "5", "--json", str(report), "--out", str(out), monkeypatch=monkeypatch
+    )
+    assert code == 0
+    assert "holds (exit 0)" in capsys.readouterr().out
+    content = json.loads(report.read_text())
+    assert (content["experiment"], content["seed"], content["verdict"], content["exit_code"]) == ("run", 5, "holds", 0)
+    assert {check["name"] for check in content["checks"]} > {"lost_jobs", "broken: nothing is lost"}
+    run = content["variants"]["with"]
+    assert run["jobs"]["submitted"] == run["jobs"]["completed"] > 10
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json", "trace.json"]
+
+
+def test_a_run_that_does_not_hold_prints_one_line_to_paste(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.write_text(SMALL.replace('lost_jobs = "== 0"', '"wait_s.mean" = "> 5"'))
+    code = voxpool_sim("run", str(small), "--quick", monkeypatch=monkeypatch)
+    assert code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"again: voxpool-sim run {small} --seed 1 --store memory --quick"
+    assert lines[-2].startswith("options: scenario ")
+
+
+def test_a_run_without_a_figure_that_is_expected_is_unclear(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SMALL.replace("rate_per_s = 0.5", "rate_per_s = 0.0").replace('lost_jobs = "== 0"', '"wait_s.mean" = "< 5"')
+    small.write_text(text)
+    assert voxpool_sim("run", str(small), monkeypatch=monkeypatch) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "rush.tml"], "voxpool-sim: rush.tml: there is no such file or scenario; did you mean rush?"),
+        (["run"], "voxpool-sim run: Missing argument 'SCENARIO'."),
+        (["run", "quiet", "--sed", "1"], "voxpool-sim run: No such option '--sed'"),
+        (["run", "quiet", "--seed", "x"], "voxpool-sim run: Invalid value for '--seed'"),
+        (["run", "quiet", "--store", "redus"], "voxpool-sim: store 'redus' is not known: use memory, fakeredis"),
+        (["ran", "quiet"], "voxpool-sim: no command 'ran'; did you mean run?"),
+        (["list", "fault"], "voxpool-sim list: Invalid value for"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_one_line_and_exit_3(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert voxpool_sim(*words, monkeypatch=monkeypatch) == 3
+    captured = capsys.readouterr()
+    assert captured.err.startswith(said)
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_wrong_scenario_is_one_line_and_exit_3(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small.write_text(SMALL.replace("rate_per_s = 0.5", "rate_per_s = -0.5"))
+    assert voxpool_sim("run", str(small), monkeypatch=monkeypatch) == 3
+    captured = capsys.readouterr()
+    assert captured.err == f"voxpool-sim: {small}: traffic[0].rate_per_s = -0.5: expected `float` >= 0.0\n"
+
+
+def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert voxpool_sim("list", monkeypatch=monkeypatch) == 0
+    everything = capsys.readouterr().out
+    for word in ("node_freeze", "nothing is lost", "rush", "experiments:"):
+        assert word in everything
+    assert voxpool_sim("list", "faults", monkeypatch=monkeypatch) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "node_crash",
+        "node_restart",
+        "node_freeze",
+        "node_vanish",
+    ]
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "sim", "run", "nothing"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("voxpool-sim: nothing: there is no such file or scenario")
