@@ -61,8 +61,10 @@ def shown(figure: Figure, unit: str = "") -> str:
         return "-"
     if isinstance(figure, str):
         text = figure
-    elif not math.isfinite(figure):
-        return "not measured" if math.isnan(figure) else str(figure)
+    elif math.isnan(figure):
+        return "not measured"
+    elif math.isinf(figure):
+        return "for ever" if unit == "s" else str(figure)
     elif isinstance(figure, int) or (abs(figure) >= 1000 and figure == int(figure)):
         text = f"{int(figure):,}"
     elif abs(figure) >= 1000:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from sim.limits import shown
 
 if TYPE_CHECKING:
-    from sim.report import Line, Report
+    from sim.report import Line, Picture, Report
 
 _STYLE = """
 :root { color-scheme: light; --ink:#1c2430; --soft:#5b6675; --rule:#d9dee5; --ground:#f6f7f9;
@@ -39,15 +39,15 @@ dt { color:var(--soft); } dd { margin:0; }
 """
 
 
-def html_page(report: Report) -> str:
+def html_page(report: Report, drawn: Sequence[Picture]) -> str:
     """Return the whole page as text."""
     from sim.report import meaning, versions
 
     outcome = report.outcome
-    pictures = "".join(
+    figures = "".join(
         f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,'
         f'{base64.b64encode(picture.png).decode("ascii")}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
-        for picture in report.pictures
+        for picture in drawn
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
     options = _definitions({"seed": report.seed, **report.options})
@@ -61,7 +61,7 @@ def html_page(report: Report) -> str:
 (exit code {report.exit_code})</span></p>
 <h2>Figures</h2>{_table(report)}
 {f"<h2>What it rests on</h2><ul>{notes}</ul>" if notes else ""}
-{f"<h2>Pictures</h2>{pictures}" if pictures else ""}
+{f"<h2>Pictures</h2>{figures}" if figures else ""}
 <h2>Options</h2>{options}
 <h2>Versions</h2>{_definitions(versions())}
 <details><summary>All figures of the runs, as JSON</summary><pre>{data}</pre></details>

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -105,7 +105,8 @@ class Report:
     variant: str = "both"
     notes: Sequence[str] = ()
     """Sentences for people: what was planted, what the verdict rests on, what was not measured."""
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[Callable[[], Picture]] = ()
+    """They are drawn when they are written."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for the JSON."""
     written: list[Path] = field(default_factory=list)
@@ -187,10 +188,11 @@ class Report:
             from sim.page import html_page
 
             out.mkdir(parents=True, exist_ok=True)
-            for picture in self.pictures:
+            drawn = [draw() for draw in self.pictures]
+            for picture in drawn:
                 (out / f"{picture.name}.png").write_bytes(picture.png)
                 written.append(out / f"{picture.name}.png")
-            (out / "report.html").write_text(html_page(self), encoding="utf-8")
+            (out / "report.html").write_text(html_page(self, drawn), encoding="utf-8")
             (out / "report.json").write_text(text, encoding="utf-8")
             written += [out / "report.html", out / "report.json"]
         if json_path is not None:

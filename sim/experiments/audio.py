@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from scheduler.core import Parts
@@ -169,8 +170,15 @@ def measure_at(options: Options, size: Size) -> Report:
     """Run the experiment at `size`: each side in a process of its own."""
     sides = [side for side in (WITHOUT, FREED, WITH) if side.split(",")[0] in options.sides()]
     heard: dict[str, Heard] = run_parts(
-        [Part(side, hear, (size, options.seed, options.store, side)) for side in sides], options.progress
+        [Part(side, hear, (size, options.seed, options.store, side)) for side in sides],
+        options.progress,
+        options.at_once,
     )
+    return report_of(options, size, heard)
+
+
+def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Report:
+    """Put what was heard on each side together."""
     runs: dict[str, dict[str, Any]] = {side: dict(heard[side].run) for side in options.sides()}
     if FREED in heard:
         runs[WITHOUT]["freed_at_dispatch"] = heard[FREED].run
@@ -194,7 +202,7 @@ def measure_at(options: Options, size: Size) -> Report:
             "Bytes are counted from the jobs in the table, each of which has audio of its own.",
             *(f"Checker, {side}: {line}" for side, found in heard.items() for line in found.broken),
         ],
-        pictures=[_picture(size, heard)],
+        pictures=[partial(_picture, size, heard)],
     )
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scheduler.errors import ConfigError
+from sim.experiments.processes import PROCESSES_MAX
 from sim.report import Report
+from sim.stores import STORES
 
 SideChoice = Literal["both", "with", "without"]
 SEED = 1
+OWN_STORES = ("memory", "fakeredis", "embedded")
+"""Stores of which each run has one of its own; runs on any other come one after the other."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Options:
         """Return the sides to run: without first, as it is read."""
         return ["without", "with"] if self.variant == "both" else [self.variant]
 
+    @property
+    def at_once(self) -> int:
+        """How many runs may go on at the same time."""
+        return PROCESSES_MAX if self.store in OWN_STORES else 1
+
     def shown(self, **sizes: Any) -> dict[str, Any]:
         """Return the options for a report, with the sizes that the experiment has chosen."""
         return {
@@ -41,6 +50,12 @@ class Options:
             "without": self.without or "all",
             **sizes,
         }
+
+
+def check_store(kind: str) -> None:
+    """Raise ConfigError unless there is such a store."""
+    if kind not in OWN_STORES and not kind.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigError(f"store {kind!r} is not known: use {STORES}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,7 @@ class Experiment:
         """Return the rows to measure; raises ConfigError when `options` name another experiment's."""
         if options.variant not in get_args(SideChoice):
             raise ConfigError(f"variant {options.variant!r} is not known: use both, with or without")
+        check_store(options.store)
         if options.without and options.without not in self.rows:
             raise ConfigError(f"{self.name} has no row {options.without!r}: it has {', '.join(self.rows)}")
         return [options.without] if options.without else list(self.rows)

@@ -94,7 +94,7 @@ def measure(options: Options) -> Report:
 def measure_at(options: Options, size: Size) -> Report:
     """Run the experiment at `size`: every part in a process of its own."""
     rows = EXPERIMENT.chosen(options)
-    results = run_parts(_parts(options, size, rows), options.progress)
+    results = run_parts(_parts(options, size, rows), options.progress, options.at_once)
     return leak_report.report(options, size, rows, results)
 
 

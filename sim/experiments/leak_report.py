@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sim.experiments.experiment import Options
@@ -29,7 +30,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
 
     lines: list[Line] = []
     notes: list[str] = []
-    pictures: list[Picture] = []
+    pictures: list[Callable[[], Picture]] = []
     runs: dict[str, dict[str, Any]] = {side: {} for side in options.sides()}
     if "M1" in rows:
         days = {side: results[f"M1 {side}"] for side in options.sides()}
@@ -37,7 +38,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
             runs[side].update(followed.run, store_families_end=followed.families_end)
         lines += _counts(size, days)
         notes += _count_notes(size, days)
-        pictures.append(resident_picture(size, days))
+        pictures.append(partial(resident_picture, size, days))
         _live(options, size, results, lines, notes, pictures, runs)
     if "M2" in rows:
         asked = {side: results[f"M2 {side}"] for side in options.sides()}
@@ -48,7 +49,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
         tables = {side: results[f"M9 {side}"] for side in options.sides()}
         lines += _pauses(size, tables)
         notes.append("Pauses are CPU time of the loop's thread; without = one dict, read from end to end each second.")
-        pictures.append(pause_picture(size, tables))
+        pictures.append(partial(pause_picture, size, tables))
         for side, found in tables.items():
             runs[side]["pauses"] = [asdict(p) for p in found]
     return Report(
@@ -118,7 +119,7 @@ def _live(
     results: Mapping[str, Any],
     lines: list[Line],
     notes: list[str],
-    pictures: list[Picture],
+    pictures: list[Callable[[], Picture]],
     runs: dict[str, dict[str, Any]],
 ) -> None:
     series: dict[str, LiveSeries] = {side: results[f"live {side}"] for side in options.sides()}
@@ -152,7 +153,7 @@ def _live(
     ]  # fmt: skip
     if options.variant != "without":
         lines.append(_planted(size, results, notes, runs))
-    pictures.append(live_picture(size, series))
+    pictures.append(partial(live_picture, size, series))
 
 
 def _planted(size: Size, results: Mapping[str, Any], notes: list[str], runs: dict[str, dict[str, Any]]) -> Line:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from scheduler.config import Settings
@@ -43,7 +44,11 @@ def measure_at(options: Options, size: Size) -> Report:
         for side in reversed(options.sides()):
             call = getattr(leftovers_with if side == WITH else leftovers_before, _PARTS[row])
             parts.append(Part(f"{row} {side}", call, (size, options.seed, options.store)))
-    results: dict[str, Figures] = run_parts(parts, options.progress)
+    return report_of(options, size, rows, run_parts(parts, options.progress, options.at_once))
+
+
+def report_of(options: Options, size: Size, rows: list[str], results: Mapping[str, Figures]) -> Report:
+    """Put the figures of the rows together; `results` has one entry for "ROW side"."""
     lines = [line for row in rows for line in _lines(row, size, results)]
     return Report(
         experiment="registry",
@@ -54,7 +59,7 @@ def measure_at(options: Options, size: Size) -> Report:
         variants={side: _run(rows, results, side) for side in options.sides()},
         variant=options.variant,
         notes=[note for row in rows for note in _notes(row, size, results)],
-        pictures=[_picture(lines, rows)],
+        pictures=[partial(_picture, lines, rows)],
     )
 
 
@@ -93,7 +98,7 @@ def _lines(row: str, size: Size, results: Mapping[str, Figures]) -> list[Line]:
     full = f"== {size.full_nodes}"
     return [
         Line(row, "nodes that are full and idle an hour later", "", *both("full_and_idle"), "== 0", full),
-        Line(row, "slots lost by a crash come back after", "s", *both("lost_s"), f"<= {longest_s:g}", "== for ever"),
+        Line(row, "slots lost by a crash come back after", "s", *both("lost_s"), f"<= {longest_s:g}", "breaks"),
     ]
 
 
@@ -103,14 +108,14 @@ def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
         return []
     if row == "M5":
         return [
-            f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half are what a dead "
-            "scheduler left. Counted one lease and ten looks at the store (one a second, 50 nodes each) later."
+            f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half are what a "
+            "dead scheduler left. Counted one lease and ten looks at the store (one a second, 50 nodes each) later."
         ]
     if row == "M7":
         where = f" ({found['where']})" if found["where"] else ""
         return [
-            f"M7, with: half of the closes are nodes, most during a job ({found['redispatched']} redispatches), half are "
-            f"sessions; every container that the core's objects hold was counted{where}."
+            f"M7, with: half of the closes are nodes, most during a job ({found['redispatched']} redispatches), half "
+            f"are sessions; every container that the core's objects hold was counted{where}."
         ]
     if row == "M8":
         return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sim.before.binding_keys import BindingKeys
 from sim.before.keyspace import Keyspace
 from sim.before.node_sets import NodeSets
@@ -110,4 +112,4 @@ def crashes(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
         tell(lost / (size.full_nodes * size.slots))
     now.now_s += size.full_after_s
     idle = sum(counter.full(node_id) and not counter.runs(node_id) for node_id in nodes)
-    return {"full_and_idle": idle, "lost_s": "for ever"}
+    return {"full_and_idle": idle, "lost_s": math.inf}

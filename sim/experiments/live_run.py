@@ -81,9 +81,18 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
     )
     set_up(world, scenario)
     series = LiveSeries(size.sweeps - 1)
-    ended = world.recorder.ended
     gc.collect()
     gc.freeze()  # what stands at the beginning need not be looked at before each reading
+    try:
+        _read_after_sweeps(world, meter, size, series, tell)
+    finally:
+        gc.unfreeze()
+    world.stop()
+    return series
+
+
+def _read_after_sweeps(world: World, meter: LiveBytes, size: LiveSize, series: LiveSeries, tell: Tell) -> None:
+    ended = world.recorder.ended
     for sweep in range(1, size.sweeps):
         world.run_to((sweep + READ_AT) * size.interval_s)
         gc.collect()
@@ -93,5 +102,3 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
         series.jobs[at] = sum(ended.values())
         if sweep % TELL_EVERY == 0:
             tell(sweep / size.sweeps)
-    world.stop()
-    return series

@@ -32,12 +32,12 @@ class Part:
     args: tuple[Any, ...] = ()
 
 
-def run_parts(parts: Iterable[Part], progress: bool = False) -> dict[str, Any]:
+def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROCESSES_MAX) -> dict[str, Any]:
     """Run `parts`, the longest should come first, and return name -> result. The first failure is raised."""
     listed = list(parts)
     context = get_context("spawn")
     told: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
-    workers = max(1, min(PROCESSES_MAX, os.cpu_count() or 1, len(listed)))
+    workers = max(1, min(at_once, os.cpu_count() or 1, len(listed)))
     results: dict[str, Any] = {}
     with (
         _bar(progress) as bar,

@@ -53,6 +53,7 @@ def test_a_limit_that_is_not_understood_is_said(figure: Figure, limit: str) -> N
         (None, "B", "-"),
         (math.nan, "B", "not measured"),
         (math.inf, "", "inf"),
+        (math.inf, "s", "for ever"),
     ],
 )
 def test_figures_are_written_for_people(figure: Figure, unit: str, text: str) -> None:

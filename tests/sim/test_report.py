@@ -91,7 +91,7 @@ def test_the_json_has_the_form_that_others_read() -> None:
 
 def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
     picture = Picture("jobs", "Jobs <script>", "what & why", PNG)
-    found = report(JOBS_LEFT, notes=["<b>bold</b> & more"], pictures=[picture])
+    found = report(JOBS_LEFT, notes=["<b>bold</b> & more"], pictures=[lambda: picture])
 
     written = found.write(json_path=tmp_path / "deep" / "leak.json", out=tmp_path / "out")
 

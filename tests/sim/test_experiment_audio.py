@@ -1,0 +1,78 @@
+"""The experiment `audio` at a small size: what each side shows, and when it proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from sim.experiments import Options
+from sim.experiments.audio import FREED, Heard, Size, hear, report_of
+from sim.report import Outcome
+
+SMALL = Size(
+    duration_s=400.0, rate_per_s=4.0, nodes=12, audio_bytes=1000, crashes_per_node_h=60.0, retention_s=60.0,
+    interval_s=20.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def heard() -> dict[str, Heard]:
+    return {side: hear(SMALL, 2, "memory", side, lambda _: None) for side in ("without", FREED, "with")}
+
+
+def outcome(heard: Mapping[str, Heard]) -> Outcome:
+    return report_of(Options(), SMALL, heard).outcome
+
+
+def test_audio_kept_until_the_sweep_takes_what_littles_law_says(heard: dict[str, Heard]) -> None:
+    assert max(heard["without"].bytes) == pytest.approx(SMALL.kept, rel=0.2)
+    assert heard["without"].bytes[-1] == 0
+
+
+def test_audio_freed_at_dispatch_is_missing_at_every_redispatch(heard: dict[str, Heard]) -> None:
+    freed = heard[FREED]
+
+    assert freed.redispatches > 10
+    assert freed.share == 100.0
+    assert freed.run["failed_for"]["no_audio"] == freed.redispatches
+
+
+def test_audio_freed_at_the_end_takes_little_and_is_there_when_needed(heard: dict[str, Heard]) -> None:
+    with_ = heard["with"]
+
+    assert with_.redispatches > 10
+    assert with_.share == 0.0
+    assert max(with_.bytes) < SMALL.limit < max(heard["without"].bytes)
+    assert with_.bytes[-1] == 0
+    assert with_.broken == []
+
+
+def test_the_whole_report_holds(heard: dict[str, Heard]) -> None:
+    found = report_of(Options(), SMALL, heard)
+
+    assert found.outcome is Outcome.HOLDS, found.checks
+    assert found.as_dict()["variants"]["without"]["freed_at_dispatch"]["jobs"]["failed"] > 0
+
+
+def test_without_alone_is_broken_and_with_alone_holds(heard: dict[str, Heard]) -> None:
+    without = {side: heard[side] for side in ("without", FREED)}
+
+    assert report_of(Options(variant="without"), SMALL, without).exit_code == 1
+    assert report_of(Options(variant="with"), SMALL, {"with": heard["with"]}).exit_code == 0
+
+
+@pytest.mark.parametrize("side", ["without", FREED])
+def test_a_without_side_that_shows_nothing_proves_nothing(heard: dict[str, Heard], side: str) -> None:
+    assert outcome({**heard, side: heard["with"]}) is Outcome.UNCLEAR
+
+
+def test_no_redispatch_at_all_proves_nothing(heard: dict[str, Heard]) -> None:
+    calm = replace(heard[FREED], redispatches=0, without_audio=0)
+
+    assert outcome({**heard, FREED: calm}) is Outcome.UNCLEAR
+
+
+def test_a_fix_that_keeps_audio_is_broken(heard: dict[str, Heard]) -> None:
+    assert outcome({**heard, "with": heard["without"]}) is Outcome.BROKEN
