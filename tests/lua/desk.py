@@ -1,0 +1,109 @@
+"""A caller of the scripts with defaults, so that a test says only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler import scripts
+from scheduler.scripts import ScriptCall, Want
+from scheduler.stores.memory import Dump
+from tests.contract.sides import Side
+
+NOW_MS = 1_700_000_000_000
+LEASE_MS = 45_000
+HOLD_MS = 105_000
+PAIR = "zh:en"
+
+
+class Desk:
+    """Each method is one script, called once; `now_ms` stands until a test moves it."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._seed = 20_261_124
+        self.now_ms = NOW_MS
+
+    def call(self, call: ScriptCall) -> list[str]:
+        """Run one call and return its answer."""
+        (answer,) = self._side.run([call])
+        return answer
+
+    def dump(self) -> Dump:
+        """Return the whole state."""
+        return self._side.dump()
+
+    def family(self, name: str) -> list[str]:
+        """Return the members of a family, in order."""
+        return [member for member, _ in self.dump().get(name, [])]
+
+    def register(
+        self,
+        node: str,
+        generation: str = "g-1",
+        slots: int = 1,
+        pairs: Sequence[str] = (PAIR,),
+        process: str = "p",
+        flags: str = "",
+        replaces: str = "",
+        keep: Sequence[str] = (),
+    ) -> list[str]:
+        """Write a node."""
+        due_ms = self.now_ms + HOLD_MS
+        return self.call(
+            scripts.register_node(
+                self.now_ms,
+                LEASE_MS,
+                node,
+                generation,
+                process,
+                slots,
+                flags,
+                pairs,
+                replaces,
+                [(hold, due_ms) for hold in keep],
+            )
+        )
+
+    def heartbeat(self, *beats: tuple[str, str]) -> list[str]:
+        """Renew leases: (node, generation) each."""
+        return self.call(scripts.heartbeat(self.now_ms, LEASE_MS, beats))
+
+    def offline(self, node: str, generation: str = "g-1", lapsed: bool = False) -> list[str]:
+        """Take a node away; `lapsed` = only if its lease has ended."""
+        return self.call(scripts.node_offline(node, generation, self.now_ms if lapsed else None))
+
+    def drain(self, node: str, flag: str = "d", on: bool = True) -> list[str]:
+        """Set or take a flag."""
+        return self.call(scripts.drain_node(node, flag, on))
+
+    def want(self, hold: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = ()) -> Want:
+        """Return what select asks for one attempt."""
+        return Want(hold, pair, self.now_ms + HOLD_MS, prefer, tuple(avoid))
+
+    def select_all(self, *wants: Want, choices: int = 2, throws_max: int = 1000) -> list[tuple[str, str]]:
+        """Select for a batch; (node, generation) each."""
+        self._seed = self._seed * 48271 % (2**31 - 1)
+        answer = self.call(scripts.select_node(self.now_ms, self._seed, choices, throws_max, wants))
+        return list(zip(answer[::2], answer[1::2], strict=True))
+
+    def select(
+        self, hold: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = (), choices: int = 2
+    ) -> tuple[str, str]:
+        """Select for one attempt."""
+        return self.select_all(self.want(hold, pair, prefer, avoid), choices=choices)[0]
+
+    def release(self, *holds: str) -> list[str]:
+        """Free attempts."""
+        return self.call(scripts.release_job(holds))
+
+    def expire(self, limit: int = 100) -> list[str]:
+        """Free what is due."""
+        return self.call(scripts.expire_holds(self.now_ms, limit))
+
+    def lapsed(self, limit: int = 100) -> list[str]:
+        """List nodes whose lease has ended."""
+        return self.call(scripts.lapsed_nodes(self.now_ms, limit))
+
+    def damage(self, name: str, node: str) -> None:
+        """Lose a part of the data: forget_about or forget_lease."""
+        self.call(ScriptCall(name, [node]))

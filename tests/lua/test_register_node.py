@@ -1,0 +1,121 @@
+"""register_node: a node enters, comes back, is taken over; what it holds is settled."""
+
+from __future__ import annotations
+
+from tests.lua.desk import LEASE_MS, NOW_MS, Desk
+
+
+def test_a_node_enters_the_pools_of_its_pairs_and_has_a_lease(desk: Desk) -> None:
+    assert desk.register("n", slots=2, pairs=["zh:en", "en:zh"]) == ["OK"]
+    assert desk.dump() == {
+        "leases": [("n", str(NOW_MS + LEASE_MS))],
+        "about": [("n", "g-1|p|2||,zh:en,en:zh,")],
+        "free": [("en:zh|n", "0"), ("zh:en|n", "0")],
+    }
+
+
+def test_a_node_that_serves_other_pairs_now_leaves_the_old_pools(desk: Desk) -> None:
+    desk.register("n", pairs=["zh:en", "en:zh"])
+    desk.register("n", "g-2", pairs=["en:zh", "de:en"])
+    assert desk.family("free") == ["de:en|n", "en:zh|n"]
+
+
+def test_holds_that_it_does_not_name_are_freed_and_told(desk: Desk) -> None:
+    desk.register("n", slots=3)
+    for hold in ("a|1", "b|1", "c|1"):
+        desk.select(hold)
+    assert desk.register("n", "g-2", slots=3, keep=["b|1"]) == ["OK", "a|1", "c|1"]
+    assert desk.family("holds") == desk.family("due") == ["b|1"]
+
+
+def test_a_hold_that_it_names_and_nobody_has_is_taken(desk: Desk) -> None:
+    """As after a flush of Redis: it still runs the job."""
+    assert desk.register("n", slots=1, keep=["a|1"]) == ["OK"]
+    assert desk.family("held") == ["n|a|1"]
+    assert desk.family("free") == []
+    assert desk.release("a|1") == ["n"]
+    assert desk.family("free") == ["zh:en|n"]
+
+
+def test_a_hold_of_another_node_stays_where_it_is(desk: Desk) -> None:
+    desk.register("n")
+    desk.select("a|1")
+    desk.register("m", keep=["a|1"])
+    assert desk.family("held") == ["n|a|1"]
+
+
+def test_a_repeat_renews_the_lease_and_frees_nothing(desk: Desk) -> None:
+    """Its first answer was lost; meanwhile a job was given to the node."""
+    desk.register("n")
+    desk.select("a|1")
+    desk.now_ms += 1_000
+    assert desk.register("n") == ["OK"]
+    assert desk.family("holds") == ["a|1"]
+    assert desk.dump()["leases"] == [("n", str(NOW_MS + 1_000 + LEASE_MS))]
+
+
+def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools(desk: Desk) -> None:
+    desk.register("n")
+    desk.now_ms += LEASE_MS
+    assert desk.select("a|1") == ("", "")
+    assert desk.family("free") == []
+    assert desk.register("n") == ["OK"]
+    assert desk.select("a|1") == ("n", "g-1")
+
+
+def test_another_process_does_not_take_a_living_name(desk: Desk) -> None:
+    """The caller may ping the old connection and name the generation that it replaces."""
+    desk.register("n", "g-1", process="p")
+    assert desk.register("n", "g-2", process="q") == ["TAKEN", "g-1"]
+    assert desk.register("n", "g-2", process="q", replaces="g-0") == ["TAKEN", "g-1"]
+    assert desk.register("n", "g-2", process="q", replaces="g-1") == ["OK"]
+
+
+def test_another_process_takes_a_name_whose_lease_has_ended(desk: Desk) -> None:
+    desk.register("n", "g-1", process="p")
+    desk.now_ms += LEASE_MS
+    assert desk.register("n", "g-2", process="q") == ["OK"]
+
+
+def test_the_same_process_takes_over_its_own_older_connection(desk: Desk) -> None:
+    desk.register("n", "g-1", process="p")
+    assert desk.register("n", "g-2", process="p") == ["OK"]
+
+
+def test_draining_outlives_the_connection_of_its_process(desk: Desk) -> None:
+    """A rest doesn't: the new connection names it when it goes on."""
+    desk.register("n")
+    desk.drain("n", "d")
+    desk.drain("n", "r")
+    desk.register("n", "g-2")
+    assert dict(desk.dump()["about"])["n"].split("|")[3] == "d"
+    desk.register("n", "g-3", process="q", replaces="g-2")
+    assert desk.family("free") == ["zh:en|n"]
+
+
+def test_a_node_that_registers_with_a_flag_is_not_drawn(desk: Desk) -> None:
+    desk.register("n", flags="r")
+    assert desk.select("a|1") == ("", "")
+    desk.drain("n", "r", on=False)
+    assert desk.select("a|1") == ("n", "g-1")
+
+
+def test_lowering_the_slots_evicts_nothing(desk: Desk) -> None:
+    """No hold is granted until it is below them again."""
+    desk.register("n", slots=3)
+    for hold in ("a|1", "b|1", "c|1"):
+        desk.select(hold)
+    desk.register("n", "g-2", slots=1, keep=["a|1", "b|1", "c|1"])
+    assert desk.family("holds") == ["a|1", "b|1", "c|1"]
+    assert desk.release("a|1", "b|1") == ["n", "n"]
+    assert desk.select("d|1") == ("", "")
+    desk.release("c|1")
+    assert desk.select("d|1") == ("n", "g-2")
+
+
+def test_names_that_begin_alike_are_kept_apart(desk: Desk) -> None:
+    for node in ("n", "n-1", "n.1", "n1"):
+        desk.register(node, slots=2)
+        desk.select(f"{node}.job|1", prefer=node)
+    assert desk.register("n", "g-2") == ["OK", "n.job|1"]
+    assert desk.family("held") == ["n-1|n-1.job|1", "n.1|n.1.job|1", "n1|n1.job|1"]

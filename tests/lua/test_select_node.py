@@ -1,0 +1,145 @@
+"""select_node: who gets a job, who doesn't, and what a repeated call answers."""
+
+from __future__ import annotations
+
+from tests.lua.desk import HOLD_MS, LEASE_MS, NOW_MS, Desk
+
+
+def test_a_slot_is_taken_and_fenced_in_the_same_step(desk: Desk) -> None:
+    desk.register("n", "g-7", slots=2)
+    assert desk.select("a|1") == ("n", "g-7")
+    dump = desk.dump()
+    assert dump["held"] == [("n|a|1", "0")]
+    assert dump["holds"] == [("a|1", "n")]
+    assert dump["due"] == [("a|1", str(NOW_MS + HOLD_MS))]
+
+
+def test_a_repeated_call_answers_the_same_node_and_takes_nothing_more(desk: Desk) -> None:
+    """The generation is the present one: the node may have registered again and kept the job."""
+    for node in ("a", "b", "c"):
+        desk.register(node, slots=2)
+    node, _ = desk.select("j|1")
+    before = desk.dump()
+    assert [desk.select("j|1") for _ in range(5)] == [(node, "g-1")] * 5
+    assert desk.dump() == before
+    desk.register(node, "g-2", slots=2, keep=["j|1"])
+    assert desk.select("j|1") == (node, "g-2")
+
+
+def test_another_attempt_of_the_job_is_another_hold(desk: Desk) -> None:
+    desk.register("n", slots=2)
+    desk.select("j|1")
+    desk.select("j|2")
+    assert desk.family("held") == ["n|j|1", "n|j|2"]
+
+
+def test_a_full_node_leaves_the_pool(desk: Desk) -> None:
+    desk.register("n", slots=2)
+    assert desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1")) == [
+        *(("n", "g-1"), ("n", "g-1")),
+        ("", ""),
+    ]
+    assert desk.family("free") == []
+
+
+def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
+    """Dead, full, draining and foreign nodes are thrown out until the last one with room is found."""
+    for number in range(30):
+        desk.register(f"dead-{number}")
+    desk.now_ms += LEASE_MS
+    for number in range(30):
+        desk.register(f"full-{number}", pairs=["zh:en", "en:zh"])
+        desk.select(f"job-{number}|1", pair="en:zh", prefer=f"full-{number}")
+    desk.register("last")
+    assert desk.select("j|1") == ("last", "g-1")
+    assert desk.select("k|1") == ("", "")
+    assert [entry for entry in desk.family("free") if entry.startswith("zh:en|")] == []
+
+
+def test_the_rest_of_a_pair_is_to_ask_again_when_the_throws_run_out(desk: Desk) -> None:
+    """Redis must not be held for long; another pair is served all the same, and asking again gets further."""
+    for number in range(10):
+        desk.register(f"dead-{number}")
+    desk.now_ms += LEASE_MS
+    desk.register("n", pairs=["en:zh"])
+    first = desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1", pair="en:zh"), throws_max=4)
+    assert first == [("", "AGAIN"), ("", "AGAIN"), ("n", "g-1")]
+    assert len(desk.family("free")) == 6
+    assert desk.select_all(desk.want("a|1"), throws_max=4) == [("", "AGAIN")]
+    assert desk.select_all(desk.want("a|1"), throws_max=4) == [("", "")]
+
+
+def test_the_less_loaded_of_the_drawn_nodes_is_taken(desk: Desk) -> None:
+    """Load is held/slots: one of two is more than one of three."""
+    desk.register("two", slots=2)
+    desk.register("three", slots=3)
+    assert desk.select("a|1", prefer="two") == ("two", "g-1")
+    assert desk.select("b|1", prefer="three") == ("three", "g-1")
+    assert desk.select("c|1") == ("three", "g-1")
+    assert desk.select("d|1") == ("two", "g-1")
+
+
+def test_as_many_different_nodes_are_compared_as_asked(desk: Desk) -> None:
+    """With as many choices as nodes the least loaded is always found."""
+    for number in range(8):
+        desk.register(f"n{number}", slots=4)
+    for number in range(8):
+        assert desk.select(f"j{number}|1", choices=8)[0] not in [""]
+    held = [entry.split("|")[0] for entry in desk.family("held")]
+    assert sorted(held) == [f"n{number}" for number in range(8)]
+
+
+def test_the_preferred_node_is_taken_when_it_can(desk: Desk) -> None:
+    for node in ("a", "b", "c", "other"):
+        desk.register(node, slots=2, pairs=["en:zh"] if node == "other" else ["zh:en"])
+    assert desk.select("j1|1", prefer="b") == ("b", "g-1")
+    assert desk.select("j2|1", prefer="b") == ("b", "g-1")
+    assert desk.select("j3|1", prefer="b")[0] in ("a", "c")
+    assert desk.select("j4|1", prefer="other")[0] in ("a", "c")
+    assert desk.select("j5|1", prefer="ghost")[0] in ("a", "c")
+
+
+def test_an_avoided_node_gets_the_job_only_when_nobody_else_has_room(desk: Desk) -> None:
+    desk.register("a", slots=2)
+    desk.register("b", slots=1)
+    assert desk.select("j1|2", avoid=["a"]) == ("b", "g-1")
+    assert desk.select("j2|2", avoid=["a"], prefer="a") == ("a", "g-1")
+    assert desk.select("j3|2", avoid=["a", "ghost"]) == ("a", "g-1")
+    assert desk.select("j4|2", avoid=["a"]) == ("", "")
+
+
+def test_an_avoided_node_stays_in_the_pool(desk: Desk) -> None:
+    desk.register("a")
+    desk.register("b")
+    desk.select("j1|2", avoid=["a"])
+    assert desk.family("free") == ["zh:en|a"]
+
+
+def test_pairs_that_begin_alike_are_kept_apart(desk: Desk) -> None:
+    for number, pair in enumerate(("a:b", "a:bb", "a-b:c", "b:a")):
+        desk.register(f"n{number}", pairs=[pair])
+    assert desk.select("j1|1", pair="a:bb") == ("n1", "g-1")
+    assert desk.select("j2|1", pair="a:b") == ("n0", "g-1")
+    assert desk.select("j3|1", pair="a:b") == ("", "")
+
+
+def test_a_member_that_is_gone_does_not_end_the_batch(desk: Desk) -> None:
+    """Redis has lost a part of the data: the others of the batch are served, the holder is named without generation."""
+    desk.register("gone", slots=2)
+    desk.select("j1|1")
+    desk.damage("forget_about", "gone")
+    desk.register("n")
+    assert desk.select_all(desk.want("j1|1"), desk.want("j2|1"), desk.want("j3|1")) == [
+        *(("gone", ""), ("n", "g-1")),
+        ("", ""),
+    ]
+    assert desk.release("j1|1", "j2|1") == ["gone", "n"]
+
+
+def test_a_node_that_holds_the_wrong_pool_is_thrown_out(desk: Desk) -> None:
+    """After a loss of its record it registered with other pairs; the old entry is worth nothing."""
+    desk.register("n", pairs=["zh:en"])
+    desk.damage("forget_about", "n")
+    desk.register("n", "g-2", pairs=["en:zh"])
+    assert desk.select("j|1", pair="zh:en") == ("", "")
+    assert desk.family("free") == ["en:zh|n"]
