@@ -1,0 +1,74 @@
+"""Notes every class of scheduler/ that a program builds: `python -m tests.sim.built_classes FILE MODULE WORDS…`.
+
+It runs MODULE with WORDS as its command line and writes the names to FILE, one a line. Errors, enumerations and the
+records of messages are left out: they are made by whoever speaks, not built into a program.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import inspect
+import pkgutil
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+BUILT: set[str] = set()
+LEFT_OUT = ("scheduler.messages", "scheduler.errors", "scheduler.codec")
+
+
+class _NotingMeta(msgspec.StructMeta):
+    """Records are made by msgspec's metaclass, past __init__ and __new__."""
+
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        _note(cls)
+        return super().__call__(*args, **options)
+
+
+class _NotedStruct(msgspec.Struct, metaclass=_NotingMeta):
+    """Takes the place of msgspec.Struct."""
+
+
+def install() -> None:
+    """Make all classes of scheduler/ note that they are built. Must come before scheduler is imported."""
+    assert "scheduler" not in sys.modules
+    msgspec.Struct = _NotedStruct  # type: ignore[misc]
+    package = importlib.import_module("scheduler")
+    for module in pkgutil.walk_packages(package.__path__, "scheduler."):
+        if module.name.rsplit(".", 1)[-1] not in ("__main__", "guard", "pocketsphinx"):
+            importlib.import_module(module.name)
+    for name, module_ in list(sys.modules.items()):
+        if name.split(".")[0] == "scheduler":
+            for _, cls in inspect.getmembers(module_, inspect.isclass):
+                if cls.__module__ == name and not issubclass(cls, BaseException | enum.Enum | msgspec.Struct):
+                    _patch(cls)
+
+
+def _patch(cls: type) -> None:
+    own: Any = cls.__new__
+
+    def noting(made: type, *args: Any, **options: Any) -> Any:
+        _note(made)
+        return own(made) if own is object.__new__ else own(made, *args, **options)
+
+    if "__new__" in cls.__dict__ or own is object.__new__:
+        cls.__new__ = staticmethod(noting)  # type: ignore[assignment]
+
+
+def _note(cls: type) -> None:
+    if cls.__module__.split(".")[0] == "scheduler" and not cls.__module__.startswith(LEFT_OUT):
+        BUILT.add(f"{cls.__module__.removeprefix('scheduler.')}.{cls.__qualname__}")
+
+
+if __name__ == "__main__":
+    file, module, *words = sys.argv[1:]
+    install()
+    sys.argv = [module, *words]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=False)
+    finally:
+        Path(file).write_text("".join(f"{name}\n" for name in sorted(BUILT)))

@@ -1,0 +1,98 @@
+"""The simulation and `voxpool serve` build the same scheduler: what either builds alone are its ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.sim.test_cli import SMALL
+
+PATIENCE_S = 30.0
+WAV = Path(__file__).parents[2] / "examples" / "tone.wav"
+
+ONLY_SIMULATION = {
+    "core.Parts",  # which classes a core is built of; production's is made when its module is imported
+    "stores.memory.MemoryStore",  # seam: the store
+}
+ONLY_SERVICE = {
+    "clock.SystemClock",  # seam: the clock
+    "stores.embedded.EmbeddedStore",  # seam: the store
+    "stores.redis.RedisStore",
+    "seams.Observer",  # the base that the fan-out of observers compares with
+}
+"""Beside what is in the packages of doors, exporters and the command line."""
+DOORS_EXPORTERS_CLI = ("web.", "telemetry.", "serve.", "cli.")
+
+
+@pytest.mark.alone
+def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
+    simulated = built_by_the_simulation(tmp_path)
+    served = built_by_the_service(tmp_path)
+    assert simulated - served == ONLY_SIMULATION
+    assert {name for name in served - simulated if not name.startswith(DOORS_EXPORTERS_CLI)} == ONLY_SERVICE
+    both = simulated & served
+    assert not {name for name in both if name.startswith(DOORS_EXPORTERS_CLI)}
+    assert both > {
+        "core.Core",
+        "dispatcher.Dispatcher",
+        "node_desk.NodeDesk",
+        "fleet.Fleet",
+        "script_queue.ScriptQueue",
+    }
+    assert both > {"job_table.JobTable", "waiting.WaitingJobs", "retention.Retention", "timeouts.Timeouts"}
+    assert both > {"leases.Leases", "affinity.Affinity", "deadlines.Deadlines", "job.Job", "node.Node"}
+
+
+def built_by_the_simulation(folder: Path) -> set[str]:
+    """Play a small scenario."""
+    scenario, built = folder / "small.toml", folder / "simulated.txt"
+    scenario.write_text(SMALL)
+    words = ["-m", "tests.sim.built_classes", str(built), "sim", "run", str(scenario)]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=PATIENCE_S)
+    return set(built.read_text().split())
+
+
+def built_by_the_service(folder: Path) -> set[str]:
+    """Start the service as it is by default, let a node do a job, and stop it."""
+    log, built = folder / "serve.log", folder / "served.txt"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
+    words = ["-m", "tests.sim.built_classes", str(built), "scheduler", "serve", "--port", "0"]
+    with log.open("wb") as file:
+        serve = subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, env=clean)
+    node = None
+    try:
+        url = wait_for_url(log)
+        words = ["-m", "scheduler", "node", "--url", url, "--id", "ann", "--pairs", "en:en"]
+        node = subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean
+        )
+        with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_S) as client:
+            parameters = {"pair": "en:en", "wait_s": "20"}
+            headers = {"Content-Type": "audio/wav", "Idempotency-Key": "one"}
+            answer = client.post("/v1/jobs", params=parameters, headers=headers, content=WAV.read_bytes())
+        assert answer.json()["state"] == "completed", answer.text
+    finally:
+        for process in (node, serve):
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(PATIENCE_S)
+    return set(built.read_text().split())
+
+
+def wait_for_url(log: Path) -> str:
+    """Wait until the log says where the service listens."""
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        for line in log.read_text().splitlines():
+            if line.startswith("{") and (event := json.loads(line))["event"] == "scheduler_started":
+                url: str = event["url"]
+                return url
+    raise AssertionError(log.read_text())
