@@ -27,7 +27,7 @@ TELL_EVERY = 20
 class LiveSize:
     """How much is played: `sweeps` sweeps, `interval_s` apart, at `rate_per_s`."""
 
-    sweeps: int = 600
+    sweeps: int = 400
     interval_s: float = 2.0
     retention_s: float = 10.0
     rate_per_s: float = 256.0
