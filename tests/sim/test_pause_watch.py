@@ -1,0 +1,46 @@
+"""How long code holds the loop, and what of it is the collector's."""
+
+from __future__ import annotations
+
+import gc
+
+from sim.pause_watch import CollectorWatch, PauseWatch
+
+
+def work(steps: int) -> int:
+    return sum(i * i for i in range(steps))
+
+
+def test_the_longest_pause_is_kept() -> None:
+    with CollectorWatch() as collector:
+        watch = PauseWatch(collector)
+        for steps in (1_000, 200_000, 1_000):
+            with watch:
+                work(steps)
+
+    assert watch.longest_ms > 1.0
+    first = watch.longest_ns
+    with watch:
+        pass
+    assert watch.longest_ns == first
+
+
+def test_the_collectors_pause_is_its_own() -> None:
+    garbage = [[i] for i in range(300_000)]
+    with CollectorWatch() as collector:
+        watch = PauseWatch(collector)
+        with watch:
+            gc.collect()
+
+    assert collector.runs >= 1
+    assert collector.longest_ms > 1.0
+    assert watch.longest_ms < collector.longest_ms
+    assert len(garbage) == 300_000
+
+
+def test_the_collector_is_no_longer_watched_afterwards() -> None:
+    before = list(gc.callbacks)
+    with CollectorWatch():
+        assert len(gc.callbacks) == len(before) + 1
+
+    assert gc.callbacks == before

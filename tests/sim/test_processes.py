@@ -1,0 +1,44 @@
+"""Parts of experiments in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+
+from scheduler.errors import ConfigError
+from sim.experiments.processes import Part, Tell, run_parts
+
+
+def process_id(_tell: Tell) -> int:
+    return os.getpid()
+
+
+def tells(number: int, tell: Tell) -> int:
+    for step in range(100):
+        tell(step / 100)
+    return number * number
+
+
+def fails(_tell: Tell) -> int:
+    raise ConfigError("wrong on purpose")
+
+
+@pytest.mark.alone
+def test_each_part_has_a_process_of_its_own_and_results_keep_their_order() -> None:
+    found = run_parts([Part("b", process_id), Part("a", process_id), Part("square", tells, (7,))], at_once=1)
+
+    assert list(found) == ["b", "a", "square"]
+    assert len({found["a"], found["b"], os.getpid()}) == 3
+    assert found["square"] == 49
+
+
+@pytest.mark.alone
+def test_a_part_that_fails_is_heard() -> None:
+    with pytest.raises(ConfigError, match="wrong on purpose"):
+        run_parts([Part("fails", fails), Part("works", process_id)])
+
+
+def test_a_part_is_picklable() -> None:
+    assert pickle.loads(pickle.dumps(Part("square", tells, (7,)))) == Part("square", tells, (7,))
