@@ -37,7 +37,7 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 	@$(BIN)/python -m bench
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
-	@$(BIN)/python -m sim.experiments.erlang
+	@$(BIN)/python -m sim.experiments.theory --erlang
 
 wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
 	@$(BIN)/python -m pytest -q tests/packaging
