@@ -65,7 +65,7 @@ def shown(figure: Figure, unit: str = "") -> str:
         return "not measured"
     elif math.isinf(figure):
         return "for ever" if unit == "s" else str(figure)
-    elif isinstance(figure, int) or (abs(figure) >= 1000 and figure == int(figure)):
+    elif isinstance(figure, int) or (abs(figure) >= 100 and figure == int(figure)):
         text = f"{int(figure):,}"
     elif abs(figure) >= 1000:
         text = f"{figure:,.1f}"

@@ -61,7 +61,7 @@ def curves(
     axes.set_xscale(x_scale)
     axes.xaxis.set_major_formatter(_plain_numbers())
     _set_y_scale(axes, y_scale)
-    axes.legend(frameon=False, loc="best")
+    _legend(figure)
     return Picture(name, title, caption, _png(figure))
 
 
@@ -87,8 +87,9 @@ def bars(
     axes.set_xticks(range(len(groups)), [group.label for group in groups])
     axes.set_ylabel(y_label)
     _set_y_scale(axes, y_scale)
-    axes.margins(y=0.12)
-    axes.legend(frameon=False, loc="best")
+    if y_scale != "linear":
+        axes.set_ylim(top=3 * axes.get_ylim()[1])
+    _legend(figure)
     return Picture(name, title, caption, _png(figure))
 
 
@@ -104,6 +105,11 @@ def _canvas(title: str) -> tuple[Figure, Axes]:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _legend(figure: Figure) -> None:
+    """Put the legend under the axes, where it hides nothing."""
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
 
 
 def _set_y_scale(axes: Axes, scale: Scale) -> None:

@@ -153,8 +153,11 @@ def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
         tell(world.env.now / size.duration_s)
     world.run_to(size.duration_s)
     busy_s = sum(node.busy_s for node in world.nodes)
+    world.drain()
+    for _ in range(int((size.retention_s + size.interval_s) / step_s) + 1):
+        world.run(for_s=step_s)
+        look()
     world.come_to_rest()
-    look()
     broken = world.broken_checkers()
     run = run_figures(world, traffic_s=size.duration_s, busy_s=busy_s, wall_s=watch.seconds())
     world.stop()

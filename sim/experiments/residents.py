@@ -82,8 +82,11 @@ def follow(
     if mean_from_s < end_s:
         world.recorder.end_mean()
     busy_s = sum(node.busy_s for node in world.nodes)
+    world.drain()
+    for _ in range(math.ceil(settings.retention_s / interval_s) + 1):
+        world.run(for_s=interval_s)
+        look()
     world.come_to_rest()
-    look()
     broken = world.broken_checkers()
     run = run_figures(world, traffic_s=end_s, busy_s=busy_s, wall_s=watch.seconds())
     families_end = world.store.census()
