@@ -34,45 +34,41 @@ local function choose(pair, prefer, avoided, chance)
 
   local first = call('ZLEXCOUNT', FREE, '-', '(' .. pair .. '|')
   local size = call('ZLEXCOUNT', FREE, '[' .. pair .. '|', '(' .. pair .. '}')
-  local drawn = {} -- ranks within the pair that turned out to have room, ascending
+  local drawn, moved = 0, {} -- a shuffle of the ranks 0 to size - 1 as far as it got: what was moved where
+  local stale = {} -- thrown out at the end, so that ranks stay as they are until then
   local compared = 0
   local best, best_generation, best_load, best_slots = '', ''
   local spare, spare_generation, spare_load, spare_slots = '', '' -- the best of the avoided ones
 
-  while compared < chance.choices and #drawn < size do
-    local rank, place = draw(chance, size - #drawn), 1
-    while place <= #drawn and drawn[place] <= rank do
-      rank = rank + 1
-      place = place + 1
-    end
+  while compared < chance.choices and drawn < size do
+    local place = drawn + draw(chance, size - drawn)
+    local rank = moved[place] or place
+    moved[place] = moved[drawn] or drawn
+    drawn = drawn + 1
     local entry = call('ZRANGE', FREE, first + rank, first + rank)[1]
     local node = string.sub(entry, #pair + 2)
     local load, slots, generation = room(node, wanted, chance.now)
 
     if not load then
-      call('ZREM', FREE, entry)
-      size = size - 1
-      for later = place, #drawn do drawn[later] = drawn[later] - 1 end
+      stale[#stale + 1] = entry
       chance.throws_left = chance.throws_left - 1
-      if chance.throws_left <= 0 and #drawn < size then
-        if best == '' then return '', 'AGAIN' end
+      if chance.throws_left <= 0 and drawn < size then
+        if best == '' then spare, spare_generation = '', 'AGAIN' end
         break
       end
+    elseif avoided[node] then
+      if spare == '' or load * spare_slots < spare_load * slots then
+        spare, spare_generation, spare_load, spare_slots = node, generation, load, slots
+      end
     else
-      table.insert(drawn, place, rank)
-      if avoided[node] then
-        if spare == '' or load * spare_slots < spare_load * slots then
-          spare, spare_generation, spare_load, spare_slots = node, generation, load, slots
-        end
-      else
-        compared = compared + 1
-        if best == '' or load * best_slots < best_load * slots then
-          best, best_generation, best_load, best_slots = node, generation, load, slots
-        end
+      compared = compared + 1
+      if best == '' or load * best_slots < best_load * slots then
+        best, best_generation, best_load, best_slots = node, generation, load, slots
       end
     end
   end
 
+  if #stale > 0 then call('ZREM', FREE, unpack(stale)) end
   if best ~= '' then return best, best_generation, best_load, best_slots end
   return spare, spare_generation, spare_load, spare_slots
 end

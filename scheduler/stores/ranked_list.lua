@@ -6,51 +6,49 @@ local BLOCK_MAX = 128
 
 -- ---- how many lie before a place: a Fenwick tree over counts
 
+-- LuaJIT doesn't compile what calls a short loop, so the loops of a step or two that are run all the time are written
+-- out: `step` for each power of two, from 2^LEVELS down to 1, or nested.
+local LEVELS = 20
+local FAR = 2 ^ 50 -- more than any rank
+
+local function written_out(head, step, tail, closing)
+  local lines = {head}
+  for level = LEVELS, 0, -1 do lines[#lines + 1] = string.gsub(step, 'STEP', tostring(2 ^ level)) end
+  return loadstring('local band, min, max = bit.band, math.min, math.max return ' .. table.concat(lines, ' ')
+    .. tail .. string.rep(' end', closing and LEVELS + 1 or 0) .. ' end')()
+end
+
 local Counts = {}
 
 -- `size_of(list, i)` is the count at place i, from 1 to `length`.
 function Counts.build(length, size_of, list)
-  local tree, highest = {length = length}, 1
+  local tree, top = {length = length}, 1
   for i = 1, length do tree[i] = size_of(list, i) end
   for i = 1, length do
     local parent = i + bit.band(i, -i)
     if parent <= length then tree[parent] = tree[parent] + tree[i] end
   end
-  while highest * 2 <= length do highest = highest * 2 end
-  tree.highest = highest
+  while top * 2 <= length do top = top * 2 end
+  for i = length + 1, 2 * top do tree[i] = FAR end
+  tree.top = top
   return tree
 end
 
-function Counts.add(tree, place, by)
-  while place <= tree.length do
-    tree[place] = tree[place] + by
-    place = place + bit.band(place, -place)
-  end
-end
+-- The count at `place` changed.
+Counts.add = written_out('function(tree, place, by) local length = tree.length',
+  'if place <= length then tree[place] = tree[place] + by place = place + band(place, -place)', '', true)
 
-function Counts.before(tree, place)
-  local sum = 0
-  place = place - 1
-  while place > 0 do
-    sum = sum + tree[place]
-    place = place - bit.band(place, -place)
-  end
-  return sum
-end
+-- The sum of the counts before `place`.
+Counts.before = written_out('function(tree, place) local sum = 0 place = place - 1',
+  'if place > 0 then sum = sum + tree[place] place = band(place, place - 1)',
+  string.rep(' end', LEVELS + 1) .. ' return sum', false)
 
--- The place that holds the item of `rank` (from 0 on), and its rank within that place.
-function Counts.find(tree, rank)
-  local place, step = 0, tree.highest
-  while step >= 1 do
-    local next_place = place + step
-    if next_place <= tree.length and tree[next_place] <= rank then
-      place = next_place
-      rank = rank - tree[next_place]
-    end
-    step = bit.rshift(step, 1)
-  end
-  return place + 1, rank
-end
+-- The place that holds the item of `rank` (from 0 on), and its rank within that place. `taken` is 1 when the step is
+-- taken, else 0: a branch that nobody can foresee would cost more.
+Counts.find = written_out('function(tree, rank) local top, place = tree.top, 0',
+  'if STEP <= top then local count = tree[place + STEP] local taken = min(1, max(0, rank - count + 1)) '
+  .. 'place = place + STEP * taken rank = rank - count * taken end',
+  ' return place + 1, rank', false)
 
 -- ---- one sorted run of texts: at 1 to `size`
 
@@ -66,6 +64,10 @@ end
 
 local function insert_into(run, text)
   local size = run.size
+  if size == 0 or run[size] < text then
+    run[size + 1], run.size = text, size + 1
+    return
+  end
   local place = place_in(run, text)
   for i = size, place, -1 do run[i + 1] = run[i] end
   run[place], run.size = text, size + 1
@@ -73,6 +75,10 @@ end
 
 local function remove_from(run, text)
   local size = run.size
+  if run[size] == text then
+    run[size], run.size = nil, size - 1
+    return
+  end
   for i = place_in(run, text), size do run[i] = run[i + 1] end
   run.size = size - 1
 end

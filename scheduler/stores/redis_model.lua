@@ -79,12 +79,14 @@ function commands.ZADD(key, first, ...)
   return added
 end
 
-function commands.ZREM(key, ...)
+function commands.ZREM(key, first, ...)
   local set = set_at(key)
   if not set then return 0 end
-  local removed = 0
-  for i = 1, select('#', ...) do
-    if SortedSet.remove(set, (select(i, ...))) then removed = removed + 1 end
+  local removed = SortedSet.remove(set, first) and 1 or 0
+  if select('#', ...) > 0 then
+    for _, member in ipairs({...}) do
+      if SortedSet.remove(set, member) then removed = removed + 1 end
+    end
   end
   if set.scores.size == 0 then data[key] = nil end
   return removed

@@ -34,12 +34,11 @@ end
 
 local function heap_push(heap, score, member)
   local scores, members, i = heap.scores, heap.members, heap.length + 1
+  local parent = bit.rshift(i, 1)
   heap.length, scores[i], members[i] = i, score, member
-  while i > 1 do
-    local parent = bit.rshift(i, 1)
-    if not is_before(scores, members, i, parent) then break end
+  while parent > 0 and is_before(scores, members, i, parent) do
     swap(scores, members, i, parent)
-    i = parent
+    i, parent = parent, bit.rshift(parent, 1)
   end
 end
 

@@ -33,8 +33,10 @@ BUGS = {
     "a node is drawn for a pair that it does not serve": Bug(
         "_choice", " or not string.find(served, wanted, 1, true)", ""
     ),
-    "a bad draw stays and nobody else is tried": Bug("_choice", "size = size - 1", "size = 0"),
-    "a thrown draw stays in the pool": Bug("_choice", "call('ZREM', FREE, entry)", ""),
+    "a bad draw stays and nobody else is tried": Bug(
+        "_choice", "stale[#stale + 1] = entry", "stale[#stale + 1] = entry size = 0"
+    ),
+    "a thrown draw stays in the pool": Bug("_choice", "if #stale > 0 then call('ZREM', FREE, unpack(stale)) end", ""),
     "the fuller node is taken": Bug(
         "_choice", "load * best_slots < best_load * slots", "load * best_slots > best_load * slots"
     ),
@@ -47,11 +49,11 @@ BUGS = {
         "_choice", "if load then return prefer", "if true then return prefer"
     ),
     "the preferred node is not asked": Bug("_choice", "prefer ~= '' and", "false and"),
-    "ranks of what was drawn do not move": Bug(
-        "_choice", "drawn[later] = drawn[later] - 1", "drawn[later] = drawn[later]"
+    "a node is drawn twice and another never": Bug("_choice", "moved[place] = moved[drawn] or drawn", ""),
+    "the last throw is not counted": Bug("_choice", "chance.throws_left <= 0 and drawn < size", "false"),
+    "AGAIN looks like nobody": Bug(
+        "_choice", "spare, spare_generation = '', 'AGAIN'", "spare, spare_generation = '', ''"
     ),
-    "the last throw is not counted": Bug("_choice", "chance.throws_left <= 0 and #drawn < size", "false"),
-    "AGAIN looks like nobody": Bug("_choice", "return '', 'AGAIN'", "return '', ''"),
     "a repeated select draws anew": Bug(
         "select_node", "local node, generation = call('HGET', HOLDS, hold), nil", "local node, generation = false, nil"
     ),
