@@ -6,11 +6,13 @@ Usage: python -m bench._peers relay PORT | worker URL | node URL. All use the sa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 import uvloop
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from scheduler import codec
 from scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
@@ -32,9 +34,10 @@ async def relay(port: str) -> None:
         if len(ends) == 2:
             both.set()
         await both.wait()
-        other = ends["worker" if name == "client" else "client"]
-        async for frame in end:
-            await other.send(frame)
+        other = "worker" if name == "client" else "client"
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in end:
+                await ends[other].send(frame)
 
     async with serve(pass_on, "127.0.0.1", int(port), compression=None, max_size=None):
         await asyncio.Future()
