@@ -24,7 +24,9 @@ def resident_picture(size: Size, days: Mapping[str, Followed]) -> Picture:
     ]
     end = max(max(curve.x) for curve in drawn)
     after = size.rate_per_s * size.retention_s
-    drawn.append(Curve(f"predicted: rate x retention = {after:,.0f}", [0, end], [after] * 2, style="predicted"))
+    bound = size.rate_per_s * (size.retention_s + size.interval_s)
+    label = f"predicted bound: rate x (retention + interval) = {bound:,.0f}"
+    drawn.append(Curve(label, [0, end], [bound] * 2, style="predicted"))
     return curves(
         "resident_jobs",
         "Finished jobs in the table, counted just after each sweep",

@@ -16,7 +16,7 @@ from scheduler.retention import Retention
 from scheduler.seams import Observer
 from sim.before.full_scan import FullScan
 from sim.live_bytes import LiveBytes
-from sim.pause_watch import CollectorWatch, PauseWatch
+from sim.pause_watch import CollectorWatch, PauseWatch, now_ns
 
 STEP_MS = 1
 """Each finished job ends so much after the one before it."""
@@ -112,12 +112,17 @@ def _fill(
     empty = meter.read().live
     added = removed = 0
     with CollectorWatch() as collector:
-        inserts, sweeps = PauseWatch(collector), PauseWatch(collector)
+        sweeps = PauseWatch(collector)
+        longest_ns = 0
         for size in sizes:
             while added - removed < size:
                 job = finished_job(added)
-                with inserts:
-                    insert(job)
+                # What PauseWatch does, without the cost of entering it a million times.
+                began_ns, collected_ns = now_ns(), collector.total_ns
+                insert(job)
+                took_ns = now_ns() - began_ns - (collector.total_ns - collected_ns)
+                if took_ns > longest_ns:
+                    longest_ns = took_ns
                 added += 1
                 if added % 10_000 == 0:
                     progress(added)
@@ -125,4 +130,4 @@ def _fill(
             old = int(size * OLD_SHARE)
             sweep(finished_job(removed + old), sweeps)
             removed += old
-            yield Pauses(size, inserts.longest_ms, sweeps.longest_ms, collector.longest_ms, live / size)
+            yield Pauses(size, longest_ns / 1e6, sweeps.longest_ms, collector.longest_ms, live / size)

@@ -1,6 +1,7 @@
 """Runs the parts of an experiment in processes of their own, at most two at a time, with a progress bar.
 
-Each part starts in a fresh interpreter: what one leaves in memory can't be seen in another's figures.
+Each part starts from a server process that has imported the code and run nothing: what one part leaves in memory can't
+be seen in another's figures.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Part:
 def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROCESSES_MAX) -> dict[str, Any]:
     """Run `parts`, the longest should come first, and return name -> result. The first failure is raised."""
     listed = list(parts)
-    context = get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["sim.experiments"])
     told: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
     workers = max(1, min(at_once, os.cpu_count() or 1, len(listed)))
     results: dict[str, Any] = {}
