@@ -56,21 +56,25 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         clock = SystemClock()
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owner = f"{socket.gethostname()}, process {os.getpid()}, {url}"
-        store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
+        try:
+            store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
+        except OSError as error:
+            raise CannotStart(f"store {settings.store}: {error}") from None
         closing.push_async_callback(store.close)
         random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
+        observer = fan_out([LogObserver(log), health])
         core = Core.build(
             settings=settings,
             clock=clock,
             runner=store,
             sink=results,
-            observer=fan_out([LogObserver(log), health]),
+            observer=observer,
             random=random,
             instance=f"{random.getrandbits(40):010x}",
         )
-        doors = Doors(settings, core, results, health, random, log)
+        doors = Doors(settings, core, results, health, observer, random, log)
         failed = core.start()
         closing.push_async_callback(core.stop)
         server = _DoorServer(_uvicorn_config(settings, doors, log))

@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
+from scheduler.seams import Observer
 from scheduler.telemetry.logs import Log
 from scheduler.web import problems
 from scheduler.web.fleet_views import FleetDoor
@@ -27,15 +28,22 @@ class Doors:
     """The doors and the application that has them."""
 
     def __init__(
-        self, settings: Settings, core: Core, results: Results, health: Health, random: random.Random, log: Log
+        self,
+        settings: Settings,
+        core: Core,
+        results: Results,
+        health: Health,
+        observer: Observer,
+        random: random.Random,
+        log: Log,
     ) -> None:
-        self.sessions = SessionDoor(settings, core.dispatcher, results, random, log)
+        self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
         self.app = Starlette(
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
-                *JobDoor(settings, core.dispatcher, results, random).routes(),
+                *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
                 *FleetDoor(settings, core, health).routes(),
             ],
             exception_handlers={

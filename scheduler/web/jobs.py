@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 
@@ -14,6 +15,7 @@ from scheduler.config import Settings
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput
 from scheduler.job import Job
+from scheduler.seams import Observer
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
 from scheduler.web.views import check_audio, job_view
@@ -26,10 +28,18 @@ _PAIR = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 class JobDoor:
     """Jobs over HTTP."""
 
-    def __init__(self, settings: Settings, dispatcher: Dispatcher, results: Results, random: random.Random) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        results: Results,
+        observer: Observer,
+        random: random.Random,
+    ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
         self._results = results
+        self._observer = observer
         self._random = random
 
     def routes(self) -> list[BaseRoute]:
@@ -54,7 +64,11 @@ class JobDoor:
             raise BadInput("bad_request_id", "Idempotency-Key: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
         wait_s = self._wait_s(request)
         timeout_ms = whole_number(request, "timeout_ms", 1, TIMEOUT_MS_MAX)
-        audio = await self._audio(request)
+        try:
+            audio = await self._audio(request)
+        except BadInput as error:
+            self._observer.job_rejected(pair, error.reason)
+            raise
         job = self._dispatcher.submit(
             pair=pair,
             audio=audio,
@@ -64,13 +78,13 @@ class JobDoor:
             affinity=bool(session_id),
         )
         del audio  # it belongs to the job, which lets go of it when it ends
-        await self._results.wait(job, wait_s)
+        await self._wait(request, job, wait_s)
         return _answer(job, 200 if job.ended else 202, {"location": f"/v1/jobs/{job.job_id}"})
 
     async def show(self, request: Request) -> Response:
         """Show a job; with wait_s, once it has ended or that time is over."""
         job = self._find(request)
-        await self._results.wait(job, self._wait_s(request))
+        await self._wait(request, job, self._wait_s(request))
         return _answer(job)
 
     async def cancel(self, request: Request) -> Response:
@@ -106,8 +120,22 @@ class JobDoor:
         check_audio(audio, bytes_max)
         return audio
 
+    async def _wait(self, request: Request, job: Job, wait_s: float) -> None:
+        """Wait for the end of `job`, but not for a client that has gone."""
+        if wait_s > 0 and not job.ended:
+            gone = asyncio.ensure_future(_gone(request))
+            try:
+                await self._results.wait(job, wait_s, gone)
+            finally:
+                gone.cancel()
+
     def _wait_s(self, request: Request) -> float:
         return seconds(request, "wait_s", self._settings.wait_s_max)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _too_large(bytes_max: int) -> BadInput:

@@ -65,13 +65,14 @@ class Results:
             for watcher in watchers:
                 watcher.job_ended(job)
 
-    async def wait(self, job: Job, seconds: float) -> None:
-        """Return when `job` has ended, after `seconds`, or when `let_go` is called. Raises Rejected."""
+    async def wait(self, job: Job, seconds: float, gone: asyncio.Future[None]) -> None:
+        """Return when `job` has ended, after `seconds`, when who asks is `gone`, or at `let_go`. Raises Rejected."""
         if job.ended or seconds <= 0:
             return
         self.check_room()
         waiter = _Waiter()
         self.watch(job, waiter)
+        gone.add_done_callback(lambda _: waiter.wake())
         timer = asyncio.get_running_loop().call_later(seconds, waiter.wake)
         try:
             await waiter.future

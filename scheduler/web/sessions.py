@@ -18,6 +18,7 @@ from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput, Rejected
 from scheduler.job import Job
 from scheduler.messages import PROTOCOL, Accepted, CancelJob, Error, FromClient, Hello, RejectedSubmit, Submit, Welcome
+from scheduler.seams import Observer
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
 from scheduler.web.peer_socket import PeerSocket
@@ -34,11 +35,18 @@ class SessionDoor:
     """The ASGI application behind /ws/session, and the sessions that are open or may come back."""
 
     def __init__(
-        self, settings: Settings, dispatcher: Dispatcher, results: Results, random: random.Random, log: Log
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        results: Results,
+        observer: Observer,
+        random: random.Random,
+        log: Log,
     ) -> None:
         self.settings = settings
         self.dispatcher = dispatcher
         self.results = results
+        self.observer = observer
         self.log = log
         self._random = random
         self._open: dict[str, Session] = {}
@@ -213,6 +221,7 @@ class Session:
                 affinity=submit.session_affinity,
             )
         except BadInput as error:
+            door.observer.job_rejected(submit.pair, error.reason)
             self._reject(submit.request_id, as_rejection(error))
             return
         except Rejected as rejected:

@@ -78,7 +78,7 @@ class Inside:
             instance="inside",
         )
         log = Log(lambda **fields: None, level=100)
-        self.doors = Doors(settings, self.core, self.results, Health(), random.Random(2), log)
+        self.doors = Doors(settings, self.core, self.results, Health(), Observer(), random.Random(2), log)
 
     async def torn(self, door: Any, sockets: list[TornSocket], wait_for: Any) -> None:
         """Open all `sockets` at `door`, wait until they are at work, then tear them all."""
