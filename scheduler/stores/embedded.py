@@ -183,7 +183,7 @@ class EmbeddedStore:
         if shell is None:
             return
         assert shell.stdin is not None
-        with contextlib.suppress(ConnectionError):  # both have ended already
+        with contextlib.suppress(ConnectionError, RuntimeError):  # both have ended already (uvloop says RuntimeError)
             shell.stdin.write(f"{signal_name}\n".encode())
             await shell.stdin.drain()
         try:
