@@ -119,7 +119,10 @@ class Clients:
 
     def request(self, request: Request) -> None:
         """Send a new request on its way."""
-        self._make(request)
+        self.made += 1
+        request.made_at = self._env._now
+        self.open[request.request_id] = request
+        self._hub.request_made(request)
         if self._delay_s is None:
             self._arrive(request)
         else:
@@ -127,18 +130,15 @@ class Clients:
 
     def request_now(self, request: Request) -> Job:
         """Submit without a way; raises Rejected and then forgets the request."""
-        self._make(request)
+        self.made += 1
+        request.made_at = self._env._now
+        self.open[request.request_id] = request
+        self._hub.request_made(request)
         try:
             return self._to_dispatcher(request)
         except Rejected:
             self._told(request, "rejected")
             raise
-
-    def _make(self, request: Request) -> None:
-        self.made += 1
-        request.made_at = self._env._now
-        self.open[request.request_id] = request
-        self._hub.request_made(request)
 
     def _to_dispatcher(self, request: Request) -> Job:
         return self._submit(

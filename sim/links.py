@@ -61,6 +61,8 @@ class Connection:
         """Whether what is sent to the node arrives: false once the node has closed or vanished."""
         self._door = door
         self._worker = worker
+        self._loop = door.loop
+        self._env = door.env
         self._delay_s = door.delay_s
         self._down_at = 0.0
         self._up_at = 0.0
@@ -83,12 +85,17 @@ class Connection:
             door = self._door
             request = door.clients.of_job(message.job_id)
             door.hub.assign_sent(request, self, message)
-        if self._delay_s is None:
+        delay_s = self._delay_s
+        if delay_s is None:
             self._is_delivering = True
             self._deliver(message, request)
             self._is_delivering = False
-        else:
-            self._down(self._deliver, message, request)
+            return
+        at = self._env._now + delay_s()
+        if at < self._down_at:
+            at = self._down_at
+        self._down_at = at
+        self._loop.at(at, self._deliver, message, request)
 
     def close(self, reason: str) -> None:
         """Close it from the scheduler's side: the node hears of it after what is on the way to it."""
@@ -97,14 +104,14 @@ class Connection:
         self.is_open = False
         self._down(self._closed_by_scheduler)
         if self.node is not None:
-            self._door.loop.after(0, self._door.desk.left, self.node)
+            self._loop.after(0, self._door.desk.left, self.node)
 
     async def probe(self) -> bool:
         """Ping the node: True after both ways, False when no answer came in time."""
-        sleep = self._door.loop.create_future()
+        sleep = self._loop.create_future()
         answers = self.is_open and self.is_reachable and self._worker.answers
         way = 0.0 if self._delay_s is None else self._delay_s() + self._delay_s()
-        self._door.loop.after(way if answers else PROBE_S, _wake, sleep)
+        self._loop.after(way if answers else PROBE_S, _wake, sleep)
         await sleep
         return answers and self.is_open
 
@@ -119,10 +126,9 @@ class Connection:
 
     def _down(self, fn: Callable[..., object], *args: object) -> None:
         """Call `fn` when it arrives at the node; nothing overtakes."""
-        door = self._door
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
-        self._down_at = max(door.env._now + delay_s, self._down_at)
-        door.loop.at(self._down_at, fn, *args)
+        self._down_at = max(self._env._now + delay_s, self._down_at)
+        self._loop.at(self._down_at, fn, *args)
 
     # ---- the node's end
 
@@ -130,14 +136,19 @@ class Connection:
         """Put `message` on the way to the scheduler. Never arrives while the scheduler is itself sending."""
         if not self.is_reachable:
             return
-        if self._delay_s is None:
+        delay_s = self._delay_s
+        if delay_s is None:
             if self._is_delivering or self._instant_ups:
                 self._instant_ups += 1
-                self._door.loop.after(0, self._arrive_later, message)
+                self._loop.after(0, self._arrive_later, message)
             else:
                 self._arrive(message)
-        else:
-            self._up(self._arrive, message)
+            return
+        at = self._env._now + delay_s()
+        if at < self._up_at:
+            at = self._up_at
+        self._up_at = at
+        self._loop.at(at, self._arrive, message)
 
     def close_by_node(self) -> None:
         """The node closes, or its process dies: the scheduler sees the socket close."""
@@ -150,10 +161,9 @@ class Connection:
         self.is_reachable = False
 
     def _up(self, fn: Callable[..., object], *args: object) -> None:
-        door = self._door
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
-        self._up_at = max(door.env._now + delay_s, self._up_at)
-        door.loop.at(self._up_at, fn, *args)
+        self._up_at = max(self._env._now + delay_s, self._up_at)
+        self._loop.at(self._up_at, fn, *args)
 
     # ---- the handler of the socket
 
@@ -166,6 +176,11 @@ class Connection:
             return
         if self._is_joining:
             self._unread.append(message)
+        elif type(message) is NodeResult and self.node is not None:
+            node, hub = self.node, self._door.hub
+            hub.result_arrives(node, message)
+            self._door.desk.result(node, message)
+            hub.result_handled(node, message)
         else:
             self._handle(message)
 
@@ -173,13 +188,9 @@ class Connection:
         door, node = self._door, self.node
         if type(message) is Register:
             self._is_joining = True
-            door.loop.create_task(self._join(message))
+            self._loop.create_task(self._join(message))
         elif node is None:
             self._refuse("not_registered", "register first")
-        elif type(message) is NodeResult:
-            door.hub.result_arrives(node, message)
-            door.desk.result(node, message)
-            door.hub.result_handled(node, message)
         elif type(message) is Heartbeat:
             door.hub.beat_arrives(node)
             door.desk.heartbeat(node, message)
@@ -198,7 +209,7 @@ class Connection:
         if not self.is_open:
             self._door.desk.left(node)
         while self._unread and not self._is_joining:
-            self._handle(self._unread.popleft())
+            self._arrive(self._unread.popleft())
 
     def _refuse(self, reason: str, detail: str) -> None:
         self.send(Error(reason, detail))

@@ -40,8 +40,8 @@ class StoreMirror(Watcher):
         self.nodes: dict[str, MirrorNode] = {}
         self.holds: dict[str, tuple[MirrorNode, str]] = {}
         """job|attempt -> its node, and the generation that was granted."""
-        self.room: dict[str, int] = {}
-        """Pair -> nodes with room, among them those whose lease has ended unnoticed."""
+        self.room: dict[tuple[str, ...], int] = {}
+        """The pairs of a node -> how many such nodes have room, among them those whose lease has ended unnoticed."""
         self.over_slots = 0
         """Holds that were granted beyond the slots."""
         self.selects = 0
@@ -90,10 +90,11 @@ class StoreMirror(Watcher):
             node = self._new(node_id)
         self.holds[hold] = (node, generation)
         node.load += 1
-        if node.load > node.slots:
-            self.over_slots += 1
-        elif node.load == node.slots and not node.flags:
-            self._count_room(node, -1)
+        if node.load >= node.slots:
+            if node.load > node.slots:
+                self.over_slots += 1
+            elif not node.flags:
+                self._count_room(node, -1)
 
     def _free(self, hold: str) -> None:
         held = self.holds.pop(hold, None)
@@ -179,5 +180,4 @@ class StoreMirror(Watcher):
 
     def _count_room(self, node: MirrorNode, by: int) -> None:
         room = self.room
-        for pair in node.pairs:
-            room[pair] = room.get(pair, 0) + by
+        room[node.pairs] = room.get(node.pairs, 0) + by

@@ -244,11 +244,11 @@ class SimNode:
         if self.busy or len(self.running) >= self.slots:
             self._send(NodeResult(assign.job_id, assign.attempt, busy=True))
             return
-        now = self._env._now
-        work = Work(assign.job_id, assign.attempt, request, now, now)
+        now, left_s = self._env._now, request.work_s / self.speed
+        work = Work(assign.job_id, assign.attempt, request, now, now + left_s)
         self.running[assign.job_id] = work
         self._hub.work_started(self, work)
-        self._plan(work, request.work_s / self.speed)
+        self._loop.after(left_s, self._worked, work, 0)
 
     def _cancelled(self, message: CancelAttempt) -> None:
         work = self.running.get(message.job_id)
@@ -273,8 +273,8 @@ class SimNode:
         self.busy_s += self._env._now - work.started_at
         self._hub.work_ended(self, work, True)
         result = self.result_of(work)
-        if self._is_registered:
-            self._send(result)
+        if self._is_registered and self.connection is not None:
+            self.connection.to_scheduler(result)
         else:
             self._unsent.append(result)
         if self._is_leaving:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sim.nodes import SimNode, Work
 
 BLOCK = 1000
-"""Events that are hashed at a time."""
+"""Events that are hashed at a time, at least; a moment is not split."""
 
 
 class Trace(Watcher):
@@ -33,19 +33,21 @@ class Trace(Watcher):
         self._hash = blake2b(digest_size=16)
         self._moments = array("d")
         self._lines: list[str] = []
-        self._blocks = 0
+        self._at = self._moments.append
+        self._add = self._lines.append
+        self._hashed = 0
         if file is not None:
             file.write("[\n")
 
     @property
     def events(self) -> int:
         """How many events there were so far."""
-        return self._blocks * BLOCK + len(self._lines)
+        return self._hashed + len(self._lines)
 
     def hexdigest(self) -> str:
         """Return the hash of all events so far."""
         hashed = self._hash.copy()
-        self._add(hashed)
+        self._hash_block(hashed)
         return hashed.hexdigest()
 
     def close(self) -> None:
@@ -55,20 +57,18 @@ class Trace(Watcher):
             self._file.write("{}]\n")
             self._file = None
 
-    def _note(self, event: str) -> None:
-        self._moments.append(self._env._now)
-        lines = self._lines
-        lines.append(event)
-        if len(lines) == BLOCK:
-            self._add(self._hash)
-            self._blocks += 1
-            if self._file is not None:
-                self._write()
-            self._moments = array("d")
-            self._lines = []
+    def instant_over(self) -> None:
+        """Hash a block when there is one; here, where it costs least."""
+        if len(self._lines) < BLOCK:
+            return
+        self._hash_block(self._hash)
+        if self._file is not None:
+            self._write()
+        self._hashed += len(self._lines)
+        del self._moments[:], self._lines[:]
 
-    def _add(self, hashed: blake2b) -> None:
-        """Add the block to the hash: its moments, then its lines."""
+    def _hash_block(self, hashed: blake2b) -> None:
+        """Hash what was noted since the last block: all moments, then all lines."""
         hashed.update(self._moments.tobytes())
         hashed.update("\n".join(self._lines).encode())
 
@@ -81,55 +81,73 @@ class Trace(Watcher):
             self._file.write(json.dumps(shown) + ",\n")
 
     def job_submitted(self, job: Job) -> None:
-        self._note(f"submit {job.job_id} {job.request_id} {job.pair} {job.audio_bytes}")
+        self._at(self._env._now)
+        self._add(f"submit {job.job_id} {job.request_id} {job.pair} {job.audio_bytes}")
 
     def job_rejected(self, pair: str, reason: str) -> None:
-        self._note(f"reject {pair} {reason}")
+        self._at(self._env._now)
+        self._add(f"reject {pair} {reason}")
 
     def job_dispatched(self, job: Job, node: Node) -> None:
-        self._note(f"dispatch {job.job_id} {node.node_id} {job.attempt}")
+        self._at(self._env._now)
+        self._add(f"dispatch {job.job_id} {node.node_id} {job.attempt}")
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
-        self._note(f"redispatch {job.job_id} {node_id} {attempt} {reason}")
+        self._at(self._env._now)
+        self._add(f"redispatch {job.job_id} {node_id} {attempt} {reason}")
 
     def job_ended(self, job: Job) -> None:
-        self._note(f"end {job.job_id} {job.state} {job.reason}")
+        self._at(self._env._now)
+        self._add(f"end {job.job_id} {job.state} {job.reason}")
 
     def job_removed(self, job: Job) -> None:
-        self._note(f"remove {job.job_id}")
+        self._at(self._env._now)
+        self._add(f"remove {job.job_id}")
 
     def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
-        self._note(f"late {job_id} {node_id} {attempt}")
+        self._at(self._env._now)
+        self._add(f"late {job_id} {node_id} {attempt}")
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self._note(f"void {job.job_id} {node_id} {generation}")
+        self._at(self._env._now)
+        self._add(f"void {job.job_id} {node_id} {generation}")
 
     def nobody(self, job: Job) -> None:
-        self._note(f"nobody {job.job_id}")
+        self._at(self._env._now)
+        self._add(f"nobody {job.job_id}")
 
     def node_registered(self, node: Node) -> None:
-        self._note(f"register {node.node_id} {node.generation}")
+        self._at(self._env._now)
+        self._add(f"register {node.node_id} {node.generation}")
 
     def node_offline(self, node: Node, reason: str) -> None:
-        self._note(f"offline {node.node_id} {node.generation} {reason}")
+        self._at(self._env._now)
+        self._add(f"offline {node.node_id} {node.generation} {reason}")
 
     def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
-        self._note(f"rest {node.node_id} {until_ms} {reason}")
+        self._at(self._env._now)
+        self._add(f"rest {node.node_id} {until_ms} {reason}")
 
     def store_failed(self, detail: str) -> None:
-        self._note("store_failed")
+        self._at(self._env._now)
+        self._add("store_failed")
 
     def work_started(self, worker: SimNode, work: Work) -> None:
-        self._note(f"start {work.job_id} {worker.node_id} {work.attempt}")
+        self._at(self._env._now)
+        self._add(f"start {work.job_id} {worker.node_id} {work.attempt}")
 
     def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
-        self._note(f"{'done' if is_done else 'stop'} {work.job_id} {worker.node_id} {work.attempt}")
+        self._at(self._env._now)
+        self._add(f"{'done' if is_done else 'stop'} {work.job_id} {worker.node_id} {work.attempt}")
 
     def request_told(self, request: Request, state: str) -> None:
-        self._note(f"told {request.request_id} {state}")
+        self._at(self._env._now)
+        self._add(f"told {request.request_id} {state}")
 
     def fault_began(self, kind: str, target: str) -> None:
-        self._note(f"fault {kind} {target}")
+        self._at(self._env._now)
+        self._add(f"fault {kind} {target}")
 
     def fault_healed(self, kind: str, target: str) -> None:
-        self._note(f"heal {kind} {target}")
+        self._at(self._env._now)
+        self._add(f"heal {kind} {target}")

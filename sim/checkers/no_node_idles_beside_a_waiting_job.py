@@ -25,17 +25,16 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
 
     def _look(self) -> None:
         for pair, waiting in self._waiting.counts():
-            if waiting and self._room.get(pair):
+            if waiting and any(nodes and pair in pairs for pairs, nodes in self._room.items()):
                 idle = self.world.mirror.living_with_room(pair, self.world.clock.now_ms())
                 if idle:
                     self.broke(f"{waiting} jobs of {pair} wait beside {len(idle)} nodes, such as {idle[0].node_id}")
 
     def recount(self) -> None:
         """Count the nodes with room anew."""
-        counted: dict[str, int] = {}
+        counted: dict[tuple[str, ...], int] = {}
         for node in self.world.mirror.nodes.values():
             if node.has_room:
-                for pair in node.pairs:
-                    counted[pair] = counted.get(pair, 0) + 1
-        followed = {pair: room for pair, room in self._room.items() if room}
-        self.expect(counted == followed, f"room by pair is {counted}, followed was {followed}")
+                counted[node.pairs] = counted.get(node.pairs, 0) + 1
+        followed = {pairs: nodes for pairs, nodes in self._room.items() if nodes}
+        self.expect(counted == followed, f"nodes with room are {counted}, followed were {followed}")
