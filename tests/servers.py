@@ -8,12 +8,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 START_TIMEOUT_S = 10.0
 TRIES = 5
+WAIT_S = 20.0
 
 
 class RedisServer:
@@ -106,3 +107,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Return as soon as `holds`. Raises AssertionError after WAIT_S."""
+    end_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)

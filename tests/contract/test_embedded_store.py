@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,14 @@ from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall, register_node
 from scheduler.stores import embedded, open_store
 from scheduler.stores.embedded import EmbeddedStore
+from tests.servers import wait_for
 
 REGISTER = register_node(1_700_000_000_000, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])
 PATIENCE_S = 20.0
 PARENT = """
 import asyncio, sys
 from scheduler.stores.embedded import EmbeddedStore
+from tests.servers import wait_for
 async def main():
     store = EmbeddedStore()
     await store.start()
@@ -48,14 +50,6 @@ async def run_when_back(store: EmbeddedStore, calls: list[ScriptCall]) -> list[l
                 return await store.run(calls)
             except StoreUnavailable:
                 await asyncio.sleep(0.01)
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    """Return as soon as `holds`; fail after PATIENCE_S."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

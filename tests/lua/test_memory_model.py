@@ -1,0 +1,91 @@
+"""The model of Redis says no to what it doesn't know, instead of answering something else than a server would."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.errors import ScriptFailed
+from scheduler.script_sources import ScriptSource, load_sources
+from scheduler.scripts import ScriptCall, register_node
+from scheduler.stores.memory import MemoryStore
+
+NOW_MS = 1_700_000_000_000
+
+
+def run(body: str, *args: str) -> list[str]:
+    """Run a script of one's own on an empty store."""
+    store = MemoryStore({"probe": ScriptSource("", body)})
+    return store.run_now([ScriptCall("probe", list(args))])[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return redis.call('INCR', KEYS[1])", "lacks the command INCR"),
+        ("return redis.call('TIME')", "lacks the command TIME"),
+        ("return redis.call('ZRANGE', KEYS[1], 0, -1)", "one rank"),
+        ("return redis.call('ZRANGEBYSCORE', KEYS[1], 5, 6)", "from -inf with LIMIT 0 only"),
+        ("redis.call('ZADD', KEYS[3], 0, 'a|b') return redis.call('ZLEXCOUNT', KEYS[3], '-', '+')", "from - to +"),
+        ("redis.call('ZADD', KEYS[3], 0, 'a') return redis.call('ZRANGEBYLEX', KEYS[3], '[a|', '(a}')", "like group"),
+        ("redis.call('ZADD', KEYS[3], 'x', 'a')", "not a valid float"),
+        ("redis.call('HSET', KEYS[1], 'a', 'b') return redis.call('ZSCORE', KEYS[1], 'a')", "WRONGTYPE"),
+        ("for k in pairs({}) do end", "may not use pairs"),
+        ("return {cjson.encode({})}", "may not use cjson"),
+        ("counter = 1", "may not write the global counter"),
+        ("return {1}", "answered something that is no text"),
+        ("return os.time()", "may not use os"),
+        ("return nil + 1", "attempt to perform arithmetic"),
+    ],
+)
+def test_what_it_does_not_know_fails_and_names_it(body: str, says: str) -> None:
+    with pytest.raises(ScriptFailed, match=says):
+        run(body)
+
+
+def test_a_script_that_is_not_there_fails() -> None:
+    with pytest.raises(ScriptFailed, match="there is no script nothing"):
+        MemoryStore().run_now([ScriptCall("nothing", [])])
+
+
+def test_numbers_become_text_as_in_redis() -> None:
+    """Whole numbers without a point, others with 17 digits."""
+    body = """
+    redis.call('HSET', KEYS[2], 'a', 1700000045000)
+    redis.call('ZADD', KEYS[1], 1700000045000.5, 'b')
+    redis.call('ZADD', KEYS[1], '3', 'c')
+    return {redis.call('HGET', KEYS[2], 'a'), redis.call('ZSCORE', KEYS[1], 'b'), redis.call('ZSCORE', KEYS[1], 'c')}
+    """
+    assert run(body) == ["1700000045000", "1700000045000.5", "3"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3_999, 4_001, 20_000])
+def test_answers_of_any_length_come_through(count: int) -> None:
+    body = "local out = {} for i = 1, tonumber(ARGV[1]) do out[i] = 'item-' .. i end return out"
+    assert run(body, str(count)) == [f"item-{i}" for i in range(1, count + 1)]
+
+
+def test_clear_loses_the_data_and_keeps_the_scripts() -> None:
+    store = MemoryStore()
+    register = register_node(NOW_MS, 45_000, "n", "g", "p", 1, "", ["a:b"], "", [])
+    store.run_now([register])
+    assert store.census() == {"leases": 1, "about": 1, "held": 0, "holds": 0, "due": 0, "free": 1}
+    store.clear()
+    assert store.dump() == {}
+    assert store.run_now([register]) == [["OK"]]
+
+
+def test_two_stores_have_nothing_in_common() -> None:
+    one, other = MemoryStore(), MemoryStore()
+    one.run_now([register_node(NOW_MS, 45_000, "n", "g", "p", 1, "", ["a:b"], "", [])])
+    assert other.dump() == {}
+
+
+def test_every_file_is_a_script_or_included_by_one() -> None:
+    sources = load_sources()
+    assert set(sources) == {
+        *("register_node", "heartbeat", "node_offline", "drain_node", "select_node", "release_job", "expire_holds"),
+        "lapsed_nodes",
+    }
+    for source in sources.values():
+        assert "@include" not in source.text
+        assert len(source.sha1) == 40
