@@ -28,6 +28,7 @@ __all__ = ["Deadlock", "Refused", "RunFailed", "SimFuture", "SimTask", "VirtualL
 
 Args = TypeVarTuple("Args")
 
+FOR_EVER = float("inf")
 COMPACT_AT = 1024
 """Cancelled timers that stay in the heap at most, unless they are less than half of it."""
 
@@ -46,7 +47,6 @@ class VirtualLoop(LoudLoop):
     def __init__(self, env: simpy.Environment | None = None) -> None:
         super().__init__()
         self.env = env or simpy.Environment(0.0)
-        self._at_end: list[Callable[[], None]] = []
         self._queue: list[tuple[float, Any, int, Any]] = self.env._queue
         self._eid = self.env._eid
         self._ready: deque[Handle | Timer] = deque()
@@ -74,7 +74,7 @@ class VirtualLoop(LoudLoop):
 
     # ---- running
 
-    def run(self, until_s: float = float("inf"), done: Callable[[], bool] | None = None) -> bool:
+    def run(self, until_s: float = FOR_EVER, done: Callable[[], bool] | None = None) -> bool:
         """Run until `done()` holds (looked at after each turn), virtual time passes `until_s`, or nothing is left.
 
         Returns whether `done()` held. All events at `until_s` itself have happened when that moment is reached. Raises
@@ -86,42 +86,39 @@ class VirtualLoop(LoudLoop):
             return self._run(until_s, done)
 
     def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:
-        env, queue, ready = self.env, self._queue, self._ready
+        env, queue, ready, at_end = self.env, self._queue, self._ready, self._at_end
+        now = env._now
         while True:
-            now = env._now
-            while queue and queue[0][0] <= now:
-                event = heappop(queue)[3]
-                if type(event) is After:
-                    event()
-                elif type(event) is Timer:
-                    self.timer_fired(event)
-                else:
-                    self._step(event)
-            if ready:
-                self._turn()
-                if self._failures:
-                    self._raise_failure()
+            when = queue[0][0] if queue else FOR_EVER
+            if when > now:
+                # The events of this instant have happened; now a turn of the loop, which may bring more of them.
+                if ready:
+                    self._turn()
+                    if self._failures:
+                        self._raise_failure()
+                    if done is not None and done():
+                        return True
+                    continue
+                if at_end:
+                    hooks = at_end.copy()
+                    at_end.clear()
+                    for hook in hooks:
+                        hook()
+                    continue
                 if done is not None and done():
                     return True
-                continue
-            if self._raised or self._failures:
-                self._look_at_raised()
-            if self._at_end:
-                hooks, self._at_end = self._at_end, []
-                for hook in hooks:
-                    hook()
-                continue
-            if done is not None and done():
-                return True
-            if not queue:
-                if until_s != float("inf"):
-                    env._now = max(now, until_s)
-                return False
-            when = queue[0][0]
-            if when > until_s:
-                env._now = max(now, until_s)
-                return False
-            env._now = when
+                if when > until_s or when == FOR_EVER:
+                    if until_s != FOR_EVER:
+                        env._now = max(now, until_s)
+                    return False
+                env._now = now = when
+            event = heappop(queue)[3]
+            if type(event) is After:
+                event()
+            elif type(event) is Timer:
+                self.timer_fired(event)
+            else:
+                self._step(event)
 
     def _turn(self) -> None:
         ready = self._ready

@@ -14,12 +14,14 @@ class RunFailed(RuntimeError):
 
 
 class LoudLoop(RefusingLoop):
-    """Notes what raised: the run loop looks at `_failures` after each turn, at `_raised` after each instant.
+    """Notes what raised: the run loop looks at `_failures` after each turn, at `_raised` at the end of the instant.
 
     An exception of a task counts as taken when another task has it before the instant is over.
     """
 
     def __init__(self) -> None:
+        self._at_end: list[Callable[[], None]] = []
+        """What the run loop calls once when the present instant is over."""
         self._failures: list[dict[str, Any]] = []
         self._raised: list[asyncio.Task[Any]] = []
         self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
@@ -27,6 +29,7 @@ class LoudLoop(RefusingLoop):
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and task._log_traceback:
             self._raised.append(task)
+            self._at_end.append(self._look_at_raised)
 
     def _look_at_raised(self) -> None:
         """The instant is over: an exception that no other task has taken by now ends the run."""
@@ -49,6 +52,7 @@ class LoudLoop(RefusingLoop):
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Note the failure; the run ends with it as soon as it has the floor again."""
         self._failures.append(context)
+        self._at_end.append(self._look_at_raised)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if self._handler is not None:

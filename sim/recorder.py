@@ -22,32 +22,27 @@ STORE_EVERY_S = 10.0
 
 
 class OverTime:
-    """A number that changes now and then: its mean over time from a moment on, and its greatest value."""
+    """A number that changes now and then: its integral over time, and its greatest value."""
 
-    __slots__ = ("area", "greatest", "since", "value")
+    __slots__ = ("_area", "_since", "greatest", "value")
 
     def __init__(self) -> None:
         self.value = 0
         self.greatest = 0
-        self.area = 0.0
-        self.since = 0.0
+        self._area = 0.0
+        self._since = 0.0
 
     def set(self, value: int, now: float) -> None:
         """From `now` on it is `value`."""
-        self.area += (now - self.since) * self.value
-        self.since = now
+        self._area += (now - self._since) * self.value
+        self._since = now
         self.value = value
         if value > self.greatest:
             self.greatest = value
 
-    def restart(self, now: float) -> None:
-        """Count the mean from `now` on."""
-        self.area = 0.0
-        self.since = now
-
-    def area_until(self, now: float) -> float:
-        """Return the integral from the last restart to `now`."""
-        return self.area + (now - self.since) * self.value
+    def area(self, now: float) -> float:
+        """Return the integral from 0 to `now`."""
+        return self._area + (now - self._since) * self.value
 
 
 class Recorder(Watcher):
@@ -72,7 +67,7 @@ class Recorder(Watcher):
         self.audio_bytes_max = 0
         self.store_keys_max = 0
         self.mean_finished: float | None = None
-        self._mean_from_s = 0.0
+        self._mean_from = (0.0, 0.0)
         self._warmup_s = warmup_s
         self._env = world.env
         self._table = world.core.table
@@ -161,11 +156,11 @@ class Recorder(Watcher):
 
     def begin_mean(self) -> None:
         """Count the mean of finished jobs from now on."""
-        self.finished.restart(self._env._now)
-        self._mean_from_s = self._env._now
+        self._mean_from = (self._env._now, self.finished.area(self._env._now))
 
     def end_mean(self) -> None:
         """The mean of finished jobs is over the time until now."""
-        span_s = self._env._now - self._mean_from_s
-        if span_s > 0:
-            self.mean_finished = self.finished.area_until(self._env._now) / span_s
+        now = self._env._now
+        from_s, area = self._mean_from
+        if now > from_s:
+            self.mean_finished = (self.finished.area(now) - area) / (now - from_s)

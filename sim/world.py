@@ -111,7 +111,6 @@ class World:
         self.checkers = [checker(self) for checker in checkers]
         self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
         self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
-        self._instant_handlers = self.hub.handlers("instant_over")
         with self.loop.entered():
             self.core.start().add_done_callback(_raise_failure)
 
@@ -227,8 +226,7 @@ class World:
 
     def _instant_over(self) -> None:
         self._is_marked = False
-        for handler in self._instant_handlers:
-            handler()
+        self.hub.instant_over()
         self._moments += 1
         if self._moments >= self._recount_after and self.core.queue.idle:
             self._recount()

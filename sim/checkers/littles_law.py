@@ -14,18 +14,14 @@ ROUNDING_MS = 1.0
 
 class LittlesLaw(Checker):
     """The mean number of jobs is their rate times their mean stay: of unfinished jobs in the system, of finished ones
-    in the table. The number is read from the table at every moment, the stay from each job's record.
+    in the table. The number is read from the table at every moment (by the recorder), the stay from each job's record.
     """
 
     sentence = "Little's law holds for the table and the system"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._table = world.core.table
         self._clock = world.clock
-        self._since = self.env.now
-        self._unfinished = self._finished = 0
-        self._area_unfinished = self._area_finished = 0.0
         self._seen = world.recorder
         self._stay_unfinished_ms = self._stay_finished_ms = 0
         self._sum_ended_ms = 0
@@ -39,28 +35,15 @@ class LittlesLaw(Checker):
         self._stay_finished_ms += self._clock.now_ms() - job.ended_ms
         self._sum_ended_ms -= job.ended_ms
 
-    def instant_over(self) -> None:
-        table = self._table
-        if table.unfinished != self._unfinished or table.finished != self._finished:
-            self._add_up()
-            self._unfinished, self._finished = table.unfinished, table.finished
-
-    def _add_up(self) -> None:
-        now = self.env._now
-        span = now - self._since
-        self._area_unfinished += span * self._unfinished
-        self._area_finished += span * self._finished
-        self._since = now
-
     def recount(self) -> None:
-        self._add_up()
+        seen, now = self._seen, self.env._now
         now_ms = self._clock.now_ms()
         find = self.world.core.dispatcher.find
         going_on = [find(request.job_id) for request in self.world.clients.by_job.values()]
         stay_ms = self._stay_unfinished_ms + sum(now_ms - job.submitted_ms for job in going_on if job is not None)
-        self._compare("system", self._area_unfinished * 1000, stay_ms, self._seen.submitted)
-        stay_ms = self._stay_finished_ms + (self._seen.all_ended - self._seen.removed) * now_ms - self._sum_ended_ms
-        self._compare("table", self._area_finished * 1000, stay_ms, self._seen.all_ended)
+        self._compare("system", 1000 * seen.unfinished.area(now), stay_ms, seen.submitted)
+        stay_ms = self._stay_finished_ms + (seen.all_ended - seen.removed) * now_ms - self._sum_ended_ms
+        self._compare("table", 1000 * seen.finished.area(now), stay_ms, seen.all_ended)
 
     def _compare(self, what: str, area_ms: float, stay_ms: float, jobs: int) -> None:
         margin = ROUNDING_MS * jobs + 1e-9 * stay_ms + 1e-3
