@@ -49,7 +49,7 @@ class RedisStore:
         self.url = without_password(url)
         self.client: Any = Redis(connection_pool=_pool(url, answer_timeout_s))
         """For everything beside the scripts: few connections, made when needed."""
-        self._connection: Any = _pool(url, answer_timeout_s).make_connection()
+        self._connection: Any = _pool(url, None).make_connection()  # its time-out is that of the whole flush
         self._answer_timeout_s = answer_timeout_s
         self._keys = partition_keys()
         self._sources = dict(load_sources() if sources is None else sources)
@@ -189,7 +189,7 @@ class RedisStore:
             self.on_restart()
 
 
-def _pool(url: str, answer_timeout_s: float) -> Any:
+def _pool(url: str, answer_timeout_s: float | None) -> Any:
     try:
         return ConnectionPool.from_url(
             url,
