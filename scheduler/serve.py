@@ -154,10 +154,11 @@ class _DoorServer(Server):
 
 
 def _uvicorn_config(settings: Settings, doors: Doors, log: Log) -> Config:
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):
+    for name in ("uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
-        logger.handlers = [StandardLogging(log)] if name == "uvicorn" else []
+        logger.handlers = [StandardLogging(log)]
+        logger.propagate = False
     limits = SocketLimits(
         send_buffer_bytes_max=settings.send_buffer_bytes_max,
         send_stall_s=settings.send_stall_s,

@@ -85,9 +85,11 @@ class NodeConnection:
         if received is not None:
             self._binary = received.binary
         while received is not None:
-            if not await self._register(received.data, received.binary):
+            taken = self.node is not None and self._on_frame(*received)
+            if not taken and not await self._register(*received):
                 return
             self._socket.serve(self._on_frame)
+            await asyncio.sleep(0)
             received = await self._socket.next_frame()
 
     async def _register(self, data: bytes, binary: bool) -> bool:

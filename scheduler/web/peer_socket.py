@@ -18,6 +18,8 @@ from websockets.frames import Frame as WireFrame
 PROBE = b"voxpool-probe"
 CLOSE_TIMEOUT_S = 2.0
 """How long the other end may take to answer a close before the connection is cut off."""
+FRAMES_A_TURN = 100
+"""Messages of one peer that are handled before others get their turn; one read may bring thousands."""
 DISCARDED_BYTES_MAX = 256 * 1024**2
 """What a peer may go on sending after its connection was closed for a protocol error."""
 
@@ -30,7 +32,7 @@ class Received(NamedTuple):
 
 
 OnFrame = Callable[[bytes, bool], bool]
-"""Takes a message (data, binary) and returns whether more may come the same way; if not, it was NOT taken."""
+"""Takes a message (data, binary) and returns True; or returns False and has not taken it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class PeerSocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._on_frame: OnFrame | None = None
+        self._frames_now = 0
+        """Messages in the data at hand."""
         self._refused: Any = None
         """An event that the handler did not take; it comes before those in the queue."""
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -94,15 +98,20 @@ class PeerSocket(WebSocketsSansIOProtocol):
             self.abort("send_buffer_full")
 
     def serve(self, on_frame: OnFrame) -> None:
-        """Hand messages to `on_frame` as they come, until it refuses one; that and later ones come by `next_frame`."""
-        while self._refused is not None or not self.queue.empty():
+        """Hand messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
+
+        From then on they come by `next_frame`, until `serve` is called again.
+        """
+        for _ in range(FRAMES_A_TURN):
+            if self._refused is None and self.queue.empty():
+                self._on_frame = on_frame
+                self._resume_reading()
+                return
             event: Any = self._refused or self.queue.get_nowait()
             self._refused = None
             if event["type"] != "websocket.receive" or not on_frame(event["bytes"], event["binary"]):
                 self._refused = event
                 return
-        self._on_frame = on_frame
-        self._resume_reading()
 
     async def next_frame(self) -> Received | None:
         """Return the next message that `serve` has not taken, or None when the connection has ended."""
@@ -156,8 +165,9 @@ class PeerSocket(WebSocketsSansIOProtocol):
         if self.close_sent:
             return
         binary = self.curr_msg_data_type == "bytes"
+        self._frames_now += 1
         if self._on_frame is not None:
-            if self._on_frame(data, binary):
+            if self._frames_now <= FRAMES_A_TURN and self._on_frame(data, binary):
                 return
             self._on_frame = None
         event: Any = {"type": "websocket.receive", "bytes": data, "binary": binary}
@@ -173,6 +183,7 @@ class PeerSocket(WebSocketsSansIOProtocol):
             if self._discarded > DISCARDED_BYTES_MAX:
                 self.transport.abort()
             return
+        self._frames_now = 0
         super().data_received(data)
 
     def handle_cont(self, event: WireFrame) -> None:

@@ -70,8 +70,10 @@ class SessionDoor:
             return
         try:
             socket.serve(session.on_frame)
-            while await socket.next_frame() is not None:
-                pass
+            while (received := await socket.next_frame()) is not None:
+                session.on_frame(*received)
+                socket.serve(session.on_frame)
+                await asyncio.sleep(0)
         finally:
             self._end(session)
 

@@ -1,0 +1,249 @@
+"""The WebSocket of a peer that can't be trusted: what it sends and what it doesn't take are bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.uri import parse_uri
+
+from scheduler.web.peer_socket import FRAMES_A_TURN, PeerSocket, Received, SocketLimits
+
+MAX_BYTES = 10_000
+
+
+class Wire:
+    """A transport that keeps what is written; `stuck` means that the peer takes nothing."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+        self.stuck = False
+        self.unsent = 0
+        self.reading = True
+        self.aborted = self.eof = self.closing = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+        self.unsent += len(data) if self.stuck else 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted = self.closing = True
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 5) if name in ("sockname", "peername") else None
+
+
+class Pair:
+    """A PeerSocket and a client, joined in memory."""
+
+    def __init__(self, wire: Wire, socket: PeerSocket, client: ClientProtocol) -> None:
+        self.wire = wire
+        self.socket = socket
+        self.client = client
+
+    def send(self, *messages: bytes) -> None:
+        """The client sends them, and they arrive in one piece."""
+        for message in messages:
+            self.client.send_binary(message)
+        self.socket.data_received(b"".join(self.client.data_to_send()))
+
+    def received(self) -> list[Any]:
+        """What the client has got since the last look."""
+        data, self.wire.written = bytes(self.wire.written), bytearray()
+        self.client.receive_data(data)
+        return self.client.events_received()
+
+    def told_at_close(self) -> tuple[int, str]:
+        """Code and reason of the close that the client has got."""
+        closed = self.client.close_rcvd
+        assert closed is not None
+        return closed.code, closed.reason
+
+
+async def joined(aborts: list[str], send_buffer_bytes_max: int = 5_000, send_stall_s: float = 0.02) -> Pair:
+    """Open a connection whose application only accepts it."""
+    ready = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        ready.set()
+        await asyncio.Event().wait()
+
+    limits = SocketLimits(send_buffer_bytes_max, send_stall_s, lambda peer, reason: aborts.append(reason))
+    config = Config(
+        app, ws=PeerSocket.with_limits(limits), ws_max_size=MAX_BYTES, log_config=None, ws_per_message_deflate=False
+    )
+    config.load()
+    state = ServerState()
+    socket, wire = PeerSocket.with_limits(limits)(config, state, {}), Wire()
+    socket.connection_made(wire)  # type: ignore[arg-type]
+    client = ClientProtocol(parse_uri("ws://peer/"))
+    client.send_request(client.connect())
+    socket.data_received(b"".join(client.data_to_send()))
+    await ready.wait()
+    pair = Pair(wire, socket, client)
+    pair.received()
+    return pair
+
+
+@pytest.fixture
+def aborts() -> list[str]:
+    """Why connections were cut off."""
+    return []
+
+
+def counted(into: list[bytes]) -> Callable[[bytes, bool], bool]:
+    """A handler that takes everything."""
+
+    def on_frame(data: bytes, binary: bool) -> bool:
+        into.append(data)
+        return True
+
+    return on_frame
+
+
+async def test_messages_are_handled_as_they_come(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    got: list[bytes] = []
+    pair.socket.serve(counted(got))
+    pair.send(b"one", b"two")
+    assert got == [b"one", b"two"] and pair.wire.reading
+
+
+async def test_a_refused_message_and_all_later_ones_wait_in_order(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    got: list[bytes] = []
+    pair.socket.serve(lambda data, binary: data != b"slow" and counted(got)(data, binary))
+    pair.send(b"one", b"slow", b"three")
+    assert (got, pair.wire.reading) == ([b"one"], False)
+    assert await pair.socket.next_frame() == Received(b"slow", True)
+    pair.socket.serve(counted(got))
+    assert (got, pair.wire.reading) == ([b"one", b"three"], True)
+
+
+async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    got: list[bytes] = []
+    pair.socket.serve(counted(got))
+    pair.send(*(b"%d" % number for number in range(1_000)))
+    turns = 1
+    assert (len(got), pair.wire.reading) == (FRAMES_A_TURN, False)
+    while len(got) < 1_000:
+        frame = await pair.socket.next_frame()
+        assert frame is not None
+        before = len(got)
+        got.append(frame.data)
+        pair.socket.serve(counted(got))
+        assert len(got) - before <= FRAMES_A_TURN + 1
+        turns += 1
+    assert got == [b"%d" % number for number in range(1_000)]
+    assert (pair.wire.reading, turns >= 10) == (True, True)
+
+
+async def test_what_is_sent_arrives_whatever_its_size(aborts: list[str]) -> None:
+    pair = await joined(aborts, send_buffer_bytes_max=10**6)
+    for size in (0, 125, 126, 65_535, 65_536, 200_000):
+        pair.socket.send_frame(b"x" * size, binary=size % 2 == 0)
+        (frame,) = pair.received()
+        assert len(frame.data) == size
+        assert frame.opcode is (Opcode.BINARY if size % 2 == 0 else Opcode.TEXT)
+
+
+async def test_a_peer_for_whom_too_much_is_queued_is_cut_off(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    pair.wire.stuck = True
+    for _ in range(4):
+        pair.socket.send_frame(b"x" * 1_200, binary=True)
+    assert aborts == []
+    pair.socket.send_frame(b"x" * 1_200, binary=True)
+    assert aborts == ["send_buffer_full"]
+
+
+async def test_a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not(aborts: list[str]) -> None:
+    pair = await joined(aborts, send_stall_s=60)
+    pair.wire.stuck = True
+    pair.socket.send_frame(b"x" * 4_000, binary=True)
+    pair.socket.pause_writing()
+    for _ in range(5):
+        pair.wire.unsent -= 100  # slow, but it takes something between two looks
+        pair.socket._check_stall()
+    assert aborts == []
+    pair.socket._check_stall()
+    assert aborts == ["takes_nothing"]
+    pair.socket.connection_lost(None)  # which also ends the timer
+
+
+async def test_a_message_that_is_too_big_is_answered_and_the_rest_of_it_dropped(aborts: list[str]) -> None:
+    """Closing at once would reset the connection before the peer has read why."""
+    pair = await joined(aborts)
+    got: list[bytes] = []
+    pair.socket.serve(counted(got))
+    pair.client.send_binary(b"x" * 10 * MAX_BYTES)
+    whole = b"".join(pair.client.data_to_send())
+    pair.socket.data_received(whole[:100])
+    pair.received()
+    assert pair.told_at_close()[0] == 1009
+    assert (pair.wire.eof, pair.wire.closing, pair.wire.reading) == (True, False, True)
+    pair.socket.data_received(whole[100:])
+    assert got == [] and await pair.socket.next_frame() is None
+    assert aborts == ["closed_1009"]
+
+
+async def test_a_probe_is_answered_by_a_living_peer_only(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    asked = asyncio.create_task(pair.socket.answers(5))
+    await asyncio.sleep(0)
+    pair.received()
+    pair.socket.data_received(b"".join(pair.client.data_to_send()))  # the pong
+    assert await asked
+    assert not await pair.socket.answers(0.01)
+
+
+async def test_a_close_that_is_not_answered_ends_in_a_cut(aborts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.web.peer_socket.CLOSE_TIMEOUT_S", 0.01)
+    pair = await joined(aborts)
+    pair.socket.close_with(1008, "音" * 100)
+    pair.received()
+    code, reason = pair.told_at_close()
+    assert code == 1008 and set(reason) == {"音"}
+    assert await pair.socket.next_frame() is None
+    pair.socket.send_frame(b"too late", binary=True)
+    assert pair.received() == []
+    async with asyncio.timeout(5):
+        while not pair.wire.aborted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_the_end_of_the_connection_is_told(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    pair.socket.connection_lost(None)
+    assert await pair.socket.next_frame() is None
+    assert not pair.socket.peer_said_goodbye and not await pair.socket.answers(5)
