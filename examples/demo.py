@@ -31,12 +31,13 @@ T = TypeVar("T")
 def main() -> int:
     """Show everything; return the exit code of the simulation, or 1."""
     out = Path(tempfile.mkdtemp(prefix="voxpool-demo-"))
+    print(f"Logs, report and pictures go to {out}")
     with ExitStack() as processes:
         say("A scheduler (with the Valkey that comes with the package) and two nodes, each a process of its own")
         began_s = time.monotonic()
         log = out / "scheduler.log"
-        processes.enter_context(process(log, "-m", "scheduler", "serve", "--port", "0"))
-        url = wait_for("the scheduler", lambda: url_in(log))
+        serve = processes.enter_context(process(log, "-m", "scheduler", "serve", "--port", "0"))
+        url = wait_for("the scheduler", lambda: url_in(log), serve)
         print(f"  {url} answers {time.monotonic() - began_s:.2f} s after its start")
         nodes = {
             name: processes.enter_context(
@@ -56,7 +57,7 @@ def main() -> int:
         survived = kill_a_node(client, nodes)
     say("The question of the seed, in virtual time: do finished jobs leak? Without the clean-up and with it")
     done = subprocess.run([sys.executable, "-m", "sim", "leak", "--quick", "--out", str(out / "leak")], check=False)
-    print(f"\nLogs, report and pictures: {out}")
+    print(f"\nThe pictures, the report and the logs lie in {out}")
     return done.returncode if survived else 1
 
 
@@ -121,10 +122,12 @@ def url_in(log: Path) -> str | None:
     return None
 
 
-def wait_for(what: str, look: Callable[[], T | None]) -> T:
-    """Return what `look` finds, as soon as that is something."""
+def wait_for(what: str, look: Callable[[], T | None], needs: subprocess.Popen[bytes] | None = None) -> T:
+    """Return what `look` finds, as soon as that is something; the process that it needs must go on meanwhile."""
     end_s = time.monotonic() + PATIENCE_S
     while not (found := look()):
+        if needs is not None and needs.poll() is not None:
+            raise SystemExit(f"{what} ended with exit code {needs.returncode}; see its log in the folder above")
         if time.monotonic() > end_s:
             raise SystemExit(f"waited {PATIENCE_S:g} s for {what}, in vain")
         time.sleep(0.01)
