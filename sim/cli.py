@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scheduler import __version__
-from scheduler.errors import ConfigError, VoxpoolError
+from scheduler.errors import VoxpoolError
 
 if TYPE_CHECKING:
     from sim.experiments.experiment import Experiment, Options
 
-EXIT_BROKEN = 1
 EXIT_WRONG_INPUT = 3
 EXIT_INTERRUPTED = 130
 
@@ -37,12 +36,14 @@ def main() -> None:
         command = context.command_path if context else "voxpool-sim"
         click.echo(f"{command}: {error.format_message()} (see {command} --help)", err=True)
         sys.exit(EXIT_WRONG_INPUT)
-    except ConfigError as error:
-        click.echo(f"voxpool-sim: {error}", err=True)
-        sys.exit(EXIT_WRONG_INPUT)
     except VoxpoolError as error:
         click.echo(f"voxpool-sim: {error}", err=True)
-        sys.exit(EXIT_BROKEN)
+        sys.exit(EXIT_WRONG_INPUT)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"voxpool-sim: {error.filename}: {error.strerror}", err=True)
+        sys.exit(EXIT_WRONG_INPUT)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

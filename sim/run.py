@@ -60,12 +60,16 @@ def play(
         own_audio=own_audio,
         warmup_s=scenario.warmup_s,
     )
-    set_up(world, scenario)
-    busy_s = _run_traffic(world, scenario.duration_s, progress)
-    world.come_to_rest()
-    broken = world.broken_checkers()
-    run = run_figures(world, traffic_s=scenario.duration_s, busy_s=busy_s, wall_s=watch.seconds())
-    world.stop()
+    try:
+        set_up(world, scenario)
+        busy_s = _run_traffic(world, scenario.duration_s, progress)
+        world.come_to_rest()
+        broken = world.broken_checkers()
+        run = run_figures(world, traffic_s=scenario.duration_s, busy_s=busy_s, wall_s=watch.seconds())
+        world.stop()
+    except BaseException:
+        world.close()
+        raise
     return Played(run, broken, world)
 
 

@@ -150,6 +150,8 @@ class RealStore:
 
     def close(self) -> None:
         """Delete what the run wrote, close the connection, and stop the server if it was started for this run."""
+        if self._loop.is_closed():
+            return
         self._wait(self._store.clear())
         self._wait(self._store.close())
         self._loop.close()

@@ -280,11 +280,16 @@ class World:
         return broken
 
     def stop(self) -> None:
-        """Stop the scheduler; nothing more happens."""
+        """Stop the scheduler and close what the run has opened; nothing more happens."""
         if self._is_stopped:
             return
         self._is_stopped = True
         self.loop.run_until_complete(self.core.stop())
+        self.close()
+
+    def close(self) -> None:
+        """Close what the run has opened, whatever state it is in."""
+        self._is_stopped = True
         if isinstance(self.store, RealStore):
             self.store.close()
         if self.trace is not None:
