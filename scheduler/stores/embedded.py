@@ -166,16 +166,17 @@ class EmbeddedStore:
         )
         assert self._shell.stdout is not None
         self._server_pid = int(await self._shell.stdout.readline() or 0)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
                 while self._shell.returncode is None:
                     with contextlib.suppress(StoreUnavailable):
                         await self._open.ping()
                         return
                     await asyncio.sleep(LOOK_S)
-        except TimeoutError:
-            pass
-        raise StoreUnavailable(f"{self._binary} did not start: exit code {self._shell.returncode}")
+        code = self._shell.returncode
+        await self._end("KILL")
+        what = f"no answer in {START_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
+        raise StoreUnavailable(f"{self._binary} did not start: {what}")
 
     async def _end(self, signal_name: str) -> None:
         """Let the guard send the signal to the server, and see that it is gone."""

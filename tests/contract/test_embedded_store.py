@@ -180,6 +180,20 @@ async def test_a_server_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPat
         await open_store("embedded")
 
 
+async def test_a_server_that_never_answers_is_given_up_and_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would sit there for ever."""
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\necho $$ >" + str(tmp_path / "pid") + "\nexec sleep 1000\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(embedded, "find_server", lambda: str(silent))
+    monkeypatch.setattr(embedded, "START_TIMEOUT_S", 0.3)
+    with pytest.raises(StoreUnavailable, match="no answer in"):
+        await open_store("embedded")
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
 async def test_a_long_temporary_folder_is_avoided(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The kernel takes about a hundred bytes for the path of a socket."""
     deep = tmp_path / ("d" * 90)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from scheduler.errors import ScriptFailed
@@ -78,6 +81,12 @@ def test_two_stores_have_nothing_in_common() -> None:
     one, other = MemoryStore(), MemoryStore()
     one.run_now([register_node(NOW_MS, 45_000, "n", "g", "p", 1, "", ["a:b"], "", [])])
     assert other.dump() == {}
+
+
+def test_luajit_stays_luajit_beside_another_lua() -> None:
+    """fakeredis loads Lua 5.1 with symbols for everybody; ours must not be bound to them."""
+    code = "import fakeredis; from scheduler.stores.memory import MemoryStore; MemoryStore()"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_file_is_a_script_or_included_by_one() -> None:
