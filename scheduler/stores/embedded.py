@@ -24,6 +24,7 @@ from scheduler.stores.redis import RedisStore
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2.0
+CANCEL_AGAIN_S = 0.1
 LOCK_TIMEOUT_S = 2.0
 """How long the last server on a state folder may take to go."""
 LOOK_S = 0.003
@@ -132,8 +133,9 @@ class EmbeddedStore:
         """End the server and remove its folder; what it was told stays in `state_dir`."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            while not keeper.done():  # a cancellation that meets an answer of the server in the client can get lost
+                keeper.cancel()
+                await asyncio.wait([keeper], timeout=CANCEL_AGAIN_S)
         store, self._store = self._store, None
         if store is not None:
             await store.close()
