@@ -128,3 +128,36 @@ def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "sim", "run", "nothing"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("voxpool-sim: nothing: there is no such file or scenario")
+
+
+def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import sim.experiments
+    from sim.experiments.experiment import Experiment, Options
+    from sim.report import Line, Report
+
+    asked: list[Options] = []
+
+    def measure(options: Options) -> Report:
+        asked.append(options)
+        lines = [Line("X1", "what is left", "", without=5, with_=3, limit="== 0")]
+        run: dict[str, dict[str, int]] = {"without": {}, "with": {}}
+        return Report("probe", "Is anything left?", options.seed, options.shown(), lines, run)
+
+    probe = Experiment("probe", "Is anything left?", {"X1": "leftovers"}, measure)
+    monkeypatch.setattr(sim.experiments, "registry", {"probe": probe})
+    code = voxpool_sim("probe", "--seed", "9", "--quick", "--without", "X1", monkeypatch=monkeypatch)
+    assert code == 1
+    assert (asked[0].seed, asked[0].quick, asked[0].without, asked[0].variant) == (9, True, "X1", "both")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "again: voxpool-sim probe --seed 9 --store memory --variant both --without X1 --quick"
+    assert voxpool_sim("probe", "--without", "X2", monkeypatch=monkeypatch) == 3
+    assert capsys.readouterr().err == "voxpool-sim: probe has no row 'X2': it has X1\n"
+
+
+def test_a_report_that_can_not_be_written_is_one_line(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    code = voxpool_sim("run", str(small), "--json", str(tmp_path / "file" / "report.json"), monkeypatch=monkeypatch)
+    assert code == 3
+    assert capsys.readouterr().err.count("\n") == 1

@@ -261,3 +261,53 @@ def test_a_loop_does_not_run_inside_another() -> None:
     outer.call_soon(inner.run)
     with pytest.raises(RunFailed, match="another event loop is running"):
         outer.run()
+
+
+def test_simpy_itself_can_step_through_what_the_loop_has_planned() -> None:
+    """What lies in the heap are events like SimPy's own."""
+    loop = VirtualLoop()
+    seen: list[str] = []
+    loop.after(1, seen.append, "event")
+    loop.call_later(2, seen.append, "timer")
+    with loop.entered():
+        loop.env.run(until=3)
+    assert seen == ["event"]
+    loop.run()  # the timer has made its callback ready
+    assert seen == ["event", "timer"]
+
+
+def test_a_loop_that_is_closed_or_running_says_so() -> None:
+    loop = VirtualLoop()
+    loop.after(1, print)
+    loop.call_later(0, loop.close)
+    with pytest.raises(RunFailed, match="running loop can't be closed"):
+        loop.run()
+    loop.close()
+    assert loop.is_closed()
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.run()
+
+
+def test_run_forever_ends_with_stop_or_names_who_waits() -> None:
+    loop = VirtualLoop()
+    loop.call_later(5, loop.stop)
+    loop.run_forever()
+    assert loop.time() == 5
+    loop.create_task(asyncio.Event().wait(), name="waits")
+    with pytest.raises(Deadlock, match=r"Event\.wait"):
+        loop.run_forever()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run()
+
+
+def test_an_exception_handler_of_ones_own_is_asked_first() -> None:
+    loop = VirtualLoop()
+    heard: list[str] = []
+    loop.set_exception_handler(lambda _, context: heard.append(context["message"]))
+    assert loop.get_exception_handler() is not None
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(heard.append, "goes on")
+    loop.run()
+    assert len(heard) == 2
+    assert heard[1] == "goes on"
