@@ -126,7 +126,7 @@ class OnServer:
 
 
 class Cost(NamedTuple):
-    """Medians, for one job."""
+    """For one job, in the batch that a fifth of all were quicker than: other processes disturb the slower ones."""
 
     select_us: float
     release_us: float
@@ -151,7 +151,7 @@ def measure(store: Store, shape: Shape) -> Cost:
         held += holds
         out = [held.pop(chance.randrange(len(held))) for _ in range(BATCH)]
         releases.append(store.cost_us(release_job(out)) / BATCH)
-    return Cost(statistics.median(selects), statistics.median(releases))
+    return Cost(statistics.quantiles(selects, n=5)[0], statistics.quantiles(releases, n=5)[0])
 
 
 def commands(shape: Shape) -> float:
