@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from scheduler.errors import Rejected
 from scheduler.job import Job
 from sim.distributions import Draw
@@ -17,63 +19,34 @@ ENDED_WORK_S = 1.0
 """The work of an assign for a job that has ended, which no client waits for any more."""
 
 
-class Request:
+class Request(msgspec.Struct, gc=False, eq=False):
     """One request of a client, until the client has heard of its end; times are virtual seconds, -1 = not yet."""
 
-    __slots__ = (
-        "affinity",
-        "assigned",
-        "attempt",
-        "audio_bytes",
-        "dispatched_at",
-        "done",
-        "ended",
-        "given_up",
-        "job_id",
-        "made_at",
-        "node_id",
-        "pair",
-        "request_id",
-        "retries",
-        "session_id",
-        "started_at",
-        "submitted_at",
-        "timeout_ms",
-        "work_s",
-    )
-
-    def __init__(
-        self,
-        request_id: str,
-        pair: str,
-        work_s: float,
-        audio_bytes: int,
-        session_id: str = "",
-        affinity: bool = False,
-        timeout_ms: int | None = None,
-        retries: int = 0,
-    ) -> None:
-        self.request_id = request_id
-        self.pair = pair
-        self.work_s = work_s
-        self.audio_bytes = audio_bytes
-        self.session_id = session_id
-        self.affinity = affinity
-        self.timeout_ms = timeout_ms
-        self.retries = retries
-        self.job_id = ""
-        self.made_at = self.submitted_at = self.dispatched_at = self.started_at = -1.0
-        self.assigned = 0
-        """The highest attempt that was sent to a node."""
-        self.attempt = 0
-        """The attempt that goes on at `node_id`; 0 = none."""
-        self.node_id = ""
-        self.given_up = 0
-        """How often an attempt was given up, busy nodes apart."""
-        self.done = 0
-        """How often nodes worked it to the end."""
-        self.ended = 0
-        """How often the dispatcher said that its job ended."""
+    request_id: str
+    pair: str
+    work_s: float
+    """What it takes a node of speed 1."""
+    audio_bytes: int
+    session_id: str = ""
+    affinity: bool = False
+    timeout_ms: int | None = None
+    retries: int = 0
+    job_id: str = ""
+    made_at: float = -1.0
+    submitted_at: float = -1.0
+    dispatched_at: float = -1.0
+    started_at: float = -1.0
+    assigned: int = 0
+    """The highest attempt that was sent to a node."""
+    attempt: int = 0
+    """The attempt that goes on at `node_id`; 0 = none."""
+    node_id: str = ""
+    given_up: int = 0
+    """How often an attempt was given up, busy nodes apart."""
+    done: int = 0
+    """How often nodes worked it to the end."""
+    ended: int = 0
+    """How often the dispatcher said that its job ended."""
 
 
 class Audio:

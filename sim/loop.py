@@ -87,7 +87,7 @@ class VirtualLoop(LoudLoop):
 
     def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:
         env, queue, ready, at_end = self.env, self._queue, self._ready, self._at_end
-        now = env._now
+        now, last_s = env._now, min(until_s, sys.float_info.max)
         while True:
             when = queue[0][0] if queue else FOR_EVER
             if when > now:
@@ -107,7 +107,7 @@ class VirtualLoop(LoudLoop):
                     continue
                 if done is not None and done():
                     return True
-                if when > until_s or when == FOR_EVER:
+                if when > last_s:
                     if until_s != FOR_EVER:
                         env._now = max(now, until_s)
                     return False

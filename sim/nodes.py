@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
+
 from scheduler.messages import (
     Assign,
     CancelAttempt,
@@ -32,18 +34,15 @@ FROZEN = "frozen"
 DOWN = "down"
 
 
-class Work:
+class Work(msgspec.Struct, gc=False, eq=False):
     """One attempt on a node. `timer` counts its endings that were planned: only the last one counts."""
 
-    __slots__ = ("attempt", "ends_at", "job_id", "request", "started_at", "timer")
-
-    def __init__(self, job_id: str, attempt: int, request: Request, started_at: float, ends_at: float) -> None:
-        self.job_id = job_id
-        self.attempt = attempt
-        self.request = request
-        self.started_at = started_at
-        self.ends_at = ends_at
-        self.timer = 0
+    job_id: str
+    attempt: int
+    request: Request
+    started_at: float
+    ends_at: float
+    timer: int = 0
 
     def __repr__(self) -> str:
         return f"<work {self.job_id}|{self.attempt}>"

@@ -144,10 +144,11 @@ class Recorder(Watcher):
 
     def instant_over(self) -> None:
         table, now = self._table, self._env._now
-        if table.finished != self.finished.value:
-            self.finished.set(table.finished, now)
-        if table.unfinished != self.unfinished.value:
-            self.unfinished.set(table.unfinished, now)
+        finished, unfinished = table.finished, table.unfinished
+        if finished != self.finished.value:
+            self.finished.set(finished, now)
+        if unfinished != self.unfinished.value:
+            self.unfinished.set(unfinished, now)
             if table.audio_bytes > self.audio_bytes_max:
                 self.audio_bytes_max = table.audio_bytes
         if now >= self._look_at_store_s:
