@@ -5,6 +5,7 @@ It knows nothing of nodes, scripts or clients.
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 
 from scheduler.errors import Rejected
@@ -82,6 +83,7 @@ class JobTable:
         if len(self._open) == BLOCK:
             self._sealed.append(tuple(self._open))
             self._open = []
+            gc.collect(0)  # a few us now; at its own time it would visit 700 such tuples, 10 ms of cold memory
         gone = []
         while self.finished_max and self.finished > self.finished_max:
             gone.append(self._remove_oldest())

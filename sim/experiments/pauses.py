@@ -108,6 +108,7 @@ def _fill(
     progress: Callable[[int], None],
 ) -> Iterator[Pauses]:
     gc.collect()
+    gc.freeze()  # as `voxpool serve` does after its start: else every full collection visits what was imported
     meter = LiveBytes()
     empty = meter.read().live
     added = removed = 0

@@ -93,7 +93,6 @@ def test_removal_and_new_ends_may_alternate() -> None:
 
 def test_the_collector_does_not_visit_finished_jobs() -> None:
     table = finished_table(2 * BLOCK)
-    gc.collect()
     job = table.find("j-1")
     assert job is not None and not gc.is_tracked(job)
     assert not any(gc.is_tracked(block) for block in table._sealed)
