@@ -7,9 +7,11 @@ comes beside the message (the request's `work_s`), since there is no audio to lo
 from __future__ import annotations
 
 import random
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
+import simpy
 
 from scheduler.messages import (
     Assign,
@@ -79,7 +81,7 @@ class SimNode:
         self._beats_on: Connection | None = None
         self._unsent: list[NodeResult] = []
         self._inbox: list[tuple[Connection, ToNode | None, Request | None]] = []
-        self._beat_is_due = False
+        self._thawed = door.env.event()
 
     def __repr__(self) -> str:
         return f"<sim node {self.node_id} {self.state} {len(self.running)}/{self.slots}>"
@@ -120,6 +122,7 @@ class SimNode:
         """The process stands still: it reads nothing, sends nothing, works on nothing."""
         assert self.state == UP, self
         self.state = FROZEN
+        self._thawed = self._env.event()
         for work in self.running.values():
             work.timer += 1
             work.ends_at -= self._env._now  # what is left
@@ -136,9 +139,7 @@ class SimNode:
                 self.connection_closed(connection)
             else:
                 self.receive(connection, message, request)
-        if self._beat_is_due and self.connection is not None:
-            self._beat(self.connection)
-        self._beat_is_due = False
+        self._thawed.succeed()
 
     def leave(self) -> None:
         """Leave in order: take nothing new, end what runs, close."""
@@ -156,7 +157,6 @@ class SimNode:
             self._stop(work)
         self._unsent.clear()
         self._inbox.clear()
-        self._beat_is_due = False
         connection, self.connection = self.connection, None
         self._is_registered = False
         return connection
@@ -196,14 +196,16 @@ class SimNode:
         if self.connection is not None:
             self.connection.to_scheduler(message)
 
-    def _beat(self, connection: Connection) -> None:
-        if connection is not self.connection:
-            return
-        if self.state == FROZEN:
-            self._beat_is_due = True
-            return
-        connection.to_scheduler(Heartbeat(self._named()))
-        self._loop.after(self._heartbeat_s, self._beat, connection)
+    def _beating(self, connection: Connection) -> Generator[simpy.Event, None, None]:
+        """Beat on `connection` as long as it is the node's: a SimPy process. A frozen node beats when it thaws."""
+        period_s = self._heartbeat_s
+        yield self._env.timeout(self._random.random() * period_s)
+        while connection is self.connection:
+            if self.state == FROZEN:
+                yield self._thawed
+                continue
+            connection.to_scheduler(Heartbeat(self._named()))
+            yield self._env.timeout(period_s)
 
     # ---- what the scheduler says
 
@@ -230,7 +232,7 @@ class SimNode:
         self._heartbeat_s = message.heartbeat_ms / 1000
         if self._beats_on is not connection:
             self._beats_on = connection
-            self._loop.after(self._random.random() * self._heartbeat_s, self._beat, connection)
+            self._env.process(self._beating(connection))
         unsent, self._unsent = self._unsent, []
         for result in unsent:
             self._send(result)
