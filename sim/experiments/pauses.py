@@ -132,3 +132,4 @@ def _fill(
             sweep(finished_job(removed + old), sweeps)
             removed += old
             yield Pauses(size, longest_ns / 1e6, sweeps.longest_ms, collector.longest_ms, live / size)
+    gc.unfreeze()
