@@ -81,6 +81,8 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         server = _DoorServer(_uvicorn_config(settings, doors, log))
         await server.startup([listener])
         stop.listen()
+        gc.collect()
+        gc.freeze()  # what the start has made stays: the collector need not visit it again and again
         log(Event.SCHEDULER_STARTED, url=url, store=settings.store)
         code = await _run(server, stop, [failed, lost], log)
         results.let_go()
