@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_grace_s: Annotated[
         float,
         _setting("a client whose connection broke may come back for so long; then its jobs are cancelled", "s", ge=0),
-    ] = 5.0
+    ] = 30.0
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
     waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
     send_buffer_bytes_max: Annotated[
