@@ -49,9 +49,7 @@ def test_the_simulation_lists_what_it_has(installed: Installation, command: list
 
 
 def test_the_leak_experiment_holds(installed: Installation) -> None:
-    done = installed.run(
-        "voxpool-sim", "leak", "--quick", "--json", "leak.json", "--out", "leak", within_s=110
-    )
+    done = installed.run("voxpool-sim", "leak", "--quick", "--json", "leak.json", "--out", "leak", within_s=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((installed.folder / "leak.json").read_text())["verdict"] == "holds"
     assert list((installed.folder / "leak").rglob("*.png"))
@@ -73,9 +71,7 @@ def test_a_served_job_is_completed_by_a_node(installed: Installation) -> None:
         assert wait_until(lambda: answers() or scheduler.poll() is not None, within_s=20), "never ready"
         assert scheduler.poll() is None, installed.output_of("serve")
         with installed.running(*node, "--engine", "measure"):
-            where = installed.run(
-                "python", "-c", "import scheduler; print(scheduler.__path__[0])"
-            ).stdout.strip()
+            where = installed.run("python", "-c", "import scheduler; print(scheduler.__path__[0])").stdout.strip()
             assert str(installed.folder) in where
             examples = sorted(path for path in (ROOT / "examples").glob("*.wav"))
             wav = f"{where}/examples/{examples[0].name}"
