@@ -174,7 +174,7 @@ def _uvicorn_config(settings: Settings, doors: Doors, log: Log) -> Config:
         ws=PeerSocket.with_limits(limits),
         ws_max_size=frame_bytes,
         ws_ping_interval=settings.heartbeat_s,
-        ws_ping_timeout=settings.lease_s,
+        ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node: its lease tells first
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
