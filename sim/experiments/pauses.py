@@ -37,6 +37,18 @@ class Pauses:
     bytes_a_job: float
 
 
+def shorter(first: Pauses, second: Pauses) -> Pauses:
+    """Return the shorter of each pause of two rounds at the same size."""
+    assert first.jobs == second.jobs
+    return Pauses(
+        first.jobs,
+        min(first.insert_ms, second.insert_ms),
+        min(first.sweep_ms, second.sweep_ms),
+        min(first.collector_ms, second.collector_ms),
+        first.bytes_a_job,
+    )
+
+
 class _Clock:
     def __init__(self) -> None:
         self.ms = 0
