@@ -74,8 +74,11 @@ class Leases:
 
     def sweep_store(self) -> None:
         """Free holds past their due time, and take out nodes whose lease has ended and that aren't connected here."""
+        self._queue.call(expire_holds(self._clock.now_ms(), HOLDS_MAX), self._expired)
+        self._list_lapsed()
+
+    def _list_lapsed(self) -> None:
         now_ms = self._clock.now_ms()
-        self._queue.call(expire_holds(now_ms, HOLDS_MAX), self._expired)
         self._queue.call(lapsed_nodes(now_ms, LAPSED_MAX), partial(self._lapsed, now_ms))
 
     def _expired(self, answer: list[str]) -> None:
@@ -95,6 +98,8 @@ class Leases:
                 self._queue.call(node_offline(node_id, generation, asked_ms), _ignore_answer)
             elif node.generation == generation and node.registered:
                 self._fleet.register(node)  # connected and heard of, but the store missed its beats
+        if len(answer) >= 2 * LAPSED_MAX:
+            self._list_lapsed()  # there may be more; what was found here is dealt with before this call runs
 
 
 def _ignore_answer(answer: list[str]) -> None:
