@@ -109,7 +109,7 @@ def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
     if row == "M5":
         return [
             f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half are what a "
-            "dead scheduler left. Counted one lease and ten looks at the store (one a second, 50 nodes each) later."
+            "dead scheduler left. Counted one lease and one sweep of the store (one a second) later."
         ]
     if row == "M7":
         where = f" ({found['where']})" if found["where"] else ""

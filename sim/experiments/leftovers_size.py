@@ -22,8 +22,8 @@ class Size:
     """M4: how long each lives."""
     heartbeat_s: float = 15.0
     lease_s: float = 45.0
-    after_s: float = 10.0
-    """After the last lease has ended: production looks at the store every second, at 50 nodes each time."""
+    after_s: float = 1.0
+    """After the last lease has ended: production looks at the store every second."""
     bindings_s: float = 3600.0
     bindings_rate_per_s: float = 1.0
     interval_s: float = 60.0
