@@ -25,6 +25,7 @@ EXIT_WRONG_INPUT = 3
 EXIT_INTERRUPTED = 130
 DEFAULT_URL = "http://127.0.0.1:5010"
 POLL_S = 30.0
+JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
 LOG_LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 url_option = click.option(
@@ -190,14 +191,16 @@ def submit(url: str, pair: str, wait: bool, timeout_s: float, as_json: bool, fil
 @cli.command()
 @url_option
 @json_option
-@click.argument("job_ids", nargs=-1, required=True)
-def jobs(url: str, as_json: bool, job_ids: tuple[str, ...]) -> int:
-    """Show the jobs JOB_IDS."""
+@click.option("--state", type=JOB_STATES, help="Only jobs in this state.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Jobs to list at most.")
+@click.argument("job_ids", nargs=-1)
+def jobs(url: str, as_json: bool, state: str | None, limit: int, job_ids: tuple[str, ...]) -> int:
+    """Show the jobs JOB_IDS, or list the newest ones."""
     from scheduler.sdk.http import HttpClient
 
     with HttpClient(url) as client:
-        for job_id in job_ids:
-            click.echo(_job_line(client.job(job_id), as_json))
+        for job in [client.job(job_id) for job_id in job_ids] if job_ids else client.jobs(limit, state or ""):
+            click.echo(_job_line(job, as_json))
     return 0
 
 

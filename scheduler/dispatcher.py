@@ -100,7 +100,7 @@ class Dispatcher:
         now_ms = self._clock.now_ms()
         self._submits += 1
         job = Job(
-            job_id=f"{self._instance}-{self._submits}",
+            job_id=self._job_id(self._submits),
             request_id=request_id,
             session_id=session_id,
             pair=pair,
@@ -127,6 +127,15 @@ class Dispatcher:
     def find(self, job_id: str) -> Job | None:
         """Return the job, or None when it was never here or its retention is over."""
         return self.table.find(job_id)
+
+    @property
+    def newest_place(self) -> int:
+        """The place of the last submit; 0 before the first."""
+        return self._submits
+
+    def find_place(self, place: int) -> Job | None:
+        """Return the job that was the `place`-th submit, or None when it is forgotten."""
+        return self.table.find(self._job_id(place))
 
     def session_closed(self, session_id: str) -> None:
         """Forget what was kept for the session itself; its jobs go on, and can be asked for by their request ids."""
@@ -231,6 +240,9 @@ class Dispatcher:
         node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None))
 
     # ---- the small steps
+
+    def _job_id(self, place: int) -> str:
+        return f"{self._instance}-{place}"
 
     def _wait(self, job: Job) -> None:
         self._set_deadline(job, job.waits_from_ms + self._waiting_ms)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -12,10 +14,11 @@ import msgspec
 from scheduler.chance import fresh_random
 from scheduler.errors import ConfigError
 from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected
-from scheduler.web.views import JobView, Problem
+from scheduler.web.views import JobPage, JobView, Problem
 
 TRIES = 3
 WAIT_SLACK_S = 10.0
+PAGE = 100
 
 
 class HttpClient:
@@ -56,6 +59,19 @@ class HttpClient:
     def cancel(self, job_id: str) -> JobView:
         """Cancel a job unless it has ended, and return it."""
         return msgspec.json.decode(self._ask("DELETE", f"/v1/jobs/{job_id}"), type=JobView)
+
+    def jobs(self, limit: int, state: str = "") -> Iterator[JobView]:
+        """Yield at most `limit` jobs, the newest first, without outputs; of one `state` if that is given."""
+        cursor: str | None = None
+        while limit > 0:
+            query = {"limit": min(limit, PAGE), "state": state, "cursor": cursor}
+            path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
+            page = msgspec.json.decode(self._ask("GET", path), type=JobPage)
+            yield from page.jobs
+            limit -= len(page.jobs)
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def show(self, path: str) -> Any:
         """Return what GET answers there, such as /v1/nodes or /v1/pools."""

@@ -14,13 +14,17 @@ from starlette.routing import BaseRoute, Route
 from scheduler.config import Settings
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput
-from scheduler.job import Job
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from scheduler.job_list import JobList
 from scheduler.seams import Observer
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
-from scheduler.web.views import check_audio, job_view
+from scheduler.web.views import JobPage, check_audio, job_view
 
 TIMEOUT_MS_MAX = 24 * 3600 * 1000
+PAGE_MAX = 1000
+PAGE_DEFAULT = 100
+STATES = (WAITING, DISPATCHED, COMPLETED, FAILED, CANCELLED)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PAIR = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 
@@ -41,11 +45,13 @@ class JobDoor:
         self._results = results
         self._observer = observer
         self._random = random
+        self._list = JobList(dispatcher.find_place, lambda: dispatcher.newest_place)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
         return [
             Route("/v1/jobs", self.submit, methods=["POST"]),
+            Route("/v1/jobs", self.page, methods=["GET"]),
             Route("/v1/jobs/{job_id}", self.show, methods=["GET"]),
             Route("/v1/jobs/{job_id}", self.cancel, methods=["DELETE"]),
         ]
@@ -86,6 +92,17 @@ class JobDoor:
         job = self._find(request)
         await self._wait(request, job, self._wait_s(request))
         return _answer(job)
+
+    async def page(self, request: Request) -> Response:
+        """List jobs, newest first, at most `limit`, of one `state` if that is given, from `cursor` on."""
+        state = request.query_params.get("state", "")
+        if state and state not in STATES:
+            raise BadInput("bad_state", f"state={state[:80]!r}: one of {', '.join(STATES)}")
+        limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_DEFAULT
+        page = self._list.page(limit, state, whole_number(request, "cursor", 1, 10**11))
+        following = None if page.cursor is None else str(page.cursor)
+        views = JobPage([job_view(job, with_output=False) for job in page.jobs], len(self._dispatcher.table), following)
+        return Response(msgspec.json.encode(views), media_type="application/json")
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job unless it has ended, and show it."""

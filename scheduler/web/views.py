@@ -30,6 +30,14 @@ class JobView(msgspec.Struct, omit_defaults=True):
     error: str | None = None
 
 
+class JobPage(msgspec.Struct):
+    """Some of the jobs, newest first, without outputs; `next_cursor` asks for older ones, also of a short page."""
+
+    jobs: list[JobView]
+    total: int
+    next_cursor: str | None
+
+
 class NodeView(msgspec.Struct):
     """A node in the answers of HTTP. `state` is joining, ready, draining or resting."""
 
@@ -95,8 +103,8 @@ def job_result(job: Job) -> JobResult:
     )
 
 
-def job_view(job: Job) -> JobView:
-    """Return `job` as HTTP shows it."""
+def job_view(job: Job, with_output: bool = True) -> JobView:
+    """Return `job` as HTTP shows it; in lists without its output, which may be large."""
     return JobView(
         job_id=job.job_id,
         request_id=job.request_id,
@@ -107,7 +115,7 @@ def job_view(job: Job) -> JobView:
         session_id=job.session_id,
         node_id=job.node_id,
         times_ms=times(job) if job.ended else None,
-        output=job.output,
+        output=job.output if with_output else None,
         error=job.reason or None,
     )
 

@@ -93,6 +93,9 @@ async def test_unknown_jobs_paths_and_methods_are_problems_too(http: httpx.Async
     is_problem(await http.get("/v1/nothing"), 404, "not_found")
     is_problem(await http.put("/v1/jobs"), 405, "method_not_allowed")
     is_problem(await http.get("/v1/nodes", params={"limit": "many"}), 422, "bad_limit")
+    is_problem(await http.get("/v1/jobs", params={"limit": "0"}), 422, "bad_limit")
+    is_problem(await http.get("/v1/jobs", params={"cursor": "-1"}), 422, "bad_cursor")
+    is_problem(await http.get("/v1/jobs", params={"state": "lost"}), 422, "bad_state")
 
 
 async def test_a_request_id_names_one_job_only(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:

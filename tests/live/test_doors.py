@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,24 @@ async def test_a_cancelled_job_is_taken_from_its_node(http: httpx.AsyncClient, g
     assert (await http.delete(f"/v1/jobs/{job_id}")).json()["state"] == "cancelled"
     await until(gate.works[0].cancelled.is_set)
     assert (await http.delete(f"/v1/jobs/{job_id}")).json()["state"] == "cancelled"  # again changes nothing
+
+
+async def test_jobs_are_listed_newest_first_in_pages_and_by_state(
+    http: httpx.AsyncClient, gate: Gate, pair: str, scheduler: Scheduler
+) -> None:
+    posted = [(await http.post("/v1/jobs", params={"pair": pair}, content=TONE)).json()["job_id"] for _ in range(5)]
+    await until(lambda: len(gate.works) == 4)
+    first = (await http.get("/v1/jobs", params={"limit": 2})).json()
+    second = (await http.get("/v1/jobs", params={"limit": 3, "cursor": first["next_cursor"]})).json()
+    assert [job["job_id"] for job in first["jobs"] + second["jobs"]] == posted[::-1]
+    assert [job["job_id"] for job in (await http.get("/v1/jobs?state=waiting")).json()["jobs"]] == posted[4:]
+    gate.open.set()
+    for job_id in posted:
+        await state_of(http, job_id, "completed")
+    command = [sys.executable, "-m", "scheduler", "jobs", "--url", scheduler.url, "--limit", "5", "--json"]
+    listed = await asyncio.to_thread(subprocess.check_output, [*command, "--state", "completed"], text=True)
+    assert [json.loads(line)["job_id"] for line in listed.splitlines()] == posted[::-1]
+    assert "output" not in json.loads(listed.splitlines()[0])
 
 
 async def test_nodes_and_pools_are_listed(http: httpx.AsyncClient, gate: Gate, pair: str) -> None:

@@ -1,0 +1,54 @@
+"""Pages through all jobs, newest first, without an index of its own: places count up with the submits.
+
+Each call looks at a bounded number of places, so that a page can't hold the loop, however sparse the jobs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from scheduler.job import Job
+
+LOOKS_MAX = 5_000
+"""Places that one call looks at; a few ms."""
+
+
+class Page(NamedTuple):
+    """Some jobs, newest first; `cursor` is where the next page begins, None when there are no older jobs."""
+
+    jobs: list[Job]
+    cursor: int | None
+
+
+class JobList:
+    """`find` returns the job at a place (1 = the first submit), or None; `newest` returns the last place."""
+
+    def __init__(self, find: Callable[[int], Job | None], newest: Callable[[], int]) -> None:
+        self._find = find
+        self._newest = newest
+        self._oldest = 1
+        """No job is left below this place."""
+
+    def page(self, limit: int, state: str = "", cursor: int | None = None) -> Page:
+        """Return at most `limit` jobs, of `state` only if one is given, from `cursor` (a place) downwards.
+
+        A page may hold fewer jobs than `limit`, even none, and still have a cursor: then its looks ran out.
+        """
+        self._skip_forgotten()
+        jobs: list[Job] = []
+        place = self._newest() if cursor is None else min(cursor, self._newest())
+        last = max(self._oldest, place - LOOKS_MAX + 1)
+        while place >= last and len(jobs) < limit:
+            job = self._find(place)
+            if job is not None and (not state or job.state == state):
+                jobs.append(job)
+            place -= 1
+        return Page(jobs, place if place >= self._oldest else None)
+
+    def _skip_forgotten(self) -> None:
+        newest = self._newest()
+        for _ in range(LOOKS_MAX):
+            if self._oldest > newest or self._find(self._oldest) is not None:
+                return
+            self._oldest += 1
