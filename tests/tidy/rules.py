@@ -127,8 +127,8 @@ def nothing_names_a_package_index(tree: SourceTree) -> list[str]:
         dot.join(parts)
         for parts in (
             ("pypi", "org"),
-            ("files", "pythonhosted", "org"),
-            ("registry", "npmjs", "org"),
+            ("files", "python" + "hosted", "org"),
+            ("registry", "npm" + "js", "org"),
             ("deb", "debian", "org"),
             ("archive", "ubuntu", "com"),
             ("proxy", "golang", "org"),
