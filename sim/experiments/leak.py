@@ -7,74 +7,26 @@ a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from sim.distributions import Exponential
 from sim.experiments import leak_report, pauses
 from sim.experiments.experiment import Experiment, Options
-from sim.experiments.forgotten import AskSize, forgotten
-from sim.experiments.live_run import LiveSize, live_run
+from sim.experiments.forgotten import forgotten
+from sim.experiments.leak_size import FULL, QUESTION, QUICK, Size
+from sim.experiments.live_run import live_run
 from sim.experiments.processes import Part, Tell, run_parts
 from sim.experiments.residents import Followed, follow, production_checkers
 from sim.report import Report
 from sim.scenario import Nodes, Scenario, Traffic
 from sim.variant import Variant
 
-QUESTION = "Do finished jobs stay in memory for ever, and does the clean-up keep it within bounds?"
 ROWS = {
     "M1": "finished jobs stay in the table for ever",
     "M2": "age counts from creation: a long job is forgotten the moment it ends",
     "M9": "clean-up and time-outs read every job each second",
 }
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is measured. The default is the full size: a day, 1.73 million jobs."""
-
-    duration_s: float = 86_400.0
-    rate_per_s: float = 20.0
-    nodes: int = 100
-    work_s: float = 2.0
-    retention_s: float = 300.0
-    interval_s: float = 60.0
-    tolerance: float = 0.01
-    """How far the mean of resident jobs may be from the prediction: twice its own scatter and more."""
-    live: LiveSize = field(default_factory=LiveSize)
-    planted: tuple[float, ...] = (4.0, 16.0)
-    """Leaks that are planted, in bytes a job."""
-    floor_bytes: float = 1.0
-    """Growth of live bytes, in bytes a job, that still counts as none."""
-    asks: AskSize = field(default_factory=AskSize)
-    tables: tuple[int, ...] = (100_000, 1_000_000, 3_000_000)
-    pause_ms: float = 10.0
-    """The longest pause that a fix may cause: twice the goal of bench/table.py, to leave a busy machine room."""
-
-    @property
-    def predicted(self) -> float:
-        """Finished jobs in the table by Little's law: each stays for its retention and half an interval on average."""
-        return self.rate_per_s * (self.retention_s + self.interval_s / 2)
-
-    @property
-    def predicted_max(self) -> float:
-        """The most that are there just before a sweep, with six standard deviations of a Poisson number."""
-        most = self.rate_per_s * (self.retention_s + self.interval_s)
-        return most + 6 * math.sqrt(most)
-
-
-FULL = Size()
-QUICK = Size(
-    duration_s=2400.0,
-    tolerance=0.03,
-    live=LiveSize(sweeps=90),
-    planted=(16.0,),
-    floor_bytes=4.0,
-    asks=AskSize(duration_s=900.0),
-    tables=(100_000, 1_000_000),
-)
 
 
 def scenario(size: Size) -> Scenario:

@@ -12,7 +12,7 @@ from sim.pictures import Curve, curves
 from sim.report import Picture
 
 if TYPE_CHECKING:
-    from sim.experiments.leak import Size
+    from sim.experiments.leak_size import Size
 
 
 def resident_picture(size: Size, days: Mapping[str, Followed]) -> Picture:

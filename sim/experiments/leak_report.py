@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sim.experiments.experiment import Options
 from sim.experiments.forgotten import Asked
 from sim.experiments.leak_pictures import live_picture, pause_picture, resident_picture
+from sim.experiments.leak_size import QUESTION
 from sim.experiments.live_run import LiveSeries
 from sim.experiments.pauses import Pauses
 from sim.experiments.residents import Followed
@@ -19,15 +20,13 @@ from sim.report import WITH, WITHOUT, Line, Picture, Report
 from sim.stats import Trend, judge, smallest_leak
 
 if TYPE_CHECKING:
-    from sim.experiments.leak import Size
+    from sim.experiments.leak_size import Size
 
 NAN = math.nan
 
 
 def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Any]) -> Report:
     """Put the results of the parts together."""
-    from sim.experiments.leak import EXPERIMENT
-
     lines: list[Line] = []
     notes: list[str] = []
     pictures: list[Callable[[], Picture]] = []
@@ -54,7 +53,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
             runs[side]["pauses"] = [asdict(p) for p in found]
     return Report(
         experiment="leak",
-        question=EXPERIMENT.question,
+        question=QUESTION,
         seed=options.seed,
         options=options.shown(
             duration_s=size.duration_s, rate_per_s=size.rate_per_s, nodes=size.nodes, finished_max=0,

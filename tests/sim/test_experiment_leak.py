@@ -10,8 +10,9 @@ import pytest
 from scheduler.errors import ConfigError
 from sim.experiments import Options, leak, registry
 from sim.experiments.forgotten import AskSize, forgotten
-from sim.experiments.leak import Size, day
+from sim.experiments.leak import day
 from sim.experiments.leak_report import report
+from sim.experiments.leak_size import Size
 from sim.experiments.live_run import LiveSeries, LiveSize, live_run
 from sim.experiments.pauses import Pauses, before, production
 from sim.report import Outcome, Report
