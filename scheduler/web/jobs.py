@@ -15,8 +15,8 @@ from scheduler.config import Settings
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput
 from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from scheduler.job_list import JobList
 from scheduler.seams import Observer
+from scheduler.web.job_list import JobList
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
 from scheduler.web.views import JobPage, check_audio, job_view

@@ -1,7 +1,7 @@
 """The list of jobs: newest first, in pages, whatever was forgotten in between."""
 
 from scheduler.job import COMPLETED, Job
-from scheduler.job_list import LOOKS_MAX, JobList
+from scheduler.web.job_list import LOOKS_MAX, JobList
 from tests.unit.fakes import complete, make_job
 
 
