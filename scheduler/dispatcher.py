@@ -28,6 +28,8 @@ from scheduler.waiting import SelectBatch, WaitingJobs
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
 SEEDS = 2**31 - 2
+ANSWERS = frozenset({"busy", "error"})
+"""Reasons of a redispatch that the node itself gave; of the others it must be told."""
 
 
 class Dispatcher:
@@ -150,9 +152,7 @@ class Dispatcher:
         elif job.state == WAITING:
             self.end(job, FAILED, reason="waiting_timeout")
         else:
-            node = self.fleet.nodes[job.node_id]
-            node.link.send(CancelAttempt(job.job_id, job.attempt))
-            self.redispatch(job, node, "timeout")
+            self.redispatch(job, self.fleet.nodes[job.node_id], "timeout")
 
     @property
     def wants_select(self) -> bool:
@@ -252,9 +252,12 @@ class Dispatcher:
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
         """Give up the present attempt of `job` on `node` and let it wait for another one.
 
-        `counted` redispatches are bounded by redispatch_max; past it the job fails.
+        `counted` redispatches are bounded by redispatch_max; past it the job fails. The node is told unless it was its
+        own answer: an assign that is only slow would else find its slot given away, and be run beyond the slots.
         """
         attempt = job.attempt
+        if reason not in ANSWERS:
+            node.link.send(CancelAttempt(job.job_id, attempt))
         self._take_back(job, node)
         job.avoid = (*job.avoid, node.node_id)[-AVOID_MAX:]
         if counted:

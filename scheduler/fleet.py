@@ -132,7 +132,7 @@ class Fleet:
         return False
 
     def _flag(self, node: Node, flag: str, on: bool) -> None:
-        self._queue.call(drain_node(node.node_id, flag, on), _ignore_answer)
+        self._queue.call(drain_node(node.node_id, node.generation, flag, on), _ignore_answer)
         if not on:
             self._waiting.room(node.pairs, node.slots)
 

@@ -75,9 +75,9 @@ def node_offline(node_id: str, generation: str, lapsed_before_ms: int | None = N
     return ScriptCall("node_offline", [node_id, generation, "" if lapsed_before_ms is None else str(lapsed_before_ms)])
 
 
-def drain_node(node_id: str, flag: str, on: bool) -> ScriptCall:
-    """Answer: [OK] or [UNKNOWN]. `flag` is d (draining) or r (resting)."""
-    return ScriptCall("drain_node", [node_id, flag, "1" if on else "0"])
+def drain_node(node_id: str, generation: str, flag: str, on: bool) -> ScriptCall:
+    """Answer: [OK], [UNKNOWN] or [REPLACED]. `flag` is d (draining) or r (resting)."""
+    return ScriptCall("drain_node", [node_id, generation, flag, "1" if on else "0"])
 
 
 def select_node(now_ms: int, seed: int, choices: int, throws_max: int, wants: Sequence[Want]) -> ScriptCall:

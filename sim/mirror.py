@@ -153,8 +153,9 @@ class StoreMirror(Watcher):
         if answer[0] != "OK" or node is None:
             return
         had_room = node.has_room
-        others = node.flags.replace(args[1], "")
-        node.flags = "".join(sorted(others + args[1])) if args[2] == "1" else others
+        flag, on = args[2], args[3] == "1"
+        others = node.flags.replace(flag, "")
+        node.flags = "".join(sorted(others + flag)) if on else others
         if had_room != node.has_room:
             self._count_room(node, 1 if node.has_room else -1)
 

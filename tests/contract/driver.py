@@ -109,7 +109,8 @@ class Driver:
 
     def _drain(self) -> None:
         chance = self._chance
-        self._call(scripts.drain_node(chance.choice(NODES), chance.choice("dr"), chance.random() < 0.45))
+        node = chance.choice(NODES)
+        self._call(scripts.drain_node(node, self._generation(node), chance.choice("dr"), chance.random() < 0.45))
 
     def _select(self) -> None:
         chance = self._chance

@@ -149,10 +149,13 @@ class Expected:
             del self.nodes[node]
 
     def _drain_node(self, args: list[str], answer: list[str]) -> None:
-        node, flag, on = args
+        node, generation, flag, on = args
         it = self.nodes.get(node)
         if it is None or not it.known:
             assert answer == ["UNKNOWN"], answer
+            return
+        if it.generation != generation:
+            assert answer == ["REPLACED"], answer
             return
         assert answer == ["OK"], answer
         if on == "1" and flag not in it.flags:

@@ -108,6 +108,7 @@ BUGS = {
     "a lease without a node stays for ever": Bug(
         "node_offline", "if not current and generation ~= '' then", "if not current then"
     ),
+    "a drain of an old connection drains the new one": Bug("drain_node", "generation ~= meant", "false"),
     "draining leaves the node in the pools": Bug("drain_node", "  shut(node, served)", ""),
     "the end of a rest ends draining": Bug("drain_node", "string.gsub(flags, flag, '')", "''"),
     "the end of a rest leaves the node out": Bug("drain_node", "  open(node, served)", ""),

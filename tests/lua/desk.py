@@ -72,9 +72,9 @@ class Desk:
         """Take a node away; `lapsed` = only if its lease has ended."""
         return self.call(scripts.node_offline(node, generation, self.now_ms if lapsed else None))
 
-    def drain(self, node: str, flag: str = "d", on: bool = True) -> list[str]:
+    def drain(self, node: str, flag: str = "d", on: bool = True, generation: str = "g-1") -> list[str]:
         """Set or take a flag."""
-        return self.call(scripts.drain_node(node, flag, on))
+        return self.call(scripts.drain_node(node, generation, flag, on))
 
     def want(self, hold: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = ()) -> Want:
         """Return what select asks for one attempt."""

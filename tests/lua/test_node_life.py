@@ -130,6 +130,15 @@ def test_the_end_of_a_rest_does_not_make_a_full_node_free(desk: Desk) -> None:
     assert desk.family("free") == []
 
 
+def test_a_repeated_rest_of_an_old_connection_does_not_touch_the_new_one(desk: Desk) -> None:
+    """Its first answer got lost, and the node has registered again before it is repeated."""
+    desk.register("n")
+    assert desk.drain("n", "r") == ["OK"]
+    desk.register("n", "g-2")
+    assert desk.drain("n", "r") == ["REPLACED"]
+    assert desk.select("a|1") == ("n", "g-2")
+
+
 def test_a_node_that_nobody_knows_can_not_drain(desk: Desk) -> None:
     assert desk.drain("n") == ["UNKNOWN"]
     assert desk.dump() == {}

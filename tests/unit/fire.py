@@ -26,12 +26,6 @@ from tests.unit.rig import Counts
 NODES = 5
 SETTINGS = Settings(heartbeat_s=5, lease_s=15, dispatch_timeout_s=12, redispatch_max=2)
 """Shorter than production's, so that leases and jobs time out within a story."""
-READS_BEFORE_IT_SPEAKS = True
-"""Whether a node that beats or registers again has read all that was sent before.
-
-Without it a slow assign crosses what the node says: the core gives the attempt up without a cancel (assign_lost,
-reregistered), the node reads the assign later, and has more jobs than slots until its next beat.
-"""
 LOOP_TURNS = 4
 """Turns of the loop after a step: an answer passes through the queue, and its next flush (or repeat) begins."""
 QUIET_STEPS_MAX = 500
@@ -215,8 +209,6 @@ class Story:
 
     async def _register(self, node: FireNode) -> None:
         """Let `node` connect if it has no connection, or register again over the one it has if it was told to."""
-        if READS_BEFORE_IT_SPEAKS:
-            self._read_all(node)
         if node.frozen or (node.online is not None and not node.must_register):
             return
         link = node.link if node.link is not None and node.link.open else FireLink(node)
@@ -251,8 +243,6 @@ class Story:
         self.core.leases.run_once()
         for node in self.nodes:
             if self.clock.ms - node.beat_ms >= self.core.fleet.heartbeat_ms:
-                if READS_BEFORE_IT_SPEAKS:
-                    self._read_all(node)
                 if node.online is None:
                     continue
                 node.beat_ms = self.clock.ms

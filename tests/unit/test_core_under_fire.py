@@ -224,12 +224,12 @@ PLANTED = {
         Parts(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
     ),
     "sends twice": Planted(Parts(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
-    "ignores unknown": Planted(Parts(fleet=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(3, 4)),
+    "ignores unknown": Planted(Parts(fleet=IgnoresUnknown), fire_checks.ALL_KNOWN),
     "forgets to queue": Planted(Parts(dispatcher=ForgetsToQueue), fire_checks.ALL_ENDED),
     "tells twice": Planted(Parts(dispatcher=TellsTwice), fire_checks.TOLD_ONCE),
-    "rests for ever": Planted(Parts(fleet=RestsForEver), fire_checks.NOBODY_IDLE),
+    "rests for ever": Planted(Parts(fleet=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
     "drains who comes back": Planted(Parts(fleet=DrainsWhoComesBack), fire_checks.NOT_HEALED),
-    "leaves ghosts": Planted(Parts(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(3)),
+    "leaves ghosts": Planted(Parts(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(8)),
     "keeps empty pools": Planted(Parts(waiting=KeepsEmptyPools), fire_checks.NO_POOL_LEFT),
 }
 

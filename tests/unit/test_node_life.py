@@ -157,13 +157,14 @@ async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() 
 
 async def test_an_assign_that_two_beats_do_not_name_got_lost() -> None:
     rig = Rig()
-    node, _ = await rig.node("n1")
+    node, link = await rig.node("n1")
     job = await rig.submit()
     await rig.node("n2")
     await rig.beat(node, running=[])
     assert job.node_id == "n1"  # the beat may have crossed the assign
     await rig.beat(node, running=[])
     assert (job.node_id, rig.counts.of["redispatched:assign_lost"]) == ("n2", 1)
+    assert link.sent[-1] == CancelAttempt(job.job_id, 1)  # should it only have been slow
 
 
 async def test_an_attempt_that_a_beat_names_and_nobody_owns_is_cancelled() -> None:

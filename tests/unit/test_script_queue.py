@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from scheduler.errors import StoreUnavailable
 from scheduler.job import COMPLETED, DISPATCHED, WAITING
+from scheduler.messages import NodeResult
 from scheduler.script_queue import CALLS_MAX, ScriptQueue
 from scheduler.scripts import ScriptCall, drain_node
 from scheduler.seams import Observer, ScriptRunner
@@ -55,13 +56,13 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
     queue.release("j-2|1")
     queue.heartbeat("n1", "g1", words.append)
     queue.heartbeat("n2", "g2", words.append)
-    queue.call(drain_node("n1", "d", True), lambda answer: words.append(answer[0]))
+    queue.call(drain_node("n1", "g1", "d", True), lambda answer: words.append(answer[0]))
     queue.release("j-3|1")
     assert await queue.run_once() and not await queue.run_once()
     assert [(call.name, call.args) for call in runner.flushes[0]] == [
         ("release_job", ["j-1|1", "j-2|1"]),
         ("heartbeat", ["1000", "45000", "n1", "g1", "n2", "g2"]),
-        ("drain_node", ["n1", "d", "1"]),
+        ("drain_node", ["n1", "g1", "d", "1"]),
         ("release_job", ["j-3|1"]),
     ]
     assert words == ["OK", "OK", "OK"]
@@ -87,7 +88,7 @@ async def test_a_flush_is_bounded_and_the_rest_follows_in_order() -> None:
     runner = Recorder()
     queue = queue_on(runner)
     for i in range(2 * CALLS_MAX + 1):
-        queue.call(drain_node(f"n{i}", "d", True), lambda answer: None)
+        queue.call(drain_node(f"n{i}", "g", "d", True), lambda answer: None)
     while await queue.run_once():
         pass
     assert [len(flush) for flush in runner.flushes] == [CALLS_MAX, CALLS_MAX, 1]
@@ -118,6 +119,20 @@ async def test_a_release_whose_answer_was_lost_frees_one_slot() -> None:
     assert second.state == WAITING
     await rig.answer(node, first)
     assert (first.state, second.state, rig.store.census()["holds"]) == (COMPLETED, DISPATCHED, 1)
+
+
+async def test_a_rest_that_is_repeated_after_a_new_register_does_not_touch_it() -> None:
+    """Busy, a reconnect, and a lost answer: the whole flush is sent again, the rest of the old connection first."""
+    rig = await rig_that_loses("register_node", losses=0)
+    runner = rig.core.queue._runner
+    assert isinstance(runner, LosesAnswers)
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    runner.losses = 1
+    rig.desk.result(node, NodeResult(job.job_id, job.attempt, busy=True))
+    new, link = await rig.node("n1")
+    assert (job.state, job.node_id, link.assigns) == (DISPATCHED, "n1", [(job.job_id, 2)])
+    assert new.registered and rig.counts.of["store_failed"] == 1
 
 
 async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
