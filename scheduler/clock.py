@@ -21,3 +21,7 @@ class SystemClock:
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
         return (self._offset_ns + time.monotonic_ns()) // 1_000_000
+
+    def seconds(self) -> float:
+        """Return seconds since some moment, finer than a microsecond, for measuring; uvloop's time is in whole ms."""
+        return time.perf_counter()

@@ -62,6 +62,15 @@ class Node:
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
 
+    @property
+    def state(self) -> str:
+        """What it is to people: draining, resting, ready or joining (not yet in the store)."""
+        if self.draining:
+            return "draining"
+        if self.rest_until_ms:
+            return "resting"
+        return "ready" if self.registered else "joining"
+
     def __repr__(self) -> str:
         flags = "".join((" draining" if self.draining else "", " resting" if self.rest_until_ms else ""))
         state = "connected" if self.connected else "gone"

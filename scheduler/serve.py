@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import disable_created_metrics
 from uvicorn import Config, Server
 
 from scheduler.chance import fresh_random
@@ -22,6 +23,7 @@ from scheduler.core import Core
 from scheduler.errors import ConfigError, VoxpoolError
 from scheduler.stores import open_store
 from scheduler.telemetry.events import Event
+from scheduler.telemetry.exporter import Exporter, Meters
 from scheduler.telemetry.fan_out import fan_out
 from scheduler.telemetry.logs import Log, LogObserver, StandardLogging
 from scheduler.web.app import Doors, frame_bytes_max
@@ -51,6 +53,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
     Raises ConfigError, CannotStart or StoreUnavailable when it can't start.
     """
     stop = _Stop()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # each series would have a twin: when it was made
     async with AsyncExitStack() as closing:
         listener = closing.enter_context(_listen(settings))
         url = _url_of(listener)
@@ -65,19 +68,23 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
-        observer = fan_out([LogObserver(log), health])
+        meters = Meters(store, clock.seconds)
+        observer = fan_out([LogObserver(log), health, meters.observer])
         core = Core.build(
             settings=settings,
             clock=clock,
-            runner=store,
+            runner=meters.runner,
             sink=results,
             observer=observer,
             random=random,
             instance=f"{random.getrandbits(40):010x}",
         )
-        doors = Doors(settings, core, results, health, observer, random, log)
+        exporter = Exporter(meters, core, store)
+        doors = Doors(settings, core, results, health, observer, random, log, exporter)
         failed = core.start()
         closing.push_async_callback(core.stop)
+        exporter.start()
+        closing.push_async_callback(exporter.stop)
         server = _DoorServer(_uvicorn_config(settings, doors, log))
         await server.startup([listener])
         stop.listen()

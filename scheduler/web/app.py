@@ -12,11 +12,13 @@ from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
+from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.logs import Log
 from scheduler.web import problems
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.health import Health
 from scheduler.web.jobs import JobDoor
+from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
@@ -25,7 +27,7 @@ SLACK_BYTES = 64 * 1024
 
 
 class Doors:
-    """The doors and the application that has them."""
+    """The doors and the application that has them; without an `exporter` it has no /metrics."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Doors:
         observer: Observer,
         random: random.Random,
         log: Log,
+        exporter: Exporter | None = None,
     ) -> None:
         self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
@@ -45,6 +48,7 @@ class Doors:
                 WebSocketRoute("/ws/node", self.nodes),
                 *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
                 *FleetDoor(settings, core, health).routes(),
+                *(MetricsDoor(exporter).routes() if exporter is not None else []),
             ],
             exception_handlers={
                 BadInput: problems.on_bad_input,

@@ -132,9 +132,4 @@ def times(job: Job) -> Times:
 
 def node_view(node: Node) -> NodeView:
     """Return `node` as HTTP shows it."""
-    state = "ready" if node.registered else "joining"
-    if node.draining:
-        state = "draining"
-    elif node.rest_until_ms:
-        state = "resting"
-    return NodeView(node.node_id, state, node.pairs, node.slots, len(node.holds), node.generation, node.seen_ms)
+    return NodeView(node.node_id, node.state, node.pairs, node.slots, len(node.holds), node.generation, node.seen_ms)

@@ -29,6 +29,17 @@ ONLY_SERVICE = {
     "seams.Observer",  # the base that the fan-out of observers compares with
 }
 """Beside what is in the packages of doors, exporters and the command line."""
+EXPORTERS = {
+    "telemetry.exporter.Exporter",
+    "telemetry.exporter.Meters",
+    "telemetry.figures.FiguresCollector",
+    "telemetry.labels.PairLabels",
+    "telemetry.loop_lag.LoopLag",
+    "telemetry.metrics.MetricsObserver",
+    "telemetry.store_census.StoreCensus",
+    "telemetry.timed_runner.TimedRunner",
+}
+"""What watches the core in production, around it; the simulation has checkers in their place."""
 DOORS_EXPORTERS_CLI = ("web.", "telemetry.", "serve.", "cli.")
 
 
@@ -40,6 +51,7 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
     assert {name for name in served - simulated if not name.startswith(DOORS_EXPORTERS_CLI)} == ONLY_SERVICE
     both = simulated & served
     assert not {name for name in both if name.startswith(DOORS_EXPORTERS_CLI)}
+    assert served >= EXPORTERS
     assert both > {
         "core.Core",
         "dispatcher.Dispatcher",

@@ -85,7 +85,11 @@ class Rig:
     """`settle` sends what is queued until nothing is left; `pass_time` moves the clock and runs the roles."""
 
     def __init__(
-        self, parts: Parts | None = None, runner: ScriptRunner | None = None, settings: Settings | None = None
+        self,
+        parts: Parts | None = None,
+        runner: ScriptRunner | None = None,
+        settings: Settings | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.clock = HandClock(1_000_000)
         self.store = MemoryStore()
@@ -96,7 +100,7 @@ class Rig:
             clock=self.clock,
             runner=runner or self.store,
             sink=self.sink,
-            observer=self.counts,
+            observer=observer or self.counts,
             random=random.Random(1),
             instance="test",
             parts=parts or Parts(),

@@ -1,0 +1,90 @@
+"""Puts the metrics together: what is noted around a core, and the text that Prometheus reads.
+
+Meters comes before the core (its observer and its runner are handed to it), Exporter after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import choose_encoder
+
+from scheduler import __version__
+from scheduler.core import Core
+from scheduler.seams import ScriptRunner
+from scheduler.telemetry.figures import FiguresCollector, take_figures
+from scheduler.telemetry.labels import PairLabels
+from scheduler.telemetry.loop_lag import LoopLag
+from scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
+from scheduler.telemetry.store_census import Countable, StoreCensus
+from scheduler.telemetry.timed_runner import TimedRunner
+
+CANCEL_AGAIN_S = 0.1
+
+
+class Meters:
+    """What counts while a core works: give it `observer` and `runner`. `seconds` is a fine clock."""
+
+    def __init__(self, runner: ScriptRunner, seconds: Callable[[], float]) -> None:
+        self.registry = CollectorRegistry()
+        self.pairs = PairLabels()
+        self.seconds = seconds
+        self.observer = MetricsObserver(self.registry, self.pairs)
+        self.runner = TimedRunner(runner, self.registry, seconds)
+
+
+class Exporter:
+    """Answers scrapes; its own roles, loop lag and store census, run between `start` and `stop`."""
+
+    def __init__(self, meters: Meters, core: Core, store: Countable) -> None:
+        self._meters = meters
+        self._core = core
+        self._figures = FiguresCollector(meters.pairs)
+        self._lag = LoopLag(meters.registry, meters.seconds)
+        self._census = StoreCensus(meters.registry, store)
+        self._one_at_a_time = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        meters.registry.register(self._figures)
+        build = Gauge(
+            "build_info",
+            "1, with the versions of this scheduler as labels.",
+            ["version", "python"],
+            namespace=NAMESPACE,
+            registry=meters.registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
+
+    async def scrape(self, accept: str) -> tuple[bytes, str]:
+        """Return all metrics as text, and its media type: OpenMetrics if `accept` (of HTTP) asks for it.
+
+        The text is made in a thread: some thousand series take 20 ms, and the loop has jobs to give away. One scrape
+        at a time, so that many of them take one core's time slices and not all threads.
+        """
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (ValueError, TypeError):  # a version that is no number
+            encode, media_type = choose_encoder("")
+        async with self._one_at_a_time:
+            observer, pairs = self._meters.observer, self._meters.pairs
+            self._figures.figures = await take_figures(self._core, observer.finished, pairs)
+            return await asyncio.to_thread(encode, self._meters.registry), media_type
+
+    def start(self) -> None:
+        """Start the roles on the running loop."""
+        roles: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("loop lag", self._lag.run_forever()),
+            ("store census", self._census.run_forever()),
+        ]
+        self._tasks = [asyncio.create_task(role, name=name) for name, role in roles]
+
+    async def stop(self) -> None:
+        """End the roles."""
+        for task in self._tasks:
+            while not task.done():  # a cancellation that meets an answer in the redis client can get lost
+                task.cancel()
+                await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
+        self._tasks.clear()

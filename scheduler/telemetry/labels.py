@@ -1,0 +1,68 @@
+"""Labels with a bound: whatever comes from outside must not make series without end.
+
+No label of a metric is ever a job, node or session id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+PAIRS_MAX = 100
+"""Pairs with series of their own; the first that come. A metric with a pair label has at most one series more."""
+OTHER = "other"
+NONE = "none"
+"""The reason of a job that completed."""
+
+END_REASONS = frozenset(
+    {
+        NONE,
+        "cancelled",
+        "expired",
+        "waiting_timeout",
+        "redispatch_max",
+        "engine_error",
+        "bad_output",
+        "output_too_large",
+    }
+)
+REDISPATCH_REASONS = frozenset({"timeout", "closed", "lapsed", "busy", "error", "reregistered", "assign_lost"})
+REJECT_REASONS = frozenset(
+    {
+        "jobs_max",
+        "audio_total_bytes_max",
+        "audio_too_large",
+        "request_id_conflict",
+        "waiters_max",
+        "empty_audio",
+        "not_audio",
+        "incomplete_audio",
+    }
+)
+
+
+class PairLabels:
+    """The label of each pair: itself for the first `PAIRS_MAX`, `other` for all that come later."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def of(self, pair: str) -> str:
+        """Return the label of `pair`."""
+        label = self._known.get(pair)
+        if label is not None:
+            return label
+        if len(self._known) >= PAIRS_MAX:
+            return OTHER
+        self._known[pair] = pair
+        return pair
+
+
+def one_of(known: frozenset[str], word: str) -> str:
+    """Return `word` if it is a known one, else `other`."""
+    return word if word in known else OTHER

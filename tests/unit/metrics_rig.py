@@ -1,0 +1,62 @@
+"""The rig with meters around its core, and what a scrape of it says."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from scheduler.config import Settings
+from scheduler.stores.memory import MemoryStore
+from scheduler.telemetry.exporter import Exporter, Meters
+from tests.unit.rig import Rig
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Stopwatch:
+    """A fine clock that moves on by `step_s` at each look."""
+
+    def __init__(self, step_s: float = 0.25) -> None:
+        self.now_s = 0.0
+        self.step_s = step_s
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
+def parsed(text: str) -> Samples:
+    """Return the samples of a scrape: (name, sorted labels) -> value; without the times of their making."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+
+
+def families(text: str) -> set[str]:
+    """Return the names that a scrape in the text format of Prometheus describes."""
+    return {line.split(" ")[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+
+
+class MeteredRig(Rig):
+    """A rig whose core is watched as in production."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        store = MemoryStore()
+        self.meters = Meters(store, Stopwatch())
+        super().__init__(runner=self.meters.runner, settings=settings, observer=self.meters.observer)
+        self.store = store
+        self.exporter = Exporter(self.meters, self.core, store)
+
+    async def scrape(self) -> Samples:
+        """Return what a scrape says now."""
+        return parsed(await self.text())
+
+    async def text(self, accept: str = "") -> str:
+        """Return the text of a scrape."""
+        return (await self.exporter.scrape(accept))[0].decode()
+
+    async def value(self, name: str, **labels: str) -> float:
+        """Return one sample; 0 when there is none."""
+        return (await self.scrape()).get((f"voxpool_{name}", tuple(sorted(labels.items()))), 0.0)

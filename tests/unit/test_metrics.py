@@ -1,0 +1,274 @@
+"""Each metric changes when it should, by what the dispatcher itself does; and none grows without end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from scheduler.config import Settings
+from scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
+from scheduler.scripts import ScriptCall, release_job, select_node
+from scheduler.telemetry.figures import RECORD_BYTES
+from scheduler.telemetry.labels import PAIRS_MAX
+from scheduler.telemetry.loop_lag import LoopLag
+from scheduler.telemetry.store_census import StoreCensus
+from tests.unit.fakes import make_job
+from tests.unit.metrics_rig import MeteredRig, Stopwatch, families, parsed
+from tests.unit.rig import AUDIO
+
+# The list of the interface: names that other people's dashboards rely on.
+NAMES = {
+    "jobs_submitted_total",
+    "jobs_ended_total",
+    "jobs_resident",
+    "jobs_resident_bytes",
+    "jobs_waiting",
+    "wait_seconds",
+    "service_seconds",
+    "dispatches_total",
+    "redispatches_total",
+    "late_results_total",
+    "nodes",
+    "slots",
+    "pool_nodes",
+    "script_seconds",
+    "script_errors_total",
+    "cleanup_removed_total",
+    "cleanup_pause_seconds",
+    "store_up",
+    "store_keys",
+    "loop_lag_seconds",
+    "build_info",
+}
+
+
+async def test_every_name_of_the_interface_is_exposed() -> None:
+    assert {f"voxpool_{name}" for name in NAMES} <= families(await MeteredRig().text())
+
+
+async def test_all_names_have_the_prefix_and_base_units() -> None:
+    for name in families(await MeteredRig().text()):
+        assert name.startswith("voxpool_") and not re.search("_(ms|milliseconds|us|kb|mb)(_|$)", name), name
+
+
+async def test_a_job_from_its_submit_to_its_removal() -> None:
+    rig = MeteredRig()
+    job = await rig.submit()
+    assert await rig.value("jobs_submitted_total", pair="zh:en") == 1
+    assert await rig.value("jobs_waiting", pair="zh:en") == 1
+    assert await rig.value("jobs_resident", state="waiting") == 1
+    assert await rig.value("jobs_resident_bytes") == RECORD_BYTES + len(AUDIO)
+    assert await rig.value("dispatches_total", result="nobody") == 1
+
+    rig.clock.ms += 1500
+    node, _ = await rig.node("ann", slots=2)
+    assert await rig.value("dispatches_total", result="sent") == 1
+    assert await rig.value("jobs_waiting", pair="zh:en") == 0
+    assert await rig.value("jobs_resident", state="dispatched") == 1
+
+    rig.clock.ms += 700
+    await rig.answer(node, job)
+    assert await rig.value("jobs_ended_total", pair="zh:en", state="completed", reason="none") == 1
+    assert await rig.value("wait_seconds_sum") == 1.5 and await rig.value("wait_seconds_count") == 1
+    assert await rig.value("service_seconds_sum") == pytest.approx(0.7)
+    assert await rig.value("jobs_resident", state="completed") == 1
+    assert await rig.value("jobs_resident_bytes") == RECORD_BYTES
+
+    rig.clock.ms += 1_000_000
+    rig.core.retention.run_once()
+    rig.meters.observer.swept(1, 2.0)  # run_forever tells that
+    assert await rig.value("jobs_resident", state="completed") == 0
+    assert await rig.value("jobs_resident_bytes") == 0
+    assert await rig.value("cleanup_removed_total") == 1
+    assert await rig.value("cleanup_pause_seconds_sum") == pytest.approx(0.002)
+
+
+async def test_resident_jobs_are_those_of_the_table_also_past_finished_max() -> None:
+    rig = MeteredRig(Settings(finished_max=3))
+    for _ in range(7):
+        rig.dispatcher.cancel((await rig.submit()).job_id)
+    await rig.submit()
+    assert await rig.value("jobs_resident", state="cancelled") == 3
+    assert await rig.value("jobs_resident", state="waiting") == 1
+    assert await rig.value("jobs_ended_total", pair="zh:en", state="cancelled", reason="cancelled") == 7
+
+
+async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
+    rig = MeteredRig()
+    node, _ = await rig.node("ann")
+    job = await rig.submit()
+    await rig.fail(node, job, retryable=True)
+    await rig.answer(node, job, attempt=1)
+    assert await rig.value("redispatches_total", reason="error") == 1
+    assert await rig.value("late_results_total") == 1
+    rig.desk.left(node)
+    assert await rig.value("redispatches_total", reason="closed") == 1
+    rig.meters.observer.job_redispatched(job, "ann", 1, "a word of tomorrow")
+    assert await rig.value("redispatches_total", reason="other") == 1
+
+
+async def test_a_grant_of_a_node_that_is_not_here_is_void() -> None:
+    rig = MeteredRig()
+    rig.meters.observer.void_grant(make_job(1), "ann", "old")
+    assert await rig.value("dispatches_total", result="void") == 1
+
+
+async def test_refused_submits() -> None:
+    rig = MeteredRig(Settings(jobs_max=1))
+    await rig.submit()
+    with pytest.raises(Rejected):
+        await rig.submit()
+    assert await rig.value("jobs_rejected_total", reason="jobs_max") == 1
+
+
+async def test_nodes_and_slots_by_state() -> None:
+    rig = MeteredRig()
+    await rig.node("ready", slots=3)
+    draining, _ = await rig.node("draining", slots=2)
+    resting, _ = await rig.node("resting", ["en:de"], slots=1)
+    rig.desk.drain(draining, True)
+    await rig.settle()
+    await rig.submit()
+    await rig.busy(resting, await rig.submit("en:de"))
+    for state in ("ready", "draining", "resting"):
+        assert await rig.value("nodes", state=state) == 1
+    assert [await rig.value("slots", state=state) for state in ("used", "free", "closed")] == [1, 2, 3]
+    assert await rig.value("pool_nodes", pair="zh:en") == 2
+    assert await rig.value("pool_nodes", pair="en:de") == 1
+    rig.desk.left(resting)
+    assert await rig.value("pool_nodes", pair="en:de") == 0
+
+
+async def test_the_store_is_up_or_not() -> None:
+    rig = MeteredRig()
+    assert await rig.value("store_up") == 1
+    rig.meters.observer.store_failed("gone")
+    assert await rig.value("store_up") == 0
+    rig.meters.observer.store_recovered()
+    assert await rig.value("store_up") == 1
+
+
+async def test_a_flush_is_timed_for_each_kind_of_script_in_it() -> None:
+    rig = MeteredRig()
+    await rig.meters.runner.run([release_job(["a|1"]), release_job(["b|1"]), select_node(1, 1, 2, 9, [])])
+    assert await rig.value("script_seconds_sum", script="release_job") == 0.25
+    assert await rig.value("script_seconds_count", script="release_job") == 1
+    assert await rig.value("script_seconds_count", script="select_node") == 1
+    assert await rig.value("script_errors_total", script="select_node") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"), [(StoreUnavailable("gone"), {"release_job", "select_node"}), (ScriptFailed("x"), None)]
+)
+async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, counted: set[str] | None) -> None:
+    rig = MeteredRig()
+
+    async def fail(calls: Sequence[ScriptCall]) -> list[list[str]]:
+        raise error if counted else ScriptFailed("select_node: attempt to index a nil value")
+
+    rig.store.run = fail  # type: ignore[method-assign]
+    with pytest.raises((StoreUnavailable, ScriptFailed)):
+        await rig.meters.runner.run([release_job(["a|1"]), select_node(1, 1, 2, 9, [])])
+    for script in ("release_job", "select_node"):
+        failed = script in (counted or {"select_node"})
+        assert await rig.value("script_errors_total", script=script) == failed
+        assert await rig.value("script_seconds_count", script=script) == 0
+
+
+def test_the_runner_passes_the_restart_of_the_store_on() -> None:
+    rig = MeteredRig()
+    assert rig.store.on_restart == rig.core.fleet.register_all == rig.meters.runner.on_restart
+
+
+async def test_store_keys_are_gone_while_the_store_does_not_answer() -> None:
+    rig = MeteredRig()
+    await rig.node("ann")
+    answers: list[dict[str, int] | Exception] = [rig.store.census(), StoreUnavailable("gone")]
+
+    class Store:
+        async def census(self) -> dict[str, int]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    registry = CollectorRegistry()
+    census = StoreCensus(registry, Store())
+    await census.run_once()
+    found = parsed(generate_latest(registry).decode())
+    assert {labels[0][1]: members for (_, labels), members in found.items()} == rig.store.census()
+    await census.run_once()
+    assert parsed(generate_latest(registry).decode()) == {}
+
+
+async def test_the_roles_measure_by_themselves_and_stop() -> None:
+    rig = MeteredRig()
+    await rig.node("ann")
+    rig.exporter.start()
+    async with asyncio.timeout(10):
+        while not await rig.value("loop_lag_seconds_count"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await rig.value("store_keys", family="leases") == 1
+    await rig.exporter.stop()
+    assert not [task for task in asyncio.all_tasks() if task.get_name() in ("loop lag", "store census")]
+
+
+async def test_a_loop_that_stands_still_is_lag() -> None:
+    registry = CollectorRegistry()
+    await LoopLag(registry, Stopwatch(step_s=1.0)).run_once()
+    assert parsed(generate_latest(registry).decode())[("voxpool_loop_lag_seconds_sum", ())] == 0.75
+
+
+async def test_many_jobs_nodes_and_pairs_make_a_bounded_number_of_series() -> None:
+    """10,000 jobs of 300 pairs on 1,000 nodes with reasons of their own; later ones add no series at all."""
+    rig = MeteredRig(Settings(retention_s=0))
+    observer = rig.meters.observer
+    await asyncio.gather(*(rig.node(f"node-{n}", [f"p{n % 300}:en", f"p{(n + 1) % 300}:en"]) for n in range(1000)))
+
+    def play(jobs: range) -> None:
+        for place in jobs:
+            job = make_job(place, pair=f"p{place % 300}:en")
+            observer.job_submitted(job)
+            observer.job_rejected(f"x{place}:en", f"reason_{place}")
+            observer.job_redispatched(job, f"node-{place}", 1, f"reason_{place}")
+            job.state, job.reason = ("failed", f"reason_{place}") if place % 2 else ("completed", "")
+            observer.job_ended(job)
+            observer.job_removed(job)
+
+    play(range(5_000))
+    before = await rig.scrape()
+    play(range(5_000, 10_000))
+    after = await rig.scrape()
+    assert set(before) == set(after) and len(after) < 1000
+    for name in ("jobs_submitted_total", "pool_nodes"):
+        series = {labels: value for (found, labels), value in after.items() if found == f"voxpool_{name}"}
+        assert len(series) == PAIRS_MAX + 1 and series[(("pair", "other"),)] > 0
+    assert sum(value for (name, _), value in after.items() if name == "voxpool_jobs_submitted_total") == 10_000
+    text = await rig.text()
+    assert "node-" not in text and "j-1" not in text and "reason_" not in text
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text; version=new", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text; version=1.0.0"),
+    ],
+)
+async def test_the_text_is_of_the_kind_that_was_asked_for(accept: str, media_type: str) -> None:
+    rig = MeteredRig()
+    text, said = await rig.exporter.scrape(accept)
+    assert said.startswith(media_type)
+    assert text.endswith(b"# EOF\n") == said.startswith("application/openmetrics")
+
+
+async def test_scrapes_at_the_same_time_all_get_the_whole() -> None:
+    rig = MeteredRig()
+    texts = await asyncio.gather(*(rig.text() for _ in range(5)))
+    assert len({frozenset(parsed(text)) for text in texts}) == 1
