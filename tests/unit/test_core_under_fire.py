@@ -22,7 +22,13 @@ from scheduler.messages import Assign
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
 from scheduler.script_queue import ScriptQueue
-from scheduler.waiting import Pool, SelectBatch, WaitingJobs
+from scheduler.waiting import Pool, WaitingJobs
+from sim.before.canaries import (
+    ForgetsWhatCrossed,
+    OnlyReleasesVoidGrants,
+    ReusesAttemptNumbers,
+    SendsVoidGrants,
+)
 from tests.unit import fire_checks
 from tests.unit.fire import NODES, Story
 from tests.unit.fire_checks import Broken
@@ -67,44 +73,6 @@ async def test_a_seed_tells_the_same_story_each_time() -> None:
 
 
 # ---- planted bugs
-
-
-class ForgetsWhatCrossed(WaitingJobs):
-    """R21: "nobody" spoils also the credit that came up while the answer was on its way."""
-
-    def settle(self, batch: SelectBatch) -> None:
-        for pool in batch.pools.values():
-            if pool.said_nobody:
-                pool.credit = 0.0
-        super().settle(batch)
-
-
-class SendsVoidGrants(Dispatcher):
-    """R22: a grant of a generation that is gone is sent to the connection that has the node's name now."""
-
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
-        node = self.fleet.find(node_id)
-        if node is not None and not job.ended:
-            self._dispatch(job, node, self._clock.now_ms())
-        else:
-            super()._void(batch, job, node_id, generation)
-
-
-class OnlyReleasesVoidGrants(Dispatcher):
-    """R22: the dead scheduler's node stays in the store, and is drawn again and again."""
-
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
-        batch.unsure(job)
-        self.queue.release(job.hold)
-        if not job.ended:
-            self.waiting.add(job)
-
-
-class ReusesAttemptNumbers(Dispatcher):
-    """R23: a redispatch keeps the number of the attempt before it."""
-
-    def _next_attempt(self, job: Job) -> int:
-        return max(1, job.attempt)
 
 
 class DropsAFailedFlush(ScriptQueue):
