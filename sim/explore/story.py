@@ -33,7 +33,10 @@ class Story(Protocol):
         ...
 
     def take(self, step: Step) -> Footprint:
-        """Let `step` happen, and return what it read and wrote: also whatever opened or closed another step."""
+        """Let `step` happen, and return what it read and wrote: also whatever opened or closed another step.
+
+        While the search repeats a known beginning it doesn't ask for the open steps between two of them.
+        """
         ...
 
     def end(self) -> Hashable:
