@@ -103,14 +103,25 @@ def _common(function: Function) -> Function:
 
 @cli.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
 @_common
-def run(scenario: Path, seed: int | None, json_path: Path | None, out: Path | None, quick: bool, store: str) -> int:
+def run(
+    scenario: Path,
+    without: str,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
     """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
     from rich.console import Console
 
     from sim.play_command import play_file
 
-    report, lines = play_file(scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar)
+    report, lines = play_file(
+        scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar, without=without
+    )
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for written in report.write(json_path, out):
         click.echo(f"written: {written}")

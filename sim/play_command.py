@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from scheduler.errors import ConfigError
+from sim.before.rows import variant_without
 from sim.expect import figure_at
 from sim.report import WITH, Line, Report
 from sim.run import Played, play
@@ -82,8 +83,13 @@ def play_file(
     store: str,
     out: Path | None,
     progress: Callable[[str], Any],
+    without: str = "",
 ) -> tuple[Report, Sequence[str]]:
-    """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError."""
+    """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
+
+    `without` names a row of the catalogue: then production runs without its fix.
+    """
+    variant = variant_without(without)
     path = find_scenario(name)
     scenario = load_scenario(path)
     if quick:
@@ -95,12 +101,13 @@ def play_file(
             out.mkdir(parents=True, exist_ok=True)
             trace_file = stack.enter_context((out / "trace.json").open("w", encoding="utf-8"))
         tell = stack.enter_context(progress(scenario.name))
-        played = play(scenario, seed=seed, store=store, trace_file=trace_file, progress=tell)
-    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick}
+        played = play(scenario, seed=seed, store=store, variant=variant, trace_file=trace_file, progress=tell)
+    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
     report = report_of(scenario, played, options)
     if report.exit_code == 0:
         return report, ()
-    again = " ".join(["voxpool-sim run", str(name), f"--seed {seed} --store {store}", *(["--quick"] if quick else [])])
+    more = [*(["--quick"] if quick else []), *([f"--without {without}"] if without else [])]
+    again = " ".join(["voxpool-sim run", str(name), f"--seed {seed} --store {store}", *more])
     shown = ", ".join(f"{key} {value}" for key, value in options.items())
     return report, (*played.broken, f"options: {shown}", f"again: {again}")
 

@@ -70,6 +70,17 @@ def test_a_run_that_does_not_hold_prints_one_line_to_paste(
     assert lines[-2].startswith("options: scenario ")
 
 
+def test_a_run_without_the_fix_of_a_row_is_found_out(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert voxpool_sim("run", str(small), "--without", "R9", monkeypatch=monkeypatch) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"again: voxpool-sim run {small} --seed 1 --store memory --without R9"
+    assert any(line.startswith("one assignment an attempt: broken") for line in lines)
+    assert voxpool_sim("run", str(small), "--without", "R99", monkeypatch=monkeypatch) == 3
+    assert capsys.readouterr().err.startswith("voxpool-sim: no variant stands for the row 'R99'")
+
+
 def test_a_run_without_a_figure_that_is_expected_is_unclear(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,41 @@
+"""The rows of the catalogue that a whole run can be played with: each is the production core with one old behaviour.
+
+`voxpool-sim run SCENARIO --without ROW` and `explore --without ROW` take their variants from here, and so do the
+experiments. Rows whose "without" side is a model of its own, such as M4, are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scheduler.errors import ConfigError
+from sim.before import canaries
+from sim.before.age_from_creation import AgeFromCreation
+from sim.before.audio_kept import FreedAtDispatch
+from sim.before.canaries import replaced
+from sim.scenario_errors import nearest
+from sim.variant import Variant
+
+VARIANTS: dict[str, Callable[[], Variant]] = {
+    "M1": lambda: Variant("no clean-up", settings={"cleanup_interval_s": 0.0}),
+    "M2": lambda: replaced(job_table=AgeFromCreation),
+    "M3": lambda: replaced(dispatcher=FreedAtDispatch),
+    "M5": canaries.leaves_ghosts,
+    "C7": lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere),
+    "R3": lambda: replaced(dispatcher=canaries.NeverCounts),
+    "R9": lambda: replaced(dispatcher=canaries.SendsTwice),
+    "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
+    "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
+    "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),
+    "R24": lambda: replaced(node_desk=canaries.BusyNodesDoNotRest),
+}
+"""Row -> what makes its variant."""
+
+
+def variant_without(row: str) -> Variant:
+    """Return production without the fix of `row`; production itself for ''. Raises ConfigError for an unknown row."""
+    if not row:
+        return Variant()
+    if row not in VARIANTS:
+        raise ConfigError(f"no variant stands for the row {row!r}; {nearest(row, VARIANTS)}")
+    return VARIANTS[row]()
