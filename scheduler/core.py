@@ -127,10 +127,14 @@ class Core:
             self._tasks.append(task)
         return failed
 
-    async def stop(self) -> None:
-        """End the roles. Nothing more is sent to the store."""
+    def cancel(self) -> None:
+        """End the roles now, whatever they are at; none of their code runs any more but what cleans up."""
         for task in self._tasks:
             task.cancel()
+
+    async def stop(self) -> None:
+        """End the roles. Nothing more is sent to the store."""
+        self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 

@@ -11,11 +11,12 @@ _ROUNDING_MS = 1e-4
 
 
 class VirtualClock:
-    """Milliseconds of wall clock by the virtual seconds of `env`."""
+    """Milliseconds of wall clock by the virtual seconds of `env`; `offset_ms` ahead of those of other clocks."""
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: simpy.Environment, offset_ms: int = 0) -> None:
         self._env = env
+        self._start_ms = START_MS + offset_ms
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return START_MS + int(self._env._now * 1000 + _ROUNDING_MS)
+        return self._start_ms + int(self._env._now * 1000 + _ROUNDING_MS)

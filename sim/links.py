@@ -35,7 +35,6 @@ class Door:
         loop: VirtualLoop,
         hub: Hub,
         clients: Clients,
-        desk: NodeDesk,
         delay_s: Draw | None,
         connection: type[Connection],
     ) -> None:
@@ -43,16 +42,34 @@ class Door:
         self.env = loop.env
         self.hub = hub
         self.clients = clients
-        self.desk = desk
+        self.desk: NodeDesk | None = None
+        """Of the scheduler that lives now; None while there is none."""
         self.delay_s = delay_s
         self.connection = connection
         """The class of connections that nodes open here."""
+        self.connections: dict[Connection, None] = {}
+        """Those that stand open at the scheduler, the oldest first."""
+
+    def open(self, worker: SimNode) -> Connection | None:
+        """Return a new connection of `worker`, or None when nobody listens."""
+        return self.connection(self, worker, self.desk) if self.desk is not None else None
+
+    def listen(self, desk: NodeDesk) -> None:
+        """Let new connections speak to `desk`."""
+        self.desk = desk
+
+    def scheduler_dies(self) -> None:
+        """Nobody listens any more, and all connections close: the system does that when a process dies."""
+        self.desk = None
+        connections, self.connections = self.connections, {}
+        for connection in connections:
+            connection.scheduler_dies()
 
 
 class Connection:
     """One connection of one node. Without a delay a message is there in the same instant, by a plain call."""
 
-    def __init__(self, door: Door, worker: SimNode) -> None:
+    def __init__(self, door: Door, worker: SimNode, desk: NodeDesk) -> None:
         self.node: Node | None = None
         """The scheduler's record, once its register was read."""
         self.is_open = True
@@ -60,6 +77,7 @@ class Connection:
         self.is_reachable = True
         """Whether what is sent to the node arrives: false once the node has closed or vanished."""
         self._door = door
+        self._desk = desk
         self._worker = worker
         self._loop = door.loop
         self._env = door.env
@@ -70,6 +88,8 @@ class Connection:
         self._is_delivering = False
         self._is_joining = False
         self._unread: deque[FromNode] = deque()
+        self._joining: asyncio.Task[None] | None = None
+        door.connections[self] = None
 
     def __repr__(self) -> str:
         return f"<connection of {self._worker.node_id} {'open' if self.is_open else 'closed'}>"
@@ -101,10 +121,17 @@ class Connection:
         """Close it from the scheduler's side: the node hears of it after what is on the way to it."""
         if not self.is_open:
             return
-        self.is_open = False
+        self._end()
         self._down(self._closed_by_scheduler)
         if self.node is not None:
-            self._loop.after(0, self._door.desk.left, self.node)
+            self._loop.after(0, self._left, self.node)
+
+    def scheduler_dies(self) -> None:
+        """The scheduler's process is gone: what it has sent arrives, then the node sees its socket close."""
+        self.is_open = False
+        if self._joining is not None:
+            self._joining.cancel()
+        self._down(self._closed_by_scheduler)
 
     async def probe(self) -> bool:
         """Ping the node: True after both ways, False when no answer came in time."""
@@ -179,7 +206,7 @@ class Connection:
         elif type(message) is NodeResult and self.node is not None:
             node, hub = self.node, self._door.hub
             hub.result_arrives(node, message)
-            self._door.desk.result(node, message)
+            self._desk.result(node, message)
             hub.result_handled(node, message)
         else:
             self._handle(message)
@@ -188,18 +215,18 @@ class Connection:
         door, node = self._door, self.node
         if type(message) is Register:
             self._is_joining = True
-            self._loop.create_task(self._join(message))
+            self._joining = self._loop.create_task(self._join(message))
         elif node is None:
             self._refuse("not_registered", "register first")
         elif type(message) is Heartbeat:
             door.hub.beat_arrives(node)
-            door.desk.heartbeat(node, message)
+            self._desk.heartbeat(node, message)
         elif type(message) is Drain:
-            door.desk.drain(node, message.on)
+            self._desk.drain(node, message.on)
 
     async def _join(self, register: Register) -> None:
         try:
-            node = await self._door.desk.joined(self, register)
+            node = await self._desk.joined(self, register)
         except NodeRefused as refused:
             self._is_joining = False
             self._refuse(refused.reason, refused.detail)
@@ -207,7 +234,7 @@ class Connection:
         self.node = node
         self._is_joining = False
         if not self.is_open:
-            self._door.desk.left(node)
+            self._left(node)
         while self._unread and not self._is_joining:
             self._arrive(self._unread.popleft())
 
@@ -218,9 +245,17 @@ class Connection:
     def _closed_by_node(self) -> None:
         if not self.is_open:
             return
-        self.is_open = False
+        self._end()
         if self.node is not None and not self._is_joining:
-            self._door.desk.left(self.node)
+            self._left(self.node)
+
+    def _end(self) -> None:
+        self.is_open = False
+        self._door.connections.pop(self, None)
+
+    def _left(self, node: Node) -> None:
+        if self._desk is self._door.desk:
+            self._desk.left(node)
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

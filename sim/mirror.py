@@ -44,6 +44,8 @@ class StoreMirror(Watcher):
         """The pairs of a node -> how many such nodes have room, among them those whose lease has ended unnoticed."""
         self.over_slots = 0
         """Holds that were granted beyond the slots."""
+        self.holds_lost: dict[str, tuple[MirrorNode, str]] = {}
+        """What was held when the store lost its data for the last time: the scheduler may hear of it a little later."""
         self.selects = 0
         """Calls of select_node so far."""
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
@@ -62,6 +64,12 @@ class StoreMirror(Watcher):
             handler = handlers.get(name)
             if handler is not None:
                 handler(args, answer)
+
+    def store_emptied(self) -> None:
+        self.holds_lost = dict(self.holds)
+        self.nodes.clear()
+        self.holds.clear()
+        self.room.clear()
 
     def living_with_room(self, pair: str, now_ms: int) -> list[MirrorNode]:
         """Return the nodes of `pair` that could take a job at `now_ms`; looks at all nodes."""

@@ -164,8 +164,11 @@ class SimNode:
     # ---- its connection
 
     def _connect(self) -> None:
-        self.connection = self._door.connection(self._door, self)
-        self._register()
+        self.connection = self._door.open(self)
+        if self.connection is not None:
+            self._register()
+        else:
+            self._connect_later()
 
     def _register(self) -> None:
         assert self.connection is not None
@@ -184,7 +187,10 @@ class SimNode:
         elif connection is self.connection:
             self.connection = None
             self._is_registered = False
-            self._loop.after(self._random.uniform(*RECONNECT_S), self._reconnect, self._processes)
+            self._connect_later()
+
+    def _connect_later(self) -> None:
+        self._loop.after(self._random.uniform(*RECONNECT_S), self._reconnect, self._processes)
 
     def _reconnect(self, process: int) -> None:
         if self.state == FROZEN:

@@ -60,6 +60,8 @@ class Recorder(Watcher):
         """Reason -> jobs that failed for it."""
         self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
         self.void_grants = self.removed = self.all_ended = 0
+        self.died_unfinished = self.died_finished = 0
+        """Jobs that were in the memory of a scheduler that died."""
         self.dispatches: dict[str, int] = {}
         """Node -> assigns that it got."""
         self.finished = OverTime()
@@ -71,6 +73,7 @@ class Recorder(Watcher):
         self._warmup_s = warmup_s
         self._env = world.env
         self._table = world.core.table
+        self._clients = world.clients
         self._open = world.clients.open
         self._by_job = world.clients.by_job
         self._mark = world.mark
@@ -81,7 +84,9 @@ class Recorder(Watcher):
 
     def job_submitted(self, job: Job) -> None:
         self.submitted += 1
-        request = self._open[job.request_id]
+        request = self._open.get(job.request_id) or self._clients.submitting
+        if request.job_id:
+            request.forget_job()
         request.job_id = job.job_id
         request.submitted_at = self._env._now
         self._by_job[job.job_id] = request
@@ -139,6 +144,16 @@ class Recorder(Watcher):
         self.told += 1
         if state == "rejected":
             self.rejected += 1
+
+    # ---- its scheduler
+
+    def scheduler_gone(self) -> None:
+        self.died_unfinished += self._table.unfinished
+        self.died_finished += self._table.finished
+        self._mark()
+
+    def scheduler_built(self) -> None:
+        self._table = self._world.core.table
 
     # ---- what resides
 

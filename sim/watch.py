@@ -51,6 +51,15 @@ class Watcher(Observer):
     def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
         """A node stopped working on an attempt, because it is done or was given up (cancelled, crashed)."""
 
+    def scheduler_gone(self) -> None:
+        """The scheduler is about to die with all that it has in memory: world.core is still the old one."""
+
+    def scheduler_built(self) -> None:
+        """World.core is a new one, empty: at the start of a run, at once when a scheduler died, and when it starts."""
+
+    def store_emptied(self) -> None:
+        """The store has lost all its data."""
+
     def fault_began(self, kind: str, target: str) -> None:
         """Something was broken."""
 

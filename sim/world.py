@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TextIO
 
 import msgspec
@@ -33,8 +34,8 @@ from sim.trace import Trace
 from sim.variant import Variant
 from sim.watch import Hub
 
-INSTANCE = "s1"
-"""The name of the scheduler: job ids and generations begin with it."""
+FIRST = "s1"
+"""The name of the first scheduler of a run; the next is s2."""
 RECOUNT_STEPS_MIN = 1000
 RECOUNT_STEPS_A_RECORD = 10
 """A full recount comes after so many moments, and so many for each record held: it stays a small part of a run."""
@@ -72,28 +73,22 @@ class World:
         self.clock = VirtualClock(self.env)
         self.hub = Hub()
         self.store = open_store(store, self.variant.scripts)
-        self.clients = Clients(self.loop, self.hub, Audio(not own_audio), self._delay(delay_ms, "clients"))
-        self.core = Core.build(
-            settings=self.settings,
-            clock=self.clock,
-            runner=StoreSeam(self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark),
-            sink=self.clients,
-            observer=self.hub,
-            random=plain_random(seed, "scheduler"),
-            instance=INSTANCE,
-            parts=self.variant.parts,
-        )
-        self.clients.connect(self.core.dispatcher.submit)
-        self.nodes: list[SimNode] = []
-        self.faults = Faults(self.loop, self.hub, self.nodes)
-        self._door = Door(
+        self.store_seam = StoreSeam(self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
+        self.clients = Clients(
             self.loop,
             self.hub,
-            self.clients,
-            self.core.node_desk,
-            self._delay(delay_ms, "nodes"),
-            self.variant.connection,
+            Audio(not own_audio),
+            self._delay(delay_ms, "clients"),
+            plain_random(seed, "clients"),
         )
+        self.starts = 0
+        """How many schedulers have been started."""
+        self.instance = ""
+        """The name of the one that lives now: its job ids and generations begin with it."""
+        self.core = self._new_core(FIRST)
+        self.nodes: list[SimNode] = []
+        self.faults = Faults(self.loop, self.hub, self.nodes)
+        self._door = Door(self.loop, self.hub, self.clients, self._delay(delay_ms, "nodes"), self.variant.connection)
         self._nodes_by_id: dict[str, SimNode] = {}
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
@@ -111,8 +106,7 @@ class World:
         self.checkers = [checker(self) for checker in checkers]
         self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
         self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
-        with self.loop.entered():
-            self.core.start().add_done_callback(_raise_failure)
+        self._start_core(self.core, FIRST)
 
     def __repr__(self) -> str:
         return f"<world at {self.env.now:.3f} s: {self.core.dispatcher!r}>"
@@ -120,6 +114,45 @@ class World:
     def _delay(self, delay_ms: float | Distribution, part: str) -> Draw | None:
         delay = distribution(delay_ms)
         return None if is_zero(delay) else draws(delay, generator(self.seed, f"delay/{part}"), scale=0.001)
+
+    # ---- its scheduler
+
+    def _new_core(self, instance: str) -> Core:
+        """Build a scheduler; each has a name and a random source of its own."""
+        return Core.build(
+            settings=self.settings,
+            clock=self.clock,
+            runner=self.store_seam,
+            sink=self.clients,
+            observer=self.hub,
+            random=plain_random(self.seed, "scheduler" if instance == FIRST else f"scheduler/{instance}"),
+            instance=instance,
+            parts=self.variant.parts,
+        )
+
+    def _start_core(self, core: Core, instance: str) -> None:
+        self.starts += 1
+        self.core, self.instance = core, instance
+        self._door.listen(core.node_desk)
+        self.hub.scheduler_built()
+        with nullcontext() if self.loop.is_running() else self.loop.entered():
+            core.start().add_done_callback(_raise_failure)
+        self.clients.connect(core.dispatcher.submit)
+
+    def crash_scheduler(self) -> None:
+        """The scheduler's process dies with all jobs in its memory; until it is started `core` is an empty one."""
+        self.hub.scheduler_gone()
+        self.core.cancel()
+        self._door.scheduler_dies()
+        self.clients.disconnect()
+        self.core, self.instance = self._new_core("nobody"), "nobody"
+        self.hub.scheduler_built()
+
+    def start_scheduler(self, clock_offset_ms: int = 0) -> None:
+        """Start a new scheduler; its wall clock is `clock_offset_ms` ahead of the world's time."""
+        self.clock = VirtualClock(self.env, clock_offset_ms)
+        instance = f"s{self.starts + 1}"
+        self._start_core(self._new_core(instance), instance)
 
     # ---- what happens in it
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 class GrantsGoToTheirGeneration(Checker):
     """What is sent was granted by the store to the very connection that it is sent on; a generation that is gone is
-    granted in one select call at most, since it leaves the store then.
+    granted in one select call at most, since it leaves the store then. (A store may lose its data while a grant is on
+    its way: the grant counts all the same, and the register that follows takes the slot again.)
     """
 
     sentence = "a grant goes to its generation or is void once"
@@ -26,7 +27,8 @@ class GrantsGoToTheirGeneration(Checker):
         """Generation -> the select call that granted it in vain."""
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
-        granted = self._holds.get(f"{assign.job_id}|{assign.attempt}")
+        hold = f"{assign.job_id}|{assign.attempt}"
+        granted = self._holds.get(hold) or self.world.mirror.holds_lost.get(hold)
         node = connection.node
         if granted is None or node is None or granted[1] != node.generation or granted[0].node_id != node.node_id:
             self.broke(f"{assign.job_id} attempt {assign.attempt} was sent to {node!r}, the store granted {granted}")

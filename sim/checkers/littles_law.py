@@ -21,11 +21,25 @@ class LittlesLaw(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._clock = world.clock
         self._seen = world.recorder
         self._stay_unfinished_ms = self._stay_finished_ms = 0
         self._sum_ended_ms = 0
         """Of the finished jobs that are still kept."""
+
+    def scheduler_built(self) -> None:
+        self._clock = self.world.clock
+
+    def scheduler_gone(self) -> None:
+        """What dies with the scheduler has stayed until now."""
+        table, now_ms = self.world.core.table, self._clock.now_ms()
+        self._stay_unfinished_ms += self._stay_of_those_that_go_on(now_ms)
+        self._stay_finished_ms += table.finished * now_ms - self._sum_ended_ms
+        self._sum_ended_ms = 0
+
+    def _stay_of_those_that_go_on(self, now_ms: int) -> int:
+        find = self.world.core.dispatcher.find
+        going_on = [find(request.job_id) for request in self.world.clients.by_job.values()]
+        return sum(now_ms - job.submitted_ms for job in going_on if job is not None)
 
     def job_ended(self, job: Job) -> None:
         self._stay_unfinished_ms += job.ended_ms - job.submitted_ms
@@ -38,11 +52,10 @@ class LittlesLaw(Checker):
     def recount(self) -> None:
         seen, now = self._seen, self.env._now
         now_ms = self._clock.now_ms()
-        find = self.world.core.dispatcher.find
-        going_on = [find(request.job_id) for request in self.world.clients.by_job.values()]
-        stay_ms = self._stay_unfinished_ms + sum(now_ms - job.submitted_ms for job in going_on if job is not None)
+        stay_ms = self._stay_unfinished_ms + self._stay_of_those_that_go_on(now_ms)
         self._compare("system", 1000 * seen.unfinished.area(now), stay_ms, seen.submitted)
-        stay_ms = self._stay_finished_ms + (seen.all_ended - seen.removed) * now_ms - self._sum_ended_ms
+        kept = seen.all_ended - seen.removed - seen.died_finished
+        stay_ms = self._stay_finished_ms + kept * now_ms - self._sum_ended_ms
         self._compare("table", 1000 * seen.finished.area(now), stay_ms, seen.all_ended)
 
     def _compare(self, what: str, area_ms: float, stay_ms: float, jobs: int) -> None:

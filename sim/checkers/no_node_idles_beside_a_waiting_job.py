@@ -15,9 +15,11 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._waiting = world.core.waiting
-        self._queue = world.core.queue
         self._room = world.mirror.room
+
+    def scheduler_built(self) -> None:
+        self._waiting = self.world.core.waiting
+        self._queue = self.world.core.queue
 
     def instant_over(self) -> None:
         if self._waiting.total and self._queue.idle:
