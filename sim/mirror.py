@@ -48,6 +48,10 @@ class StoreMirror(Watcher):
         """What was held when the store lost its data for the last time: the scheduler may hear of it a little later."""
         self.selects = 0
         """Calls of select_node so far."""
+        self.granted: list[tuple[str, str, MirrorNode]] = []
+        """What the last select took: job|attempt, pair, node."""
+        self.without_room: dict[str, int] = {}
+        """The pairs that the last select found nobody for, and its time in ms."""
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
             "select_node": self._select,
             "release_job": self._release,
@@ -71,6 +75,10 @@ class StoreMirror(Watcher):
         self.holds.clear()
         self.room.clear()
 
+    def may_have_room(self, pair: str) -> bool:
+        """Whether a node of `pair` has room, living or not; looks at the kinds of nodes only."""
+        return any(nodes and pair in pairs for pairs, nodes in self.room.items())
+
     def living_with_room(self, pair: str, now_ms: int) -> list[MirrorNode]:
         """Return the nodes of `pair` that could take a job at `now_ms`; looks at all nodes."""
         return [
@@ -82,17 +90,21 @@ class StoreMirror(Watcher):
     def _select(self, args: list[str], answer: list[str]) -> None:
         self.selects += 1
         holds = self.holds
+        granted = self.granted = []
+        without_room = self.without_room = {}
         at, end, i = 4, len(args), 0
         while at < end:
             node_id = answer[i]
             if node_id:
                 hold = args[at]
                 if hold not in holds:
-                    self._take(hold, node_id, answer[i + 1])
+                    granted.append((hold, args[at + 1], self._take(hold, node_id, answer[i + 1])))
+            elif not answer[i + 1]:
+                without_room[args[at + 1]] = int(args[0])
             i += 2
             at += 5 + int(args[at + 4])
 
-    def _take(self, hold: str, node_id: str, generation: str) -> None:
+    def _take(self, hold: str, node_id: str, generation: str) -> MirrorNode:
         node = self.nodes.get(node_id)
         if node is None:
             node = self._new(node_id)
@@ -103,6 +115,7 @@ class StoreMirror(Watcher):
                 self.over_slots += 1
             elif not node.flags:
                 self._count_room(node, -1)
+        return node
 
     def _free(self, hold: str) -> None:
         held = self.holds.pop(hold, None)

@@ -89,6 +89,7 @@ class Recorder(Watcher):
             request.forget_job()
         request.job_id = job.job_id
         request.submitted_at = self._env._now
+        request.assigned = request.attempt = request.given_up = request.ended = 0
         self._by_job[job.job_id] = request
         self._mark()
 

@@ -94,6 +94,16 @@ class LosesTrackOfFailures(JobTable):
         return []
 
 
+class KeepsRequestIds(JobTable):
+    """Like M7: a job that leaves the table stays in one of its maps."""
+
+    def remove_ended_before(self, before_ms: int) -> Job | None:
+        job = super().remove_ended_before(before_ms)
+        if job is not None:
+            self._by_request[0][job.request_id] = job
+        return job
+
+
 class AgesFromNowhere(JobTable):
     """The record says that a job ended when it was submitted: nothing else is wrong."""
 
@@ -168,6 +178,11 @@ def keeps_holds() -> Variant:
 def leaves_ghosts() -> Variant:
     """M5: a node that leaves stays in its pools."""
     return Variant("leaves ghosts", scripts=scripts("node_offline", ("shut(node, served)", "")))
+
+
+def draws_once() -> Variant:
+    """Like C1: one random draw, and when it is no good, nobody."""
+    return Variant("draws once", scripts=scripts("select_node", ("drawn < size do", "drawn < math.min(size, 1) do")))
 
 
 def replaced(**parts: type) -> Variant:

@@ -1,11 +1,13 @@
 """What must be true in every run: each checker is a small class whose name is a sentence."""
 
 from sim.checkers.a_busy_node_rests import ABusyNodeRests
+from sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from sim.checkers.attempts_are_bounded import AttemptsAreBounded
 from sim.checkers.base import Checker
 from sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
+from sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from sim.checkers.littles_law import LittlesLaw
 from sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
@@ -18,8 +20,10 @@ CHECKERS: tuple[type[Checker], ...] = (
     EveryRequestEndsOnce,
     NothingIsLost,
     NoHoldBeyondTheSlots,
+    ALiveNodeWithRoomIsFound,
     NoNodeIdlesBesideAWaitingJob,
     EveryStoreKeyHasALivingOwner,
+    EveryTableIsEmptyAtTheEnd,
     LittlesLaw,
     OneAssignmentAnAttempt,
     AnOldResultChangesNothing,

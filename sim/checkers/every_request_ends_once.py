@@ -17,30 +17,44 @@ class EveryRequestEndsOnce(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._made = 0
-        self._told = 0
         self._by_job = world.clients.by_job
+        self._open: dict[str, str] = {}
+        """Request id -> its job ('' before its submit), of the requests whose clients have not heard of an end."""
+
+    def scheduler_gone(self) -> None:
+        """Its jobs are gone with it; each request gets another one."""
+        self._open = dict.fromkeys(self._open, "")
 
     def request_made(self, request: Request) -> None:
-        self._made += 1
+        if request.request_id in self._open:
+            self.broke(f"request {request.request_id} was made twice")
+        self._open[request.request_id] = ""
+
+    def job_submitted(self, job: Job) -> None:
+        older = self._open.get(job.request_id)
+        if older:
+            self.broke(f"request {job.request_id} has a second job, {job.job_id} beside {older}")
+        elif older is not None:
+            self._open[job.request_id] = job.job_id
 
     def job_ended(self, job: Job) -> None:
         request = self._by_job.get(job.job_id)
         if request is None:
-            self.broke(f"{job!r} ended a second time")
+            self.broke(f"{job!r} ended a second time, or nobody asked for it")
             return
         request.ended += 1
         if request.ended > 1:
             self.broke(f"{job!r} ended a second time")
 
     def request_told(self, request: Request, state: str) -> None:
-        self._told += 1
+        if self._open.pop(request.request_id, None) is None:
+            self.broke(f"request {request.request_id} was told of a second end: {state}")
 
     def recount(self) -> None:
-        waiting = len(self.world.clients.open)
+        waiting = self.world.clients.open.keys()
         self.expect(
-            self._made == self._told + waiting,
-            f"{self._made} requests, but {self._told} clients heard of the end and {waiting} wait",
+            waiting == self._open.keys(),
+            f"who waits for an end and who has heard of one: {waiting ^ self._open.keys()}",
         )
 
     def at_end(self) -> None:

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
-from scheduler.job import DISPATCHED
+from typing import TYPE_CHECKING
+
+from scheduler.job import DISPATCHED, Job
+from scheduler.node import Node
 from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.world import World
 
 
 class EveryStoreKeyHasALivingOwner(Checker):
@@ -10,6 +16,41 @@ class EveryStoreKeyHasALivingOwner(Checker):
     """
 
     sentence = "every store key has a living owner"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._mirror = world.mirror
+        self._given_up: list[str] = []
+        """Holds whose attempts are over: as soon as nothing is under way to the store, they are gone from it."""
+        self._gone: list[Node] = []
+        """Nodes that left, likewise."""
+
+    def scheduler_built(self) -> None:
+        """What a scheduler had not yet told the store when it died stays there until the node's register or its end."""
+        self._queue = self.world.core.queue
+        self._given_up.clear()
+        self._gone.clear()
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        self._given_up.append(f"{job.job_id}|{attempt}")
+
+    def job_ended(self, job: Job) -> None:
+        self._given_up.append(job.hold)
+
+    def node_offline(self, node: Node, reason: str) -> None:
+        self._gone.append(node)
+
+    def instant_over(self) -> None:
+        if (self._given_up or self._gone) and self._queue.idle:
+            for hold in self._given_up:
+                if hold in self._mirror.holds:
+                    self.broke(f"hold {hold} is in the store, its attempt is over: {self._mirror.holds[hold]}")
+            self._given_up.clear()
+            for node in self._gone:
+                known = self._mirror.nodes.get(node.node_id)
+                if known is not None and known.generation == node.generation:
+                    self.broke(f"{node!r} left and is in the store")
+            self._gone.clear()
 
     def recount(self) -> None:
         state = self.world.store_dump()

@@ -15,7 +15,7 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._room = world.mirror.room
+        self._mirror = world.mirror
 
     def scheduler_built(self) -> None:
         self._waiting = self.world.core.waiting
@@ -27,16 +27,16 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
 
     def _look(self) -> None:
         for pair, waiting in self._waiting.counts():
-            if waiting and any(nodes and pair in pairs for pairs, nodes in self._room.items()):
-                idle = self.world.mirror.living_with_room(pair, self.world.clock.now_ms())
+            if waiting and self._mirror.may_have_room(pair):
+                idle = self._mirror.living_with_room(pair, self.world.clock.now_ms())
                 if idle:
                     self.broke(f"{waiting} jobs of {pair} wait beside {len(idle)} nodes, such as {idle[0].node_id}")
 
     def recount(self) -> None:
         """Count the nodes with room anew."""
         counted: dict[tuple[str, ...], int] = {}
-        for node in self.world.mirror.nodes.values():
+        for node in self._mirror.nodes.values():
             if node.has_room:
                 counted[node.pairs] = counted.get(node.pairs, 0) + 1
-        followed = {pairs: nodes for pairs, nodes in self._room.items() if nodes}
+        followed = {pairs: nodes for pairs, nodes in self._mirror.room.items() if nodes}
         self.expect(counted == followed, f"nodes with room are {counted}, followed were {followed}")

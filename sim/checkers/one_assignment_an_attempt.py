@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
 
 class OneAssignmentAnAttempt(Checker):
-    """Each attempt is sent to one node, once, and every attempt has a higher number than those before it."""
+    """Each attempt is sent to one node, once, before its job has ended, and with a higher number than those before."""
 
     sentence = "one assignment an attempt"
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
-        if assign.attempt <= request.assigned:
+        if request.job_id != assign.job_id:
+            self.broke(f"{assign.job_id} attempt {assign.attempt} was sent after the job had ended")
+        elif assign.attempt <= request.assigned:
             self.broke(f"{assign.job_id} attempt {assign.attempt} was sent after attempt {request.assigned}")
         request.assigned = assign.attempt

@@ -1,15 +1,46 @@
 from __future__ import annotations
 
-from scheduler.job import Job
-from scheduler.node import Node
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from scheduler.messages import Assign
+from scheduler.scripts import ScriptCall
 from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.links import Connection
+    from sim.world import World
 
 
 class TheChosenNodeServesThePair(Checker):
-    """A job goes to a node that registered its pair, in the register that counts now."""
+    """The store grants, and the scheduler sends, a job only to a node that serves its pair by the register that
+    counts at that moment.
+    """
 
     sentence = "the chosen node serves the pair"
 
-    def job_dispatched(self, job: Job, node: Node) -> None:
-        if job.pair not in node.pairs:
-            self.broke(f"{job!r} was given to {node!r}, which serves {node.pairs}")
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._mirror = world.mirror
+
+    def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
+        if calls[-1].name == "select_node":
+            for hold, pair, node in self._mirror.granted:
+                if pair not in node.pairs:
+                    self.broke(f"the store granted {node.node_id}, which serves {node.pairs}, to {hold} of {pair}")
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        node = connection.node
+        if node is not None and assign.pair not in node.pairs:
+            self.broke(f"{assign.job_id} of {assign.pair} was sent to {node!r}, which serves {node.pairs}")
+
+    def recount(self) -> None:
+        """What the store says of each node's pairs is what its register said."""
+        for node_id, about in self.world.store_dump().get("about", []):
+            served = tuple(pair for pair in about.split("|")[4].split(",") if pair)
+            known = self._mirror.nodes.get(node_id)
+            self.expect(
+                known is not None and known.pairs == served,
+                f"the store has {node_id} with {served}, its register said {known and known.pairs}",
+            )

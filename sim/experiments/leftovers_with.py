@@ -8,9 +8,9 @@ from scheduler.core import Parts
 from scheduler.job import Job
 from scheduler.job_table import JobTable
 from scheduler.scripts import Want, register_node, select_node
+from sim.census import entries
 from sim.checkers import CHECKERS, Checker
 from sim.distributions import Even
-from sim.experiments.census import entries
 from sim.experiments.leftovers_size import Figures, Size
 from sim.experiments.processes import Tell
 from sim.loud import RunFailed

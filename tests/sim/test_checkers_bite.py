@@ -16,10 +16,12 @@ from sim.before import canaries
 from sim.before.canaries import replaced
 from sim.checkers import CHECKERS, Checker
 from sim.checkers.a_busy_node_rests import ABusyNodeRests
+from sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from sim.checkers.attempts_are_bounded import AttemptsAreBounded
 from sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
+from sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from sim.checkers.littles_law import LittlesLaw
 from sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
@@ -137,6 +139,23 @@ def a_poisoned_job(world: World) -> None:
     world.run(for_s=20)
 
 
+def two_loads(world: World) -> None:
+    """Nodes that serve two pairs are full with jobs of one: they stand in the pool of the other as stale entries."""
+    world.add_nodes(6, pairs=["zh:en", "en:fr"])
+    world.run(for_s=0.5)
+    for _ in range(5):
+        world.submit("zh:en", work_s=5)
+    world.run(for_s=0.1)
+    world.submit("en:fr", work_s=5)
+    world.run(for_s=10)
+
+
+def jobs_that_are_forgotten(world: World) -> None:
+    """All retention passes."""
+    some_jobs(world)
+    world.come_to_rest()
+
+
 def two_pairs(world: World) -> None:
     """Two pairs, each with a node of its own."""
     world.add_nodes(1, pairs=["zh:en"])
@@ -193,6 +212,8 @@ CANARIES = [
     ),
     Canary(replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, a_poisoned_job, {}),
     Canary(replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, two_pairs, LINKS),
+    Canary(replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, jobs_that_are_forgotten, {}),
+    Canary(canaries.draws_once(), ALiveNodeWithRoomIsFound, two_loads, {}),
     Canary(canaries.overfills(), NoHoldBeyondTheSlots, some_jobs, {}),
     Canary(canaries.keeps_holds(), NoHoldBeyondTheSlots, some_jobs, {}),
     Canary(canaries.leaves_ghosts(), EveryStoreKeyHasALivingOwner, a_node_that_goes, {}),

@@ -9,8 +9,8 @@ import pytest
 from sim.before.keyspace import Keyspace
 from sim.before.node_sets import NodeSets
 from sim.before.socket_maps import SocketMaps
+from sim.census import entries
 from sim.experiments import Options, leftovers, leftovers_before, leftovers_with
-from sim.experiments.census import entries
 from sim.experiments.leftovers import report_of
 from sim.experiments.leftovers_size import Figures, Size
 from sim.report import Outcome

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from scheduler.core import Core
+from scheduler.seams import Observer
 
 _PLAIN = (str, bytes, bytearray, int, float, bool, type(None), type)
-_SKIPPED = (asyncio.Future, msgspec.Struct)
-"""Tasks and their state belong to the loop; records are what containers hold, not containers."""
+_SKIPPED = (asyncio.Future, msgspec.Struct, Observer)
+"""Tasks and their state belong to the loop; records are what containers hold; an observer is not the core's."""
 
 
 def entries(core: Core) -> dict[str, int]:
@@ -34,7 +35,7 @@ def entries(core: Core) -> dict[str, int]:
             if thing and not _is_of_containers(thing):
                 counts[path] = counts.get(path, 0) + len(thing)
             todo.extend((path, item) for item in inner)
-        elif type(thing).__module__.startswith("scheduler."):
+        elif any(kind.__module__.startswith("scheduler.") for kind in type(thing).__mro__):
             todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in _attributes(thing))
     return counts
 

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.census import entries
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+SESSIONS = "dispatcher.affinity._nodes"
+"""Hints, bounded by sessions_max; they need not be empty."""
+A_NODE: dict[str, int] = {
+    "fleet.nodes": 1,
+    "fleet._deadlines._heap": 9,  # three numbers an entry, and up to two replaced ones beside it
+    "queue._beats": 1,  # the call-backs of the last heartbeat call
+}
+"""What may stay for each connected node."""
+SPARE = {"_tasks": 4, "fleet._deadlines._heap": 9, "queue._beats": 1}
+"""What may stay without any node: the roles; what was replaced last."""
+
+
+class EveryTableIsEmptyAtTheEnd(Checker):
+    """After drain and grace nothing of a job is left in any container of the scheduler, whatever it is called, and
+    the store knows the connected nodes and nothing else. On the way each container keeps to its bound.
+    """
+
+    sentence = "every table is empty after drain and grace"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._jobs_max = world.settings.jobs_max
+        self._finished_max = world.settings.finished_max or None
+
+    def instant_over(self) -> None:
+        table = self.world.core.table
+        if table.unfinished > self._jobs_max or (self._finished_max and table.finished > self._finished_max):
+            self.broke(f"past its bound: {table!r}")
+
+    def recount(self) -> None:
+        """The counts that the table keeps are those of what it holds."""
+        core = self.world.core
+        counts = entries(core)
+        by_id, by_request = counts.get("table._by_id", 0), counts.get("table._by_request", 0)
+        self.expect(
+            by_id == by_request == len(core.table), f"{by_id} jobs by id, {by_request} by request: {core.table!r}"
+        )
+        sessions = counts.get(SESSIONS, 0)
+        self.expect(sessions <= self.world.settings.sessions_max, f"{sessions} sessions are remembered")
+
+    def at_end(self) -> None:
+        world, core = self.world, self.world.core
+        settings = world.settings
+        nodes = len(core.fleet)
+        limits = {name: each * nodes + SPARE.get(name, 0) for name, each in A_NODE.items()}
+        limits["_tasks"] = SPARE["_tasks"]
+        limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
+        limits[SESSIONS] = settings.sessions_max
+        for name, count in entries(core).items():
+            if name.startswith("table.") and not settings.cleanup_interval_s:
+                continue  # without a sweep finished jobs stay: that is what the setting is for
+            limit = limits.get(name, 0)
+            self.expect(count <= limit, f"{count} entries are left in {name}, at most {limit} may be")
+        self.expect(not world.clients.open and not world.clients.by_job, "clients still wait")
+        self._look_at_the_store()
+
+    def _look_at_the_store(self) -> None:
+        fleet = self.world.core.fleet
+        state = self.world.store_dump()
+        for family in ("leases", "about"):
+            others = sorted({member for member, _ in state.get(family, [])} ^ set(fleet.nodes))
+            self.expect(not others, f"the {family!r} of the store and the connected nodes differ in {others[:5]}")
+        for family in ("held", "holds", "due"):
+            left = len(state.get(family, []))
+            self.expect(left == 0, f"{left} entries of {family!r} are left in the store")
