@@ -1,7 +1,8 @@
--- Included by select_node after _nodes: which node gets a job. `chance` is what one call may use up: now, seed, choices,
--- throws_left.
+-- Included by the select scripts after _nodes: which node gets a job. `chance` is what one call may use up: now, seed,
+-- choices, throws_left. `looked`, unless it is nil, is told of each node that was looked at.
 local NOBODY = {} -- avoided by most jobs
 local MODULUS = 2147483647
+local LOOKED_MAX = 16 -- nodes that are told of, a job; the rest is counted
 
 -- A whole number from 0 to below - 1 (Park and Miller's generator; exact in doubles).
 local function draw(chance, below)
@@ -9,26 +10,36 @@ local function draw(chance, below)
   return math.floor(chance.seed / MODULUS * below)
 end
 
--- Load, slots and generation of `node` if it can take a job of the pair (given as ,zh:en,), else nil.
+-- Load, slots and generation of `node` if it can take a job of the pair (given as ,zh:en,), else nil and why not.
 local function room(node, wanted, now)
   local generation, _, slots, flags, served = about(node)
-  if not generation then return nil end
+  if not generation then return nil, 'gone' end
   if lease_end(node) <= now then
     -- Judged once, for all clocks; and a node without a lease comes before the sweep of leases.
     call('ZADD', LEASES, 0, node)
-    return nil
+    return nil, 'lapsed'
   end
-  if flags ~= '' or not string.find(served, wanted, 1, true) then return nil end
+  if flags ~= '' then return nil, string.find(flags, 'd', 1, true) and 'draining' or 'resting' end
+  if not string.find(served, wanted, 1, true) then return nil, 'other_pairs' end
   local load = load_of(node)
-  if load >= slots then return nil end
+  if load >= slots then return nil, 'full' end
   return load, slots, generation
 end
 
+-- Tells `looked` of a node and what `room` said of it; `word` counts when it has room.
+local function note(looked, node, word, load, slots)
+  looked.total = looked.total + 1
+  if looked.total > LOOKED_MAX then return end
+  if not load then word, load, slots = slots, '', '' end
+  for _, value in ipairs({node, word, tostring(load), tostring(slots)}) do looked[#looked + 1] = value end
+end
+
 -- Node, generation, load and slots for a job of `pair`; '' and a word when there is none.
-local function choose(pair, prefer, avoided, chance)
+local function choose(pair, prefer, avoided, chance, looked)
   local wanted = ',' .. pair .. ','
   if prefer ~= '' and not avoided[prefer] then
     local load, slots, generation = room(prefer, wanted, chance.now)
+    if looked then note(looked, prefer, 'preferred', load, slots) end
     if load then return prefer, generation, load, slots end
   end
 
@@ -48,6 +59,7 @@ local function choose(pair, prefer, avoided, chance)
     local entry = call('ZRANGE', FREE, first + rank, first + rank)[1]
     local node = string.sub(entry, #pair + 2)
     local load, slots, generation = room(node, wanted, chance.now)
+    if looked then note(looked, node, avoided[node] and 'avoided' or 'free', load, slots) end
 
     if not load then
       stale[#stale + 1] = entry

@@ -160,9 +160,10 @@ async def _run_worker(worker: Worker) -> None:
 @click.option("--pair", required=True, help="The language pair, such as en:en.")
 @click.option("--wait", is_flag=True, help="Wait for the results.")
 @click.option("--timeout-s", type=click.FloatRange(0), default=120.0, show_default=True, help="Longest wait, in all.")
+@click.option("--why", is_flag=True, help="Keep why each job goes where it goes: voxpool why JOB tells.")
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def submit(url: str, pair: str, wait: bool, timeout_s: float, as_json: bool, files: tuple[Path, ...]) -> int:
+def submit(url: str, pair: str, wait: bool, timeout_s: float, why: bool, as_json: bool, files: tuple[Path, ...]) -> int:
     """Submit WAV FILES as jobs. Exit code 1 when one of them is refused or, with --wait, does not complete."""
     from scheduler.sdk.errors import SubmitRejected
     from scheduler.sdk.http import HttpClient
@@ -173,7 +174,7 @@ def submit(url: str, pair: str, wait: bool, timeout_s: float, as_json: bool, fil
     with HttpClient(url) as client:
         for file, audio in zip(files, audios, strict=True):
             try:
-                jobs.append((file, client.submit(audio, pair)))
+                jobs.append((file, client.submit(audio, pair, why=why)))
             except SubmitRejected as rejected:
                 refused = True
                 click.echo(f"{file}: refused: {rejected}", err=True)
@@ -232,6 +233,36 @@ def pools(url: str, as_json: bool) -> int:
     with HttpClient(url) as client:
         rows = client.show("/v1/pools")["pools"]
     _table(rows, ["pair", "nodes", "running", "slots", "waiting"], as_json)
+    return 0
+
+
+@cli.command()
+@url_option
+@json_option
+@click.argument("job_id")
+def why(url: str, as_json: bool, job_id: str) -> int:
+    """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
+    import msgspec
+
+    from scheduler.sdk.http import HttpClient
+    from scheduler.web.why import WhyView
+    from scheduler.why import tell
+
+    with HttpClient(url) as client:
+        answer = client.show(f"/v1/jobs/{job_id}/why")
+    if as_json:
+        click.echo(msgspec.json.encode(answer))
+        return 0
+    view = msgspec.convert(answer, WhyView)
+    click.echo(_job_line(view.job, as_json=False))
+    if not view.followed:
+        click.echo("what was decided about it was not kept: submit with --why, or set why_every")
+    elif view.dropped:
+        click.echo(f"{view.dropped} older decisions were dropped")
+    for decision in view.decisions:
+        click.echo(tell(decision, view.job.submitted_ms))
+    states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
+    click.echo(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
     return 0
 
 

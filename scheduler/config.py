@@ -78,6 +78,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probe_s: Annotated[
         float, _setting("how long the older connection of a node may take to answer a ping", "s", gt=0)
     ] = 2.0
+    why_every: Annotated[
+        int,
+        _setting("keep why each n-th job went where it went; 0 = only of jobs submitted with why", "jobs", ge=0),
+    ] = 0
+    why_jobs_max: Annotated[
+        int, _setting("jobs of which that is kept; past it the oldest is forgotten; 0 = none", "jobs", ge=0)
+    ] = 1000
     stop_s: Annotated[float, _setting("time that open connections get when the scheduler stops", "s", ge=0)] = 3.0
 
     def __post_init__(self) -> None:

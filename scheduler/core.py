@@ -28,6 +28,7 @@ from scheduler.script_queue import ScriptQueue
 from scheduler.seams import Observer, ResultSink, ScriptRunner
 from scheduler.timeouts import Timeouts
 from scheduler.waiting import WaitingJobs
+from scheduler.why import Why
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Core:
     retention: Retention
     timeouts: Timeouts
     leases: Leases
+    why: Why
     _tasks: list[asyncio.Task[None]]
 
     @classmethod
@@ -72,8 +74,14 @@ class Core:
         random: random.Random,
         instance: str,
         parts: Parts = Parts(),
+        why: Why | None = None,
     ) -> Core:
-        """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler."""
+        """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler.
+
+        `why` must hear what `observer` hears; without it no job is followed.
+        """
+        if why is None:
+            why = Why(clock, jobs_max=0, every=0)
         table = parts.job_table(
             settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
         )
@@ -94,6 +102,7 @@ class Core:
             sink=sink,
             observer=observer,
             random=random,
+            why=why,
             instance=instance,
         )
         desk = parts.node_desk(settings, clock, dispatcher, fleet, observer)
@@ -108,6 +117,7 @@ class Core:
             retention=parts.retention(settings, clock, table, observer),
             timeouts=parts.timeouts(settings, clock, job_deadlines, dispatcher),
             leases=parts.leases(settings, clock, node_deadlines, desk, fleet, queue, waiting),
+            why=why,
             _tasks=[],
         )
 

@@ -21,9 +21,10 @@ from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
 from scheduler.script_queue import OnAnswer, ScriptQueue
-from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_node
+from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
 from scheduler.seams import Observer, ResultSink
 from scheduler.waiting import SelectBatch, WaitingJobs
+from scheduler.why import Why
 
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
@@ -49,6 +50,7 @@ class Dispatcher:
         sink: ResultSink,
         observer: Observer,
         random: random.Random,
+        why: Why,
         instance: str,
     ) -> None:
         self.table = table
@@ -62,6 +64,7 @@ class Dispatcher:
         self._sink = sink
         self._observer = observer
         self._random = random.random
+        self._why = why
         self._instance = instance
         self._submits = 0
         self._waiting_ms = ms(settings.waiting_timeout_s)
@@ -83,11 +86,13 @@ class Dispatcher:
         session_id: str = "",
         timeout_ms: int | None = None,
         affinity: bool = False,
+        why: bool = False,
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
-        `affinity` the node of the session's last job is tried first. Raises Rejected; then nothing is kept.
+        `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
+        Raises Rejected; then nothing is kept.
         """
         known = self.table.find_request(request_id)
         if known is not None:
@@ -115,6 +120,8 @@ class Dispatcher:
             affinity=affinity and bool(session_id),
         )
         self.table.add(job)
+        if why:
+            self._why.follow(job.job_id)
         self._observer.job_submitted(job)
         self._wait(job)
         return job
@@ -179,6 +186,8 @@ class Dispatcher:
         settings = self._settings
         seed = 1 + int(self._random() * SEEDS)
         call = select_node(now_ms, seed, settings.choices, settings.throws_max, wants)
+        if self._why.wants(batch.jobs):
+            call = select_explained(call)
         return call, partial(self._selected, batch)
 
     # ---- grants
@@ -188,6 +197,8 @@ class Dispatcher:
 
     def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
         now_ms = self._clock.now_ms()
+        if len(answer) > 2 * len(batch.jobs):
+            self._why.looked(batch.jobs, answer)
         for i, job in enumerate(batch.jobs):
             node_id, generation = answer[2 * i], answer[2 * i + 1]
             if not node_id:

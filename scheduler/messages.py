@@ -41,6 +41,8 @@ class Submit(_Message):
     audio: bytes
     timeout_ms: Annotated[int, msgspec.Meta(ge=1)] | None = None
     session_affinity: bool = False
+    why: bool = False
+    """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
 
 
 class CancelJob(_Message, tag="cancel"):

@@ -91,6 +91,36 @@ def select_node(now_ms: int, seed: int, choices: int, throws_max: int, wants: Se
     return ScriptCall("select_node", args)
 
 
+class Look(NamedTuple):
+    """A node that a select looked at: whether it has room or why not (the words of lua/select_explained.lua)."""
+
+    node_id: str
+    word: str
+    load: int | None
+    slots: int | None
+
+
+def select_explained(call: ScriptCall) -> ScriptCall:
+    """Return a select_node `call` as one that tells what it looked at; looks_of reads that."""
+    return ScriptCall("select_explained", call.args)
+
+
+def looks_of(answer: Sequence[str], jobs: int) -> list[tuple[int, list[Look]]]:
+    """Return of an answer to select_explained, for each of its `jobs`: nodes looked at in all, and the first ones."""
+    found = []
+    at = 2 * jobs
+    for _ in range(jobs):
+        total, count = int(answer[at]), int(answer[at + 1])
+        at += 2
+        looks = []
+        for _ in range(count):
+            node_id, word, load, slots = answer[at : at + 4]
+            looks.append(Look(node_id, word, int(load) if load else None, int(slots) if slots else None))
+            at += 4
+        found.append((total, looks))
+    return found
+
+
 def release_job(holds: Sequence[str]) -> ScriptCall:
     """Answer: the node that held it, or '', for each job|attempt."""
     return ScriptCall("release_job", list(holds))

@@ -31,6 +31,7 @@ from scheduler.web.health import Health
 from scheduler.web.http_protocol import BoundedHttp
 from scheduler.web.peer_socket import PeerSocket, SocketLimits
 from scheduler.web.results import Results
+from scheduler.why import Why
 
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
@@ -69,7 +70,8 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
         meters = Meters(store, clock.seconds)
-        observer = fan_out([LogObserver(log), health, meters.observer])
+        why = Why(clock, settings.why_jobs_max, settings.why_every)
+        observer = fan_out([LogObserver(log), health, meters.observer, why])
         core = Core.build(
             settings=settings,
             clock=clock,
@@ -78,6 +80,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
             observer=observer,
             random=random,
             instance=f"{random.getrandbits(40):010x}",
+            why=why,
         )
         exporter = Exporter(meters, core, store)
         doors = Doors(settings, core, results, health, observer, random, log, exporter)

@@ -54,6 +54,7 @@ class StoreMirror(Watcher):
         """The pairs that the last select found nobody for, and its time in ms."""
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
             "select_node": self._select,
+            "select_explained": self._select,
             "release_job": self._release,
             "register_node": self._register,
             "heartbeat": self._heartbeat,

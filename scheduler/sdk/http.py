@@ -44,10 +44,15 @@ class HttpClient:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, audio: bytes, pair: str, *, wait_s: float = 0.0, request_id: str | None = None) -> JobView:
-        """Submit a job and wait up to `wait_s` for its end. Raises SubmitRejected or SchedulerUnreachable."""
+    def submit(
+        self, audio: bytes, pair: str, *, wait_s: float = 0.0, request_id: str | None = None, why: bool = False
+    ) -> JobView:
+        """Submit a job and wait up to `wait_s` for its end; with `why` the scheduler keeps why it goes where it goes.
+
+        Raises SubmitRejected or SchedulerUnreachable.
+        """
         key = request_id or f"r-{self._random.getrandbits(96):024x}"
-        params = {"pair": pair, "wait_s": f"{wait_s:g}"}
+        params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
         body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers={"idempotency-key": key})
         return msgspec.json.decode(body, type=JobView)
 

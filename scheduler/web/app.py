@@ -22,6 +22,7 @@ from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
+from scheduler.web.why import WhyDoor
 
 SLACK_BYTES = 64 * 1024
 
@@ -47,6 +48,7 @@ class Doors:
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
                 *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
+                *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health).routes(),
                 *(MetricsDoor(exporter).routes() if exporter is not None else []),
             ],

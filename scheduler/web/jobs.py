@@ -70,6 +70,7 @@ class JobDoor:
             raise BadInput("bad_request_id", "Idempotency-Key: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
         wait_s = self._wait_s(request)
         timeout_ms = whole_number(request, "timeout_ms", 1, TIMEOUT_MS_MAX)
+        why = whole_number(request, "why", 0, 1) == 1
         try:
             audio = await self._audio(request)
         except BadInput as error:
@@ -82,6 +83,7 @@ class JobDoor:
             session_id=session_id,
             timeout_ms=timeout_ms,
             affinity=bool(session_id),
+            why=why,
         )
         del audio  # it belongs to the job, which lets go of it when it ends
         await self._wait(request, job, wait_s)
@@ -89,7 +91,7 @@ class JobDoor:
 
     async def show(self, request: Request) -> Response:
         """Show a job; with wait_s, once it has ended or that time is over."""
-        job = self._find(request)
+        job = find_job(request, self._dispatcher, self._settings)
         await self._wait(request, job, self._wait_s(request))
         return _answer(job)
 
@@ -106,17 +108,9 @@ class JobDoor:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job unless it has ended, and show it."""
-        job = self._find(request)
+        job = find_job(request, self._dispatcher, self._settings)
         self._dispatcher.cancel(job.job_id)
         return _answer(job)
-
-    def _find(self, request: Request) -> Job:
-        job_id = request.path_params["job_id"]
-        job = self._dispatcher.find(job_id)
-        if job is None:
-            kept = f"finished jobs are kept for {self._settings.retention_s:g} s"
-            raise BadInput("unknown_job", f"no job {job_id[:80]!r}; {kept}")
-        return job
 
     async def _audio(self, request: Request) -> bytes:
         bytes_max = self._settings.audio_bytes_max
@@ -148,6 +142,16 @@ class JobDoor:
 
     def _wait_s(self, request: Request) -> float:
         return seconds(request, "wait_s", self._settings.wait_s_max)
+
+
+def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Job:
+    """Return the job that the path names. Raises BadInput: unknown_job."""
+    job_id = request.path_params["job_id"]
+    job = dispatcher.find(job_id)
+    if job is None:
+        kept = f"finished jobs are kept for {settings.retention_s:g} s"
+        raise BadInput("unknown_job", f"no job {job_id[:80]!r}; {kept}")
+    return job
 
 
 async def _gone(request: Request) -> None:

@@ -221,6 +221,7 @@ class Session:
                 session_id=self.session_id,
                 timeout_ms=submit.timeout_ms,
                 affinity=submit.session_affinity,
+                why=submit.why,
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)

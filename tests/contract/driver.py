@@ -132,7 +132,8 @@ class Driver:
             chance.choice((1, 2, 2, 16)),
             chance.choice((1, 3, 1000)),
         )
-        self._call(scripts.select_node(self._time(), seed, choices, throws_max, wants))
+        call = scripts.select_node(self._time(), seed, choices, throws_max, wants)
+        self._call(scripts.select_explained(call) if chance.random() < 0.3 else call)
 
     def _release(self) -> None:
         chance, held = self._chance, sorted(self.expected.holds)

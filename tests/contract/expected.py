@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scheduler.scripts import ScriptCall, Word
+from scheduler.scripts import ScriptCall, Word, looks_of
 from scheduler.stores.memory import Dump
 
 AGAIN = Word.AGAIN.value
@@ -207,6 +207,22 @@ class Expected:
         assert answer == []
         if args[0] in self.nodes:
             self.nodes[args[0]].lease_ms = None
+
+    def _select_explained(self, args: list[str], answer: list[str]) -> None:
+        """The nodes are chosen as by select_node; each told node that has room is told with its load."""
+        now, jobs, at = int(args[0]), 0, 4
+        while at < len(args):
+            jobs, at = jobs + 1, at + 5 + int(args[at + 4])
+        loads = {name: self.load(name) for name in self.nodes}
+        able = {name for name in self.nodes if self.has_room(name, now)}
+        for total, looks in looks_of(answer, jobs):
+            assert len(looks) == min(total, 16)
+            for look in looks:
+                assert (look.load is not None) == (look.word in ("free", "preferred", "avoided")), look
+                if look.load is not None:
+                    assert look.node_id in able, look
+                    assert loads[look.node_id] <= look.load < (look.slots or 0), (look, loads)
+        self._select_node(args, answer[: 2 * jobs])
 
     def _select_node(self, args: list[str], answer: list[str]) -> None:
         now, choices, throws_max = int(args[0]), int(args[2]), int(args[3])

@@ -29,9 +29,9 @@ BUGS = {
     "a lapse is judged by each draw anew": Bug("_choice", "call('ZADD', LEASES, 0, node)", ""),
     "a lapsed node is drawn": Bug("_choice", "lease_end(node) <= now", "lease_end(node) < 0"),
     "a node is filled over its slots": Bug("_choice", "load >= slots", "load > slots"),
-    "a draining node is drawn": Bug("_choice", "flags ~= '' or ", ""),
+    "a draining node is drawn": Bug("_choice", "if flags ~= '' then", "if false then"),
     "a node is drawn for a pair that it does not serve": Bug(
-        "_choice", " or not string.find(served, wanted, 1, true)", ""
+        "_choice", "if not string.find(served, wanted, 1, true) then", "if false then"
     ),
     "a bad draw stays and nobody else is tried": Bug(
         "_choice", "stale[#stale + 1] = entry", "stale[#stale + 1] = entry size = 0"
@@ -55,10 +55,10 @@ BUGS = {
         "_choice", "spare, spare_generation = '', 'AGAIN'", "spare, spare_generation = '', ''"
     ),
     "a repeated select draws anew": Bug(
-        "select_node", "local node, generation = call('HGET', HOLDS, hold), nil", "local node, generation = false, nil"
+        "_select", "local node, generation = call('HGET', HOLDS, hold), nil", "local node, generation = false, nil"
     ),
-    "a repeated select answers no generation": Bug("select_node", "generation = about(node) or ''", "generation = ''"),
-    "a full node stays in the pool": Bug("select_node", "load + 1 >= slots", "load >= slots + 1"),
+    "a repeated select answers no generation": Bug("_select", "generation = about(node) or ''", "generation = ''"),
+    "a full node stays in the pool": Bug("_select", "load + 1 >= slots", "load >= slots + 1"),
     "the end of a hold is not written": Bug("_holds", "call('ZADD', DUE, due, hold)", ""),
     "a hold is not fenced by its attempt": Bug("_holds", "call('HSET', HOLDS, hold, node)", ""),
     "a hold does not count as load": Bug("_holds", "call('ZADD', HELD, 0, node .. '|' .. hold)", ""),

@@ -124,6 +124,35 @@ async def test_nodes_and_pools_are_listed(http: httpx.AsyncClient, gate: Gate, p
         await state_of(http, job.json()["job_id"], "completed")
 
 
+async def test_it_is_told_why_a_job_went_where_it_went(
+    http: httpx.AsyncClient, scheduler: Scheduler, gate: Gate, pair: str
+) -> None:
+    """Of a job that was submitted with why; of another only how its pool is now. The command says the same."""
+    asked, plain = [
+        (await http.post("/v1/jobs", params={"pair": pair, "why": why}, content=TONE)).json()["job_id"]
+        for why in (1, 0)
+    ]
+    await until(lambda: len(gate.works) == 2)
+    told = (await http.get(f"/v1/jobs/{asked}/why")).json()
+    node_id = gate.worker.node_id
+    assert [decision["what"] for decision in told["decisions"]] == ["submitted", "looked", "dispatched"]
+    assert told["decisions"][1]["looks"] == [[node_id, "free", 0, 4]]
+    assert told["pool"] == {"nodes": 1, "with_room": 1, "full": 0, "draining": 0, "resting": 0, "joining": 0}
+    other = (await http.get(f"/v1/jobs/{plain}/why")).json()
+    assert (other["followed"], other["decisions"]) == (False, [])
+    assert (await http.get("/v1/jobs/nobody/why")).status_code == 404
+    command = [sys.executable, "-m", "scheduler", "why", "--url", scheduler.url]
+    shown = (
+        await asyncio.to_thread(subprocess.run, [*command, asked], capture_output=True, text=True, check=True)
+    ).stdout
+    assert f"for attempt 1 looked at {node_id} free 0/4: {node_id} is taken" in shown
+    assert f"nodes of {pair} now: 1 nodes, 1 with room" in shown
+    shown = (
+        await asyncio.to_thread(subprocess.run, [*command, plain], capture_output=True, text=True, check=True)
+    ).stdout
+    assert "submit with --why, or set why_every" in shown
+
+
 @pytest.mark.parametrize("encode", [text, binary])
 async def test_a_session_answers_in_the_kind_it_was_greeted_in(
     scheduler: Scheduler, gate: Gate, pair: str, encode: Any

@@ -93,7 +93,7 @@ def test_every_file_is_a_script_or_included_by_one() -> None:
     sources = load_sources()
     assert set(sources) == {
         *("register_node", "heartbeat", "node_offline", "drain_node", "select_node", "release_job", "expire_holds"),
-        "lapsed_nodes",
+        *("lapsed_nodes", "select_explained"),
     }
     for source in sources.values():
         assert "@include" not in source.text

@@ -12,6 +12,8 @@ from scheduler.messages import Assign, Heartbeat, NodeResult, Register, ToNode, 
 from scheduler.node import Node
 from scheduler.seams import Observer, ScriptRunner
 from scheduler.stores.memory import MemoryStore
+from scheduler.telemetry.fan_out import fan_out
+from scheduler.why import Why
 from tests.unit.fakes import HandClock
 
 AUDIO = b"RIFF-audio"
@@ -95,15 +97,17 @@ class Rig:
         self.store = MemoryStore()
         self.sink = Sink()
         self.counts = Counts()
+        self.why = Why(self.clock, jobs_max=3, every=0)
         self.core = Core.build(
             settings=settings or Settings(),
             clock=self.clock,
             runner=runner or self.store,
             sink=self.sink,
-            observer=observer or self.counts,
+            observer=fan_out([observer or self.counts, self.why]),
             random=random.Random(1),
             instance="test",
             parts=parts or Parts(),
+            why=self.why,
         )
         self.dispatcher = self.core.dispatcher
         self.desk = self.core.node_desk

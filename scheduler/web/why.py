@@ -1,0 +1,79 @@
+"""The HTTP door of the question why a job went where it went, or waits: what was decided, and how its pool is now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from scheduler.config import Settings
+from scheduler.core import Core
+from scheduler.web.jobs import find_job
+from scheduler.web.views import JobView, job_view
+from scheduler.why import Decision
+
+NODES_A_TURN = 1000
+"""Nodes that are looked at before other work gets its turn."""
+
+
+class PoolNow(msgspec.Struct):
+    """The connected nodes that serve the job's pair, each counted once: by its state, and ready ones by their room."""
+
+    nodes: int = 0
+    with_room: int = 0
+    full: int = 0
+    draining: int = 0
+    resting: int = 0
+    joining: int = 0
+
+
+class WhyView(msgspec.Struct):
+    """`decisions`, the oldest first, are there of a `followed` job only; `dropped` older ones were forgotten."""
+
+    job: JobView
+    followed: bool
+    dropped: int
+    decisions: list[Decision]
+    pool: PoolNow
+
+
+class WhyDoor:
+    """GET /v1/jobs/{job_id}/why."""
+
+    def __init__(self, settings: Settings, core: Core) -> None:
+        self._settings = settings
+        self._core = core
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of this door."""
+        return [Route("/v1/jobs/{job_id}/why", self.why, methods=["GET"])]
+
+    async def why(self, request: Request) -> Response:
+        """Show what was decided about a job, and the state of its pool."""
+        job = find_job(request, self._core.dispatcher, self._settings)
+        pool = await self._pool(job.pair)
+        followed = self._core.why.of(job.job_id)
+        view = WhyView(
+            job=job_view(job, with_output=False),
+            followed=followed is not None,
+            dropped=0 if followed is None else followed.dropped,
+            decisions=[] if followed is None else list(followed.decisions),
+            pool=pool,
+        )
+        return Response(msgspec.json.encode(view), media_type="application/json")
+
+    async def _pool(self, pair: str) -> PoolNow:
+        pool = PoolNow()
+        for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):
+            if pair in node.pairs:
+                pool.nodes += 1
+                state = node.state
+                if state == "ready":
+                    state = "with_room" if len(node.holds) < node.slots else "full"
+                setattr(pool, state, getattr(pool, state) + 1)
+            if count % NODES_A_TURN == 0:
+                await asyncio.sleep(0)
+        return pool

@@ -1,0 +1,125 @@
+"""Why a job went where it went: only of jobs that somebody asked about, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler.clock import Clock
+from scheduler.job import Job
+from scheduler.scripts import ScriptCall
+from scheduler.why import DECISIONS_MAX, Decision, Why, tell
+from tests.unit.fakes import HandClock
+from tests.unit.rig import Rig
+
+
+def decisions(rig: Rig, job: Job) -> list[Decision]:
+    """What is kept of `job`."""
+    followed = rig.why.of(job.job_id)
+    assert followed is not None
+    return list(followed.decisions)
+
+
+async def test_the_life_of_a_followed_job_is_told() -> None:
+    rig = Rig()
+    first, _ = await rig.node("n1")
+    job = await rig.submit(why=True)
+    rig.clock.ms += 500
+    rig.desk.left(first)
+    await rig.settle()
+    second, _ = await rig.node("n2", slots=3)
+    await rig.answer(second, job)
+    assert [tell(decision, job.submitted_ms).split("ms  ")[1] for decision in decisions(rig, job)] == [
+        "submitted",
+        "for attempt 1 looked at n1 free 0/1: n1 is taken",
+        "attempt 1 sent to n1",
+        "attempt 1 on n1 given up: closed",
+        "for attempt 2 looked at no node: none is taken (nobody)",
+        "for attempt 2 looked at n2 free 0/3: n2 is taken",
+        "attempt 2 sent to n2",
+        "ended: completed on n2",
+    ]
+    assert [decision.at_ms - job.submitted_ms for decision in decisions(rig, job)] == [0, 0, 0, *[500] * 5]
+
+
+async def test_nothing_is_kept_and_nothing_more_is_asked_of_a_job_that_nobody_asked_about() -> None:
+    rig = Rig()
+    calls: list[str] = []
+    run_now = rig.store.run_now
+
+    def noted(batch: Sequence[ScriptCall]) -> list[list[str]]:
+        calls.extend(call.name for call in batch)
+        return run_now(batch)
+
+    rig.store.run_now = noted  # type: ignore[method-assign, assignment]
+    await rig.node("n1", slots=2)
+    job = await rig.submit()
+    assert "select_node" in calls and "select_explained" not in calls
+    assert rig.why.of(job.job_id) is None and len(rig.why) == 0
+    await rig.submit(why=True)
+    assert "select_explained" in calls
+
+
+async def test_others_of_the_same_batch_are_not_kept() -> None:
+    rig = Rig()
+    waiting = [await rig.submit(why=asked) for asked in (False, True, False)]
+    await rig.node("n1", slots=3)
+    assert [rig.why.of(job.job_id) is not None for job in waiting] == [False, True, False]
+    assert decisions(rig, waiting[1])[-2].node_id == "n1"
+
+
+async def test_the_job_followed_longest_makes_room() -> None:
+    """The rig's Why follows three."""
+    rig = Rig()
+    jobs = [await rig.submit(why=True) for _ in range(5)]
+    assert [rig.why.of(job.job_id) is not None for job in jobs] == [False, False, True, True, True]
+
+
+async def test_a_job_that_leaves_the_table_is_followed_no_more() -> None:
+    rig = Rig()
+    job = await rig.submit(why=True)
+    rig.dispatcher.cancel(job.job_id)
+    rig.clock.ms += 400_000
+    rig.core.retention.run_once()
+    assert rig.dispatcher.find(job.job_id) is None
+    assert len(rig.why) == 0
+
+
+def submitted(why: Why, place: int) -> Job:
+    """Tell `why` of a submit."""
+    job = Job(f"j{place}", "r", "", "a:b", place, 0, b"", 0)
+    why.job_submitted(job)
+    return job
+
+
+def test_each_nth_job_is_followed_by_itself() -> None:
+    clock: Clock = HandClock(0)
+    why = Why(clock, jobs_max=100, every=3)
+    jobs = [submitted(why, place) for place in range(1, 10)]
+    assert [job.place for job in jobs if why.of(job.job_id)] == [3, 6, 9]
+
+
+def test_with_no_room_nobody_is_followed() -> None:
+    why = Why(HandClock(0), jobs_max=0, every=1)
+    submitted(why, 1)
+    assert len(why) == 0
+
+
+def test_the_oldest_decisions_go_first_and_are_counted() -> None:
+    why = Why(HandClock(0), jobs_max=1, every=1)
+    job = submitted(why, 1)
+    for attempt in range(1, 50):
+        why.job_redispatched(job, "n", attempt, "busy")
+    followed = why.of(job.job_id)
+    assert followed is not None
+    assert len(followed.decisions) == DECISIONS_MAX
+    assert followed.dropped == 50 - DECISIONS_MAX
+    assert followed.decisions[-1].attempt == 49
+
+
+def test_a_grant_that_was_handed_back_is_told() -> None:
+    why = Why(HandClock(0), jobs_max=1, every=1)
+    job = submitted(why, 1)
+    why.void_grant(job, "n1", "s0-7")
+    followed = why.of(job.job_id)
+    assert followed is not None
+    assert tell(followed.decisions[-1], 0).endswith("grant of n1 handed back: generation s0-7 isn't connected here")
