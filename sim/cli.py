@@ -104,10 +104,12 @@ def _common(function: Function) -> Function:
 @cli.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
+@click.option("--why", multiple=True, metavar="JOB", help="Tell why this job, such as s1-17, went where it went.")
 @_common
 def run(
     scenario: Path,
     without: str,
+    why: tuple[str, ...],
     seed: int | None,
     json_path: Path | None,
     out: Path | None,
@@ -120,7 +122,7 @@ def run(
     from sim.play_command import play_file
 
     report, lines = play_file(
-        scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar, without=without
+        scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar, without=without, why=why
     )
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for written in report.write(json_path, out):

@@ -84,10 +84,12 @@ def play_file(
     out: Path | None,
     progress: Callable[[str], Any],
     without: str = "",
+    why: Sequence[str] = (),
 ) -> tuple[Report, Sequence[str]]:
     """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
 
-    `without` names a row of the catalogue: then production runs without its fix.
+    `without` names a row of the catalogue: then production runs without its fix. What was decided about the jobs `why`
+    is among the lines.
     """
     variant = variant_without(without)
     path = find_scenario(name)
@@ -101,15 +103,18 @@ def play_file(
             out.mkdir(parents=True, exist_ok=True)
             trace_file = stack.enter_context((out / "trace.json").open("w", encoding="utf-8"))
         tell = stack.enter_context(progress(scenario.name))
-        played = play(scenario, seed=seed, store=store, variant=variant, trace_file=trace_file, progress=tell)
+        played = play(
+            scenario, seed=seed, store=store, variant=variant, trace_file=trace_file, follow=why, progress=tell
+        )
     options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
     report = report_of(scenario, played, options)
+    told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
-        return report, ()
+        return report, told
     more = [*(["--quick"] if quick else []), *([f"--without {without}"] if without else [])]
     again = " ".join(["voxpool-sim run", str(name), f"--seed {seed} --store {store}", *more])
     shown = ", ".join(f"{key} {value}" for key, value in options.items())
-    return report, (*played.broken, f"options: {shown}", f"again: {again}")
+    return report, (*told, *played.broken, f"options: {shown}", f"again: {again}")
 
 
 def report_of(scenario: Scenario, played: Played, options: dict[str, Any]) -> Report:

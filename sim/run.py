@@ -40,6 +40,7 @@ def play(
     is_traced: bool = True,
     trace_file: TextIO | None = None,
     own_audio: bool = False,
+    follow: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Played:
     """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1.
@@ -58,6 +59,7 @@ def play(
         is_traced=is_traced,
         trace_file=trace_file,
         own_audio=own_audio,
+        follow=follow,
         warmup_s=scenario.warmup_s,
     )
     try:

@@ -33,6 +33,7 @@ from sim.stores import RealStore, StoreSeam, open_store
 from sim.trace import Trace
 from sim.variant import Variant
 from sim.watch import Hub
+from sim.why import FollowedJobs
 
 FIRST = "s1"
 """The name of the first scheduler of a run; the next is s2."""
@@ -48,6 +49,7 @@ class World:
 
     `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
     `settings` come over the defaults, those of `variant` over both. `own_audio` gives each job bytes of its own.
+    Of the jobs `follow`, named before they exist, `why` keeps what is decided.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class World:
         trace_file: TextIO | None = None,
         own_audio: bool = False,
         warmup_s: float = 0.0,
+        follow: Sequence[str] = (),
     ) -> None:
         self.seed = seed
         self.variant = variant or Variant()
@@ -72,6 +75,7 @@ class World:
         self.env = self.loop.env
         self.clock = VirtualClock(self.env)
         self.hub = Hub()
+        self.why = FollowedJobs(self.clock, follow)
         self.store = open_store(store, self.variant.scripts)
         self.store_seam = StoreSeam(self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
         self.clients = Clients(
@@ -105,7 +109,7 @@ class World:
         self.trace = Trace(self.env, trace_file) if is_traced or trace_file else None
         self.checkers = [checker(self) for checker in checkers]
         self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
-        self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
+        self.hub.add([*([self.trace] if self.trace else []), *self.checkers, *([self.why] if follow else [])])
         self._start_core(self.core, FIRST)
 
     def __repr__(self) -> str:
@@ -128,6 +132,7 @@ class World:
             random=plain_random(self.seed, "scheduler" if instance == FIRST else f"scheduler/{instance}"),
             instance=instance,
             parts=self.variant.parts,
+            why=self.why,
         )
 
     def _start_core(self, core: Core, instance: str) -> None:

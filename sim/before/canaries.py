@@ -163,7 +163,7 @@ def scripts(name: str, *changes: tuple[str, str]) -> dict[str, ScriptSource]:
 
 def overfills() -> Variant:
     """select_node doesn't ask whether there is room."""
-    asks = ("if load >= slots then return nil end", "")
+    asks = ("if load >= slots then return nil, 'full' end", "")
     closes = ("if load + 1 >= slots then", "if false then")
     return Variant("overfills", scripts=scripts("select_node", asks, closes))
 

@@ -34,7 +34,7 @@ def test_each_reason_why_a_node_cannot_have_the_job_is_told(desk: Desk) -> None:
         desk.drain("draining", flag)
     desk.drain("resting", "r")
     desk.damage("forget_about", "gone")
-    words = {}
+    words: dict[str, str] = {}
     for number, node in enumerate(("foreign", "draining", "resting", "lapsed")):
         answer, looks = explained(desk, f"j|{number}", prefer=node)
         assert answer == ["", ""]

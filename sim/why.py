@@ -1,0 +1,30 @@
+"""Why a job of a run went where it went: production's own record of it, for jobs that are named before the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler.clock import Clock
+from scheduler.job import Job
+from scheduler.why import Why, tell
+from sim.watch import Watcher
+
+
+class FollowedJobs(Why, Watcher):
+    """Follows the jobs `job_ids`, and keeps what was decided when they have left the table."""
+
+    def __init__(self, clock: Clock, job_ids: Sequence[str]) -> None:
+        super().__init__(clock, jobs_max=len(job_ids), every=0)
+        for job_id in job_ids:
+            self.follow(job_id)
+
+    def job_removed(self, job: Job) -> None:
+        """Keep it: the question is asked when the run is over."""
+
+    def tell(self, job_id: str) -> list[str]:
+        """Return what was decided about the job, a line each; times are those of the run. Says so when it never was."""
+        followed = self.of(job_id)
+        if followed is None or not followed.decisions:
+            return [f"{job_id}: there was no such job in this run"]
+        dropped = [f"{followed.dropped} older decisions were dropped"] if followed.dropped else []
+        return [f"{job_id}:", *dropped, *(tell(decision, since_ms=0) for decision in followed.decisions)]
