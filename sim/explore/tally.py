@@ -1,0 +1,93 @@
+"""What a search counts: runs, ends, what broke. Its memory is bounded by the number of ends, not by that of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from sim.explore.running import Run, sentence
+from sim.stopwatch import Stopwatch
+
+ENDS_MAX = 100_000
+"""Distinct ends that are told apart; what comes after is counted as one, and said."""
+OTHERS = "others (too many ends to tell apart)"
+SENTENCES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a search may take; what is left when it is used up makes the search incomplete."""
+
+    runs: int | None = None
+    """Stories run, those that were cut short (sleep sets) among them."""
+    seconds: float | None = None
+
+
+@dataclass
+class Tally:
+    """What one search has found so far. `runs` are interleavings that came to their end."""
+
+    way: str
+    """How the orders were chosen, in words."""
+    runs: int = 0
+    cut_short: int = 0
+    """Runs that sleep sets ended: all that could follow was seen in another order."""
+    repeated: int = 0
+    """Runs of an earlier round, taken again to get beyond them."""
+    reached: int | None = None
+    """Departures up to which every order was run; None where they aren't counted."""
+    steps_max: int = 0
+    is_complete: bool = False
+    ends: dict[Hashable, int] = field(default_factory=dict)
+    """End state -> runs."""
+    broken_runs: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
+    """Sentence -> runs."""
+    first_broken: Run | None = None
+    seconds: float = 0.0
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def add(self, end: Hashable, broken: list[str], steps: int, run: Callable[[], Run]) -> None:
+        """Count a run that came to its end; `run` tells of it when it is wanted."""
+        self.runs += 1
+        if steps > self.steps_max:
+            self.steps_max = steps
+        ends = self.ends
+        known = ends.get(end)
+        if known is not None:
+            ends[end] = known + 1
+        elif len(ends) < ENDS_MAX:
+            ends[end] = 1
+        else:
+            ends[OTHERS] = ends.get(OTHERS, 0) + 1
+        if broken:
+            self._add_broken(broken, run)
+
+    def _add_broken(self, broken: list[str], run: Callable[[], Run]) -> None:
+        self.broken_runs += 1
+        for name in dict.fromkeys(map(sentence, broken)):
+            if name in self.broken or len(self.broken) < SENTENCES_MAX:
+                self.broken[name] = self.broken.get(name, 0) + 1
+        if self.first_broken is None:
+            self.first_broken = run()
+
+    def closed(self) -> Tally:
+        """Note the time that it took."""
+        self.seconds = self.watch.seconds()
+        return self
+
+    @property
+    def tries(self) -> int:
+        """Stories that were run."""
+        return self.runs + self.cut_short + self.repeated
+
+    def is_used_up(self, budget: Budget) -> bool:
+        """Return whether the search has to end here."""
+        if budget.runs is not None and self.tries >= budget.runs:
+            return True
+        return budget.seconds is not None and self.watch.seconds() >= budget.seconds
+
+    @property
+    def runs_per_s(self) -> float:
+        """Stories run in a real second."""
+        return self.tries / self.seconds if self.seconds else 0.0

@@ -1,0 +1,1 @@
+"""The search over orders of steps, on toy stories with known answers."""

@@ -1,0 +1,130 @@
+"""Every interleaving is run, once: the counts that combinatorics gives."""
+
+from __future__ import annotations
+
+from math import comb, factorial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.explore.depth_first import NotRepeatable, every_end, every_order, near_default
+from sim.explore.story import ADD, READ, WRITE, Footprint, independent
+from sim.explore.tally import Budget
+from tests.sim.explore.toy_scripts import script_flows
+from tests.sim.explore.toy_threads import KILL, Op, Threads, threads
+
+ALL = Budget()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "hops", "is_split", "count"),
+    [
+        ((4, 3), 0, False, 35),
+        ((3, 3, 3), 0, False, 1680),
+        ((4, 4, 4), 0, False, 34_650),
+        ((4, 3), 2, False, 35),
+        ((3, 3, 3), 1, False, 1680),
+        ((4, 3), 0, True, 3003),
+        ((4, 3), 2, True, 3003),
+    ],
+)
+def test_flows_of_script_calls_have_as_many_orders_as_combinatorics_says(
+    lengths: tuple[int, ...], hops: int, is_split: bool, count: int
+) -> None:
+    """Production's queue on the virtual loop; hops of asyncio between two calls add none, replies as steps do."""
+    orders = factorial(sum(lengths))
+    for length in lengths:
+        orders //= factorial(length)
+    tally = every_order(script_flows(*lengths, hops=hops, is_split=is_split), ALL)
+    assert tally.is_complete
+    assert tally.runs == count == (comb(14, 6) if is_split else orders)
+    assert len(tally.ends) == orders, "each order of commits is an end of its own, and none comes twice"
+    assert set(tally.ends.values()) == {count // orders} or is_split
+
+
+@pytest.mark.parametrize(("lengths", "is_split"), [((4, 3), False), ((4, 3), True), ((3, 3, 3), False)])
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_sleep_sets_reach_the_ends_of_script_flows(lengths: tuple[int, ...], is_split: bool, is_shared: bool) -> None:
+    """One shared log makes all commits dependent; with logs of their own one order stands for all of them."""
+    make_story = script_flows(*lengths, is_split=is_split, is_shared=is_shared)
+    plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
+    assert pruned.is_complete
+    assert pruned.ends.keys() == plain.ends.keys()
+    if not is_shared:
+        assert pruned.runs == 1
+
+
+OPS = st.one_of(
+    st.builds(Op, st.sampled_from([READ, WRITE, ADD]), st.sampled_from("xyz")),
+    st.builds(Op, st.just(KILL), st.sampled_from("ABC")),
+)
+
+
+@given(st.lists(st.lists(OPS, min_size=1, max_size=3), min_size=2, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_sleep_sets_reach_the_ends_of_any_threads(programs: list[list[Op]]) -> None:
+    """Whatever the threads read, write, add to or end: the same ends, in no more runs."""
+    make_story = threads(programs)
+    plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
+    assert plain.is_complete and pruned.is_complete
+    assert pruned.ends.keys() == plain.ends.keys()
+    assert pruned.runs <= plain.runs
+
+
+KEYS = st.tuples(st.sampled_from([READ, WRITE, ADD]), st.sampled_from("xyz"))
+
+
+@given(st.frozensets(KEYS, max_size=4), st.frozensets(KEYS, max_size=4))
+def test_two_steps_are_independent_when_no_key_is_written_beside_another_use(one: Footprint, other: Footprint) -> None:
+    clash = any(key == key2 and not (mode == mode2 != WRITE) for mode, key in one for mode2, key2 in other)
+    assert independent(one, other) is not clash
+    assert independent(other, one) is not clash
+
+
+def orders(left: tuple[int, ...], departures: int) -> int:
+    """Count the interleavings of programs with so many steps left that leave the default order so often at most."""
+    first = next((thread for thread, steps in enumerate(left) if steps), None)
+    if first is None:
+        return 1
+    return sum(
+        orders((*left[:thread], steps - 1, *left[thread + 1 :]), departures - (thread != first))
+        for thread, steps in enumerate(left)
+        if steps and (thread == first or departures)
+    )
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 5])
+def test_all_orders_with_few_departures_are_run_once(most: int) -> None:
+    """As many as a recursion counts; with five departures allowed, these are all that there are."""
+    make_story = threads([[Op(WRITE, "x")] * 3, [Op(READ, "x")] * 3, [Op(WRITE, "x")] * 2])
+    near, whole = near_default(make_story, most, ALL), every_order(make_story, ALL)
+    assert near.is_complete and near.reached == most
+    assert near.runs == orders((3, 3, 2), most)
+    assert near.ends.keys() <= whole.ends.keys()
+    if most == 5:
+        assert near.runs == whole.runs == 560
+        assert near.ends == whole.ends
+
+
+def test_a_search_that_is_cut_off_says_so() -> None:
+    """By a number of runs or by time; near the default order it also says how far every order was run."""
+    make_story = threads([[Op(WRITE, "x")] * 4] * 3)
+    cut = every_order(make_story, Budget(runs=100))
+    assert not cut.is_complete and cut.runs == 100
+    assert not every_end(make_story, Budget(seconds=0.0)).is_complete
+    near = near_default(make_story, 3, Budget(runs=150))
+    assert not near.is_complete and near.reached == 2
+
+
+def test_a_story_that_answers_otherwise_the_second_time_is_refused() -> None:
+    """A search by running again is worth nothing when the same beginning leads elsewhere."""
+    made = 0
+
+    def make_story() -> Threads:
+        nonlocal made
+        made += 1
+        return Threads([[Op(WRITE, "x")] * 2, [Op(WRITE, "y" if made == 1 else "z")]], lambda log: False)
+
+    with pytest.raises(NotRepeatable, match="B0 w y"):
+        every_order(make_story, ALL)

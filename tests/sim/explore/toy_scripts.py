@@ -1,0 +1,90 @@
+"""Flows of plain script calls: production's ScriptQueue on the virtual loop, one queue a flow, each commit a step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from scheduler.script_queue import ScriptQueue
+from scheduler.scripts import ScriptCall
+from scheduler.seams import Observer
+from sim.clock import VirtualClock
+from sim.explore.story import WRITE, Footprint, MakeStory, Step
+from sim.loop import VirtualLoop
+
+
+class ScriptFlows:
+    """Each flow makes its calls one after another; the end is the order in which they were committed.
+
+    `hops` are awaits between two calls in which nothing happens; with `is_split` the answer is a step of its own.
+    """
+
+    def __init__(self, lengths: Sequence[int], hops: int = 0, is_split: bool = False, is_shared: bool = True) -> None:
+        self.loop = VirtualLoop()
+        self.log: list[str] = []
+        self.is_split = is_split
+        self.is_shared = is_shared
+        self.open: dict[Step, asyncio.Future[None]] = {}
+        self.touched: set[tuple[str, str]] = set()
+        self.tasks: list[asyncio.Task[None]] = []  # asyncio itself only knows them weakly
+        clock = VirtualClock(self.loop.env)
+        with self.loop.entered():
+            for name, calls in zip("ABCD", lengths, strict=False):
+                queue = ScriptQueue(Runner(self, name), clock, 45_000, Observer())
+                self.tasks.append(self.loop.create_task(queue.run_forever()))
+                self.tasks.append(self.loop.create_task(self.flow(queue, name, calls, hops)))
+        self.loop.run(until_s=0.0)
+
+    async def flow(self, queue: ScriptQueue, name: str, calls: int, hops: int) -> None:
+        for number in range(calls):
+            answered: asyncio.Future[list[str]] = self.loop.create_future()
+            queue.call(ScriptCall(f"{name}{number}", []), answered.set_result)
+            await answered
+            for _ in range(hops):
+                await asyncio.sleep(0)
+
+    def open_steps(self) -> list[Step]:
+        return list(self.open)
+
+    def take(self, step: Step) -> Footprint:
+        self.touched.clear()
+        self.open.pop(step).set_result(None)
+        self.loop.run(until_s=0.0)
+        return frozenset(self.touched)
+
+    def end(self) -> str:
+        return " ".join(self.log if self.is_shared else sorted(self.log))
+
+    def broken(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        self.loop.close()
+
+
+class Runner:
+    """A store of one flow; what it carries out waits until its step is taken."""
+
+    def __init__(self, story: ScriptFlows, flow: str) -> None:
+        self.on_restart: Callable[[], None] | None = None
+        self.story = story
+        self.flow = flow
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        story = self.story
+        await self.step(f"commit {calls[0].name}")
+        story.log += [call.name for call in calls]
+        story.touched.add((WRITE, "log" if story.is_shared else f"log {self.flow}"))
+        if story.is_split:
+            await self.step(f"reply {calls[0].name}")
+        return [[] for _ in calls]
+
+    async def step(self, label: str) -> None:
+        done = self.story.loop.create_future()
+        self.story.open[Step(label, self.flow)] = done
+        await done
+
+
+def script_flows(*lengths: int, hops: int = 0, is_split: bool = False, is_shared: bool = True) -> MakeStory:
+    """Return what makes such stories. Flows that aren't `is_shared` write to logs of their own."""
+    return lambda: ScriptFlows(lengths, hops, is_split, is_shared)
