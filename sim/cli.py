@@ -132,6 +132,52 @@ def run(
     return report.exit_code
 
 
+@cli.command()
+@click.option("--seeds", type=click.IntRange(1), help="Play so many seeds, from --seed (or 1) on.")
+@click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes at the same time.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
+@click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
+@click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
+@_common
+def soak(
+    seeds: int | None,
+    size: str,
+    jobs: int,
+    keep: Path | None,
+    replay: bool,
+    python: str,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """Draw every option of many runs from their seeds, and play them."""
+    from rich.console import Console
+
+    if seeds is None:
+        raise click.UsageError("say how many --seeds to play")
+    else:
+        from sim.swarm.swarm_report import soak_seeds
+
+        report = soak_seeds(
+            first=1 if seed is None else seed,
+            count=seeds,
+            size=size,
+            store=store,
+            jobs=jobs,
+            keep_in=keep or out,
+            replay=replay,
+            python=python,
+            is_shown=sys.stderr.isatty(),
+        )
+    for written in report.write(json_path, out):
+        click.echo(f"written: {written}")
+    report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=True))
+    return report.exit_code
+
+
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
 def list_(what: str | None) -> int:

@@ -13,6 +13,7 @@ from sim.seeds import plain_random
 from sim.stopwatch import Stopwatch
 from sim.traffic import Stream
 from sim.variant import Variant
+from sim.watch import Watcher
 from sim.world import World
 
 SLICES = 200
@@ -42,8 +43,10 @@ def play(
     own_audio: bool = False,
     follow: Sequence[str] = (),
     progress: Progress | None = None,
+    watchers: Sequence[Callable[[World], Watcher]] = (),
 ) -> Played:
-    """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1.
+    """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1;
+    `watchers` make more watchers of the run.
 
     Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
     """
@@ -63,6 +66,7 @@ def play(
         warmup_s=scenario.warmup_s,
     )
     try:
+        world.hub.add([make(world) for make in watchers])
         set_up(world, scenario)
         busy_s = _run_traffic(world, scenario.duration_s, progress)
         world.come_to_rest()

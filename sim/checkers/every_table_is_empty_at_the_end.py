@@ -16,6 +16,8 @@ A_NODE: dict[str, int] = {
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
 """What may stay for each connected node."""
+JOB_DEADLINES = "dispatcher._deadlines._heap"
+"""Deadlines that were replaced may stay until their time comes."""
 SPARE = {"_tasks": 4, "fleet._deadlines._heap": 9, "queue._beats": 1}
 """What may stay without any node: the roles; what was replaced last."""
 
@@ -59,6 +61,9 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         for name, count in entries(core).items():
             if name.startswith("table.") and not settings.cleanup_interval_s:
                 continue  # without a sweep finished jobs stay: that is what the setting is for
+            if name == JOB_DEADLINES:
+                heap, now_ms = core.timeouts._deadlines._heap, world.clock.now_ms()
+                count = sum(1 for when_ms, _, _ in heap if when_ms < now_ms)
             limit = limits.get(name, 0)
             self.expect(count <= limit, f"{count} entries are left in {name}, at most {limit} may be")
         self.expect(not world.clients.open and not world.clients.by_job, "clients still wait")

@@ -1,0 +1,185 @@
+"""Draws a whole scenario from a seed: settings, nodes, traffic, delays, and which faults at which rates.
+
+Each part has a sub-seed of its own, each kind of fault, too, so a new kind leaves what the others draw as it was. Many
+options are extreme on purpose, and each run uses a part of what there is (swarm testing, Groce et al. 2012): what all
+runs do at once hides what needs something to be absent.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
+from sim.faults import FAULTS
+from sim.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
+from sim.seeds import plain_random
+
+PAIRS = ("zh:en", "en:zh", "en:fr", "fr:en", "ja:en", "ko:en")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the runs of a swarm are: bounds, what is drawn lies below."""
+
+    name: str
+    nodes_max: int
+    jobs_max: int
+    """Requests a run, about."""
+    lasts_s: tuple[float, float]
+    strikes_max: float
+    """Times that a kind of fault strikes, about."""
+
+
+SMALL = Size("small", nodes_max=12, jobs_max=600, lasts_s=(30.0, 300.0), strikes_max=8.0)
+LARGE = Size("large", nodes_max=60, jobs_max=3000, lasts_s=(60.0, 1800.0), strikes_max=30.0)
+SIZES = {size.name: size for size in (SMALL, LARGE)}
+
+
+def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
+    """Return the scenario of `seed`; it has no expectations but what the checkers say."""
+    chance = plain_random(seed, "swarm/shape")
+    duration_s = _log_even(chance, *size.lasts_s)
+    pairs = PAIRS[: 1 + int(chance.random() * len(PAIRS))]
+    nodes = _nodes(plain_random(seed, "swarm/nodes"), pairs, size)
+    return Scenario(
+        name=f"swarm {size.name} {seed}",
+        seed=seed,
+        duration_s=duration_s,
+        settings=_settings(plain_random(seed, "swarm/settings")),
+        links=Links(delay_ms=_delay(plain_random(seed, "swarm/links"), 0.5, 200.0)),
+        store=StoreDelay(delay_ms=_delay(plain_random(seed, "swarm/store"), 0.1, 50.0)),
+        nodes=nodes,
+        traffic=_traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size),
+        faults=_faults(seed, nodes, duration_s, size),
+    )
+
+
+def _log_even(chance: random.Random, low: float, high: float) -> float:
+    """A number between `low` and `high` of an even order of magnitude."""
+    return float(round(math.exp(chance.uniform(math.log(low), math.log(high))), 4))
+
+
+def _one_of(chance: random.Random, items: Sequence[Item]) -> Item:
+    return items[int(chance.random() * len(items))]
+
+
+def _settings(chance: random.Random) -> dict[str, Any]:
+    """Each setting that decides about jobs; a few bounds so tight that they are reached."""
+    heartbeat_s = _log_even(chance, 0.5, 15.0)
+    drawn: dict[str, Any] = {
+        "heartbeat_s": heartbeat_s,
+        "lease_s": heartbeat_s * chance.uniform(1.2, 4.0),
+        "retention_s": chance.choice([0.0, _log_even(chance, 0.5, 120.0)]),
+        "cleanup_interval_s": _log_even(chance, 0.5, 60.0),
+        "waiting_timeout_s": _log_even(chance, 0.5, 120.0),
+        "dispatch_timeout_s": _log_even(chance, 1.0, 120.0),
+        "redispatch_max": int(chance.random() * 6),
+        "choices": 1 + int(chance.random() * 4),
+        "throws_max": _one_of(chance, (1, 2, 10, 1000)),
+        "select_batch_max": _one_of(chance, (1, 3, 20, 100)),
+        "rest_after_failures": _one_of(chance, (0, 1, 2, 5)),
+        "rest_s": _log_even(chance, 0.5, 60.0),
+        "busy_rest_s": _log_even(chance, 0.1, 5.0),
+        "store_sweep_s": _log_even(chance, 0.2, 5.0),
+        "retry_after_s": _log_even(chance, 0.1, 5.0),
+        "sweep_slice": _one_of(chance, (1, 10, 500)),
+        "timeouts_slice": _one_of(chance, (1, 10, 500)),
+        "sessions_max": _one_of(chance, (1, 10, 1000)),
+        "finished_max": _one_of(chance, (0, 10, 100, 100_000)),
+    }
+    if chance.random() < 0.2:
+        drawn["jobs_max"] = 1 + int(chance.random() * 50)
+    if chance.random() < 0.2:
+        drawn["audio_total_bytes_max"] = 1000 + int(chance.random() * 100_000)
+    if chance.random() < 0.1:
+        drawn["audio_bytes_max"] = 2000
+    return drawn
+
+
+def _delay(chance: random.Random, low_ms: float, high_ms: float) -> float | Distribution:
+    if chance.random() < 0.25:
+        return 0.0
+    mean = _log_even(chance, low_ms, high_ms)
+    kinds: tuple[Distribution, ...] = (
+        Even(mean),
+        Even(mean, 0.9),
+        Exponential(mean),
+        Gamma(mean, 2.0),
+        Pareto(mean, 2.2),
+    )
+    return _one_of(chance, kinds)
+
+
+def _nodes(chance: random.Random, pairs: Sequence[str], size: Size) -> list[Nodes]:
+    groups: list[Nodes] = []
+    left = max(1, round(_log_even(chance, 1.0, size.nodes_max)))
+    while left > 0 and len(groups) < 5:
+        count = 1 + int(chance.random() * left)
+        served = sorted(chance.sample(list(pairs), 1 + int(chance.random() * len(pairs))))
+        slots = _one_of(chance, (1, 1, 2, 3, 8))
+        speed = _log_even(chance, 0.3, 3.0)
+        groups.append(Nodes(count=count, pairs=served, slots=slots, speed=speed, name=f"g{len(groups)}"))
+        left -= count
+    return groups
+
+
+def _traffic(
+    chance: random.Random, pairs: Sequence[str], nodes: Sequence[Nodes], duration_s: float, size: Size
+) -> list[Traffic]:
+    """Streams that load the nodes from little to more than they can do, and no more jobs than `size` allows."""
+    load = chance.uniform(0.1, 1.3)
+    capacity = sum(group.count * group.slots * group.speed for group in nodes)
+    work_s = _log_even(chance, 0.05, 20.0)
+    rate_per_s = min(load * capacity / work_s, size.jobs_max / duration_s)
+    streams = 1 + int(chance.random() * len(pairs))
+    works: tuple[Distribution, ...] = (Even(work_s), Exponential(work_s), Lognormal(work_s, 1.5), Pareto(work_s, 2.2))
+    made = []
+    for _ in range(streams):
+        sessions = _one_of(chance, (0, 0, 1, 20))
+        made.append(
+            Traffic(
+                pair=_one_of(chance, pairs),
+                rate_per_s=rate_per_s / streams,
+                work_s=_one_of(chance, works),
+                arrivals="bursts" if chance.random() < 0.3 else "poisson",
+                burst=_one_of(chance, (2, 10, 50)),
+                audio_bytes=_log_even(chance, 10, 5000),
+                timeout_s=_log_even(chance, 1.0, 100.0) if chance.random() < 0.2 else None,
+                retries=_one_of(chance, (0, 3)),
+                sessions=sessions,
+                affinity=bool(sessions) and chance.random() < 0.7,
+            )
+        )
+    return made
+
+
+def _faults(seed: int, nodes: Sequence[Nodes], duration_s: float, size: Size) -> list[Fault]:
+    """Each kind with an even chance of being in it, more or less often."""
+    total = sum(group.count for group in nodes)
+    share = plain_random(seed, "swarm/faults").choice([0.0, 0.2, 0.5, 0.5, 1.0])
+    drawn = []
+    for kind in sorted(FAULTS):
+        chance = plain_random(seed, f"swarm/faults/{kind}")
+        if chance.random() >= share:
+            continue
+        strikes = _log_even(chance, 0.5, size.strikes_max)
+        shortest_s = _log_even(chance, 0.1, 20.0)
+        longest_s = min(shortest_s * _log_even(chance, 1.0, 10.0), duration_s)
+        drawn.append(
+            Fault(
+                kind=kind,
+                per_target_per_h=strikes * 3600 / duration_s / targets(kind, total),
+                lasts_s=(min(shortest_s, longest_s), longest_s),
+            )
+        )
+    return drawn
+
+
+def targets(kind: str, nodes: int) -> int:
+    """Return how many targets `kind` has among `nodes` nodes."""
+    return nodes

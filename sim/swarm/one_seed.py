@@ -1,0 +1,149 @@
+"""Plays one seed of a swarm: what was found, what was reached, and what it takes to see it again.
+
+Whatever a run ends with is an answer: a broken checker, an exception with its trace, a run that never ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+import msgspec
+
+from sim.run import Progress, play
+from sim.scenario import Scenario
+from sim.stopwatch import Stopwatch
+from sim.swarm.branches import blocks_run, marked_scripts
+from sim.swarm.coverage import Coverage, Reached
+from sim.swarm.drawn import SIZES, draw_scenario
+from sim.variant import Variant
+from sim.world import World
+
+REAL_S_MAX = 120.0
+"""A run that takes longer than this much real time is taken for one that never ends."""
+
+
+class NeverEnds(Exception):
+    """A run took too much real time."""
+
+
+class SeedResult(msgspec.Struct):
+    """One seed of a swarm that was played."""
+
+    seed: int
+    broken: list[str]
+    """What the checkers say, and the error of a run that crashed; empty: all is well."""
+    error: str
+    """The trace of a run that crashed."""
+    trace_hash: str
+    events: int
+    requests: int
+    virtual_s: float
+    wall_s: float
+    reached: dict[str, dict[str, int]]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.broken)
+
+
+def play_seed(
+    seed: int,
+    size: str = "small",
+    store: str = "memory",
+    variant: Variant | None = None,
+    trace_file: TextIO | None = None,
+    progress: Progress | None = None,
+) -> SeedResult:
+    """Play the scenario that is drawn from `seed`; `variant` plants a bug. Raises ConfigError for an unknown store."""
+    return play_drawn(draw_scenario(seed, SIZES[size]), store, variant, trace_file, progress)
+
+
+def play_drawn(
+    scenario: Scenario,
+    store: str = "memory",
+    variant: Variant | None = None,
+    trace_file: TextIO | None = None,
+    progress: Progress | None = None,
+) -> SeedResult:
+    """Play one scenario of a swarm."""
+    watch = Stopwatch()
+    seen: list[Coverage] = []
+
+    def seeing(world: World) -> Coverage:
+        seen.append(Coverage(world))
+        return seen[-1]
+
+    is_marked = store == "memory" and variant is None
+    if is_marked:
+        variant = Variant(scripts=marked_scripts())
+    result = SeedResult(scenario.seed, [], "", "", 0, 0, 0.0, 0.0, {})
+    try:
+        with _no_longer_than(REAL_S_MAX):
+            played = play(
+                scenario,
+                store=store,
+                variant=variant,
+                trace_file=trace_file,
+                progress=progress,
+                watchers=[seeing],
+            )
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as error:
+        result.broken = [f"crashed: {type(error).__name__}: {error}".split("\n")[0]]
+        result.error = traceback.format_exc()
+    else:
+        run = played.run
+        result.broken = played.broken
+        result.trace_hash, result.events = run["trace_hash"], run["events"]
+        result.virtual_s = run["virtual_s"]
+        result.requests = played.world.clients.made
+        if is_marked:
+            blocks = blocks_run(played.world.store, marked_scripts())
+            result.reached["script blocks"] = dict.fromkeys(blocks, 1)
+    for coverage in seen:
+        result.reached.update(_plain(coverage.reached))
+    result.wall_s = watch.seconds()
+    return result
+
+
+def _plain(reached: Reached) -> dict[str, dict[str, int]]:
+    return {family: dict(counts) for family, counts in reached.items() if family != "script blocks"}
+
+
+@contextmanager
+def _no_longer_than(real_s: float) -> Iterator[None]:
+    """Raise NeverEnds in the block after so much real time, where the system can do that (main thread only)."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise NeverEnds(f"still running after {real_s:g} s of real time")
+
+    try:
+        before = signal.signal(signal.SIGALRM, stop)
+    except (ValueError, AttributeError):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, real_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def main() -> None:
+    """Print the trace hash of each seed given (size, then seeds): for a process of its own."""
+    size, *seeds = sys.argv[1:]
+    for seed in seeds:
+        print(seed, play_seed(int(seed), size).trace_hash, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""`voxpool-sim soak --seeds N`: plays a swarm, keeps what fails, and reports what was found and what was reached."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scheduler.errors import ConfigError
+from sim.progress import progress_bar
+from sim.report import WITH, Line, Report
+from sim.scenario_errors import nearest
+from sim.stopwatch import Stopwatch
+from sim.stores import RealStore, open_store
+from sim.swarm.coverage import Reached, add, known, never
+from sim.swarm.drawn import SIZES
+from sim.swarm.hashes import differing, hashes_elsewhere
+from sim.swarm.kept import again, keep
+from sim.swarm.one_seed import SeedResult
+from sim.swarm.swarm import play_seeds
+
+SHOWN_MAX = 10
+"""Failing seeds that are printed; all are in the JSON."""
+NAMES_MAX = 12
+"""Names of what was never reached, a family, in the notes; all are in the JSON."""
+
+
+def soak_seeds(
+    *,
+    first: int,
+    count: int,
+    size: str,
+    store: str,
+    jobs: int,
+    keep_in: Path | None,
+    replay: bool = False,
+    python: str = sys.executable,
+    is_shown: bool = False,
+) -> Report:
+    """Play `count` seeds from `first` on; with `replay` each is played again elsewhere. Raises ConfigError."""
+    if size not in SIZES:
+        raise ConfigError(f"size {size!r}: {nearest(size, SIZES)}")
+    _check_store(store, jobs)
+    watch = Stopwatch()
+    seeds = range(first, first + count)
+    results: list[SeedResult] = []
+    reached: Reached = {family: Counter() for family in known()}
+    folders: dict[int, Path] = {}
+    with progress_bar(f"{count} seeds", is_shown) as tell:
+        for result in play_seeds(seeds, size, store, jobs):
+            results.append(result)
+            add(reached, result.reached)
+            if result.failed and keep_in is not None:
+                folders[result.seed] = keep(result, size, store, keep_in)
+            if tell is not None:
+                tell(len(results) / count)
+    results.sort(key=_seed)
+    wall_s = watch.seconds()
+    differ: list[int] | None = None
+    if replay:
+        here = {result.seed: result.trace_hash for result in results}
+        differ = differing(here, hashes_elsewhere(list(seeds), size, jobs, python))
+    options = {"seed": first, "seeds": count, "size": size, "store": store, "jobs": jobs, "replay": replay}
+    return report_of(results, reached, options, wall_s, folders, differ)
+
+
+def report_of(
+    results: Sequence[SeedResult],
+    reached: Reached,
+    options: Mapping[str, Any],
+    wall_s: float,
+    folders: Mapping[int, Path],
+    differ: Sequence[int] | None,
+) -> Report:
+    """Return the report: the failing seeds decide, coverage is for information."""
+    size, store = options["size"], options["store"]
+    failed = [result for result in results if result.failed]
+    lines = [
+        Line("", "seeds", "", None, len(results)),
+        Line("", "seeds that failed", "", None, len(failed), limit="== 0"),
+        Line("", "requests", "", None, sum(result.requests for result in results)),
+        Line("", "virtual time", "h", None, sum(result.virtual_s for result in results) / 3600),
+        Line("", "real time", "s", None, wall_s),
+        Line("", "longest seed", "s", None, max((result.wall_s for result in results), default=0.0)),
+    ]
+    if differ is not None:
+        lines.append(Line("", "seeds with another trace in another process", "", None, len(differ), limit="== 0"))
+    missing = never(reached)
+    for family, names in known().items():
+        got = len(names) - len(missing[family])
+        lines.append(Line("", f"{family} reached, of {len(names)}", "", None, got))
+    notes = [f"never reached, {family}: {_named(names)}" for family, names in missing.items() if names]
+    if differ:
+        notes.append(f"another trace in another process: seeds {', '.join(map(str, differ[:SHOWN_MAX]))}")
+    for result in failed[:SHOWN_MAX]:
+        notes.append(f"seed {result.seed}: {result.broken[0]}")
+        notes.append(f"again: {again(result.seed, size, store)}")
+        if result.seed in folders:
+            notes.append(f"kept: {folders[result.seed]}")
+    whole = hashlib.blake2b("".join(result.trace_hash for result in results).encode(), digest_size=16).hexdigest()
+    return Report(
+        experiment="soak",
+        question="does any drawn run break what must be true?",
+        seed=options["seed"],
+        options=options,
+        lines=lines,
+        variants={WITH: {"trace_hash": whole, "wall_s": wall_s}},
+        variant=WITH,
+        notes=notes,
+        extra={
+            "coverage": {family: dict(sorted(counts.items())) for family, counts in reached.items()},
+            "never_reached": missing,
+            "failures": [
+                {
+                    "seed": result.seed,
+                    "broken": result.broken,
+                    "error": result.error,
+                    "again": again(result.seed, size, store),
+                    "folder": str(folders.get(result.seed, "")),
+                }
+                for result in failed
+            ],
+        },
+    )
+
+
+def _check_store(store: str, jobs: int) -> None:
+    """Raise ConfigError or StoreUnavailable now rather than for each seed."""
+    opened = open_store(store)
+    if isinstance(opened, RealStore):
+        opened.close()
+    if "://" in store and jobs > 1:
+        raise ConfigError(f"store {store!r} can serve one run at a time: use --jobs 1")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
+
+
+def _seed(result: SeedResult) -> int:
+    return result.seed
