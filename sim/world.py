@@ -96,6 +96,8 @@ class World:
         self._nodes_by_id: dict[str, SimNode] = {}
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
+        self.drain_at_most_s = DRAIN_AT_MOST_S
+        """Virtual seconds that the last job may take to end when nothing is broken any more."""
         self.jobs_at_end = 0
         """Finished jobs left after draining, retention and one sweep."""
         self._requests = 0
@@ -292,7 +294,7 @@ class World:
     def drain(self) -> None:
         """Heal whatever is broken, and run until every client has heard of the end of its request."""
         self.do(self.faults.heal_all)
-        self.run_until(lambda: not self.clients.open, at_most_s=DRAIN_AT_MOST_S)
+        self.run_until(lambda: not self.clients.open, at_most_s=self.drain_at_most_s)
 
     def come_to_rest(self) -> None:
         """Drain, let all retention pass, and let the checkers look at what is left."""

@@ -46,15 +46,17 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     duration_s = _log_even(chance, *size.lasts_s)
     pairs = PAIRS[: 1 + int(chance.random() * len(PAIRS))]
     nodes = _nodes(plain_random(seed, "swarm/nodes"), pairs, size)
+    settings = _settings(plain_random(seed, "swarm/settings"))
+    audio_bytes_max = min(5000, settings.get("audio_bytes_max", 5000))
     return Scenario(
         name=f"swarm {size.name} {seed}",
         seed=seed,
         duration_s=duration_s,
-        settings=_settings(plain_random(seed, "swarm/settings")),
+        settings=settings,
         links=Links(delay_ms=_delay(plain_random(seed, "swarm/links"), 0.5, 200.0)),
         store=StoreDelay(delay_ms=_delay(plain_random(seed, "swarm/store"), 0.1, 50.0)),
         nodes=nodes,
-        traffic=_traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size),
+        traffic=_traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size, audio_bytes_max),
         faults=_faults(seed, nodes, duration_s, size),
     )
 
@@ -95,8 +97,9 @@ def _settings(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.2:
         drawn["jobs_max"] = 1 + int(chance.random() * 50)
     if chance.random() < 0.2:
-        drawn["audio_total_bytes_max"] = 1000 + int(chance.random() * 100_000)
-    if chance.random() < 0.1:
+        drawn["audio_total_bytes_max"] = 5000 + int(chance.random() * 100_000)
+        drawn["audio_bytes_max"] = 5000
+    elif chance.random() < 0.1:
         drawn["audio_bytes_max"] = 2000
     return drawn
 
@@ -129,7 +132,12 @@ def _nodes(chance: random.Random, pairs: Sequence[str], size: Size) -> list[Node
 
 
 def _traffic(
-    chance: random.Random, pairs: Sequence[str], nodes: Sequence[Nodes], duration_s: float, size: Size
+    chance: random.Random,
+    pairs: Sequence[str],
+    nodes: Sequence[Nodes],
+    duration_s: float,
+    size: Size,
+    audio_bytes_max: float,
 ) -> list[Traffic]:
     """Streams that load the nodes from little to more than they can do, and no more jobs than `size` allows."""
     load = chance.uniform(0.1, 1.3)
@@ -148,7 +156,7 @@ def _traffic(
                 work_s=_one_of(chance, works),
                 arrivals="bursts" if chance.random() < 0.3 else "poisson",
                 burst=_one_of(chance, (2, 10, 50)),
-                audio_bytes=_log_even(chance, 10, 5000),
+                audio_bytes=Exponential(_log_even(chance, 10, audio_bytes_max / 2)),
                 timeout_s=_log_even(chance, 1.0, 100.0) if chance.random() < 0.2 else None,
                 retries=_one_of(chance, (0, 3)),
                 sessions=sessions,

@@ -24,7 +24,9 @@ from sim.swarm.drawn import SIZES, draw_scenario
 from sim.variant import Variant
 from sim.world import World
 
-REAL_S_MAX = 120.0
+DRAIN_AT_MOST_S = 4 * 3600.0
+"""Virtual time in which every job has ended, whatever time-outs and redispatches were drawn."""
+REAL_S_MAX = 60.0
 """A run that takes longer than this much real time is taken for one that never ends."""
 
 
@@ -77,6 +79,7 @@ def play_drawn(
     seen: list[Coverage] = []
 
     def seeing(world: World) -> Coverage:
+        world.drain_at_most_s = DRAIN_AT_MOST_S
         seen.append(Coverage(world))
         return seen[-1]
 
