@@ -58,11 +58,11 @@ exit $status
 class EmbeddedStore:
     """A ScriptRunner on a server of its own. With `state_dir` its data outlive it, else they go with it.
 
-    Raises ConfigError when there is no server to start.
+    `binary` is the server to start instead of the one that is found. Raises ConfigError when there is none.
     """
 
-    def __init__(self, state_dir: Path | None = None) -> None:
-        self._binary = find_server()
+    def __init__(self, state_dir: Path | None = None, binary: str = "") -> None:
+        self._binary = binary or find_server()
         self._state_dir = state_dir
         self._lock: int | None = None
         self._folder = ""
