@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -16,6 +15,7 @@ from typing import NamedTuple, Protocol
 from scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
 from scheduler.stores.memory import MemoryStore
 from sim.experiments.servers import Spent
+from sim.pause_watch import now_ns
 
 BATCH = 64
 SLOTS = 16
@@ -65,7 +65,7 @@ class Measured(Protocol):
 
 
 class InMemory:
-    """The store of the simulation: the time of the call, Python's part included. `counts`: commands instead of time."""
+    """The store of the simulation: CPU time of the call, Python's part included. `counts`: commands instead of time."""
 
     name = "memory"
 
@@ -83,9 +83,9 @@ class InMemory:
             self._store.count_commands(True)
             self._store.run_now(calls)
             return Spent(self._store.commands_run, 0.0)
-        started = time.perf_counter()
+        started_ns = now_ns()
         self._store.run_now(calls)
-        return Spent(0, (time.perf_counter() - started) * 1e6)
+        return Spent(0, (now_ns() - started_ns) / 1000)
 
     def clear(self) -> None:
         """See Measured. A new one, so that nobody pays for the garbage of the last."""
