@@ -6,22 +6,21 @@ Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage err
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from scheduler import __version__
 from scheduler.errors import VoxpoolError
+from sim.cli_options import common, progress_bar
+from sim.explore.cli import explore
 
 if TYPE_CHECKING:
     from sim.experiments.experiment import Experiment, Options
 
 EXIT_WRONG_INPUT = 3
 EXIT_INTERRUPTED = 130
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -80,32 +79,11 @@ def cli() -> None:
     """Runs the scheduler of voxpool in virtual time: any scenario, and the experiments that answer a question."""
 
 
-def _common(function: Function) -> Function:
-    """The options of every command that runs something."""
-    for option in reversed(
-        (
-            click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
-            click.option(
-                "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
-            ),
-            click.option(
-                "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
-            ),
-            click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
-            click.option(
-                "--store", default="memory", show_default=True, help="memory, fakeredis, embedded or redis://…"
-            ),
-        )
-    ):
-        function = option(function)
-    return function
-
-
 @cli.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
 @click.option("--why", multiple=True, metavar="JOB", help="Tell why this job, such as s1-17, went where it went.")
-@_common
+@common
 def run(
     scenario: Path,
     without: str,
@@ -122,7 +100,7 @@ def run(
     from sim.play_command import play_file
 
     report, lines = play_file(
-        scenario, seed=seed, quick=quick, store=store, out=out, progress=_progress_bar, without=without, why=why
+        scenario, seed=seed, quick=quick, store=store, out=out, progress=progress_bar, without=without, why=why
     )
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for written in report.write(json_path, out):
@@ -132,6 +110,9 @@ def run(
     return report.exit_code
 
 
+cli.add_command(explore)
+
+
 @cli.command()
 @click.option("--seeds", type=click.IntRange(1), help="Play so many seeds, from --seed (or 1) on.")
 @click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
@@ -139,7 +120,7 @@ def run(
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
 @click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
 @click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
-@_common
+@common
 def soak(
     seeds: int | None,
     size: str,
@@ -209,7 +190,7 @@ def _command_of(experiment: Experiment) -> click.Command:
         help="The sides to run.",
     )
     @click.option("--without", default="", help="One row of the catalogue, such as M1; all of them without it.")
-    @_common
+    @common
     def command(
         variant: str,
         without: str,
@@ -252,10 +233,3 @@ def _again(name: str, options: Options) -> str:
     words = ["voxpool-sim", name, "--seed", str(options.seed), "--store", options.store, "--variant", options.variant]
     words += ["--without", options.without] if options.without else []
     return " ".join([*words, *(["--quick"] if options.quick else [])])
-
-
-def _progress_bar(title: str) -> Any:
-    """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
-    from sim.progress import progress_bar
-
-    return progress_bar(title, is_shown=sys.stderr.isatty())

@@ -62,7 +62,7 @@ def curves(
     axes.xaxis.set_major_formatter(_plain_numbers())
     _set_y_scale(axes, y_scale)
     _legend(figure)
-    return Picture(name, title, caption, _png(figure))
+    return Picture(name, title, caption, png(figure))
 
 
 def bars(
@@ -90,7 +90,7 @@ def bars(
     if y_scale != "linear":
         axes.set_ylim(top=3 * axes.get_ylim()[1])
     _legend(figure)
-    return Picture(name, title, caption, _png(figure))
+    return Picture(name, title, caption, png(figure))
 
 
 def _canvas(title: str) -> tuple[Figure, Axes]:
@@ -129,7 +129,7 @@ def _plain_numbers() -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:,.10g}")
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -186,14 +186,14 @@ class DepthFirst:
 
 def every_order(make_story: MakeStory, budget: Budget, tell: Tell | None = None) -> Tally:
     """Run every interleaving."""
-    tally = Tally("every interleaving")
+    tally = Tally("every interleaving", is_exhaustive=True)
     tally.is_complete = DepthFirst(make_story, tally, budget, tell=tell).run()
     return tally.closed()
 
 
 def every_end(make_story: MakeStory, budget: Budget, tell: Tell | None = None) -> Tally:
     """Run at least one of all interleavings that differ in more than the order of independent steps."""
-    tally = Tally("all interleavings, by sleep sets")
+    tally = Tally("all interleavings, by sleep sets", is_exhaustive=True)
     tally.is_complete = DepthFirst(make_story, tally, budget, sleep_sets=True, tell=tell).run()
     return tally.closed()
 

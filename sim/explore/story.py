@@ -44,7 +44,10 @@ class Story(Protocol):
         ...
 
     def broken(self) -> list[str]:
-        """Return what isn't true at the end, a sentence each."""
+        """Return what isn't true at the end, a sentence each, with details behind a colon.
+
+        It may depend on nothing that the footprints leave out, such as the order of steps that touch nothing in common.
+        """
         ...
 
     def close(self) -> None:

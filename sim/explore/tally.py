@@ -29,6 +29,8 @@ class Tally:
 
     way: str
     """How the orders were chosen, in words."""
+    is_exhaustive: bool = False
+    """Whether each end that is possible is reached when it is complete."""
     runs: int = 0
     cut_short: int = 0
     """Runs that sleep sets ended: all that could follow was seen in another order."""
@@ -40,6 +42,8 @@ class Tally:
     is_complete: bool = False
     ends: dict[Hashable, int] = field(default_factory=dict)
     """End state -> runs."""
+    broken_ends: dict[Hashable, None] = field(default_factory=dict)
+    """Ends at which something wasn't true."""
     broken_runs: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     """Sentence -> runs."""
@@ -61,10 +65,12 @@ class Tally:
         else:
             ends[OTHERS] = ends.get(OTHERS, 0) + 1
         if broken:
-            self._add_broken(broken, run)
+            self._add_broken(end, broken, run)
 
-    def _add_broken(self, broken: list[str], run: Callable[[], Run]) -> None:
+    def _add_broken(self, end: Hashable, broken: list[str], run: Callable[[], Run]) -> None:
         self.broken_runs += 1
+        if end in self.ends:
+            self.broken_ends[end] = None
         for name in dict.fromkeys(map(sentence, broken)):
             if name in self.broken or len(self.broken) < SENTENCES_MAX:
                 self.broken[name] = self.broken.get(name, 0) + 1

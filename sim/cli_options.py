@@ -1,0 +1,40 @@
+"""What all commands of voxpool-sim share: their options, and the bar that shows how far they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def common(function: Function) -> Function:
+    """The options of every command that runs something."""
+    for option in reversed(
+        (
+            click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
+            click.option(
+                "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
+            ),
+            click.option(
+                "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
+            ),
+            click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
+            click.option(
+                "--store", default="memory", show_default=True, help="memory, fakeredis, embedded or redis://…"
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def progress_bar(title: str) -> Any:
+    """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
+    from sim import progress
+
+    return progress.progress_bar(title, is_shown=sys.stderr.isatty())

@@ -1,0 +1,273 @@
+"""`voxpool-sim explore`: searches the orders of one flow and makes a report of what they led to.
+
+A flow of few orders is searched whole, by sleep sets; a large one near the default order, then at random and by PCT.
+What a limit of time or runs cuts off is reported as not complete: that is never a pass.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.errors import ConfigError
+from sim.before.rows import variant_without
+from sim.explore.depth_first import every_end, every_order, near_default
+from sim.explore.flow import Flow
+from sim.explore.outcomes import outcome_picture, outcomes
+from sim.explore.running import Run, follow
+from sim.explore.schedule import from_text, to_text
+from sim.explore.shrinking import Shrunk, shrink
+from sim.explore.story import MakeStory
+from sim.explore.tally import Budget, Tally
+from sim.explore.walks import Sizes, pct_bound, pct_walks, random_walks
+from sim.report import WITH, WITHOUT, Line, Report
+from sim.scenario_errors import nearest
+from sim.stopwatch import Stopwatch
+
+DEPARTURES = 3
+DEPTH = 3
+WALKS = 1_000
+SECONDS = 600.0
+QUICK_SECONDS = 20.0
+QUICK_WALKS = 200
+SHRINK_SECONDS = 60.0
+"""For making the schedule short, at most; less when the search itself was to be short."""
+ENDS_IN_REPORT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of an exploration; None and False leave it to the flow."""
+
+    flow: str
+    without: str = ""
+    seed: int = 1
+    departures: int | None = None
+    runs: int | None = None
+    """Stories run a search at most; for random orders and PCT: how many."""
+    seconds: float | None = None
+    pct: int | None = None
+    random: bool = False
+    plain: bool = False
+    quick: bool = False
+
+    @property
+    def limit_s(self) -> float:
+        """Real seconds for all searches together."""
+        return self.seconds if self.seconds is not None else QUICK_SECONDS if self.quick else SECONDS
+
+    @property
+    def walks(self) -> int:
+        """Random orders of each kind."""
+        return self.runs if self.runs is not None else QUICK_WALKS if self.quick else WALKS
+
+
+@dataclass(slots=True)
+class Explored:
+    """What the searches of a flow found."""
+
+    wanted: Wanted
+    flow: Flow
+    default: Run
+    """The run in the default order."""
+    tallies: list[Tally] = field(default_factory=list)
+    sizes: Sizes | None = None
+    """What PCT's bound speaks of."""
+    shrunk: Shrunk | None = None
+    """The first failing run, made short."""
+    ends_agree: bool | None = None
+    """Whether the plain search and the pruned one, both complete, reached the same ends."""
+
+    @property
+    def line(self) -> str:
+        """The line that runs the failing schedule again ('' = none failed)."""
+        if self.shrunk is None:
+            return ""
+        without = f" --without {self.wanted.without}" if self.wanted.without else ""
+        schedule = to_text(self.shrunk.run.schedule)
+        return f'voxpool-sim explore {self.flow.name}{without} --schedule "{schedule}"'
+
+
+def all_flows() -> Mapping[str, Flow]:
+    """Return the flows by name; the registry is theirs."""
+    found: Mapping[str, Flow] = importlib.import_module("sim.explore.flows").FLOWS
+    return found
+
+
+def find_flow(flows: Mapping[str, Flow], name: str) -> Flow:
+    """Return the flow of that name; raises ConfigError."""
+    if name not in flows:
+        raise ConfigError(f"no flow {name!r}; {nearest(name, flows)}")
+    return flows[name]
+
+
+def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explored:
+    """Search the orders of `flow`, and make the first failing schedule short."""
+    make_story = flow.story_of(variant_without(wanted.without))
+    explored = Explored(wanted, flow, follow(make_story, ()))
+    searches = _searches(flow, wanted, make_story, explored)
+    watch = Stopwatch()
+    for search in searches:
+        with progress(flow.name) as tell:
+            explored.tallies.append(search(max(0.0, wanted.limit_s - watch.seconds()), tell))
+    explored.ends_agree = _ends_agree(explored.tallies)
+    failing = next((tally.first_broken for tally in explored.tallies if tally.first_broken), None)
+    if failing is not None:
+        with progress("shrinking") as tell:
+            budget = Budget(seconds=min(SHRINK_SECONDS, max(5.0, wanted.limit_s / 10)))
+            explored.shrunk = shrink(make_story, failing, budget, tell)
+    return explored
+
+
+Search = Callable[[float, Any], Tally]
+
+
+def _searches(flow: Flow, wanted: Wanted, make_story: MakeStory, explored: Explored) -> list[Search]:
+    """Return the searches that are wanted, each as a function of its seconds."""
+
+    def budget(seconds: float) -> Budget:
+        return Budget(wanted.runs, seconds)
+
+    def plain(seconds: float, tell: Any) -> Tally:
+        return every_order(make_story, budget(seconds), tell)
+
+    def pruned(seconds: float, tell: Any) -> Tally:
+        return every_end(make_story, budget(seconds), tell)
+
+    def near(seconds: float, tell: Any) -> Tally:
+        most = DEPARTURES if wanted.departures is None else wanted.departures
+        return near_default(make_story, most, budget(seconds), tell)
+
+    def by_pct(seconds: float, tell: Any) -> Tally:
+        depth = DEPTH if wanted.pct is None else wanted.pct
+        tally, explored.sizes = pct_walks(make_story, depth, wanted.walks, wanted.seed, Budget(None, seconds), tell)
+        return tally
+
+    def at_random(seconds: float, tell: Any) -> Tally:
+        return random_walks(make_story, wanted.walks, wanted.seed, Budget(None, seconds), tell)
+
+    chosen: list[Search] = [
+        *([pruned, plain] if wanted.plain else []),
+        *([near] if wanted.departures is not None else []),
+        *([at_random] if wanted.random else []),
+        *([by_pct] if wanted.pct is not None else []),
+    ]
+    return chosen or ([pruned] if flow.is_complete else [at_random, by_pct, near])
+
+
+def _ends_agree(tallies: list[Tally]) -> bool | None:
+    whole = [tally for tally in tallies if tally.is_complete and tally.is_exhaustive]
+    return all(tally.ends.keys() == whole[0].ends.keys() for tally in whole) if len(whole) > 1 else None
+
+
+def replayed(flow: Flow, wanted: Wanted, schedule: str) -> Run:
+    """Run `flow` by a schedule that was pasted; raises ConfigError when it isn't one of this flow."""
+    return follow(flow.story_of(variant_without(wanted.without)), from_text(schedule))
+
+
+def report_of(explored: Explored) -> Report:
+    """Return the report: every search has to be complete, and no interleaving may break a check."""
+    wanted = explored.wanted
+    side = WITHOUT if wanted.without else WITH
+    lines: list[Line] = []
+
+    def add(name: str, figure: float | None, limit: str = "", unit: str = "") -> None:
+        shows = "breaks" if side == WITHOUT and limit else ""
+        lines.append(
+            Line(wanted.without, name, unit, figure, None, limit, shows)
+            if side == WITHOUT
+            else Line("", name, unit, None, figure, limit)
+        )
+
+    for tally in explored.tallies:
+        add(f"{tally.way}: run", tally.runs)
+        if tally.cut_short:
+            add(f"{tally.way}: cut short", tally.cut_short)
+        add(f"{tally.way}: distinct ends", len(tally.ends))
+        add(f"{tally.way}: broken", tally.broken_runs, "== 0" if side == WITH else "")
+        if side == WITH:
+            # Not complete is no evidence: without a figure the verdict is unclear.
+            add(f"{tally.way}: complete", 1 if tally.is_complete else None, "== 1")
+    if side == WITHOUT:
+        add("interleavings that break a check", sum(tally.broken_runs for tally in explored.tallies), "== 0")
+    if explored.ends_agree is not None:
+        add("both searches reach the same ends", int(explored.ends_agree), "== 1" if side == WITH else "")
+    table = _table(explored)
+    return Report(
+        experiment="explore",
+        question=f"{explored.flow.name}: {explored.flow.question}",
+        seed=wanted.seed,
+        options={
+            "flow": wanted.flow,
+            "without": wanted.without or "nothing",
+            "seconds": wanted.limit_s,
+            "runs": wanted.runs,
+            "departures": wanted.departures,
+            "pct": wanted.pct,
+            "random": wanted.random,
+            "plain": wanted.plain,
+            "quick": wanted.quick,
+        },
+        lines=lines,
+        variants={side: {"searches": [_figures(tally) for tally in explored.tallies], **_checkers(explored)}},
+        variant=side,
+        pictures=[lambda: outcome_picture(f"{explored.flow.name}: how its interleavings end", table)],
+        extra={"first_failing": _failing(explored), "steps": [taken.step.label for taken in explored.default.taken]},
+    )
+
+
+def _table(explored: Explored) -> Tally:
+    """Return the search that the picture is of: the one of all interleavings if it is complete, else the first."""
+    whole = [tally for tally in explored.tallies if tally.is_complete and not tally.cut_short]
+    return (whole or explored.tallies)[0]
+
+
+def _figures(tally: Tally) -> dict[str, Any]:
+    return {
+        "way": tally.way,
+        "complete": tally.is_complete,
+        "runs": tally.runs,
+        "cut_short": tally.cut_short,
+        "departures_complete": tally.reached,
+        "distinct_ends": len(tally.ends),
+        "broken_runs": tally.broken_runs,
+        "steps_max": tally.steps_max,
+        "wall_s": tally.seconds,
+        "runs_per_s": tally.runs_per_s,
+        "ends": [row._asdict() for row in outcomes(tally)[:ENDS_IN_REPORT]],
+    }
+
+
+def _checkers(explored: Explored) -> dict[str, Any]:
+    broken: dict[str, int] = {}
+    for tally in explored.tallies:
+        for name, count in tally.broken.items():
+            broken[name] = broken.get(name, 0) + count
+    figures: dict[str, Any] = {"checkers": broken, "wall_s": sum(tally.seconds for tally in explored.tallies)}
+    if explored.sizes is not None:
+        depth = DEPTH if explored.wanted.pct is None else explored.wanted.pct
+        sizes = explored.sizes
+        figures["pct"] = {
+            "depth": depth,
+            "chains": sizes.chains,
+            "steps": sizes.steps,
+            "bound": pct_bound(depth, sizes.chains, sizes.steps),
+        }
+    return figures
+
+
+def _failing(explored: Explored) -> dict[str, Any] | None:
+    if explored.shrunk is None:
+        return None
+    run = explored.shrunk.run
+    return {
+        "schedule": to_text(run.schedule),
+        "line": explored.line,
+        "departures": len(run.schedule),
+        "steps": len(run.taken),
+        "fewest_departures_proven": explored.shrunk.is_fewest,
+        "fewest_steps_proven": explored.shrunk.is_shortest,
+        "broken": run.broken,
+    }

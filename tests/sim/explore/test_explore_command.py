@@ -1,0 +1,108 @@
+"""What `voxpool-sim explore` reports of a flow, on toy stories."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from scheduler.errors import ConfigError
+from sim.explore import telling
+from sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
+from sim.explore.flow import Flow
+from sim.explore.story import WRITE, MakeStory
+from sim.variant import Variant
+from tests.sim.explore.toy_threads import Op, comes_in_order, threads
+
+
+def good(variant: Variant) -> MakeStory:
+    return threads([[Op(WRITE, "x")] * 2, [Op(WRITE, "y")] * 2, [Op(WRITE, "x")]])
+
+
+def racy(variant: Variant) -> MakeStory:
+    return threads([[Op(WRITE, "x")] * 3] * 3, comes_in_order("C1", "A2"))
+
+
+FLOWS = {
+    "good": Flow("good", "is all well?", good),
+    "racy": Flow("racy", "does C come before A is through?", racy),
+    "large": Flow("large", "is that seen in a sample?", racy, is_complete=False),
+}
+
+
+def no_bar(title: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def explored(**wanted: object) -> Explored:
+    asked = Wanted(**wanted)  # type: ignore[arg-type]
+    return explore(FLOWS[asked.flow], asked, no_bar)
+
+
+def test_a_small_flow_is_searched_whole() -> None:
+    """By sleep sets; with --plain both ways, which have to reach the same ends."""
+    report = report_of(explored(flow="good"))
+    assert report.exit_code == 0
+    both = explored(flow="good", plain=True)
+    assert both.ends_agree is True
+    pruned, plain = both.tallies
+    assert (plain.runs, plain.cut_short) == (30, 0) and pruned.runs < 30
+    assert report_of(both).exit_code == 0
+
+
+def test_a_large_flow_is_sampled_three_ways() -> None:
+    """At random, by PCT, and near the default order."""
+    found = explored(flow="large", runs=200, departures=None)
+    assert [tally.way.split()[0] for tally in found.tallies] == ["random", "PCT", "all"]
+    run = report_of(found).as_dict()["variants"]["with"]
+    assert run["pct"] == {"depth": 3, "chains": 3, "steps": 9, "bound": pytest.approx(1 / 243)}
+
+
+def test_a_search_that_is_cut_off_is_no_pass() -> None:
+    """Exit 2: nothing broke, but not all orders were run."""
+    for cut in ({"runs": 3}, {"seconds": 0.0}):
+        report = report_of(explored(flow="good", **cut))
+        assert report.exit_code == 2
+        assert not all(check.ok for check in report.checks)
+
+
+def test_the_first_failing_schedule_is_shrunk_and_replays() -> None:
+    """It ends with one line to paste, which leads to the same end."""
+    found = explored(flow="racy")
+    assert report_of(found).exit_code == 1
+    assert found.shrunk is not None and found.shrunk.is_fewest
+    assert found.line == 'voxpool-sim explore racy --schedule "0:C0 w x;1:C1 w x"'
+    schedule = found.line.split('"')[1]
+    run = replayed(FLOWS["racy"], found.wanted, schedule)
+    assert run.broken == found.shrunk.run.broken
+    lines = list(telling.told(found, is_full=True))
+    assert lines[-1] == f"again: {found.line}"
+    assert any("BROKEN" in line for line in lines)
+    with pytest.raises(ConfigError, match="can't be"):
+        replayed(FLOWS["good"], found.wanted, schedule)
+
+
+def test_the_side_without_a_fix_has_to_break() -> None:
+    """Exit 1 when its defect shows, 2 when it doesn't: then nothing is proven."""
+    assert report_of(explored(flow="racy", without="R9")).exit_code == 1
+    assert report_of(explored(flow="good", without="R9")).exit_code == 2
+
+
+def test_the_report_is_written_with_its_outcome_table(tmp_path: Path) -> None:
+    report = report_of(explored(flow="racy", plain=True, departures=2))
+    report.write(tmp_path / "report.json", tmp_path)
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert content["verdict"] == "broken" and content["first_failing"]["departures"] == 2
+    assert len(content["steps"]) == 9
+    plain = content["variants"]["with"]["searches"][1]
+    assert plain["runs"] == 1_680 and sum(end["runs"] for end in plain["ends"]) == plain["runs"]
+    assert any(end["is_broken"] for end in plain["ends"])
+    assert (tmp_path / "outcomes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_flow_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="racy"):
+        find_flow(FLOWS, "rasy")
+    assert sum(line.startswith("  ") for line in telling.list_of(FLOWS)) == 3
