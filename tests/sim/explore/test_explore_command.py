@@ -73,7 +73,7 @@ def test_the_first_failing_schedule_is_shrunk_and_replays() -> None:
     found = explored(flow="racy")
     assert report_of(found).exit_code == 1
     assert found.shrunk is not None and found.shrunk.is_fewest
-    assert found.line == 'voxpool-sim explore racy --schedule "0:C0 w x;1:C1 w x"'
+    assert found.line == 'voxpool-sim explore racy --schedule "2:C0 w x;3:C1 w x"'
     schedule = found.line.split('"')[1]
     run = replayed(FLOWS["racy"], found.wanted, schedule)
     assert run.broken == found.shrunk.run.broken
