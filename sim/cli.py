@@ -15,10 +15,12 @@ from scheduler import __version__
 from scheduler.errors import VoxpoolError
 from sim.cli_options import common, progress_bar
 from sim.explore.cli import explore
+from sim.replay_cli import replay, shrink
 
 if TYPE_CHECKING:
     from sim.experiments.experiment import Experiment, Options
 
+EXIT_BROKEN = 1
 EXIT_WRONG_INPUT = 3
 EXIT_INTERRUPTED = 130
 
@@ -97,11 +99,16 @@ def run(
     """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
     from rich.console import Console
 
+    from sim.case import RunDied
     from sim.play_command import play_file
 
-    report, lines = play_file(
-        scenario, seed=seed, quick=quick, store=store, out=out, progress=progress_bar, without=without, why=why
-    )
+    try:
+        report, lines = play_file(
+            scenario, seed=seed, quick=quick, store=store, out=out, progress=progress_bar, without=without, why=why
+        )
+    except RunDied as died:
+        click.echo(str(died), err=True)
+        return EXIT_BROKEN
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for written in report.write(json_path, out):
         click.echo(f"written: {written}")
@@ -110,7 +117,8 @@ def run(
     return report.exit_code
 
 
-cli.add_command(explore)
+for _command in (explore, replay, shrink):
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -48,7 +48,7 @@ def curves(
     x_scale: Scale = "linear", markers: bool = False,
 ) -> Picture:  # fmt: skip
     """Return a picture of curves over one axis."""
-    figure, axes = _canvas(title)
+    figure, axes = canvas(title)
     for line in lines:
         axes.plot(
             line.x, line.y, label=line.label, color=COLOURS.get(line.variant, _PREDICTED),
@@ -71,7 +71,7 @@ def bars(
     """Return a picture of pairs of bars, each with its figure written above it."""
     from sim.limits import shown
 
-    figure, axes = _canvas(title)
+    figure, axes = canvas(title)
     width = 0.36
     for side, shift, values in (
         (WITHOUT, -width / 2, [group.without for group in groups]),
@@ -93,7 +93,8 @@ def bars(
     return Picture(name, title, caption, png(figure))
 
 
-def _canvas(title: str) -> tuple[Figure, Axes]:
+def canvas(title: str) -> tuple[Figure, Axes]:
+    """Return an empty figure of the common look."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -130,6 +131,7 @@ def _plain_numbers() -> FuncFormatter:
 
 
 def png(figure: Figure) -> bytes:
+    """Return `figure` as the bytes of a PNG, the same for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -11,9 +11,11 @@ import msgspec
 
 from scheduler.errors import ConfigError
 from sim.before.rows import variant_without
+from sim.case import Case, RunDied, keep, run_case
 from sim.expect import figure_at
+from sim.replay_command import keep_failing
 from sim.report import WITH, Line, Report
-from sim.run import Played, play
+from sim.run import Played
 from sim.scenario import Scenario, load_scenario
 from sim.scenario_errors import nearest
 from sim.stores import STORES
@@ -89,32 +91,32 @@ def play_file(
     """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
 
     `without` names a row of the catalogue: then production runs without its fix. What was decided about the jobs `why`
-    is among the lines.
+    is among the lines. A run that doesn't hold is kept in `out`, or under out/failed. Raises RunDied when it raised.
     """
-    variant = variant_without(without)
+    variant_without(without)  # an unknown row is told before anything else
     path = find_scenario(name)
     scenario = load_scenario(path)
     if quick:
         scenario = shortened(scenario)
     seed = scenario.seed if seed is None else seed
+    case = Case(scenario, seed, store, without)
+    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
+    shown = "options: " + ", ".join(f"{key} {value}" for key, value in options.items())
     with ExitStack() as stack:
         trace_file = None
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             trace_file = stack.enter_context((out / "trace.json").open("w", encoding="utf-8"))
         tell = stack.enter_context(progress(scenario.name))
-        played = play(
-            scenario, seed=seed, store=store, variant=variant, trace_file=trace_file, follow=why, progress=tell
-        )
-    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
+        found, played = run_case(case, trace_file=trace_file, follow=why, progress=tell)
+    if played is None:
+        raise RunDied("\n".join([*found.details, shown, f"again: voxpool-sim replay {keep(case, found, out)}"]))
     report = report_of(scenario, played, options)
     told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
         return report, told
-    more = [*(["--quick"] if quick else []), *([f"--without {without}"] if without else [])]
-    again = " ".join(["voxpool-sim run", str(name), f"--seed {seed} --store {store}", *more])
-    shown = ", ".join(f"{key} {value}" for key, value in options.items())
-    return report, (*told, *played.broken, f"options: {shown}", f"again: {again}")
+    kept = keep_failing(case, found, played.run["wall_s"], progress, out)
+    return report, [*told, *played.broken, shown, *kept]
 
 
 def report_of(scenario: Scenario, played: Played, options: dict[str, Any]) -> Report:

@@ -136,14 +136,32 @@ def load_scenario(path: Path) -> Scenario:
 
 def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) -> Scenario:
     """Check `table` and make a scenario of it; files that it names are looked for in `folder`. Raises ConfigError."""
-    from sim.faults import check_kind
-
     check_keys(table, Scenario, place)
     check_numbers(table, place)
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
         raise ConfigError(explain(error, table, place)) from None
+    check_scenario(scenario, place)
+    return msgspec.structs.replace(
+        scenario,
+        links=msgspec.structs.replace(scenario.links, delay_ms=load_file(scenario.links.delay_ms, folder)),
+        store=msgspec.structs.replace(scenario.store, delay_ms=load_file(scenario.store.delay_ms, folder)),
+        traffic=[
+            msgspec.structs.replace(
+                traffic,
+                work_s=load_file(traffic.work_s, folder),
+                audio_bytes=load_file(traffic.audio_bytes, folder),
+            )
+            for traffic in scenario.traffic
+        ],
+    )
+
+
+def check_scenario(scenario: Scenario, place: str) -> None:
+    """Check what the types of `scenario` can't tell. Raises ConfigError with one line that says what is wrong."""
+    from sim.faults import check_kind
+
     try:
         settings = config_sources.load(None, {}, scenario.settings)
     except ConfigError as error:
@@ -169,19 +187,6 @@ def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) 
             raise ConfigError(
                 f"{place}: traffic[{i}].audio_bytes: a mean of {least:g} is above the setting audio_bytes_max"
             )
-    return msgspec.structs.replace(
-        scenario,
-        links=msgspec.structs.replace(scenario.links, delay_ms=load_file(scenario.links.delay_ms, folder)),
-        store=msgspec.structs.replace(scenario.store, delay_ms=load_file(scenario.store.delay_ms, folder)),
-        traffic=[
-            msgspec.structs.replace(
-                traffic,
-                work_s=load_file(traffic.work_s, folder),
-                audio_bytes=load_file(traffic.audio_bytes, folder),
-            )
-            for traffic in scenario.traffic
-        ],
-    )
 
 
 def distribution(value: float | Distribution) -> Distribution:

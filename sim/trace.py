@@ -1,14 +1,10 @@
-"""The hash of everything that happened in a run, in order: two runs are the same when their hashes are.
-
-Events are hashed in blocks; with a file they are also written down, as JSON that Perfetto and Chrome's tracing show.
-"""
+"""The hash of everything that happened in a run, in order: two runs are the same when their hashes are."""
 
 from __future__ import annotations
 
-import json
 from array import array
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import simpy
 
@@ -27,17 +23,14 @@ BLOCK = 1000
 class Trace(Watcher):
     """Hashes each event with its moment to the last bit of the float. `events` counts them."""
 
-    def __init__(self, env: simpy.Environment, file: TextIO | None = None) -> None:
+    def __init__(self, env: simpy.Environment) -> None:
         self._env = env
-        self._file = file
         self._hash = blake2b(digest_size=16)
         self._moments = array("d")
         self._lines: list[str] = []
         self._at = self._moments.append
         self._add = self._lines.append
         self._hashed = 0
-        if file is not None:
-            file.write("[\n")
 
     @property
     def events(self) -> int:
@@ -50,20 +43,11 @@ class Trace(Watcher):
         self._hash_block(hashed)
         return hashed.hexdigest()
 
-    def close(self) -> None:
-        """Write what is left to the file. Its owner closes it."""
-        if self._file is not None:
-            self._write()
-            self._file.write("{}]\n")
-            self._file = None
-
     def instant_over(self) -> None:
         """Hash a block when there is one; here, where it costs least."""
         if len(self._lines) < BLOCK:
             return
         self._hash_block(self._hash)
-        if self._file is not None:
-            self._write()
         self._hashed += len(self._lines)
         del self._moments[:], self._lines[:]
 
@@ -71,14 +55,6 @@ class Trace(Watcher):
         """Hash what was noted since the last block: all moments, then all lines."""
         hashed.update(self._moments.tobytes())
         hashed.update("\n".join(self._lines).encode())
-
-    def _write(self) -> None:
-        assert self._file is not None
-        for moment, line in zip(self._moments, self._lines, strict=True):
-            name, *about = line.split(" ")
-            track = about[1] if len(about) > 1 and name in ("dispatch", "start", "stop", "done") else name
-            shown = {"name": line, "ph": "i", "ts": moment * 1e6, "pid": 1, "tid": track}
-            self._file.write(json.dumps(shown) + ",\n")
 
     def job_submitted(self, job: Job) -> None:
         self._at(self._env._now)

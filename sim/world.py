@@ -26,6 +26,7 @@ from sim.links import Door
 from sim.loop import VirtualLoop
 from sim.mirror import StoreMirror
 from sim.nodes import SimNode
+from sim.perfetto import Perfetto
 from sim.recorder import Recorder
 from sim.scenario import distribution
 from sim.seeds import generator, plain_random
@@ -108,10 +109,12 @@ class World:
 
         self.mirror = StoreMirror()
         self.recorder = Recorder(self, warmup_s)
-        self.trace = Trace(self.env, trace_file) if is_traced or trace_file else None
+        self.trace = Trace(self.env) if is_traced else None
+        self._perfetto = None if trace_file is None else Perfetto(self.env, trace_file)
         self.checkers = [checker(self) for checker in checkers]
         self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
-        self.hub.add([*([self.trace] if self.trace else []), *self.checkers, *([self.why] if follow else [])])
+        self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
+        self.hub.add([*([self._perfetto] if self._perfetto else []), *([self.why] if follow else [])])
         self._start_core(self.core, FIRST)
 
     def __repr__(self) -> str:
@@ -332,8 +335,9 @@ class World:
         self._is_stopped = True
         if isinstance(self.store, RealStore):
             self.store.close()
-        if self.trace is not None:
-            self.trace.close()
+        if self._perfetto is not None:
+            self._perfetto.close()
+            self._perfetto = None
 
 
 def _raise_failure(failed: asyncio.Future[None]) -> None:

@@ -25,6 +25,8 @@ class Checker(Watcher):
         self.env = world.env
         self.broken = 0
         self.examples: list[str] = []
+        self.first_s: float | None = None
+        """When it was broken first."""
 
     def __repr__(self) -> str:
         return f"<{self.sentence}: {'holds' if not self.broken else f'broken {self.broken} times'}>"
@@ -37,6 +39,8 @@ class Checker(Watcher):
     def broke(self, what: str) -> None:
         """Count the sentence as broken."""
         self.broken += 1
+        if self.first_s is None:
+            self.first_s = self.env.now
         if len(self.examples) < EXAMPLES_MAX:
             self.examples.append(f"at {self.env.now:.3f} s: {what}")
 

@@ -36,7 +36,8 @@ def voxpool_sim(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Path:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)  # a failing run leaves a folder
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
     return path
@@ -66,8 +67,8 @@ def test_a_run_that_does_not_hold_prints_one_line_to_paste(
     code = voxpool_sim("run", str(small), "--quick", monkeypatch=monkeypatch)
     assert code == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == f"again: voxpool-sim run {small} --seed 1 --store memory --quick"
-    assert lines[-2].startswith("options: scenario ")
+    assert lines[-1] == "again: voxpool-sim replay out/failed/small-1"
+    assert any(line.startswith("options: scenario ") for line in lines)
 
 
 def test_a_run_without_the_fix_of_a_row_is_found_out(
@@ -75,7 +76,7 @@ def test_a_run_without_the_fix_of_a_row_is_found_out(
 ) -> None:
     assert voxpool_sim("run", str(small), "--without", "R9", monkeypatch=monkeypatch) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == f"again: voxpool-sim run {small} --seed 1 --store memory --without R9"
+    assert lines[-1] == "again: voxpool-sim replay out/failed/small-1-without-R9"
     assert any(line.startswith("one assignment an attempt: broken") for line in lines)
     assert voxpool_sim("run", str(small), "--without", "R99", monkeypatch=monkeypatch) == 3
     assert capsys.readouterr().err.startswith("voxpool-sim: no variant stands for the row 'R99'")
