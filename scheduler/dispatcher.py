@@ -7,6 +7,7 @@ socket, no HTTP and no Redis. Every change of state comes before the message tha
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -146,8 +147,13 @@ class Dispatcher:
         """Return the job that was the `place`-th submit, or None when it is forgotten."""
         return self.table.find(self._job_id(place))
 
-    def session_closed(self, session_id: str) -> None:
-        """Forget what was kept for the session itself; its jobs go on, and can be asked for by their request ids."""
+    def session_closed(self, session_id: str, job_ids: Iterable[str] = ()) -> None:
+        """Cancel `job_ids`, the jobs whose results nobody wants any more, and forget what was kept for the session.
+
+        Its other jobs go on, and can be asked for by their request ids.
+        """
+        for job_id in job_ids:
+            self.cancel(job_id)
         self.affinity.forget(session_id)
 
     # ---- what the roles and the node desk call
@@ -247,6 +253,9 @@ class Dispatcher:
         if job.affinity:
             self.affinity.took(job.session_id, node.node_id)
         self._observer.job_dispatched(job, node)
+        self._send(job, node)
+
+    def _send(self, job: Job, node: Node) -> None:
         assert job.audio is not None, job
         node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None))
 

@@ -146,9 +146,7 @@ class SessionDoor:
         self._give_up(session_id, job_ids)
 
     def _give_up(self, session_id: str, job_ids: list[str]) -> None:
-        for job_id in job_ids:
-            self.dispatcher.cancel(job_id)
-        self.dispatcher.session_closed(session_id)
+        self.dispatcher.session_closed(session_id, job_ids)
 
 
 class Session:

@@ -13,6 +13,16 @@ from sim.before import canaries
 from sim.before.age_from_creation import AgeFromCreation
 from sim.before.audio_kept import FreedAtDispatch
 from sim.before.canaries import replaced
+from sim.before.check_then_act import ChecksThenActs
+from sim.before.dispatch_time_kept import KeepsTheDispatchTime
+from sim.before.finished_reassigned import AssignsWhatHasEnded, TakesTheResultMeanwhile
+from sim.before.holds_ignored import IgnoresWhatItHeld, RemembersTheGone
+from sim.before.marked_before_sent import MarksBeforeItSends
+from sim.before.old_attempt import SendsTheOldAttempt
+from sim.before.old_connection import GoesByTheName
+from sim.before.plain_beats import BeatsSettleNothing
+from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
+from sim.before.uncounted import CountsNothing
 from sim.scenario_errors import nearest
 from sim.variant import Variant
 
@@ -22,8 +32,17 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "M3": lambda: replaced(dispatcher=FreedAtDispatch),
     "M5": canaries.leaves_ghosts,
     "C7": lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere),
-    "R3": lambda: replaced(dispatcher=canaries.NeverCounts),
+    "R2": lambda: replaced(dispatcher=KeepsTheDispatchTime),
+    "R3": lambda: replaced(dispatcher=CountsNothing),
+    "R4": lambda: replaced(dispatcher=SendsTheOldAttempt, node_desk=BeatsSettleNothing),
+    "R5": lambda: replaced(fleet=RemembersTheGone, node_desk=IgnoresWhatItHeld),
+    "R7": lambda: replaced(node_desk=GoesByTheName),
     "R9": lambda: replaced(dispatcher=canaries.SendsTwice),
+    "R10": lambda: replaced(dispatcher=AssignsWhatHasEnded, node_desk=TakesTheResultMeanwhile),
+    "R11": lambda: replaced(node_desk=FiltersBeforeItValidates),
+    "R11double": lambda: replaced(node_desk=DeliversWhateverComes),
+    "R12": lambda: replaced(dispatcher=ChecksThenActs),
+    "R13": lambda: replaced(dispatcher=MarksBeforeItSends, node_desk=BeatsSettleNothing),
     "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
     "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
     "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),

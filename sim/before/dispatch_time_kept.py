@@ -1,0 +1,20 @@
+"""R2: marking a redispatch leaves the dispatch time of the first attempt, so the next look finds it timed out again."""
+
+from __future__ import annotations
+
+from scheduler.dispatcher import Dispatcher
+from scheduler.job import Job
+from scheduler.node import Node
+
+LOOK_EVERY_MS = 1000
+"""How often time-outs were looked for."""
+
+
+class KeepsTheDispatchTime(Dispatcher):
+    """The time-out of every attempt counts from the first dispatch."""
+
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        first_ms = job.dispatched_ms or now_ms
+        super()._dispatch(job, node, now_ms)
+        job.dispatched_ms = first_ms
+        self._set_deadline(job, max(first_ms + self._dispatch_ms, now_ms + LOOK_EVERY_MS))

@@ -1,0 +1,35 @@
+"""R10: a redispatch reads the job, and a script writes the new node later, whatever has happened to the job since.
+
+A result that comes between the two ends the job, and then it is given to a node all the same.
+"""
+
+from __future__ import annotations
+
+from scheduler.dispatcher import Dispatcher
+from scheduler.job import COMPLETED, WAITING
+from scheduler.messages import Assign, NodeResult
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+from scheduler.waiting import SelectBatch
+
+
+class AssignsWhatHasEnded(Dispatcher):
+    """A grant is sent without a look at the job's state."""
+
+    def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
+        for job, node_id in zip(batch.jobs, answer[::2], strict=True):
+            node = self.fleet.find(node_id)
+            if node is not None and job.ended:
+                node.link.send(Assign(job.job_id, job.attempt + 1, job.pair, b"", self._dispatch_ms))
+        super()._selected(batch, answer)
+
+
+class TakesTheResultMeanwhile(NodeDesk):
+    """Until the script has run the job counts as dispatched to the node before: its result is taken."""
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        job = self._dispatcher.find(result.job_id)
+        if job is not None and job.state == WAITING and job.attempt == result.attempt and result.error is None:
+            self._dispatcher.end(job, COMPLETED, output=result.output)
+        else:
+            super().result(node, result)

@@ -1,0 +1,23 @@
+"""R7: the clean-up of a connection goes by the name of its node, so that of an old one takes the new one offline.
+
+The node keeps its socket and beats on; nobody tells it that it was taken out (that is R6, which belongs to it).
+"""
+
+from __future__ import annotations
+
+from scheduler.messages import Heartbeat
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+
+
+class GoesByTheName(NodeDesk):
+    """Whatever connection closes, the node of that name is offline."""
+
+    def left(self, node: Node) -> None:
+        current = self._fleet.find(node.node_id)
+        if current is not None:
+            self._lose(current, "closed")
+
+    def heartbeat(self, node: Node, beat: Heartbeat) -> None:
+        if node.connected:
+            super().heartbeat(node, beat)

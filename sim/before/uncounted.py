@@ -1,0 +1,15 @@
+"""R3: attempts are not counted, so nothing ends a job that kills whatever node takes it."""
+
+from __future__ import annotations
+
+from scheduler.dispatcher import Dispatcher
+from scheduler.job import Job
+from scheduler.node import Node
+
+
+class CountsNothing(Dispatcher):
+    """Each redispatch is the first."""
+
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+        job.redispatches = 0
+        super().redispatch(job, node, reason, counted)

@@ -1,0 +1,213 @@
+"""The form of an experiment that answers rows of the catalogue one by one: a story a row, told without and with the fix.
+
+A story plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
+differs. With the fix every checker watches; without it none does, since what it would find is the point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from sim.before.rows import VARIANTS, variant_without
+from sim.checkers import CHECKERS
+from sim.experiments.experiment import Options
+from sim.experiments.processes import Part, Tell, run_parts
+from sim.limits import Figure
+from sim.pictures import Bar, bars
+from sim.report import WITH, WITHOUT, Line, Picture, Report
+from sim.stopwatch import Stopwatch
+from sim.variant import Variant
+from sim.world import World
+
+Figures = dict[str, Figure]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a story plays; each takes of it what it needs."""
+
+    nodes: int = 20
+    jobs: int = 400
+    """Jobs, requests or rounds."""
+    runs: int = 10
+    """Runs of the rows whose figure is a sum over runs."""
+    span_s: float = 3600.0
+    """How long a story waits for what never ends, in virtual seconds."""
+
+
+FULL = Size()
+QUICK = Size(nodes=10, jobs=100, runs=2, span_s=1200.0)
+
+
+class Stage:
+    """Where a story plays: builds its worlds, and knows its side."""
+
+    def __init__(self, size: Size, seed: int, store: str, side: str, variant: Variant, tell: Tell) -> None:
+        self.size = size
+        self.seed = seed
+        self.side = side
+        self.tell = tell
+        self.variant = variant
+        self.broken: list[str] = []
+        """What checkers found, on the side with the fix."""
+        self._store = store if variant.scripts is None else "memory"
+
+    @property
+    def has_fix(self) -> bool:
+        """Whether this is the side with the fix."""
+        return self.side == WITH
+
+    def world(self, *, add_to_seed: int = 0, **options: Any) -> World:
+        """Return a new world of this side."""
+        return World(
+            seed=self.seed + add_to_seed,
+            store=self._store,
+            variant=self.variant,
+            checkers=CHECKERS if self.has_fix else (),
+            is_traced=False,
+            **options,
+        )
+
+    def end(self, world: World) -> None:
+        """End `world`: with the fix everything must come to rest, and every checker must be content."""
+        if self.has_fix:
+            self.broken += world.finish()
+        else:
+            world.stop()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of a story as a line of the report; `limit` and `shows` as of Line, {size} in them filled in."""
+
+    figure: str
+    name: str
+    unit: str
+    limit: str
+    shows: str
+
+    def line(self, row: str, size: Size, without: Figures, with_: Figures) -> Line:
+        """Return the line; a side that wasn't played has no figures."""
+        words = asdict(size)
+        return Line(
+            row,
+            self.name.format(**words),
+            self.unit,
+            without.get(self.figure),
+            with_.get(self.figure),
+            self.limit.format(**words),
+            self.shows.format(**words),
+        )
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is played for a row. `key` tells the stories of one row apart; `variant` is a key of before/rows.py."""
+
+    row: str
+    tell: Callable[[Stage], Figures]
+    lines: Sequence[Shown]
+    key: str = ""
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called among the parts."""
+        return f"{self.row}{self.key}"
+
+    def play(self, size: Size, seed: int, store: str, side: str, tell: Tell = lambda _: None) -> Figures:
+        """Play one side; `broken` among the figures is how many checkers found something."""
+        watch = Stopwatch()
+        variant = Variant() if side == WITH else variant_without(self.variant or self.row)
+        stage = Stage(size, seed, store, side, variant, tell)
+        figures = self.tell(stage)
+        figures["wall_s"] = watch.seconds()
+        if stage.has_fix:
+            figures["broken"] = len(stage.broken)
+            figures["found"] = "; ".join(stage.broken)
+        return figures
+
+
+@dataclass(frozen=True)
+class RowsExperiment:
+    """An experiment made of stories."""
+
+    name: str
+    question: str
+    stories: Sequence[Story]
+    caption: str
+    notes: Sequence[str] = ()
+    short: Mapping[str, str] = field(default_factory=dict)
+    """Row -> what its bar in the picture shows."""
+
+    def chosen(self, rows: Sequence[str]) -> list[Story]:
+        """Return the stories of `rows`."""
+        return [story for story in self.stories if story.row in rows]
+
+    def run(self, options: Options, size: Size, rows: Sequence[str]) -> dict[str, Figures]:
+        """Play the stories of `rows`, each side in a process of its own; return "NAME side" -> figures."""
+        parts = [
+            Part(f"{story.name} {side}", play, (self.name, story.name, size, options.seed, options.store, side))
+            for story in self.chosen(rows)
+            for side in options.sides()
+        ]
+        return run_parts(parts, options.progress, options.at_once)
+
+    def report(
+        self, options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Figures]
+    ) -> Report:
+        """Put the figures of the stories together."""
+        lines: list[Line] = []
+        notes = list(self.notes)
+        for story in self.chosen(rows):
+            without, with_ = (results.get(f"{story.name} {side}", {}) for side in (WITHOUT, WITH))
+            lines += [shown.line(story.row, size, without, with_) for shown in story.lines]
+            if with_.get("found"):
+                notes.append(f"Checkers, {story.name} with: {with_['found']}")
+        if options.variant != WITHOUT:
+            broken = sum(_number(figures.get("broken")) or 0 for figures in results.values())
+            lines.append(Line("", "checkers broken, all rows with the fix", "", None, int(broken), "== 0"))
+        return Report(
+            experiment=self.name,
+            question=self.question,
+            seed=options.seed,
+            options=options.shown(**asdict(size)),
+            lines=lines,
+            variants={
+                side: {"rows": {name.split(" ")[0]: dict(found) for name, found in results.items() if name.endswith(f" {side}")}}
+                for side in options.sides()
+            },
+            variant=options.variant,
+            notes=notes,
+            pictures=[partial(self._picture, lines)],
+        )
+
+    def _picture(self, lines: Sequence[Line]) -> Picture:
+        firsts = {line.row: line for line in reversed(lines) if line.row in self.short}
+        groups = [
+            Bar(f"{row}\n{self.short[row]}", _number(firsts[row].without), _number(firsts[row].with_))
+            for row in self.short
+            if row in firsts
+        ]
+        title = f"{self.name}: without and with the fix"
+        return bars(f"{self.name}_rows", title, "the row's figure (logarithmic above 1)", groups, self.caption, "symlog")
+
+
+def _number(figure: Figure) -> float | None:
+    """Return `figure` for a bar or a sum; what goes on for ever has none."""
+    return float(figure) if isinstance(figure, int | float) and math.isfinite(figure) else None
+
+
+def play(experiment: str, story: str, size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
+    """Play one side of a story that is named: what a process of its own is given."""
+    from sim.experiments import faults, race
+
+    stories = {f"{rows.name} {told.name}": told for rows in (race.ROWS, faults.ROWS) for told in rows.stories}
+    return stories[f"{experiment} {story}"].play(size, seed, store, side, tell)
+
+
+__all__ = ["FULL", "QUICK", "VARIANTS", "Figures", "RowsExperiment", "Shown", "Size", "Stage", "Story", "play"]
