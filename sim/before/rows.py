@@ -18,10 +18,14 @@ from sim.before.dispatch_time_kept import KeepsTheDispatchTime
 from sim.before.finished_reassigned import AssignsWhatHasEnded, TakesTheResultMeanwhile
 from sim.before.holds_ignored import IgnoresWhatItHeld, RemembersTheGone
 from sim.before.marked_before_sent import MarksBeforeItSends
+from sim.before.no_second_try import FailsAtOnce, IsNotTriedAgain
 from sim.before.old_attempt import SendsTheOldAttempt
 from sim.before.old_connection import GoesByTheName
+from sim.before.old_pools import keeps_old_pools
 from sim.before.plain_beats import BeatsSettleNothing
+from sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
 from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
+from sim.before.sessions_cancel_nothing import CancelsNothing
 from sim.before.uncounted import CountsNothing
 from sim.scenario_errors import nearest
 from sim.variant import Variant
@@ -36,6 +40,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R3": lambda: replaced(dispatcher=CountsNothing),
     "R4": lambda: replaced(dispatcher=SendsTheOldAttempt, node_desk=BeatsSettleNothing),
     "R5": lambda: replaced(fleet=RemembersTheGone, node_desk=IgnoresWhatItHeld),
+    "R6": lambda: replaced(fleet=HearsNoUnknown, node_desk=TellsNobody, leases=SweepsOnly),
     "R7": lambda: replaced(node_desk=GoesByTheName),
     "R9": lambda: replaced(dispatcher=canaries.SendsTwice),
     "R10": lambda: replaced(dispatcher=AssignsWhatHasEnded, node_desk=TakesTheResultMeanwhile),
@@ -43,8 +48,13 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R11double": lambda: replaced(node_desk=DeliversWhateverComes),
     "R12": lambda: replaced(dispatcher=ChecksThenActs),
     "R13": lambda: replaced(dispatcher=MarksBeforeItSends, node_desk=BeatsSettleNothing),
+    "R14": keeps_old_pools,
+    "R15": lambda: replaced(dispatcher=FailsAtOnce),
+    "R15waits": lambda: replaced(waiting=IsNotTriedAgain),
+    "R16": lambda: replaced(dispatcher=CancelsNothing),
     "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
     "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
+    "R22sent": lambda: replaced(dispatcher=canaries.SendsVoidGrants),
     "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),
     "R24": lambda: replaced(node_desk=canaries.BusyNodesDoNotRest),
 }

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from sim.experiments import audio, leak, leftovers, pools
+from sim.experiments import audio, faults, leak, leftovers, pools, race
 from sim.experiments.experiment import Experiment, Options
 
-registry: dict[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (leak.EXPERIMENT, audio.EXPERIMENT, leftovers.EXPERIMENT, pools.EXPERIMENT)
-}
-"""Name -> experiment, in the order in which they are listed."""
+EXPERIMENTS = (
+    leak.EXPERIMENT,
+    audio.EXPERIMENT,
+    leftovers.EXPERIMENT,
+    race.EXPERIMENT,
+    faults.EXPERIMENT,
+    pools.EXPERIMENT,
+)
+"""In the order in which they are listed."""
+
+registry: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}
+"""Name -> experiment."""
 
 __all__ = ["Experiment", "Options", "registry"]

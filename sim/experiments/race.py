@@ -89,8 +89,11 @@ STORIES = (
     ),
     Story(
         "R11",
-        results.late_results_come_first,
-        (Shown("double", "results that were delivered a second time (without: no filter)", "", "== 0", "> 0"),),
+        results.answers_come_twice,
+        (
+            Shown("double", "of {jobs} results delivered a second time (without: no filter)", "", "== 0", "== {jobs}"),
+            Shown("late", "second answers in the story", "", "== {jobs}", ""),
+        ),
         key="double",
         variant="R11double",
     ),

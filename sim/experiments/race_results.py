@@ -125,6 +125,34 @@ def late_results_come_first(stage: Stage) -> Figures:
     return figures
 
 
+class _AnswersTwice(Watcher):
+    """Every node says its results twice."""
+
+    def __init__(self, world: World) -> None:
+        self._loop = world.loop
+
+    def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
+        if is_done and worker.connection is not None:
+            again = NodeResult(work.job_id, work.attempt, worker.output)
+            self._loop.after(0.01, worker.connection.to_scheduler, again)
+
+
+def answers_come_twice(stage: Stage) -> Figures:
+    """R11: what happens without any filter."""
+    world = stage.world(delay_ms=1.0)
+    seen = _Deliveries(world)
+    world.hub.add([seen, _AnswersTwice(world)])
+    world.add_nodes(stage.size.nodes, [PAIR])
+    world.run(for_s=1)
+    for _ in range(stage.size.jobs):
+        world.submit(PAIR, work_s=0.5)
+        world.run(for_s=0.1)
+    world.run(for_s=10)
+    figures: Figures = {"double": seen.double, "late": seen.late}
+    stage.end(world)
+    return figures
+
+
 class _JobsOfRequests(Watcher):
     """Counts the jobs of each request id."""
 

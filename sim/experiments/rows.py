@@ -1,4 +1,4 @@
-"""The form of an experiment that answers rows of the catalogue one by one: a story a row, told without and with the fix.
+"""The form of an experiment that answers rows of the catalogue: a story a row, told without and with the fix.
 
 A story plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
 differs. With the fix every checker watches; without it none does, since what it would find is the point.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from sim.before.rows import VARIANTS, variant_without
-from sim.checkers import CHECKERS
+from sim.checkers import CHECKERS, Checker
 from sim.experiments.experiment import Options
 from sim.experiments.processes import Part, Tell, run_parts
 from sim.limits import Figure
@@ -37,10 +37,26 @@ class Size:
     """Runs of the rows whose figure is a sum over runs."""
     span_s: float = 3600.0
     """How long a story waits for what never ends, in virtual seconds."""
+    leftovers: int = 20
+    """Nodes of a dead scheduler that each of the runs begins with."""
+
+    busy_s: float = 30.0
+    """How long all nodes answer busy."""
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What names and limits may speak of."""
+        return {
+            **asdict(self),
+            "all_leftovers": self.runs * self.leftovers,
+            "stuck": 4 * self.nodes,
+            "rests": 3 * round(self.busy_s + self.busy_s // 15 + 1),
+            "busy_jobs": round(2.6 * self.busy_s),
+        }
 
 
 FULL = Size()
-QUICK = Size(nodes=10, jobs=100, runs=2, span_s=1200.0)
+QUICK = Size(nodes=10, jobs=100, runs=1, span_s=1200.0, busy_s=3.0)
 
 
 class Stage:
@@ -56,18 +72,25 @@ class Stage:
         """What checkers found, on the side with the fix."""
         self._store = store if variant.scripts is None else "memory"
 
+    def add_parts(self, **parts: Any) -> None:
+        """Put `parts` into the scheduler of either side: what the story is about, not what the row is about."""
+        self.variant = replace(self.variant, parts=replace(self.variant.parts, **parts))
+
     @property
     def has_fix(self) -> bool:
         """Whether this is the side with the fix."""
         return self.side == WITH
 
-    def world(self, *, add_to_seed: int = 0, **options: Any) -> World:
-        """Return a new world of this side."""
+    def world(self, *, run: int = 0, counts: type[Checker] | None = None, store: str = "", **options: Any) -> World:
+        """Return a new world of this side; of the same seed for the same `run`.
+
+        `counts` is a checker that is there without the fix, too: how often it is broken is the row's figure.
+        """
         return World(
-            seed=self.seed + add_to_seed,
-            store=self._store,
+            seed=self.seed + 1000 * run,
+            store=store or self._store,
             variant=self.variant,
-            checkers=CHECKERS if self.has_fix else (),
+            checkers=CHECKERS if self.has_fix else () if counts is None else (counts,),
             is_traced=False,
             **options,
         )
@@ -78,6 +101,11 @@ class Stage:
             self.broken += world.finish()
         else:
             world.stop()
+
+    @staticmethod
+    def broken_in(world: World, checker: type[Checker]) -> int:
+        """Return how often `checker` was broken in `world`."""
+        return sum(found.broken for found in world.checkers if isinstance(found, checker))
 
 
 @dataclass(frozen=True)
@@ -92,7 +120,7 @@ class Shown:
 
     def line(self, row: str, size: Size, without: Figures, with_: Figures) -> Line:
         """Return the line; a side that wasn't played has no figures."""
-        words = asdict(size)
+        words = size.words
         return Line(
             row,
             self.name.format(**words),
@@ -106,13 +134,16 @@ class Shown:
 
 @dataclass(frozen=True)
 class Story:
-    """What is played for a row. `key` tells the stories of one row apart; `variant` is a key of before/rows.py."""
+    """What is played for a row. `key` tells the stories of one row apart.
+
+    `variant` is a key of before/rows.py, by default the row; '' = the story itself puts an old part at an end.
+    """
 
     row: str
     tell: Callable[[Stage], Figures]
     lines: Sequence[Shown]
     key: str = ""
-    variant: str = ""
+    variant: str | None = None
 
     @property
     def name(self) -> str:
@@ -122,7 +153,7 @@ class Story:
     def play(self, size: Size, seed: int, store: str, side: str, tell: Tell = lambda _: None) -> Figures:
         """Play one side; `broken` among the figures is how many checkers found something."""
         watch = Stopwatch()
-        variant = Variant() if side == WITH else variant_without(self.variant or self.row)
+        variant = Variant() if side == WITH else variant_without(self.row if self.variant is None else self.variant)
         stage = Stage(size, seed, store, side, variant, tell)
         figures = self.tell(stage)
         figures["wall_s"] = watch.seconds()
@@ -157,9 +188,7 @@ class RowsExperiment:
         ]
         return run_parts(parts, options.progress, options.at_once)
 
-    def report(
-        self, options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Figures]
-    ) -> Report:
+    def report(self, options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Figures]) -> Report:
         """Put the figures of the stories together."""
         lines: list[Line] = []
         notes = list(self.notes)
@@ -177,14 +206,15 @@ class RowsExperiment:
             seed=options.seed,
             options=options.shown(**asdict(size)),
             lines=lines,
-            variants={
-                side: {"rows": {name.split(" ")[0]: dict(found) for name, found in results.items() if name.endswith(f" {side}")}}
-                for side in options.sides()
-            },
+            variants={side: {"rows": self._figures_of(side, results)} for side in options.sides()},
             variant=options.variant,
             notes=notes,
             pictures=[partial(self._picture, lines)],
         )
+
+    def _figures_of(self, side: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
+        names = (story.name for story in self.stories if f"{story.name} {side}" in results)
+        return {name: dict(results[f"{name} {side}"]) for name in names}
 
     def _picture(self, lines: Sequence[Line]) -> Picture:
         firsts = {line.row: line for line in reversed(lines) if line.row in self.short}
@@ -194,7 +224,9 @@ class RowsExperiment:
             if row in firsts
         ]
         title = f"{self.name}: without and with the fix"
-        return bars(f"{self.name}_rows", title, "the row's figure (logarithmic above 1)", groups, self.caption, "symlog")
+        return bars(
+            f"{self.name}_rows", title, "the row's figure (logarithmic above 1)", groups, self.caption, "symlog"
+        )
 
 
 def _number(figure: Figure) -> float | None:
@@ -206,7 +238,7 @@ def play(experiment: str, story: str, size: Size, seed: int, store: str, side: s
     """Play one side of a story that is named: what a process of its own is given."""
     from sim.experiments import faults, race
 
-    stories = {f"{rows.name} {told.name}": told for rows in (race.ROWS, faults.ROWS) for told in rows.stories}
+    stories = {f"{rows.name} {told.name}": told for rows in (faults.ROWS, race.ROWS) for told in rows.stories}
     return stories[f"{experiment} {story}"].play(size, seed, store, side, tell)
 
 

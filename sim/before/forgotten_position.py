@@ -1,0 +1,23 @@
+"""R17: an in-order buffer that is dropped when it is empty, and its position with it; and no gap is ever skipped."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from scheduler.in_order import InOrder
+
+R = TypeVar("R")
+
+
+class ForgetsItsPosition(InOrder[R]):
+    """When the first result is out the buffer is empty; the next one makes a new buffer, which waits for the first."""
+
+    def ended(self, key: str, result: R, now_ms: int) -> list[R]:
+        ready = super().ended(key, result, now_ms)
+        if not self._held:
+            self._next = 0
+        return ready
+
+    @property
+    def due_ms(self) -> int | None:
+        return None

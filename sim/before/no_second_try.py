@@ -1,0 +1,26 @@
+"""R15, both ways: a job without a node fails at once; or it waits, and nobody tries it again when a node arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from scheduler.dispatcher import Dispatcher
+from scheduler.job import FAILED, WAITING, Job
+from scheduler.scripts import Word
+from scheduler.waiting import SelectBatch, WaitingJobs
+
+
+class FailsAtOnce(Dispatcher):
+    """Nobody now is nobody."""
+
+    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
+        super()._not_granted(batch, job, word)
+        if word != Word.AGAIN and job.state == WAITING:
+            self.end(job, FAILED, reason="no_node")
+
+
+class IsNotTriedAgain(WaitingJobs):
+    """Room that comes up is of no interest to the jobs that wait."""
+
+    def room(self, pairs: Collection[str], slots: int) -> None:
+        pass

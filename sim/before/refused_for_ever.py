@@ -1,0 +1,39 @@
+"""R6: what the store doesn't know is refused, and nobody tells the node that it has to register again."""
+
+from __future__ import annotations
+
+from scheduler.fleet import Fleet
+from scheduler.leases import Leases
+from scheduler.messages import Heartbeat
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+from scheduler.scripts import Word
+
+
+class HearsNoUnknown(Fleet):
+    """A beat that the store answers UNKNOWN changes nothing."""
+
+    def register_all(self) -> None:
+        pass
+
+    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
+        if word != Word.UNKNOWN:
+            super()._beat_answered(node, generation, word)
+
+
+class TellsNobody(NodeDesk):
+    """A node whose lease ended is dropped without a word; its beats are not answered from then on."""
+
+    def heartbeat(self, node: Node, beat: Heartbeat) -> None:
+        if node.connected:
+            super().heartbeat(node, beat)
+
+    def silent(self, node: Node) -> None:
+        self._lose(node, "lapsed")
+
+
+class SweepsOnly(Leases):
+    """Nodes with an ended lease are taken out, also those that are connected."""
+
+    def _lapsed(self, asked_ms: int, answer: list[str]) -> None:
+        pass

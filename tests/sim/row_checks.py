@@ -1,0 +1,40 @@
+"""What the tests of the experiments made of rows share: play each story once, and turn its sides round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sim.experiments import Options
+from sim.experiments.rows import Figures, RowsExperiment, Size
+
+TINY = Size(nodes=6, jobs=60, runs=1, span_s=600.0, leftovers=10, busy_s=2.0)
+
+
+def played(experiment: RowsExperiment, seed: int = 3) -> dict[str, Figures]:
+    """Return the figures of all stories at a tiny size, in this process."""
+    return {
+        f"{story.name} {side}": story.play(TINY, seed, "memory", side)
+        for story in experiment.stories
+        for side in ("without", "with")
+    }
+
+
+def exit_code(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> int:
+    """Return the exit code of the report on one row."""
+    return experiment.report(Options(), TINY, [row], results).exit_code
+
+
+def healthy_without(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return `results` in which the side without the fix shows what the other one does."""
+    changed = dict(results)
+    for story in experiment.chosen([row]):
+        changed[f"{story.name} without"] = results[f"{story.name} with"]
+    return changed
+
+
+def useless_fix(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
+    """Return `results` in which the side with the fix shows what the other one does."""
+    changed = dict(results)
+    for story in experiment.chosen([row]):
+        changed[f"{story.name} with"] = {**results[f"{story.name} with"], **results[f"{story.name} without"]}
+    return changed
