@@ -3,10 +3,10 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo bench erlang wheel-check clean
+.PHONY: help setup lint test demo bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
-CHECKED := scheduler sim loadtest tests
+CHECKED := scheduler sim loadtest findings mutation tests
 # What both Pythons run: all that needs neither a server of the system nor a process of its own.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim
 
@@ -38,6 +38,12 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
 	@$(BIN)/python -m sim.experiments.theory --erlang
+
+findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
+	@$(BIN)/python -m findings $(FINDINGS)
+
+mutants: .venv/.ready ## plants 400 small bugs, one at a time: do tests/unit and tests/sim notice? (under an hour)
+	@$(BIN)/python -m mutation
 
 wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
 	@$(BIN)/python -m pytest -q tests/packaging

@@ -171,6 +171,7 @@ class Report:
                     WITHOUT: line.without,
                     WITH: line.with_,
                     "limit": line.limit,
+                    "shows": line.shows,
                 }
                 for line in self.lines
             ],

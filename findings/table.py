@@ -1,0 +1,40 @@
+"""The table of all findings as Markdown, and its place in README.md between two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
+HEAD = "| row | what went wrong | command | figure | without | with | verdict |"
+
+
+def render(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table, a line for each finding."""
+    return "\n".join([HEAD, "|---|---|---|---|---|---|---|", *map(_line, findings)])
+
+
+def put_into(text: str, table: str) -> str:
+    """Return `text` with `table` between the markers. Raises ValueError unless both are there once, in order."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"the place of the table must be marked by one {BEGIN} and, after it, one {END}")
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
+
+
+def taken_from(text: str) -> str:
+    """Return the table that stands between the markers."""
+    return text.partition(BEGIN)[2].partition(END)[0].strip()
+
+
+def _line(finding: Mapping[str, Any]) -> str:
+    figures = finding["figures"]
+    quick = " --quick" if finding["quick"] else ""
+    cells = [
+        finding["row"],
+        finding["what"],
+        f"`voxpool-sim {finding['experiment']}{quick} --without {finding['row']}`",
+        *("<br>".join(figure[key] for figure in figures) for key in ("name", "without", "with")),
+        finding["verdict"],
+    ]
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

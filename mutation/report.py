@@ -1,0 +1,68 @@
+"""Writes docs/reports/mutation.md: the figures, and each survivor with why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mutation.survivors import read_reasons, reason_for
+from mutation.trial import FOLDERS, Outcome
+
+
+class Sample(NamedTuple):
+    """What was drawn from how many, and what it took."""
+
+    pool: int
+    seed: int
+    budget_s: float
+    tests: int
+    seconds: float
+
+
+def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
+    """Return the report as Markdown."""
+    killed = sum(outcome.killed for outcome in outcomes)
+    share = killed / len(outcomes)
+    return "\n".join(
+        [
+            "# Mutation testing",
+            "",
+            f"{killed} of {len(outcomes)} planted bugs ({share:.1%}) are noticed by {' and '.join(FOLDERS)}"
+            f" ({sample.tests} tests); the goal is 90 %.",
+            "",
+            f"    make mutants        # seed {sample.seed}; it took {sample.seconds / 60:.0f} minutes on one core",
+            "",
+            f"The sample is drawn evenly from {sample.pool} mutants: those that mutmut's operators make of the Python"
+            " files, and those that mutation/lua_mutants.py makes of the scripts (comparisons, ends of ranges,"
+            " arithmetic, constants, logic, swapped branches, removed statements). A mutant gets the tests that run its"
+            f" line or script, the promising ones first, up to {sample.budget_s:.0f} s of them.",
+            "",
+            *_files(outcomes),
+            "",
+            "## Survivors",
+            "",
+            *_survivors(outcomes),
+            "",
+        ]
+    )
+
+
+def _files(outcomes: Sequence[Outcome]) -> list[str]:
+    tried = Counter(outcome.mutant.path for outcome in outcomes)
+    killed = Counter(outcome.mutant.path for outcome in outcomes if outcome.killed)
+    lines = [f"| {path} | {tried[path]} | {killed[path]} |" for path in sorted(tried)]
+    return ["| file | mutants | killed |", "|---|---|---|", *lines]
+
+
+def _survivors(outcomes: Sequence[Outcome]) -> list[str]:
+    reasons = read_reasons()
+    lines = ["| where | mutant | why |", "|---|---|---|"]
+    for mutant in (outcome.mutant for outcome in outcomes if not outcome.killed):
+        change = f"{_code(mutant.before)} becomes {_code(mutant.after) or 'nothing'}"
+        lines.append(f"| {mutant.path}:{mutant.line} | {change} | {reason_for(mutant, reasons)} |")
+    return lines
+
+
+def _code(text: str) -> str:
+    return f"`{text}`".replace("|", "\\|") if text else ""

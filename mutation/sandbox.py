@@ -1,0 +1,49 @@
+"""A copy of the tree in which mutants are planted: the tree itself is never touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from mutation.mutant import LUA_FOLDER, PYTHON_FILES, Mutant
+
+
+class Sandbox:
+    """The copy. No byte code is written in it, so that a changed file is read anew by every process."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=root,
+            check=True,
+            capture_output=True,
+        ).stdout.decode()
+        for name in listed.split("\0"):
+            if name and (root / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(root / name, folder / name)
+        scripts = sorted((folder / LUA_FOLDER).glob("*.lua"))
+        self.paths = [*PYTHON_FILES, *(f"{LUA_FOLDER}/{path.name}" for path in scripts)]
+        self._texts = {path: (folder / path).read_text(encoding="utf-8") for path in self.paths}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to find this copy before any installed one."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(self.root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+
+    def plant(self, mutant: Mutant) -> None:
+        """Write `mutant` over its file."""
+        (self.root / mutant.path).write_text(mutant.source, encoding="utf-8")
+
+    def heal(self, mutant: Mutant) -> None:
+        """Write the file of `mutant` as it was."""
+        (self.root / mutant.path).write_text(self._texts[mutant.path], encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The table of what went wrong before: what a row takes from a report, and that README has what the JSON says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from findings.__main__ import FINDINGS, README
+from findings.rows import CATALOGUE, merged, rows_of
+from findings.table import BEGIN, END, put_into, render, taken_from
+from sim.experiments import Options
+from sim.report import Line, Report
+
+
+def report(with_: int = 0, **options: Any) -> dict[str, Any]:
+    lines = [
+        Line("M1", "jobs submitted", "", 1000, 1000),
+        Line("M1", "jobs left", "", 1000, with_, "== 0", "> 900"),
+        Line("M1", "bytes left | at the end", "kB", 1.25, 0.0, "== 0"),
+        Line("size", "not of the catalogue", "", 1, 1, "== 1"),
+    ]
+    shown = Options(**options).shown()
+    return Report("leak", "Do jobs stay?", 3, shown, lines, variants={"without": {}, "with": {}}).as_dict()
+
+
+ABOUT = {"M1": "jobs stay", "size": "more of them"}
+
+
+def test_a_row_is_told_by_the_figures_that_show_the_defect_and_have_a_limit() -> None:
+    (finding,) = rows_of(report(), ABOUT)
+
+    assert finding == {
+        "row": "M1",
+        "what": "jobs stay",
+        "experiment": "leak",
+        "quick": False,
+        "seed": 3,
+        "figures": [{"name": "jobs left", "without": "1,000", "with": "0"}],
+        "verdict": "holds",
+    }
+
+
+def test_a_row_whose_limit_is_not_kept_does_not_hold() -> None:
+    assert rows_of(report(with_=1), ABOUT)[0]["verdict"] == "does not hold"
+
+
+def test_a_new_finding_replaces_the_old_one_in_the_order_of_the_catalogue() -> None:
+    old = [{"row": row, "experiment": "x", "verdict": "old"} for row in ("R2", "M1")]
+    new = [{"row": row, "experiment": "x", "verdict": "new"} for row in ("R10", "C9", "R2")]
+
+    assert [(finding["row"], finding["verdict"]) for finding in merged(old, new)] == [
+        ("M1", "old"), ("C9", "new"), ("R2", "new"), ("R10", "new"),
+    ]  # fmt: skip
+
+
+def test_a_line_of_the_table() -> None:
+    table = render(rows_of(report(quick=True), ABOUT))
+
+    assert table.split("\n")[2] == (
+        "| M1 | jobs stay | `voxpool-sim leak --quick --without M1` | jobs left | 1,000 | 0 | holds |"
+    )
+
+
+def test_the_table_goes_between_its_markers_and_nowhere_else() -> None:
+    text = put_into(f"before\n{BEGIN}\nold\n{END}\nafter\n", "| new |")
+
+    assert text == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
+    assert taken_from(text) == "| new |"
+    with pytest.raises(ValueError, match="marked by one"):
+        put_into("no markers", "| new |")
+
+
+def test_the_table_in_readme_is_the_one_that_the_findings_give() -> None:
+    assert taken_from(README.read_text(encoding="utf-8")) == render(committed())
+
+
+def test_findings_are_rows_of_the_catalogue_in_its_order() -> None:
+    rows = [finding["row"] for finding in committed()]
+
+    assert rows == [row for row in CATALOGUE if row in rows]
+
+
+def test_every_finding_holds() -> None:
+    assert [finding["row"] for finding in committed() if finding["verdict"] != "holds"] == []
+
+
+def committed(file: Path = FINDINGS) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["findings"]
+    return found
