@@ -40,6 +40,32 @@ def erlang_c_wait(servers: int, load: float, mean_work_s: float) -> float:
     return erlang_c(servers, load) * mean_work_s / (servers * (1 - load))
 
 
+def mm1_wait(load: float, mean_work_s: float) -> float:
+    """Return the mean wait of M/M/1 in seconds: a pool in which each job goes to a random node is one a node."""
+    return load * mean_work_s / (1 - load)
+
+
+def mm1_wait_percentile(load: float, mean_work_s: float, part: float) -> float:
+    """Return what `part` of the jobs of M/M/1 wait at most: P(wait > t) = load e^(-(1 - load) t / work)."""
+    return max(0.0, math.log(load / (1 - part)) * mean_work_s / (1 - load))
+
+
+def erlang_c_wait_percentile(servers: int, load: float, mean_work_s: float, part: float) -> float:
+    """Return what `part` of the jobs of M/M/c wait at most; those who wait at all do so exponentially."""
+    waits = erlang_c(servers, load)
+    if waits <= 1 - part:
+        return 0.0
+    return math.log(waits / (1 - part)) * mean_work_s / (servers * (1 - load))
+
+
+def mm1_relaxation_s(load: float, mean_work_s: float) -> float:
+    """Return the time in which M/M/1 forgets its start by a factor e: work / (1 - sqrt(load))^2.
+
+    It bounds that of M/M/c with as many servers from above. Source: J. W. Cohen, "The Single Server Queue" (1969).
+    """
+    return mean_work_s / (1 - math.sqrt(load)) ** 2
+
+
 class Interval(NamedTuple):
     """A mean and the half width of its interval."""
 
