@@ -207,6 +207,7 @@ def _command_of(experiment: Experiment) -> click.Command:
         out: Path | None,
         quick: bool,
         store: str,
+        **extra: str | bool | None,
     ) -> int:
         from rich.console import Console
 
@@ -221,6 +222,7 @@ def _command_of(experiment: Experiment) -> click.Command:
             variant=variant,  # type: ignore[arg-type]
             without=without,
             progress=sys.stderr.isatty(),
+            extra={name: value for name, value in extra.items() if value},
         )
         report = experiment.run(options)
         report.print(Console(width=None if sys.stdout.isatty() else 110))
@@ -229,6 +231,8 @@ def _command_of(experiment: Experiment) -> click.Command:
             click.echo(f"again: {_again(experiment.name, options)}")
         return report.exit_code
 
+    for option in reversed(experiment.extras):
+        command = click.option(f"--{option.name}", option.name, is_flag=option.is_flag, help=option.help)(command)
     return command
 
 
@@ -240,4 +244,6 @@ def _again(name: str, options: Options) -> str:
     """The one line to paste."""
     words = ["voxpool-sim", name, "--seed", str(options.seed), "--store", options.store, "--variant", options.variant]
     words += ["--without", options.without] if options.without else []
+    for option, value in options.extra.items():
+        words += [f"--{option}"] if value is True else [f"--{option}", str(value)]
     return " ".join([*words, *(["--quick"] if options.quick else [])])

@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
 _INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
-_DASHES = {"line": "-", "dotted": ":", "predicted": "--"}
+_DASHES = {"line": "-", "dotted": ":", "predicted": "--", "points": ""}
 Scale = Literal["linear", "log", "symlog"]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a picture. `variant` sets its colour; a prediction or limit is dashed, a second quantity dotted."""
+    """One line of a picture. `variant` sets its colour, unless `colour` does; a prediction or limit is dashed, a second
+    quantity dotted; points stand alone.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     variant: str = ""
-    style: Literal["line", "dotted", "predicted"] = "line"
+    style: Literal["line", "dotted", "predicted", "points"] = "line"
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ def curves(
     figure, axes = canvas(title)
     for line in lines:
         axes.plot(
-            line.x, line.y, label=line.label, color=COLOURS.get(line.variant, _PREDICTED),
+            line.x, line.y, label=line.label, color=line.colour or COLOURS.get(line.variant, _PREDICTED),
             linestyle=_DASHES[line.style], linewidth=1.3 if line.style == "predicted" else 1.8,
-            marker="o" if markers and line.style != "predicted" else "", markersize=5,
+            marker="o" if line.style == "points" or (markers and line.style != "predicted") else "", markersize=5,
             zorder=3 if line.style == "predicted" else 2,
         )  # fmt: skip
     axes.set_xlabel(x_label)

@@ -182,9 +182,10 @@ class QueuesAtTheNode(SimNode):
 
 @dataclass(frozen=True)
 class Rule:
-    """How a node is chosen: `choose` on loads that are exact, or reported once in `report_s` seconds."""
+    """A way to choose: `choose` on loads that are exact, or reported once in `report_s` seconds."""
 
     name: str
+    label: str
     choose: Choose
     report_s: float = 0.0
 
@@ -195,11 +196,20 @@ class Rule:
         return Variant(self.name, Parts(dispatcher=dispatcher, fleet=CountsChanges), node=QueuesAtTheNode)
 
 
+def _on_loads(name: str, label: str, choose: Choose) -> list[Rule]:
+    return [
+        Rule(f"{name}/exact", f"{label} on exact holds", choose),
+        *(Rule(f"{name}/{age:g}", f"{label} on {age:g} s old reports", choose, age) for age in REPORTS_S),
+    ]
+
+
 REPORTS_S = (0.5, 5.0, 15.0)
-RULES: tuple[Rule, ...] = (
-    Rule("random", at_random),
-    Rule("two choices, exact", of_two),
-    *(Rule(f"two choices, {age:g} s old", of_two, age) for age in REPORTS_S),
-    Rule("least loaded, exact", least_loaded),
-    *(Rule(f"least loaded, {age:g} s old", least_loaded, age) for age in REPORTS_S),
-)
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        Rule("random", "random", at_random),
+        *_on_loads("two", "two choices", of_two),
+        *_on_loads("least", "least loaded", least_loaded),
+    )
+}
+"""Name -> way to choose."""

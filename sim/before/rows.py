@@ -12,6 +12,7 @@ from scheduler.errors import ConfigError
 from sim.before import canaries
 from sim.before.age_from_creation import AgeFromCreation
 from sim.before.audio_kept import FreedAtDispatch
+from sim.before.blind import RULES
 from sim.before.canaries import replaced
 from sim.before.check_then_act import ChecksThenActs
 from sim.before.dispatch_time_kept import KeepsTheDispatchTime
@@ -27,6 +28,7 @@ from sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
 from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
 from sim.before.sessions_cancel_nothing import CancelsNothing
 from sim.before.uncounted import CountsNothing
+from sim.before.unasked import least_loaded_never_rests, prefers_unasked
 from sim.scenario_errors import nearest
 from sim.variant import Variant
 
@@ -35,7 +37,9 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "M2": lambda: replaced(job_table=AgeFromCreation),
     "M3": lambda: replaced(dispatcher=FreedAtDispatch),
     "M5": canaries.leaves_ghosts,
-    "C7": lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere),
+    "C6": lambda: RULES["least/15"].variant(),
+    "C7": prefers_unasked,
+    "C8": least_loaded_never_rests,
     "R2": lambda: replaced(dispatcher=KeepsTheDispatchTime),
     "R3": lambda: replaced(dispatcher=CountsNothing),
     "R4": lambda: replaced(dispatcher=SendsTheOldAttempt, node_desk=BeatsSettleNothing),

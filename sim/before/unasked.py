@@ -1,4 +1,4 @@
-"""C7 and C8: what was not asked before a node got a job: whether it serves the pair, whether it does anything but fail."""
+"""C7, C8: what was not asked before a node got a job: whether it serves the pair, whether it only ever fails."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.experiments import audio, faults, leak, leftovers, pools, race
+from sim.experiments import audio, faults, leak, leftovers, policy, pools, race
 from sim.experiments.experiment import Experiment, Options
 
 EXPERIMENTS = (
@@ -12,6 +12,7 @@ EXPERIMENTS = (
     race.EXPERIMENT,
     faults.EXPERIMENT,
     pools.EXPERIMENT,
+    policy.EXPERIMENT,
 )
 """In the order in which they are listed."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -31,6 +31,8 @@ class Options:
     without: str = ""
     progress: bool = False
     """Show a progress bar on stderr."""
+    extra: Mapping[str, str | bool] = field(default_factory=dict)
+    """What the experiment takes beside: name -> text, or True for a flag; only what was given."""
 
     def sides(self) -> list[str]:
         """Return the sides to run: without first, as it is read."""
@@ -48,6 +50,7 @@ class Options:
             "store": self.store,
             "variant": self.variant,
             "without": self.without or "all",
+            **self.extra,
             **sizes,
         }
 
@@ -59,6 +62,15 @@ def check_store(kind: str) -> None:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """An option that one experiment has beside the common ones: --name TEXT, or a flag."""
+
+    name: str
+    help: str
+    is_flag: bool = False
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One experiment. `rows` maps the ids of the catalogue to what each asks."""
 
@@ -66,6 +78,7 @@ class Experiment:
     question: str
     rows: Mapping[str, str]
     measure: Callable[[Options], Report]
+    extras: Sequence[Extra] = ()
 
     def chosen(self, options: Options) -> list[str]:
         """Return the rows to measure; raises ConfigError when `options` name another experiment's."""

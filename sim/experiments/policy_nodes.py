@@ -1,13 +1,15 @@
-"""The rows of the experiment `policy` about which node may be chosen at all: C7, the pair, and C8, a node that fails."""
+"""Which node may be chosen at all: the rows of `policy` about the pair (C7) and about a node that fails (C8)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from scheduler.job import Job
 from scheduler.messages import Assign, NodeResult, WorkError
 from scheduler.node import Node
 from sim.before.unasked import least_loaded_never_rests, never_rests, prefers_unasked
+from sim.checkers import CHECKERS, Checker
 from sim.clients import Request
 from sim.distributions import Exponential
 from sim.experiments.policy_size import Size
@@ -94,7 +96,7 @@ class _Given(Watcher):
 def affinity(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
     """C7: sessions that ask for the node of their last job, and change their pair."""
     variant = replace(Variant() if side == WITH else prefers_unasked(), node=RefusesOtherPairs)
-    world = World(seed=seed, store=store, variant=variant, is_traced=False, **_checked(side))
+    world = World(seed=seed, store=_store(side, store), variant=variant, is_traced=False, checkers=_checkers(side))
     given = _Given()
     world.hub.add([given])
     for pair in PAIRS:
@@ -120,7 +122,7 @@ def failing(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures
     """C8: one node of many fails every job at once; its error is final for the job."""
     variants = {WITH: Variant, WITHOUT: least_loaded_never_rests, TWO_CHOICES: never_rests}
     variant = replace(variants[side](), node=FirstFailsAtOnce)
-    world = World(seed=seed, store=store, variant=variant, is_traced=False, **_checked(side))
+    world = World(seed=seed, store=_store(side, store), variant=variant, is_traced=False, checkers=_checkers(side))
     world.add_nodes(FAILING_NODES, [PAIRS[0]], FAILING_SLOTS)
     traffic = Traffic(pair=PAIRS[0], rate_per_s=FAILING_RATE_PER_S, work_s=Exponential(WORK_S))
     world.env.process(Stream(traffic, "t0", seed, size.failing_s).run(world.env, world.clients))
@@ -135,8 +137,13 @@ def failing(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures
     }
 
 
-def _checked(side: str) -> dict[str, tuple[()]]:
-    return {} if side == WITH else {"checkers": ()}
+def _checkers(side: str) -> Sequence[type[Checker]]:
+    return CHECKERS if side == WITH else ()
+
+
+def _store(side: str, store: str) -> str:
+    """Scripts can be replaced in the memory store only."""
+    return store if side == WITH else "memory"
 
 
 def _play(world: World, duration_s: float, tell: Tell) -> list[str]:

@@ -62,23 +62,18 @@ class Found:
 
 def variant_of(policy: str) -> Variant:
     """Return the core that chooses by `policy`."""
-    if policy == PRODUCTION:
-        return Variant()
-    return next(rule for rule in RULES if rule.name == policy).variant()
+    return Variant() if policy == PRODUCTION else RULES[policy].variant()
 
 
 def checkers_of(policy: str) -> Sequence[type[Checker]]:
-    """All checkers but those that can't hold: the time-out of an ended job stays in its heap until it is due, here for
-    days; and a blind policy sends without a grant of the store.
-    """
-    without: list[type[Checker]] = [EveryTableIsEmptyAtTheEnd]
-    if policy != PRODUCTION:
-        without.append(GrantsGoToTheirGeneration)
-    return [checker for checker in CHECKERS if checker not in without]
+    """All checkers, but for what a blind policy is: it sends without a grant of the store, and keeps loads of its own."""
+    if policy == PRODUCTION:
+        return CHECKERS
+    return [checker for checker in CHECKERS if checker not in (GrantsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)]
 
 
 def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store: str, tell: Tell) -> Found:
-    """Run `size.jobs` jobs into an empty pool with each of `seeds`; every wait counts, the checkers look at the first."""
+    """Run `size.jobs` jobs into an empty pool with each of `seeds`; all waits count. Checkers look at the first."""
     found = []
     for number, seed in enumerate(seeds):
 

@@ -7,24 +7,29 @@ from dataclasses import dataclass
 from sim.before.blind import RULES
 
 PRODUCTION = "production"
-POLICIES = (*(rule.name for rule in RULES), PRODUCTION)
+POLICIES = (*RULES, PRODUCTION)
 """All ways to choose, in the order in which they are listed."""
 LOADS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 KNOWN_S = {
     ("random", 0.7): 4.54,
     ("random", 0.9): 16.06,
-    ("two choices, exact", 0.7): 1.26,
-    ("two choices, exact", 0.9): 3.40,
-    ("two choices, 15 s old", 0.7): 3.64,
-    ("two choices, 15 s old", 0.9): 7.25,
-    ("least loaded, 15 s old", 0.7): 8.82,
-    ("least loaded, 15 s old", 0.9): 27.67,
-    ("least loaded, exact", 0.7): 0.0,
-    ("least loaded, exact", 0.9): 0.04,
+    ("two/exact", 0.7): 1.26,
+    ("two/exact", 0.9): 3.40,
+    ("two/15", 0.7): 3.64,
+    ("two/15", 0.9): 7.25,
+    ("least/15", 0.7): 8.82,
+    ("least/15", 0.9): 27.67,
+    ("least/exact", 0.7): 0.0,
+    ("least/exact", 0.9): 0.04,
 }
 """Mean waits of 200 nodes from empty over 120,000 jobs, by policy and load: row C6 of the catalogue."""
 NEAR_ZERO_S = 0.1
 """Means below it are compared by their difference."""
+
+
+def label_of(policy: str) -> str:
+    """Return `policy` in words."""
+    return RULES[policy].label if policy in RULES else policy
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Size:
     affinity_s: float = 1200.0
     failing_s: float = 1200.0
 
+    @property
+    def long_policies(self) -> tuple[str, ...]:
+        """Those that theory knows."""
+        return tuple(policy for policy in ("random", PRODUCTION) if policy in self.policies)
+
     def rate_per_s(self, load: float) -> float:
         """Return the jobs that arrive in a second."""
         return load * self.nodes / self.work_s
@@ -59,6 +69,7 @@ class Size:
 NORMAL = Size()
 FULL = Size(seeds=10, long_jobs=2_000_000, longest_jobs=10_000_000, long_loads=LOADS, theory_part=0.05)
 QUICK = Size(
-    nodes=40, loads=(0.7, 0.9), jobs=24_000, part=0.25, zero_s=0.3, long_jobs=40_000, longest_jobs=40_000,
-    long_loads=(0.7,), theory_part=0.2, affinity_s=300.0, failing_s=200.0,
+    nodes=40, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/exact", "least/15", PRODUCTION),
+    jobs=24_000, part=0.25, zero_s=0.5, long_jobs=40_000, longest_jobs=40_000, long_loads=(0.7,), theory_part=0.25,
+    affinity_s=150.0, failing_s=90.0,
 )  # fmt: skip

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 
 from sim.distributions import Distribution, Even, Exponential, Lognormal
 from sim.experiments import theory as experiment
-from sim.theory import batch_means, erlang_c, erlang_c_wait, ggc_starts
+from sim.theory import (
+    batch_means,
+    erlang_c,
+    erlang_c_wait,
+    erlang_c_wait_percentile,
+    ggc_starts,
+    mm1_relaxation_s,
+    mm1_wait,
+    mm1_wait_percentile,
+)
 
 
 def test_the_recursion_on_a_case_done_by_hand() -> None:
@@ -56,3 +66,20 @@ def test_every_start_of_work_is_that_of_the_recursion(load: float, work_s: Distr
 def test_the_command_says_that_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert experiment.main(["--jobs", "1500"]) == 0
     assert capsys.readouterr().out.count("holds") == 2
+
+
+def test_one_server_is_the_simplest_of_many() -> None:
+    assert mm1_wait(0.7, 2.0) == pytest.approx(erlang_c_wait(1, 0.7, 2.0))
+    assert mm1_wait_percentile(0.7, 2.0, 0.99) == pytest.approx(erlang_c_wait_percentile(1, 0.7, 2.0, 0.99))
+
+
+def test_one_percent_wait_longer_than_the_percentile() -> None:
+    at = erlang_c_wait_percentile(5, 0.8, 2.0, 0.99)
+    assert erlang_c(5, 0.8) * math.exp(-5 * (1 - 0.8) * at / 2.0) == pytest.approx(0.01)
+    assert erlang_c_wait_percentile(200, 0.5, 2.0, 0.99) == 0.0  # nobody waits
+    assert mm1_wait_percentile(0.005, 2.0, 0.99) == 0.0
+
+
+def test_a_full_server_forgets_its_start_slowly() -> None:
+    assert mm1_relaxation_s(0.81, 2.0) == pytest.approx(200.0)
+    assert mm1_relaxation_s(0.25, 2.0) == pytest.approx(8.0)
