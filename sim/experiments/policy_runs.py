@@ -66,7 +66,7 @@ def variant_of(policy: str) -> Variant:
 
 
 def checkers_of(policy: str) -> Sequence[type[Checker]]:
-    """All checkers, but for what a blind policy is: it sends without a grant of the store, and keeps loads of its own."""
+    """All; but a blind policy sends without a grant of the store, and keeps loads of its own to the end."""
     if policy == PRODUCTION:
         return CHECKERS
     return [checker for checker in CHECKERS if checker not in (GrantsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)]

@@ -97,6 +97,7 @@ def test_with_nobody_connected_a_job_fails_at_once() -> None:
     world = blind()
     job = world.submit("zh:en", work_s=1)
     assert (world.state(job), job.reason) == ("failed", "no_node")
+    assert world.finish() == []
 
 
 class _Places(Watcher):

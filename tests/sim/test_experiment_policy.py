@@ -9,11 +9,11 @@ import pytest
 
 from scheduler.errors import ConfigError
 from sim.experiments import Options
-from sim.experiments.policy import EXPERIMENT, FULL, NORMAL, report_of, size_of
+from sim.experiments.policy import EXPERIMENT, report_of, size_of
 from sim.experiments.policy_nodes import TWO_CHOICES, Figures, affinity, failing
 from sim.experiments.policy_report import Results
 from sim.experiments.policy_runs import Found, from_empty, long_run
-from sim.experiments.policy_size import PRODUCTION, Size
+from sim.experiments.policy_size import FULL, NORMAL, PRODUCTION, Size
 from sim.report import WITH, WITHOUT, Outcome
 
 SMALL = Size(
