@@ -27,8 +27,8 @@ from sim.before.plain_beats import BeatsSettleNothing
 from sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
 from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
 from sim.before.sessions_cancel_nothing import CancelsNothing
-from sim.before.uncounted import CountsNothing
 from sim.before.unasked import least_loaded_never_rests, prefers_unasked
+from sim.before.uncounted import CountsNothing
 from sim.scenario_errors import nearest
 from sim.variant import Variant
 
