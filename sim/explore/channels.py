@@ -1,0 +1,116 @@
+"""The connections of an explored story: each direction is a queue whose next delivery is an open step.
+
+A channel has two ends that are shared things of their own: who puts something in touches the back, who takes it out
+the front. A delivery is open only when something is there, so the two never depend on each other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from scheduler.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
+from scheduler.node import Node
+from sim.explore.footprints import Footprints
+from sim.explore.story import Step
+
+if TYPE_CHECKING:
+    from sim.explore.worker import Worker
+
+Names = Callable[[str], str]
+"""Gives the name of a job's request in place of its id, which depends on the order of the submits."""
+
+
+class Parcel(NamedTuple):
+    """Something on its way, and what its delivery does."""
+
+    step: Step
+    deliver: Callable[[], None]
+
+
+class Channel:
+    """One direction of one connection, first in first out."""
+
+    def __init__(self, name: str, footprints: Footprints) -> None:
+        self.parcels: deque[Parcel] = deque()
+        self._name = name
+        self._footprints = footprints
+        self._sent: dict[str, int] = {}
+
+    def put(self, label: str, chain: str, deliver: Callable[[], None]) -> None:
+        """Put something on the way; `label` gets a number when the same was sent before."""
+        self._footprints.write(f"{self._name} back")
+        count = self._sent[label] = self._sent.get(label, 0) + 1
+        if count > 1:
+            label += f" ({count})"
+        self.parcels.append(Parcel(Step(label, chain), deliver))
+
+    def take(self) -> Callable[[], None]:
+        """Take the next one out; what is returned lets it arrive."""
+        self._footprints.write(f"{self._name} front")
+        return self.parcels.popleft().deliver
+
+
+class Link:
+    """The scheduler's NodeLink to a worker, and the way back.
+
+    Registered and Error are not sent on: the worker does nothing when it gets them, so their deliveries would commute
+    with every other step and only multiply the orders.
+    """
+
+    def __init__(self, worker: Worker, footprints: Footprints, names: Names, assigned: Callable[..., None]) -> None:
+        self.node: Node | None = None
+        """The scheduler's record of this connection."""
+        self.down = Channel(f"to {worker.node_id}", footprints)
+        self.up = Channel(f"from {worker.node_id}", footprints)
+        self._is_open = True
+        self._worker = worker
+        self._footprints = footprints
+        self._names = names
+        self._assigned = assigned
+
+    # ---- the scheduler's end: NodeLink
+
+    def send(self, message: ToNode) -> None:
+        """Put `message` on the way to the worker."""
+        self._footprints.read(f"link {self._worker.node_id}")
+        if not self._is_open:
+            return
+        worker, to = self._worker, self._worker.node_id
+        if type(message) is Assign:
+            name = self._names(message.job_id)
+            self._assigned(self.node, message)
+            attempt = f"{name}|{message.attempt}"
+            self.down.put(
+                f"deliver assign {attempt} to {to}", f"{attempt} to {to}", lambda: worker.assigned(message, name)
+            )
+        elif type(message) is CancelAttempt:
+            attempt = f"{self._names(message.job_id)}|{message.attempt}"
+            self.down.put(
+                f"deliver cancel {attempt} to {to}", f"{attempt} to {to}", lambda: worker.cancelled(message)
+            )
+        elif type(message) is Reregister:
+            self.down.put(f"deliver reregister to {to}", f"to {to}", worker.register)
+        else:
+            assert type(message) in (Registered, Error), message
+
+    def close(self, reason: str) -> None:
+        """Close it from the scheduler's side."""
+        raise NotImplementedError(f"no explored story closes a connection from here: {reason}")
+
+    async def probe(self) -> bool:
+        """No explored story has two processes under one name."""
+        raise NotImplementedError
+
+    def closed(self) -> None:
+        """The scheduler notices that the socket is closed."""
+        self._footprints.write(f"link {self._worker.node_id}")
+        self._is_open = False
+
+
+def result_label(result: NodeResult, names: Names, node_id: str) -> tuple[str, str]:
+    """Return the label of the delivery of `result`, and its chain."""
+    what = "busy" if result.busy else "result"
+    attempt = f"{names(result.job_id)}|{result.attempt}"
+    return f"deliver {what} {attempt} from {node_id}", f"{attempt} from {node_id}"

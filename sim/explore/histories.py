@@ -1,0 +1,137 @@
+"""The memory store in all the states that a search comes to, and what each draw there can give.
+
+A store is a function of the calls that it has carried out, since time and chance are arguments. So each history is run
+once by the scripts of lua/, however many schedules share it, and a schedule only follows what was answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import lcm
+
+from scheduler.script_sources import ScriptSource
+from scheduler.scripts import ScriptCall
+from scheduler.stores.memory import Dump, MemoryStore
+
+MODULUS, FACTOR = 2147483647, 16807
+"""The generator of select_node (Park and Miller)."""
+SEED_ARGUMENT = 1
+FIRST_WANT, FIXED = 4, 5
+"""The form of select_node's arguments."""
+
+Answers = list[list[str]]
+Calls = Sequence[ScriptCall]
+
+
+class State:
+    """The store after a history of flushes: `answers` are those of the last one."""
+
+    __slots__ = ("after", "answers", "calls", "draws", "dump", "parent")
+
+    def __init__(self, parent: State | None, calls: Calls, answers: Answers) -> None:
+        self.parent = parent
+        self.calls = calls
+        self.answers = answers
+        self.after: dict[tuple[str, ...], State] = {}
+        self.draws: dict[tuple[str, ...], list[State]] = {}
+        self.dump: Dump | None = None
+
+
+class Histories:
+    """All states that were reached from the empty store; `scripts` replace lua/. It serves all runs of a search."""
+
+    def __init__(self, nodes_max: int, scripts: Mapping[str, ScriptSource] | None = None) -> None:
+        self.root = State(None, (), [])
+        self._store = MemoryStore(scripts)
+        self._at = self.root
+        self._nodes_max = nodes_max
+        self._seeds: dict[int, list[int]] = {}
+
+    def commit(self, before: State, calls: Calls) -> list[State]:
+        """Return what the store can be after `calls`: one state for each different outcome of the draws in them."""
+        key = _key(calls)
+        states = before.draws.get(key)
+        if states is None:
+            states = before.draws[key] = self._draw(before, calls)
+        return states
+
+    def dump(self, state: State) -> Dump:
+        """Return all that the store holds in `state`."""
+        if state.dump is None:
+            self._go_to(state)
+            state.dump = self._store.dump()
+        return state.dump
+
+    def _draw(self, before: State, calls: Calls) -> list[State]:
+        selects = [i for i, call in enumerate(calls) if call.name == "select_node"]
+        if not selects:
+            return [self._run(before, calls)]
+        assert len(selects) == 1, "a flush has at most one select"
+        states: dict[str, State] = {}
+        at = selects[0]
+        for seed in self._seeds_for(_wants(calls[at].args)):
+            args = calls[at].args.copy()
+            args[SEED_ARGUMENT] = str(seed)
+            state = self._run(before, [*calls[:at], ScriptCall("select_node", args), *calls[at + 1 :]])
+            states.setdefault(repr(state.answers), state)
+        return [states[answers] for answers in sorted(states)]
+
+    def _run(self, before: State, calls: Calls) -> State:
+        key = _key(calls)
+        state = before.after.get(key)
+        if state is None:
+            self._go_to(before)
+            state = before.after[key] = State(before, calls, self._store.run_now(calls))
+            self._at = state
+        return state
+
+    def _go_to(self, state: State) -> None:
+        if self._at is state:
+            return
+        self._store.clear()
+        way = []
+        step: State | None = state
+        while step is not None:
+            way.append(step.calls)
+            step = step.parent
+        for calls in reversed(way):
+            self._store.run_now(calls)
+        self._at = state
+
+    def _seeds_for(self, wants: int) -> list[int]:
+        """Return seeds that give every outcome of the draws for `wants` jobs.
+
+        A job's draws are whole numbers below the nodes that are left, at most one draw for each node. Whatever the
+        sizes are, a draw is settled by the part of [0, 1) that its chance lies in, when the parts are as many as the
+        least common multiple of all sizes: so there is one seed here for each row of parts.
+        """
+        if wants not in self._seeds:
+            draws = self._nodes_max * wants
+            parts = lcm(*range(1, self._nodes_max + 1))
+            missing = set(product(range(parts), repeat=draws))
+            found = []
+            seed = 1
+            while missing:
+                row, chance = [], seed
+                for _ in range(draws):
+                    chance = chance * FACTOR % MODULUS
+                    row.append(chance * parts // MODULUS)
+                if tuple(row) in missing:
+                    missing.remove(tuple(row))
+                    found.append(seed)
+                seed = seed * 48271 % MODULUS
+            self._seeds[wants] = found
+        return self._seeds[wants]
+
+
+def _wants(args: Sequence[str]) -> int:
+    count, at = 0, FIRST_WANT
+    while at < len(args):
+        count += 1
+        at += FIXED + int(args[at + 4])
+    return count
+
+
+def _key(calls: Calls) -> tuple[str, ...]:
+    return tuple(word for call in calls for word in (call.name, *call.args))

@@ -1,0 +1,83 @@
+"""Time in an explored story: a clock that only timers move, and the scheduler's earliest timer.
+
+Taking a timer moves the clock to its deadline unless that is over already; anything else leaves it. So a message or a
+fault may come at any time before the next timer, but no timer fires early or overtakes an earlier one of its party.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from scheduler.core import Core
+from scheduler.job import DISPATCHED, Job
+from sim.explore.channels import Names
+from sim.explore.footprints import Footprints
+from sim.explore.story import Step
+
+START_MS = 1_767_225_600_000
+
+
+class ExploredClock:
+    """The scheduler's clock."""
+
+    def __init__(self, footprints: Footprints) -> None:
+        self.ms = START_MS
+        self._footprints = footprints
+
+    def now_ms(self) -> int:
+        """Return the milliseconds since 1970."""
+        self._footprints.read("clock")
+        return self.ms
+
+    def move_to(self, when_ms: int) -> None:
+        """Let that moment come, unless it is over."""
+        if when_ms > self.ms:
+            self._footprints.write("clock")
+            self.ms = when_ms
+        else:
+            self._footprints.read("clock")
+
+
+class Timer(NamedTuple):
+    """The earliest timer of the scheduler; `kind` is dispatch, waiting, rest or lease."""
+
+    kind: str
+    step: Step
+    when_ms: int
+
+
+class Timers:
+    """The timers of the scheduler: the deadlines of jobs and of nodes, each handled by the role's own run_once.
+
+    Periodic work has nothing due before the first heartbeat, which comes after the last time-out of a story.
+    """
+
+    def __init__(self, core: Core, clock: ExploredClock, names: Names) -> None:
+        self._core = core
+        self._clock = clock
+        self._names = names
+        self._jobs: Any = core.timeouts._deadlines
+        self._nodes: Any = core.leases._deadlines
+
+    def earliest(self) -> Timer | None:
+        """Return the timer that comes next; of two at one moment that of a job."""
+        job_ms, node_ms = self._jobs.next_ms(), self._nodes.next_ms()
+        if job_ms is not None and (node_ms is None or job_ms <= node_ms):
+            job: Job = self._jobs._heap[0][2]
+            kind = "dispatch" if job.state == DISPATCHED else "waiting"
+            name = self._names(job.job_id)
+            chain = f"{name}|{job.attempt} timer"
+            return Timer(kind, Step(f"timer {kind} {name}|{job.attempt}", chain), job_ms)
+        if node_ms is None:
+            return None
+        node = self._nodes._heap[0][2]
+        kind = "rest" if node.rest_until_ms == node_ms else "lease"
+        return Timer(kind, Step(f"timer {kind} {node.node_id}", f"timer of {node.node_id}"), node_ms)
+
+    def fire(self, timer: Timer) -> None:
+        """Let the moment of `timer` come and its role look."""
+        self._clock.move_to(timer.when_ms)
+        if timer.kind in ("dispatch", "waiting"):
+            self._core.timeouts.run_once()
+        else:
+            self._core.leases.run_once()

@@ -1,0 +1,78 @@
+"""What an explored story watches: what clients were told, what was sent, and which promise was broken meanwhile."""
+
+from __future__ import annotations
+
+from scheduler.job import COMPLETED, Job
+from scheduler.messages import Assign
+from scheduler.node import Node
+from scheduler.seams import Observer
+
+
+class Told(Observer):
+    """Hears what the dispatcher does. It is no shared thing: no decision reads it."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.names: dict[str, str] = {}
+        """Job id -> request id."""
+        self.times: dict[str, int] = {}
+        """Job id -> how often its end was told."""
+        self.late = 0
+        self.void = 0
+        self.broken: dict[str, None] = {}
+        self.assigned: dict[tuple[str, int], str] = {}
+        """(job id, attempt) -> the node that it was sent to."""
+        self.busy_until: dict[str, int] = {}
+        """Node that answered busy -> until when it must get nothing."""
+
+    def name(self, job_id: str) -> str:
+        """Return the request id of a job; of one that isn't from here its id."""
+        return self.names.get(job_id, job_id)
+
+    def broke(self, sentence: str, detail: str) -> None:
+        """Note that something isn't as it must be."""
+        self.broken[f"{sentence}: {detail}"] = None
+
+    # ---- Observer
+
+    def job_submitted(self, job: Job) -> None:
+        self.jobs[job.job_id] = job
+        self.names[job.job_id] = job.request_id
+
+    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+        self.late += 1
+
+    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+        self.void += 1
+
+    # ---- what the ends tell
+
+    def was_assigned(self, node: Node | None, assign: Assign, now_ms: int) -> None:
+        """An assign was sent to `node`."""
+        assert node is not None
+        attempt = (assign.job_id, assign.attempt)
+        label = f"{self.name(assign.job_id)}|{assign.attempt}"
+        if attempt in self.assigned:
+            self.broke("one assignment an attempt", f"{label} was sent twice")
+        self.assigned[attempt] = node.node_id
+        if now_ms < self.busy_until.get(node.node_id, 0):
+            self.broke("a busy node rests", f"{label} was sent to {node.node_id} too early")
+
+    def result_handled(self, job: Job, was: str, attempt: int, node: Node) -> None:
+        """A result was dealt with; before it, `job` was in the state `was`."""
+        if job.state != was and job.state == COMPLETED:
+            newest = max(number for job_id, number in self.assigned if job_id == job.job_id)
+            if attempt != newest or self.assigned[job.job_id, newest] != node.node_id:
+                self.broke("a result of an old attempt changes nothing", f"{self.name(job.job_id)}|{attempt} counted")
+
+
+class Sink:
+    """The scheduler's result sink: the clients."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+
+    def job_ended(self, job: Job) -> None:
+        """A client hears of the end of its job."""
+        times = self._told.times
+        times[job.job_id] = times.get(job.job_id, 0) + 1
