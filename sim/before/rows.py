@@ -27,6 +27,7 @@ from sim.before.plain_beats import BeatsSettleNothing
 from sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
 from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
 from sim.before.sessions_cancel_nothing import CancelsNothing
+from sim.before.time_out_in_steps import in_steps
 from sim.before.unasked import least_loaded_never_rests, prefers_unasked
 from sim.before.uncounted import CountsNothing
 from sim.scenario_errors import nearest
@@ -40,6 +41,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "C6": lambda: RULES["least/15"].variant(),
     "C7": prefers_unasked,
     "C8": least_loaded_never_rests,
+    "R1": in_steps,
     "R2": lambda: replaced(dispatcher=KeepsTheDispatchTime),
     "R3": lambda: replaced(dispatcher=CountsNothing),
     "R4": lambda: replaced(dispatcher=SendsTheOldAttempt, node_desk=BeatsSettleNothing),

@@ -87,9 +87,7 @@ class Link:
             )
         elif type(message) is CancelAttempt:
             attempt = f"{self._names(message.job_id)}|{message.attempt}"
-            self.down.put(
-                f"deliver cancel {attempt} to {to}", f"{attempt} to {to}", lambda: worker.cancelled(message)
-            )
+            self.down.put(f"deliver cancel {attempt} to {to}", f"{attempt} to {to}", lambda: worker.cancelled(message))
         elif type(message) is Reregister:
             self.down.put(f"deliver reregister to {to}", f"to {to}", worker.register)
         else:

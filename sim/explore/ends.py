@@ -16,7 +16,7 @@ def end_of(production: Production, forced: int) -> str:
             f"{job.request_id} {job.state}{reason}, told {told.times.get(job.job_id, 0)}x,"
             f" {job.attempt} attempts, {job.redispatches} redispatches"
         )
-    counts = (("late results", told.late), ("void grants", told.void), ("time-outs had to come", forced))
+    counts = (("late results", told.late), ("void grants", len(told.void)), ("parked", told.parked), ("time-outs had to come", forced))
     ends += [f"{count} {what}" for what, count in counts if count]
     return "; ".join(ends + left_over(production))
 
@@ -45,9 +45,12 @@ def broken_in(production: Production, forced: int) -> list[str]:
 
 def left_over(production: Production) -> list[str]:
     """Return what is held, waits, or stands in the store without an owner."""
-    core, name = production.core, production.told.name
+    core, told = production.core, production.told
+    name = told.name
     store = production.histories.dump(production.flushes.state)
-    connected = core.fleet.nodes
+    connected = [*core.fleet.nodes]
+    if "n0" not in told.void:
+        connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
     left = []
     for family in ("held", "holds", "due"):
         members = [member for member, _ in store.get(family, [])]

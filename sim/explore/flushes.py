@@ -20,14 +20,18 @@ STORE = "store"
 class Flush:
     """Calls on their way to the store and their answers on their way back."""
 
-    __slots__ = ("answers", "calls", "future", "reply")
+    __slots__ = ("answers", "before", "calls", "commits", "future", "key", "reply")
 
     def __init__(self, calls: Sequence[ScriptCall], future: asyncio.Future[Answers]) -> None:
         self.calls = calls
+        self.key = "flush of " + " ".join(word for call in calls for word in (call.name, *call.args))
         self.future = future
         self.answers: Answers | None = None
         """None before the commit."""
         self.reply: Step | None = None
+        self.before: State | None = None
+        self.commits: list[tuple[Step, State]] | None = None
+        """The steps that commit it in the state `before`, once asked for."""
 
 
 class Flushes:
@@ -47,49 +51,57 @@ class Flushes:
 
     async def run(self, calls: Sequence[ScriptCall]) -> Answers:
         """Put `calls` on their way; they come back when both steps were taken (ScriptRunner)."""
-        self._footprints.write("flush")
         flush = Flush(calls, self._loop.create_future())
+        self._footprints.write(flush.key)
         self.under_way.append(flush)
         return await flush.future
 
     def commits(self, flush: Flush) -> list[tuple[Step, State]]:
         """Return the steps that commit `flush`, each with what it leads to."""
-        names = self._names
-        parts = [_told(call, names) for call in flush.calls if call.name != "select_node"]
-        steps = []
-        for state in self._histories.commit(self.state, flush.calls):
-            told = list(parts)
-            for call, answer in zip(flush.calls, state.answers, strict=True):
-                if call.name == "select_node":
-                    told.append(_selected(call.args, answer, names))
-            steps.append((Step("commit " + ", ".join(told), STORE), state))
-        return steps
+        if flush.commits is None or flush.before is not self.state:
+            flush.before = self.state
+            states = self._histories.commit(self.state, flush.calls)
+            flush.commits = [(Step(self._label(flush.calls, state.answers), STORE), state) for state in states]
+        return flush.commits
+
+    def _label(self, calls: Sequence[ScriptCall], answers: Answers) -> str:
+        return "commit " + ", ".join(
+            _told(call, answer, self._names) for call, answer in zip(calls, answers, strict=True)
+        )
 
     def commit(self, flush: Flush, step: Step, state: State) -> None:
         """Let the store carry out `flush`, with this outcome."""
         self._footprints.write(STORE)
-        self._footprints.write("flush")
+        self._footprints.write(flush.key)
         self.state = state
         flush.answers = state.answers
         flush.reply = Step("reply " + step.label.removeprefix("commit "), STORE)
 
     def reply(self, flush: Flush) -> None:
         """Let the answers of `flush` arrive."""
-        self._footprints.write("flush")
+        self._footprints.write(flush.key)
         assert flush.answers is not None
         self.under_way.remove(flush)
         flush.future.set_result(flush.answers)
 
 
-def _told(call: ScriptCall, names: Names) -> str:
-    if call.name == "release_job":
-        return "release " + " ".join(_hold(hold, names) for hold in call.args)
-    if call.name == "register_node":
-        return f"register {call.args[2]}"
-    if call.name in ("node_offline", "drain_node"):
-        what = call.name.removeprefix("node_").removesuffix("_node")
-        return " ".join((what, call.args[0], *call.args[2:])).strip()
-    return call.name
+def _told(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
+    name, args = call
+    if name == "select_node":
+        return _selected(args, answer, names)
+    if name == "release_job":
+        return "release " + " ".join(_hold(hold, names) for hold in args)
+    if name == "register_node":
+        return f"register {args[2]}"
+    if name == "node_offline":
+        return f"offline {args[0]}"
+    if name == "drain_node":
+        return f"{'rest' if args[3] == '1' else 'wake'} {args[0]}"
+    if name == "draw":
+        return f"draw {_hold(args[2], names)} -> {answer[0] or 'nobody'}"
+    if name == "assign":
+        return f"assign {_hold(args[1], names)} to {args[0]}"
+    return f"{name} {args[0]}"
 
 
 def _selected(args: Sequence[str], answer: Sequence[str], names: Names) -> str:

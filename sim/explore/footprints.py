@@ -72,7 +72,8 @@ class Footprints:
 
     def _watching(self, kind: type) -> type:
         names, touched = self._names, self._touched
-        ordinary = object.__getattribute__
+        ordinary: Any = object.__getattribute__
+        change: Any = kind.__setattr__
         is_data = _fields(kind).__contains__
 
         def get(thing: Any, name: str) -> Any:
@@ -84,12 +85,12 @@ class Footprints:
 
         def put(thing: Any, name: str, value: Any) -> None:
             touched.add((WRITE, f"{names[id(thing)]}.{name}"))
-            kind.__setattr__(thing, name, value)
+            change(thing, name, value)
 
         body: dict[str, Any] = {"__getattribute__": get, "__setattr__": put}
         if issubclass(kind, msgspec.Struct):
-            config = kind.__struct_config__
-            return type(kind)(f"Watched{kind.__name__}", (kind,), body, gc=config.gc, eq=config.eq)
+            config: Any = kind.__struct_config__
+            return msgspec.StructMeta(f"Watched{kind.__name__}", (kind,), body, gc=config.gc, eq=config.eq)
         if not hasattr(kind, "__dict__") or "__slots__" in kind.__dict__:
             body["__slots__"] = ()
         return type(f"Watched{kind.__name__}", (kind,), body)

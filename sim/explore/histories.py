@@ -19,6 +19,8 @@ MODULUS, FACTOR = 2147483647, 16807
 SEED_ARGUMENT = 1
 FIRST_WANT, FIXED = 4, 5
 """The form of select_node's arguments."""
+DRAWS = ("select_node", "draw")
+"""Scripts with chance in them; the second is of a variant (sim/before/)."""
 
 Answers = list[list[str]]
 Calls = Sequence[ScriptCall]
@@ -64,16 +66,17 @@ class Histories:
         return state.dump
 
     def _draw(self, before: State, calls: Calls) -> list[State]:
-        selects = [i for i, call in enumerate(calls) if call.name == "select_node"]
+        selects = [i for i, call in enumerate(calls) if call.name in DRAWS]
         if not selects:
             return [self._run(before, calls)]
-        assert len(selects) == 1, "a flush has at most one select"
+        assert len(selects) == 1, "a flush has at most one call that draws"
         states: dict[str, State] = {}
         at = selects[0]
-        for seed in self._seeds_for(_wants(calls[at].args)):
+        name = calls[at].name
+        for seed in self._seeds_for(_wants(calls[at].args) if name == "select_node" else 1):
             args = calls[at].args.copy()
             args[SEED_ARGUMENT] = str(seed)
-            state = self._run(before, [*calls[:at], ScriptCall("select_node", args), *calls[at + 1 :]])
+            state = self._run(before, [*calls[:at], ScriptCall(name, args), *calls[at + 1 :]])
             states.setdefault(repr(state.answers), state)
         return [states[answers] for answers in sorted(states)]
 
@@ -102,21 +105,23 @@ class Histories:
     def _seeds_for(self, wants: int) -> list[int]:
         """Return seeds that give every outcome of the draws for `wants` jobs.
 
-        A job's draws are whole numbers below the nodes that are left, at most one draw for each node. Whatever the
-        sizes are, a draw is settled by the part of [0, 1) that its chance lies in, when the parts are as many as the
-        least common multiple of all sizes: so there is one seed here for each row of parts.
+        A draw is a whole number below the nodes that are left of a pool, so it is settled by the part of [0, 1) that
+        its chance lies in, if the parts are as many as the least common multiple of all sizes that are possible there:
+        one seed for each row of parts gives all outcomes. The k-th draw for the first job has at most nodes - k + 1
+        left; where the draws for the next job begin depends on the chances before, so any size is possible.
         """
         if wants not in self._seeds:
-            draws = self._nodes_max * wants
-            parts = lcm(*range(1, self._nodes_max + 1))
-            missing = set(product(range(parts), repeat=draws))
+            most = self._nodes_max
+            sizes = [most - k for k in range(most)] if wants == 1 else [most] * most * wants
+            parts = [lcm(*range(1, size + 1)) for size in sizes]
+            missing = set(product(*(range(count) for count in parts)))
             found = []
             seed = 1
             while missing:
                 row, chance = [], seed
-                for _ in range(draws):
+                for count in parts:
                     chance = chance * FACTOR % MODULUS
-                    row.append(chance * parts // MODULUS)
+                    row.append(chance * count // MODULUS)
                 if tuple(row) in missing:
                     missing.remove(tuple(row))
                     found.append(seed)

@@ -95,7 +95,7 @@ class Production:
 
     def close(self) -> None:
         """End the run; the queue's coroutine doesn't live on."""
-        self._role.get_coro().close()  # type: ignore[union-attr]
+        self._role.get_coro().close()
 
     # ---- the beginning
 

@@ -16,7 +16,7 @@ from sim.explore.timers import Timer
 from sim.explore.watched import watch_core
 from sim.variant import Variant
 
-STEPS_MAX = 300
+STEPS_MAX = 100
 """A story that takes more is held to spin."""
 HOP = Step("hop", "loop")
 
@@ -63,11 +63,7 @@ class ProductionStory:
 
     def take(self, step: Step) -> Footprint:
         """Let `step` happen, and the hops of the loop after it."""
-        for open_step, action, argument in self._open():
-            if open_step == step:
-                break
-        else:
-            raise ValueError(f"{step.label!r} is not open")
+        action, argument = self._find(step)
         self._footprints.begin()
         self._steps += 1
         action(argument)
@@ -92,6 +88,12 @@ class ProductionStory:
         self._footprints.forget()
 
     # ---- what is open
+
+    def _find(self, step: Step) -> tuple[Callable[[Any], None], Any]:
+        for open_step, action, argument in self._open():
+            if open_step == step:
+                return action, argument
+        raise ValueError(f"{step.label!r} is not open")
 
     def _open(self) -> Iterator[Open]:
         if self._steps >= STEPS_MAX:

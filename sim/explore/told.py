@@ -18,7 +18,9 @@ class Told(Observer):
         self.times: dict[str, int] = {}
         """Job id -> how often its end was told."""
         self.late = 0
-        self.void = 0
+        self.void: list[str] = []
+        """Nodes that were granted in vain."""
+        self.parked = 0
         self.broken: dict[str, None] = {}
         self.assigned: dict[tuple[str, int], str] = {}
         """(job id, attempt) -> the node that it was sent to."""
@@ -43,7 +45,10 @@ class Told(Observer):
         self.late += 1
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self.void += 1
+        self.void.append(node_id)
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        self.parked += reason == "parked"
 
     # ---- what the ends tell
 

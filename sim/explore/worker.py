@@ -109,9 +109,7 @@ class Worker:
         self.is_up = False
         self.running.clear()
         link = self.link
-        self.up.put(
-            f"deliver close from {self.node_id}", f"from {self.node_id}", lambda: self._desk.closed(link)
-        )
+        self.up.put(f"deliver close from {self.node_id}", f"from {self.node_id}", lambda: self._desk.closed(link))
 
     def _say(self, result: NodeResult) -> None:
         label, chain = result_label(result, self._names, self.node_id)
