@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from sim.explore.counting import orders
 from sim.explore.running import NO_END, STEPS_MAX, Run, Taken, raised
 from sim.explore.story import ADD, READ, WRITE, Footprint, MakeStory, Step, Story
 from sim.explore.tally import Budget, Tally
@@ -171,9 +172,25 @@ class DepthFirst:
         if self._departures and way and way[-1].departed + (way[-1].index > 0) < self._departures:
             self._tally.repeated += 1
             return
+        if self._sleep_sets:
+            self._tally.interleavings += self._orders()
         self._tally.add(
             end, broken, len(way), lambda: Run([Taken(place.step, tuple(place.steps)) for place in way], end, broken)
         )
+
+    def _orders(self) -> int:
+        """Return the interleavings that the present run stands for."""
+        way = self._way
+        known = [place.touched for place in way if place.touched is not None]
+        if len(known) < len(way):
+            return 1
+        opened_by = []
+        for at, place in enumerate(way):
+            first = at
+            while first and place.step in way[first - 1].steps:
+                first -= 1
+            opened_by.append(first - 1)
+        return orders(known, opened_by, Touched.is_independent_of)
 
     def _part_done(self) -> float:
         """Return about which part of the tree lies behind, as if all branches were of one size."""

@@ -16,7 +16,12 @@ def end_of(production: Production, forced: int) -> str:
             f"{job.request_id} {job.state}{reason}, told {told.times.get(job.job_id, 0)}x,"
             f" {job.attempt} attempts, {job.redispatches} redispatches"
         )
-    counts = (("late results", told.late), ("void grants", len(told.void)), ("parked", told.parked), ("time-outs had to come", forced))
+    counts = (
+        ("late results", told.late),
+        ("void grants", len(told.void)),
+        ("parked", told.parked),
+        ("time-outs had to come", forced),
+    )
     ends += [f"{count} {what}" for what, count in counts if count]
     return "; ".join(ends + left_over(production))
 

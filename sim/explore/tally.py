@@ -34,6 +34,8 @@ class Tally:
     runs: int = 0
     cut_short: int = 0
     """Runs that sleep sets ended: all that could follow was seen in another order."""
+    interleavings: int = 0
+    """Interleavings that the runs of sleep sets stand for: what a search without them would run."""
     repeated: int = 0
     """Runs of an earlier round, taken again to get beyond them."""
     reached: int | None = None

@@ -1,0 +1,113 @@
+"""Stories of production code: every order of small flows ends in one completion; draws, commits and replies are steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.before.rows import variant_without
+from sim.explore.depth_first import every_end, every_order
+from sim.explore.flows import COMPLETE, FLOWS
+from sim.explore.running import run_story
+from sim.explore.shape import Shape
+from sim.explore.steps import story_of
+from sim.explore.story import MakeStory
+from sim.explore.tally import Budget
+
+ALL = Budget()
+SMALL = {
+    "a node goes offline": (Shape(offline=("n1",)), 184),
+    "a time-out": (Shape(timeouts=1), 2_034),
+    "a busy node": (COMPLETE["1-busy"][1], 3),
+    "a node of a dead scheduler, another goes offline": (COMPLETE["1-leftover-offline"][1], 473),
+    "a cancel, between two hops, too": (Shape(cancels=("j1",), hops=1), 566),
+}
+
+
+def make(shape: Shape, without: str = "") -> MakeStory:
+    return story_of(shape)(variant_without(without))
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_sleep_sets_reach_the_ends_of_the_plain_search_and_stand_for_all_its_orders(what: str) -> None:
+    shape, interleavings = SMALL[what]
+    plain = every_order(make(shape), ALL)
+    pruned = every_end(make(shape), ALL)
+    assert plain.is_complete and pruned.is_complete
+    assert plain.runs == pruned.interleavings == interleavings
+    assert set(plain.ends) == set(pruned.ends)
+    assert pruned.runs < plain.runs
+    assert plain.broken == pruned.broken == {}
+
+
+def test_one_job_two_nodes_a_time_out_and_an_offline_end_in_one_completion() -> None:
+    """R1 with production: every interleaving, every draw."""
+    tally = every_end(make(COMPLETE["1-timeout-offline"][1]), ALL)
+    assert tally.is_complete and not tally.broken
+    assert (tally.interleavings, tally.runs, len(tally.ends)) == (116_489, 103, 8)
+    assert all(str(end).startswith("j1 completed, told 1x") for end in tally.ends)
+
+
+def test_and_with_one_arrival_between_two_hops_of_the_loop() -> None:
+    tally = every_end(make(COMPLETE["1-timeout-offline-hop"][1]), ALL)
+    assert tally.is_complete and not tally.broken
+    assert tally.interleavings == 794_940
+    assert all(str(end).startswith("j1 completed, told 1x") for end in tally.ends)
+
+
+def test_both_draws_of_a_select_are_open_steps() -> None:
+    story = make(Shape())()
+    try:
+        story.open_steps()
+        story.take(story.open_steps()[0])
+        assert [step.label for step in story.open_steps()] == ["commit select j1|1 -> n1", "commit select j1|1 -> n2"]
+    finally:
+        story.close()
+
+
+def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
+    run = run_story(make(Shape(timeouts=1, offline=("n2",))), lambda at, steps: steps[0])
+    assert [taken.step.label for taken in run.taken] == [
+        "client submit j1",
+        "commit select j1|1 -> n1",
+        "reply select j1|1 -> n1",
+        "deliver assign j1|1 to n1",
+        "timer work j1|1 on n1",
+        "deliver result j1|1 from n1",
+        "commit release j1|1",
+        "reply release j1|1",
+        "fault offline n2",
+        "deliver close from n2",
+        "commit offline n2",
+        "reply offline n2",
+    ]
+    assert run.end == "j1 completed, told 1x, 1 attempts, 0 redispatches"
+
+
+PLANTED = {
+    # row: (flow, schedules within which it is found, the sentence that breaks)
+    "R1": ("1-timeout-offline", 2_000, "every job is completed or cancelled by its client"),
+    "R9": ("1-timeout-offline", 1, "one assignment an attempt"),
+    "R21": ("2-offline-cancel", 2_000, "no job waits for a time-out that something should spare it"),
+    "R22": ("1-leftover-offline", 1, "every story ends"),
+    "R23": ("1-timeout-offline", 100, "one assignment an attempt"),
+    "R24": ("1-busy", 1, "a busy node rests"),
+}
+
+
+@pytest.mark.parametrize("row", PLANTED)
+def test_each_planted_behaviour_is_found_within_its_schedules(row: str) -> None:
+    flow, schedules, sentence = PLANTED[row]
+    tally = every_end(FLOWS[flow].story_of(variant_without(row)), Budget(runs=schedules))
+    assert sentence in tally.broken, tally.broken
+    assert tally.first_broken is not None
+
+
+def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
+    """The catalogue's row: fine, failed though a node lives, found at its time-out, parked and run later."""
+    tally = every_end(make(COMPLETE["1-timeout-offline"][1], "R1"), ALL)
+    assert tally.is_complete
+    ends = [str(end) for end in tally.ends]
+    assert any(end.startswith("j1 failed (node_gone)") for end in ends)
+    assert any("completed" in end and "1 parked" in end for end in ends)
+    assert any("completed" in end and "1 time-outs had to come" in end for end in ends)
+    assert any(end == "j1 completed, told 1x, 2 attempts, 1 redispatches" for end in ends)
