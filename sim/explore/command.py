@@ -183,6 +183,8 @@ def report_of(explored: Explored) -> Report:
 
     for tally in explored.tallies:
         add(f"{tally.way}: run", tally.runs)
+        if tally.interleavings:
+            add(f"{tally.way}: interleavings that these stand for", tally.interleavings)
         if tally.cut_short:
             add(f"{tally.way}: cut short", tally.cut_short)
         add(f"{tally.way}: distinct ends", len(tally.ends))
@@ -229,6 +231,7 @@ def _figures(tally: Tally) -> dict[str, Any]:
         "way": tally.way,
         "complete": tally.is_complete,
         "runs": tally.runs,
+        "interleavings": tally.interleavings or tally.runs,
         "cut_short": tally.cut_short,
         "departures_complete": tally.reached,
         "distinct_ends": len(tally.ends),

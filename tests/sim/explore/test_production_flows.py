@@ -1,4 +1,4 @@
-"""Stories of production code: every order of small flows ends in one completion; draws, commits and replies are steps."""
+"""Stories of production code: every order of a small flow ends in one completion; draws, commits, replies are steps."""
 
 from __future__ import annotations
 
