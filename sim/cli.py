@@ -167,6 +167,42 @@ def soak(
     return report.exit_code
 
 
+@cli.command()
+@click.option("--rate", type=float, default=20.0, show_default=True, help="Jobs a second.")
+@click.option("--work", default="exponential:2", show_default=True, help="NAME:MEAN_S[:CV], or empirical:FILE.")
+@click.option("--p99", type=float, default=0.5, show_default=True, help="Seconds within which 99 % have to start.")
+@click.option("--slots", type=int, default=2, show_default=True, help="Jobs that a node runs at the same time.")
+@common
+def capacity(
+    rate: float,
+    work: str,
+    p99: float,
+    slots: int,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """How many nodes a rate of jobs takes, so that 99 of 100 start in time; with the curve around that number."""
+    from rich.console import Console
+
+    from sim.capacity_command import work_of
+    from sim.experiments import capacity as experiment
+    from sim.experiments.experiment import SEED
+
+    report = experiment.plan(
+        experiment.Demand(rate, work_of(work), p99, slots),
+        size=experiment.QUICK if quick else experiment.FULL,
+        seed=SEED if seed is None else seed,
+        store=store,
+        progress=sys.stderr.isatty(),
+    )
+    report.write(json_path, out)
+    report.print(Console(width=None if sys.stdout.isatty() else 110))
+    return report.exit_code
+
+
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
 def list_(what: str | None) -> int:

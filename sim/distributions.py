@@ -140,3 +140,19 @@ def load_file(distribution: Any, folder: Path) -> Any:
     if distribution.mean is not None and not sum(values):
         raise ConfigError(f"{path}: all values are 0 and can't be scaled to a mean of {distribution.mean}")
     return msgspec.structs.replace(distribution, values=values)
+
+
+def variation(distribution: Distribution) -> float:
+    """Return the standard deviation by the mean (infinite for a Pareto of shape 2 and below); 0 for a mean of 0."""
+    match distribution:
+        case Even(spread=spread):
+            return spread / 3**0.5
+        case Exponential():
+            return 1.0
+        case Lognormal(cv=cv) | Gamma(cv=cv):
+            return cv
+        case Pareto(shape=shape):
+            return (shape * (shape - 2)) ** -0.5 if shape > 2 else float("inf")
+        case Empirical(values=values):
+            mean = float(np.mean(values))
+            return float(np.std(values)) / mean if mean else 0.0

@@ -66,6 +66,14 @@ def mm1_relaxation_s(load: float, mean_work_s: float) -> float:
     return mean_work_s / (1 - math.sqrt(load)) ** 2
 
 
+def spread_factor(work_cv: float) -> float:
+    """Return by what waits of M/M/c are about multiplied when work has another coefficient of variation.
+
+    Source: A. O. Allen, "Probability, Statistics and Queueing Theory" (1990), after Cunneen; exact for one server.
+    """
+    return (1 + work_cv**2) / 2
+
+
 class Interval(NamedTuple):
     """A mean and the half width of its interval."""
 

@@ -308,7 +308,7 @@ def _answer(results: Mapping[str, Any]) -> str:
     by_nodes, by_pools = _ratio(results, "server", 1), _ratio(results, "server", now[-1].pools)
     return (
         f"A problem above 1000? It was one: the old choice takes {first.commands:.0f} commands at {first.nodes} nodes "
-        f"and {last.commands:,.0f} at {last.nodes:,}, and above 100 nodes it reaches some of them only (C2). It is "
+        f"and {last.commands:,.0f} at {last.nodes:,}, and above 100 nodes it may lose sight of some (C2). It is "
         f"none now: {now[0].commands:.0f} commands at any number of nodes and pools, {by_nodes:.1f} times the server's "
         f"time at {last.nodes:,} nodes, {by_pools:.1f} times at {now[-1].pools:,} pools."
     )
