@@ -68,6 +68,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         _setting("a client whose connection broke may come back for so long; then its jobs are cancelled", "s", ge=0),
     ] = 30.0
+    in_order_grace_s: Annotated[
+        float, _setting("a session that wants its results in order waits so long for an earlier one", "s", ge=0)
+    ] = 5.0
+    in_order_held_max: Annotated[
+        int, _setting("results that are held back for such a session; past it the gap is skipped", "", ge=1)
+    ] = 1000
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
     waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
     send_buffer_bytes_max: Annotated[

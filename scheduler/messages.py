@@ -33,6 +33,9 @@ class Hello(_Message):
     session_id: Name | None = None
     token: str | None = None
     resume: bool = False
+    in_order: bool = False
+    """Send the results in the order of the submits. One that came too soon is held back for `in_order_grace_s` at most;
+    what was missing before it comes later, out of order."""
 
 
 class Submit(_Message):

@@ -36,7 +36,8 @@ class Client:
     """Use it as `async with Client("ws://127.0.0.1:5010") as client: result = await client.submit(audio, "en:en")`.
 
     At most `in_flight_max` submits are on their way at a time; more of them wait. `give_up_s` is how long a lost
-    connection may take to come back before the waiting submits fail.
+    connection may take to come back before the waiting submits fail. With `in_order` the results come in the order of
+    the submits; an earlier one that is missing holds the later ones back for in_order_grace_s at most.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Client:
         session_id: str | None = None,
         in_flight_max: int = 1000,
         give_up_s: float = 60.0,
+        in_order: bool = False,
         random: random.Random | None = None,
     ) -> None:
         self._random = random or fresh_random()
@@ -55,6 +57,7 @@ class Client:
         """What the scheduler said that it takes, such as audio_bytes_max; empty before the first connection."""
         self.connects = 0
         self._give_up_s = give_up_s
+        self._in_order = in_order
         self._room = asyncio.Semaphore(in_flight_max)
         self._requests: dict[str, _Request] = {}
         self._unwanted: set[str] = set()
@@ -143,7 +146,8 @@ class Client:
     async def _greet(self) -> Connection[ToClient]:
         connection = await Connection.open(self._url, to_client)
         try:
-            await connection.send(Hello(session_id=self.session_id, resume=self.connects > 0))
+            hello = Hello(session_id=self.session_id, resume=self.connects > 0, in_order=self._in_order)
+            await connection.send(hello)
             welcome = await connection.receive()
             if isinstance(welcome, Error):
                 raise Refused(welcome.reason, welcome.detail)

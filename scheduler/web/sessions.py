@@ -16,8 +16,20 @@ from scheduler import codec
 from scheduler.config import Settings, ms
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput, Rejected
+from scheduler.in_order import InOrder
 from scheduler.job import Job
-from scheduler.messages import PROTOCOL, Accepted, CancelJob, Error, FromClient, Hello, RejectedSubmit, Submit, Welcome
+from scheduler.messages import (
+    PROTOCOL,
+    Accepted,
+    CancelJob,
+    Error,
+    FromClient,
+    Hello,
+    JobResult,
+    RejectedSubmit,
+    Submit,
+    Welcome,
+)
 from scheduler.seams import Observer
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
@@ -115,7 +127,7 @@ class SessionDoor:
         if session_id in self._absent:
             job_ids, timer = self._absent.pop(session_id)
             timer.cancel()
-        session = self._open[session_id] = Session(self, socket, binary, session_id)
+        session = self._open[session_id] = Session(self, socket, binary, session_id, hello.in_order)
         limits = {
             "audio_bytes_max": self.settings.audio_bytes_max,
             "output_bytes_max": self.settings.output_bytes_max,
@@ -152,14 +164,19 @@ class SessionDoor:
 class Session:
     """One connection of a client that has said hello."""
 
-    def __init__(self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str) -> None:
+    def __init__(
+        self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str, in_order: bool = False
+    ) -> None:
         self.socket = socket
         self.session_id = session_id
         self._door = door
         self._binary = binary
         self._jobs: dict[str, bool] = {}
-        """Unfinished jobs that this client waits for -> whether they are its own."""
+        """Jobs whose results this client has still to get -> whether they are its own."""
         self._bad_messages = 0
+        grace_ms, held_max = ms(door.settings.in_order_grace_s), door.settings.in_order_held_max
+        self._order: InOrder[JobResult] | None = InOrder(grace_ms, held_max) if in_order else None
+        self._gap_timer: asyncio.TimerHandle | None = None
 
     def send(self, message: Any) -> None:
         """Send `message` to the client."""
@@ -186,8 +203,12 @@ class Session:
 
     def job_ended(self, job: Job) -> None:
         """A job that this client waits for has ended."""
-        self._jobs.pop(job.job_id, None)
-        self.send(job_result(job))
+        result = job_result(job)
+        if self._order is None:
+            self._tell([result])
+        else:
+            self._tell(self._order.ended(job.job_id, result, _now_ms()))
+            self._watch_gap(self._order)
 
     def take_over(self, job_ids: list[str], tell: bool) -> None:
         """Go on with the jobs of an earlier connection; with `tell` their results are sent without being asked for."""
@@ -195,12 +216,12 @@ class Session:
             job = self._door.dispatcher.find(job_id)
             if job is None or (job.ended and not tell):
                 continue
-            if not job.ended:
-                self._jobs[job_id] = True
-            self._door.results.watch(job, self)
+            self._wait_for(job, True)
 
     def let_go(self) -> list[str]:
-        """Wait for nothing any more; return the ids of the own jobs that have not ended."""
+        """Wait for nothing any more; return the ids of the own jobs whose results were not sent."""
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
         for job_id in self._jobs:
             self._door.results.unwatch(job_id, self)
         own = [job_id for job_id, is_own in self._jobs.items() if is_own]
@@ -229,9 +250,34 @@ class Session:
             self._reject(submit.request_id, rejected)
             return
         self.send(Accepted(submit.request_id, job.job_id))
-        if not job.ended:
-            self._jobs[job.job_id] = job.session_id == self.session_id
-        door.results.watch(job, self)
+        self._wait_for(job, job.session_id == self.session_id)
+
+    def _wait_for(self, job: Job, is_own: bool) -> None:
+        """Send the result of `job` when it has ended, or now if it has; in its turn if they go in order."""
+        self._jobs[job.job_id] = is_own
+        if self._order is not None:
+            self._order.submitted(job.job_id)
+        self._door.results.watch(job, self)
+
+    def _tell(self, results: list[JobResult]) -> None:
+        for result in results:
+            self._jobs.pop(result.job_id, None)
+            self.send(result)
+
+    def _watch_gap(self, order: InOrder[JobResult]) -> None:
+        """Have the gap skipped when its grace is over."""
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
+            self._gap_timer = None
+        due_ms = order.due_ms
+        if due_ms is not None:
+            loop = asyncio.get_running_loop()
+            self._gap_timer = loop.call_later(max(0, due_ms - _now_ms()) / 1000, self._gap_is_due, order)
+
+    def _gap_is_due(self, order: InOrder[JobResult]) -> None:
+        self._gap_timer = None
+        self._tell(order.skip_gap(_now_ms()))
+        self._watch_gap(order)
 
     def _cancel(self, job_id: str) -> None:
         job = self._door.dispatcher.find(job_id)
@@ -249,3 +295,8 @@ class Session:
         self.send(Error(error.reason, error.detail))
         if self._bad_messages >= BAD_MESSAGES_MAX:
             self.socket.close_with(CLOSE_POLICY, "too many bad messages")
+
+
+def _now_ms() -> int:
+    """The time of the loop."""
+    return round(asyncio.get_running_loop().time() * 1000)

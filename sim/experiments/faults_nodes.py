@@ -92,12 +92,12 @@ def registers_with_fewer_pairs(stage: Stage) -> Figures:
     world = stage.world()
     seen = _Foreign()
     world.hub.add([seen])
-    nodes = world.add_nodes(stage.size.nodes, [PAIR, OTHER_PAIR])
+    nodes = world.add_nodes(stage.size.nodes, [PAIR, OTHER_PAIR], slots=4)
     world.run(for_s=1)
     for node in nodes[::2]:
         node.pairs = [PAIR]
         assert node.connection is not None
-        world.do(node.connection.to_scheduler, Register(node.node_id, f"{node.node_id}.1", [PAIR], 1, []))
+        world.do(node.connection.to_scheduler, Register(node.node_id, f"{node.node_id}.1", [PAIR], 4, []))
     world.run(for_s=1)
     seen.serves = {node.node_id: node.pairs for node in nodes}
     for _ in range(stage.size.jobs):
