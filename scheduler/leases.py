@@ -41,7 +41,7 @@ class Leases:
         self._sweep_ms = ms(settings.store_sweep_s)
         self._heartbeat_ms = ms(settings.heartbeat_s)
         self._clock = clock
-        self._deadlines = deadlines
+        self.deadlines = deadlines
         self._desk = desk
         self._fleet = fleet
         self._queue = queue
@@ -57,7 +57,7 @@ class Leases:
             # This process stood still: the beats that came meanwhile are still in the sockets.
             self._not_before_ms = now_ms + self._heartbeat_ms
         self._looked_ms = now_ms
-        while (node := self._deadlines.take_due(now_ms)) is not None:
+        while (node := self.deadlines.take_due(now_ms)) is not None:
             if self._fleet.look_at(node, now_ms, self._not_before_ms):
                 self._desk.silent(node)
         if now_ms - self._swept_ms >= self._sweep_ms:
@@ -68,7 +68,7 @@ class Leases:
         """Look whenever something is due, and at the store at each interval."""
         while True:
             due_ms = self._swept_ms + self._sweep_ms - self._clock.now_ms()
-            await self._deadlines.sleep_until_due(at_most_ms=due_ms)
+            await self.deadlines.sleep_until_due(at_most_ms=due_ms)
             self.run_once()
             await asyncio.sleep(0)
 

@@ -17,14 +17,14 @@ class Timeouts:
     def __init__(self, settings: Settings, clock: Clock, deadlines: Deadlines[Job], dispatcher: Dispatcher) -> None:
         self._slice = settings.timeouts_slice
         self._clock = clock
-        self._deadlines = deadlines
+        self.deadlines = deadlines
         self._dispatcher = dispatcher
 
     def run_once(self) -> int:
         """Handle at most one slice of the jobs that are due; return how many they were."""
         now_ms = self._clock.now_ms()
         for done in range(self._slice):
-            job = self._deadlines.take_due(now_ms)
+            job = self.deadlines.take_due(now_ms)
             if job is None:
                 return done
             self._dispatcher.job_due(job)
@@ -33,6 +33,6 @@ class Timeouts:
     async def run_forever(self) -> None:
         """Handle whatever comes due."""
         while True:
-            await self._deadlines.sleep_until_due()
+            await self.deadlines.sleep_until_due()
             self.run_once()
             await asyncio.sleep(0)

@@ -128,6 +128,7 @@ for _command in (explore, replay, shrink):
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
 @click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
 @click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Without --seeds: so many days instead of 30.")
 @common
 def soak(
     seeds: int | None,
@@ -136,17 +137,20 @@ def soak(
     keep: Path | None,
     replay: bool,
     python: str,
+    days: float | None,
     seed: int | None,
     json_path: Path | None,
     out: Path | None,
     quick: bool,
     store: str,
 ) -> int:
-    """Draw every option of many runs from their seeds, and play them."""
+    """Draw every option of many runs from their seeds, and play them; without --seeds, one run of 30 days."""
     from rich.console import Console
 
     if seeds is None:
-        raise click.UsageError("say how many --seeds to play")
+        from sim.swarm.long_report import soak_days
+
+        report = soak_days(days=days, seed=seed, quick=quick, store=store, progress=progress_bar)
     else:
         from sim.swarm.swarm_report import soak_seeds
 

@@ -72,6 +72,11 @@ class VirtualLoop(LoudLoop):
         """Call `hook` once, when all that happens at this moment has happened and the clock is about to move."""
         self._at_end.append(hook)
 
+    @property
+    def pending(self) -> int:
+        """How many events lie ahead, cancelled timers among them."""
+        return len(self._queue)
+
     # ---- running
 
     def run(self, until_s: float = FOR_EVER, done: Callable[[], bool] | None = None) -> bool:

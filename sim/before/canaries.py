@@ -15,6 +15,7 @@ from scheduler.job_table import JobTable
 from scheduler.messages import Assign, NodeResult
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
+from scheduler.script_queue import ScriptQueue
 from scheduler.script_sources import ScriptSource, load_sources
 from scheduler.waiting import SelectBatch, WaitingJobs
 from sim.variant import Variant
@@ -178,6 +179,32 @@ def keeps_holds() -> Variant:
 def leaves_ghosts() -> Variant:
     """M5: a node that leaves stays in its pools."""
     return Variant("leaves ghosts", scripts=scripts("node_offline", ("shut(node, served)", "")))
+
+
+class ForgetsRequestIds(JobTable):
+    """R12: whether a request id is known is not asked."""
+
+    def find_request(self, request_id: str) -> Job | None:
+        return None
+
+
+class ForgetsReleases(ScriptQueue):
+    """Each tenth release is never sent."""
+
+    releases = 0
+
+    def release(self, hold: str) -> None:
+        self.releases += 1
+        if self.releases % 10:
+            super().release(hold)
+
+
+def keeps_old_pools() -> Variant:
+    """R14: a register leaves the node in the pools that it no longer serves, and a draw doesn't ask for its pairs."""
+    asks = ("  if not string.find(served, wanted, 1, true) then return nil, 'other_pairs' end\n", "")
+    changed = scripts("select_node", asks)
+    changed["register_node"] = scripts("register_node", ("  shut(node, old_served)\n", ""))["register_node"]
+    return Variant("keeps old pools", scripts=changed)
 
 
 def draws_once() -> Variant:

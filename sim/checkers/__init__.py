@@ -33,4 +33,21 @@ CHECKERS: tuple[type[Checker], ...] = (
     AttemptsAreBounded,
 )
 
-__all__ = ["CHECKERS", "Checker"]
+__all__ = [
+    "CHECKERS",
+    "ABusyNodeRests",
+    "ALiveNodeWithRoomIsFound",
+    "AnOldResultChangesNothing",
+    "AttemptsAreBounded",
+    "Checker",
+    "EveryRequestEndsOnce",
+    "EveryStoreKeyHasALivingOwner",
+    "EveryTableIsEmptyAtTheEnd",
+    "GrantsGoToTheirGeneration",
+    "LittlesLaw",
+    "NoHoldBeyondTheSlots",
+    "NoNodeIdlesBesideAWaitingJob",
+    "NothingIsLost",
+    "OneAssignmentAnAttempt",
+    "TheChosenNodeServesThePair",
+]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduler.job import Job
 from sim.census import entries
 from sim.checkers.base import Checker
 
@@ -32,10 +33,13 @@ class EveryTableIsEmptyAtTheEnd(Checker):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._jobs_max = world.settings.jobs_max
-        self._finished_max = world.settings.finished_max or None
+        self._finished_max = world.settings.finished_max
 
-    def instant_over(self) -> None:
-        table = self.world.core.table
+    def scheduler_built(self) -> None:
+        self._table = self.world.core.table
+
+    def job_submitted(self, job: Job) -> None:
+        table = self._table
         if table.unfinished > self._jobs_max or (self._finished_max and table.finished > self._finished_max):
             self.broke(f"past its bound: {table!r}")
 
@@ -62,7 +66,7 @@ class EveryTableIsEmptyAtTheEnd(Checker):
             if name.startswith("table.") and not settings.cleanup_interval_s:
                 continue  # without a sweep finished jobs stay: that is what the setting is for
             if name == JOB_DEADLINES:
-                heap, now_ms = core.timeouts._deadlines._heap, world.clock.now_ms()
+                heap, now_ms = core.timeouts.deadlines._heap, world.clock.now_ms()
                 count = sum(1 for when_ms, _, _ in heap if when_ms < now_ms)
             limit = limits.get(name, 0)
             self.expect(count <= limit, f"{count} entries are left in {name}, at most {limit} may be")

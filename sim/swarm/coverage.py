@@ -55,7 +55,7 @@ class Coverage(Watcher):
 
     def __init__(self, world: World) -> None:
         self.reached: Reached = {family: Counter() for family in known()}
-        self._world = world
+        self.world = world
         self._states: dict[str, str] = {}
         """Of the jobs that go on."""
 
@@ -135,7 +135,7 @@ class Coverage(Watcher):
         self._states.clear()
 
     def scheduler_built(self) -> None:
-        if self._world.starts > 1 and self._world.instance != "nobody":
+        if self.world.starts > 1 and self.world.instance != "nobody":
             self.reached["of the scheduler"]["started again"] += 1
 
     def fault_began(self, kind: str, target: str) -> None:

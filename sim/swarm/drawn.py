@@ -178,16 +178,24 @@ def _faults(seed: int, nodes: Sequence[Nodes], duration_s: float, size: Size) ->
         strikes = _log_even(chance, 0.5, size.strikes_max)
         shortest_s = _log_even(chance, 0.1, 20.0)
         longest_s = min(shortest_s * _log_even(chance, 1.0, 10.0), duration_s)
-        drawn.append(
-            Fault(
-                kind=kind,
-                per_target_per_h=strikes * 3600 / duration_s / targets(kind, total),
-                lasts_s=(min(shortest_s, longest_s), longest_s),
-            )
-        )
+        lasts_s = (min(shortest_s, longest_s), longest_s)
+        drawn.append(fault(kind, strikes=strikes, nodes=total, over_s=duration_s, lasts_s=lasts_s))
     return drawn
 
 
-def targets(kind: str, nodes: int) -> int:
-    """Return how many targets `kind` has among `nodes` nodes."""
-    return nodes
+def fault(
+    kind: str,
+    *,
+    strikes: float,
+    nodes: int,
+    over_s: float,
+    lasts_s: tuple[float, float],
+    between_s: tuple[float, float] | None = None,
+) -> Fault:
+    """Return a fault that strikes so often, in the mean, in `over_s` seconds of a run with so many nodes."""
+    return Fault(
+        kind=kind,
+        per_target_per_h=strikes * 3600 / over_s / nodes,
+        lasts_s=lasts_s,
+        between_s=between_s,
+    )

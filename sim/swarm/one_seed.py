@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
@@ -100,8 +100,9 @@ def play_drawn(
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
-        result.broken = [f"crashed: {type(error).__name__}: {error}".split("\n")[0]]
         result.error = traceback.format_exc()
+        what = "a job never ended" if isinstance(error, TimeoutError) else f"crashed: {type(error).__name__}"
+        result.broken = [*_checkers_of(seen, error), f"{what}: {error}".split("\n")[0]]
     else:
         run = played.run
         result.broken = played.broken
@@ -115,6 +116,16 @@ def play_drawn(
         result.reached.update(_plain(coverage.reached))
     result.wall_s = watch.seconds()
     return result
+
+
+def _checkers_of(seen: Sequence[Coverage], error: Exception) -> list[str]:
+    """What the checkers of a run say that ended with `error`; they look at what is left when it never came to rest."""
+    if not seen:
+        return []
+    world = seen[0].world
+    if isinstance(error, TimeoutError):
+        world.end_checks()
+    return world.broken_checkers()
 
 
 def _plain(reached: Reached) -> dict[str, dict[str, int]]:

@@ -144,7 +144,7 @@ async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
     forgotten.deadline_ms = 0
     waits = await rig.submit(timeout_ms=200_000)
     waits.waits_from_ms = rig.clock.ms + 190_000
-    rig.core.timeouts._deadlines.set(waits, rig.clock.ms + 200_000)
+    rig.core.timeouts.deadlines.set(waits, rig.clock.ms + 200_000)
     runner = rig.core.queue._runner
     assert isinstance(runner, LosesAnswers)
     for _ in range(12):

@@ -1,0 +1,116 @@
+"""`voxpool-sim soak`: weeks of virtual time with every fault; whatever is bounded must stay so, and no checker bite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from statistics import median
+from typing import Any
+
+from sim.pictures import Curve, curves
+from sim.report import WITH, Line, Picture, Report
+from sim.scenario import Scenario
+from sim.stats import judge
+from sim.swarm.coverage import never
+from sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
+from sim.swarm.long_run import LongRun, long_run, maxima
+
+SEED = 1
+FLOOR_PART = 0.1
+"""Growth over the whole run, as a part of the level, that still counts as none: a leak has no level."""
+FLOOR_ENTRIES = 20.0
+"""The same in entries, for what is small: nodes and slots of the fleet are more."""
+FLOOR_BYTES = 2e6
+"""The same in bytes: 0.15 bytes for each of 13 million jobs."""
+REAL_S_MAX = 1800.0
+"""The full run must end within half an hour."""
+
+Progress = Callable[[str], AbstractContextManager[Callable[[float], None] | None]]
+
+
+def soak_days(*, days: float | None, seed: int | None, quick: bool, store: str, progress: Progress) -> Report:
+    """Play the long soak, of `days` days (the full size has 30). Raises ConfigError for an unknown store."""
+    size = sized(days) if days is not None else QUICK if quick else FULL
+    seed = SEED if seed is None else seed
+    scenario = draw_long(seed, size)
+    with progress(f"{size.days:g} days") as tell:
+        played = long_run(scenario, size, store, tell)
+    options = {"seed": seed, "days": size.days, "store": store, "quick": quick}
+    return report_of(played, scenario, size, options)
+
+
+def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict[str, Any]) -> Report:
+    """Return the report: checkers, faults, and a verdict on each series."""
+    run, jobs = played.run, played.run["jobs"]
+    nodes = sum(group.count for group in scenario.nodes)
+    submitted = jobs["submitted"]
+    lines = [
+        Line("", "virtual time", "days", None, run["virtual_s"] / 86_400),
+        Line("", "nodes", "", None, nodes, limit=">= 20"),
+        Line("", "jobs", "", None, submitted),
+        Line("", "jobs a second", "1/s", None, submitted / scenario.duration_s),
+        Line("", "jobs lost", "", None, jobs["lost"], limit="== 0"),
+        Line("", "jobs completed", "", None, jobs["completed"] / submitted),
+        Line("", "checkers that broke", "", None, len(played.broken), limit="== 0"),
+        Line("", "faults begun", "", None, run["faults"]["begun"]),
+        Line("", "the rarest fault struck", "", None, _rarest(played), limit=f">= {size.strikes_min}"),
+        Line("", "real time", "s", None, run["wall_s"], limit=f"< {REAL_S_MAX:g}" if size == FULL else ""),
+        Line("", "real time a job", "us", None, 1e6 * run["wall_s"] / submitted),
+    ]
+    greatest = maxima(played.series)
+    trends = {}
+    for name, values in played.series.items():
+        level = median(values) if values else 0.0
+        floor = FLOOR_BYTES if name == "live bytes" else max(FLOOR_ENTRIES, FLOOR_PART * level)
+        trends[name] = trend = judge(values, floor)
+        lines.append(Line("", f"{name}, at most", "", None, greatest[name]))
+        lines.append(Line("", f"{name}, trend", "", None, trend.verdict.value, limit="== no leak"))
+    if played.unreadable:
+        lines.append(Line("", "live bytes, trend", "", None, None, limit="== no leak"))
+    counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(played.faults.items()))
+    missing = never(played.reached)
+    notes = [
+        *([f"live bytes could not be read: {played.unreadable}"] if played.unreadable else []),
+        f"faults: {counts}",
+        *(f"trend of {name}: {trend.reason}" for name, trend in trends.items() if trend.verdict.value != "no leak"),
+        *(
+            f"never reached, {family}: {', '.join(names)}"
+            for family, names in missing.items()
+            if names and family != "script blocks"
+        ),
+        *played.broken,
+        f"again: voxpool-sim soak --seed {options['seed']} --days {options['days']:g}",
+    ]
+    return Report(
+        experiment="soak",
+        question="does anything grow in weeks of work with every fault?",
+        seed=options["seed"],
+        options=options,
+        lines=lines,
+        variants={WITH: run},
+        variant=WITH,
+        notes=notes,
+        pictures=[partial(_picture, played), partial(_bytes, played)],
+        extra={"faults": played.faults, "coverage": {family: dict(c) for family, c in played.reached.items()}},
+    )
+
+
+def _rarest(played: LongRun) -> int:
+    from sim.faults import FAULTS
+
+    return min(played.faults.get(kind, 0) for kind in FAULTS)
+
+
+def _picture(played: LongRun) -> Picture:
+    days = [at / 86_400 for at in played.times_s]
+    shown = ("jobs in the table", "deadlines of jobs", "jobs waiting", "store: held", "store: free")
+    lines = [Curve(name, days, [max(1.0, n) for n in played.series[name]], WITH) for name in shown]
+    return curves("residents", "What resides", "virtual days", "entries", lines, "Read after a sweep.", y_scale="log")
+
+
+def _bytes(played: LongRun) -> Picture:
+    days = [at / 86_400 for at in played.times_s]
+    values = [n / 1e6 for n in played.series.get("live bytes", [])]
+    lines = [Curve("live bytes", days[: len(values)], values, WITH)]
+    return curves("live_bytes", "Live bytes of the process", "virtual days", "MB", lines, "Read after a sweep.")
