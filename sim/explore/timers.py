@@ -56,8 +56,8 @@ class Timers:
         self._core = core
         self._clock = clock
         self._names = names
-        self._jobs: Any = core.timeouts._deadlines
-        self._nodes: Any = core.leases._deadlines
+        self._jobs: Any = core.timeouts.deadlines
+        self._nodes: Any = core.leases.deadlines
 
     def earliest(self) -> Timer | None:
         """Return the timer that comes next; of two at one moment that of a job."""

@@ -49,7 +49,7 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     settings = _settings(plain_random(seed, "swarm/settings"))
     audio_bytes_max = min(5000, settings.get("audio_bytes_max", 5000))
     return Scenario(
-        name=f"swarm {size.name} {seed}",
+        name=f"swarm-{size.name}",
         seed=seed,
         duration_s=duration_s,
         settings=settings,

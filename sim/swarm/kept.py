@@ -1,14 +1,19 @@
-"""Keeps a failing seed: a folder with its options, its scenario, what was found, and the trace for Perfetto."""
+"""Keeps a failing seed of a swarm as every failing run is kept (case.py), with its trace and a smaller case."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-import msgspec
-
+from sim.case import KEPT, Case, Found
+from sim.case import keep as keep_case
+from sim.replay_command import keep_failing
 from sim.swarm.drawn import SIZES, draw_scenario
-from sim.swarm.one_seed import SeedResult, play_seed
+from sim.swarm.one_seed import NEVER_ENDS, SeedResult
+
+SHRUNK_MAX = 3
+"""So many failing seeds of a swarm are shrunk at once: each may take half a minute."""
 
 
 def again(seed: int, size: str, store: str) -> str:
@@ -17,24 +22,28 @@ def again(seed: int, size: str, store: str) -> str:
     return " ".join([*words, *([f"--store {store}"] if store != "memory" else [])])
 
 
-def keep(result: SeedResult, size: str, store: str, folder: Path) -> Path:
-    """Write the folder of a seed that failed, playing it once more for its trace, and return it."""
-    place = folder / f"seed-{result.seed}"
-    place.mkdir(parents=True, exist_ok=True)
+def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shrunk: bool) -> Path:
+    """Write the folder of a seed that failed, and return it; with `is_shrunk` also its trace and a smaller case."""
     scenario = draw_scenario(result.seed, SIZES[size])
-    options = {
-        "seed": result.seed,
-        "size": size,
-        "store": store,
-        "again": again(result.seed, size, store),
-        "broken": result.broken,
-        "trace_hash": result.trace_hash,
-    }
-    (place / "options.json").write_text(json.dumps(options, indent=1) + "\n", encoding="utf-8")
-    text = json.dumps(msgspec.to_builtins(scenario), indent=1)
-    (place / "scenario.json").write_text(text + "\n", encoding="utf-8")
-    if result.error:
-        (place / "error.txt").write_text(result.error, encoding="utf-8")
-    with (place / "trace.json").open("w", encoding="utf-8") as trace_file:
-        play_seed(result.seed, size, store, trace_file=trace_file)
+    case = Case(scenario, result.seed, store)
+    place = (folder or KEPT) / case.name
+    found = Found(_signs(result), result.trace_hash, details=[*result.broken, *result.error.splitlines()])
+    if is_shrunk and NEVER_ENDS not in result.error:
+        keep_failing(case, found, result.wall_s, _silent, place)
+    else:
+        keep_case(case, found, place)
     return place
+
+
+def _signs(result: SeedResult) -> list[str]:
+    """In the words of case.py: what a smaller case must show, too."""
+    signs = [f"broken: {line.split(': broken ')[0]}" for line in result.broken if ": broken " in line]
+    last = result.error.strip().splitlines()[-1:] if result.error else []
+    return [*(f"died: {line.split(':')[0].split('.')[-1]}" for line in last), *signs]
+
+
+def _silent(title: str) -> AbstractContextManager[Callable[[float], None] | None]:
+    return nullcontext()
+
+
+__all__ = ["SHRUNK_MAX", "again", "keep"]

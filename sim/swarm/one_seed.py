@@ -30,6 +30,9 @@ REAL_S_MAX = 60.0
 """A run that takes longer than this much real time is taken for one that never ends."""
 
 
+NEVER_ENDS = "NeverEnds"
+
+
 class NeverEnds(Exception):
     """A run took too much real time."""
 

@@ -18,7 +18,7 @@ from sim.stores import RealStore, open_store
 from sim.swarm.coverage import Reached, add, known, never
 from sim.swarm.drawn import SIZES
 from sim.swarm.hashes import differing, hashes_elsewhere
-from sim.swarm.kept import again, keep
+from sim.swarm.kept import SHRUNK_MAX, again, keep
 from sim.swarm.one_seed import SeedResult
 from sim.swarm.swarm import play_seeds
 
@@ -53,8 +53,8 @@ def soak_seeds(
         for result in play_seeds(seeds, size, store, jobs):
             results.append(result)
             add(reached, result.reached)
-            if result.failed and keep_in is not None:
-                folders[result.seed] = keep(result, size, store, keep_in)
+            if result.failed:
+                folders[result.seed] = keep(result, size, store, keep_in, len(folders) < SHRUNK_MAX)
             if tell is not None:
                 tell(len(results) / count)
     results.sort(key=_seed)
@@ -97,9 +97,7 @@ def report_of(
         notes.append(f"another trace in another process: seeds {', '.join(map(str, differ[:SHOWN_MAX]))}")
     for result in failed[:SHOWN_MAX]:
         notes.append(f"seed {result.seed}: {result.broken[0]}")
-        notes.append(f"again: {again(result.seed, size, store)}")
-        if result.seed in folders:
-            notes.append(f"kept: {folders[result.seed]}")
+        notes.append(f"kept: {folders[result.seed]}; again: {again(result.seed, size, store)}")
     whole = hashlib.blake2b("".join(result.trace_hash for result in results).encode(), digest_size=16).hexdigest()
     return Report(
         experiment="soak",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from scheduler.errors import ConfigError
 from scheduler.scripts import select_node
 from scheduler.stores.memory import MemoryStore
 from sim.before.canaries import NeverTells, TellsTwice, replaced
+from sim.case import Case, Found, read, run_case
 from sim.faults import FAULTS
 from sim.scenario import parse_scenario
 from sim.swarm import kept, one_seed
@@ -57,37 +57,45 @@ def test_a_process_that_gives_no_hash_is_a_difference() -> None:
     assert hashes_elsewhere([1], "no such size", 1) == {1: ""}
 
 
-def test_a_broken_run_is_kept_with_its_options_its_scenario_and_its_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    played: list[int] = []
+def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def play_with_a_bug(seed: int, *args: object) -> SeedResult:
+        return play_seed(seed, variant=replaced(dispatcher=TellsTwice))
 
-    def play_with_a_bug(seed: int, *args: object, **options: object) -> SeedResult:
-        played.append(seed)
-        return play_seed(seed, variant=replaced(dispatcher=TellsTwice), **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(kept, "play_seed", play_with_a_bug)
     monkeypatch.setattr("sim.swarm.swarm.play_seed", play_with_a_bug)
+    monkeypatch.setattr("sim.swarm.swarm_report.SHRUNK_MAX", 0)
     report = soak_seeds(first=3, count=1, size="small", store="memory", jobs=1, keep_in=tmp_path)
-    assert report.exit_code == 1 and played == [3, 3]
+    assert report.exit_code == 1
     (failure,) = report.extra["failures"]
     assert failure["again"] == "voxpool-sim soak --seed 3 --seeds 1"
     assert any("voxpool-sim soak --seed 3 --seeds 1" in note for note in report.notes)
-    folder = tmp_path / "seed-3"
-    options = json.loads((folder / "options.json").read_text())
-    assert options["seed"] == 3 and "exactly once" in options["broken"][0]
-    assert parse_scenario(json.loads((folder / "scenario.json").read_text()), "kept") == draw_scenario(3)
-    assert len(json.loads((folder / "trace.json").read_text())) > 10
+    folder = tmp_path / "swarm-small-3"
+    assert failure["folder"] == str(folder)
+    assert read(folder / "case.json", Case).scenario == draw_scenario(3)
+    assert "broken: every request ends exactly once" in read(folder / "found.json", Found).signs
+
+
+def test_a_swarm_keeps_and_shrinks_what_replay_can_play(tmp_path: Path) -> None:
+    result = play_seed(4)
+    result.broken = ["no such checker: broken 1 times, first at 1 s: nothing"]
+    folder = kept.keep(result, "small", "memory", tmp_path, is_shrunk=False)
+    found, _ = run_case(read(folder / "case.json", Case))
+    assert found.signs == [] and found.trace_hash == result.trace_hash
 
 
 def test_a_run_that_crashes_or_never_ends_is_a_finding() -> None:
     lost = play_seed(2, variant=replaced(dispatcher=NeverTells))
-    assert lost.failed and "TimeoutError" in lost.broken[0] and "Traceback" in lost.error
+    assert "never ended" in lost.broken[0] and "a job never ended" in lost.broken[-1] and "Traceback" in lost.error
 
 
 def test_a_run_that_stands_still_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_seed, "REAL_S_MAX", 0.02)
-    assert "NeverEnds" in play_seed(1).broken[0]
+    def for_ever(*args: object, **options: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(one_seed, "REAL_S_MAX", 0.05)
+    monkeypatch.setattr(one_seed, "play", for_ever)
+    result = play_seed(1)
+    assert "NeverEnds" in result.broken[0] and one_seed.NEVER_ENDS in result.error
 
 
 def test_wrong_options_are_one_line() -> None:
