@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
+from scheduler.dispatcher import Dispatcher
 from scheduler.errors import Rejected
 from scheduler.job import Job
 from sim.distributions import Draw
@@ -86,7 +88,15 @@ class Clients:
     `by_job` those whose job goes on.
     """
 
-    def __init__(self, loop: VirtualLoop, hub: Hub, audio: Audio, delay_s: Draw | None, random: random.Random) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        hub: Hub,
+        audio: Audio,
+        delay_s: Draw | None,
+        random: random.Random,
+        grace_s: float,
+    ) -> None:
         self.open: dict[str, Request] = {}
         self.by_job: dict[str, Request] = {}
         self.made = 0
@@ -98,13 +108,21 @@ class Clients:
         self._audio = audio
         self._delay_s = delay_s
         self._random = random
+        self._grace_s = grace_s
         self._submit: Callable[..., Job] = _nobody
+        self._dispatcher: Dispatcher | None = None
         self._life = 0
         """How many schedulers there were."""
+        self._absent: dict[str, int] = {}
+        """Clients whose connection is broken -> how often one of them had left by then."""
+        self._absences = 0
+        self._unread: list[Callable[[], object]] | None = None
+        """What has come while the scheduler stands still."""
 
-    def connect(self, submit: Callable[..., Job]) -> None:
-        """A scheduler listens: requests go to its `submit`; those without an end are made again, as by the SDK."""
-        self._submit = submit
+    def connect(self, dispatcher: Dispatcher) -> None:
+        """A scheduler listens: requests go to its `dispatcher`; those without an end are made again, as by the SDK."""
+        self._dispatcher = dispatcher
+        self._submit = dispatcher.submit
         for request in list(self.open.values()):
             if not request.is_retrying:
                 self._loop.after(self._random.uniform(*RECONNECT_S), self.request_again, request)
@@ -112,12 +130,69 @@ class Clients:
     def disconnect(self) -> None:
         """The scheduler is down with all jobs; results on their way are lost with the connections."""
         self._submit = _nobody
+        self._dispatcher = None
+        self._unread = None
         self._life += 1
         self.by_job.clear()
 
+    def stall(self) -> None:
+        """The scheduler reads nothing for a while."""
+        self._unread = []
+        self._submit = _nobody
+
+    def resume(self) -> None:
+        """The scheduler reads again, first what has piled up."""
+        assert self._dispatcher is not None
+        self._submit = self._dispatcher.submit
+        unread, self._unread = self._unread or [], None
+        for action in unread:
+            action()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a scheduler that reads."""
+        return self._dispatcher is not None and self._unread is None
+
+    # ---- one client, whose requests have their session or else nothing in common
+
+    def client_of(self, request: Request) -> str:
+        """Return the name of the client of `request`."""
+        return request.session_id or request.request_id
+
+    def leave(self, client: str) -> None:
+        """The connection of `client` breaks; if it stays away its jobs are cancelled by the door (session_grace_s)."""
+        self._absences += 1
+        self._absent[client] = self._absences
+        self._loop.after(self._grace_s, self._stays_away, client, self._absences)
+
+    def come_back(self, client: str) -> None:
+        """It connects again, and makes again what it has no answer for."""
+        if self._absent.pop(client, None) is not None:
+            for request in list(self.open.values()):
+                if self.client_of(request) == client and not request.is_retrying:
+                    self.request_again(request)
+
+    def _stays_away(self, client: str, absence: int) -> None:
+        if self._absent.get(client) == absence:
+            for request in list(self.open.values()):
+                if self.client_of(request) == client:
+                    self._cancel_now(request)
+
+    def cancel(self, request: Request) -> None:
+        """The client of `request` doesn't want it any more."""
+        self._loop.after(self._way(), self._cancel_now, request)
+
+    def _cancel_now(self, request: Request) -> None:
+        if self._unread is not None:
+            self._unread.append(partial(self._cancel_now, request))
+        elif self._dispatcher is not None and request.job_id in self.by_job:
+            self._dispatcher.cancel(request.job_id)
+
+    # ---- requests
+
     def request_again(self, request: Request) -> None:
         """Make `request` again under its id, unless its client has heard of the end."""
-        if request.request_id in self.open:
+        if request.request_id in self.open and self.client_of(request) not in self._absent:
             self._loop.after(self._way(), self._arrive_again, request)
 
     def of_job(self, job_id: str) -> Request:
@@ -130,6 +205,8 @@ class Clients:
         request.made_at = self._env._now
         self.open[request.request_id] = request
         self._hub.request_made(request)
+        if self._absent and self.client_of(request) in self._absent:
+            return
         if self._delay_s is None:
             self._arrive(request)
         else:
@@ -168,7 +245,8 @@ class Clients:
         try:
             return self._to_dispatcher(request)
         except NotListening:
-            pass  # it is made again when a scheduler listens
+            if self._unread is not None:
+                self._unread.append(partial(self._arrive_again, request))
         except Rejected as rejected:
             if request.retries and rejected.retry_after_ms is not None:
                 request.retries -= 1
@@ -186,14 +264,14 @@ class Clients:
         request = self.by_job.pop(job.job_id, None)
         if request is None:
             return
-        if self._delay_s is None:
+        if self._delay_s is None and not self._absent:
             self._told(request, job.state)
         else:
-            self._loop.after(self._delay_s(), self._tell, request, job.state, self._life)
+            self._loop.after(self._way(), self._tell, request, job.state, self._life)
 
     def _tell(self, request: Request, state: str, life: int) -> None:
         """A result has come, unless its connection broke on the way."""
-        if life == self._life:
+        if life == self._life and self.client_of(request) not in self._absent:
             self._told(request, state)
 
     def _told(self, request: Request, state: str) -> None:

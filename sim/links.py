@@ -15,55 +15,14 @@ from scheduler.errors import NodeRefused
 from scheduler.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
-from sim.clients import Clients, Request
-from sim.distributions import Draw
-from sim.loop import VirtualLoop
-from sim.watch import Hub
+from sim.clients import Request
+from sim.door import Door
 
 if TYPE_CHECKING:
     from sim.nodes import SimNode
 
 PROBE_S = 5.0
 """How long a probe waits for an answer: a link's own time-out."""
-
-
-class Door:
-    """The scheduler's side, where connections are opened: what they all share."""
-
-    def __init__(
-        self,
-        loop: VirtualLoop,
-        hub: Hub,
-        clients: Clients,
-        delay_s: Draw | None,
-        connection: type[Connection],
-    ) -> None:
-        self.loop = loop
-        self.env = loop.env
-        self.hub = hub
-        self.clients = clients
-        self.desk: NodeDesk | None = None
-        """Of the scheduler that lives now; None while there is none."""
-        self.delay_s = delay_s
-        self.connection = connection
-        """The class of connections that nodes open here."""
-        self.connections: dict[Connection, None] = {}
-        """Those that stand open at the scheduler, the oldest first."""
-
-    def open(self, worker: SimNode) -> Connection | None:
-        """Return a new connection of `worker`, or None when nobody listens."""
-        return self.connection(self, worker, self.desk) if self.desk is not None else None
-
-    def listen(self, desk: NodeDesk) -> None:
-        """Let new connections speak to `desk`."""
-        self.desk = desk
-
-    def scheduler_dies(self) -> None:
-        """Nobody listens any more, and all connections close: the system does that when a process dies."""
-        self.desk = None
-        connections, self.connections = self.connections, {}
-        for connection in connections:
-            connection.scheduler_dies()
 
 
 class Connection:
@@ -74,6 +33,8 @@ class Connection:
         """The scheduler's record, once its register was read."""
         self.is_open = True
         """The scheduler's side: false once it closed the connection or noticed that the node is gone."""
+        self.is_taking = True
+        """Whether the scheduler reads it: it is open, and its process doesn't stand still."""
         self.is_reachable = True
         """Whether what is sent to the node arrives: false once the node has closed or vanished."""
         self._door = door
@@ -100,38 +61,41 @@ class Connection:
         """Put `message` on the way to the node."""
         if not self.is_open:
             return
-        request = None
-        if type(message) is Assign:
-            door = self._door
-            request = door.clients.of_job(message.job_id)
-            door.hub.assign_sent(request, self, message)
+        request = self.announce(message) if type(message) is Assign else None
         delay_s = self._delay_s
         if delay_s is None:
             self._is_delivering = True
-            self._deliver(message, request)
+            self.deliver(message, request)
             self._is_delivering = False
             return
         at = self._env._now + delay_s()
         if at < self._down_at:
             at = self._down_at
         self._down_at = at
-        self._loop.at(at, self._deliver, message, request)
+        self._loop.at(at, self.deliver, message, request)
+
+    def announce(self, assign: Assign) -> Request:
+        """Tell the watchers of `assign`, and return the request that it is for."""
+        door = self._door
+        request = door.clients.of_job(assign.job_id)
+        door.hub.assign_sent(request, self, assign)
+        return request
 
     def close(self, reason: str) -> None:
         """Close it from the scheduler's side: the node hears of it after what is on the way to it."""
         if not self.is_open:
             return
         self._end()
-        self._down(self._closed_by_scheduler)
+        self.down(self._closed_by_scheduler)
         if self.node is not None:
             self._loop.after(0, self._left, self.node)
 
     def scheduler_dies(self) -> None:
         """The scheduler's process is gone: what it has sent arrives, then the node sees its socket close."""
-        self.is_open = False
+        self.is_open = self.is_taking = False
         if self._joining is not None:
             self._joining.cancel()
-        self._down(self._closed_by_scheduler)
+        self.down(self._closed_by_scheduler)
 
     async def probe(self) -> bool:
         """Ping the node: True after both ways, False when no answer came in time."""
@@ -142,7 +106,8 @@ class Connection:
         await sleep
         return answers and self.is_open
 
-    def _deliver(self, message: ToNode, request: Request | None) -> None:
+    def deliver(self, message: ToNode, request: Request | None) -> None:
+        """`message` has come to the node."""
         if self.is_reachable:
             self._worker.receive(self, message, request)
 
@@ -151,7 +116,7 @@ class Connection:
             self.is_reachable = False
             self._worker.connection_closed(self)
 
-    def _down(self, fn: Callable[..., object], *args: object) -> None:
+    def down(self, fn: Callable[..., object], *args: object) -> None:
         """Call `fn` when it arrives at the node; nothing overtakes."""
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
         self._down_at = max(self._env._now + delay_s, self._down_at)
@@ -169,25 +134,60 @@ class Connection:
                 self._instant_ups += 1
                 self._loop.after(0, self._arrive_later, message)
             else:
-                self._arrive(message)
+                self.arrive(message)
             return
         at = self._env._now + delay_s()
         if at < self._up_at:
             at = self._up_at
         self._up_at = at
-        self._loop.at(at, self._arrive, message)
+        self._loop.at(at, self.arrive, message)
 
     def close_by_node(self) -> None:
         """The node closes, or its process dies: the scheduler sees the socket close."""
         if self.is_reachable:
             self.is_reachable = False
-            self._up(self._closed_by_node)
+            self.up(self._closed_by_node)
 
     def vanish(self) -> None:
         """The node's machine is gone: nothing more goes either way, and nobody is told."""
         self.is_reachable = False
 
-    def _up(self, fn: Callable[..., object], *args: object) -> None:
+    def close_late(self) -> None:
+        """The close of a connection that the node has already left comes through."""
+        self.up(self._closed_by_node)
+
+    # ---- the ends of keepalives and greetings, which only a broken link brings about
+
+    def given_up_by_node(self) -> None:
+        """No pong has come: the node closes it and tries again."""
+        if self.is_reachable and self._worker.answers:
+            self.close_by_node()
+            self._worker.connection_closed(self)
+
+    def given_up_by_scheduler(self) -> None:
+        """No pong, or no first message, has come: the scheduler cuts it off."""
+        if self.is_taking:
+            self.close("no answer")
+
+    def hold_up(self, way: Callable[..., None], for_s: float) -> None:
+        """Let nothing arrive by `way` before `for_s` seconds are over."""
+        if way is Connection.down:
+            self._down_at = max(self._down_at, self._env._now + for_s)
+        else:
+            self._up_at = max(self._up_at, self._env._now + for_s)
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether a register was read."""
+        return self.node is not None or self._is_joining
+
+    @property
+    def quiet_from(self) -> float:
+        """When all that is on its way has arrived."""
+        return max(self._down_at, self._up_at)
+
+    def up(self, fn: Callable[..., object], *args: object) -> None:
+        """Call `fn` when it arrives at the scheduler; nothing overtakes."""
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
         self._up_at = max(self._env._now + delay_s, self._up_at)
         self._loop.at(self._up_at, fn, *args)
@@ -196,10 +196,13 @@ class Connection:
 
     def _arrive_later(self, message: FromNode) -> None:
         self._instant_ups -= 1
-        self._arrive(message)
+        self.arrive(message)
 
-    def _arrive(self, message: FromNode) -> None:
-        if not self.is_open:
+    def arrive(self, message: FromNode) -> None:
+        """`message` has come to the scheduler."""
+        if not self.is_taking:
+            if self.is_open:
+                self._door.not_now(self.arrive, message)
             return
         if self._is_joining:
             self._unread.append(message)
@@ -236,21 +239,23 @@ class Connection:
         if not self.is_open:
             self._left(node)
         while self._unread and not self._is_joining:
-            self._arrive(self._unread.popleft())
+            self.arrive(self._unread.popleft())
 
     def _refuse(self, reason: str, detail: str) -> None:
         self.send(Error(reason, detail))
         self.close(reason)
 
     def _closed_by_node(self) -> None:
-        if not self.is_open:
+        if not self.is_taking:
+            if self.is_open:
+                self._door.not_now(self._closed_by_node)
             return
         self._end()
         if self.node is not None and not self._is_joining:
             self._left(self.node)
 
     def _end(self) -> None:
-        self.is_open = False
+        self.is_open = self.is_taking = False
         self._door.connections.pop(self, None)
 
     def _left(self, node: Node) -> None:

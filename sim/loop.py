@@ -57,6 +57,9 @@ class VirtualLoop(LoudLoop):
         self._running = False
         self._stopping = False
         self._closed = False
+        self.is_stalled = False
+        """Whether what asyncio would run stands still, while SimPy's events go on: the process of the coroutines
+        is stopped, the world around it isn't."""
 
     # ---- events without a process
 
@@ -97,7 +100,7 @@ class VirtualLoop(LoudLoop):
             when = queue[0][0] if queue else FOR_EVER
             if when > now:
                 # The events of this instant have happened; now a turn of the loop, which may bring more of them.
-                if ready:
+                if ready and not self.is_stalled:
                     self._turn()
                     if self._failures:
                         self._raise_failure()

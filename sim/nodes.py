@@ -26,10 +26,14 @@ from scheduler.messages import (
     ToNode,
 )
 from sim.clients import Request
-from sim.links import Connection, Door
+from sim.door import Door
+from sim.links import Connection
 
 RECONNECT_S = (0.25, 0.75)
 """A worker whose connection closed tries again after a pause between these."""
+
+HEARTBEAT_S = 15.0
+"""Beats before the scheduler has said how often; as the SDK's worker."""
 
 UP = "up"
 FROZEN = "frozen"
@@ -69,16 +73,16 @@ class SimNode:
         self.busy_s = 0.0
         """Seconds of work, over all slots, of what has ended here."""
         self.connection: Connection | None = None
-        self._door = door
+        self.door = door
         self._loop = door.loop
         self._env = door.env
         self._hub = door.hub
         self._random = random
         self._processes = 0
-        self._is_registered = False
+        self.first_id = node_id
         self._is_leaving = False
-        self._heartbeat_s = 0.0
-        self._beats_on: Connection | None = None
+        self._heartbeat_s = HEARTBEAT_S
+        self._beatings = 0
         self._unsent: list[NodeResult] = []
         self._inbox: list[tuple[Connection, ToNode | None, Request | None]] = []
         self._thawed = door.env.event()
@@ -158,21 +162,39 @@ class SimNode:
         self._unsent.clear()
         self._inbox.clear()
         connection, self.connection = self.connection, None
-        self._is_registered = False
         return connection
+
+    def take_new_id(self) -> None:
+        """The next process has a name that was never used."""
+        assert self.state == DOWN, self
+        self.node_id = f"{self.first_id}.{self._processes + 1}"
+        self.door.nodes[self.node_id] = self
 
     # ---- its connection
 
     def _connect(self) -> None:
-        self.connection = self._door.open(self)
+        self.connection = self.door.open(self)
         if self.connection is not None:
             self._register()
+            self._beat_every(HEARTBEAT_S)
         else:
             self._connect_later()
 
+    def register_again(self) -> None:
+        """Say anew who it is, on the connection that it has."""
+        if self.connection is not None and self.state == UP:
+            self._register()
+
+    def change_connection(self) -> Connection | None:
+        """Connect anew, and return the older connection, on which nothing goes any more."""
+        older = self.connection
+        if older is not None and self.state == UP:
+            older.vanish()
+            self._connect()
+        return older
+
     def _register(self) -> None:
         assert self.connection is not None
-        self._is_registered = False
         process_id = f"{self.node_id}.{self._processes}"
         self.connection.to_scheduler(Register(self.node_id, process_id, self.pairs, self.slots, self._named()))
 
@@ -186,7 +208,6 @@ class SimNode:
             self._inbox.append((connection, None, None))
         elif connection is self.connection:
             self.connection = None
-            self._is_registered = False
             self._connect_later()
 
     def _connect_later(self) -> None:
@@ -202,11 +223,18 @@ class SimNode:
         if self.connection is not None:
             self.connection.to_scheduler(message)
 
-    def _beating(self, connection: Connection) -> Generator[simpy.Event, None, None]:
+    def _beat_every(self, period_s: float) -> None:
+        """Beat on the present connection from now on; an older beating ends."""
+        assert self.connection is not None
+        self._heartbeat_s = period_s
+        self._beatings += 1
+        self._env.process(self._beating(self.connection, self._beatings))
+
+    def _beating(self, connection: Connection, number: int) -> Generator[simpy.Event, None, None]:
         """Beat on `connection` as long as it is the node's: a SimPy process. A frozen node beats when it thaws."""
         period_s = self._heartbeat_s
         yield self._env.timeout(self._random.random() * period_s)
-        while connection is self.connection:
+        while connection is self.connection and number == self._beatings:
             if self.state == FROZEN:
                 yield self._thawed
                 continue
@@ -229,16 +257,14 @@ class SimNode:
         elif kind is CancelAttempt:
             self._cancelled(message)  # type: ignore[arg-type]
         elif kind is Registered:
-            self._registered(connection, message)  # type: ignore[arg-type]
+            self._registered(message)  # type: ignore[arg-type]
         elif kind is Reregister:
             self._register()
 
-    def _registered(self, connection: Connection, message: Registered) -> None:
-        self._is_registered = True
-        self._heartbeat_s = message.heartbeat_ms / 1000
-        if self._beats_on is not connection:
-            self._beats_on = connection
-            self._env.process(self._beating(connection))
+    def _registered(self, message: Registered) -> None:
+        heartbeat_s = message.heartbeat_ms / 1000
+        if heartbeat_s != self._heartbeat_s:
+            self._beat_every(heartbeat_s)
         unsent, self._unsent = self._unsent, []
         for result in unsent:
             self._send(result)
@@ -247,6 +273,8 @@ class SimNode:
         """Begin to work on `assign`, or answer busy when there is no slot."""
         older = self.running.get(assign.job_id)
         if older is not None:
+            if older.attempt >= assign.attempt:
+                return  # the link has brought it twice
             self._stop(older)
         if self.busy or len(self.running) >= self.slots:
             self._send(NodeResult(assign.job_id, assign.attempt, busy=True))
@@ -255,7 +283,7 @@ class SimNode:
         work = Work(assign.job_id, assign.attempt, request, now, now + left_s)
         self.running[assign.job_id] = work
         self._hub.work_started(self, work)
-        self._loop.after(left_s, self._worked, work, 0)
+        self._loop.after(left_s, self.worked, work, 0)
 
     def _cancelled(self, message: CancelAttempt) -> None:
         work = self.running.get(message.job_id)
@@ -271,21 +299,25 @@ class SimNode:
     def _plan(self, work: Work, left_s: float) -> None:
         work.ends_at = self._env._now + left_s
         work.timer += 1
-        self._loop.after(left_s, self._worked, work, work.timer)
+        self._loop.after(left_s, self.worked, work, work.timer)
 
-    def _worked(self, work: Work, timer: int) -> None:
+    def worked(self, work: Work, timer: int) -> None:
+        """`work` is done, unless its ending was planned anew since."""
         if work.timer != timer:
             return
         del self.running[work.job_id]
         self.busy_s += self._env._now - work.started_at
         self._hub.work_ended(self, work, True)
-        result = self.result_of(work)
-        if self._is_registered and self.connection is not None:
+        self.answer(self.result_of(work))
+        if self._is_leaving:
+            self._leave_when_empty()
+
+    def answer(self, result: NodeResult) -> None:
+        """Send `result`, or keep it for the next connection."""
+        if self.connection is not None:
             self.connection.to_scheduler(result)
         else:
             self._unsent.append(result)
-        if self._is_leaving:
-            self._leave_when_empty()
 
     def result_of(self, work: Work) -> NodeResult:
         """Return the answer for work that is done."""

@@ -86,8 +86,8 @@ class Fault(_Table, frozen=True):
 
     kind: str
     per_target_per_h: NotNegative
-    lasts_s: Range = (5.0, 60.0)
-    """Evenly drawn between the two."""
+    lasts_s: Range | None = None
+    """Evenly drawn between the two; without it: 5 to 60. A fault of a moment has none."""
     between_s: Range | None = None
     """Faults begin in this part of the run; without it: from the start to duration_s."""
 
@@ -160,7 +160,7 @@ def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) 
 
 def check_scenario(scenario: Scenario, place: str) -> None:
     """Check what the types of `scenario` can't tell. Raises ConfigError with one line that says what is wrong."""
-    from sim.faults import check_kind
+    from sim.faults import check_fault
 
     try:
         settings = config_sources.load(None, {}, scenario.settings)
@@ -175,10 +175,7 @@ def check_scenario(scenario: Scenario, place: str) -> None:
     if scenario.warmup_s >= scenario.duration_s:
         raise ConfigError(f"{place}: warmup_s = {scenario.warmup_s:g} leaves nothing of duration_s to look at")
     for i, fault in enumerate(scenario.faults):
-        check_kind(fault.kind, f"{place}: faults[{i}].kind")
-        for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
-            if span is not None and span[0] > span[1]:
-                raise ConfigError(f"{place}: faults[{i}].{key} = {list(span)}: wants the smaller number first")
+        check_fault(fault, f"{place}: faults[{i}]")
     for i, traffic in enumerate(scenario.traffic):
         if traffic.affinity and not traffic.sessions:
             raise ConfigError(f"{place}: traffic[{i}].affinity needs traffic[{i}].sessions above 0")

@@ -30,6 +30,10 @@ class SimStore(Protocol):
         """Carry out `calls` and return their answers."""
         ...
 
+    def clear(self) -> None:
+        """Lose all data."""
+        ...
+
     def census(self) -> dict[str, int]:
         """Return the number of members by family of keys."""
         ...
@@ -45,9 +49,11 @@ class StoreSeam:
     def __init__(self, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]) -> None:
         self._store = store
         self._run_now = store.run_now
-        self._mark = mark
+        self.mark = mark
         self._hub = hub
         self._delay_s = delay_s
+        self._cuts = 0
+        self._has_scripts = True
 
     @property
     def on_restart(self) -> Callable[[], None] | None:
@@ -60,15 +66,54 @@ class StoreSeam:
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Carry out `calls` after the way there; the answers come after the way back."""
-        if self._delay_s is not None:
-            await asyncio.sleep(self._delay_s())
+        delay_s, cuts = self._delay_s, self._cuts
+        if delay_s is not None:
+            try:
+                await asyncio.sleep(delay_s())
+            except asyncio.CancelledError:
+                # Who sent them died; they arrive all the same.
+                asyncio.get_running_loop().call_later(delay_s(), self._arrive_late, calls, cuts)
+                raise
+            self._check(cuts)
+        if not self._has_scripts:
+            self._load_scripts()
         answers = self._run_now(calls)
         self._hub.calls_run(calls, answers)
-        self._mark()
-        if self._delay_s is not None:
-            await asyncio.sleep(self._delay_s())
-            self._mark()
+        self.mark()
+        if delay_s is not None:
+            await asyncio.sleep(delay_s())
+            self._check(cuts)
+            self.mark()
         return answers
+
+    def cut(self) -> None:
+        """Whatever is on its way is lost, calls and answers."""
+        self._cuts += 1
+
+    def empty(self) -> None:
+        """The store loses its data and its scripts."""
+        self._store.clear()
+        self._has_scripts = False
+        self._hub.store_emptied()
+        self.mark()
+
+    def lose_scripts(self) -> None:
+        """The store forgets its scripts: the next flush is answered NOSCRIPT, they are loaded, and it is repeated."""
+        self._has_scripts = False
+
+    def _check(self, cuts: int) -> None:
+        if cuts != self._cuts:
+            raise StoreUnavailable("the connection broke")
+
+    def _load_scripts(self) -> None:
+        self._has_scripts = True
+        if self.on_restart is not None:
+            self.on_restart()
+
+    def _arrive_late(self, calls: Sequence[ScriptCall], cuts: int) -> None:
+        if cuts == self._cuts and self._has_scripts:
+            self._hub.calls_run(calls, self._run_now(calls))
+            self.mark()
 
 
 class FakeRedisStore:
@@ -87,6 +132,9 @@ class FakeRedisStore:
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         keys, sha1 = self._keys, self._sha1
         return [self._client.evalsha(sha1[name], len(keys), *keys, *args) for name, args in calls]
+
+    def clear(self) -> None:
+        self._client.delete(*self._keys)
 
     def census(self) -> dict[str, int]:
         client = self._client
@@ -139,6 +187,9 @@ class RealStore:
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         answers: list[list[str]] = self._wait(self._store.run(calls))
         return answers
+
+    def clear(self) -> None:
+        self._wait(self._store.clear())
 
     def census(self) -> dict[str, int]:
         census: dict[str, int] = self._wait(self._store.census())

@@ -21,8 +21,8 @@ from sim.checkers import CHECKERS, Checker
 from sim.clients import Audio, Clients, Request
 from sim.clock import VirtualClock
 from sim.distributions import Distribution, Draw, draws, is_zero
+from sim.door import Door
 from sim.faults import Faults
-from sim.links import Door
 from sim.loop import VirtualLoop
 from sim.mirror import StoreMirror
 from sim.nodes import SimNode
@@ -85,6 +85,7 @@ class World:
             Audio(not own_audio),
             self._delay(delay_ms, "clients"),
             plain_random(seed, "clients"),
+            self.settings.session_grace_s,
         )
         self.starts = 0
         """How many schedulers have been started."""
@@ -92,9 +93,17 @@ class World:
         """The name of the one that lives now: its job ids and generations begin with it."""
         self.core = self._new_core(FIRST)
         self.nodes: list[SimNode] = []
-        self.faults = Faults(self.loop, self.hub, self.nodes)
-        self._door = Door(self.loop, self.hub, self.clients, self._delay(delay_ms, "nodes"), self.variant.connection)
-        self._nodes_by_id: dict[str, SimNode] = {}
+        self._door = Door(
+            self.loop,
+            self.hub,
+            self.clients,
+            self._delay(delay_ms, "nodes"),
+            self.variant.connection,
+            self.settings.greeting_s,
+            2 * self.settings.heartbeat_s + self.settings.lease_s,
+        )
+        self._nodes_by_id = self._door.nodes
+        self.faults = Faults(self)
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
         self.drain_at_most_s = DRAIN_AT_MOST_S
@@ -147,11 +156,12 @@ class World:
         self.hub.scheduler_built()
         with nullcontext() if self.loop.is_running() else self.loop.entered():
             core.start().add_done_callback(_raise_failure)
-        self.clients.connect(core.dispatcher.submit)
+        self.clients.connect(core.dispatcher)
 
     def crash_scheduler(self) -> None:
         """The scheduler's process dies with all jobs in its memory; until it is started `core` is an empty one."""
         self.hub.scheduler_gone()
+        self.loop.is_stalled = False
         self.core.cancel()
         self._door.scheduler_dies()
         self.clients.disconnect()
@@ -163,6 +173,18 @@ class World:
         self.clock = VirtualClock(self.env, clock_offset_ms)
         instance = f"s{self.starts + 1}"
         self._start_core(self._new_core(instance), instance)
+
+    def stall_scheduler(self) -> None:
+        """The scheduler's process stands still."""
+        self.loop.is_stalled = True
+        self._door.stall()
+        self.clients.stall()
+
+    def resume_scheduler(self) -> None:
+        """It goes on: what has piled up is read, timers that came due fire."""
+        self.loop.is_stalled = False
+        self._door.resume()
+        self.clients.resume()
 
     # ---- what happens in it
 

@@ -1,0 +1,66 @@
+"""Faults of clients: each strikes one client, the one of a request that is drawn among those without an end."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from sim.clients import Clients, Request
+from sim.faults.kind import FaultKind, Target
+
+
+class Client(NamedTuple):
+    """A client, by one of its requests."""
+
+    clients: Clients
+    request: Request
+
+    @property
+    def name(self) -> str:
+        """What its requests have in common."""
+        return self.clients.client_of(self.request)
+
+
+def draw_client(clients: Clients, random: random.Random) -> Client | None:
+    """Return the client of one of the open requests, or None when there are none."""
+    requests = list(clients.open.values())
+    return Client(clients, requests[int(random.random() * len(requests))]) if requests else None
+
+
+def _disconnect(client: Client, random: random.Random) -> None:
+    client.clients.leave(client.name)
+
+
+def _come_back(client: Client, state: object) -> None:
+    client.clients.come_back(client.name)
+
+
+def _is_connected(client: Client) -> bool:
+    return client.clients.is_connected
+
+
+def _is_accepted(client: Client) -> bool:
+    return client.clients.is_connected and client.request.job_id in client.clients.by_job
+
+
+def _resubmit(client: Client, random: random.Random) -> None:
+    client.clients.request_again(client.request)
+
+
+def _cancel(client: Client, random: random.Random) -> None:
+    client.clients.cancel(client.request)
+
+
+CLIENT_FAULTS: dict[str, FaultKind] = {
+    "client_disconnect": FaultKind(
+        "its connection breaks; it comes back and submits again what it has no answer for",
+        Target.CLIENT,
+        _disconnect,
+        _come_back,
+        _is_connected,
+    ),
+    "client_resubmit": FaultKind(
+        "it submits a request a second time, under the same id", Target.CLIENT, _resubmit, can_strike=_is_accepted
+    ),
+    "client_cancel": FaultKind("it cancels a job", Target.CLIENT, _cancel, can_strike=_is_accepted),
+}

@@ -1,0 +1,59 @@
+"""Faults of the scheduler's process."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from sim.faults.kind import FaultKind, Target
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+CLOCK_OFF_MS = 120_000
+"""How far the wall clock of a restarted scheduler may be off, either way."""
+
+
+def _crash(world: World, random: random.Random) -> None:
+    world.crash_scheduler()
+
+
+def _start(world: World, state: object) -> None:
+    world.start_scheduler()
+
+
+def _stall(world: World, random: random.Random) -> None:
+    world.stall_scheduler()
+
+
+def _go_on(world: World, state: object) -> None:
+    world.resume_scheduler()
+
+
+def _restart_with_a_wrong_clock(world: World, random: random.Random) -> None:
+    world.crash_scheduler()
+    world.start_scheduler(int(random.uniform(-CLOCK_OFF_MS, CLOCK_OFF_MS)))
+
+
+def _restart(world: World, state: object) -> None:
+    world.crash_scheduler()
+    world.start_scheduler()
+
+
+SCHEDULER_FAULTS: dict[str, FaultKind] = {
+    "scheduler_crash": FaultKind(
+        "the process dies with all jobs in its memory; another one starts, under a new name",
+        Target.SCHEDULER,
+        _crash,
+        _start,
+    ),
+    "scheduler_stall": FaultKind(
+        "its loop stands still: messages pile up in its sockets, timers are late", Target.SCHEDULER, _stall, _go_on
+    ),
+    "scheduler_clock": FaultKind(
+        f"it restarts at once, its wall clock up to {CLOCK_OFF_MS // 1000} s wrong; another restart sets it right",
+        Target.SCHEDULER,
+        _restart_with_a_wrong_clock,
+        _restart,
+    ),
+}

@@ -1,0 +1,160 @@
+"""All kinds of faults, and the process that strikes: it begins faults at their rates, heals them, and heals all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import simpy
+
+from scheduler.errors import ConfigError
+from sim.faults.clients import CLIENT_FAULTS, draw_client
+from sim.faults.kind import FaultKind, Target
+from sim.faults.links import LINK_FAULTS
+from sim.faults.nodes import NODE_FAULTS, make_whole
+from sim.faults.scheduler import SCHEDULER_FAULTS
+from sim.faults.store import STORE_FAULTS
+from sim.scenario_errors import nearest
+from sim.seeds import plain_random
+
+if TYPE_CHECKING:
+    from sim.scenario import Fault
+    from sim.world import World
+
+FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
+HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)
+LASTS_S = (5.0, 60.0)
+"""How long a fault lasts when its table says nothing."""
+
+
+def check_fault(fault: Fault, place: str) -> None:
+    """Raise ConfigError, in one line, unless `fault`, a table of a scenario, can be had."""
+    if fault.kind not in FAULTS:
+        raise ConfigError(f"{place}.kind = {fault.kind!r}: {nearest(fault.kind, FAULTS)}")
+    if FAULTS[fault.kind].is_momentary and fault.lasts_s is not None:
+        raise ConfigError(f"{place}.lasts_s: a {fault.kind} is over at once; leave it out")
+    for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
+        if span is not None and span[0] > span[1]:
+            raise ConfigError(f"{place}.{key} = {list(span)}: wants the smaller number first")
+
+
+class Broken(NamedTuple):
+    """A fault that is on."""
+
+    kind: str
+    number: int
+    thing: Any
+    state: Any
+
+
+class Faults:
+    """All faults of a run. A target has at most one at a time; one that strikes a broken target is left out.
+
+    `counts` says how often each kind has begun; `left_out` how many strikes found nothing that they could break.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.begun = 0
+        self.healed = 0
+        self.left_out = 0
+        self.counts: dict[str, int] = {}
+        self._world = world
+        self._loop = world.loop
+        self._broken: dict[tuple[Target, str], Broken] = {}
+        self._is_over = False
+
+    def strike(self, fault: Fault, duration_s: float, rng: random.Random) -> None:
+        """Let `fault` strike at its rate all targets of its kind, each time one that is drawn."""
+        self._loop.env.process(self._striking(fault, duration_s, rng))
+
+    def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
+        env, nodes = self._loop.env, self._world.nodes
+        begins_s, ends_s = fault.between_s or (0.0, duration_s)
+        kind = FAULTS[fault.kind]
+        is_of_nodes = kind.target in (Target.NODE, Target.LINK)
+        rate_per_s = fault.per_target_per_h * (len(nodes) if is_of_nodes else 1) / 3600
+        if not rate_per_s:
+            return
+        at = begins_s
+        while True:
+            at += rng.expovariate(rate_per_s)
+            node = nodes[int(rng.random() * len(nodes))] if is_of_nodes else None
+            lasts_s = rng.uniform(*(fault.lasts_s or LASTS_S))
+            if at >= ends_s:
+                return
+            yield env.timeout(max(0.0, at - env.now))
+            if self._is_over:
+                return
+            number = self._begin_if_it_can(fault.kind, node or self._target(kind, rng))
+            if number and not kind.is_momentary:
+                self._loop.after(lasts_s, self._heal_later, number)
+
+    def _target(self, kind: FaultKind, rng: random.Random) -> Any:
+        """Return the one store or scheduler, or a client that is drawn; None when there is none."""
+        if kind.target is Target.STORE:
+            return self._world.store_seam
+        if kind.target is Target.SCHEDULER:
+            return self._world
+        return draw_client(self._world.clients, rng)
+
+    def _begin_if_it_can(self, name: str, thing: Any) -> int:
+        """Break `thing` and return the number of the fault; 0 when that can't be done now."""
+        kind = FAULTS[name]
+        if thing is None or (kind.target, _name(kind, thing)) in self._broken or not kind.can_strike(thing):
+            self.left_out += 1
+            return 0
+        self.begin(name, thing)
+        return self.begun
+
+    def begin(self, name: str, thing: Any = None) -> None:
+        """Break `thing` (a node, for links and nodes; a client) now, whatever its state."""
+        kind = FAULTS[name]
+        self.begun += 1
+        self.counts[name] = self.counts.get(name, 0) + 1
+        chance = plain_random(self._world.seed, f"faults/{name}/{self.counts[name]}")
+        thing = thing or self._target(kind, chance)
+        target = _name(kind, thing)
+        self._world.hub.fault_began(name, target)
+        state = kind.begin(thing, chance)
+        if kind.is_momentary:
+            self.healed += 1
+        else:
+            self._broken[kind.target, target] = Broken(name, self.begun, thing, state)
+
+    def _heal_later(self, number: int) -> None:
+        for key, broken in self._broken.items():
+            if broken.number == number:
+                self._heal(key)
+                return
+
+    def heal(self, thing: Any = None) -> None:
+        """Heal `thing` now, a node also with its link; without one the store and the scheduler."""
+        alone = (Target.STORE, Target.SCHEDULER)
+        for key in [
+            key for key in self._broken if (thing is None and key[0] in alone) or self._broken[key].thing is thing
+        ]:
+            self._heal(key)
+
+    def _heal(self, key: tuple[Target, str]) -> None:
+        broken = self._broken.pop(key)
+        self.healed += 1
+        FAULTS[broken.kind].heal(broken.thing, broken.state)
+        self._world.hub.fault_healed(broken.kind, key[1])
+
+    def heal_all(self) -> None:
+        """Heal whatever is broken, and let nothing strike any more."""
+        self._is_over = True
+        for target in HEALED_IN_ORDER:
+            for key in [key for key in self._broken if key[0] is target]:
+                self._heal(key)
+        for node in self._world.nodes:
+            make_whole(node)
+
+
+def _name(kind: FaultKind, thing: Any) -> str:
+    """Return what stands for the target: a node keeps its name over its ids."""
+    if kind.target in (Target.NODE, Target.LINK):
+        name: str = thing.first_id
+        return name
+    return str(thing.name) if kind.target is Target.CLIENT else str(kind.target)
