@@ -217,6 +217,9 @@ class Dispatcher:
                 self._void(batch, job, node_id, generation)
             elif job.state != WAITING:  # it ended while the store looked for a node
                 self._release(job, node)
+            elif node.rest_until_ms:  # it began to rest meanwhile, and would refuse this job as it did the last one
+                self._release(job, node)
+                self.waiting.add(job)
             else:
                 self._dispatch(job, node, now_ms)
         self.waiting.settle(batch)

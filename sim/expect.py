@@ -20,6 +20,7 @@ _JOBS = (
     "run_twice",
     "redispatched",
     "late_results",
+    "died",
 )
 FIGURES: tuple[str, ...] = (
     "virtual_s",
@@ -30,7 +31,7 @@ FIGURES: tuple[str, ...] = (
     *(f"resident.{name}" for name in ("jobs_mean", "jobs_max", "jobs_end", "bytes_max", "bytes_end")),
     *(f"resident.{name}" for name in ("unfinished_max", "audio_bytes_max", "redis_keys_max", "redis_keys_end")),
     *(f"nodes.{name}" for name in ("share_max", "share_min", "chi_square", "degrees")),
-    *(f"faults.{name}" for name in ("begun", "healed")),
+    *(f"faults.{name}" for name in ("begun", "healed", "left_out")),
     "void_grants",
 )
 ALIASES = {f"{name}_jobs": f"jobs.{name}" for name in _JOBS}

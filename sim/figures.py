@@ -39,6 +39,7 @@ def run_figures(
             "run_twice": seen.run_twice,
             "redispatched": seen.redispatched,
             "late_results": seen.late_results,
+            "died": seen.died_unfinished,
         },
         "failed_for": dict(sorted(seen.reasons.items())),
         "wait_s": spread(seen.wait_s),
@@ -58,7 +59,12 @@ def run_figures(
         },
         "nodes": shares(world),
         "void_grants": seen.void_grants,
-        "faults": {"begun": world.faults.begun, "healed": world.faults.healed},
+        "faults": {
+            "begun": world.faults.begun,
+            "healed": world.faults.healed,
+            "left_out": world.faults.left_out,
+            "kinds": dict(sorted(world.faults.counts.items())),
+        },
         "checkers": {checker.sentence: checker.broken for checker in world.checkers},
     }
 

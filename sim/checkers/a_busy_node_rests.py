@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ABusyNodeRests(Checker):
-    """A node that answered busy gets no new job until its next beat, or for busy_rest_s."""
+    """A node that answered busy for an attempt that it has gets no new job until its next beat, or for busy_rest_s."""
 
     sentence = "a busy node rests"
 
@@ -21,9 +21,16 @@ class ABusyNodeRests(Checker):
         super().__init__(world)
         self._rest_s = world.settings.busy_rest_s
         self._resting: dict[str, tuple[Node, float]] = {}
+        self._by_job = world.clients.by_job
+        self._counts = False
+
+    def result_arrives(self, node: Node, result: NodeResult) -> None:
+        if result.busy:
+            request = self._by_job.get(result.job_id)
+            self._counts = request is not None and (request.attempt, request.node_id) == (result.attempt, node.node_id)
 
     def result_handled(self, node: Node, result: NodeResult) -> None:
-        if result.busy and node.connected:
+        if result.busy and self._counts and node.connected:
             self._resting[node.node_id] = (node, self.env.now + self._rest_s)
 
     def beat_arrives(self, node: Node) -> None:

@@ -128,12 +128,7 @@ def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     for word in ("node_freeze", "nothing is lost", "rush", "experiments:"):
         assert word in everything
     assert voxpool_sim("list", "faults", monkeypatch=monkeypatch) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "node_crash",
-        "node_restart",
-        "node_freeze",
-        "node_vanish",
-    ]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FAULTS)
 
 
 def test_the_module_is_the_command() -> None:
@@ -144,7 +139,8 @@ def test_the_module_is_the_command() -> None:
 
 def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import sim.experiments
-    from sim.experiments.experiment import Experiment, Options
+    from sim.faults import FAULTS
+from sim.experiments.experiment import Experiment, Options
     from sim.report import Line, Report
 
     asked: list[Options] = []

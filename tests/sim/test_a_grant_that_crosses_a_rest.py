@@ -1,0 +1,23 @@
+"""A bug that faults found: a node that has just answered busy was sent the job whose grant was on its way."""
+
+from __future__ import annotations
+
+from sim.world import World
+
+
+def test_a_grant_that_crosses_a_busy_answer_is_handed_back() -> None:
+    world = World(delay_ms=10.0, store_delay_ms=20.0)
+    (node,) = world.add_nodes(1, pairs=["zh:en"], slots=2)
+    world.run(for_s=0.5)
+    node.busy = True
+    first = world.submit("zh:en", work_s=1)
+    world.run(for_s=0.035)
+    second = world.submit("zh:en", work_s=1)  # its select is on its way when the busy answer to the first one comes
+    world.run(for_s=0.2)
+    assert (first.attempt, first.state) == (1, "waiting")
+    assert (second.attempt, second.state) == (1, "waiting")
+    assert world.recorder.dispatches[node.node_id] == 1
+    node.busy = False
+    world.run(for_s=3)
+    assert (first.state, second.state) == ("completed", "completed")
+    assert world.finish() == []
