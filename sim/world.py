@@ -6,15 +6,12 @@ run.py plays a whole scenario in it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any, TextIO
 
 import msgspec
 
 from scheduler.config import Settings
-from scheduler.core import Core
 from scheduler.job import DISPATCHED, Job
 from scheduler.stores.memory import Dump
 from sim.checkers import CHECKERS, Checker
@@ -29,6 +26,7 @@ from sim.nodes import SimNode
 from sim.perfetto import Perfetto
 from sim.recorder import Recorder
 from sim.scenario import distribution
+from sim.scheduler_life import FIRST, SchedulerLife
 from sim.seeds import generator, plain_random
 from sim.stores import RealStore, StoreSeam, open_store
 from sim.trace import Trace
@@ -36,8 +34,6 @@ from sim.variant import Variant
 from sim.watch import Hub
 from sim.why import FollowedJobs
 
-FIRST = "s1"
-"""The name of the first scheduler of a run; the next is s2."""
 RECOUNT_STEPS_MIN = 1000
 RECOUNT_STEPS_A_RECORD = 10
 """A full recount comes after so many moments, and so many for each record held: it stays a small part of a run."""
@@ -45,7 +41,7 @@ RUN_UNTIL_AT_MOST_S = 3600.0
 DRAIN_AT_MOST_S = 30 * 86400.0
 
 
-class World:
+class World(SchedulerLife):
     """One simulated scheduler and its surroundings.
 
     `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
@@ -87,13 +83,8 @@ class World:
             plain_random(seed, "clients"),
             self.settings.session_grace_s,
         )
-        self.starts = 0
-        """How many schedulers have been started."""
-        self.instance = ""
-        """The name of the one that lives now: its job ids and generations begin with it."""
-        self.core = self._new_core(FIRST)
         self.nodes: list[SimNode] = []
-        self._door = Door(
+        self.door = Door(
             self.loop,
             self.hub,
             self.clients,
@@ -102,7 +93,7 @@ class World:
             self.settings.greeting_s,
             2 * self.settings.heartbeat_s + self.settings.lease_s,
         )
-        self._nodes_by_id = self._door.nodes
+        self._nodes_by_id = self.door.nodes
         self.faults = Faults(self)
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
@@ -116,6 +107,7 @@ class World:
         self._moments = 0
         self._recount_after = RECOUNT_STEPS_MIN
 
+        self.core = self.new_core(FIRST)
         self.mirror = StoreMirror()
         self.recorder = Recorder(self, warmup_s)
         self.trace = Trace(self.env) if is_traced else None
@@ -124,7 +116,7 @@ class World:
         self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
         self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
         self.hub.add([*([self._perfetto] if self._perfetto else []), *([self.why] if follow else [])])
-        self._start_core(self.core, FIRST)
+        self.start_core(self.core, FIRST)
 
     def __repr__(self) -> str:
         return f"<world at {self.env.now:.3f} s: {self.core.dispatcher!r}>"
@@ -132,59 +124,6 @@ class World:
     def _delay(self, delay_ms: float | Distribution, part: str) -> Draw | None:
         delay = distribution(delay_ms)
         return None if is_zero(delay) else draws(delay, generator(self.seed, f"delay/{part}"), scale=0.001)
-
-    # ---- its scheduler
-
-    def _new_core(self, instance: str) -> Core:
-        """Build a scheduler; each has a name and a random source of its own."""
-        return Core.build(
-            settings=self.settings,
-            clock=self.clock,
-            runner=self.store_seam,
-            sink=self.clients,
-            observer=self.hub,
-            random=plain_random(self.seed, "scheduler" if instance == FIRST else f"scheduler/{instance}"),
-            instance=instance,
-            parts=self.variant.parts,
-            why=self.why,
-        )
-
-    def _start_core(self, core: Core, instance: str) -> None:
-        self.starts += 1
-        self.core, self.instance = core, instance
-        self._door.listen(core.node_desk)
-        self.hub.scheduler_built()
-        with nullcontext() if self.loop.is_running() else self.loop.entered():
-            core.start().add_done_callback(_raise_failure)
-        self.clients.connect(core.dispatcher)
-
-    def crash_scheduler(self) -> None:
-        """The scheduler's process dies with all jobs in its memory; until it is started `core` is an empty one."""
-        self.hub.scheduler_gone()
-        self.loop.is_stalled = False
-        self.core.cancel()
-        self._door.scheduler_dies()
-        self.clients.disconnect()
-        self.core, self.instance = self._new_core("nobody"), "nobody"
-        self.hub.scheduler_built()
-
-    def start_scheduler(self, clock_offset_ms: int = 0) -> None:
-        """Start a new scheduler; its wall clock is `clock_offset_ms` ahead of the world's time."""
-        self.clock = VirtualClock(self.env, clock_offset_ms)
-        instance = f"s{self.starts + 1}"
-        self._start_core(self._new_core(instance), instance)
-
-    def stall_scheduler(self) -> None:
-        """The scheduler's process stands still."""
-        self.loop.is_stalled = True
-        self._door.stall()
-        self.clients.stall()
-
-    def resume_scheduler(self) -> None:
-        """It goes on: what has piled up is read, timers that came due fire."""
-        self.loop.is_stalled = False
-        self._door.resume()
-        self.clients.resume()
 
     # ---- what happens in it
 
@@ -196,7 +135,7 @@ class World:
         with self.loop.entered():
             for _ in range(count):
                 number = self._numbers[name] = self._numbers.get(name, 0) + 1
-                node = self.variant.node(self._door, f"{name}-{number}", list(pairs), slots, speed, self._node_random)
+                node = self.variant.node(self.door, f"{name}-{number}", list(pairs), slots, speed, self._node_random)
                 self.nodes.append(node)
                 self._nodes_by_id[node.node_id] = node
                 added.append(node)
@@ -363,8 +302,3 @@ class World:
         if self._perfetto is not None:
             self._perfetto.close()
             self._perfetto = None
-
-
-def _raise_failure(failed: asyncio.Future[None]) -> None:
-    if not failed.cancelled() and (error := failed.exception()) is not None:
-        raise error

@@ -156,8 +156,8 @@ class QueuesAtTheNode(SimNode):
         else:
             self._queued.append((assign, request))
 
-    def _worked(self, work: Work, timer: int) -> None:
-        super()._worked(work, timer)
+    def worked(self, work: Work, timer: int) -> None:
+        super().worked(work, timer)
         self._begin_queued()
 
     def _begin_queued(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim import cli
+from sim.faults import FAULTS
 
 SMALL = """
 name = "small"
@@ -139,8 +140,7 @@ def test_the_module_is_the_command() -> None:
 
 def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import sim.experiments
-    from sim.faults import FAULTS
-from sim.experiments.experiment import Experiment, Options
+    from sim.experiments.experiment import Experiment, Options
     from sim.report import Line, Report
 
     asked: list[Options] = []

@@ -87,7 +87,7 @@ def test_a_node_that_comes_back_as_another_process_takes_its_name_over(world: Wo
 def test_a_second_process_under_a_living_name_is_refused(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
-    twin = type(node)(world._door, node.node_id, ["zh:en"], 1, 1.0, world._node_random)
+    twin = type(node)(world.door, node.node_id, ["zh:en"], 1, 1.0, world._node_random)
     twin._processes = 100
     twin.start()
     world.run(for_s=10)
