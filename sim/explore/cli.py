@@ -22,6 +22,7 @@ from sim.cli_options import common, progress_bar
 @click.option("--runs", type=click.IntRange(1), help="Orders a search at most; of random ones and PCT: how many.")
 @click.option("--seconds", type=click.FloatRange(0), help="Real seconds for all searches; what is cut off is no pass.")
 @click.option("--schedule", metavar="LINE", help="Run one order: the line that an exploration printed.")
+@click.option("--all", "is_all", is_flag=True, help="Every flow that is few enough to be tried whole, in one report.")
 @click.option("--steps", is_flag=True, help="Show for each step its chain and what else was open.")
 @common
 def explore(
@@ -34,6 +35,7 @@ def explore(
     runs: int | None,
     seconds: float | None,
     schedule: str | None,
+    is_all: bool,
     steps: bool,
     seed: int | None,
     json_path: Path | None,
@@ -51,6 +53,14 @@ def explore(
     from sim.explore import command, telling
 
     flows = command.all_flows()
+    if is_all:
+        from sim.explore.all_flows import explore_all
+
+        report = explore_all(flows, seconds, quick, progress_bar)
+        report.print(Console(width=None if sys.stdout.isatty() else 110))
+        for written in report.write(json_path, out):
+            click.echo(f"written: {written}")
+        return report.exit_code
     if flow is None:
         for line in telling.list_of(flows):
             click.echo(line)

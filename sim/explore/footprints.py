@@ -205,5 +205,6 @@ def merged(shards: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the content of all `shards` in one dict."""
     whole: dict[str, Any] = {}
     for shard in shards:
-        whole.update(shard)
+        if shard:
+            whole.update(shard)
     return whole

@@ -1,0 +1,100 @@
+"""`voxpool-sim explore --all`: every flow that is searched whole, one after the other, in one report.
+
+Flows of few interleavings are searched again without sleep sets, which must reach the same ends in as many orders as
+the runs of the sleep sets stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sim.before.rows import variant_without
+from sim.explore.depth_first import every_end, every_order
+from sim.explore.flow import Flow
+from sim.explore.tally import Budget, Tally
+from sim.report import WITH, Line, Report
+from sim.stopwatch import Stopwatch
+
+SECONDS = 600.0
+"""Real seconds on one core for all of them together."""
+PLAIN_MAX = 300_000
+"""Interleavings up to which the plain search is run, too."""
+PLAIN_MAX_QUICK = 5_000
+
+
+def explore_all(
+    flows: Mapping[str, Flow], seconds: float | None, is_quick: bool, progress: Callable[[str], Any]
+) -> Report:
+    """Search all complete flows; what `seconds` cut off is not complete, and the verdict unclear."""
+    limit_s = SECONDS if seconds is None else seconds
+    plain_max = PLAIN_MAX_QUICK if is_quick else PLAIN_MAX
+    watch = Stopwatch()
+    lines: list[Line] = []
+    searches: list[dict[str, Any]] = []
+    pruned_s = 0.0
+    for name, flow in flows.items():
+        if not flow.is_complete:
+            continue
+        make_story = flow.story_of(variant_without(""))
+        budget = Budget(seconds=max(0.0, limit_s - watch.seconds()))
+        with progress(name) as tell:
+            pruned = every_end(make_story, budget, tell)
+        pruned_s += pruned.seconds
+        lines += _lines(name, pruned)
+        plain = None
+        if pruned.is_complete and pruned.interleavings <= plain_max:
+            budget = Budget(seconds=max(0.0, limit_s - watch.seconds()))
+            with progress(f"{name}, plain") as tell:
+                plain = every_order(make_story, budget, tell)
+            lines += _compared(name, pruned, plain)
+        searches.append(_figures(name, pruned, plain))
+    lines.append(Line("", "all flows, by sleep sets", "s", None, round(pruned_s, 1)))
+    lines.append(Line("", "all flows, plain searches too", "s", None, round(watch.seconds(), 1), f"<= {limit_s:g}"))
+    return Report(
+        experiment="explore",
+        question="every interleaving of every small flow: does each request end exactly once, and is nothing left?",
+        seed=1,
+        options={"flow": "all", "seconds": limit_s, "quick": is_quick},
+        lines=lines,
+        variants={WITH: {"searches": searches, "wall_s": watch.seconds()}},
+        variant=WITH,
+    )
+
+
+def _lines(name: str, tally: Tally) -> list[Line]:
+    def line(what: str, figure: float | None, limit: str = "") -> Line:
+        return Line("", f"{name}: {what}", "", None, figure, limit)
+
+    return [
+        line("interleavings", tally.interleavings),
+        line("run", tally.runs),
+        line("cut short", tally.cut_short),
+        line("distinct ends", len(tally.ends)),
+        line("broken", tally.broken_runs, "== 0"),
+        # Not complete is no evidence: without a figure the verdict is unclear.
+        line("complete", 1 if tally.is_complete else None, "== 1"),
+    ]
+
+
+def _compared(name: str, pruned: Tally, plain: Tally) -> list[Line]:
+    is_same = plain.runs == pruned.interleavings and plain.ends.keys() == pruned.ends.keys()
+    figure = int(is_same) if plain.is_complete else None
+    return [Line("", f"{name}: the plain search counts the same and reaches the same ends", "", None, figure, "== 1")]
+
+
+def _figures(name: str, pruned: Tally, plain: Tally | None) -> dict[str, Any]:
+    return {
+        "flow": name,
+        "complete": pruned.is_complete,
+        "interleavings": pruned.interleavings,
+        "runs": pruned.runs,
+        "cut_short": pruned.cut_short,
+        "steps_max": pruned.steps_max,
+        "distinct_ends": len(pruned.ends),
+        "broken_runs": pruned.broken_runs,
+        "broken": pruned.broken,
+        "wall_s": pruned.seconds,
+        "plain_runs": None if plain is None else plain.runs,
+        "plain_wall_s": None if plain is None else plain.seconds,
+    }

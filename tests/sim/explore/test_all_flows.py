@@ -1,0 +1,41 @@
+"""`voxpool-sim explore --all`: one report for all flows that are searched whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sim.explore.all_flows import explore_all
+from sim.explore.flows import COMPLETE, FLOWS
+
+
+@contextmanager
+def silent(what: str) -> Iterator[None]:
+    yield None
+
+
+def test_all_flows_come_in_one_report_with_both_counts() -> None:
+    few = {name: FLOWS[name] for name in ("1-busy", "1-leftover-offline", "all-together")}
+    report = explore_all(few, 60.0, True, silent)
+    figures = {line.name: line.with_ for line in report.lines}
+    assert report.exit_code == 0
+    assert figures["1-leftover-offline: interleavings"] == 473
+    assert figures["1-leftover-offline: the plain search counts the same and reaches the same ends"] == 1
+    assert not any(name.startswith("all-together") for name in figures)
+
+
+def test_what_the_time_cuts_off_is_no_evidence() -> None:
+    report = explore_all({"2-2timeouts": FLOWS["2-2timeouts"]}, 0.1, True, silent)
+    assert report.exit_code == 2
+
+
+def test_the_flows_that_are_asked_for_are_there() -> None:
+    assert list(COMPLETE)[:7] == [
+        "1-timeout-offline",
+        "1-timeout-offline-hop",
+        "1-2timeouts-offline",
+        "1-timeout-offline-resubmit-cancel",
+        "2-offline-cancel",
+        "2-timeout-offline",
+        "2-2timeouts",
+    ]
