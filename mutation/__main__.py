@@ -29,9 +29,10 @@ KILLED_MIN = 0.9
 @click.option("--sample", default=400, help="mutants to try, drawn from all; 0 = all")
 @click.option("--seed", default=1, help="of the draw")
 @click.option("--budget-s", default=60.0, help="test seconds that one mutant may cost")
+@click.option("--baseline", type=click.Path(path_type=Path), help="what tests run which lines: kept there, and reused")
 @click.option("--only", default="", help="try only mutants whose name contains this; writes no report")
 @click.option("--report", type=click.Path(path_type=Path), default=REPORT, help="where the report goes")
-def main(sample: int, seed: int, budget_s: float, only: str, report: Path) -> None:
+def main(sample: int, seed: int, budget_s: float, baseline: Path | None, only: str, report: Path) -> None:
     """Exit code 0: at least 90 % were killed; 1: fewer; 3: the tests fail without a mutant."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="voxpool-mutants-") as folder:
@@ -42,7 +43,7 @@ def main(sample: int, seed: int, budget_s: float, only: str, report: Path) -> No
             drawn = [mutant for mutant in pool if only in mutant.name]
         click.echo(f"{len(drawn)} of {len(pool)} mutants", err=True)
         try:
-            trial = Trial(sandbox, Path(folder), budget_s)
+            trial = Trial(sandbox, Path(folder), budget_s, baseline)
         except BaselineFailed as failed:
             click.echo(f"the tests fail without a mutant:\n{failed}", err=True)
             sys.exit(3)

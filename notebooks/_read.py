@@ -1,0 +1,141 @@
+"""What the notebooks call: reads the JSON that a command wrote (or lets it write one), says it in words, draws it.
+
+Reports lie in out/reports, or in the folder that VOXPOOL_REPORTS names. A report that isn't there is made by its
+command in the quick size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from IPython.display import Image, Markdown
+
+from sim.limits import Figure, holds, shown
+from sim.pictures import Bar, Curve, Scale, bars, canvas, curves, png
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS: Mapping[str, Sequence[str]] = {
+    "leak": ["leak"],
+    "pools": ["pools"],
+    "policy": ["policy"],
+    "race": ["race"],
+    "explore": ["explore", "one-job"],
+    "explore-without-R1": ["explore", "one-job", "--without", "R1"],
+}
+"""Name of the JSON -> what `voxpool-sim` is told."""
+
+
+def report(name: str) -> Found:
+    """Return the report of that name, made now in the quick size when it isn't there."""
+    file = Path(os.environ.get("VOXPOOL_REPORTS", ROOT / "out" / "reports")) / f"{name}.json"
+    if not file.exists():
+        command = [sys.executable, "-m", "sim", *COMMANDS[name], "--quick", "--json", str(file)]
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # its exit code is its verdict
+    return Found(json.loads(file.read_text(encoding="utf-8")))
+
+
+class Found:
+    """A report. Every method returns something that a notebook shows."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+
+    def question(self) -> Markdown:
+        """What was asked, of how much, and the verdict."""
+        content = self.content
+        size = "quick" if content["options"].get("quick") else "full"
+        return Markdown(
+            f"**{content['question']}**\n\n`voxpool-sim {content['experiment']}`, {size} size, seed {content['seed']}: "
+            f"**{content['verdict']}**."
+        )
+
+    def words(self, *rows: str) -> Markdown:
+        """A sentence for each figure of `rows` (all without any) that has to show or to keep something."""
+        lines = [line for line in self.content["lines"] if not rows or line["row"] in rows]
+        return Markdown("\n".join(f"- {_sentence(line)}" for line in lines if line["limit"] or line["shows"]))
+
+    def notes(self) -> Markdown:
+        """What the report itself says beside its figures."""
+        return Markdown("\n".join(f"- {note}" for note in self.content["notes"] or ["nothing"]))
+
+    def bars(self, row: str, unit: str = "") -> Image:
+        """The figures of a row that are numbers of this unit, without beside with."""
+        lines = [line for line in self.content["lines"] if line["row"] == row and line["unit"] == unit]
+        groups = [Bar(_short(line["name"]), _number(line["without"]), _number(line["with"])) for line in lines]
+        return Image(bars(row, f"{row}: without and with the fix", unit or "count", groups, "", "symlog").png)
+
+    def curves(self, path: str, x: str, y: str, scale: Scale = "log") -> Image:
+        """`y` over `x` of the points that lie at `path` (names with dots) of each variant."""
+        drawn = []
+        for side, run in self.content["variants"].items():
+            for label, points in _lists(_at(run, path), side):
+                chosen = sorted((point[x], point[y]) for point in points if point.get(y) is not None)
+                drawn.append(Curve(label, [point[0] for point in chosen], [point[1] for point in chosen], side))
+        picture = curves(path, f"{y} against {x}", x, y, drawn, "", y_scale=scale, x_scale="log", markers=True)
+        return Image(picture.png)
+
+    def by_policy(self, path: str, y: str) -> Image:
+        """`y` over the load, a curve for each policy, of the points at `path` of the report."""
+        figure, axes = canvas(f"{y} against load, a curve a policy")
+        points = _at(self.content, path)
+        for policy in dict.fromkeys(point["policy"] for point in points):
+            own = sorted((point["load"], point[y]) for point in points if point["policy"] == policy)
+            axes.plot([load for load, _ in own], [value for _, value in own], marker="o", label=policy)
+        axes.set_xlabel("load")
+        axes.set_ylabel(y)
+        axes.set_yscale("symlog", linthresh=0.01)
+        axes.legend()
+        return Image(png(figure))
+
+    def searches(self) -> Markdown:
+        """How many interleavings were run, and the ends that they came to."""
+        lines = []
+        for side, run in self.content["variants"].items():
+            for search in run["searches"]:
+                whole = "complete" if search["complete"] else "not complete"
+                lines.append(
+                    f"\n{side}, {search['way']}: {search['runs']:,} interleavings, {search['distinct_ends']:,} ends, "
+                    f"{search['broken_runs']:,} that break a check; {whole}.\n\n| end | share | broken |\n|---|---|---|"
+                )
+                lines += [
+                    f"| {end['end']} | {end['share']:.1%} | {'yes' if end['is_broken'] else ''} |"
+                    for end in search["ends"][:20]
+                ]
+        return Markdown("\n".join(lines))
+
+
+def _sentence(line: Mapping[str, Any]) -> str:
+    without, with_ = (shown(line[side], line["unit"]) for side in ("without", "with"))
+    kept = holds(line["with"], line["limit"]) if line["limit"] else None
+    verdict = {True: "kept", False: "**not kept**", None: "not known"}[kept]
+    limit = f"; the limit is {line['limit']}: {verdict}" if line["limit"] else ""
+    return f"{line['row']} {line['name']}: {without} without the fix, {with_} with it{limit}."
+
+
+def _at(tree: Any, path: str) -> Any:
+    for name in path.split("."):
+        tree = tree.get(name, {}) if isinstance(tree, Mapping) else tree
+    return tree
+
+
+def _lists(tree: Any, label: str) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+    """Yield the lists of points in `tree`, each with a label that says where it was."""
+    if isinstance(tree, Mapping):
+        for name, part in tree.items():
+            yield from _lists(part, label if name == label else f"{label}, {name}")
+    elif tree:
+        yield label, tree
+
+
+def _number(figure: Figure) -> float | None:
+    return None if figure is None or isinstance(figure, str) else figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 30 else f"{name[:29]}…"
