@@ -17,7 +17,7 @@ from typing import Any
 from IPython.display import Image, Markdown
 
 from sim.limits import Figure, holds, shown
-from sim.pictures import Bar, Curve, Scale, bars, canvas, curves, png
+from sim.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -25,10 +25,12 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "pools": ["pools"],
     "policy": ["policy"],
     "race": ["race"],
-    "explore": ["explore", "one-job"],
-    "explore-without-R1": ["explore", "one-job", "--without", "R1"],
+    "explore": ["explore", "1-timeout-offline"],
+    "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
 }
 """Name of the JSON -> what `voxpool-sim` is told."""
+
+ENDS_SHOWN = 20
 
 
 def report(name: str) -> Found:
@@ -93,6 +95,17 @@ class Found:
         axes.legend()
         return Image(png(figure))
 
+    def ends(self) -> Image:
+        """The ends of the first search, each with its share of the interleavings run."""
+        side, run = next(iter(self.content["variants"].items()))
+        ends = run["searches"][0]["ends"][:ENDS_SHOWN][::-1]
+        figure, axes = canvas(f"How the interleavings end, {side} the fix (red: a check is broken)")
+        colours = [COLOURS["without" if end["is_broken"] else "with"] for end in ends]
+        drawn = axes.barh([end["end"] for end in ends], [100 * end["share"] for end in ends], color=colours)
+        axes.bar_label(drawn, [f"{end['share']:.1%}" for end in ends], padding=3)
+        axes.set_xlabel("% of the runs")
+        return Image(png(figure))
+
     def searches(self) -> Markdown:
         """How many interleavings were run, and the ends that they came to."""
         lines = []
@@ -100,12 +113,14 @@ class Found:
             for search in run["searches"]:
                 whole = "complete" if search["complete"] else "not complete"
                 lines.append(
-                    f"\n{side}, {search['way']}: {search['runs']:,} interleavings, {search['distinct_ends']:,} ends, "
-                    f"{search['broken_runs']:,} that break a check; {whole}.\n\n| end | share | broken |\n|---|---|---|"
+                    f"\n{side} the fix, {search['way']}: {search['runs']:,} runs, which stand for "
+                    f"{search['interleavings']:,} interleavings; {search['distinct_ends']:,} ends, "
+                    f"{search['broken_runs']:,} runs that break a check; {whole}.\n\n"
+                    "| end | share | broken |\n|---|---|---|"
                 )
                 lines += [
                     f"| {end['end']} | {end['share']:.1%} | {'yes' if end['is_broken'] else ''} |"
-                    for end in search["ends"][:20]
+                    for end in search["ends"][:ENDS_SHOWN]
                 ]
         return Markdown("\n".join(lines))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,17 @@ import pytest
 
 from sim.experiments import Options, leak
 from sim.experiments.leak_report import report as leak_report
+from sim.experiments.policy import report_of as policy_report
+from sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
+from sim.experiments.policy_report import Results
+from sim.experiments.policy_runs import from_empty
 from sim.experiments.pools import measure_at as measure_pools
 from sim.experiments.race import ABOUT, ROWS
-from sim.report import Report
+from sim.explore.command import Wanted, explore, find_flow, report_of
+from sim.explore.flows import FLOWS
+from sim.report import WITH, WITHOUT, Report
 from tests.sim import test_experiment_leak as leak_test
+from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
 from tests.sim.row_checks import TINY, played
 
@@ -28,25 +37,51 @@ def small_leak() -> Report:
     return leak_report(Options(quick=True), leak_test.SMALL, list(leak.ROWS), results)
 
 
+def small_policy() -> Report:
+    size = replace(policy_test.SMALL, jobs=1_000)
+    common = (1, "memory")
+    results = Results(
+        [from_empty(size, policy, 0.9, [1], "memory", silent) for policy in size.policies],
+        [],
+        {side: affinity(size, *common, side, silent) for side in (WITHOUT, WITH)},
+        {side: failing(size, *common, side, silent) for side in (WITHOUT, TWO_CHOICES, WITH)},
+    )
+    return policy_report(Options(quick=True), size, ["C6", "C7", "C8"], results)
+
+
+def small_search(without: str) -> Report:
+    wanted = Wanted("1-timeout-offline", without=without, runs=60, quick=True)
+    return report_of(explore(find_flow(FLOWS, wanted.flow), wanted, lambda _: nullcontext(silent)))
+
+
+def silent(_: float) -> None:
+    """Nobody looks at the progress."""
+
+
 SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "leak": small_leak,
     "pools": lambda: measure_pools(Options(quick=True), pools_test.SMALL),
+    "policy": small_policy,
+    "explore": lambda: small_search(""),
+    "explore-without-R1": lambda: small_search("R1"),
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
 }
 
 
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small report of each experiment that the notebooks read."""
-    folder = tmp_path_factory.mktemp("reports")
-    for name, small in SMALL_REPORTS.items():
-        small().write(folder / f"{name}.json")
-    return folder
+READ_BY = {
+    "01_leak": ["leak"],
+    "02_pools": ["pools"],
+    "03_policy": ["policy"],
+    "04_race": ["race"],
+    "05_explore": ["explore", "explore-without-R1"],
+}
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_it_runs_and_shows_something(file: Path, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOXPOOL_REPORTS", str(reports))
+def test_it_runs_and_shows_something(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in READ_BY[file.stem]:
+        SMALL_REPORTS[name]().write(tmp_path / f"{name}.json")
+    monkeypatch.setenv("VOXPOOL_REPORTS", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))
     notebook = read(file)
 
