@@ -33,8 +33,8 @@ def watch_core(production: Production, footprints: Footprints) -> None:
     for worker in production.workers.values():
         if worker.link.node is not None:
             watch_node(worker.link.node)
-    footprints.watch(core.timeouts._deadlines, "deadlines of jobs")
-    footprints.watch(core.leases._deadlines, "deadlines of nodes")
+    footprints.watch(core.timeouts.deadlines, "deadlines of jobs")
+    footprints.watch(core.leases.deadlines, "deadlines of nodes")
     footprints.watch(core.dispatcher.affinity, "affinity")
     for part in PARTS:
         footprints.watch(getattr(core, part), part)
