@@ -59,12 +59,16 @@ class Link:
     with every other step and only multiply the orders.
     """
 
-    def __init__(self, worker: Worker, footprints: Footprints, names: Names, assigned: Callable[..., None]) -> None:
+    def __init__(
+        self, worker: Worker, name: str, footprints: Footprints, names: Names, assigned: Callable[..., None]
+    ) -> None:
+        self.name = name
+        """The worker's, or what tells a later connection of it."""
         self.node: Node | None = None
         """The scheduler's record of this connection."""
-        self.down = Channel(f"to {worker.node_id}", footprints)
-        self.up = Channel(f"from {worker.node_id}", footprints)
-        self._is_open = True
+        self.down = Channel(f"to {name}", footprints)
+        self.up = Channel(f"from {name}", footprints)
+        self.is_open = True
         self._worker = worker
         self._footprints = footprints
         self._names = names
@@ -74,10 +78,9 @@ class Link:
 
     def send(self, message: ToNode) -> None:
         """Put `message` on the way to the worker."""
-        self._footprints.read(f"link {self._worker.node_id}")
-        if not self._is_open:
+        if not self.can_be_read():
             return
-        worker, to = self._worker, self._worker.node_id
+        worker, to = self._worker, self.name
         if type(message) is Assign:
             name = self._names(message.job_id)
             self._assigned(self.node, message)
@@ -94,8 +97,9 @@ class Link:
             assert type(message) in (Registered, Error), message
 
     def close(self, reason: str) -> None:
-        """Close it from the scheduler's side."""
-        raise NotImplementedError(f"no explored story closes a connection from here: {reason}")
+        """Close it from the scheduler's side: nothing more is sent or read. Only broken ones are closed so."""
+        assert reason == "replaced", reason
+        self.closed()
 
     async def probe(self) -> bool:
         """No explored story has two processes under one name."""
@@ -103,12 +107,17 @@ class Link:
 
     def closed(self) -> None:
         """The scheduler notices that the socket is closed."""
-        self._footprints.write(f"link {self._worker.node_id}")
-        self._is_open = False
+        self._footprints.write(f"link {self.name}")
+        self.is_open = False
+
+    def can_be_read(self) -> bool:
+        """Return whether the scheduler still has the connection open."""
+        self._footprints.read(f"link {self.name}")
+        return self.is_open
 
 
-def result_label(result: NodeResult, names: Names, node_id: str) -> tuple[str, str]:
+def result_label(result: NodeResult, names: Names, link: str) -> tuple[str, str]:
     """Return the label of the delivery of `result`, and its chain."""
     what = "busy" if result.busy else "result"
     attempt = f"{names(result.job_id)}|{result.attempt}"
-    return f"deliver {what} {attempt} from {node_id}", f"{attempt} from {node_id}"
+    return f"deliver {what} {attempt} from {link}", f"{attempt} from {link}"

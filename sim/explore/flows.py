@@ -33,6 +33,20 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
     ),
     "2-2timeouts": ("two jobs: two time-outs, of one or of both", Shape(jobs=2, timeouts=2)),
     "1-busy": ("one job: the only node answers busy, and rests", Shape(nodes=1, busy=1)),
+    "1-timeout-reconnect": (
+        "one job: a time-out, and a node's connection breaks and comes again",
+        Shape(timeouts=1, reconnects=("n1",)),
+    ),
+    "2-reconnect": ("two jobs: a node's connection breaks and comes again", Shape(jobs=2, reconnects=("n1",))),
+    "1-timeout-lost": ("one job: a time-out, and an answer of the store gets lost", Shape(timeouts=1, lost_answers=1)),
+    "1-offline-lost": (
+        "one job: a node goes offline, and an answer of the store gets lost",
+        Shape(offline=("n1",), lost_answers=1),
+    ),
+    "1-reconnect-lost": (
+        "one job: a connection breaks and comes again, and an answer of the store gets lost",
+        Shape(reconnects=("n1",), lost_answers=1),
+    ),
     "1-leftover-offline": (
         "one job: the store still has a node of a scheduler that died, and another goes offline",
         Shape(offline=("n1",), leftover=True),

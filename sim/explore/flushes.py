@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from scheduler.errors import StoreUnavailable
 from scheduler.scripts import ScriptCall
 from sim.explore.channels import Names
 from sim.explore.footprints import Footprints
@@ -83,6 +84,12 @@ class Flushes:
         assert flush.answers is not None
         self.under_way.remove(flush)
         flush.future.set_result(flush.answers)
+
+    def lose(self, flush: Flush) -> None:
+        """Let the answers of `flush`, which was carried out, get lost."""
+        self._footprints.write(flush.key)
+        self.under_way.remove(flush)
+        flush.future.set_exception(StoreUnavailable("the answer got lost"))
 
 
 def _told(call: ScriptCall, answer: Sequence[str], names: Names) -> str:

@@ -64,7 +64,7 @@ class Production:
         footprints = stage.footprints
         self.told = Told()
         self.loop = VirtualLoop()
-        self.clock = ExploredClock(footprints)
+        self.clock = ExploredClock(self.loop.env, footprints)
         self.histories = stage.histories
         self.flushes = Flushes(self.loop, stage.histories, footprints, self.told.name)
         self.core = Core.build(
@@ -77,7 +77,7 @@ class Production:
             instance=INSTANCE,
             parts=stage.variant.parts,
         )
-        self.timers = Timers(self.core, self.clock, self.told.name)
+        self.timers = Timers(self.core, self.clock, self.loop, self.told.name)
         self.workers = {
             name: Worker(name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.told.name)
             for name in shape.node_names
@@ -86,7 +86,11 @@ class Production:
             Step(f"client submit {job}", f"{job} client"): self._submits(job) for job in shape.job_names
         }
         self.faults: dict[Step, Callable[[], None]] = {
-            Step(f"fault offline {name}", f"fault {name}"): self.workers[name].die for name in shape.offline
+            **{
+                Step(f"fault reconnect {name}", f"fault {name}"): self.workers[name].reconnect
+                for name in shape.reconnects
+            },
+            **{Step(f"fault offline {name}", f"fault {name}"): self.workers[name].die for name in shape.offline},
         }
         self._busy_rest_ms = ms(stage.settings.busy_rest_s)
         self._lease_ms = ms(stage.settings.lease_s)
@@ -102,11 +106,14 @@ class Production:
     def _begin(self, footprints: Footprints) -> None:
         """Start the queue and let the nodes register; the other roles are their run_once here."""
         self._leave_over()
+
+        def new_link(worker: Worker, name: str) -> Link:
+            return Link(worker, name, footprints, self.told.name, self._assigned)
+
         desk = Desk(self._result, self._closed, self._register)
         for worker in self.workers.values():
-            link = Link(worker, footprints, self.told.name, self._assigned)
-            worker.connect(desk, link)
-            self._register(link, worker.register_message())
+            worker.connect(desk, new_link)
+            self._register(worker.link, worker.register_message())
         self._role = self.loop.create_task(self.core.queue.run_forever(), name="script queue")
         while self.loop._ready or self.flushes.under_way:
             self.loop._turn()
@@ -141,6 +148,8 @@ class Production:
 
     def _result(self, link: Link, result: NodeResult) -> None:
         node = link.node
+        if not link.can_be_read():
+            return
         assert node is not None
         job = self.told.jobs[result.job_id]
         was = job.state

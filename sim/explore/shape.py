@@ -21,6 +21,10 @@ class Shape:
     """Dispatch time-outs that may fire at any time. More fire only when nothing else is left to happen."""
     offline: tuple[str, ...] = ()
     """Nodes whose socket may close, once."""
+    reconnects: tuple[str, ...] = ()
+    """Nodes whose connection may break, once, and that connect again at once."""
+    lost_answers: int = 0
+    """Flushes whose answers may get lost after the commit, so that they are repeated."""
     resubmits: tuple[str, ...] = ()
     """Jobs whose clients submit the same request id again, once."""
     cancels: tuple[str, ...] = ()

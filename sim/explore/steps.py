@@ -48,6 +48,7 @@ class ProductionStory:
         self._steps = 0
         self._has_hops = stage.shape.hops > 0
         self._hops_left = stage.shape.hops
+        self._lost_left = stage.shape.lost_answers
         self._timeouts_left = stage.shape.timeouts
         self._is_timer_under_way = False
         self._forced = 0
@@ -106,6 +107,10 @@ class ProductionStory:
         timer = self._timer(is_idle and not faults)
         if timer is not None:
             yield timer.step, self._fire, timer
+        if self._lost_left:
+            for flush in self.production.flushes.under_way:
+                if flush.reply is not None:
+                    yield Step(f"fault lose {flush.reply.label}", "fault of the store"), self._lose, flush
         for step in faults:
             yield step, self._strike, step
 
@@ -122,10 +127,11 @@ class ProductionStory:
                 for step, state in flushes.commits(flush):
                     yield step, self._commit, (flush, step, state)
         for worker in production.workers.values():
-            up, down = worker.up, worker.link.down
-            if up.parcels:
-                yield up.parcels[0].step, self._arrive, up
+            for link in worker.links:
+                if link.up.parcels:
+                    yield link.up.parcels[0].step, self._arrive, link.up
             if worker.is_up:
+                down = worker.link.down
                 if down.parcels:
                     yield down.parcels[0].step, _deliver, down
                 for job_id, (_, step) in worker.running.items():
@@ -138,7 +144,7 @@ class ProductionStory:
         if self._is_timer_under_way:
             return None
         timer = self.production.timers.earliest()
-        if timer is None or timer.kind == "rest" or (timer.kind == "dispatch" and self._timeouts_left):
+        if timer is None or timer.kind in ("rest", "repeat") or (timer.kind == "dispatch" and self._timeouts_left):
             return timer
         return timer if is_idle and self.production.core.table.unfinished else None
 
@@ -175,6 +181,14 @@ class ProductionStory:
             self._hops_left -= 1
         self.production.flushes.reply(flush)
 
+    def _lose(self, flush: Flush) -> None:
+        self._touch_loop()
+        self._footprints.write("timers")
+        self._lost_left -= 1
+        if self._loop._ready:
+            self._hops_left -= 1
+        self.production.flushes.lose(flush)
+
     def _commit(self, what: tuple[Flush, Step, State]) -> None:
         self.production.flushes.commit(*what)
 
@@ -191,9 +205,10 @@ class ProductionStory:
 
     def _fire(self, timer: Timer) -> None:
         self._footprints.write("timers")
+        self.production.timers.earliest()  # what it depends on is noted
         if timer.kind == "dispatch" and self._timeouts_left:
             self._timeouts_left -= 1
-        elif timer.kind != "rest":
+        elif timer.kind not in ("rest", "repeat"):
             self._forced += 1
         self._is_timer_under_way = True
         self._act(self._fired, timer)

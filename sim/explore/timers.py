@@ -6,13 +6,17 @@ fault may come at any time before the next timer, but no timer fires early or ov
 
 from __future__ import annotations
 
+from heapq import heappop
 from typing import Any, NamedTuple
+
+import simpy
 
 from scheduler.core import Core
 from scheduler.job import DISPATCHED, Job
 from sim.explore.channels import Names
 from sim.explore.footprints import Footprints
 from sim.explore.story import Step
+from sim.loop import VirtualLoop
 
 START_MS = 1_767_225_600_000
 
@@ -20,8 +24,9 @@ START_MS = 1_767_225_600_000
 class ExploredClock:
     """The scheduler's clock."""
 
-    def __init__(self, footprints: Footprints) -> None:
+    def __init__(self, env: simpy.Environment, footprints: Footprints) -> None:
         self.ms = START_MS
+        self._env = env
         self._footprints = footprints
 
     def now_ms(self) -> int:
@@ -34,12 +39,13 @@ class ExploredClock:
         if when_ms > self.ms:
             self._footprints.write("clock")
             self.ms = when_ms
+            self._env._now = (when_ms - START_MS) / 1000
         else:
             self._footprints.read("clock")
 
 
 class Timer(NamedTuple):
-    """The earliest timer of the scheduler; `kind` is dispatch, waiting, rest or lease."""
+    """The earliest timer of the scheduler; `kind` is dispatch, waiting, rest, lease or repeat."""
 
     kind: str
     step: Step
@@ -52,9 +58,10 @@ class Timers:
     Periodic work has nothing due before the first heartbeat, which comes after the last time-out of a story.
     """
 
-    def __init__(self, core: Core, clock: ExploredClock, names: Names) -> None:
+    def __init__(self, core: Core, clock: ExploredClock, loop: VirtualLoop, names: Names) -> None:
         self._core = core
         self._clock = clock
+        self._loop = loop
         self._names = names
         self._jobs: Any = core.timeouts.deadlines
         self._nodes: Any = core.leases.deadlines
@@ -62,6 +69,10 @@ class Timers:
     def earliest(self) -> Timer | None:
         """Return the timer that comes next; of two at one moment that of a job."""
         job_ms, node_ms = self._jobs.next_ms(), self._nodes.next_ms()
+        if self._loop._queue:  # the queue of scripts sleeps before it repeats a flush
+            repeat_ms = START_MS + round(self._loop._queue[0][0] * 1000)
+            if repeat_ms <= min(job_ms or repeat_ms, node_ms or repeat_ms):
+                return Timer("repeat", Step("timer repeat", "store"), repeat_ms)
         if job_ms is not None and (node_ms is None or job_ms <= node_ms):
             job: Job = self._jobs._heap[0][2]
             kind = "dispatch" if job.state == DISPATCHED else "waiting"
@@ -77,7 +88,9 @@ class Timers:
     def fire(self, timer: Timer) -> None:
         """Let the moment of `timer` come and its role look."""
         self._clock.move_to(timer.when_ms)
-        if timer.kind in ("dispatch", "waiting"):
+        if timer.kind == "repeat":
+            self._loop.timer_fired(heappop(self._loop._queue)[3])
+        elif timer.kind in ("dispatch", "waiting"):
             self._core.timeouts.run_once()
         else:
             self._core.leases.run_once()

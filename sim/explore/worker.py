@@ -39,7 +39,8 @@ class Worker:
         """Assigns that came when all slots were in use."""
         self.running: dict[str, tuple[int, Step]] = {}
         """Job id -> attempt, and the step that ends its work."""
-        self.link: Link
+        self.links: list[Link] = []
+        """Its connections; the last one is open at its end."""
         self._pair = pair
         self._busy = busy
         self._key = f"worker {node_id}"
@@ -47,10 +48,16 @@ class Worker:
         self._names = names
         self._desk: Desk
 
-    def connect(self, desk: Desk, link: Link) -> None:
+    def connect(self, desk: Desk, new_link: Callable[[Worker, str], Link]) -> None:
         """Have a connection to the scheduler."""
         self._desk = desk
-        self.link = link
+        self._new_link = new_link
+        self.links.append(new_link(self, self.node_id))
+
+    @property
+    def link(self) -> Link:
+        """Its present connection."""
+        return self.links[-1]
 
     @property
     def up(self) -> Channel:
@@ -69,8 +76,8 @@ class Worker:
         self._footprints.write(self._key)
         link, message = self.link, self.register_message()
         self.up.put(
-            f"deliver register from {self.node_id}",
-            f"from {self.node_id}",
+            f"deliver register from {link.name}",
+            f"from {link.name}",
             lambda: self._desk.register(link, message),
         )
 
@@ -103,15 +110,25 @@ class Worker:
         self._say(NodeResult(job_id, attempt, "done"))
 
     def die(self) -> None:
-        """The process ends: its socket closes, after what it has said; what is on the way to it is lost."""
-        self._footprints.write(self._key)
-        self._footprints.write(f"to {self.node_id} front")
+        """The process ends, and with it its socket."""
         self.is_up = False
         self.running.clear()
+        self._break()
+
+    def reconnect(self) -> None:
+        """The socket breaks, and the same process connects again at once and names what it runs."""
+        self._break()
+        self.links.append(self._new_link(self, f"{self.node_id} again"))
+        self.register()
+
+    def _break(self) -> None:
+        """The socket closes, after what was said on it; what is on the way to the worker is lost."""
         link = self.link
-        self.up.put(f"deliver close from {self.node_id}", f"from {self.node_id}", lambda: self._desk.closed(link))
+        self._footprints.write(self._key)
+        self._footprints.write(f"to {link.name} front")
+        link.up.put(f"deliver close from {link.name}", f"from {link.name}", lambda: self._desk.closed(link))
 
     def _say(self, result: NodeResult) -> None:
-        label, chain = result_label(result, self._names, self.node_id)
         link = self.link
+        label, chain = result_label(result, self._names, link.name)
         self.up.put(label, chain, lambda: self._desk.result(link, result))
