@@ -43,15 +43,15 @@ class Size:
     jobs: int = 120_000
     seeds: int = 1
     """Runs from empty of each policy and load that the catalogue has a figure of; the others have one."""
-    part: float = 0.1
+    part: float = 0.15
     """How far a mean may be from the catalogue's, as a part of it."""
     zero_s: float = 0.02
     """How far it may be where that one is near zero; and what production may wait more than the central queue."""
-    long_jobs: int = 300_000
-    longest_jobs: int = 300_000
+    long_jobs: int = 600_000
+    longest_jobs: int = 600_000
     """Of a long run at a load above 0.9."""
     long_loads: tuple[float, ...] = (0.7, 0.9)
-    theory_part: float = 0.1
+    theory_part: float = 0.2
     """How far the mean of a long run may be from theory, as a part of it."""
     affinity_s: float = 1200.0
     failing_s: float = 1200.0
@@ -67,7 +67,9 @@ class Size:
 
 
 NORMAL = Size()
-FULL = Size(seeds=10, long_jobs=2_000_000, longest_jobs=10_000_000, long_loads=LOADS, theory_part=0.05)
+FULL = Size(
+    seeds=10, part=0.1, long_jobs=2_000_000, longest_jobs=10_000_000, long_loads=LOADS, theory_part=0.05
+)  # fmt: skip
 QUICK = Size(
     nodes=40, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/exact", "least/15", PRODUCTION),
     jobs=24_000, part=0.25, zero_s=0.5, long_jobs=40_000, longest_jobs=40_000, long_loads=(0.7,), theory_part=0.25,
