@@ -31,14 +31,9 @@ def watch_core(production: Production, footprints: Footprints) -> None:
     for job in production.told.jobs.values():
         watch_job(job)
     for worker in production.workers.values():
-<<<<<<< Updated upstream
-        if worker.link.node is not None:
-            watch_node(worker.link.node)
-=======
         for link in worker.links:
             if link.node is not None:
                 watch_node(link.node)
->>>>>>> Stashed changes
     footprints.watch(core.timeouts.deadlines, "deadlines of jobs")
     footprints.watch(core.leases.deadlines, "deadlines of nodes")
     footprints.watch(core.dispatcher.affinity, "affinity")
