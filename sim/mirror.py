@@ -52,6 +52,8 @@ class StoreMirror(Watcher):
         """What the last select took: job|attempt, pair, node."""
         self.without_room: dict[str, int] = {}
         """The pairs that the last select found nobody for, and its time in ms."""
+        self._now_ms = 0
+        self._last_select = ["0"]
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
             "select_node": self._select,
             "select_explained": self._select,
@@ -69,6 +71,16 @@ class StoreMirror(Watcher):
             handler = handlers.get(name)
             if handler is not None:
                 handler(args, answer)
+
+    def scheduler_gone(self) -> None:
+        """A lease that has ended by the clock of this scheduler may be judged (0 in the store), whatever the next one's
+        clock says.
+        """
+        now_ms = max(self._now_ms, int(self._last_select[0]))
+        for node in self.nodes.values():
+            if node.lease_end_ms <= now_ms:
+                node.lease_end_ms = 0
+        self._now_ms, self._last_select = 0, ["0"]
 
     def store_emptied(self) -> None:
         self.holds_lost = dict(self.holds)
@@ -90,6 +102,7 @@ class StoreMirror(Watcher):
 
     def _select(self, args: list[str], answer: list[str]) -> None:
         self.selects += 1
+        self._last_select = args
         holds = self.holds
         granted = self.granted = []
         without_room = self.without_room = {}
@@ -157,7 +170,8 @@ class StoreMirror(Watcher):
             self._count_room(node, 1)
 
     def _heartbeat(self, args: list[str], answer: list[str]) -> None:
-        lease_end_ms = int(args[0]) + int(args[1])
+        self._now_ms = int(args[0])
+        lease_end_ms = self._now_ms + int(args[1])
         for node_id, word in zip(args[2::2], answer, strict=True):
             if word == "OK" and node_id in self.nodes:
                 self.nodes[node_id].lease_end_ms = lease_end_ms

@@ -72,14 +72,13 @@ class Faults:
         env, nodes = self._loop.env, self._world.nodes
         begins_s, ends_s = fault.between_s or (0.0, duration_s)
         kind = FAULTS[fault.kind]
-        is_of_nodes = kind.target in (Target.NODE, Target.LINK)
-        rate_per_s = fault.per_target_per_h * (len(nodes) if is_of_nodes else 1) / 3600
+        rate_per_s = fault.per_target_per_h * (len(nodes) if kind.is_of_each_node else 1) / 3600
         if not rate_per_s:
             return
         at = begins_s
         while True:
             at += rng.expovariate(rate_per_s)
-            node = nodes[int(rng.random() * len(nodes))] if is_of_nodes else None
+            node = nodes[int(rng.random() * len(nodes))] if kind.is_of_each_node else None
             lasts_s = rng.uniform(*(fault.lasts_s or LASTS_S))
             if at >= ends_s:
                 return

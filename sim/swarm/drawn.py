@@ -195,7 +195,7 @@ def fault(
     """Return a fault that strikes so often, in the mean, in `over_s` seconds of a run with so many nodes."""
     return Fault(
         kind=kind,
-        per_target_per_h=strikes * 3600 / over_s / nodes,
-        lasts_s=lasts_s,
+        per_target_per_h=strikes * 3600 / over_s / (nodes if FAULTS[kind].is_of_each_node else 1),
+        lasts_s=None if FAULTS[kind].is_momentary else lasts_s,
         between_s=between_s,
     )

@@ -60,3 +60,17 @@ def test_a_result_on_its_way_to_its_client_dies_with_the_scheduler() -> None:
     world.run_until(lambda: not world.clients.open)
     assert world.recorder.ended["completed"] == 2 and world.recorder.told == 1
     assert world.finish() == []
+
+
+def test_a_stall_loses_nothing_and_no_lease_ends_by_it(world: World) -> None:
+    """Its process stands still for longer than a lease: the beats are in the sockets when it goes on."""
+    world.add_nodes(2, pairs=["zh:en"])
+    world.run(for_s=1)
+    job = world.submit("zh:en", work_s=5)
+    world.run(for_s=1)
+    world.do(world.faults.begin, "scheduler_stall")
+    world.run(for_s=50)
+    assert job.state == "dispatched" and world.nodes[0].running == world.nodes[1].running == {}
+    world.do(world.faults.heal)
+    world.run(for_s=1)
+    assert (job.state, job.attempt) == ("completed", 1) and len(world.core.fleet) == 2

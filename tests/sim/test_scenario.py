@@ -61,6 +61,22 @@ WRONG = {
         "lasts_s = [60, 5]",
         "faults[0].lasts_s = [60.0, 5.0]: wants the smaller number first",
     ),
+    "a moment that lasts": (
+        '"node_crash"',
+        '"client_cancel"',
+        "faults[0].lasts_s: a client_cancel is over at once; leave it out",
+    ),
+    "one end of a range": (
+        "lasts_s = [5, 60]",
+        "lasts_s = [5]",
+        "faults[0].lasts_s = [5]: expected `array` of length 2",
+    ),
+    "a negative rate": (
+        "per_target_per_h = 4.0",
+        "per_target_per_h = -4.0",
+        "faults[0].per_target_per_h = -4.0: expected `float` >= 0.0",
+    ),
+    "a wrong key of a fault": ("lasts_s = [5, 60]", "last_s = [5, 60]", "did you mean lasts_s?"),
     "an unknown figure": ("lost_jobs", "last_jobs", "[expect] last_jobs: no such figure; did you mean lost_jobs?"),
     "no comparison": ('lost_jobs = "== 0"', 'lost_jobs = "none"', "[expect] lost_jobs: limit 'none' is not understood"),
     "too long a warm-up": ("seed = 7", "seed = 7\nwarmup_s = 3600", "warmup_s = 3600 leaves nothing of duration_s"),

@@ -1,0 +1,52 @@
+"""Each fault of a client, alone: what it breaks is seen, and it heals."""
+
+from __future__ import annotations
+
+from sim.clients import Request
+from sim.faults.clients import Client
+from sim.world import World
+
+
+def a_client_with_a_job(world: World, work_s: float) -> Client:
+    """A client that waits for its job."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=1)
+    request = Request("once", "zh:en", work_s, 1000, session_id="s")
+    world.do(world.clients.request, request)
+    world.run(for_s=1)
+    return Client(world.clients, request)
+
+
+def test_a_client_that_comes_back_has_its_result(world: World) -> None:
+    client = a_client_with_a_job(world, work_s=5)
+    world.do(world.faults.begin, "client_disconnect", client)
+    world.run(for_s=10)
+    assert world.recorder.ended["completed"] == 1 and world.recorder.told == 0
+    world.do(world.faults.heal, client)
+    world.run(for_s=1)
+    assert world.recorder.told == 1 and world.recorder.submitted == 1
+
+
+def test_the_jobs_of_a_client_that_stays_away_are_cancelled(world: World) -> None:
+    client = a_client_with_a_job(world, work_s=50)
+    world.do(world.faults.begin, "client_disconnect", client)
+    world.run(for_s=31)
+    assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
+    world.do(world.faults.heal, client)
+    world.run(for_s=1)
+    assert world.recorder.told == 1
+
+
+def test_a_second_submit_is_the_same_job(world: World) -> None:
+    client = a_client_with_a_job(world, work_s=5)
+    world.do(world.faults.begin, "client_resubmit", client)
+    world.run(for_s=10)
+    assert (world.recorder.submitted, world.recorder.told, world.recorder.run_twice) == (1, 1, 0)
+
+
+def test_a_cancel_ends_the_job_on_its_node(world: World) -> None:
+    client = a_client_with_a_job(world, work_s=50)
+    world.do(world.faults.begin, "client_cancel", client)
+    world.run(for_s=1)
+    assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
+    assert world.recorder.told == 1
