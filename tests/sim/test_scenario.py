@@ -71,7 +71,7 @@ WRONG = {
         "lasts_s = [5]",
         "faults[0].lasts_s = [5]: expected `array` of length 2",
     ),
-    "a negative rate": (
+    "a negative rate of a fault": (
         "per_target_per_h = 4.0",
         "per_target_per_h = -4.0",
         "faults[0].per_target_per_h = -4.0: expected `float` >= 0.0",
