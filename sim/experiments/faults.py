@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sim.experiments import faults_clients as clients
 from sim.experiments import faults_nodes as nodes
+from sim.experiments import faults_swarm as swarm
 from sim.experiments import faults_text as text
 from sim.experiments.experiment import Experiment, Options
 from sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
@@ -24,6 +25,7 @@ ABOUT = {
     "R22": "grants of a generation that is gone",
     "R23": "an attempt number is used twice",
     "R24": "a node that answers busy is chosen again at once",
+    "swarm": "all faults together",
 }
 
 STORIES = (
@@ -127,6 +129,17 @@ STORIES = (
                 "> {rests}00",
             ),
         ),
+    ),
+    Story(
+        "swarm",
+        swarm.all_faults,
+        (
+            Shown("failed", "of {seeds} runs with drawn options and faults break a checker", "", "== 0", ""),
+            Shown("begun", "faults in these runs", "", "> 0", ""),
+            Shown("kinds", "kinds of faults among them", "", "> 1", ""),
+            Shown("requests", "requests, each with one end", "", "> 0", ""),
+        ),
+        variant="",
     ),
 )
 ROWS = RowsExperiment(

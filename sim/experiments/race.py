@@ -1,10 +1,11 @@
 """Does the race of the seed's 2.3 exist, and what else happens when two things about a job or a node cross?
 
-Each row is a story with an old behaviour (sim/before/) and with production (race_redispatch.py, race_results.py).
+Each row is a story with an old behaviour (sim/before/) and with production: race_orders, race_redispatch, race_results.
 """
 
 from __future__ import annotations
 
+from sim.experiments import race_orders as orders
 from sim.experiments import race_redispatch as redispatch
 from sim.experiments import race_results as results
 from sim.experiments.experiment import Experiment, Options
@@ -13,6 +14,7 @@ from sim.report import Report
 
 QUESTION = "Do results, time-outs, losses and submits that cross each other lose a job, or do it twice?"
 ABOUT = {
+    "R1": "a time-out redispatch and a node going offline, every order of their steps (the seed's 2.3)",
     "R2": "a redispatch keeps the dispatch time of the first attempt",
     "R3": "attempts are not counted",
     "R4": "the message of a redispatch carries the old attempt",
@@ -26,6 +28,29 @@ ABOUT = {
 }
 
 STORIES = (
+    Story(
+        "R1",
+        orders.time_out_meets_offline,
+        (
+            Shown("once", "end in exactly one completion", "%", "== 100", "< 100"),
+            Shown("fine", "fine: done once, at once", "%", "== 100", "< 100"),
+            Shown("failed", "the job FAILED though a node lives", "%", "== 0", "> 0"),
+            Shown("timed_out", "sent to the dying node, found by the time-out", "%", "== 0", "> 0"),
+            Shown("parked", "parked, and run later", "%", "== 0", "> 0"),
+            Shown("bare_failed", "FAILED: 35 orders of the seven bare steps, 20 draws", "%", "== 0", "10 .. 60"),
+            Shown("interleavings", "interleavings, all draws", "", "> 10000", "> 10000"),
+            Shown("is_whole", "all of them were searched", "", "== yes", ""),
+        ),
+    ),
+    Story(
+        "R1",
+        orders.with_an_arrival_between_hops,
+        (
+            Shown("once", "with an arrival between two hops: end in exactly one completion", "%", "== 100", ""),
+            Shown("interleavings", "interleavings of these", "", "> 100000", ""),
+        ),
+        key="hop",
+    ),
     Story(
         "R2",
         redispatch.times_out_again,
@@ -120,7 +145,10 @@ ROWS = RowsExperiment(
     QUESTION,
     STORIES,
     "One group a row: the first line of each row of the table.",
+    more_pictures=(orders.picture,),
+    more_notes=orders.answer,
     short={
+        "R1": "% right",
         "R2": "redispatches",
         "R3": "attempts",
         "R4": "never end",

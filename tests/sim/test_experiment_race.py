@@ -6,6 +6,7 @@ import pytest
 
 from sim.experiments import Options
 from sim.experiments.race import ABOUT, ROWS
+from sim.experiments.race_orders import OUTCOMES
 from sim.experiments.rows import Figures
 from sim.report import Outcome
 from tests.sim.row_checks import TINY, exit_code, healthy_without, played, useless_fix
@@ -21,7 +22,7 @@ def test_the_whole_report_holds(results: dict[str, Figures]) -> None:
 
     assert found.outcome is Outcome.HOLDS, [check for check in found.checks if not check.ok]
     assert {line.row for line in found.lines} == {*ABOUT, ""}
-    assert [draw().name for draw in found.pictures] == ["race_rows"]
+    assert [draw().name for draw in found.pictures] == ["race_rows", "race_outcomes"]
 
 
 def test_without_alone_is_broken(results: dict[str, Figures]) -> None:
@@ -45,4 +46,13 @@ def test_a_broken_checker_with_the_fix_is_broken(results: dict[str, Figures]) ->
     report = ROWS.report(Options(), TINY, [ROWS.stories[0].row], broken)
 
     assert report.exit_code == 1
-    assert "planted" in report.notes[-1]
+    assert any("planted" in note for note in report.notes)
+
+
+def test_the_seven_bare_steps_have_35_orders_and_the_four_outcomes(results: dict[str, Figures]) -> None:
+    without = results["R1 without"]
+    shares = [without[f"bare_{outcome}"] for outcome in OUTCOMES]
+
+    assert without["bare_orders"] == 35
+    assert all(isinstance(share, float) and share > 1 for share in shares)
+    assert sum(share for share in shares if isinstance(share, float)) == pytest.approx(100)

@@ -1,0 +1,31 @@
+"""The story of `faults` about everything at once: runs whose options and faults are drawn from seeds (sim/swarm)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sim.experiments.rows import Figures, Stage
+from sim.swarm.coverage import known
+from sim.swarm.one_seed import play_seed
+
+
+def all_faults(stage: Stage) -> Figures:
+    """All kinds of faults, with the fixes only: what each row leaves out is shown by the rows."""
+    if not stage.has_fix:
+        return {}
+    begun: Counter[str] = Counter()
+    requests = failed = 0
+    for number in range(stage.size.seeds):
+        result = play_seed(stage.seed + number)
+        begun.update(result.reached.get("faults", {}))
+        requests += result.requests
+        failed += result.failed
+        stage.broken += result.broken
+        stage.tell(number / stage.size.seeds)
+    return {
+        "failed": failed,
+        "requests": requests,
+        "begun": sum(begun.values()),
+        "kinds": len(begun),
+        "never": len(known()["faults"]) - len(begun),
+    }
