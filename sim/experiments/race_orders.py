@@ -95,6 +95,7 @@ def answer(results: Mapping[str, Figures]) -> Sequence[str]:
             f"{without['failed']:.1f} % lose the job, {without['timed_out']:.2g} % send it to the dying node, "
             f"{without['parked']:.1f} % park it (searched whole: {without['is_whole']}; {without['runs']:,} runs)."
         )
+    if "bare_orders" in without:
         said.append(
             f"Of the {without['bare_orders']} orders of the seven bare steps, {DRAWS} draws each, "
             f"{without['bare_fine']:.1f} % are fine, {without['bare_failed']:.1f} % lose the job, "
