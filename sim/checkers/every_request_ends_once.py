@@ -37,6 +37,11 @@ class EveryRequestEndsOnce(Checker):
         elif older is not None:
             self._open[job.request_id] = job.job_id
 
+    def job_removed(self, job: Job) -> None:
+        """Forgotten before its client came back for it: what comes under its request id now is a new job."""
+        if self._open.get(job.request_id) == job.job_id:
+            self._open[job.request_id] = ""
+
     def job_ended(self, job: Job) -> None:
         request = self._by_job.get(job.job_id)
         if request is None:

@@ -50,3 +50,16 @@ def test_a_cancel_ends_the_job_on_its_node(world: World) -> None:
     world.run(for_s=1)
     assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
     assert world.recorder.told == 1
+
+
+def test_a_client_that_comes_back_after_the_retention_has_its_job_done_again() -> None:
+    """A request id is done once as long as its job is retained, and no longer."""
+    world = World(settings={"retention_s": 2.0, "cleanup_interval_s": 1.0})
+    client = a_client_with_a_job(world, work_s=5)
+    world.do(world.faults.begin, "client_disconnect", client)
+    world.run(for_s=10)
+    assert len(world.core.table) == 0
+    world.do(world.faults.heal, client)
+    world.run(for_s=6)
+    assert (world.recorder.submitted, world.recorder.told) == (2, 1)
+    assert world.finish() == []
