@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sim.links import Connection
     from sim.world import World
 
+ROUNDING_S = 0.002
+"""The rest and the moment in which it begins are whole milliseconds to the scheduler."""
+
 
 class ABusyNodeRests(Checker):
     """A node that answered busy for an attempt that it has gets no new job until its next beat, or for busy_rest_s."""
@@ -40,5 +43,5 @@ class ABusyNodeRests(Checker):
         if self._resting and connection.node is not None:
             node = connection.node
             resting, until = self._resting.get(node.node_id, (None, 0.0))
-            if resting is node and self.env.now < until - 0.001:
+            if resting is node and self.env.now < until - ROUNDING_S:
                 self.broke(f"{node!r} answered busy and got {assign.job_id} {until - self.env.now:.3f} s too early")

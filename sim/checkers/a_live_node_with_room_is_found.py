@@ -20,7 +20,7 @@ class ALiveNodeWithRoomIsFound(Checker):
         self._mirror = world.mirror
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
-        if calls[-1].name != "select_node" or not self._mirror.without_room:
+        if not calls[-1].name.startswith("select_") or not self._mirror.without_room:
             return
         mirror = self._mirror
         for pair, now_ms in mirror.without_room.items():

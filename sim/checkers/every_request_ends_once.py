@@ -32,9 +32,9 @@ class EveryRequestEndsOnce(Checker):
 
     def job_submitted(self, job: Job) -> None:
         older = self._open.get(job.request_id)
-        if older:
+        if older and self.world.core.table.find(older) is not None:
             self.broke(f"request {job.request_id} has a second job, {job.job_id} beside {older}")
-        elif older is not None:
+        elif older is not None:  # the first job, if there was one, has ended and was forgotten
             self._open[job.request_id] = job.job_id
 
     def job_removed(self, job: Job) -> None:

@@ -25,7 +25,7 @@ class TheChosenNodeServesThePair(Checker):
         self._mirror = world.mirror
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
-        if calls[-1].name == "select_node":
+        if calls[-1].name.startswith("select_"):
             for hold, pair, node in self._mirror.granted:
                 if pair not in node.pairs:
                     self.broke(f"the store granted {node.node_id}, which serves {node.pairs}, to {hold} of {pair}")

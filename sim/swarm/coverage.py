@@ -110,7 +110,7 @@ class Coverage(Watcher):
                 states["joining"] += 1
             elif call.name == "drain_node" and call.args[3] == "1":
                 states["draining" if call.args[2] == "d" else "resting"] += 1
-            elif call.name == "select_node" and "AGAIN" in answer:
+            elif call.name.startswith("select_") and "AGAIN" in answer:
                 self.reached["of the store"]["again"] += 1
 
     def nobody(self, job: Job) -> None:
