@@ -10,6 +10,7 @@ from typing import Any
 from sim.experiments.policy_nodes import FAILING_RATE_PER_S, TWO_CHOICES, Figures
 from sim.experiments.policy_runs import Found
 from sim.experiments.policy_size import KNOWN_S, NEAR_ZERO_S, PRODUCTION, Size, label_of
+from sim.experiments.theory import TOLERANCE_S
 from sim.limits import Figure
 from sim.report import WITH, WITHOUT, Line
 from sim.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait
@@ -111,6 +112,9 @@ def _theory(size: Size, results: Results) -> list[Line]:
             ratio = found.mean_s / mm1_wait(found.load, size.work_s)
             lines.append(Line("C6", f"{at}: mean wait / M/M/1's, without: random", "", ratio, None, "", near_one))
             continue
+        off_ms = None if found.off_s is None else 1000 * found.off_s
+        what = f"{at}: a start's greatest distance from the central queue's, with"
+        lines.append(Line("C6", what, "ms", None, off_ms, f"<= {1000 * TOLERANCE_S:g}"))
         central_s = erlang_c_wait(size.nodes, found.load, size.work_s)
         if central_s >= THEORY_LEAST_S:
             name = f"{at}: mean wait / M/M/{size.nodes}'s, with"

@@ -19,10 +19,11 @@ from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from sim.distributions import Exponential
 from sim.experiments.policy_size import PRODUCTION, Size
 from sim.experiments.processes import Tell
+from sim.experiments.theory import Starts
 from sim.run import set_up
 from sim.scenario import Nodes, Scenario, Traffic
 from sim.stopwatch import Stopwatch
-from sim.theory import batch_means, mm1_relaxation_s, student_interval
+from sim.theory import batch_means, ggc_starts, mm1_relaxation_s, student_interval
 from sim.variant import Variant
 from sim.world import World
 
@@ -53,6 +54,8 @@ class Found:
     broken: list[str] = field(default_factory=list)
     means_s: list[float] = field(default_factory=list)
     """The mean of each seed."""
+    off_s: float | None = None
+    """Of a long run of production: how far a start is at most from that of the central queue, on the same jobs."""
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -122,6 +125,7 @@ def _run(
         seed=seed, settings=scenario.settings, store=store, variant=variant_of(policy),
         checkers=checkers_of(policy) if is_checked else (), is_traced=False, warmup_s=warmup_s,
     )  # fmt: skip
+    starts = Starts(world) if policy == PRODUCTION and not is_checked else None
     set_up(world, scenario)
     for part in range(1, SLICES + 1):
         world.run_to(scenario.duration_s * part / SLICES)
@@ -142,4 +146,10 @@ def _run(
         wall_s=watch.seconds(),
         broken=broken,
         means_s=[float(waits_s.mean())],
+        off_s=None if starts is None else _off_s(starts, size.nodes),
     )  # fmt: skip
+
+
+def _off_s(starts: Starts, servers: int) -> float:
+    expected = ggc_starts(starts.arrivals_s, starts.works_s, servers)
+    return max(abs(start - other) for start, other in zip(starts.starts_s, expected, strict=True))

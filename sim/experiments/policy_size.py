@@ -50,8 +50,8 @@ class Size:
     long_jobs: int = 600_000
     longest_jobs: int = 600_000
     """Of a long run at a load above 0.9."""
-    long_loads: tuple[float, ...] = (0.7, 0.9)
-    theory_part: float = 0.2
+    long_loads: tuple[float, ...] = (0.7, 0.8)
+    theory_part: float = 0.1
     """How far the mean of a long run may be from theory, as a part of it."""
     affinity_s: float = 1200.0
     failing_s: float = 1200.0
@@ -72,6 +72,6 @@ FULL = Size(
 )  # fmt: skip
 QUICK = Size(
     nodes=40, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/exact", "least/15", PRODUCTION),
-    jobs=24_000, part=0.25, zero_s=0.5, long_jobs=40_000, longest_jobs=40_000, long_loads=(0.7,), theory_part=0.25,
+    jobs=24_000, part=0.35, zero_s=0.5, long_jobs=40_000, longest_jobs=40_000, long_loads=(0.5,), theory_part=0.2,
     affinity_s=150.0, failing_s=90.0,
 )  # fmt: skip

@@ -94,6 +94,7 @@ def changed(results: Results, policy: str, **figures: float) -> Results:
 def test_production_that_waits_as_long_as_a_blind_choice_is_broken(results: Results) -> None:
     assert outcome(changed(results, PRODUCTION, mean_s=mean_s(results, "two/exact")), "C6") is Outcome.BROKEN
     assert outcome(changed(results, PRODUCTION, p99_s=60.0), "C6") is Outcome.BROKEN
+    assert outcome(changed(results, PRODUCTION, off_s=0.1), "C6") is Outcome.BROKEN
 
 
 @pytest.mark.parametrize("policy", ["random", "two/exact", "two/15", "least/15"])
@@ -115,6 +116,12 @@ def test_a_side_of_the_rows_about_nodes_in_the_others_place(results: Results) ->
         assert outcome(replace(results, failing={**spoiled, side: spoiled[WITH]}), "C8") is Outcome.UNCLEAR
 
 
+def test_production_starts_every_job_when_the_central_queue_would(results: Results) -> None:
+    (long,) = (found for found in results.long if found.policy == PRODUCTION)
+    assert long.off_s is not None
+    assert long.off_s < 1e-6
+
+
 def test_a_failing_node_rests_after_five_in_a_row(results: Results) -> None:
     """45 s have room for two rounds of five: at the start, and when its rest of 30 s is over."""
     assert results.failing[WITH]["spoiled"] == 10
@@ -131,7 +138,7 @@ def test_what_the_options_ask_for() -> None:
     assert size_of(Options()) is NORMAL
     assert size_of(Options(extra={"full": True})) is FULL
     chosen = size_of(Options(extra={"loads": "0.9,0.6", "policies": "least/15,random"}))
-    assert (chosen.loads, chosen.long_loads) == ((0.6, 0.9), (0.9,))
+    assert (chosen.loads, chosen.long_loads) == ((0.6, 0.9), ())
     assert chosen.policies == ("random", "least/15", PRODUCTION)
 
 
