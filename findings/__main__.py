@@ -6,18 +6,25 @@ Rows of experiments that aren't run stay as they are in the JSON, so that one of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from findings import explored
 from findings.rows import merged, rows_of
 from findings.table import put_into, render
 from sim.experiments import Options, registry
+from sim.explore.command import Wanted, explore, find_flow, report_of
+from sim.explore.flows import FLOWS
+from sim.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = ROOT / "docs" / "reports" / "findings.json"
+EXPLORE = "explore"
 README = ROOT / "README.md"
 
 
@@ -31,10 +38,9 @@ def main(quick: bool, only: tuple[str, ...], render_only: bool, reports: Path | 
     """Write what the experiments found into README.md."""
     findings = json.loads(FINDINGS.read_text(encoding="utf-8"))["findings"] if FINDINGS.exists() else []
     if not render_only:
-        for name in only or tuple(registry):
+        for name in only or (*registry, EXPLORE):
             click.echo(f"{name} …", err=True)
-            report = _run(name, Options(seed=seed, quick=quick)) if reports is None else _read(reports / f"{name}.json")
-            findings = merged(findings, rows_of(report, registry[name].rows))
+            findings = merged(findings, _found(name, Options(seed=seed, quick=quick), reports))
             write(findings)
     README.write_text(put_into(README.read_text(encoding="utf-8"), render(findings)), encoding="utf-8")
     for line in _summary(findings):
@@ -47,8 +53,25 @@ def write(findings: list[Mapping[str, Any]], file: Path = FINDINGS) -> None:
     file.write_text(json.dumps({"findings": findings}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _run(name: str, options: Options) -> dict[str, Any]:
-    return registry[name].run(options).as_dict()
+def _found(name: str, options: Options, reports: Path | None) -> list[dict[str, Any]]:
+    """The findings of an experiment, or of the two explorations; run now, or read from the folder `reports`."""
+
+    def report(file: str, run: Callable[[], Report]) -> dict[str, Any]:
+        return run().as_dict() if reports is None else _read(reports / f"{file}.json")
+
+    if name == EXPLORE:
+        without, with_ = (
+            report(file, partial(_explore, row, options))
+            for file, row in ((f"{EXPLORE}-without-{explored.ROW}", explored.ROW), (EXPLORE, ""))
+        )
+        return [explored.finding_of(without, with_)]
+    experiment = registry[name]
+    return rows_of(report(name, partial(experiment.run, options)), experiment.rows)
+
+
+def _explore(without: str, options: Options) -> Report:
+    wanted = Wanted(explored.FLOW, without=without, seed=options.seed, quick=options.quick)
+    return report_of(explore(find_flow(FLOWS, explored.FLOW), wanted, lambda _: nullcontext(lambda _: None)))
 
 
 def _read(file: Path) -> dict[str, Any]:

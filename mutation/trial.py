@@ -19,6 +19,8 @@ from mutation.process import Ended, fork_tests, run_tests
 from mutation.sandbox import Sandbox
 
 FOLDERS = ("tests/unit", "tests/sim")
+COLLECTION_FAILED = 2
+"""pytest's exit code when a test file can't even be imported: that notices a mutant, too."""
 FIRST = 12
 """Tests that are tried before the others are even imported."""
 FAILING_MAX = 12
@@ -136,7 +138,7 @@ class Trial:
     def _run_tests(self, tests: Sequence[Test]) -> Ended:
         names, times = [test.name for test in tests], [test.seconds for test in tests]
         ended = fork_tests(self._sandbox.root, self._sandbox.environment, names, times, self._log)
-        if ended.code not in (None, 0, 1) and not ended.last:
+        if ended.code not in (0, 1, COLLECTION_FAILED) and not ended.last:
             raise RunFailed(self._log.read_text(errors="replace")[-3000:])
         return ended
 
@@ -145,6 +147,8 @@ class Trial:
         name = mutant.path.removeprefix(f"{LUA_FOLDER}/").removesuffix(".lua")
         scripts = self._scripts.get(name, frozenset())
         reaching = [test for test in self.tests if test.reaches(mutant, scripts)]
+        if not reaching:  # what runs at the import, or a line of a statement that began above it
+            reaching = [test for test in self.tests if any(line.startswith(mutant.path) for line in test.lines)]
         reaching.sort(key=lambda test: ((test.seconds + 0.05) / (1 + self._kills[test.name]), test.name))
         chosen: list[Test] = []
         seconds = 0.0
