@@ -37,6 +37,8 @@ from scheduler.sdk.backoff import Backoff
 from scheduler.sdk.connection import Connection, door_url
 from scheduler.sdk.errors import Refused
 
+HEARTBEAT_S = 15.0
+"""Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
 OUTPUT_BYTES_MAX = 2**31
 """The scheduler has the bound that counts; here only the form of an output is checked."""
 PASSING_REASONS = frozenset({"not_held", "bad_output", "output_too_large", "nodes_max"})
@@ -83,6 +85,7 @@ class Worker:
         self._unsent: dict[Attempt, NodeResult] = {}
         self._connection: Connection[ToNode] | None = None
         self._beats: asyncio.Task[None] | None = None
+        self._beats_every_s = 0.0
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -132,6 +135,7 @@ class Worker:
                 try:
                     await connection.send(self._register())
                     self._connection = connection
+                    self._beat_every(connection, HEARTBEAT_S)
                     await self._read(connection, backoff)
                 except (WebSocketException, OSError, BadInput) as error:
                     self._on_event(f"connection lost: {error or type(error).__name__}")
@@ -150,6 +154,14 @@ class Worker:
     def _holding(self) -> list[Attempt]:
         return [*self._running, *self._unsent]
 
+    def _beat_every(self, connection: Connection[ToNode], every_s: float) -> None:
+        if self._beats is not None:
+            if self._beats_every_s == every_s:
+                return
+            self._beats.cancel()
+        self._beats_every_s = every_s
+        self._beats = asyncio.create_task(self._beat(connection, every_s))
+
     async def _beat(self, connection: Connection[ToNode], every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
@@ -164,8 +176,7 @@ class Worker:
                 self._cancel((message.job_id, message.attempt))
             elif isinstance(message, Registered):
                 backoff.reset()
-                if self._beats is None:
-                    self._beats = asyncio.create_task(self._beat(connection, message.heartbeat_ms / 1000))
+                self._beat_every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
                 for attempt, result in list(self._unsent.items()):
                     await self._answer(attempt, result)

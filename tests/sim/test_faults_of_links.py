@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.job import Job
+from sim.faults.kind import divert, restore
 from sim.nodes import SimNode
 from sim.world import World
 
@@ -121,3 +122,17 @@ def test_a_node_that_is_not_heard_lapses(world: World) -> None:
     world.do(world.faults.heal, node)
     world.run(for_s=10)
     assert job.state == "completed" and len(world.core.fleet) == 2
+
+
+def test_a_node_that_lost_every_word_of_its_register_is_back_with_a_beat(world: World) -> None:
+    """It beats from the register on: else it would wait for ever for an answer, and the scheduler for a beat."""
+    (node,) = world.add_nodes(1, pairs=["zh:en"])
+    connection = node.connection
+    assert connection is not None
+    divert(connection, send=lambda message: None)
+    world.run(for_s=50)
+    restore(connection, "send")
+    world.run(for_s=16)
+    job = world.submit("zh:en", work_s=1)
+    world.run(for_s=2)
+    assert job.state == "completed" and node.connection is connection
