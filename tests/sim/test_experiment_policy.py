@@ -11,7 +11,7 @@ from scheduler.errors import ConfigError
 from sim.experiments import Options
 from sim.experiments.policy import EXPERIMENT, report_of, size_of
 from sim.experiments.policy_nodes import TWO_CHOICES, Figures, affinity, failing
-from sim.experiments.policy_report import Results
+from sim.experiments.policy_report import Results, lines_of
 from sim.experiments.policy_runs import Found, from_empty, long_run
 from sim.experiments.policy_size import FULL, NORMAL, PRODUCTION, Size
 from sim.report import WITH, WITHOUT, Outcome
@@ -114,6 +114,14 @@ def test_a_side_of_the_rows_about_nodes_in_the_others_place(results: Results) ->
     for side in (WITHOUT, TWO_CHOICES):
         assert outcome(replace(results, failing={**spoiled, WITH: spoiled[side]}), "C8") is Outcome.BROKEN
         assert outcome(replace(results, failing={**spoiled, side: spoiled[WITH]}), "C8") is Outcome.UNCLEAR
+
+
+def test_a_load_that_the_catalogue_does_not_name_has_a_limit_for_production(results: Results) -> None:
+    size = replace(SMALL, loads=(0.8,))
+    moved = [replace(found, load=0.8) for found in results.empty]
+    (line,) = (line for line in lines_of("C6", size, Results(moved)) if "mean wait at 80%" in line.name)
+    assert (line.with_, line.shows) == (mean_s(results, PRODUCTION), "")
+    assert line.kept() is True
 
 
 def test_production_starts_every_job_when_the_central_queue_would(results: Results) -> None:
