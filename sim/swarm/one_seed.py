@@ -26,15 +26,15 @@ from sim.world import World
 
 DRAIN_AT_MOST_S = 4 * 3600.0
 """Virtual time in which every job has ended, whatever time-outs and redispatches were drawn."""
-REAL_S_MAX = 60.0
-"""A run that takes longer than this much real time is taken for one that never ends."""
+CPU_S_MAX = 60.0
+"""A run that takes more of the processor than this is taken for one that never ends."""
 
 
 NEVER_ENDS = "NeverEnds"
 
 
 class NeverEnds(Exception):
-    """A run took too much real time."""
+    """A run took too much time of the processor."""
 
 
 class SeedResult(msgspec.Struct):
@@ -91,7 +91,7 @@ def play_drawn(
         variant = Variant(scripts=marked_scripts())
     result = SeedResult(scenario.seed, [], "", "", 0, 0, 0.0, 0.0, {})
     try:
-        with _no_longer_than(REAL_S_MAX):
+        with _no_longer_than(CPU_S_MAX):
             played = play(
                 scenario,
                 store=store,
@@ -136,23 +136,23 @@ def _plain(reached: Reached) -> dict[str, dict[str, int]]:
 
 
 @contextmanager
-def _no_longer_than(real_s: float) -> Iterator[None]:
-    """Raise NeverEnds in the block after so much real time, where the system can do that (main thread only)."""
+def _no_longer_than(cpu_s: float) -> Iterator[None]:
+    """Raise NeverEnds in the block after so much time of the processor, where the system can do that (main thread only)."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise NeverEnds(f"still running after {real_s:g} s of real time")
+        raise NeverEnds(f"still running after {cpu_s:g} s of the processor")
 
     try:
-        before = signal.signal(signal.SIGALRM, stop)
+        before = signal.signal(signal.SIGVTALRM, stop)
     except (ValueError, AttributeError):
         yield
         return
-    signal.setitimer(signal.ITIMER_REAL, real_s)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from scheduler import scripts
 from scheduler.messages import Register
-from sim.before import canaries
+from sim.before import canaries, canary_table
 from sim.before.canaries import replaced
 from sim.checkers import CHECKERS, Checker
 from sim.checkers.a_busy_node_rests import ABusyNodeRests
@@ -246,3 +246,15 @@ def test_a_request_that_never_ends_is_found_at_the_end() -> None:
     world.end_checks()
     (checker,) = (checker for checker in world.checkers if isinstance(checker, EveryRequestEndsOnce))
     assert "never ended" in checker.examples[0]
+
+
+@pytest.mark.parametrize("name", canary_table.CANARIES)
+def test_a_planted_bug_is_found_in_a_swarm_within_the_stated_number_of_seeds(name: str) -> None:
+    """Nobody has told the swarm where to look: `python -m sim.before.canary_table` prints who found what, and when."""
+    canary = canary_table.CANARIES[name]
+    found = canary_table.bite(canary)
+    assert 1 <= found.seed <= canary.seeds, f"not found in {canary.seeds} seeds; only {found.sentences}"
+
+
+def test_the_table_has_a_planted_bug_for_each_checker() -> None:
+    assert {canary.checker for canary in canary_table.CANARIES.values()} == set(CHECKERS)

@@ -92,7 +92,7 @@ def test_a_run_that_stands_still_is_a_finding(monkeypatch: pytest.MonkeyPatch) -
         while True:
             pass
 
-    monkeypatch.setattr(one_seed, "REAL_S_MAX", 0.05)
+    monkeypatch.setattr(one_seed, "CPU_S_MAX", 0.05)
     monkeypatch.setattr(one_seed, "play", for_ever)
     result = play_seed(1)
     assert "NeverEnds" in result.broken[0] and one_seed.NEVER_ENDS in result.error
