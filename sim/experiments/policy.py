@@ -92,7 +92,7 @@ def _parts(options: Options, size: Size, rows: list[str]) -> list[Part]:
     if "C6" in rows:
         for policy in size.long_policies:
             for load in size.long_loads:
-                jobs = size.longest_jobs if load > 0.9 else size.long_jobs
+                jobs = size.jobs_of_long(load)
                 call = Part(f"{_LONG} {policy} {load:g}", long_run, (size, policy, load, seed, store))
                 add(_LONG, policy, load, jobs, call)
         for policy in size.policies:
