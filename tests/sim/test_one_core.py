@@ -27,6 +27,7 @@ ONLY_SERVICE = {
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.redis.RedisStore",
     "seams.Observer",  # the base that the fan-out of observers compares with
+    "why.Why",  # the simulation's is a subclass, which keeps what it was told
 }
 """Beside what is in the packages of doors, exporters and the command line."""
 EXPORTERS = {
