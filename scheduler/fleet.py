@@ -5,6 +5,7 @@ It decides about nodes only; what becomes of the jobs that they hold is the disp
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 
 from scheduler.clock import Clock
@@ -19,6 +20,8 @@ from scheduler.waiting import WaitingJobs
 
 DRAINING = "d"
 RESTING = "r"
+REGISTERS_AT_ONCE = 200
+"""Nodes that are registered again before other calls get their turn (a flush takes 256 calls)."""
 
 
 class Fleet:
@@ -46,6 +49,9 @@ class Fleet:
         self._observer = observer
         self._instance = instance
         self._registers = 0
+        self._to_register: deque[Node] = deque()
+        """Nodes that register_all has marked and whose turn hasn't come."""
+        self._is_registering = False
         self.heartbeat_ms = ms(settings.heartbeat_s)
         self.lease_ms = ms(settings.lease_s)
         self.hold_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
@@ -69,12 +75,19 @@ class Fleet:
         self._registers += 1
         node.generation = f"{self._instance}-{self._registers}"
         node.registered = False
+        node.is_to_register = False
         self._send_register(node)
 
     def register_all(self) -> None:
-        """Register every node: the store has lost its data, or may have."""
+        """Register every node, some hundreds at a time: the store has lost its data, or may have.
+
+        A hundred thousand at once would stop the loop for seconds, and let jobs and beats wait behind them.
+        """
         for node in self.nodes.values():
-            self.register(node)
+            node.is_to_register = True
+        self._to_register = deque(self.nodes.values())
+        if not self._is_registering:
+            self._register_some()
 
     def beat(self, node: Node) -> None:
         """Renew the lease of `node`, and end a rest that was to last until this beat."""
@@ -153,6 +166,18 @@ class Fleet:
         self._queue.call(call, partial(self._register_answered, node, node.generation))
         self._waiting.room(node.pairs, node.slots)
 
+    def _register_some(self) -> None:
+        """Register the next of the marked nodes; the answer to the last of them brings those after it."""
+        left = REGISTERS_AT_ONCE
+        while left and self._to_register:
+            node = self._to_register.popleft()
+            if node.connected and node.is_to_register:
+                self.register(node)
+                left -= 1
+        self._is_registering = left < REGISTERS_AT_ONCE
+        if self._is_registering:
+            self._queue.when_answered(self._register_some)
+
     def _register_answered(self, node: Node, generation: str, answer: list[str]) -> None:
         if not node.connected or node.generation != generation:
             return
@@ -171,8 +196,10 @@ class Fleet:
             return
         if word == Word.UNKNOWN:
             # The store has lost this node: its lease ended there, or all data are gone. One lost node is the sign
-            # by which a flushed store is noticed, so all register; later answers name an older generation.
-            self.register_all()
+            # by which a flushed store is noticed, so all register; later answers name an older generation, or are
+            # those of nodes whose turn is still to come.
+            if not node.is_to_register:
+                self.register_all()
         else:
             node.link.close("replaced")
 

@@ -23,6 +23,7 @@ class Node:
         "failures_in_a_row",
         "generation",
         "holds",
+        "is_to_register",
         "link",
         "missing",
         "node_id",
@@ -49,6 +50,8 @@ class Node:
         """The generation of another process that this register takes over from, when that one is known dead."""
         self.registered = False
         """Whether the store has answered OK to the register of the present generation."""
+        self.is_to_register = False
+        """Whether it waits for its turn to be registered again (fleet.py)."""
         self.connected = True
         self.draining = False
         self.rest_until_ms = 0

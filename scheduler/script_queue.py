@@ -69,6 +69,16 @@ class ScriptQueue:
         self._handlers.append(on_answer)
         self.nudge()
 
+    def when_answered(self, then: Callable[[], None]) -> None:
+        """Call `then` after the handler of the call that was queued last."""
+        on_answer = self._handlers[-1]
+
+        def both(answer: Answer) -> None:
+            on_answer(answer)
+            then()
+
+        self._handlers[-1] = both
+
     def release(self, hold: str) -> None:
         """Queue the release of job|attempt. Its answer says nothing that the caller doesn't know."""
         calls = self._calls
@@ -129,12 +139,13 @@ class ScriptQueue:
 
     def _take(self) -> tuple[list[ScriptCall], list[OnAnswer]]:
         if len(self._calls) > CALLS_MAX:
-            calls, self._calls = self._calls[:CALLS_MAX], self._calls[CALLS_MAX:]
-            handlers, self._handlers = self._handlers[:CALLS_MAX], self._handlers[CALLS_MAX:]
+            calls, handlers = self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
+            del self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
             return calls, handlers  # no select: the room that it counts on stands in the calls left behind
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
-        select = self.selects.compose_select() if self.selects is not None else None
+        selects = self.selects
+        select = selects.compose_select() if selects is not None and selects.wants_select else None
         if select is not None:
             calls.append(select[0])
             handlers.append(select[1])

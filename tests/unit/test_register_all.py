@@ -1,0 +1,103 @@
+"""A store that lost its data gets all nodes again, some hundreds at a time, and others get their turn in between."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import fleet
+from scheduler.job import DISPATCHED
+from scheduler.messages import Heartbeat
+from scheduler.node import Node
+from tests.unit.rig import Rig
+
+AT_ONCE = 3
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "REGISTERS_AT_ONCE", AT_ONCE)
+
+
+async def rig_of(count: int) -> tuple[Rig, list[Node]]:
+    rig = Rig()
+    return rig, [(await rig.node(f"n{number}"))[0] for number in range(count)]
+
+
+def known(rig: Rig) -> int:
+    """How many nodes the store knows."""
+    return rig.store.census().get("about", 0)
+
+
+async def test_all_come_back_a_slice_a_flush() -> None:
+    rig, _ = await rig_of(10)
+    rig.store.clear()
+    rig.core.fleet.register_all()
+
+    seen = []
+    while await rig.core.queue.run_once():
+        seen.append(known(rig))
+
+    assert seen == [3, 6, 9, 10]
+
+
+async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
+    rig, _ = await rig_of(10)
+    rig.store.clear()
+    rig.core.fleet.register_all()
+    job = rig.dispatcher.submit(pair="zh:en", audio=b"RIFF", request_id="r")
+
+    await rig.core.queue.run_once()
+
+    assert job.state == DISPATCHED and known(rig) == 3
+
+
+async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> None:
+    rig, nodes = await rig_of(10)
+    rig.store.clear()
+    rig.core.fleet.register_all()
+    await rig.core.queue.run_once()
+    first = [node.generation for node in nodes[: 2 * AT_ONCE]]  # of two slices; the second is queued
+
+    rig.desk.heartbeat(nodes[9], Heartbeat([]))
+    await rig.settle()
+
+    assert known(rig) == 10
+    assert [node.generation for node in nodes[: 2 * AT_ONCE]] == first
+
+
+async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> None:
+    rig, nodes = await rig_of(10)
+    rig.store.clear()
+    rig.core.fleet.register_all()
+    await rig.core.queue.run_once()
+    await rig.core.queue.run_once()
+    rig.store.clear()
+
+    rig.desk.heartbeat(nodes[0], Heartbeat([]))  # it was registered again, and is unknown again
+    await rig.settle()
+
+    assert known(rig) == 10
+    assert rig.store.census()["free"] == 10
+
+
+async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice() -> None:
+    rig, nodes = await rig_of(8)
+    rig.store.clear()
+    rig.core.fleet.register_all()
+    rig.desk.left(nodes[7])
+    again, _ = await rig.node("n6", process_id="p1")
+    await rig.settle()
+
+    assert known(rig) == 7
+    about = {member: value.split("|")[0] for member, value in rig.store.dump()["about"]}
+    assert about["n6"] == again.generation
+    assert "n7" not in about
+
+
+async def test_a_second_round_goes_as_the_first() -> None:
+    """Nothing is left over that would stop it."""
+    rig, nodes = await rig_of(7)
+    for _ in range(3):
+        rig.store.clear()
+        await rig.beat(nodes[3])
+        assert known(rig) == 7
