@@ -1,7 +1,8 @@
 """How many interleavings a run stands for: all orders of its steps in which dependent ones keep their places.
 
-Sleep sets run one interleaving of each class that differs in the order of independent steps only, so the sum over all
-runs is the number of interleavings that a search without them would run.
+Sleep sets run at least one interleaving of each class that differs in the order of independent steps only, so the sum
+over all runs is no less than the number of interleavings that a search without them would run; it is that number unless
+a class was run twice, because a step touches more in one state than in another.
 """
 
 from __future__ import annotations

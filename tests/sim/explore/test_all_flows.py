@@ -20,7 +20,8 @@ def test_all_flows_come_in_one_report_with_both_counts() -> None:
     figures = {line.name: line.with_ for line in report.lines}
     assert report.exit_code == 0
     assert figures["1-leftover-offline: interleavings"] == 473
-    assert figures["1-leftover-offline: the plain search counts the same and reaches the same ends"] == 1
+    assert figures["1-leftover-offline: interleavings by the plain search"] == 473
+    assert figures["1-leftover-offline: the plain search reaches the same ends"] == 1
     assert not any(name.startswith("all-together") for name in figures)
 
 
