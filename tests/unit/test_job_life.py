@@ -227,3 +227,26 @@ async def test_a_finished_job_stays_for_its_retention_counted_from_its_end() -> 
     assert rig.core.retention.run_once() == 0 and rig.dispatcher.find(job.job_id) is job
     await rig.pass_time(1)
     assert rig.core.retention.run_once() == 1 and rig.dispatcher.find(job.job_id) is None
+
+
+async def test_no_node_is_preferred_unless_the_client_of_a_session_asks_for_it() -> None:
+    rig = Rig()
+    await rig.node("n1", slots=2)
+    in_session, outside = await rig.submit(session_id="s1"), await rig.submit(affinity=True)
+    assert not in_session.affinity and not outside.affinity
+    assert len(rig.dispatcher.affinity) == 0
+
+
+async def test_audio_that_is_too_large_is_refused_with_the_bound() -> None:
+    rig = Rig(settings=Settings(audio_bytes_max=len(AUDIO) - 1))
+    with pytest.raises(Rejected, match=f"at most {len(AUDIO) - 1} bytes"):
+        await rig.submit()
+
+
+async def test_a_job_that_has_ended_is_due_no_more() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit(timeout_ms=30_000)
+    assert job.deadline_ms == job.submitted_ms + 30_000
+    await rig.answer(node, job)
+    assert job.deadline_ms == 0 and job.avoid == ()
