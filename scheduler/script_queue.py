@@ -48,6 +48,9 @@ class ScriptQueue:
         self._calls: list[ScriptCall] = []
         self._handlers: list[OnAnswer] = []
         self._beats: list[Callable[[str], None]] = []
+        self._is_repeating = False
+        self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
+        """The last beat of each node while the store doesn't answer: they must not pile up for as long as that lasts."""
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
@@ -90,7 +93,13 @@ class ScriptQueue:
         self.nudge()
 
     def heartbeat(self, node_id: str, generation: str, on_word: Callable[[str], None]) -> None:
-        """Queue a renewal of the lease of `node_id`; `on_word` gets OK, UNKNOWN or REPLACED."""
+        """Queue a renewal of the lease of `node_id`; `on_word` gets OK, UNKNOWN or REPLACED.
+
+        While the store does not answer, a later beat of the node takes the place of this one.
+        """
+        if self._is_repeating:
+            self._held_beats[node_id] = (generation, on_word)
+            return
         calls = self._calls
         if calls and calls[-1].name == "heartbeat" and len(calls[-1].args) < ARGUMENTS_MAX - 1:
             calls[-1].args.extend((node_id, generation))
@@ -154,6 +163,7 @@ class ScriptQueue:
     async def _repeat(self, calls: list[ScriptCall], error: StoreUnavailable) -> list[Answer]:
         """Send the same calls again until they are answered."""
         pause_ms, longest_ms = BACKOFF_MS
+        self._is_repeating = True
         while True:
             self._observer.store_failed(str(error))
             await asyncio.sleep(pause_ms / 1000)
@@ -164,8 +174,15 @@ class ScriptQueue:
                 error = again
             else:
                 self._observer.store_recovered()
+                self._send_held_beats()
                 self.on_repeat()
                 return answers
+
+    def _send_held_beats(self) -> None:
+        self._is_repeating = False
+        held, self._held_beats = self._held_beats, {}
+        for node_id, (generation, on_word) in held.items():
+            self.heartbeat(node_id, generation, on_word)
 
 
 def _deliver(handlers: list[Callable[[str], None]], words: Answer) -> None:

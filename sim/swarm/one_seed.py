@@ -137,7 +137,7 @@ def _plain(reached: Reached) -> dict[str, dict[str, int]]:
 
 @contextmanager
 def _no_longer_than(cpu_s: float) -> Iterator[None]:
-    """Raise NeverEnds in the block after so much time of the processor, where the system can do that (main thread only)."""
+    """Raise NeverEnds in the block after so much processor time, where the system can do that (main thread only)."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise NeverEnds(f"still running after {cpu_s:g} s of the processor")

@@ -1,6 +1,7 @@
 """The script queue: in order, one flush at a time, repeated until answered; nothing is lost with an answer."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from scheduler.errors import StoreUnavailable
 from scheduler.job import COMPLETED, DISPATCHED, WAITING
@@ -156,3 +157,47 @@ async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
         await rig.pass_time(8)
         await rig.beat(node, running=[])
     assert waits.state == DISPATCHED
+
+
+class Down:
+    """Doesn't answer until it is up."""
+
+    on_restart: Callable[[], None] | None = None
+
+    def __init__(self) -> None:
+        self.is_up = False
+        self.beats: list[list[str]] = []
+        self.before_each_try: Callable[[], None] = lambda: None
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        self.before_each_try()
+        if not self.is_up:
+            raise StoreUnavailable("down")
+        self.beats += [call.args[2:] for call in calls if call.name == "heartbeat"]
+        return [["OK"] * max(1, (len(call.args) - 2) // 2) for call in calls]
+
+
+async def test_beats_do_not_pile_up_while_the_store_is_down() -> None:
+    """Of each node the last one is sent when it answers again, whatever the time that it took."""
+    runner = Down()
+    queue = queue_on(runner)
+    told: list[str] = []
+    beats = iter(range(1, 100))
+
+    def note(node: str, number: int, word: str) -> None:
+        told.append(f"{node} {number} {word}")
+
+    def beat() -> None:
+        number = next(beats)
+        for node in ("n1", "n2"):
+            queue.heartbeat(node, f"g{number}", partial(note, node, number))
+        runner.is_up = number == 4
+        assert len(queue) <= 1
+
+    runner.before_each_try = beat
+    queue.release("j|1")
+    await queue.run_once()
+    runner.before_each_try = lambda: None
+    await queue.run_once()
+    assert runner.beats == [["n1", "g1", "n2", "g1", "n1", "g4", "n2", "g4"]], "the first was queued while it was up"
+    assert told == ["n1 1 OK", "n2 1 OK", "n1 4 OK", "n2 4 OK"]
