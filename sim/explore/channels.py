@@ -1,7 +1,8 @@
 """The connections of an explored story: each direction is a queue whose next delivery is an open step.
 
 A channel has two ends that are shared things of their own: who puts something in touches the back, who takes it out
-the front. A delivery is open only when something is there, so the two never depend on each other.
+the front. A delivery is open only when something is there, so the two depend on each other only where it's the same
+thing that one puts in and the other takes out: each parcel is a shared thing, too.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ class Channel:
         count = self._sent[label] = self._sent.get(label, 0) + 1
         if count > 1:
             label += f" ({count})"
+        self._footprints.write(f"parcel {self._name}: {label}")
         self.parcels.append(Parcel(Step(label, chain), deliver))
 
     def take(self) -> Callable[[], None]:
         """Take the next one out; what is returned lets it arrive."""
         self._footprints.write(f"{self._name} front")
-        return self.parcels.popleft().deliver
+        parcel = self.parcels.popleft()
+        self._footprints.write(f"parcel {self._name}: {parcel.step.label}")
+        return parcel.deliver
 
 
 class Link:

@@ -51,6 +51,7 @@ def test_sleep_sets_reach_the_ends_of_script_flows(lengths: tuple[int, ...], is_
     plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
     assert pruned.is_complete
     assert pruned.ends.keys() == plain.ends.keys()
+    assert pruned.interleavings == plain.runs
     if not is_shared:
         assert pruned.runs == 1
 
@@ -64,12 +65,13 @@ OPS = st.one_of(
 @given(st.lists(st.lists(OPS, min_size=1, max_size=3), min_size=2, max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_sleep_sets_reach_the_ends_of_any_threads(programs: list[list[Op]]) -> None:
-    """Whatever the threads read, write, add to or end: the same ends, in no more runs."""
+    """Whatever the threads read, write, add to or end: the same ends; what was left out adds up to all there are."""
     make_story = threads(programs)
     plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
     assert plain.is_complete and pruned.is_complete
     assert pruned.ends.keys() == plain.ends.keys()
     assert pruned.runs <= plain.runs
+    assert pruned.interleavings == plain.runs
 
 
 KEYS = st.tuples(st.sampled_from([READ, WRITE, ADD]), st.sampled_from("xyz"))

@@ -49,7 +49,8 @@ class Threads:
             self.shared[op.key] = self.shared.get(op.key, 0) + 1
         else:
             killed = NAMES.index(op.key)
-            self.places[killed] = len(self.programs[killed])
+            if killed < len(self.programs):
+                self.places[killed] = len(self.programs[killed])
             return frozenset({(WRITE, f"thread {op.key}"), (WRITE, f"thread {step.chain}")})
         return frozenset({(op.mode, op.key), (WRITE, f"thread {step.chain}")})
 
