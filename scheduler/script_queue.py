@@ -50,7 +50,7 @@ class ScriptQueue:
         self._beats: list[Callable[[str], None]] = []
         self._is_repeating = False
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
-        """The last beat of each node while the store doesn't answer: they must not pile up for as long as that lasts."""
+        """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
