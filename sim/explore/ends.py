@@ -45,6 +45,8 @@ def broken_in(production: Production, forced: int) -> list[str]:
     for worker in production.workers.values():
         if worker.overfull:
             broken.append(f"no assign beyond the slots: {worker.node_id} got {worker.overfull}")
+        if worker.is_up and worker.node_id not in production.core.fleet.nodes:
+            broken.append(f"a connected node can be chosen: {worker.node_id} was taken offline")
     return broken + [f"nothing is left over: {what}" for what in left_over(production)]
 
 

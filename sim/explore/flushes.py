@@ -6,7 +6,7 @@ A commit whose select may pick one of several nodes is one open step for each of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from scheduler.errors import StoreUnavailable
 from scheduler.scripts import ScriptCall
@@ -45,6 +45,8 @@ class Flushes:
         self.state = histories.root
         """Of the store, now."""
         self.under_way: list[Flush] = []
+        self.granted: dict[str, str] = {}
+        """job|attempt -> the generation that the store granted it to: for the checks only."""
         self._loop = loop
         self._histories = histories
         self._footprints = footprints
@@ -76,6 +78,9 @@ class Flushes:
         self._footprints.write(flush.key)
         self.state = state
         flush.answers = state.answers
+        for call, answer in zip(flush.calls, state.answers, strict=True):
+            if call.name == "select_node":
+                self.granted.update(_granted(call.args, answer))
         flush.reply = Step("reply " + step.label.removeprefix("commit "), STORE)
 
     def reply(self, flush: Flush) -> None:
@@ -117,6 +122,13 @@ def _selected(args: Sequence[str], answer: Sequence[str], names: Names) -> str:
         picks.append(f"{_hold(args[at], names)} -> {node_id or word or 'nobody'}")
         at += FIXED + int(args[at + 4])
     return "select " + ", ".join(picks)
+
+
+def _granted(args: Sequence[str], answer: Sequence[str]) -> Iterator[tuple[str, str]]:
+    at = FIRST_WANT
+    for generation in answer[1::2]:
+        yield args[at], generation
+        at += FIXED + int(args[at + 4])
 
 
 def _hold(hold: str, names: Names) -> str:

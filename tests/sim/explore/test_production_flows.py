@@ -86,9 +86,15 @@ def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
 PLANTED = {
     # row: (flow, schedules within which it is found, the sentence that breaks)
     "R1": ("1-timeout-offline", 2_000, "every job is completed or cancelled by its client"),
+    "R4": ("1-timeout-offline", 100, "every story ends"),
+    "R7": ("1-reconnect-lost", 500, "a connected node can be chosen"),
     "R9": ("1-timeout-offline", 1, "one assignment an attempt"),
+    "R11": ("1-timeout-offline", 100, "every job is completed or cancelled by its client"),
+    "R12": ("1-timeout-offline-resubmit-cancel", 10, "a request is one job"),
+    "R15": ("1-busy", 10, "every job is completed or cancelled by its client"),
     "R21": ("2-offline-cancel", 2_000, "no job waits for a time-out that something should spare it"),
     "R22": ("1-leftover-offline", 1, "every story ends"),
+    "R22sent": ("1-reconnect-lost", 500, "a grant goes to its generation"),
     "R23": ("1-timeout-offline", 100, "one assignment an attempt"),
     "R24": ("1-busy", 1, "a busy node rests"),
 }
