@@ -1,0 +1,31 @@
+"""Each variant that stands for a row can be built and played: production has not moved away from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.errors import ConfigError
+from sim.before.rows import VARIANTS, variant_without
+from sim.variant import Variant
+from sim.world import World
+
+
+@pytest.mark.parametrize("row", list(VARIANTS))
+def test_a_variant_plays(row: str) -> None:
+    """On a calm day most of them do their work: what they do wrong shows when something breaks."""
+    world = World(variant=variant_without(row), checkers=())
+    world.add_nodes(2, pairs=["zh:en"])
+    world.run(for_s=1)
+    jobs = [world.submit("zh:en", work_s=0.5) for _ in range(2)]
+    world.run(for_s=5)
+    assert [job.state for job in jobs] == ["completed", "completed"]
+    world.close()
+
+
+def test_without_a_row_it_is_production() -> None:
+    assert variant_without("") == Variant()
+
+
+def test_an_unknown_row_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no variant stands for the row 'R211'"):
+        variant_without("R211")
