@@ -95,3 +95,12 @@ def test_pairs_whose_names_begin_alike_are_apart() -> None:
     store = store_of(("n1", "zh:en"), ("n2", "zh:en-gb"), ("n3", "zh:e"))
     assert select(store, want("a|1", "zh:en-gb"), want("b|1", "zh:en"), want("c|1", "zh:e"))[::2] == ["n2", "n1", "n3"]
     assert select(store, want("d|1", "zh:en")) == ["", ""]
+
+
+def test_what_one_job_avoids_the_next_one_of_the_call_does_not() -> None:
+    store = MemoryStore()
+    for node, held in (("n1", 0), ("n2", 2)):
+        holds = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
+        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", 4, "", ["zh:en"], "", holds)])
+    assert select(store, want("j|1", avoid=("n1",)), want("k|1")) == ["n2", "g", "n1", "g"]
+    assert select(store, want("l|1")) == ["n1", "g"]

@@ -205,3 +205,9 @@ def test_nodes_whose_names_begin_alike_are_apart(store: Store) -> None:
     store.register(generation="g2", keep=("j|1",))
     assert store.ask(node_offline("n1", "g2")) == ["OK", "j|1"]
     assert store.held == ["n1-b|x|1", "n|y|1"] and store.is_consistent
+
+
+def test_a_node_that_serves_nothing_is_known_and_never_drawn(store: Store) -> None:
+    assert store.register("n2", "h1", pairs=()) == ["OK"] and store.register("n2", "h2", pairs=()) == ["OK"]
+    assert store.ask(drain_node("n2", "h2", "d", True)) == ["OK"]
+    assert store.ask(node_offline("n2", "h2")) == ["OK"] and len(store.drawn) == 2
