@@ -5,7 +5,7 @@ import pytest
 from scheduler.config import Settings
 from scheduler.errors import Rejected
 from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
-from scheduler.messages import Assign, CancelAttempt, Error
+from scheduler.messages import Assign, CancelAttempt, Error, NodeResult
 from tests.unit.rig import AUDIO, Rig
 
 
@@ -35,6 +35,7 @@ async def test_a_request_id_used_for_another_job_is_refused() -> None:
     await rig.submit(request_id="once")
     with pytest.raises(Rejected, match="used for another job"):
         await rig.submit(request_id="once", pair="en:zh")
+    assert rig.counts.of["rejected:request_id_conflict"] == 1
 
 
 async def test_a_job_waits_for_a_node_that_comes_later() -> None:
@@ -250,3 +251,22 @@ async def test_a_job_that_has_ended_is_due_no_more() -> None:
     assert job.deadline_ms == job.submitted_ms + 30_000
     await rig.answer(node, job)
     assert job.deadline_ms == 0 and job.avoid == ()
+
+
+async def test_a_job_that_waits_again_is_on_no_node() -> None:
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    rig.desk.left(node)
+    await rig.settle()
+    assert (job.state, job.node_id) == (WAITING, "")
+
+
+async def test_a_freed_slot_is_room_for_one_job() -> None:
+    """Ten thousand waiting jobs cost one select a release."""
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    jobs = [await rig.submit() for _ in range(3)]
+    assert dict(rig.core.waiting.credits()) == {"zh:en": 0}
+    rig.desk.result(node, NodeResult(jobs[0].job_id, 1, output="text"))
+    assert dict(rig.core.waiting.credits()) == {"zh:en": 1}
