@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +47,8 @@ class Door:
         """All nodes by the ids that they have, or had."""
         self.connections: dict[Connection, None] = {}
         """Those that stand open at the scheduler, the oldest first."""
+        self.joins: dict[asyncio.Task[None], None] = {}
+        """Registers that the scheduler is dealing with; a connection may have closed meanwhile."""
         self.broken: dict[SimNode, BrokenLink] = {}
         """The links on which something is wrong."""
         self._unread: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
@@ -72,6 +75,9 @@ class Door:
         connections, self.connections = self.connections, {}
         for connection in connections:
             connection.scheduler_dies()
+        joins, self.joins = self.joins, {}
+        for join in joins:
+            join.cancel()
 
     def stall(self) -> None:
         """The scheduler reads nothing; the system goes on accepting connections and what comes on them."""

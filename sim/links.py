@@ -49,7 +49,6 @@ class Connection:
         self._is_delivering = False
         self._is_joining = False
         self._unread: deque[FromNode] = deque()
-        self._joining: asyncio.Task[None] | None = None
         door.connections[self] = None
 
     def __repr__(self) -> str:
@@ -93,8 +92,6 @@ class Connection:
     def scheduler_dies(self) -> None:
         """The scheduler's process is gone: what it has sent arrives, then the node sees its socket close."""
         self.is_open = self.is_taking = False
-        if self._joining is not None:
-            self._joining.cancel()
         self.down(self._closed_by_scheduler)
 
     async def probe(self) -> bool:
@@ -218,7 +215,9 @@ class Connection:
         door, node = self._door, self.node
         if type(message) is Register:
             self._is_joining = True
-            self._joining = self._loop.create_task(self._join(message))
+            joining = self._loop.create_task(self._join(message))
+            door.joins[joining] = None
+            joining.add_done_callback(lambda done: door.joins.pop(done, None))
         elif node is None:
             self._refuse("not_registered", "register first")
         elif type(message) is Heartbeat:

@@ -76,11 +76,14 @@ class StoreMirror(Watcher):
         """A lease that has ended by the clock of this scheduler may be judged (0 in the store), whatever the next one's
         clock says.
         """
-        now_ms = max(self._now_ms, int(self._last_select[0]))
+        self._judged_by(max(self._now_ms, int(self._last_select[0])))
+        self._now_ms, self._last_select = 0, ["0"]
+
+    def _judged_by(self, now_ms: int) -> None:
+        """Take every lease that had ended at `now_ms` for judged."""
         for node in self.nodes.values():
             if node.lease_end_ms <= now_ms:
                 node.lease_end_ms = 0
-        self._now_ms, self._last_select = 0, ["0"]
 
     def store_emptied(self) -> None:
         self.holds_lost = dict(self.holds)
@@ -102,6 +105,8 @@ class StoreMirror(Watcher):
 
     def _select(self, args: list[str], answer: list[str]) -> None:
         self.selects += 1
+        if int(args[0]) < int(self._last_select[0]):
+            self._judged_by(int(self._last_select[0]))  # a call of a scheduler that has died since came late
         self._last_select = args
         holds = self.holds
         granted = self.granted = []

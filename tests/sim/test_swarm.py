@@ -42,6 +42,20 @@ def test_a_small_swarm_breaks_nothing() -> None:
     assert "script blocks" in report.extra["never_reached"]
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        3,  # a request comes again after its first job was forgotten
+        37,  # a lease was judged by a clock that was ahead
+        181,  # a call of a scheduler that had died came after those of the next one
+        185,  # a rest of a fraction of a millisecond
+        656,  # a register went on after its connection had closed and its scheduler had died
+    ],
+)
+def test_what_a_swarm_has_found_once_is_mended(seed: int) -> None:
+    assert play_seed(seed).broken == []
+
+
 def test_seeds_of_the_large_swarm_have_one_trace_hash_in_other_processes_with_other_hash_seeds() -> None:
     seeds = [1, 3, 4]
     here = {seed: play_seed(seed, "large").trace_hash for seed in seeds}
