@@ -9,6 +9,7 @@ import pytest
 from mutation.lua_mutants import lua_mutants
 from mutation.lua_tokens import tokens
 from mutation.mutant import LUA_FOLDER, changed_lines
+from mutation.python_mutants import python_mutants
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -74,3 +75,12 @@ def test_every_script_has_mutants_each_of_its_own() -> None:
     for path in sorted((ROOT / LUA_FOLDER).glob("*.lua")):
         found = [mutant.source for mutant in lua_mutants(ROOT, f"{LUA_FOLDER}/{path.name}")]
         assert len(set(found)) == len(found) and path.read_text() not in found
+
+
+def test_python_gets_the_mutants_of_functions_only(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("BOUND = 1\n\n\ndef f(a: int = 2) -> bool:\n    return a < BOUND\n")
+
+    assert [(mutant.line, mutant.after) for mutant in python_mutants(tmp_path, "a.py")] == [
+        (4, "def f(a: int = 3) -> bool:"),
+        (5, "return a <= BOUND"),
+    ]
