@@ -75,6 +75,17 @@ def test_the_least_loaded_of_all_compared_is_taken_by_its_share_of_slots() -> No
     assert select(store, want("k|1", avoid=avoid), choices=3)[0] in avoid
 
 
+def test_the_smaller_share_is_taken_in_whatever_order_the_nodes_are_drawn() -> None:
+    """1 of 4 slots is less than 1 of 2, also where the larger share is drawn last; so it is for avoided nodes."""
+    for seed in range(1, 2_000_000_000, 100_000_007):
+        store = MemoryStore()
+        for node, slots in (("n1", 4), ("n2", 2)):
+            held = [(f"{node}-x|1", NOW_MS + 60_000)]
+            store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", slots, "", ["zh:en"], "", held)])
+        avoid = ("n1", "n2") if seed % 2 else ()
+        assert store.run_now([select_node(NOW_MS, seed, 2, 1000, [want("j|1", avoid=avoid)])]) == [["n1", "g"]]
+
+
 def test_the_least_loaded_of_avoided_nodes_is_the_spare_one() -> None:
     store = MemoryStore()
     for node, held in (("n1", 3), ("n2", 1), ("n3", 2)):
