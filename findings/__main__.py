@@ -66,7 +66,8 @@ def _found(name: str, options: Options, reports: Path | None) -> list[dict[str, 
         )
         return [explored.finding_of(without, with_)]
     experiment = registry[name]
-    return rows_of(report(name, partial(experiment.run, options)), experiment.rows)
+    found = rows_of(report(name, partial(experiment.run, options)), experiment.rows)
+    return [finding for finding in found if finding["row"] != explored.ROW]  # race tells of it, too, by the same search
 
 
 def _explore(without: str, options: Options) -> Report:

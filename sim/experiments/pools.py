@@ -192,7 +192,7 @@ def _srandmember(size: Size, results: Mapping[str, Any]) -> list[Line]:
         of_two = f"{size.small_pool} members, first of two ({name})"
         for figure, what, limit, least in (
             ("a_degree", "chi-square a degree", FAIR, 3.0),
-            ("busiest", "busiest", "<= 1.4", 1.5),
+            ("busiest", "busiest", "<= 1.4", 1.3),  # 1.48 to 1.92 on Redis 8: the server's hash seed decides
         ):
             for kind, where, shows in (("one", of_one, is_unfair), ("two", of_two, True)):
                 key = f"{kind} {figure}"
