@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
+NODE_DEADLINES = "fleet._deadlines._heap"
 A_NODE: dict[str, int] = {
     "fleet.nodes": 1,
-    "fleet._deadlines._heap": 9,  # three numbers an entry, and up to two replaced ones beside it
+    NODE_DEADLINES: 9,  # three numbers an entry, and up to two replaced ones beside it
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
 """What may stay for each connected node."""
 JOB_DEADLINES = "dispatcher._deadlines._heap"
 """Deadlines that were replaced may stay until their time comes."""
-SPARE = {"_tasks": 4, "fleet._deadlines._heap": 9, "queue._beats": 1}
+SPARE = {"_tasks": 4, NODE_DEADLINES: 9, "queue._beats": 1}
 """What may stay without any node: the roles; what was replaced last."""
 
 
@@ -61,6 +62,8 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         limits = {name: each * nodes + SPARE.get(name, 0) for name, each in A_NODE.items()}
         limits["_tasks"] = SPARE["_tasks"]
         limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
+        pairs_most = max((len(node.pairs) for node in world.nodes), default=0)
+        limits[f"{NODE_DEADLINES}.pairs"] = limits[NODE_DEADLINES] // 3 * pairs_most  # of the nodes in these entries
         limits[SESSIONS] = settings.sessions_max
         for name, count in entries(core).items():
             if name.startswith("table.") and not settings.cleanup_interval_s:
