@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,7 +24,16 @@ def scrape(scheduler: Scheduler) -> Samples:
     return parsed(httpx.get(f"{scheduler.url}/metrics", trust_env=False).text)
 
 
-async def test_a_scrape_under_jobs(scheduler: Scheduler, pair: str) -> None:
+@pytest.fixture
+def fresh(folder: Path) -> Iterator[Scheduler]:
+    """A scheduler that has seen no pair yet: the shared one gives no label to a pair after its hundredth."""
+    scheduler = Scheduler(folder, "embedded")
+    yield scheduler
+    assert scheduler.stop() == 0
+
+
+async def test_a_scrape_under_jobs(fresh: Scheduler, pair: str) -> None:
+    scheduler = fresh
     gate = asyncio.Event()
 
     async def work(work: Work) -> int:
