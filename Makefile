@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo bench erlang findings mutants wheel-check clean
+.PHONY: help setup lint test test-large demo bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
 CHECKED := scheduler sim loadtest findings mutation tests
@@ -30,8 +30,11 @@ lint: .venv/.ready ## ruff, mypy --strict, imports one way, and the rules of tes
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/tidy
 
-test: setup ## lint and all tests; those without servers under both Pythons (needs redis-server: installs it, or says how)
+test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium and Prometheus, or says how)
 	@scripts/test.sh $(BOTH)
+
+test-large: .venv/.ready ## the tests that take minutes each: overload, scale, fuzzing (figures: docs/reports/)
+	@scripts/test.sh large
 
 bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, round trips
 	@$(BIN)/python -m bench

@@ -9,6 +9,10 @@ class ConfigError(VoxpoolError):
     """A setting, scenario or command-line value that can't be used."""
 
 
+class CannotStart(VoxpoolError):
+    """Something outside prevents the start, such as a port that is taken."""
+
+
 class BadInput(VoxpoolError):
     """A message or request from outside that isn't well-formed. `reason` is a stable snake_case word."""
 

@@ -1,0 +1,115 @@
+"""The HTTP server behind the doors: uvicorn with bounds on every connection, and its listening socket.
+
+It knows sockets and settings; what is answered is the application's business, when to stop that of serve.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+
+from scheduler.config import Settings
+from scheduler.errors import CannotStart, ConfigError
+from scheduler.telemetry.events import Event
+from scheduler.telemetry.logs import Log, StandardLogging
+from scheduler.web.app import frame_bytes_max
+from scheduler.web.http_protocol import BoundedHttp
+from scheduler.web.peer_socket import PeerSocket, SocketLimits
+
+SEND_BUFFER_BYTES = 512 * 1024
+"""The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
+BACKLOG = 2048
+
+
+class DoorServer(Server):
+    """uvicorn's server, which leaves the signals to us."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await super().startup(sockets)
+
+    async def stop(self, sockets: list[socket.socket], seconds: float) -> None:
+        """Stop listening, close all connections in good order, and cut off those that stay open after `seconds`."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + seconds
+        while (self.server_state.connections or self.server_state.tasks) and loop.time() < end_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # uvicorn's sets tell nobody that they are empty
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def uvicorn_config(settings: Settings, app: ASGIApp, log: Log) -> Config:
+    """Return how uvicorn serves `app`; what it has to say goes into `log`."""
+    for name in ("uvicorn", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers = [StandardLogging(log)]
+        logger.propagate = False
+    limits = SocketLimits(
+        send_buffer_bytes_max=settings.send_buffer_bytes_max,
+        send_stall_s=settings.send_stall_s,
+        on_abort=lambda peer, reason: log(Event.PEER_ABORTED, peer=peer, reason=reason),
+    )
+    frame_bytes = frame_bytes_max(settings)
+    return Config(
+        app,
+        http=BoundedHttp.with_limit(max(16 * frame_bytes, 256 * 1024**2)),
+        ws=PeerSocket.with_limits(limits),
+        ws_max_size=frame_bytes,
+        ws_ping_interval=settings.heartbeat_s,
+        ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node: its lease tells first
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=math.ceil(settings.stop_s),
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return the socket that listens where the settings say. Raises CannotStart or ConfigError."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise CannotStart(f"no socket: {error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except socket.gaierror:
+        listener.close()
+        raise ConfigError(f"host = {settings.host!r} is not an address of this machine") from None
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise CannotStart(f"can't listen on {where}: {error.strerror}; choose another with --port") from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL at which that socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
