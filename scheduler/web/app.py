@@ -15,6 +15,7 @@ from scheduler.seams import Observer
 from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.logs import Log
 from scheduler.web import problems
+from scheduler.web.assets import asset_routes
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.health import Health
 from scheduler.web.jobs import JobDoor
@@ -50,6 +51,7 @@ class Doors:
                 *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health).routes(),
+                *asset_routes(),
                 *(MetricsDoor(exporter).routes() if exporter is not None else []),
             ],
             exception_handlers={

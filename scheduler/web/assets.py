@@ -1,0 +1,74 @@
+"""The files that browsers get: pages, styles and scripts, from a fixed list, read once at the start.
+
+All of them are our own and there is no build step. The Content-Security-Policy lets a page load and connect to nothing
+but this scheduler, and lets no other page frame it, so that text from outside can't become a script.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+FOLDER = Path(__file__).parent / "assets"
+
+PAGES: dict[str, str] = {
+    "/": "dashboard/index.html",
+}
+"""Path of a page -> its file under assets/."""
+
+FILES: tuple[str, ...] = (
+    "dashboard/app.js",
+    "dashboard/icon.svg",
+    "dashboard/style.css",
+)
+"""What pages load; each is served under /assets/ by its name here."""
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; connect-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(self)",
+}
+
+
+class Asset:
+    """One file as a door: GET answers with it, or with 304 when the browser has it already."""
+
+    def __init__(self, file: str) -> None:
+        self.content = (FOLDER / file).read_bytes()
+        self.headers = {
+            "content-type": _MEDIA_TYPES[Path(file).suffix],
+            "etag": f'"{hashlib.sha256(self.content).hexdigest()[:24]}"',
+            "cache-control": "no-cache",  # ask each time whether it is still the same: a new version shows at once
+            **SECURITY_HEADERS,
+        }
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer."""
+        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+        if self.headers["etag"] in known:
+            return Response(status_code=304, headers=self.headers)
+        return Response(self.content, headers=self.headers)
+
+
+def asset_routes() -> list[BaseRoute]:
+    """Return a route for each page and file."""
+    paths = {**PAGES, **{f"/assets/{file}": file for file in FILES}}
+    return [Route(path, Asset(file).__call__, methods=["GET"]) for path, file in paths.items()]

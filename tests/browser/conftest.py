@@ -1,0 +1,171 @@
+"""A Chromium, a page that tolerates no error, and a scheduler with nodes, for the tests of this folder.
+
+Tests here are coroutines on one event loop of the session, because the browser's connection lives there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+
+from scheduler.sdk import Work, Worker
+from tests.live.processes import Scheduler, until
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 10_000
+ON_SESSION_LOOP = pytest.mark.asyncio(loop_scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the coroutines of this folder on the loop of the browser."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and isinstance(item, pytest.Function) and iscoroutinefunction(item.function):
+            item.add_marker(ON_SESSION_LOOP, append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium, Debian's, for all tests."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield chromium
+        await chromium.close()
+
+
+class Watched:
+    """What a page did that no page may: errors in the console, exceptions, requests to another host."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.tolerated: list[str] = []
+        """Parts of messages that the test provokes."""
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.complaints.append(f"exception: {error.error}"))
+        context.on("request", self._request)
+
+    def found(self) -> list[str]:
+        """Return the complaints that the test did not provoke."""
+        return [text for text in self.complaints if not any(part in text for part in self.tolerated)]
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"console {message.type}: {message.text} {message.location.get('url', '')}")
+
+    def _request(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        self.requests.append(request.url)
+        if url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1":
+            self.complaints.append(f"request to elsewhere: {request.url}")
+
+
+class PageMaker:
+    """Makes pages with options of their own, such as a viewport or a colour scheme; all are watched."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._contexts: list[tuple[BrowserContext, Watched]] = []
+
+    async def new(self, **options: Any) -> tuple[Page, Watched]:
+        """Return a page in a fresh context, and what is noted about it."""
+        context = await self._browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
+        watched = Watched(context)
+        self._contexts.append((context, watched))
+        return await context.new_page(), watched
+
+    async def close(self) -> list[str]:
+        """Close all pages and return what they did wrong."""
+        complaints: list[str] = []
+        for context, watched in self._contexts:
+            await context.close()
+            complaints += watched.found()
+        return complaints
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pages(browser: Browser) -> AsyncIterator[PageMaker]:
+    """Makes pages; the test fails when one of them did what no page may."""
+    maker = PageMaker(browser)
+    yield maker
+    assert await maker.close() == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(pages: PageMaker) -> Page:
+    """A page of 1280 x 900."""
+    return (await pages.new(viewport={"width": 1280, "height": 900}))[0]
+
+
+NODES = {"ann": ["en:en", "zh:en"], "bob": ["en:en", "zh:en"], "cyd": ["en:en"]}
+
+
+class Served:
+    """A scheduler process with the NODES in this process, of two slots each."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.url = scheduler.url
+        self.gate = asyncio.Event()
+        """Set: jobs end at once. Cleared: they stay with their nodes."""
+        self.gate.set()
+        self.output: Any = {"text": "hello"}
+        """What the nodes answer; an exception is raised."""
+        self.workers = {
+            name: Worker(self.url, node_id=name, pairs=pairs, slots=2, work=self._work) for name, pairs in NODES.items()
+        }
+
+    async def _work(self, work: Work) -> Any:
+        await self.gate.wait()
+        if isinstance(self.output, Exception):
+            raise self.output
+        return self.output
+
+
+@pytest.fixture(scope="session")
+def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """The scheduler process behind `served`, one for all tests."""
+    scheduler = Scheduler(tmp_path_factory.mktemp("browsed"), "memory")
+    yield scheduler
+    assert scheduler.stop() == 0
+    assert scheduler.events("scheduler_failed") == []
+    assert scheduler.events("http_server") == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def served(browsed: Scheduler) -> AsyncIterator[Served]:
+    """A scheduler with three nodes that are connected as long as the test runs."""
+    served = Served(browsed)
+    async with contextlib.AsyncExitStack() as stack:
+        for worker in served.workers.values():
+            task = asyncio.create_task(worker.run())
+            stack.push_async_callback(_end, worker, task)
+        await until(lambda: len(browsed.node_ids()) == len(served.workers))
+        yield served
+        served.gate.set()
+    await until(lambda: browsed.node_ids() == [])
+
+
+async def _end(worker: Worker, task: asyncio.Task[None]) -> None:
+    worker.stop()
+    await task
