@@ -59,7 +59,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
-        meters = Meters(store, clock.seconds)
+        meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
         observer = fan_out([LogObserver(log), health, meters.observer, why])
         core = Core.build(
@@ -72,7 +72,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
             instance=f"{random.getrandbits(40):010x}",
             why=why,
         )
-        exporter = Exporter(meters, core, store)
+        exporter = Exporter(meters, core, store, settings)
         doors = Doors(settings, core, results, health, observer, random, log, exporter)
         failed = core.start()
         closing.push_async_callback(core.stop)

@@ -14,12 +14,14 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 
 from scheduler import __version__
+from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.seams import ScriptRunner
 from scheduler.telemetry.figures import FiguresCollector, take_figures
 from scheduler.telemetry.labels import PairLabels
 from scheduler.telemetry.loop_lag import LoopLag
 from scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
+from scheduler.telemetry.residents import Residents
 from scheduler.telemetry.store_census import Countable, StoreCensus
 from scheduler.telemetry.timed_runner import TimedRunner
 
@@ -27,25 +29,30 @@ CANCEL_AGAIN_S = 0.1
 
 
 class Meters:
-    """What counts while a core works: give it `observer` and `runner`. `seconds` is a fine clock."""
+    """What counts while a core works: give it `observer` and `runner`.
 
-    def __init__(self, runner: ScriptRunner, seconds: Callable[[], float]) -> None:
+    `seconds` is a fine clock for measuring, `now_ms` the wall clock of the core.
+    """
+
+    def __init__(self, runner: ScriptRunner, seconds: Callable[[], float], now_ms: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         self.pairs = PairLabels()
         self.seconds = seconds
-        self.observer = MetricsObserver(self.registry, self.pairs)
+        self.now_ms = now_ms
+        self.observer = MetricsObserver(self.registry, self.pairs, now_ms)
         self.runner = TimedRunner(runner, self.registry, seconds)
 
 
 class Exporter:
-    """Answers scrapes; its own roles, loop lag and store census, run between `start` and `stop`."""
+    """Answers scrapes; its own roles (loop lag, store census, residents) run between `start` and `stop`."""
 
-    def __init__(self, meters: Meters, core: Core, store: Countable) -> None:
+    def __init__(self, meters: Meters, core: Core, store: Countable, settings: Settings) -> None:
         self._meters = meters
         self._core = core
         self._figures = FiguresCollector(meters.pairs)
         self._lag = LoopLag(meters.registry, meters.seconds)
         self._census = StoreCensus(meters.registry, store)
+        self.residents = Residents(meters.registry, settings, core, meters.now_ms)
         self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         meters.registry.register(self._figures)
@@ -71,6 +78,7 @@ class Exporter:
         async with self._one_at_a_time:
             observer, pairs = self._meters.observer, self._meters.pairs
             self._figures.figures = await take_figures(self._core, observer.finished, pairs)
+            self.residents.show()
             return await asyncio.to_thread(encode, self._meters.registry), media_type
 
     def start(self) -> None:
@@ -78,6 +86,7 @@ class Exporter:
         roles: list[tuple[str, Coroutine[Any, Any, None]]] = [
             ("loop lag", self._lag.run_forever()),
             ("store census", self._census.run_forever()),
+            ("residents", self.residents.run_forever()),
         ]
         self._tasks = [asyncio.create_task(role, name=name) for name, role in roles]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scheduler.core import Core
@@ -33,6 +33,7 @@ class Figures:
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
+    evicted: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
     slots: Counter[str] = field(default_factory=Counter)
@@ -60,6 +61,7 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
     dispatched = min(dispatched, table.unfinished)  # the nodes were counted over several turns
     figures.jobs = {WAITING: table.unfinished - dispatched, DISPATCHED: dispatched, **finished}
     figures.job_bytes = table.audio_bytes + RECORD_BYTES * len(table)
+    figures.evicted = table.evicted
     return figures
 
 
@@ -70,8 +72,8 @@ class FiguresCollector(Collector):
         self._pairs = pairs
         self.figures = Figures()
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges."""
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges, and the one counter that the table keeps."""
         figures = self.figures
         pairs = dict.fromkeys(list(self._pairs), 0)
         yield _gauge("jobs_resident", "Jobs in the table, by state.", "state", figures.jobs)
@@ -80,6 +82,8 @@ class FiguresCollector(Collector):
             f"and {RECORD_BYTES} bytes a record; texts of results are not counted."
         )
         yield GaugeMetricFamily(f"{NAMESPACE}_jobs_resident_bytes", text, value=figures.job_bytes)
+        text = "Finished jobs that had to go before their time, because of finished_max."
+        yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
         yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
         yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})
         text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."

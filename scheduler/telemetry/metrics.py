@@ -6,6 +6,7 @@ of our own; nothing of the process or of Python's is added.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -26,10 +27,14 @@ PAUSE_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 
 class MetricsObserver(Observer):
-    """Counts jobs, dispatches, sweeps and failures of the store in `registry`; pairs get their labels from `pairs`."""
+    """Counts jobs, dispatches, sweeps and failures of the store in `registry`; pairs get their labels from `pairs`.
 
-    def __init__(self, registry: CollectorRegistry, pairs: PairLabels) -> None:
+    `now_ms` is the wall clock.
+    """
+
+    def __init__(self, registry: CollectorRegistry, pairs: PairLabels, now_ms: Callable[[], int]) -> None:
         self._pairs = pairs
+        self._now_ms = now_ms
         self.finished = dict.fromkeys(sorted(FINAL_STATES), 0)
         """Finished jobs in the table, by state: those that ended and were not removed yet."""
 
@@ -62,6 +67,13 @@ class MetricsObserver(Observer):
         self._pause = histogram(
             "cleanup_pause_seconds", "How long a slice of the clean-up held the loop.", PAUSE_BUCKETS_S
         )
+        self._last_run = Gauge(
+            "cleanup_last_run_timestamp_seconds",
+            "When the clean-up last looked for jobs to remove; until the first time, when this scheduler started.",
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        self._last_run.set(now_ms() / 1000)
         self._store_up = Gauge(
             "store_up", "1 while the store answers script calls, else 0.", namespace=NAMESPACE, registry=registry
         )
@@ -124,6 +136,7 @@ class MetricsObserver(Observer):
         """A slice of the clean-up is done."""
         self._removed.inc(removed)
         self._pause.observe(pause_ms / 1000)
+        self._last_run.set(self._now_ms() / 1000)
 
     def store_failed(self, detail: str) -> None:
         """The store did not answer."""

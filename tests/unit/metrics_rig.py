@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scheduler.config import Settings
 from scheduler.stores.memory import MemoryStore
 from scheduler.telemetry.exporter import Exporter, Meters
+from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -44,10 +45,11 @@ class MeteredRig(Rig):
 
     def __init__(self, settings: Settings | None = None) -> None:
         store = MemoryStore()
-        self.meters = Meters(store, Stopwatch())
+        self.clock = HandClock(1_000_000)  # until the rig has its own
+        self.meters = Meters(store, Stopwatch(), lambda: self.clock.ms)
         super().__init__(runner=self.meters.runner, settings=settings, observer=self.meters.observer)
         self.store = store
-        self.exporter = Exporter(self.meters, self.core, store)
+        self.exporter = Exporter(self.meters, self.core, store, settings or Settings())
 
     async def scrape(self) -> Samples:
         """Return what a scrape says now."""
