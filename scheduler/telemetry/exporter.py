@@ -47,6 +47,7 @@ class Exporter:
     """Answers scrapes; its own roles (loop lag, store census, residents) run between `start` and `stop`."""
 
     def __init__(self, meters: Meters, core: Core, store: Countable, settings: Settings) -> None:
+        self.seconds = meters.seconds
         self._meters = meters
         self._core = core
         self._figures = FiguresCollector(meters.pairs)

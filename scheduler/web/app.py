@@ -6,7 +6,7 @@ import random
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from scheduler.config import Settings
 from scheduler.core import Core
@@ -14,8 +14,10 @@ from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
 from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.logs import Log
+from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web import problems
 from scheduler.web.assets import asset_routes
+from scheduler.web.debug import DebugDoor
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.health import Health
 from scheduler.web.jobs import JobDoor
@@ -29,7 +31,7 @@ SLACK_BYTES = 64 * 1024
 
 
 class Doors:
-    """The doors and the application that has them; without an `exporter` it has no /metrics."""
+    """The doors and the application that has them; without an `exporter` it has neither /metrics nor /v1/debug."""
 
     def __init__(
         self,
@@ -44,6 +46,11 @@ class Doors:
     ) -> None:
         self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
+        observed: list[BaseRoute] = []
+        if exporter is not None:
+            roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
+            reporter = MemoryReporter(roots, exporter.seconds)
+            observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter).routes()]
         self.app = Starlette(
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),
@@ -52,7 +59,7 @@ class Doors:
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health).routes(),
                 *asset_routes(),
-                *(MetricsDoor(exporter).routes() if exporter is not None else []),
+                *observed,
             ],
             exception_handlers={
                 BadInput: problems.on_bad_input,

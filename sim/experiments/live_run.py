@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from scheduler.core import Parts
+from scheduler.telemetry.live_bytes import LiveBytes, Unreadable
 from sim.before.leaky import leaking
 from sim.experiments.processes import Tell
-from sim.live_bytes import LiveBytes, Unreadable
 from sim.run import set_up
 from sim.scenario import Nodes, Scenario, Traffic
 from sim.variant import Variant

@@ -14,8 +14,8 @@ from scheduler.job import COMPLETED, Job
 from scheduler.job_table import JobTable
 from scheduler.retention import Retention
 from scheduler.seams import Observer
+from scheduler.telemetry.live_bytes import LiveBytes
 from sim.before.full_scan import FullScan
-from sim.live_bytes import LiveBytes
 from sim.pause_watch import CollectorWatch, PauseWatch, now_ns
 
 STEP_MS = 1

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scheduler.telemetry.live_bytes import LiveBytes, Unreadable
 from sim.census import entries
 from sim.figures import run_figures
-from sim.live_bytes import LiveBytes, Unreadable
 from sim.run import set_up
 from sim.scenario import Scenario
 from sim.stopwatch import Stopwatch

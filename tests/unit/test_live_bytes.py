@@ -8,8 +8,8 @@ import tracemalloc
 
 import pytest
 
-from sim import live_bytes
-from sim.live_bytes import LiveBytes, Unreadable, parse_mallocstats
+from scheduler.telemetry import live_bytes
+from scheduler.telemetry.live_bytes import LiveBytes, Unreadable, parse_mallocstats
 
 
 def test_a_planted_leak_of_small_objects_is_measured() -> None:

@@ -1,0 +1,52 @@
+"""GET /v1/debug/memory of a real scheduler: it tells of the connections and jobs that it has just now."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import httpx
+import pytest
+
+from scheduler.sdk import Client
+from tests.live.conftest import GoodFlow
+from tests.live.processes import Scheduler, until
+
+
+def memory(scheduler: Scheduler, query: str = "") -> dict[str, Any]:
+    response = httpx.get(f"{scheduler.url}/v1/debug/memory{query}", trust_env=False)
+    assert response.status_code == 200 and response.headers["cache-control"] == "no-store"
+    report: dict[str, Any] = response.json()
+    return report
+
+
+async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow) -> None:
+    report = memory(scheduler, "?gc=1&types=3")
+    tables = report["tables"]
+    assert tables["core.fleet.nodes"] >= 1 and tables["core.table._by_id"] >= 1
+    assert tables["results._watchers"] >= 1 and tables["sessions._open"] >= 1
+    sizes = report["memory"]
+    assert 0 < sizes["python_bytes"] <= sizes["arenas_bytes"] and sizes["malloc_bytes"] > 0
+    assert sizes["live_bytes"] == sizes["python_bytes"] + sizes["malloc_bytes"] <= sizes["held_bytes"]
+    assert 10_000_000 < sizes["rss_bytes"] <= sizes["rss_max_bytes"] and "unreadable" in sizes
+    assert len(report["objects"]["types"]) == 3 and report["collector"]["frozen"] > 10_000
+    assert report["tasks"]["functions"]["ScriptQueue.run_forever"] == 1
+    assert report["open_files"] > 5 and report["threads"] >= 1
+    assert set(report["pauses_ms"]) == {"collect", "memory", "tables", "tasks", "open_files", "objects"}
+
+
+async def test_sessions_that_come_and_go_leave_no_table_fuller(scheduler: Scheduler) -> None:
+    """The doors' part of it: what 20 sessions with goodbyes add is gone with them."""
+    before = memory(scheduler)["tables"]["sessions._open"]
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(20):
+            await stack.enter_async_context(Client(scheduler.url))
+        await until(lambda: memory(scheduler)["tables"]["sessions._open"] == before + 20)
+    await until(lambda: memory(scheduler)["tables"]["sessions._open"] == before)
+
+
+@pytest.mark.parametrize("query", ["?gc=2", "?gc=yes", "?types=1001", "?types=-1"])
+def test_what_cant_be_used_is_refused(scheduler: Scheduler, query: str) -> None:
+    response = httpx.get(f"{scheduler.url}/v1/debug/memory{query}", trust_env=False)
+    assert response.status_code == 422
+    assert response.json()["reason"] == f"bad_{query[1:].partition('=')[0]}"
