@@ -16,7 +16,7 @@ from scheduler import __version__
 from scheduler.errors import ConfigError, VoxpoolError
 
 if TYPE_CHECKING:
-    from scheduler.sdk.worker import Worker
+    from scheduler.sdk.worker_node import Worker
     from scheduler.telemetry.logs import Log
     from scheduler.web.views import JobView
 
@@ -122,7 +122,7 @@ def node(url: str, node_id: str, pairs: str, slots: int, engine: str, drain_s: f
     import uvloop
 
     from scheduler.engines import open_engine
-    from scheduler.sdk.worker import Worker
+    from scheduler.sdk.worker_node import Worker
     from scheduler.telemetry.events import Event
 
     languages = [pair.strip() for pair in pairs.split(",") if pair.strip()]

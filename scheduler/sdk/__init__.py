@@ -1,8 +1,41 @@
-"""What a user of a scheduler writes against: a client, a worker node, and the errors they raise."""
+"""What a user of a scheduler writes against: clients, a worker node, and the errors they raise."""
 
 from scheduler.engines.engine import Work, WorkFailed
-from scheduler.sdk.client import Client
-from scheduler.sdk.errors import Refused, SchedulerUnreachable, SubmitRejected
-from scheduler.sdk.worker import Worker
+from scheduler.messages import JobResult
+from scheduler.sdk.client import Client, Started
+from scheduler.sdk.errors import (
+    ClientClosed,
+    NameTaken,
+    ProtocolMismatch,
+    Refused,
+    SchedulerUnreachable,
+    SubmitRejected,
+    TokenRefused,
+    UnknownJob,
+)
+from scheduler.sdk.function import Node, worker
+from scheduler.sdk.many import Done
+from scheduler.sdk.sync_client import SyncClient, SyncStarted
+from scheduler.sdk.worker_node import Worker
 
-__all__ = ["Client", "Refused", "SchedulerUnreachable", "SubmitRejected", "Work", "WorkFailed", "Worker"]
+__all__ = [
+    "Client",
+    "ClientClosed",
+    "Done",
+    "JobResult",
+    "NameTaken",
+    "Node",
+    "ProtocolMismatch",
+    "Refused",
+    "SchedulerUnreachable",
+    "Started",
+    "SubmitRejected",
+    "SyncClient",
+    "SyncStarted",
+    "TokenRefused",
+    "UnknownJob",
+    "Work",
+    "WorkFailed",
+    "Worker",
+    "worker",
+]

@@ -1,74 +1,94 @@
-"""A client: submits audio over a WebSocket and waits for the results, across broken connections.
-
-Whatever was submitted and not answered is submitted again after a reconnect, under the same request ids, so that each
-request is done once however often the connection breaks.
-"""
+"""The asynchronous client: submits audio and gets results over one WebSocket, across broken connections."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable
+from pathlib import Path
 from types import TracebackType
-
-from websockets.exceptions import WebSocketException
+from typing import Any
 
 from scheduler.chance import fresh_random
-from scheduler.codec import to_client
-from scheduler.errors import BadInput
-from scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, Submit, ToClient, Welcome
-from scheduler.sdk.backoff import Backoff
-from scheduler.sdk.connection import Connection, door_url
-from scheduler.sdk.errors import Refused, SchedulerUnreachable, SubmitRejected
+from scheduler.messages import JobResult, Submit
+from scheduler.sdk.connection import PING_S, Door
+from scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
+from scheduler.sdk.http import HttpClient
+from scheduler.sdk.many import Done, in_parallel
+from scheduler.sdk.session import Request, Session
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@dataclass(slots=True, eq=False)
-class _Request:
-    """A submit that has not been answered."""
-
-    submit: Submit
-    result: asyncio.Future[JobResult]
-    job_id: str = ""
+def _ignore(result: JobResult) -> None:
+    """A result that nobody waits for."""
 
 
 class Client:
     """Use it as `async with Client("ws://127.0.0.1:5010") as client: result = await client.submit(audio, "en:en")`.
 
     At most `in_flight_max` submits are on their way at a time; more of them wait. `give_up_s` is how long a lost
-    connection may take to come back before the waiting submits fail. With `in_order` the results come in the order of
-    the submits; an earlier one that is missing holds the later ones back for in_order_grace_s at most.
+    connection may take to come back before the waiting submits fail. A submit that was rejected because of a bound is
+    sent again when the scheduler says so, for `retry_s` at most (0: it raises at once). With `in_order` the results
+    come in the order of the submits; an earlier one that is missing holds the later ones back for in_order_grace_s at
+    most.
+
+    `token` and `ca_file` (a PEM file; for wss) are what the scheduler asks for. A process that takes the `session_id`
+    of one that broke off, with `resume`, gets the results that the other one missed: `on_result` is called with each.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        token: str | None = None,
+        ca_file: str | Path | None = None,
         session_id: str | None = None,
+        resume: bool = False,
+        on_result: Callable[[JobResult], None] = _ignore,
         in_flight_max: int = 1000,
         give_up_s: float = 60.0,
+        retry_s: float = 0.0,
+        ping_s: float = PING_S,
         in_order: bool = False,
         random: random.Random | None = None,
     ) -> None:
         self._random = random or fresh_random()
-        self._url = door_url(url, "/ws/session")
-        self.session_id = session_id or f"s-{self._random.getrandbits(64):016x}"
-        self.limits: dict[str, int] = {}
-        """What the scheduler said that it takes, such as audio_bytes_max; empty before the first connection."""
-        self.connects = 0
-        self._give_up_s = give_up_s
-        self._in_order = in_order
+        self._url, self._token, self._ca_file = url, token, ca_file
+        self._retry_s = retry_s
         self._room = asyncio.Semaphore(in_flight_max)
-        self._requests: dict[str, _Request] = {}
-        self._unwanted: set[str] = set()
-        """Request ids that were given up before their job id was known."""
-        self._connection: Connection[ToClient] | None = None
-        self._failure: Exception | None = None
+        self._session = Session(
+            Door.of(url, "/ws/session", ca_file, ping_s),
+            session_id or f"s-{self._random.getrandbits(64):016x}",
+            token=token,
+            resume=resume,
+            in_order=in_order,
+            give_up_s=give_up_s,
+            on_result=on_result,
+            random=self._random,
+        )
         self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def session_id(self) -> str:
+        """The name of this client's session."""
+        return self._session.session_id
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """What the scheduler said that it takes, such as audio_bytes_max; empty before the first connection."""
+        return self._session.limits
+
+    @property
+    def connects(self) -> int:
+        """How often a connection was made."""
+        return self._session.connects
 
     async def __aenter__(self) -> Client:
         """Begin to connect."""
-        self._runner = asyncio.create_task(self._run())
+        self._runner = asyncio.create_task(self._session.run())
+        self._runner.add_done_callback(self._ran)
         return self
 
     async def __aexit__(
@@ -85,29 +105,52 @@ class Client:
         request_id: str | None = None,
         timeout_ms: int | None = None,
         session_affinity: bool = False,
+        why: bool = False,
     ) -> JobResult:
         """Submit a job and return its result, whose `state` is completed, failed or cancelled.
 
         `request_id` makes it repeatable: the same one is the same job. Cancelling this call cancels the job. Raises
-        SubmitRejected, SchedulerUnreachable or Refused.
+        SubmitRejected, SchedulerUnreachable, Refused or ClientClosed.
         """
-        async with self._room:
-            if self._failure is not None:
-                raise self._failure
-            request_id = request_id or f"r-{self._random.getrandbits(96):024x}"
-            submit = Submit(request_id, pair, audio, timeout_ms, session_affinity)
-            request = _Request(submit, asyncio.get_running_loop().create_future())
-            self._requests[request_id] = request
-            try:
-                if self._connection is not None:
-                    with contextlib.suppress(WebSocketException, OSError):
-                        await self._connection.send(submit)
-                return await request.result
-            except asyncio.CancelledError:
-                await self._cancel(request)
-                raise
-            finally:
-                self._requests.pop(request_id, None)
+        request = await self._begin(Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why))
+        return await self._result(request)
+
+    async def start(
+        self,
+        audio: bytes,
+        pair: str,
+        *,
+        request_id: str | None = None,
+        timeout_ms: int | None = None,
+        session_affinity: bool = False,
+        why: bool = False,
+    ) -> Started:
+        """Submit a job and return as soon as the scheduler has taken it. Raises what `submit` raises."""
+        request = await self._begin(Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why))
+        try:
+            await asyncio.shield(request.accepted)
+        except asyncio.CancelledError:
+            await self._session.cancel(request)
+            raise
+        return Started(self, request)
+
+    async def map(
+        self, audios: Iterable[bytes], pair: str, *, at_most: int = 32, timeout_ms: int | None = None
+    ) -> AsyncGenerator[Done, None]:
+        """Submit many, `at_most` at a time, and yield what came of each as it comes; `audios` is read as needed.
+
+        What is rejected is yielded, too. Leaving the loop early cancels what is on its way.
+        """
+
+        async def one(audio: bytes) -> JobResult:
+            return await self.submit(audio, pair, timeout_ms=timeout_ms)
+
+        async for done in in_parallel(audios, one, at_most):
+            yield done
+
+    async def why(self, job_id: str) -> Any:
+        """Return why a job went where it went, or waits, as GET /v1/jobs/{id}/why says. Raises UnknownJob."""
+        return await asyncio.to_thread(self._ask_why, job_id)
 
     async def close(self) -> None:
         """Say goodbye; the scheduler cancels what this client still waits for."""
@@ -115,97 +158,63 @@ class Client:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
             self._runner = None
-        self._fail(SchedulerUnreachable("the client is closed"))
+        self._session.end(ClientClosed("the client is closed"))
 
-    async def _run(self) -> None:
-        """Stay connected."""
-        loop = asyncio.get_running_loop()
-        backoff = Backoff(self._random)
-        lost_s = loop.time()
-        while True:
-            try:
-                connection = await self._greet()
-                backoff.reset()
-                await self._resubmit(connection)
-                await self._read(connection)
-            except Refused as refused:
-                self._fail(refused)
-                return
-            except (WebSocketException, OSError, TimeoutError, BadInput) as error:
-                if self._connection is not None:
-                    lost_s = loop.time()
-                if loop.time() - lost_s > self._give_up_s:
-                    self._fail(SchedulerUnreachable(f"{self._url}: {error or type(error).__name__}"))
-                    return
-            finally:
-                broken, self._connection = self._connection, None
-                if broken is not None:
-                    await broken.close()
-            await asyncio.sleep(backoff.pause_s())
-
-    async def _greet(self) -> Connection[ToClient]:
-        connection = await Connection.open(self._url, to_client)
+    async def _begin(self, submit: Submit) -> Request:
+        await self._room.acquire()
         try:
-            hello = Hello(session_id=self.session_id, resume=self.connects > 0, in_order=self._in_order)
-            await connection.send(hello)
-            welcome = await connection.receive()
-            if isinstance(welcome, Error):
-                raise Refused(welcome.reason, welcome.detail)
-            if isinstance(welcome, Welcome):
-                self.limits = welcome.limits
-            self.connects += 1
+            request = await self._session.begin(submit, self._retry_s)
         except BaseException:
-            await connection.close()
+            self._room.release()
             raise
-        return connection
+        request.result.add_done_callback(lambda _: self._room.release())
+        return request
 
-    async def _resubmit(self, connection: Connection[ToClient]) -> None:
-        """Send what waits. Submits that come from now on are sent by themselves."""
-        self._connection = connection
-        self._unwanted.clear()
-        for request in list(self._requests.values()):
-            await connection.send(request.submit)
+    async def _result(self, request: Request) -> JobResult:
+        try:
+            return await asyncio.shield(request.result)
+        except asyncio.CancelledError:
+            await self._session.cancel(request)
+            raise
 
-    async def _read(self, connection: Connection[ToClient]) -> None:
-        while True:
-            message = await connection.receive()
-            if isinstance(message, JobResult):
-                self._settle(message.request_id, message, None)
-            elif isinstance(message, RejectedSubmit):
-                rejected = SubmitRejected(message.reason, message.detail, message.retry_after_ms)
-                self._settle(message.request_id, None, rejected)
-            elif isinstance(message, Accepted):
-                await self._accepted(connection, message)
+    def _ran(self, runner: asyncio.Task[None]) -> None:
+        """Nobody waits for a runner that a bug has ended."""
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            self._session.end(SchedulerUnreachable(f"a bug of the client: {type(error).__name__}: {error}"))
 
-    async def _accepted(self, connection: Connection[ToClient], accepted: Accepted) -> None:
-        request = self._requests.get(accepted.request_id)
-        if request is not None:
-            request.job_id = accepted.job_id
-        elif accepted.request_id in self._unwanted:
-            self._unwanted.discard(accepted.request_id)
-            await connection.send(CancelJob(accepted.job_id))
+    def _id(self, request_id: str | None) -> str:
+        if request_id is None:
+            return f"r-{self._random.getrandbits(96):024x}"
+        if not _ID.fullmatch(request_id):
+            raise SubmitRejected("bad_request_id", "a request id is 1 to 64 of A-Z a-z 0-9 . _ -", None)
+        return request_id
 
-    def _settle(self, request_id: str, result: JobResult | None, error: Exception | None) -> None:
-        self._unwanted.discard(request_id)
-        request = self._requests.get(request_id)
-        if request is None or request.result.done():
-            return
-        if result is not None:
-            request.result.set_result(result)
-        elif error is not None:
-            request.result.set_exception(error)
+    def _ask_why(self, job_id: str) -> Any:
+        with HttpClient(self._url, token=self._token, ca_file=self._ca_file) as client:
+            return client.show(f"/v1/jobs/{job_id}/why")
 
-    async def _cancel(self, request: _Request) -> None:
-        if self._connection is None:
-            return
-        if request.job_id:
-            with contextlib.suppress(WebSocketException, OSError):
-                await self._connection.send(CancelJob(request.job_id))
-        else:
-            self._unwanted.add(request.submit.request_id)
 
-    def _fail(self, error: Exception) -> None:
-        self._failure = error
-        for request in self._requests.values():
-            if not request.result.done():
-                request.result.set_exception(error)
+class Started:
+    """A job that the scheduler has taken."""
+
+    def __init__(self, client: Client, request: Request) -> None:
+        self._client = client
+        self._request = request
+
+    @property
+    def job_id(self) -> str:
+        """The job's id; another one when the scheduler was restarted and the job submitted again."""
+        return self._request.job_id
+
+    @property
+    def request_id(self) -> str:
+        """What makes the submit repeatable."""
+        return self._request.submit.request_id
+
+    async def result(self) -> JobResult:
+        """Wait for the result. Cancelling this call cancels the job. Raises what `Client.submit` raises."""
+        return await self._client._result(self._request)
+
+    async def cancel(self) -> None:
+        """Have the job cancelled unless it has ended: its result tells."""
+        await self._client._session.cancel(self._request)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidURI
+from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from scheduler.codec import Codec, encode
-from scheduler.errors import ConfigError
+from scheduler.errors import BadInput, ConfigError
+from scheduler.sdk.errors import refusal_of_status
+from scheduler.sdk.tls import tls_context
 
 M = TypeVar("M")
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
+PING_S = 15.0
+BROKEN = (WebSocketException, OSError, TimeoutError, BadInput)
+"""What a connection raises that can't go on; another one may."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -30,6 +38,21 @@ def door_url(url: str, path: str) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, whole, parts.query, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where to connect, and how. A peer that answers no ping for `ping_s` is taken for gone."""
+
+    url: str
+    tls: ssl.SSLContext | None
+    ping_s: float
+
+    @classmethod
+    def of(cls, url: str, path: str, ca_file: str | Path | None, ping_s: float) -> Door:
+        """Return the door at `path` of the scheduler at `url`. Raises ConfigError."""
+        whole = door_url(url, path)
+        return cls(whole, tls_context(ca_file) if whole.startswith("wss:") else None, ping_s)
+
+
 class Connection(Generic[M]):
     """One open WebSocket that carries messages; binary ones, in MessagePack."""
 
@@ -38,19 +61,27 @@ class Connection(Generic[M]):
         self._codec = codec
 
     @classmethod
-    async def open(cls, url: str, codec: Codec[M]) -> Connection[M]:
-        """Connect. Raises OSError, TimeoutError or websockets' exceptions when that fails."""
+    async def open(cls, door: Door, codec: Codec[M]) -> Connection[M]:
+        """Connect. Raises one of BROKEN when that fails, Refused when it always will, ConfigError for a bad URL."""
         try:
             socket = await connect(
-                url,
+                door.url,
+                ssl=door.tls,
                 compression=None,
                 max_size=None,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=door.ping_s,
+                ping_timeout=door.ping_s,
                 proxy=None,
             )
         except InvalidURI as error:
             raise ConfigError(str(error)) from None
+        except InvalidStatus as error:
+            refused = refusal_of_status(error.response.status_code, f"{door.url} says {error}")
+            if refused is not None:
+                raise refused from None
+            raise
         return cls(socket, codec)
 
     async def send(self, message: msgspec.Struct) -> None:

@@ -1,4 +1,4 @@
-"""What the SDK raises."""
+"""What the SDK raises: a class for each thing that the caller can do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scheduler.errors import VoxpoolError
 
 
 class SubmitRejected(VoxpoolError):
-    """The scheduler did not take a job. `retry_after_ms` is None when trying the same again is of no use."""
+    """The scheduler did not take a job: submit again after `retry_after_ms`, or, when that is None, something else."""
 
     def __init__(self, reason: str, detail: str, retry_after_ms: int | None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -15,14 +15,62 @@ class SubmitRejected(VoxpoolError):
         self.retry_after_ms = retry_after_ms
 
 
+class UnknownJob(VoxpoolError):
+    """No job has that id, or no longer: finished ones are kept for `retention_s`. Submit the audio again if need be."""
+
+
 class SchedulerUnreachable(VoxpoolError):
-    """No connection to the scheduler for longer than the caller wants to wait."""
+    """No connection to the scheduler for longer than the caller wants to wait: check the URL, or wait longer."""
+
+
+class ClientClosed(VoxpoolError):
+    """The client was closed before the answer came: keep it open until you have what you want, or open another."""
 
 
 class Refused(VoxpoolError):
-    """The scheduler does not want this client or node, such as a second node of one name; trying again won't help."""
+    """The scheduler does not want this client or node; trying the same again won't help."""
+
+    advice = ""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(f"{reason}: {detail}{'; ' if self.advice else ''}{self.advice}")
         self.reason = reason
         self.detail = detail
+
+
+class TokenRefused(Refused):
+    """The token is missing, unknown or of another role: give the right one."""
+
+    advice = "give a token of the right role as token= or VOXPOOL_TOKEN; `voxpool token` makes one"
+
+
+class ProtocolMismatch(Refused):
+    """Scheduler and SDK speak different versions: update the older of the two."""
+
+    advice = "scheduler and SDK are of different versions: update the older one"
+
+
+class NameTaken(Refused):
+    """Another process is connected as this node: give this one another name, or stop that one."""
+
+
+_BY_REASON: dict[str, type[Refused]] = {
+    "unauthorized": TokenRefused,
+    "forbidden": TokenRefused,
+    "bad_protocol": ProtocolMismatch,
+    "name_taken": NameTaken,
+}
+_BY_STATUS = {401: "unauthorized", 403: "forbidden"}
+PASSING = frozenset({"connections_max", "nodes_max", "rate", "sessions_max", "stopping", "waiters_max"})
+"""Reasons for which a scheduler refuses a connection now and takes it later."""
+
+
+def refusal(reason: str, detail: str) -> Refused:
+    """Return the error for what the scheduler says, which does not pass by itself."""
+    return _BY_REASON.get(reason, Refused)(reason, detail)
+
+
+def refusal_of_status(status: int, detail: str) -> Refused | None:
+    """Return the error for an HTTP status that won't change by trying again, such as 401; None for others."""
+    reason = _BY_STATUS.get(status)
+    return None if reason is None else refusal(reason, detail)

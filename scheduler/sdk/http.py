@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,8 @@ import msgspec
 
 from scheduler.chance import fresh_random
 from scheduler.errors import ConfigError
-from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected
+from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
+from scheduler.sdk.tls import tls_context
 from scheduler.web.views import JobPage, JobView, Problem
 
 TRIES = 3
@@ -24,15 +26,25 @@ PAGE = 100
 class HttpClient:
     """Use it as `with HttpClient("http://127.0.0.1:5010") as client: job = client.submit(audio, "en:en", wait_s=30)`.
 
-    A submit whose answer got lost is sent again under the same request id, which makes no second job.
+    A submit whose answer got lost is sent again under the same request id, which makes no second job. `ca_file` is a
+    PEM file with the certificates to trust for https, instead of those that the machine trusts.
     """
 
-    def __init__(self, url: str, *, random: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        ca_file: str | Path | None = None,
+        random: random.Random | None = None,
+    ) -> None:
         base = httpx.URL(url.replace("ws", "http", 1) if url.startswith("ws") else url)
         if base.scheme not in ("http", "https") or not base.host:
             raise ConfigError(f"{url!r} is not the URL of a scheduler; write http://HOST:PORT")
         self._random = random or fresh_random()
-        self._http = httpx.Client(base_url=base, trust_env=False)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        verify = tls_context(ca_file) if base.scheme == "https" else True
+        self._http = httpx.Client(base_url=base, headers=headers, verify=verify, trust_env=False)
 
     def __enter__(self) -> HttpClient:
         """Nothing is connected yet."""
@@ -57,7 +69,7 @@ class HttpClient:
         return msgspec.json.decode(body, type=JobView)
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobView:
-        """Return a job; with `wait_s` once it has ended or that time is over."""
+        """Return a job; with `wait_s` once it has ended or that time is over. Raises UnknownJob."""
         body = self._ask("GET", f"/v1/jobs/{job_id}", wait_s, params={"wait_s": f"{wait_s:g}"})
         return msgspec.json.decode(body, type=JobView)
 
@@ -99,5 +111,10 @@ class HttpClient:
                 raise SchedulerUnreachable(
                     f"{self._http.base_url} answers {response.status_code}, no scheduler"
                 ) from None
+            if problem.reason == "unknown_job":
+                raise UnknownJob(problem.detail)
+            refused = refusal_of_status(response.status_code, problem.detail)
+            if refused is not None:
+                raise refused
             raise SubmitRejected(problem.reason, problem.detail, problem.retry_after_ms)
         raise AssertionError("unreachable")

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from scheduler.sdk import Client, Worker
+
 T = TypeVar("T")
 PATIENCE_S = 15.0
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -110,6 +112,15 @@ async def connected(url: str, **options: Any) -> AsyncIterator[ClientConnection]
     finally:
         with contextlib.suppress(AttributeError):  # of asyncio, when aborted after a close with data unsent (3.11)
             await connection.close()
+
+
+def cut(peer: Worker | Client) -> bool:
+    """Break the connection of `peer` without a goodbye; return whether it had one."""
+    connection = peer._connection if isinstance(peer, Worker) else peer._session._connection
+    if connection is None:
+        return False
+    connection._socket.transport.abort()
+    return True
 
 
 def children_of(pid: int) -> list[int]:

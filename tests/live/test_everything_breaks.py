@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.sdk import Client, Work, Worker
-from tests.live.processes import TONE, Scheduler, until
+from tests.live.processes import TONE, Scheduler, cut, until
 from tests.live.test_processes import started, store_of
 
 PAIR = "en:en"
@@ -48,9 +48,7 @@ class Trouble:
                 self._cut(kind, self._random.choice(self._clients))
 
     def _cut(self, kind: str, end: Worker | Client) -> None:
-        if end._connection is not None:
-            end._connection._socket.transport.abort()
-            self.done[kind] += 1
+        self.done[kind] += cut(end)
 
     def _kill_the_store(self) -> None:
         recovered = len(self._scheduler.events("store_recovered")) == self.done["store"]

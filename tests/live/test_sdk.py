@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
 from tests.live.conftest import running
-from tests.live.processes import TONE, Scheduler, connected, until
+from tests.live.processes import TONE, Scheduler, connected, cut, until
 from tests.live.test_bad_input_clients import answer, text
 
 
@@ -95,8 +95,7 @@ async def test_a_client_comes_back_after_a_broken_connection_and_gets_each_resul
     async with running(worker), Client(scheduler.url) as client:
         jobs = [asyncio.create_task(client.submit(TONE, pair)) for _ in range(50)]
         await until(lambda: worker.done > 10)
-        assert client._connection is not None
-        client._connection._socket.transport.abort()
+        cut(client)
         results = await asyncio.gather(*jobs)
         assert client.connects == 2
     assert {(result.state, result.output, result.attempts) for result in results} == {("completed", len(TONE), 1)}

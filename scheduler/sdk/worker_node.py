@@ -12,10 +12,10 @@ import inspect
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from websockets.exceptions import WebSocketException
-
+from scheduler import __version__
 from scheduler.chance import fresh_random
 from scheduler.codec import check_output, to_node
 from scheduler.engines import Engine, Work, WorkFailed
@@ -34,15 +34,18 @@ from scheduler.messages import (
     WorkError,
 )
 from scheduler.sdk.backoff import Backoff
-from scheduler.sdk.connection import Connection, door_url
-from scheduler.sdk.errors import Refused
+from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
+from scheduler.sdk.errors import PASSING, refusal
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
 OUTPUT_BYTES_MAX = 2**31
 """The scheduler has the bound that counts; here only the form of an output is checked."""
-PASSING_REASONS = frozenset({"not_held", "bad_output", "output_too_large", "nodes_max"})
+PASSING_REASONS = PASSING | {"not_held", "bad_output", "output_too_large"}
 """Errors from the scheduler that don't mean that it won't have this node."""
+
+UNSENT_LOOK_S = 0.05
+"""While draining without a connection: time between two looks whether the last results were taken."""
 
 Attempt = tuple[str, int]
 AsyncEngine = Callable[[Work], Awaitable[Any]]
@@ -52,7 +55,8 @@ class Worker:
     """Use it as `await Worker("ws://127.0.0.1:5010", node_id="gpu-1", pairs=["zh:en"], work=function).run()`.
 
     `work` gets a Work and returns the output; it raises WorkFailed for audio that it can't do. Any other exception is
-    answered as the retryable error `engine_error`. `drain_s` bounds how long `stop` waits for running work.
+    answered as the retryable error `engine_error`. `drain_s` bounds how long `stop` waits for running work. `token` and
+    `ca_file` (a PEM file; for wss) are what the scheduler asks for.
     """
 
     def __init__(
@@ -63,12 +67,16 @@ class Worker:
         pairs: Sequence[str],
         work: Engine | AsyncEngine,
         slots: int = 1,
+        token: str | None = None,
+        ca_file: str | Path | None = None,
         drain_s: float = 60.0,
+        ping_s: float = PING_S,
         on_event: Callable[[str], None] = lambda text: None,
         random: random.Random | None = None,
     ) -> None:
         self._random = random or fresh_random()
-        self._url = door_url(url, "/ws/node")
+        self._door = Door.of(url, "/ws/node", ca_file, ping_s)
+        self._token = token
         self.node_id = node_id
         self.process_id = f"p-{self._random.getrandbits(64):016x}"
         self.pairs = list(pairs)
@@ -76,8 +84,11 @@ class Worker:
         self.done = 0
         """Attempts that were answered with an output or an error."""
         self._work = work
+        self._is_async = inspect.iscoroutinefunction(work) or inspect.iscoroutinefunction(type(work).__call__)
         self._drain_s = drain_s
         self._on_event = on_event
+        self._engines: set[Attempt] = set()
+        """Attempts whose engine is at work in a thread; the threads enter and leave it."""
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix=node_id)
         self._running: dict[Attempt, tuple[Work, asyncio.Task[None]]] = {}
         self._cancelled: dict[Attempt, asyncio.Task[None]] = {}
@@ -111,33 +122,47 @@ class Worker:
         """Take no new jobs, finish those that run, then end `run`."""
         self._stopping.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no engine is at work; after `run` one may be, which did not look at its cancellation."""
+        return not self._engines
+
     async def _drain(self, serving: asyncio.Task[None]) -> None:
+        """Tell the scheduler, wait for what runs, and bring its results home, over a new connection if need be."""
         self._on_event(f"draining, {len(self._running)} running")
-        with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
+                await self._say_draining()
+                while (self._running or self._unsent) and not serving.done():
+                    if self._running:
+                        tasks = [task for _, task in self._running.values()]
+                        await asyncio.wait([serving, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                    else:
+                        await asyncio.wait([serving], timeout=UNSENT_LOOK_S)
                 if self._connection is not None:
-                    await self._connection.send(Drain(True))
-                    await self._connection.round_trip()
-                while self._running and not serving.done():
-                    tasks = [task for _, task in self._running.values()]
-                    await asyncio.wait([serving, *tasks], return_when=asyncio.FIRST_COMPLETED)
-                if self._connection is not None:
-                    await self._connection.round_trip()
+                    with contextlib.suppress(*BROKEN):
+                        await self._connection.round_trip()
+
+    async def _say_draining(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(*BROKEN):
+                await self._connection.send(Drain(True))
+                await self._connection.round_trip()
 
     async def _stay_connected(self) -> None:
         backoff = Backoff(self._random)
         while True:
             try:
-                connection = await Connection.open(self._url, to_node)
-            except (WebSocketException, OSError, TimeoutError) as error:
-                self._on_event(f"can't reach {self._url}: {error or type(error).__name__}")
+                connection = await Connection.open(self._door, to_node)
+            except BROKEN as error:
+                self._on_event(f"can't reach {self._door.url}: {error or type(error).__name__}")
             else:
                 try:
                     await connection.send(self._register())
                     self._connection = connection
                     self._beat_every(connection, HEARTBEAT_S)
                     await self._read(connection, backoff)
-                except (WebSocketException, OSError, BadInput) as error:
+                except BROKEN as error:
                     self._on_event(f"connection lost: {error or type(error).__name__}")
                 finally:
                     self._connection = None
@@ -149,7 +174,15 @@ class Worker:
             await asyncio.sleep(backoff.pause_s())
 
     def _register(self) -> Register:
-        return Register(self.node_id, self.process_id, self.pairs, self.slots, self._holding())
+        return Register(
+            self.node_id,
+            self.process_id,
+            self.pairs,
+            self.slots,
+            self._holding(),
+            version=__version__,
+            token=self._token,
+        )
 
     def _holding(self) -> list[Attempt]:
         return [*self._running, *self._unsent]
@@ -178,6 +211,8 @@ class Worker:
                 backoff.reset()
                 self._beat_every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
+                if self._stopping.is_set():
+                    await connection.send(Drain(True))
                 for attempt, result in list(self._unsent.items()):
                     await self._answer(attempt, result)
             elif isinstance(message, Reregister):
@@ -188,13 +223,13 @@ class Worker:
     def _complained(self, error: Error) -> None:
         self._on_event(f"the scheduler says {error.reason}: {error.detail}")
         if error.reason not in PASSING_REASONS:
-            raise Refused(error.reason, error.detail)
+            raise refusal(error.reason, error.detail)
 
     async def _assigned(self, connection: Connection[ToNode], assign: Assign) -> None:
         attempt = (assign.job_id, assign.attempt)
         if attempt in self._running or attempt in self._unsent:
             return
-        if len(self._running) + len(self._cancelled) >= self.slots:
+        if self._stopping.is_set() or len(self._running) + len(self._cancelled) >= self.slots:
             await connection.send(NodeResult(assign.job_id, assign.attempt, busy=True))
             return
         work = Work(assign.job_id, assign.attempt, assign.pair, assign.audio, assign.deadline_ms, assign.session_id)
@@ -207,18 +242,18 @@ class Worker:
             work, task = self._running.pop(attempt)
             self._cancelled[attempt] = task
             work.cancelled.set()
-            if inspect.iscoroutinefunction(self._work):
+            if self._is_async:
                 task.cancel()
             task.add_done_callback(lambda _: self._cancelled.pop(attempt, None))
 
     async def _do(self, attempt: Attempt, work: Work) -> None:
         result = NodeResult(*attempt)
         try:
-            if inspect.iscoroutinefunction(self._work):
+            if self._is_async:
                 result.output = await self._work(work)
             else:
                 loop = asyncio.get_running_loop()
-                result.output = await loop.run_in_executor(self._threads, self._work, work)
+                result.output = await loop.run_in_executor(self._threads, self._in_thread, work)
             check_output(result.output, OUTPUT_BYTES_MAX)
         except WorkFailed as failed:
             result = NodeResult(*attempt, error=WorkError(failed.reason, failed.retryable))
@@ -233,10 +268,17 @@ class Worker:
             self.done += 1
             await self._answer(attempt, result)
 
+    def _in_thread(self, work: Work) -> Any:
+        self._engines.add((work.job_id, work.attempt))
+        try:
+            return self._work(work)
+        finally:
+            self._engines.discard((work.job_id, work.attempt))
+
     async def _answer(self, attempt: Attempt, result: NodeResult) -> None:
         """Send `result`, or keep it for the next connection."""
         self._unsent[attempt] = result
         if self._connection is not None:
-            with contextlib.suppress(WebSocketException, OSError):
+            with contextlib.suppress(*BROKEN):
                 await self._connection.send(result)
                 self._unsent.pop(attempt, None)

@@ -1,0 +1,154 @@
+"""A worker node that is a function: `@worker(pairs=["zh:en"], slots=2)` above it, and `python -m mywork` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import click
+
+from scheduler.engines.engine import Work
+from scheduler.errors import ConfigError, VoxpoolError
+from scheduler.sdk.worker_node import Worker
+
+R = TypeVar("R")
+
+DEFAULT_URL = "ws://127.0.0.1:5010"
+EXIT_FAILED = 1
+EXIT_WRONG_INPUT = 3
+
+
+def worker(*, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0) -> Callable[[Callable[[Work], R]], Node[R]]:
+    """Make a function the work of a node that serves `pairs`, `slots` jobs at a time.
+
+    A plain function is called in threads, an `async` one on the loop. `drain_s` is how long its jobs may take to end
+    after SIGTERM. The function can still be called, by its tests, say.
+    """
+
+    def decorate(function: Callable[[Work], R]) -> Node[R]:
+        return Node(function, pairs, slots, drain_s)
+
+    return decorate
+
+
+class Node(Generic[R]):
+    """A function and the node that it is the work of."""
+
+    def __init__(self, function: Callable[[Work], R], pairs: Sequence[str], slots: int, drain_s: float) -> None:
+        self.function = function
+        self.pairs = list(pairs)
+        self.slots = slots
+        self.drain_s = drain_s
+        self.__doc__ = function.__doc__
+
+    def __call__(self, work: Work) -> R:
+        """Call the function itself."""
+        return self.function(work)
+
+    def node(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        node_id: str | None = None,
+        slots: int | None = None,
+        token: str | None = None,
+        ca_file: str | Path | None = None,
+        on_event: Callable[[str], None] = lambda text: None,
+    ) -> Worker:
+        """Return the Worker, to `run` it in a program of your own; its name is machine and process unless given."""
+        return Worker(
+            url,
+            node_id=node_id or default_name(),
+            pairs=self.pairs,
+            work=self.function,
+            slots=slots or self.slots,
+            token=token,
+            ca_file=ca_file,
+            drain_s=self.drain_s,
+            on_event=on_event,
+        )
+
+    async def run(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        node_id: str | None = None,
+        slots: int | None = None,
+        token: str | None = None,
+        ca_file: str | Path | None = None,
+        on_event: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Work until SIGTERM or SIGINT, then end what runs, say goodbye and return. A second signal ends at once.
+
+        Raises Refused when the scheduler won't have this node.
+        """
+        node = self.node(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=on_event)
+        await run_until_signalled(node)
+        if not node.idle:
+            on_event("an engine did not end; the process ends without it")
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(EXIT_FAILED)  # the interpreter would wait for its thread, for ever perhaps
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """The command line of the node: --url, --id, --slots and --ca-file, or VOXPOOL_URL, …; VOXPOOL_TOKEN."""
+
+        @click.command(help=(self.__doc__ or "Run this worker node.") + "\n\nA token is read from VOXPOOL_TOKEN.")
+        @click.option("--url", envvar="VOXPOOL_URL", default=DEFAULT_URL, show_default=True, help="The scheduler.")
+        @click.option("--id", "node_id", envvar="VOXPOOL_NODE_ID", help="The node's name  [default: machine-process]")
+        @click.option(
+            "--slots", type=click.IntRange(1, 1000), default=self.slots, show_default=True, help="Jobs at a time."
+        )
+        @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
+        def command(url: str, node_id: str | None, slots: int, ca_file: str | None) -> None:
+            token = os.environ.get("VOXPOOL_TOKEN")
+            say = lambda text: click.echo(text, err=True)  # noqa: E731
+            asyncio.run(self.run(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=say))
+
+        try:
+            command.main(args=arguments, standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(EXIT_WRONG_INPUT)
+        except VoxpoolError as error:
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_WRONG_INPUT if isinstance(error, ConfigError) else EXIT_FAILED)
+        sys.exit(0)
+
+
+async def run_until_signalled(node: Worker) -> None:
+    """Run `node`; SIGTERM or SIGINT drains it, a second one cuts it off. Raises Refused."""
+    loop = asyncio.get_running_loop()
+    running = asyncio.ensure_future(node.run())
+    signals = 0
+
+    def signalled() -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            node.stop()
+        else:
+            running.cancel()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, signalled)
+    try:
+        await asyncio.wait([running])
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+    if not running.cancelled():
+        running.result()
+
+
+def default_name() -> str:
+    """Return a name for a node of this process, in the form that ids have."""
+    machine = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in socket.gethostname())
+    return f"{machine[:48] or 'node'}-{os.getpid()}"

@@ -1,0 +1,16 @@
+"""Whom the SDK trusts when it connects by TLS: what the machine trusts, or the certificates of one file."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from scheduler.errors import ConfigError
+
+
+def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:
+    """Return a context that checks the scheduler's certificate and name. Raises ConfigError for a bad `ca_file`."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"ca_file {ca_file}: {error}; give a PEM file with the certificate to trust") from None
