@@ -12,6 +12,7 @@ from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
+from scheduler.security.access import Access, AccessRefused
 from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.logs import Log
 from scheduler.telemetry.memory_report import MemoryReporter
@@ -19,6 +20,7 @@ from scheduler.web import problems
 from scheduler.web.assets import asset_routes
 from scheduler.web.debug import DebugDoor
 from scheduler.web.fleet_views import FleetDoor
+from scheduler.web.guard import Guard
 from scheduler.web.health import Health
 from scheduler.web.jobs import JobDoor
 from scheduler.web.metrics import MetricsDoor
@@ -31,7 +33,10 @@ SLACK_BYTES = 64 * 1024
 
 
 class Doors:
-    """The doors and the application that has them; without an `exporter` it has neither /metrics nor /v1/debug."""
+    """The doors and the application that has them.
+
+    Without an `exporter` it has neither /metrics nor /v1/debug; without `access` nobody needs a token.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Doors:
         random: random.Random,
         log: Log,
         exporter: Exporter | None = None,
+        access: Access | None = None,
     ) -> None:
         self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
@@ -51,7 +57,7 @@ class Doors:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
             reporter = MemoryReporter(roots, exporter.seconds)
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter).routes()]
-        self.app = Starlette(
+        app = Starlette(
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
@@ -64,10 +70,12 @@ class Doors:
             exception_handlers={
                 BadInput: problems.on_bad_input,
                 Rejected: problems.on_rejected,
+                AccessRefused: problems.on_access_refused,
                 HTTPException: problems.on_http_exception,
                 Exception: problems.on_crash,
             },
         )
+        self.app = Guard(app, access or Access())
 
 
 def frame_bytes_max(settings: Settings) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.types import Receive, Scope, Send
 
@@ -12,8 +13,11 @@ from scheduler.errors import BadInput, NodeRefused
 from scheduler.messages import PROTOCOL, Error, FromNode, Heartbeat, NodeResult, Register, ToNode, WorkError
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
+from scheduler.security.access import FORBIDDEN, AccessRefused
+from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
+from scheduler.web.guard import admit, let_in
 from scheduler.web.peer_socket import PeerSocket
 
 CLOSE_NORMAL = 1000
@@ -39,11 +43,12 @@ class NodeDoor:
         await receive()  # the wish to connect
         await send({"type": "websocket.accept"})
         self.connections += 1
-        connection = NodeConnection(self, socket)
+        connection = NodeConnection(self, socket, scope)
         try:
             await connection.run()
         finally:
             self.connections -= 1
+            connection.let_go()
             if connection.node is not None:
                 self.desk.left(connection.node)
 
@@ -51,8 +56,11 @@ class NodeDoor:
 class NodeConnection:
     """One connection of a node: the desk's NodeLink, and the translation of what the node sends."""
 
-    def __init__(self, door: NodeDoor, socket: PeerSocket) -> None:
+    def __init__(self, door: NodeDoor, socket: PeerSocket, scope: Scope) -> None:
         self.node: Node | None = None
+        self._scope = scope
+        self._caller: Caller | None = None
+        self._let_in = contextlib.ExitStack()
         self._door = door
         self._desk = door.desk
         self._socket = socket
@@ -102,18 +110,32 @@ class NodeConnection:
                 raise BadInput("bad_protocol", f"protocol {register.protocol} is unknown; this is protocol {PROTOCOL}")
             if self.node is not None and register.node_id != self.node.node_id:
                 raise BadInput("bad_node_id", f"this connection belongs to {self.node.node_id}")
+            self._admit(register)
             owed = register.slots * self._door.frame_bytes_max
             self._socket.send_buffer_bytes_max = max(self._door.settings.send_buffer_bytes_max, owed)
             self.node = await self._desk.joined(self, register)
         except BadInput as error:
             self._refuse(error)
             return False
-        except NodeRefused as refused:
+        except (NodeRefused, AccessRefused) as refused:
             self._door.log(Event.NODE_REFUSED, peer=self._socket.peer, reason=refused.reason)
             self.send(Error(refused.reason, refused.detail))
             self._socket.close_with(CLOSE_POLICY, refused.reason)
             return False
         return True
+
+    def _admit(self, register: Register) -> None:
+        """See who is there, each time that a token may have come; the connection stays with its first caller."""
+        caller = admit(self._scope, register.token)
+        if self._caller is None:
+            self._let_in.enter_context(let_in(self._scope, caller, self._socket))
+            self._caller = caller
+        elif caller != self._caller:
+            raise AccessRefused(FORBIDDEN, "this connection belongs to another token")
+
+    def let_go(self) -> None:
+        """The connection is gone."""
+        self._let_in.close()
 
     def _on_frame(self, data: bytes, binary: bool) -> bool:
         """Take one message; a register goes the slow way."""

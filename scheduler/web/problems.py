@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.errors import BadInput, Rejected
+from scheduler.security.access import UNAUTHORIZED, AccessRefused
 from scheduler.web.views import Problem
 
 MEDIA_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="voxpool"'
 
 _STATUS = {
     "audio_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -35,6 +37,21 @@ def problem(status: int, reason: str, detail: str, retry_after_ms: int | None = 
     )
     headers = {} if retry_after_ms is None else {"retry-after": str(max(1, math.ceil(retry_after_ms / 1000)))}
     return Response(msgspec.json.encode(body), int(status), headers, MEDIA_TYPE)
+
+
+def refusal(refused: AccessRefused) -> Response:
+    """Return the answer to somebody who may not: 401 with a challenge (RFC 6750), or 403."""
+    if refused.reason != UNAUTHORIZED:
+        return problem(403, refused.reason, refused.detail)
+    response = problem(401, refused.reason, refused.detail)
+    response.headers["www-authenticate"] = CHALLENGE
+    return response
+
+
+async def on_access_refused(request: Request, error: Exception) -> Response:
+    """Answer somebody who may not do this."""
+    assert isinstance(error, AccessRefused)
+    return refusal(error)
 
 
 async def on_bad_input(request: Request, error: Exception) -> Response:

@@ -31,8 +31,10 @@ from scheduler.messages import (
     Welcome,
 )
 from scheduler.seams import Observer
+from scheduler.security.access import AccessRefused
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
+from scheduler.web.guard import admit, let_in
 from scheduler.web.peer_socket import PeerSocket
 from scheduler.web.results import Results
 from scheduler.web.views import as_rejection, check_audio, job_result
@@ -77,17 +79,23 @@ class SessionDoor:
         if greeted is None:
             return
         hello, binary = greeted
-        session = self._begin(socket, hello, binary)
-        if session is None:
-            return
         try:
-            socket.serve(session.on_frame)
-            while (received := await socket.next_frame()) is not None:
-                session.on_frame(*received)
+            caller = admit(scope, hello.token)
+        except AccessRefused as refused:
+            self._turn_away(socket, Error(refused.reason, refused.detail), binary)
+            return
+        with let_in(scope, caller, socket):
+            session = self._begin(socket, hello, binary)
+            if session is None:
+                return
+            try:
                 socket.serve(session.on_frame)
-                await asyncio.sleep(0)
-        finally:
-            self._end(session)
+                while (received := await socket.next_frame()) is not None:
+                    session.on_frame(*received)
+                    socket.serve(session.on_frame)
+                    await asyncio.sleep(0)
+            finally:
+                self._end(session)
 
     async def _greeting(self, socket: PeerSocket) -> tuple[Hello, bool] | None:
         try:
@@ -106,18 +114,20 @@ class SessionDoor:
                 raise BadInput("bad_protocol", f"protocol {hello.protocol} is unknown; this is protocol {PROTOCOL}")
         except BadInput as error:
             self.log(Event.BAD_MESSAGE, peer=socket.peer, reason=error.reason)
-            socket.send_frame(codec.encode(Error(error.reason, error.detail), received.binary), received.binary)
-            socket.close_with(CLOSE_POLICY, error.reason)
+            self._turn_away(socket, Error(error.reason, error.detail), received.binary)
             return None
         return hello, received.binary
+
+    def _turn_away(self, socket: PeerSocket, error: Error, binary: bool) -> None:
+        socket.send_frame(codec.encode(error, binary), binary)
+        socket.close_with(CLOSE_POLICY, error.reason)
 
     def _begin(self, socket: PeerSocket, hello: Hello, binary: bool) -> Session | None:
         session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
         known = session_id in self._open or session_id in self._absent
         if not known and len(self) >= self.settings.sessions_max:
             error = Error("sessions_max", f"{self.settings.sessions_max} sessions are open, the most allowed")
-            socket.send_frame(codec.encode(error, binary), binary)
-            socket.close_with(CLOSE_POLICY, error.reason)
+            self._turn_away(socket, error, binary)
             return None
         job_ids: list[str] = []
         older = self._open.get(session_id)

@@ -28,7 +28,7 @@ class CleansUpAtTheEnd(NodeDoor):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        connection = CutsBytes(self, scope["state"]["socket"])
+        connection = CutsBytes(self, scope["state"]["socket"], scope)
         await connection.run()
         if connection.node is not None:
             self.desk.left(connection.node)

@@ -7,6 +7,7 @@ from typing import Any
 
 from scheduler.codec import encode
 from scheduler.messages import NodeResult, Register, WorkError
+from scheduler.web.guard import open_to_all
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.peer_socket import Received
 from sim.before.cut_text import CleansUpAtTheEnd
@@ -92,7 +93,7 @@ class _Handlers:
 
     async def _handle(self, socket: PlainSocket) -> None:
         try:
-            await self._door({"state": {"socket": socket}}, _accept, _ignore)
+            await self._door({"state": {**open_to_all(), "socket": socket}}, _accept, _ignore)
         except Exception as error:
             self.died.append(f"{socket.peer}: {type(error).__name__}")
 

@@ -19,6 +19,7 @@ from scheduler.seams import Observer
 from scheduler.stores.memory import MemoryStore
 from scheduler.telemetry.logs import Log
 from scheduler.web.app import Doors
+from scheduler.web.guard import open_to_all
 from scheduler.web.health import Health
 from scheduler.web.peer_socket import OnFrame, Received
 from scheduler.web.results import Results
@@ -82,13 +83,17 @@ class Inside:
 
     async def torn(self, door: Any, sockets: list[TornSocket], wait_for: Any) -> None:
         """Open all `sockets` at `door`, wait until they are at work, then tear them all."""
-        tasks = [asyncio.create_task(door({"state": {"socket": socket}}, _receive, _send)) for socket in sockets]
+        tasks = [asyncio.create_task(door(_scope(socket), _receive, _send)) for socket in sockets]
         async with asyncio.timeout(30):
             while not wait_for():  # noqa: ASYNC110
                 await asyncio.sleep(0)
         for socket in sockets:
             socket.torn.set()
         await asyncio.gather(*tasks)
+
+
+def _scope(socket: TornSocket) -> dict[str, Any]:
+    return {"state": {**open_to_all(), "socket": socket}}
 
 
 async def _receive() -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""The tokens that count now, and the open connections that were let in by them: those of a removed token end.
+
+Without tokens everybody is ANYBODY.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from scheduler.errors import VoxpoolError
+from scheduler.security.caller import ANYBODY, Caller
+from scheduler.security.tokens import Tokens
+
+UNAUTHORIZED = "unauthorized"
+FORBIDDEN = "forbidden"
+
+
+class AccessRefused(VoxpoolError):
+    """Who asks may not. `reason` is unauthorized (no token that counts) or forbidden (not with this one)."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Access:
+    """Who is let in. `tokens` None = everybody."""
+
+    def __init__(self, tokens: Tokens | None = None) -> None:
+        self._tokens = tokens
+        self._open: dict[object, tuple[Caller, Callable[[], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether no token is needed."""
+        return self._tokens is None
+
+    def caller(self, secret: str | None) -> Caller | None:
+        """Return who shows `secret`, or None when nobody is known by it."""
+        if self._tokens is None:
+            return ANYBODY
+        return None if secret is None else self._tokens.find(secret)
+
+    @contextlib.contextmanager
+    def connection(self, caller: Caller, end: Callable[[], None]) -> Iterator[None]:
+        """Within it something is open for `caller`; `end` is called when the token is removed meanwhile."""
+        if self._tokens is None:
+            yield
+            return
+        key = object()
+        self._open[key] = (caller, end)
+        try:
+            yield
+        finally:
+            del self._open[key]
+
+    def replace(self, tokens: Tokens) -> int:
+        """Let `tokens` count from now on; end what was open by another one and return how many that were."""
+        self._tokens = tokens
+        gone = [end for caller, end in list(self._open.values()) if not tokens.has(caller)]
+        for end in gone:
+            end()
+        return len(gone)

@@ -1,0 +1,154 @@
+"""The guard: each route of the application has its entry in the one table of roles, and each entry its route."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from scheduler.config import Settings
+from scheduler.seams import Observer
+from scheduler.security.access import Access, AccessRefused
+from scheduler.security.caller import ANYBODY, Caller, Role
+from scheduler.security.tokens import Tokens, digest_of
+from scheduler.telemetry.logs import open_log
+from scheduler.web import problems
+from scheduler.web.app import Doors
+from scheduler.web.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
+from scheduler.web.health import Health
+from scheduler.web.results import Results
+from tests.unit.fakes import HandClock
+from tests.unit.metrics_rig import MeteredRig
+
+SECRETS = {role: f"the secret of a {role}" for role in Role}
+
+
+def routes_of_voxpool() -> list[BaseRoute]:
+    """The routes of a scheduler as it runs, with its metrics."""
+    rig = MeteredRig()
+    log = open_log(io.BytesIO(), HandClock())
+    results = Results(10, 1000)
+    doors = Doors(Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter)
+    return doors.app.routes
+
+
+def access() -> Access:
+    """One token of each role."""
+    return Access(Tokens([Caller(f"a-{role}", role, None, digest_of(secret)) for role, secret in SECRETS.items()]))
+
+
+def keys_of(route: BaseRoute) -> set[tuple[str, str]]:
+    if isinstance(route, WebSocketRoute):
+        return {(WEBSOCKET, route.path)}
+    assert isinstance(route, Route)
+    path = "/assets/*" if route.path.startswith("/assets/") else route.path
+    return {(method, path) for method in route.methods or () if method != "HEAD"}
+
+
+def test_the_table_has_each_route_and_no_other() -> None:
+    """A row for a route that is gone would hide that a new one of the same name is open to somebody."""
+    there = set().union(*(keys_of(route) for route in routes_of_voxpool()))
+    assert there == set(ROLES)
+
+
+async def _hello(request: Request) -> Response:
+    return PlainTextResponse(caller_of(request).name)
+
+
+async def _socket(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Route("/v1/new", _hello, methods=["GET"]),
+        Route("/v1/jobs", _hello, methods=["GET", "PUT"]),
+        Route("/assets", _hello, methods=["GET"]),
+        Route("/healthz/", _hello, methods=["GET"]),
+        WebSocketRoute("/v1/jobs", _socket),
+        Mount("/assets", Starlette()),
+        Mount("/v1/jobs", routes=[Route("/{job_id}", _hello, methods=["GET"])]),
+    ],
+)
+def test_an_application_with_a_route_that_nobody_thought_of_does_not_start(route: BaseRoute) -> None:
+    """Not by another path, nor another method, nor a slash more, nor a mount under a path of the table."""
+    with pytest.raises(UnguardedRoute):
+        guard_routes([route])
+    with pytest.raises(UnguardedRoute):
+        Guard(Starlette(routes=[route]), Access())
+
+
+def guarded(the_access: Access) -> httpx.AsyncClient:
+    """A client of an application that has each HTTP route of the table, and says who asks."""
+    routes = [
+        Route(path.replace("*", "a.js"), _open if roles is OPEN else _hello, methods=[method])
+        for (method, path), roles in ROLES.items()
+        if method != WEBSOCKET
+    ]
+    app = Starlette(routes=routes, exception_handlers={AccessRefused: problems.on_access_refused})
+    return httpx.AsyncClient(transport=httpx.ASGITransport(Guard(app, the_access)), base_url="http://127.0.0.1")
+
+
+async def _open(request: Request) -> Response:
+    return PlainTextResponse("open")
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_each_role_may_what_the_table_says_and_nothing_else(role: Role) -> None:
+    async with guarded(access()) as client:
+        for (method, path), roles in ROLES.items():
+            if method != WEBSOCKET:
+                head = {"authorization": f"Bearer {SECRETS[role]}"}
+                answer = await client.request(method, path.replace("*", "a.js"), headers=head)
+                expected = (200, "open") if roles is OPEN else (200, f"a-{role}") if role in roles else (403, None)
+                assert answer.status_code == expected[0], (method, path, answer.text)
+                assert answer.text == (expected[1] or answer.text)
+                if method == "GET":
+                    assert (await client.head(path.replace("*", "a.js"), headers=head)).status_code == expected[0]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("authorization", "")],
+        [("authorization", "Bearer")],
+        [("authorization", "Bearer ")],
+        [("authorization", "Bearer wrong")],
+        [("authorization", SECRETS[Role.ADMIN])],
+        [("authorization", f"Basic {SECRETS[Role.ADMIN]}")],
+        [("authorization", f"Bearer {SECRETS[Role.ADMIN]}x")],
+        [("authorization", f"Bearer {SECRETS[Role.ADMIN]}, Bearer wrong")],
+        [("authorization", f"Bearer {digest_of(SECRETS[Role.ADMIN])}")],
+        [("authorization", "Bearer " + "x" * 20_000)],
+        [("authorization", "Bearer \xff\xfe")],
+        [("authorization", f"Bearer {SECRETS[Role.ADMIN]}"), ("authorization", "Bearer wrong")],
+        [("x-authorization", f"Bearer {SECRETS[Role.ADMIN]}")],
+        [("cookie", f"authorization=Bearer {SECRETS[Role.ADMIN]}")],
+    ],
+)
+async def test_without_a_token_that_counts_nothing_but_the_open_doors_answers(headers: list[tuple[str, str]]) -> None:
+    async with guarded(access()) as client:
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        for (method, path), roles in ROLES.items():
+            if method != WEBSOCKET:
+                answer = await client.request(method, path.replace("*", "a.js"), headers=raw)
+                assert answer.status_code == (200 if roles is OPEN else 401), (method, path)
+                if roles is not OPEN:
+                    assert answer.headers["www-authenticate"].startswith("Bearer ")
+                    assert answer.headers["content-type"] == "application/problem+json"
+                    assert answer.json()["reason"] == "unauthorized"
+
+
+async def test_without_tokens_everybody_is_anybody_whatever_they_send() -> None:
+    async with guarded(Access()) as client:
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            assert (await client.get("/v1/nodes", headers=headers)).text == ANYBODY.name
