@@ -91,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why_jobs_max: Annotated[
         int, _setting("jobs of which that is kept; past it the oldest is forgotten; 0 = none", "jobs", ge=0)
     ] = 1000
+    viewers_max: Annotated[
+        int, _setting("browsers that watch the dashboard at the same time; they share one snapshot a second", "", ge=1)
+    ] = 50
     stop_s: Annotated[float, _setting("time that open connections get when the scheduler stops", "s", ge=0)] = 3.0
 
     def __post_init__(self) -> None:

@@ -23,6 +23,8 @@ from scheduler.stores import open_store
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.exporter import Exporter, Meters
 from scheduler.telemetry.fan_out import fan_out
+from scheduler.telemetry.live import Live
+from scheduler.telemetry.live_history import LiveHistory
 from scheduler.telemetry.logs import Log, LogObserver
 from scheduler.web.app import Doors
 from scheduler.web.health import Health
@@ -61,7 +63,8 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         health = Health()
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
-        observer = fan_out([LogObserver(log), health, meters.observer, why])
+        history = LiveHistory(clock)
+        observer = fan_out([LogObserver(log), health, meters.observer, why, history])
         core = Core.build(
             settings=settings,
             clock=clock,
@@ -73,7 +76,9 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
             why=why,
         )
         exporter = Exporter(meters, core, store, settings)
-        doors = Doors(settings, core, results, health, observer, random, log, exporter)
+        history.attach(core, exporter.residents.predict)
+        live = Live(settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds)
+        doors = Doors(settings, core, results, health, observer, random, log, exporter, live=live)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()
@@ -86,6 +91,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         log(Event.SCHEDULER_STARTED, url=url, store=settings.store)
         code = await _run(server, stop, [failed, lost], log)
         results.let_go()
+        live.stop()
         await server.stop([listener], 0.0 if stop.twice else settings.stop_s)
     log(Event.SCHEDULER_STOPPED)
     return code

@@ -14,6 +14,7 @@ from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
 from scheduler.security.access import Access, AccessRefused
 from scheduler.telemetry.exporter import Exporter
+from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
 from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web import problems
@@ -23,6 +24,7 @@ from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
 from scheduler.web.health import Health
 from scheduler.web.jobs import JobDoor
+from scheduler.web.live import LiveDoor
 from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.results import Results
@@ -49,6 +51,7 @@ class Doors:
         log: Log,
         exporter: Exporter | None = None,
         access: Access | None = None,
+        live: Live | None = None,
     ) -> None:
         self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
@@ -65,6 +68,7 @@ class Doors:
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health).routes(),
                 *asset_routes(),
+                *(LiveDoor(live).routes() if live is not None else []),
                 *observed,
             ],
             exception_handlers={

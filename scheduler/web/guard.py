@@ -46,6 +46,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/jobs/{job_id}/why"): CLIENTS,
     ("GET", "/v1/nodes"): ADMINS,
     ("GET", "/v1/pools"): ADMINS,
+    ("GET", "/v1/live"): ADMINS,
     ("GET", "/v1/debug/memory"): ADMINS,
     ("GET", "/metrics"): METRICS,
 }

@@ -21,3 +21,7 @@ class Health(Observer):
         """The store answers again."""
         self.store_up = True
         self.store_error = ""
+
+    def store(self) -> tuple[bool, str]:
+        """Return whether the store answers, and what is wrong with it."""
+        return self.store_up, self.store_error

@@ -1,0 +1,82 @@
+"""How milliseconds spread: counts in bins that get wider with the value, so that quantiles cost little memory. Pure.
+
+A bin is at most 1/16 of its value wide, and below 32 ms exact: what a chart can show, not more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_FINE_BITS = 5
+_HALF = 1 << (_FINE_BITS - 1)
+
+
+def bin_of(value_ms: int) -> int:
+    """Return the number of the bin that holds `value_ms`; below 0 counts as 0."""
+    if value_ms < 2 * _HALF:
+        return max(0, value_ms)
+    shift = value_ms.bit_length() - _FINE_BITS
+    return _HALF * shift + (value_ms >> shift)
+
+
+def middle_of(number: int) -> float:
+    """Return the milliseconds in the middle of that bin."""
+    shift = number // _HALF - 1
+    if shift <= 0:
+        return float(number)
+    return float(((number - _HALF * shift) << shift) + (1 << shift) / 2)
+
+
+class Spread:
+    """Counts of values by their bins; can be added to and taken from, so that a window slides at little cost."""
+
+    __slots__ = ("bins", "count")
+
+    def __init__(self) -> None:
+        self.bins: dict[int, int] = {}
+        self.count = 0
+
+    def note(self, value_ms: int) -> None:
+        """Count one value."""
+        if value_ms < 32:  # bin_of, without the call: this is done for each job
+            number = value_ms if value_ms > 0 else 0
+        else:
+            shift = value_ms.bit_length() - 5
+            number = 16 * shift + (value_ms >> shift)
+        bins = self.bins
+        bins[number] = bins.get(number, 0) + 1
+        self.count += 1
+
+    def add(self, other: Spread) -> None:
+        """Count all of `other`."""
+        bins = self.bins
+        get = bins.get
+        for number, count in other.bins.items():
+            bins[number] = get(number, 0) + count
+        self.count += other.count
+
+    def take(self, other: Spread) -> None:
+        """Take out all of `other`, which was added before."""
+        for number, count in other.bins.items():
+            left = self.bins[number] - count
+            if left:
+                self.bins[number] = left
+            else:
+                del self.bins[number]
+        self.count -= other.count
+
+    def quantiles(self, shares: Sequence[float]) -> list[float] | None:
+        """Return the value below which each of `shares` (ascending, 0 to 1) lies, or None when nothing was counted."""
+        if not self.count:
+            return None
+        found: list[float] = []
+        bins = self.bins
+        passed = 0
+        wanted = [share * self.count for share in shares]
+        for number in sorted(bins):
+            passed += bins[number]
+            while passed >= wanted[len(found)]:
+                found.append(middle_of(number))
+                if len(found) == len(wanted):
+                    return found
+        raise AssertionError(self.count)  # the counts of the bins sum up to it

@@ -1,0 +1,172 @@
+"""One snapshot for all viewers, none for nobody, and a bound on their number."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from scheduler.config import Settings
+from scheduler.errors import Rejected
+from scheduler.job import FINAL_STATES
+from scheduler.messages import NodeResult
+from scheduler.telemetry import live_fleet
+from scheduler.telemetry.live import Live
+from scheduler.telemetry.live_history import LiveHistory
+from tests.unit.rig import Rig
+
+
+class Watched:
+    """A rig with live snapshots; `taken` counts them."""
+
+    def __init__(self, viewers_max: int = 2) -> None:
+        self.rig = Rig()
+        self.seconds = 0.0
+        self.history = history = LiveHistory(self.rig.clock)
+        history.attach(self.rig.core, lambda: (0.0, 0.0))
+        finished = dict.fromkeys(FINAL_STATES, 0)
+        settings = Settings(viewers_max=viewers_max)
+        self.live = Live(
+            settings,
+            self.rig.core,
+            history,
+            finished,
+            lambda: (True, ""),
+            self.rig.clock.now_ms,
+            lambda: self.seconds,
+        )
+
+    async def snapshot(self) -> dict[str, Any]:
+        """Return the next snapshot, as a viewer gets it."""
+        number = self.live._number
+        await self.live.run_once()
+        newer = await self.live.after(number)
+        assert newer is not None
+        found: dict[str, Any] = msgspec.json.decode(newer[1])
+        return found
+
+
+async def test_nothing_is_computed_while_nobody_looks() -> None:
+    live = Watched().live
+    tasks = asyncio.all_tasks()
+    live.enter()
+    live.enter()
+    assert len(asyncio.all_tasks() - tasks) == 1
+    assert await live.after(0) == await live.after(0)
+    live.leave()
+    assert len(asyncio.all_tasks() - tasks) == 1
+    live.leave()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == tasks
+    live.enter()
+    newer = await live.after(1)
+    assert newer is not None and newer[0] == 2
+    live.leave()
+
+
+async def test_more_viewers_than_allowed_are_told_to_come_back() -> None:
+    live = Watched(viewers_max=2).live
+    live.enter()
+    live.enter()
+    with pytest.raises(Rejected) as refused:
+        live.enter()
+    assert refused.value.reason == "viewers_max" and refused.value.retry_after_ms
+    live.leave()
+    live.enter()
+    live.leave()
+    live.leave()
+
+
+async def test_a_stopping_scheduler_sends_its_viewers_away() -> None:
+    live = Watched().live
+    live.enter()
+    await live.after(0)
+    waiting = asyncio.create_task(live.after(10**9))
+    await asyncio.sleep(0)
+    live.stop()
+    assert await waiting is None
+    live.leave()
+    with pytest.raises(Rejected):
+        live.enter()
+
+
+async def test_a_bug_in_the_snapshot_reaches_the_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not look like a scheduler in which nothing happens."""
+    live = Watched().live
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(live, "run_once", broken)
+    live.enter()
+    with pytest.raises(ZeroDivisionError):
+        await live.after(0)
+    live.leave()
+
+
+async def test_nodes_pools_and_jobs_are_counted() -> None:
+    watched = Watched()
+    rig = watched.rig
+    await rig.node("a", pairs=["zh:en", "en:zh"], slots=3)
+    b, _ = await rig.node("b", pairs=["zh:en"], slots=2)
+    rig.desk.drain(b, True)
+    for _ in range(4):
+        await rig.submit("zh:en")
+    rig.clock.ms += 700
+    found = await watched.snapshot()
+    fleet = found["fleet"]
+    assert fleet["states"] == {"ready": 1, "draining": 1}
+    assert fleet["slots"] == {"used": 3, "free": 0, "closed": 2}
+    assert {row[0]: row[1:] for row in fleet["pools"]} == {
+        "zh:en": [2, 1, 5, 3, 0, 3, 1],
+        "en:zh": [1, 1, 3, 3, 0, 0, 0],
+    }
+    assert fleet["nodes"] == [["a", "ready", 3, 3, 700, 0, 0], ["b", "draining", 0, 2, 700, 0, 1]]
+    assert fleet["pair_lists"] == [[["zh:en", "en:zh"], 2], [["zh:en"], 1]]
+    assert found["ended"] == []
+    assert found["jobs"] == {"waiting": 1, "dispatched": 3, "completed": 0, "failed": 0, "cancelled": 0}
+
+
+async def test_of_very_many_nodes_those_that_need_attention_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_fleet, "NODES_SHOWN_MAX", 2)
+    monkeypatch.setattr(live_fleet, "POOLS_SHOWN_MAX", 1)
+    watched = Watched()
+    rig = watched.rig
+    for name in ("a", "b", "c"):
+        node, _ = await rig.node(name, pairs=["aa:bb", f"{name}:x"])
+        rig.clock.ms += 100
+    rig.desk.drain(node, True)
+    await rig.submit("x:y")
+    fleet = (await watched.snapshot())["fleet"]
+    assert [row[0] for row in fleet["nodes"]] == ["c", "a"]
+    assert fleet["nodes_total"] == 3 and fleet["states"] == {"ready": 2, "draining": 1}
+    assert [row[0] for row in fleet["pools"]] == ["x:y"] and fleet["pools_total"] == 5
+
+
+async def test_the_last_ended_jobs_are_shown_without_outputs_while_they_are_kept() -> None:
+    watched = Watched()
+    rig = watched.rig
+    await rig.node("n")
+    for output in ("first", "second"):
+        job = await rig.submit()
+        rig.clock.ms += 250
+        rig.desk.result(rig.core.fleet.nodes["n"], NodeResult(job.job_id, job.attempt, output=output))
+        watched.history.job_ended(job)
+        await rig.settle()
+    ended = (await watched.snapshot())["ended"]
+    assert [one["job_id"] for one in ended] == ["test-2", "test-1"]
+    assert ended[0] == {
+        "job_id": "test-2",
+        "pair": "zh:en",
+        "state": "completed",
+        "reason": "",
+        "node_id": "n",
+        "attempts": 1,
+        "waited_ms": 0,
+        "served_ms": 250,
+        "ended_ms": rig.clock.ms,
+    }
+    rig.core.table.remove_ended_before(rig.clock.ms)
+    assert [one["job_id"] for one in (await watched.snapshot())["ended"]] == ["test-2"]
