@@ -6,7 +6,7 @@ SHELL := /usr/bin/env bash
 .PHONY: help setup lint test test-large demo bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
-CHECKED := scheduler sim loadtest findings mutation tests
+CHECKED := scheduler sim loadtest findings mutation ops tests
 # What both Pythons run: all that needs neither a server of the system nor a process of its own.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim
 

@@ -1,0 +1,173 @@
+"""The alert rules, as data. Durations stand in angle brackets so that render.py can scale them: <5m> is a duration,
+<5m in s> the same as a number of seconds.
+
+Every rule has a section of its name in docs/runbook.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CRITICAL = "critical"
+"""Jobs are lost or stand still: wake somebody."""
+WARNING = "warning"
+"""It gets worse or wastes work: look at it today."""
+
+REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|waiters_max"
+"""Reasons that say that the scheduler is full; a submit that is wrong, or one client that is too fast, is no alert."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alert. `holds` is how long the expression must hold; `todo` says what to do first."""
+
+    name: str
+    severity: str
+    expression: str
+    holds: str
+    summary: str
+    todo: str
+
+
+RULES = (
+    Rule(
+        "VoxpoolDown",
+        CRITICAL,
+        'up{job=~"voxpool.*"} == 0',
+        "<1m>",
+        "{{ $labels.instance }} does not answer scrapes",
+        "Clients and nodes can't reach it either, unless only /metrics is shut off (a token, a firewall). Look whether "
+        "the process runs and what its last log lines say; jobs in its memory are submitted again by their clients.",
+    ),
+    Rule(
+        "VoxpoolRestarts",
+        WARNING,
+        "resets(voxpool_loop_lag_seconds_count[<10m>]) >= 2",
+        "<0s>",
+        "{{ $labels.instance }} restarted {{ $value }} times in ten minutes",
+        "Each restart loses the jobs in memory. Its log says why it ended: scheduler_failed names the error.",
+    ),
+    Rule(
+        "VoxpoolPoolWithoutNodes",
+        CRITICAL,
+        "voxpool_pool_nodes == 0\n"
+        "and on (job, instance, pair)\n"
+        "  (voxpool_jobs_waiting > 0 or increase(voxpool_jobs_submitted_total[<5m>]) > 0)",
+        "<1m>",
+        "no node serves {{ $labels.pair }}",
+        "Every job of the pair fails after waiting_timeout_s. Start nodes for it, or find out why they left "
+        "(node_offline, node_refused in the log).",
+    ),
+    Rule(
+        "VoxpoolWaitingGrows",
+        WARNING,
+        "min_over_time(voxpool_jobs_waiting[<2m>]) > 0\n"
+        "and on (job, instance, pair)\n"
+        "  sum by (job, instance, pair) (rate(voxpool_jobs_submitted_total[<5m>]))\n"
+        "  > 1.05 * (\n"
+        "    sum by (job, instance, pair)\n"
+        '      (rate(voxpool_jobs_ended_total{reason!~"waiting_timeout|expired"}[<5m>]))\n'
+        "    or 0 * sum by (job, instance, pair) (rate(voxpool_jobs_submitted_total[<5m>]))\n"
+        "  )",
+        "<2m>",
+        "jobs of {{ $labels.pair }} come faster than they are done, {{ $value }} wait",
+        "The pool is too small for its traffic. Add nodes or slots for the pair, or look for nodes that became slow.",
+    ),
+    Rule(
+        "VoxpoolWaitP99",
+        WARNING,
+        "histogram_quantile(0.99, sum by (job, instance, le) (rate(voxpool_wait_seconds_bucket[<5m>]))) > <5s in s>",
+        "<2m>",
+        "one job in a hundred waits longer than {{ $value | humanizeDuration }} for a node",
+        "Users feel it, and at waiting_timeout_s (10 s unless set) jobs fail. Look which pair waits, and whether its "
+        "nodes are slow, few, or resting.",
+    ),
+    Rule(
+        "VoxpoolRedispatchStorm",
+        WARNING,
+        "sum by (job, instance) (rate(voxpool_redispatches_total[<5m>]))\n"
+        '  > 0.1 * sum by (job, instance) (rate(voxpool_dispatches_total{result="sent"}[<5m>]))\n'
+        "and sum by (job, instance) (increase(voxpool_redispatches_total[<5m>])) > 10",
+        "<2m>",
+        "more than one attempt in ten is given up, {{ $value | humanize }} a second",
+        "The reason label says why: closed and lapsed are nodes that die, timeout is slow ones, busy is slots that "
+        "promise too much, error is a broken engine.",
+    ),
+    Rule(
+        "VoxpoolLateResults",
+        WARNING,
+        "sum by (job, instance) (rate(voxpool_late_results_total[<5m>]))\n"
+        '  > 0.01 * sum by (job, instance) (rate(voxpool_dispatches_total{result="sent"}[<5m>]))\n'
+        "and sum by (job, instance) (increase(voxpool_late_results_total[<5m>])) > 5",
+        "<2m>",
+        "nodes finish work that no longer counts, {{ $value | humanize }} a second",
+        "The work is paid for twice. Nodes take longer than dispatch_timeout_s, freeze for longer than lease_s, or "
+        "ignore cancels; late_result in the log names them.",
+    ),
+    Rule(
+        "VoxpoolJobsFail",
+        WARNING,
+        'sum by (job, instance, pair) (rate(voxpool_jobs_ended_total{state="failed"}[<5m>]))\n'
+        "  > 0.05 * sum by (job, instance, pair) (rate(voxpool_jobs_ended_total[<5m>]))\n"
+        'and sum by (job, instance, pair) (increase(voxpool_jobs_ended_total{state="failed"}[<5m>])) > 5',
+        "<2m>",
+        "more than one job in twenty of {{ $labels.pair }} fails, {{ $value | humanize }} a second",
+        "The reason label of voxpool_jobs_ended_total says why: waiting_timeout is a lack of nodes, redispatch_max "
+        "nodes that die or time out, engine_error and the others the engine.",
+    ),
+    Rule(
+        "VoxpoolSubmitsRefused",
+        WARNING,
+        "sum by (job, instance, reason)\n"
+        f'  (increase(voxpool_jobs_rejected_total{{reason=~"{REFUSED_FOR_WANT_OF_ROOM}"}}[<5m>])) > 0',
+        "<2m>",
+        "submits are refused: {{ $labels.reason }} is reached",
+        "The scheduler protects itself; clients are told when to try again. Add nodes, or raise the bound if there is "
+        "memory for it.",
+    ),
+    Rule(
+        "VoxpoolStoreDown",
+        CRITICAL,
+        "voxpool_store_up == 0",
+        "<30s>",
+        "the store of {{ $labels.instance }} does not answer",
+        "No job gets a node until it answers; running ones go on. Look at the Redis: does it run, is it reachable, is "
+        "it full, is it a replica? store_failed in the log has its words.",
+    ),
+    Rule(
+        "VoxpoolScriptErrors",
+        WARNING,
+        "sum by (job, instance, script) (increase(voxpool_script_errors_total[<5m>])) > 3",
+        "<0s>",
+        "calls of {{ $labels.script }} get no good answer",
+        "The store refuses or breaks off: out of memory, a replica, a network that flaps. store_failed in the log has "
+        "its words. A script that raises ends the scheduler: see VoxpoolRestarts.",
+    ),
+    Rule(
+        "VoxpoolCleanupNotRunning",
+        WARNING,
+        "voxpool_cleanup_interval_seconds == 0\n"
+        "or time() - voxpool_cleanup_last_run_timestamp_seconds > 3 * voxpool_cleanup_interval_seconds + <1m in s>",
+        "<1m>",
+        "finished jobs are not removed",
+        "Memory grows with every job until finished_max. cleanup_interval_s is 0, or the loop is blocked.",
+    ),
+    Rule(
+        "VoxpoolResidentJobsAboveBound",
+        WARNING,
+        "sum by (job, instance) (voxpool_jobs_resident) > on (job, instance) voxpool_jobs_resident_bound",
+        "<2m>",
+        "{{ $value }} jobs are in the table, more than Little's law allows",
+        "Jobs stay longer than retention_s and a clean-up: a leak. Compare with voxpool_jobs_resident_predicted and "
+        "look at voxpool_cleanup_removed_total.",
+    ),
+    Rule(
+        "VoxpoolLoopLag",
+        WARNING,
+        "histogram_quantile(0.99, sum by (job, instance, le) (rate(voxpool_loop_lag_seconds_bucket[<5m>]))) > 0.25",
+        "<1m>",
+        "the event loop of {{ $labels.instance }} is late by {{ $value | humanizeDuration }}",
+        "Every message and every deadline waits as long. The process is starved of CPU, swaps, or was stopped; more "
+        "than a heartbeat of it ends leases.",
+    ),
+)

@@ -1,0 +1,141 @@
+"""What promtool plays to each alert: series of a scheduler that is well for ten minutes, broken for ten, and healed.
+
+Values are in promtool's notation, one each 15 s: "1x40 0x40 1x80" is 41 times 1, 41 times 0, 81 times 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Series = dict[str, str]
+"""name or name{labels} -> values"""
+
+COMPLETED = 'voxpool_jobs_ended_total{pair="zh:en",state="completed",reason="none"}'
+FAILED = 'voxpool_jobs_ended_total{pair="zh:en",state="failed",reason="engine_error"}'
+HEALTHY: Series = {
+    "up": "1x160",
+    "voxpool_loop_lag_seconds_count": "0+60x160",
+    'voxpool_loop_lag_seconds_bucket{le="0.001"}': "0+58x160",
+    'voxpool_loop_lag_seconds_bucket{le="0.25"}': "0+60x160",
+    'voxpool_loop_lag_seconds_bucket{le="0.5"}': "0+60x160",
+    'voxpool_loop_lag_seconds_bucket{le="+Inf"}': "0+60x160",
+    'voxpool_pool_nodes{pair="zh:en"}': "4x160",
+    'voxpool_jobs_waiting{pair="zh:en"}': "3 0 0 7 0 1 0 12 5 5 5 5 0x160",
+    'voxpool_jobs_submitted_total{pair="zh:en"}': "0+300x160",
+    COMPLETED: "0+297x160",
+    FAILED: "0+3x160",
+    'voxpool_wait_seconds_bucket{le="0.1"}': "0+290x160",
+    'voxpool_wait_seconds_bucket{le="2.5"}': "0+297x160",
+    'voxpool_wait_seconds_bucket{le="+Inf"}': "0+297x160",
+    'voxpool_dispatches_total{result="sent"}': "0+302x160",
+    'voxpool_redispatches_total{reason="closed"}': "0+2x160",
+    "voxpool_late_results_total": "0+1x160",
+    'voxpool_jobs_rejected_total{reason="jobs_max"}': "0x160",
+    'voxpool_jobs_rejected_total{reason="not_audio"}': "0+9x160",
+    "voxpool_store_up": "1x160",
+    'voxpool_script_errors_total{script="select_node"}': "0x66 1x94",
+    "voxpool_cleanup_interval_seconds": "60x160",
+    "voxpool_cleanup_last_run_timestamp_seconds": "0 0 0 0 60 60 60 60 120+15x160",
+    'voxpool_jobs_resident{state="completed"}': "6000x160",
+    'voxpool_jobs_resident{state="waiting"}': "900x160",
+    "voxpool_jobs_resident_bound": "8000x160",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series that differ from the healthy ones. `follows` are alerts that such a fault brings with it."""
+
+    alert: str
+    series: Series
+    follows: list[str] = field(default_factory=list)
+
+
+CASES = [
+    Case("VoxpoolDown", {"up": "1x40 0x40 1x80", 'up{job="another",instance="b:9100"}': "0x160"}),
+    Case("VoxpoolRestarts", {"voxpool_loop_lag_seconds_count": "0+60x40 0+60x10 0+60x120"}),
+    Case(
+        "VoxpoolPoolWithoutNodes",
+        {  # submits in the last five minutes; the other pair had none, and is no reason to wake anybody up
+            'voxpool_pool_nodes{pair="zh:en"}': "4x40 0x40 4x80",
+            'voxpool_pool_nodes{pair="en:de"}': "0x160",
+            'voxpool_jobs_waiting{pair="en:de"}': "0x160",
+            'voxpool_jobs_submitted_total{pair="en:de"}': "70x160",
+        },
+    ),
+    Case(
+        "VoxpoolPoolWithoutNodes",
+        {
+            'voxpool_pool_nodes{pair="zh:en"}': "4x40 0x40 4x80",
+            'voxpool_jobs_waiting{pair="zh:en"}': "0x40 3x40 0x80",
+            'voxpool_jobs_submitted_total{pair="zh:en"}': "7x160",
+        },
+    ),
+    Case(
+        "VoxpoolWaitingGrows",
+        {
+            'voxpool_jobs_waiting{pair="zh:en"}': "0x40 1+50x40 0x80",
+            COMPLETED: "0+297x40 12127+247x40 22254+297x80",
+        },
+    ),
+    Case(
+        "VoxpoolWaitingGrows",
+        {  # a pair of which nothing ever ended
+            'voxpool_pool_nodes{pair="en:de"}': "1x160",
+            'voxpool_jobs_waiting{pair="en:de"}': "0x40 1+50x40 0x80",
+            'voxpool_jobs_submitted_total{pair="en:de"}': "0x40 0+50x40 2000x80",
+        },
+    ),
+    Case(
+        "VoxpoolWaitP99",
+        {
+            'voxpool_wait_seconds_bucket{le="5.0"}': "0+297x40 12177+285x40 23862+297x80",
+            'voxpool_wait_seconds_bucket{le="10.0"}': "0+297x160",
+            'voxpool_wait_seconds_bucket{le="2.5"}': "0+297x40 12177+285x40 23862+297x80",
+        },
+    ),
+    Case("VoxpoolRedispatchStorm", {'voxpool_redispatches_total{reason="closed"}': "0+2x40 82+40x40 1722+2x80"}),
+    Case("VoxpoolLateResults", {"voxpool_late_results_total": "0+1x40 41+9x40 410+1x80"}),
+    Case(
+        "VoxpoolJobsFail",
+        {
+            COMPLETED: "0+297x40 12177+270x40 23247+297x80",
+            FAILED: "0+3x40 123+30x40 1353+3x80",
+        },
+    ),
+    Case("VoxpoolSubmitsRefused", {'voxpool_jobs_rejected_total{reason="jobs_max"}': "0x40 0+5x40 205x80"}),
+    Case("VoxpoolStoreDown", {"voxpool_store_up": "1x40 0x40 1x80"}),
+    Case("VoxpoolScriptErrors", {'voxpool_script_errors_total{script="select_node"}': "0x40 0+3x40 123x80"}),
+    Case("VoxpoolCleanupNotRunning", {"voxpool_cleanup_interval_seconds": "60x40 0x40 60x80"}),
+    Case(
+        "VoxpoolCleanupNotRunning",
+        {"voxpool_cleanup_last_run_timestamp_seconds": "0+15x40 600x40 1230+15x80"},
+    ),
+    Case("VoxpoolResidentJobsAboveBound", {'voxpool_jobs_resident{state="completed"}': "6000x40 7200x40 6000x80"}),
+    Case("VoxpoolLoopLag", {'voxpool_loop_lag_seconds_bucket{le="0.25"}': "0+60x40 2460+58x40 4838+60x80"}),
+]
+
+# A change of a rule that the cases of its alert must notice: (alert, what stands there, what is planted).
+PLANTED = [
+    ("VoxpoolDown", "== 0", "== 2"),
+    ("VoxpoolDown", '{job=~"voxpool.*"}', ""),
+    ("VoxpoolRestarts", ">= 2", ">= 3"),
+    ("VoxpoolPoolWithoutNodes", "voxpool_jobs_waiting > 0 or ", ""),
+    ("VoxpoolPoolWithoutNodes", " or increase(voxpool_jobs_submitted_total[<5m>]) > 0", ""),
+    ("VoxpoolPoolWithoutNodes", "> 0 or", ">= 0 or"),
+    ("VoxpoolWaitingGrows", "or 0 * sum by (job, instance, pair)", "or 2 * sum by (job, instance, pair)"),
+    ("VoxpoolWaitingGrows", "1.05 * (", "2 * ("),
+    ("VoxpoolWaitP99", "0.99", "0.9"),
+    ("VoxpoolWaitP99", "<5s in s>", "<15s in s>"),
+    ("VoxpoolRedispatchStorm", "0.1 *", "0.5 *"),
+    ("VoxpoolLateResults", "0.01 *", "0.05 *"),
+    ("VoxpoolJobsFail", "0.05 *", "0.5 *"),
+    ("VoxpoolSubmitsRefused", '{reason=~"', '{reason=~"not_audio|'),
+    ("VoxpoolStoreDown", "== 0", "== 1"),
+    ("VoxpoolScriptErrors", "> 3", "> 0"),
+    ("VoxpoolScriptErrors", "> 3", "> 100"),
+    ("VoxpoolCleanupNotRunning", "voxpool_cleanup_interval_seconds == 0\nor ", ""),
+    ("VoxpoolCleanupNotRunning", "+ <1m in s>", "+ <1h in s>"),
+    ("VoxpoolResidentJobsAboveBound", "sum by (job, instance) (voxpool_jobs_resident)", "voxpool_jobs_resident"),
+    ("VoxpoolLoopLag", "> 0.25", "> 25"),
+]
