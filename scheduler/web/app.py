@@ -6,7 +6,7 @@ import random
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from scheduler.config import Settings
 from scheduler.core import Core
@@ -20,6 +20,7 @@ from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web import problems
 from scheduler.web.assets import asset_routes
 from scheduler.web.debug import DebugDoor
+from scheduler.web.docs_page import DocsDoor
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
 from scheduler.web.health import Health
@@ -27,6 +28,8 @@ from scheduler.web.jobs import JobDoor
 from scheduler.web.live import LiveDoor
 from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
+from scheduler.web.openapi import operations
+from scheduler.web.openapi_frame import document
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
 from scheduler.web.why import WhyDoor
@@ -53,6 +56,7 @@ class Doors:
         access: Access | None = None,
         live: Live | None = None,
     ) -> None:
+        access = access or Access()
         self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
         observed: list[BaseRoute] = []
@@ -64,12 +68,14 @@ class Doors:
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
+                *(Route(path, problems.upgrade_required, methods=["GET"]) for path in ("/ws/session", "/ws/node")),
                 *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health).routes(),
                 *asset_routes(),
                 *(LiveDoor(live).routes() if live is not None else []),
                 *observed,
+                *DocsDoor(document(operations(settings), secured=not access.open_to_all)).routes(),
             ],
             exception_handlers={
                 BadInput: problems.on_bad_input,
@@ -79,7 +85,7 @@ class Doors:
                 Exception: problems.on_crash,
             },
         )
-        self.app = Guard(app, access or Access())
+        self.app = Guard(app, access)
 
 
 def frame_bytes_max(settings: Settings) -> int:

@@ -24,6 +24,7 @@ FILES: tuple[str, ...] = (
     "dashboard/app.js",
     "dashboard/icon.svg",
     "dashboard/style.css",
+    "docs/style.css",
 )
 """What pages load; each is served under /assets/ by its name here."""
 
@@ -66,6 +67,11 @@ class Asset:
         if self.headers["etag"] in known:
             return Response(status_code=304, headers=self.headers)
         return Response(self.content, headers=self.headers)
+
+
+def media_type_of(file: str) -> str:
+    """Return the media type of a file, without its parameters."""
+    return _MEDIA_TYPES[Path(file).suffix].split(";")[0]
 
 
 def asset_routes() -> list[BaseRoute]:

@@ -12,9 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from scheduler.config import Settings
 from scheduler.core import Core
+from scheduler.errors import BadInput
+from scheduler.web.bodies import PAIR_FORM
 from scheduler.web.health import Health
 from scheduler.web.problems import problem
-from scheduler.web.query import whole_number
+from scheduler.web.query import truth_of, whole_number
 from scheduler.web.views import NodeView, PoolView, node_view
 
 PAGE_MAX = 1000
@@ -31,9 +33,17 @@ class NodePage(msgspec.Struct):
 
 
 class PoolPage(msgspec.Struct):
-    """All pools."""
+    """Some of the pools, by their pairs; `next_cursor`, a pair, asks for the following ones."""
 
     pools: list[PoolView]
+    total: int
+    next_cursor: str | None
+
+
+class Status(msgspec.Struct):
+    """One word: ok or ready."""
+
+    status: str
 
 
 class FleetDoor:
@@ -50,17 +60,18 @@ class FleetDoor:
             Route("/healthz", self.alive, methods=["GET"]),
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/v1/nodes", self.nodes, methods=["GET"]),
+            Route("/v1/nodes/{node_id}/drain", self.drain, methods=["POST"]),
             Route("/v1/pools", self.pools, methods=["GET"]),
         ]
 
     async def alive(self, request: Request) -> Response:
         """Say that the process answers."""
-        return Response(b'{"status":"ok"}', media_type="application/json")
+        return _json(Status("ok"))
 
     async def ready(self, request: Request) -> Response:
         """Say whether jobs can be placed: 503 while the store does not answer."""
         if self._health.store_up:
-            return Response(b'{"status":"ready"}', media_type="application/json")
+            return _json(Status("ready"))
         detail = self._health.store_error or "the store has not answered yet"
         return problem(503, "store_unavailable", detail, 1000)
 
@@ -73,8 +84,22 @@ class FleetDoor:
         following = str(start + limit) if start + limit < len(nodes) else None
         return _json(NodePage(page, len(nodes), following))
 
+    async def drain(self, request: Request) -> Response:
+        """Give a node no new jobs, or with on=false jobs again; what it has it keeps."""
+        on = truth_of(request.query_params.get("on", "true"), "on")
+        node_id = request.path_params["node_id"]
+        node = self._core.fleet.find(node_id)
+        if node is None:
+            raise BadInput("unknown_node", f"no node {node_id[:80]!r} is connected")
+        self._core.node_desk.drain(node, on)
+        return _json(node_view(node))
+
     async def pools(self, request: Request) -> Response:
-        """Sum up the nodes and waiting jobs of each pair."""
+        """Sum up the nodes and waiting jobs of each pair, at most `limit` pairs after `cursor`."""
+        limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_MAX
+        after = request.query_params.get("cursor", "")
+        if after and not PAIR_FORM.fullmatch(after):
+            raise BadInput("bad_cursor", f"cursor={after[:80]!r}: next_cursor of the page before")
         pools: dict[str, PoolView] = {}
         for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):
             for pair in node.pairs:
@@ -89,7 +114,9 @@ class FleetDoor:
         for pair, waiting in self._core.waiting.counts():
             pool = pools.get(pair) or pools.setdefault(pair, PoolView(pair))
             pool.waiting = waiting
-        return _json(PoolPage([pools[pair] for pair in sorted(pools)]))
+        pairs = sorted(pair for pair in pools if pair > after)
+        following = pairs[limit - 1] if len(pairs) > limit else None
+        return _json(PoolPage([pools[pair] for pair in pairs[:limit]], len(pools), following))
 
 
 def _json(page: msgspec.Struct) -> Response:

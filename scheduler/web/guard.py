@@ -37,6 +37,10 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/readyz"): OPEN,
     ("GET", "/"): OPEN,
     ("GET", "/assets/*"): OPEN,
+    ("GET", "/openapi.json"): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("GET", "/ws/session"): OPEN,
+    ("GET", "/ws/node"): OPEN,
     (WEBSOCKET, "/ws/session"): CLIENTS,
     (WEBSOCKET, "/ws/node"): NODES,
     ("POST", "/v1/jobs"): CLIENTS,
@@ -45,6 +49,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("DELETE", "/v1/jobs/{job_id}"): CLIENTS,
     ("GET", "/v1/jobs/{job_id}/why"): CLIENTS,
     ("GET", "/v1/nodes"): ADMINS,
+    ("POST", "/v1/nodes/{node_id}/drain"): ADMINS,
     ("GET", "/v1/pools"): ADMINS,
     ("GET", "/v1/live"): ADMINS,
     ("GET", "/v1/debug/memory"): ADMINS,
@@ -93,16 +98,17 @@ def guard_routes(routes: Iterable[BaseRoute]) -> None:
     """Put the check of its entry in ROLES into each route. Raises UnguardedRoute when a route has none."""
     for route in routes:
         if isinstance(route, WebSocketRoute):
-            needs = {WEBSOCKET: _roles(WEBSOCKET, route.path)}
+            needs = {WEBSOCKET: roles_of(WEBSOCKET, route.path)}
         elif isinstance(route, Route):
             methods = sorted(route.methods or {"*"})
-            needs = {method: _roles("GET" if method == "HEAD" else method, route.path) for method in methods}
+            needs = {method: roles_of("GET" if method == "HEAD" else method, route.path) for method in methods}
         else:
             raise UnguardedRoute(f"{route!r}: only plain routes can be guarded")
         route.app = _RoleCheck(route.app, needs)
 
 
-def _roles(method: str, path: str) -> frozenset[Role]:
+def roles_of(method: str, path: str) -> frozenset[Role]:
+    """Return who may use a route. Raises UnguardedRoute when nobody said."""
     roles = ROLES.get((method, path))
     if roles is None:
         roles = next((ROLES[key] for key in ROLES if _is_below(method, path, key)), None)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scheduler.job import Job
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 
 LOOKS_MAX = 5_000
 """Places that one call looks at; a few ms."""
+STATES = (WAITING, DISPATCHED, COMPLETED, FAILED, CANCELLED)
 
 
 class Page(NamedTuple):

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from scheduler.config import Settings
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from scheduler.job import Job
 from scheduler.seams import Observer
-from scheduler.web.job_list import JobList
+from scheduler.web.bodies import Bodies
+from scheduler.web.job_list import STATES, JobList
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
-from scheduler.web.views import JobPage, check_audio, job_view
+from scheduler.web.views import JobPage, job_view
 
-TIMEOUT_MS_MAX = 24 * 3600 * 1000
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100
-STATES = (WAITING, DISPATCHED, COMPLETED, FAILED, CANCELLED)
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PAIR = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 
 
 class JobDoor:
@@ -45,6 +41,7 @@ class JobDoor:
         self._results = results
         self._observer = observer
         self._random = random
+        self._bodies = Bodies(settings.audio_bytes_max)
         self._list = JobList(dispatcher.find_place, lambda: dispatcher.newest_place)
 
     def routes(self) -> list[BaseRoute]:
@@ -58,34 +55,24 @@ class JobDoor:
 
     async def submit(self, request: Request) -> Response:
         """Take a job; 200 with its result when it ends within wait_s, else 202."""
-        query = request.query_params
-        pair = query.get("pair", "")
-        if not _PAIR.fullmatch(pair):
-            raise BadInput("bad_pair", f"pair={pair!r}: a pair is source:target, such as zh:en")
-        session_id = query.get("session", "")
-        if session_id and not _NAME.fullmatch(session_id):
-            raise BadInput("bad_session_id", f"session={session_id[:80]!r}: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
-        request_id = request.headers.get("idempotency-key", "") or f"r-{self._random.getrandbits(96):024x}"
-        if not _NAME.fullmatch(request_id):
-            raise BadInput("bad_request_id", "Idempotency-Key: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
-        wait_s = self._wait_s(request)
-        timeout_ms = whole_number(request, "timeout_ms", 1, TIMEOUT_MS_MAX)
-        why = whole_number(request, "why", 0, 1) == 1
+        asked = self._bodies.begin(request)
         try:
-            audio = await self._audio(request)
+            await self._bodies.complete(request, asked)
         except BadInput as error:
-            self._observer.job_rejected(pair, error.reason)
+            if asked.pair:
+                self._observer.job_rejected(asked.pair, error.reason)
             raise
         job = self._dispatcher.submit(
-            pair=pair,
-            audio=audio,
-            request_id=request_id,
-            session_id=session_id,
-            timeout_ms=timeout_ms,
-            affinity=bool(session_id),
-            why=why,
+            pair=asked.pair,
+            audio=asked.audio,
+            request_id=asked.request_id or f"r-{self._random.getrandbits(96):024x}",
+            session_id=asked.session,
+            timeout_ms=asked.timeout_ms,
+            affinity=bool(asked.session),
+            why=asked.why,
         )
-        del audio  # it belongs to the job, which lets go of it when it ends
+        asked.audio = b""  # it belongs to the job, which lets go of it when it ends
+        wait_s = min(asked.wait_s, self._settings.wait_s_max)
         await self._wait(request, job, wait_s)
         return _answer(job, 200 if job.ended else 202, {"location": f"/v1/jobs/{job.job_id}"})
 
@@ -111,25 +98,6 @@ class JobDoor:
         job = find_job(request, self._dispatcher, self._settings)
         self._dispatcher.cancel(job.job_id)
         return _answer(job)
-
-    async def _audio(self, request: Request) -> bytes:
-        bytes_max = self._settings.audio_bytes_max
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > bytes_max:
-            raise _too_large(bytes_max)
-        parts = []
-        size = 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > bytes_max:
-                    raise _too_large(bytes_max)
-                parts.append(part)
-        except ClientDisconnect:
-            raise BadInput("incomplete_audio", "the connection ended before the audio did") from None
-        audio = b"".join(parts)
-        check_audio(audio, bytes_max)
-        return audio
 
     async def _wait(self, request: Request, job: Job, wait_s: float) -> None:
         """Wait for the end of `job`, but not for a client that has gone."""
@@ -157,10 +125,6 @@ def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Jo
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _too_large(bytes_max: int) -> BadInput:
-    return BadInput("audio_too_large", f"the audio is above audio_bytes_max = {bytes_max}; cut it into shorter pieces")
 
 
 def _answer(job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:

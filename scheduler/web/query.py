@@ -1,21 +1,26 @@
-"""Parameters of the query, with their bounds. What can't be used is a BadInput named bad_<parameter>."""
+"""Parameters of a request, with their bounds. What can't be used is a BadInput named bad_<parameter>."""
 
 from __future__ import annotations
 
-import math
+import re
 
 from starlette.requests import Request
 
 from scheduler.errors import BadInput
 
 _DIGITS_MAX = 12
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{0,12})?([eE][+-]?[0-9]{1,2})?")
+_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def whole_number(request: Request, name: str, least: int, most: int) -> int | None:
     """Return the parameter as a number from `least` to `most`, or None when it isn't there."""
     text = request.query_params.get(name)
-    if text is None:
-        return None
+    return None if text is None else whole_number_of(text, name, least, most)
+
+
+def whole_number_of(text: str, name: str, least: int, most: int) -> int:
+    """Return `text` as a number from `least` to `most`."""
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX and least <= int(text) <= most):
         raise BadInput(f"bad_{name}", f"{name}={text[:80]!r}: a whole number from {least} to {most}")
     return int(text)
@@ -24,12 +29,18 @@ def whole_number(request: Request, name: str, least: int, most: int) -> int | No
 def seconds(request: Request, name: str, most: float) -> float:
     """Return the parameter as seconds, at most `most`; 0 when it isn't there."""
     text = request.query_params.get(name)
-    if text is None:
-        return 0.0
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not value >= 0:
+    return 0.0 if text is None else min(seconds_of(text, name), most)
+
+
+def seconds_of(text: str, name: str) -> float:
+    """Return `text` as seconds."""
+    if not _SECONDS.fullmatch(text):
         raise BadInput(f"bad_{name}", f"{name}={text[:80]!r}: a number of seconds, 0 or more")
-    return min(value, most)
+    return float(text)
+
+
+def truth_of(text: str, name: str) -> bool:
+    """Return `text` as yes or no."""
+    if text not in _WORDS:
+        raise BadInput(f"bad_{name}", f"{name}={text[:80]!r}: true or false")
+    return _WORDS[text]

@@ -68,6 +68,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     status: int
     detail: str
     reason: str
+    instance: str | None = None
     retry_after_ms: int | None = None
 
 

@@ -1,0 +1,194 @@
+"""What a POST /v1/jobs says: its query, its headers, and a body in one of three kinds, each with its bounds.
+
+The audio as it is, a form with one file, or JSON with the audio as base64. What else a job needs may stand in the query
+or in the body, but not in both. Nothing here knows the dispatcher.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from scheduler.errors import BadInput
+from scheduler.messages import Name, Pair
+from scheduler.web.multipart import Form
+from scheduler.web.query import seconds_of, truth_of, whole_number_of
+from scheduler.web.views import check_audio
+
+TIMEOUT_MS_MAX = 24 * 3600 * 1000
+SLACK_BYTES = 64 * 1024
+"""What a body may hold beside the audio."""
+RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+"""Taken as audio as it is, like audio/*; the last one is what `curl --data-binary` says unless it is told better."""
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PAIR_FORM = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
+_FIELD = re.compile(r"`\$\.(\w+)[^`]*`\Z|required field `(\w+)`")
+
+
+class JobRequest(msgspec.Struct, omit_defaults=True):
+    """The body of a submit in JSON: a WAV file as base64; the rest may stand in the query instead."""
+
+    audio: bytes
+    pair: Pair | None = None
+    session: Name | None = None
+    request_id: Name | None = None
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX)] | None = None
+    wait_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    why: bool | None = None
+
+
+class Submission(msgspec.Struct):
+    """A job as it was asked for; `request_id` is empty when the client gave none."""
+
+    audio: bytes = b""
+    pair: str = ""
+    session: str = ""
+    request_id: str = ""
+    timeout_ms: int | None = None
+    wait_s: float = 0.0
+    why: bool = False
+
+
+class Bodies:
+    """Reads submissions with at most `audio_bytes_max` bytes of audio."""
+
+    def __init__(self, audio_bytes_max: int) -> None:
+        self._audio_bytes_max = audio_bytes_max
+        self._json: msgspec.json.Decoder[JobRequest] = msgspec.json.Decoder(JobRequest)
+
+    def begin(self, request: Request) -> Submission:
+        """Return what the query and the headers say. Raises BadInput, also for a body that would not be read."""
+        submission = Submission()
+        for name, text in request.query_params.multi_items():
+            if name in _TEXTS and name != "request_id":
+                _put(submission, name, text)
+        key = request.headers.get("idempotency-key", "")
+        if key:
+            _put(submission, "request_id", key)
+        if _kind(request) == "raw" and not submission.pair:
+            raise BadInput("bad_pair", "pair= is missing in the query; a pair is source:target, such as zh:en")
+        return submission
+
+    async def complete(self, request: Request, submission: Submission) -> None:
+        """Read the body into `submission`. Raises BadInput."""
+        kind = _kind(request)
+        if kind == "json":
+            self._take_json(await self._whole(request, -(-self._audio_bytes_max // 3) * 4 + SLACK_BYTES), submission)
+        elif kind == "form":
+            form = Form(request.headers["content-type"], self._audio_bytes_max)
+            async for part in self._parts(request, self._audio_bytes_max + SLACK_BYTES):
+                form.feed(part)
+            submission.audio = form.end()
+            for name, text in form.fields.items():
+                if name in _TEXTS:
+                    _put(submission, name, text)
+        else:
+            submission.audio = await self._whole(request, self._audio_bytes_max)
+        check_audio(submission.audio, self._audio_bytes_max)
+        if not submission.pair:
+            raise BadInput(
+                "bad_pair", "pair is missing, in the query or in the body; write source:target, such as zh:en"
+            )
+
+    def _take_json(self, body: bytes, submission: Submission) -> None:
+        try:
+            asked = self._json.decode(body)
+        except (ValueError, RecursionError, OverflowError) as error:
+            raise _explain(error) from None
+        submission.audio = asked.audio
+        for name in _TEXTS:
+            value = getattr(asked, name)
+            if value is not None:
+                _set(submission, name, value)
+
+    async def _whole(self, request: Request, bytes_max: int) -> bytes:
+        return b"".join([part async for part in self._parts(request, bytes_max)])
+
+    async def _parts(self, request: Request, bytes_max: int) -> AsyncIterator[bytes]:
+        """Yield the body as it comes; with a Content-Length that is too much it is not even read."""
+        announced = request.headers.get("content-length", "")
+        size = int(announced) if announced.isdigit() else 0
+        if size > bytes_max:
+            raise self._too_large()
+        size = 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                if size > bytes_max:
+                    raise self._too_large()
+                yield part
+        except ClientDisconnect:
+            raise BadInput("incomplete_audio", "the connection ended before the audio did") from None
+
+    def _too_large(self) -> BadInput:
+        detail = f"the audio is above audio_bytes_max = {self._audio_bytes_max}; cut it into shorter pieces"
+        return BadInput("audio_too_large", detail)
+
+
+def _kind(request: Request) -> str:
+    """Return raw, form or json. Raises BadInput: bad_content_type, compressed."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise BadInput("compressed", f"Content-Encoding {coding[:40]!r}: bodies are taken as they are, not compressed")
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type == "application/json":
+        return "json"
+    if media_type == "multipart/form-data":
+        return "form"
+    if media_type in RAW_TYPES or media_type.startswith("audio/"):
+        return "raw"
+    kinds = "audio/wav (or none) for the audio itself, multipart/form-data or application/json"
+    raise BadInput("bad_content_type", f"Content-Type {media_type[:80]!r}: send {kinds}")
+
+
+def _pair_of(text: str) -> str:
+    if not PAIR_FORM.fullmatch(text):
+        raise BadInput("bad_pair", f"pair={text[:80]!r}: a pair is source:target, such as zh:en")
+    return text
+
+
+def _session_of(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise BadInput("bad_session_id", f"session={text[:80]!r}: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
+    return text
+
+
+def _request_id_of(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise BadInput("bad_request_id", "Idempotency-Key (or request_id): ids are 1 to 64 of A-Z a-z 0-9 . _ -")
+    return text
+
+
+_TEXTS: dict[str, Callable[[str], Any]] = {
+    "pair": _pair_of,
+    "session": _session_of,
+    "request_id": _request_id_of,
+    "timeout_ms": lambda text: whole_number_of(text, "timeout_ms", 1, TIMEOUT_MS_MAX),
+    "wait_s": lambda text: seconds_of(text, "wait_s"),
+    "why": lambda text: truth_of(text, "why"),
+}
+"""The fields of a submission beside the audio, and how each is read from a text."""
+_NOT_GIVEN = Submission()
+
+
+def _put(submission: Submission, name: str, text: str) -> None:
+    _set(submission, name, _TEXTS[name](text))
+
+
+def _set(submission: Submission, name: str, value: Any) -> None:
+    if getattr(submission, name) != getattr(_NOT_GIVEN, name):
+        raise BadInput("given_twice", f"{name} is given twice; say it once, in the query or in the body")
+    setattr(submission, name, value)
+
+
+def _explain(error: Exception) -> BadInput:
+    if not isinstance(error, msgspec.ValidationError):
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return BadInput("broken_json", f"{why}; the body is one JSON object with the WAV file as base64 in audio")
+    found = _FIELD.search(str(error))
+    field = (found[1] or found[2]) if found else "message"
+    return BadInput({"session": "bad_session_id"}.get(field, f"bad_{field}"), f"{error}; see /docs")

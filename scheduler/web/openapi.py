@@ -1,0 +1,241 @@
+"""All operations of HTTP, one entry each: what /openapi.json and /docs say. A test compares it with the routes.
+
+Who adds a route adds its entry here, and the status of a new reason to problems.py. How it becomes a document is
+openapi_frame.py's part.
+"""
+
+from __future__ import annotations
+
+from scheduler.config import Settings
+from scheduler.telemetry.memory_report import MemoryReport
+from scheduler.web import assets
+from scheduler.web.bodies import TIMEOUT_MS_MAX, JobRequest
+from scheduler.web.debug import TYPES_MAX
+from scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
+from scheduler.web.fleet_views import NodePage, PoolPage, Status
+from scheduler.web.job_list import STATES
+from scheduler.web.jobs import PAGE_MAX
+from scheduler.web.openapi_frame import Answer, Operation, Parameter, Schema, ref
+from scheduler.web.views import JobPage, JobView, NodeView
+from scheduler.web.why import WhyView
+
+NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
+PAIR: Schema = {"type": "string", "pattern": "^[a-z0-9-]{1,16}:[a-z0-9-]{1,16}$", "examples": ["zh:en"]}
+ANY_ID: Schema = {"type": "string", "minLength": 1}
+WAV: Schema = {"type": "string", "contentMediaType": "audio/wav"}
+TEXTS = ("text/plain", "application/openmetrics-text")
+BAD_AUDIO = ("empty_audio", "audio_too_large", "not_audio", "incomplete_audio")
+BAD_BODY = ("bad_content_type", "compressed", "broken_json", "bad_multipart", "bad_audio", "bad_message", "given_twice")
+
+_job_id = Parameter("job_id", "The id that the submit returned.", ANY_ID, "path")
+_node_id = Parameter("node_id", "The name that the node registered.", ANY_ID, "path")
+_cursor = Parameter("cursor", "next_cursor of the page before.", {"type": "integer", "minimum": 0, "maximum": 10**9})
+_place = Parameter("cursor", "next_cursor of the page before.", {"type": "integer", "minimum": 1, "maximum": 10**11})
+
+
+def operations(settings: Settings) -> list[Operation]:
+    """Return all operations, in the order in which they are shown."""
+    return [*_jobs(settings), *_fleet(), *_service(), *_sockets(), *_pages()]
+
+
+def _jobs(settings: Settings) -> list[Operation]:
+    wait = Parameter(
+        "wait_s",
+        f"Wait so long for the end of the job; more than {settings.wait_s_max:g} is {settings.wait_s_max:g}.",
+        {"type": "number", "minimum": 0, "maximum": 10**9},
+    )
+    number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
+    fields: dict[str, Schema] = {
+        "pair": PAIR,
+        "session": NAME,
+        "request_id": NAME,
+        "timeout_ms": number,
+        "wait_s": {"type": "number", "minimum": 0},
+        "why": {"type": "boolean"},
+    }
+    form: Schema = {"type": "object", "required": ["audio"], "properties": {"audio": WAV, **fields}}
+    there = {"Location": "Path of the job."}
+    return [
+        Operation(
+            "POST",
+            "/v1/jobs",
+            "Submit a job. The body is a WAV file, a form with one file, or JSON with the file as base64; pair and the "
+            "other parameters may stand in the query or in the body, but not in both.",
+            {
+                200: Answer("The job, which has ended within wait_s.", JobView, headers=there),
+                202: Answer("The job, which is accepted.", JobView, headers=there),
+            },
+            parameters=[
+                Parameter("pair", "Language pair, source:target; needed here or in the body.", PAIR),
+                Parameter("session", "Jobs of one session go to the same node as far as possible.", NAME),
+                wait,
+                Parameter("timeout_ms", "The job fails unless it has ended by then.", number),
+                Parameter("why", "Keep why the job goes where it goes.", {"type": "boolean"}),
+                Parameter("Idempotency-Key", "Request id: the same one again makes no second job.", NAME, "header"),
+            ],
+            bodies={
+                "audio/wav": WAV,
+                "application/octet-stream": WAV,
+                "multipart/form-data": form,
+                "application/json": ref(JobRequest),
+            },
+            records=(JobRequest,),
+            reasons=(
+                *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),
+                *(*BAD_BODY, *BAD_AUDIO, "request_id_conflict"),
+            ),
+            passing=("jobs_max", "audio_total_bytes_max", "waiters_max", "waiting_max", "rate", "stopping"),
+        ),
+        Operation(
+            "GET",
+            "/v1/jobs",
+            "List the jobs, newest first, without outputs. A page may be short, even empty, and have a next_cursor.",
+            {200: Answer("A page of jobs.", JobPage)},
+            parameters=[
+                Parameter("state", "Only jobs in this state.", {"enum": list(STATES)}),
+                Parameter("limit", "Jobs of a page.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}),
+                _place,
+            ],
+            reasons=("bad_state", "bad_limit", "bad_cursor"),
+        ),
+        Operation(
+            "GET",
+            "/v1/jobs/{job_id}",
+            "Show a job. With wait_s once it has ended or that time is over.",
+            {200: Answer("The job.", JobView)},
+            parameters=[_job_id, wait],
+            reasons=("unknown_job", "bad_wait_s"),
+            passing=("waiters_max",),
+        ),
+        Operation(
+            "DELETE",
+            "/v1/jobs/{job_id}",
+            "Cancel a job. One that has ended stays as it is.",
+            {200: Answer("The job.", JobView)},
+            parameters=[_job_id],
+            reasons=("unknown_job",),
+        ),
+        Operation(
+            "GET",
+            "/v1/jobs/{job_id}/why",
+            "Tell why a job went where it went, or waits. Decisions are kept of jobs submitted with why only.",
+            {200: Answer("What was decided, and the pool of the job as it is now.", WhyView)},
+            parameters=[_job_id],
+            reasons=("unknown_job",),
+        ),
+    ]
+
+
+def _fleet() -> list[Operation]:
+    return [
+        Operation(
+            "GET",
+            "/v1/nodes",
+            "List the connected nodes.",
+            {200: Answer("A page of nodes.", NodePage)},
+            parameters=[
+                Parameter("limit", "Nodes of a page.", {"type": "integer", "minimum": 1, "maximum": NODES_PAGE_MAX}),
+                _cursor,
+            ],
+            reasons=("bad_limit", "bad_cursor"),
+        ),
+        Operation(
+            "POST",
+            "/v1/nodes/{node_id}/drain",
+            "Give a node no new jobs, or with on=false jobs again. What it has it keeps.",
+            {200: Answer("The node.", NodeView)},
+            parameters=[_node_id, Parameter("on", "true unless given.", {"type": "boolean"})],
+            reasons=("unknown_node", "bad_on"),
+        ),
+        Operation(
+            "GET",
+            "/v1/pools",
+            "Sum up the nodes and the waiting jobs of each language pair.",
+            {200: Answer("A page of pools, by pair.", PoolPage)},
+            parameters=[
+                Parameter("limit", "Pools of a page.", {"type": "integer", "minimum": 1, "maximum": NODES_PAGE_MAX}),
+                Parameter("cursor", "next_cursor of the page before.", PAIR),
+            ],
+            reasons=("bad_limit", "bad_cursor"),
+        ),
+    ]
+
+
+def _service() -> list[Operation]:
+    return [
+        Operation(
+            "GET",
+            "/healthz",
+            "Say that the process answers.",
+            {200: Answer("It does.", Status)},
+        ),
+        Operation(
+            "GET",
+            "/readyz",
+            "Say whether jobs can be placed. They can't while the store does not answer.",
+            {200: Answer("They can.", Status)},
+            passing=("store_unavailable",),
+        ),
+        Operation(
+            "GET",
+            "/v1/debug/memory",
+            "Tell what the memory of the scheduler is made of.",
+            {200: Answer("The report.", MemoryReport)},
+            parameters=[
+                Parameter("gc", "1 collects garbage first.", {"type": "integer", "minimum": 0, "maximum": 1}),
+                Parameter("types", "Types that are named.", {"type": "integer", "minimum": 0, "maximum": TYPES_MAX}),
+            ],
+            reasons=("bad_gc", "bad_types"),
+        ),
+        Operation(
+            "GET",
+            "/metrics",
+            "The metrics for Prometheus, in its text format or in that of OpenMetrics, as the Accept header prefers.",
+            {200: Answer("The metrics.", media_types=TEXTS)},
+        ),
+    ]
+
+
+def _sockets() -> list[Operation]:
+    doors = {"/ws/session": "clients", "/ws/node": "worker nodes"}
+    return [
+        Operation(
+            "GET",
+            path,
+            f"The WebSocket of {who}. Its messages, in JSON or MessagePack, are in the README.",
+            {101: Answer("From here on it is a WebSocket.")},
+            reasons=("upgrade_required",),
+        )
+        for path, who in doors.items()
+    ]
+
+
+def _pages() -> list[Operation]:
+    """The pages and files for browsers, and this document itself."""
+    files = {**assets.PAGES, **{f"/assets/{file}": file for file in assets.FILES}}
+    return [
+        Operation(
+            "GET",
+            "/openapi.json",
+            "This document.",
+            {200: Answer("OpenAPI 3.1.", media_types=("application/json",))},
+        ),
+        Operation(
+            "GET",
+            "/docs",
+            "This document as a page to read.",
+            {200: Answer("A page.", media_types=("text/html",))},
+        ),
+        *(
+            Operation(
+                "GET",
+                path,
+                f"A file for browsers: {file}.",
+                {
+                    200: Answer("The file.", media_types=(assets.media_type_of(file),)),
+                    304: Answer("It is the one that the browser has."),
+                },
+            )
+            for path, file in files.items()
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""The HTTP door against its own document, and nonsense at both WebSocket doors."""

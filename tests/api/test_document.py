@@ -1,0 +1,141 @@
+"""The OpenAPI document and the routes are the same, both ways; and each error has the status that it says."""
+
+from __future__ import annotations
+
+import random
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from scheduler.config import Settings
+from scheduler.telemetry.logs import Log
+from scheduler.web import problems
+from scheduler.web.app import Doors
+from scheduler.web.docs_page import page
+from scheduler.web.health import Health
+from scheduler.web.openapi import operations
+from scheduler.web.openapi_frame import document
+from scheduler.web.results import Results
+from tests.unit.metrics_rig import MeteredRig
+
+SETTINGS = Settings()
+Pairs = set[tuple[str, str]]
+
+
+@pytest.fixture
+async def routes() -> list[BaseRoute]:
+    """The routes of all doors."""
+    rig = MeteredRig()
+    results, log = Results(1, 1), Log(lambda **fields: None, level=100)
+    doors = Doors(SETTINGS, rig.core, results, Health(), rig.meters.observer, random.Random(1), log, rig.exporter)
+    return list(doors.app.routes)
+
+
+@pytest.fixture(params=[False, True], ids=["open", "secured"])
+def shown(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The document without and with tokens."""
+    return document(operations(SETTINGS), secured=request.param)
+
+
+def of_routes(routes: list[BaseRoute]) -> Pairs:
+    """What the doors answer; HEAD comes with each GET."""
+    found = set()
+    for route in routes:
+        assert isinstance(route, Route | WebSocketRoute), route
+        methods = {"GET"} if isinstance(route, WebSocketRoute) else (route.methods or set()) - {"HEAD"}
+        found |= {(method, route.path) for method in methods}
+    return found
+
+
+def of_document(document: dict[str, Any]) -> Pairs:
+    return {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+
+
+async def test_each_route_is_described_and_nothing_else_is(routes: list[BaseRoute], shown: dict[str, Any]) -> None:
+    assert of_routes(routes) == of_document(shown)
+
+
+async def test_a_route_without_an_entry_is_noticed(routes: list[BaseRoute], shown: dict[str, Any]) -> None:
+    """A planted bug, either way."""
+
+    async def answer(request: Any) -> Any:
+        raise AssertionError
+
+    assert of_routes([*routes, Route("/v1/new", answer)]) - of_document(shown) == {("GET", "/v1/new")}
+    del shown["paths"]["/v1/pools"]
+    assert of_routes(routes) - of_document(shown) == {("GET", "/v1/pools")}
+
+
+def test_each_reference_leads_somewhere_and_each_operation_has_a_name_of_its_own(shown: dict[str, Any]) -> None:
+    names = [operation["operationId"] for methods in shown["paths"].values() for operation in methods.values()]
+    assert len(names) == len(set(names))
+    for name in references(shown):
+        assert name in shown["components"]["schemas"]
+
+
+def test_parameters_in_the_path_are_described(shown: dict[str, Any]) -> None:
+    for path, methods in shown["paths"].items():
+        for operation in methods.values():
+            named = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
+            assert re.findall(r"{(\w+)}", path) == named
+
+
+def test_each_error_says_its_reasons_and_they_have_that_status(shown: dict[str, Any]) -> None:
+    reasons: dict[str, str] = {}
+    for methods in shown["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    schema = answer["content"][problems.MEDIA_TYPE]["schema"]
+                    assert schema["allOf"][0] == {"$ref": "#/components/schemas/Problem"}
+                    words = schema["allOf"][1]["properties"]["reason"]["enum"]
+                    assert words and ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
+                    for word in words:
+                        assert reasons.setdefault(word, status) == status, word
+    undescribed = {"not_found", "method_not_allowed"}  # of paths and methods that the document doesn't have
+    missing = set(problems.STATUS) - set(reasons) - undescribed
+    assert missing == (set() if "securitySchemes" in shown["components"] else {"unauthorized", "forbidden"})
+
+
+class Links(HTMLParser):
+    """Collects where a page leads, what it loads, and its ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.targets.append(value or "")
+            elif name == "id":
+                self.ids.append(value or "")
+
+
+def test_the_page_of_the_document_has_all_of_it_and_loads_nothing_from_elsewhere(shown: dict[str, Any]) -> None:
+    links = Links()
+    links.feed(page(shown))
+    assert "script" not in links.tags and len(links.ids) == len(set(links.ids))
+    names = {operation["operationId"] for methods in shown["paths"].values() for operation in methods.values()}
+    assert names <= set(links.ids)
+    for target in links.targets:
+        assert target[1:] in links.ids if target.startswith("#") else target.startswith("/"), target
+
+
+def test_what_the_page_shows_is_escaped(shown: dict[str, Any]) -> None:
+    shown["info"]["description"] = "<script>alert(1)</script> & `<b>`"
+    assert "<script>" not in page(shown) and "<code>&lt;b&gt;</code>" in page(shown)
+
+
+def references(part: Any) -> list[str]:
+    """The names of all schemas that `part` refers to."""
+    if isinstance(part, dict):
+        own = [part["$ref"].rsplit("/", 1)[1]] if "$ref" in part else []
+        return own + [name for value in part.values() for name in references(value)]
+    return [name for value in part for name in references(value)] if isinstance(part, list) else []
