@@ -88,14 +88,15 @@ class Dispatcher:
         timeout_ms: int | None = None,
         affinity: bool = False,
         why: bool = False,
+        owner: str = "",
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
-        Raises Rejected; then nothing is kept.
+        The same request or session id of another `owner` is another one. Raises Rejected; then nothing is kept.
         """
-        known = self.table.find_request(request_id)
+        known = self.table.find_request(request_id, owner)
         if known is not None:
             return self._known(known, pair, audio)
         try:
@@ -119,6 +120,7 @@ class Dispatcher:
             audio_bytes=len(audio),
             expires_ms=now_ms + timeout_ms if timeout_ms else 0,
             affinity=affinity and bool(session_id),
+            owner=owner,
         )
         self.table.add(job)
         if why:
@@ -147,14 +149,14 @@ class Dispatcher:
         """Return the job that was the `place`-th submit, or None when it is forgotten."""
         return self.table.find(self._job_id(place))
 
-    def session_closed(self, session_id: str, job_ids: Iterable[str] = ()) -> None:
+    def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
         """Cancel `job_ids`, the jobs whose results nobody wants any more, and forget what was kept for the session.
 
         Its other jobs go on, and can be asked for by their request ids.
         """
         for job_id in job_ids:
             self.cancel(job_id)
-        self.affinity.forget(session_id)
+        self.affinity.forget(session_key)
 
     # ---- what the roles and the node desk call
 
@@ -184,7 +186,7 @@ class Dispatcher:
                 f"{job.job_id}|{self._next_attempt(job)}",
                 job.pair,
                 due_ms,
-                self.affinity.node_of(job.session_id) if job.affinity else "",
+                self.affinity.node_of(job.session_key) if job.affinity else "",
                 job.avoid,
             )
             for job in batch.jobs
@@ -254,13 +256,13 @@ class Dispatcher:
         node.holds[job.job_id] = job
         self._set_deadline(job, now_ms + self._dispatch_ms)
         if job.affinity:
-            self.affinity.took(job.session_id, node.node_id)
+            self.affinity.took(job.session_key, node.node_id)
         self._observer.job_dispatched(job, node)
         self._send(job, node)
 
     def _send(self, job: Job, node: Node) -> None:
         assert job.audio is not None, job
-        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_id or None))
+        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_key or None))
 
     # ---- the small steps
 

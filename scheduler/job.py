@@ -15,6 +15,11 @@ CANCELLED = "cancelled"
 FINAL_STATES = frozenset({COMPLETED, FAILED, CANCELLED})
 
 
+def key_of(owner: str, name: str) -> str:
+    """Return what stands for the request or session `name` of `owner`; neither contains a slash."""
+    return f"{owner}/{name}" if owner else name
+
+
 class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     """One job. Times are int ms of the scheduler's clock; 0 where it has not happened yet.
 
@@ -47,6 +52,8 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     deadline_ms: int = 0
     """When the present state (waiting or dispatched) times out."""
     node_id: str = ""
+    owner: str = ""
+    """The name of the token that submitted it; request and session ids are a space an owner."""
     avoid: tuple[str, ...] = ()
     """Nodes that failed this job, the last three; another is tried first."""
     dispatched_ms: int = 0
@@ -59,6 +66,16 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     def ended(self) -> bool:
         """Whether the job has reached a final state."""
         return self.state in FINAL_STATES
+
+    @property
+    def request_key(self) -> str:
+        """Its request id among those of all owners."""
+        return key_of(self.owner, self.request_id)
+
+    @property
+    def session_key(self) -> str:
+        """Its session id among those of all owners; "" when it has none."""
+        return key_of(self.owner, self.session_id) if self.session_id else ""
 
     @property
     def hold(self) -> str:

@@ -27,6 +27,7 @@ class Node:
         "link",
         "missing",
         "node_id",
+        "owner",
         "pairs",
         "process_id",
         "registered",
@@ -38,10 +39,19 @@ class Node:
     )
 
     def __init__(
-        self, node_id: str, process_id: str, pairs: tuple[str, ...], slots: int, link: NodeLink, now_ms: int
+        self,
+        node_id: str,
+        process_id: str,
+        pairs: tuple[str, ...],
+        slots: int,
+        link: NodeLink,
+        now_ms: int,
+        owner: str = "",
     ) -> None:
         self.node_id = node_id
         self.process_id = process_id
+        self.owner = owner
+        """The name of the token that it registered with: no other one takes over its name while it is connected."""
         self.pairs = pairs
         self.slots = slots
         self.link = link

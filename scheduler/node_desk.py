@@ -35,15 +35,18 @@ class NodeDesk:
         self._fleet = fleet
         self._observer = observer
 
-    async def joined(self, link: NodeLink, register: Register) -> Node:
+    async def joined(self, link: NodeLink, register: Register, owner: str = "") -> Node:
         """Take in the connection of a node and register it; `link` gets Registered once the store has it.
 
         The same process takes over its own older connection. Another process under the name of a node is refused
-        (NodeRefused) while that one's connection answers. A node may register again over the same link; what it says
-        from then on belongs to the Node that is returned.
+        (NodeRefused) while that one's connection answers; a process of another `owner`, a token, while it is in the
+        fleet at all: it could else take over its jobs. A node may register again over the same link; what it says from
+        then on belongs to the Node that is returned.
         """
         while True:
             old = self._fleet.find(register.node_id)
+            if old is not None and old.owner != owner:
+                raise NodeRefused("name_taken", f"{register.node_id!r} is the node of another token; rename one")
             if old is None or old.process_id == register.process_id:
                 break
             if await old.link.probe():
@@ -53,7 +56,7 @@ class NodeDesk:
         if old is None and len(self._fleet) >= self._nodes_max:
             raise NodeRefused("nodes_max", f"{self._nodes_max} nodes are connected, the most allowed")
         pairs = tuple(dict.fromkeys(register.pairs))
-        node = Node(register.node_id, register.process_id, pairs, register.slots, link, self._clock.now_ms())
+        node = Node(register.node_id, register.process_id, pairs, register.slots, link, self._clock.now_ms(), owner)
         self._settle_running(node, old, register.running)
         self._fleet.join(node)
         return node

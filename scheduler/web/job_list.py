@@ -31,8 +31,8 @@ class JobList:
         self._oldest = 1
         """No job is left below this place."""
 
-    def page(self, limit: int, state: str = "", cursor: int | None = None) -> Page:
-        """Return at most `limit` jobs, of `state` only if one is given, from `cursor` (a place) downwards.
+    def page(self, limit: int, state: str = "", cursor: int | None = None, owner: str | None = None) -> Page:
+        """Return at most `limit` jobs, only of `state` and of `owner` if they are given, from `cursor` (a place) down.
 
         A page may hold fewer jobs than `limit`, even none, and still have a cursor: then its looks ran out.
         """
@@ -42,7 +42,7 @@ class JobList:
         last = max(self._oldest, place - LOOKS_MAX + 1)
         while place >= last and len(jobs) < limit:
             job = self._find(place)
-            if job is not None and (not state or job.state == state):
+            if job is not None and (not state or job.state == state) and (owner is None or job.owner == owner):
                 jobs.append(job)
             place -= 1
         return Page(jobs, place if place >= self._oldest else None)

@@ -15,7 +15,9 @@ from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput
 from scheduler.job import Job
 from scheduler.seams import Observer
+from scheduler.security.access import FORBIDDEN, AccessRefused
 from scheduler.web.bodies import Bodies
+from scheduler.web.guard import caller_of
 from scheduler.web.job_list import STATES, JobList
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
@@ -70,6 +72,7 @@ class JobDoor:
             timeout_ms=asked.timeout_ms,
             affinity=bool(asked.session),
             why=asked.why,
+            owner=caller_of(request).name,
         )
         asked.audio = b""  # it belongs to the job, which lets go of it when it ends
         wait_s = min(asked.wait_s, self._settings.wait_s_max)
@@ -88,9 +91,12 @@ class JobDoor:
         if state and state not in STATES:
             raise BadInput("bad_state", f"state={state[:80]!r}: one of {', '.join(STATES)}")
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_DEFAULT
-        page = self._list.page(limit, state, whole_number(request, "cursor", 1, 10**11))
+        caller = caller_of(request)
+        owner = None if caller.is_admin else caller.name
+        page = self._list.page(limit, state, whole_number(request, "cursor", 1, 10**11), owner)
         following = None if page.cursor is None else str(page.cursor)
-        views = JobPage([job_view(job, with_output=False) for job in page.jobs], len(self._dispatcher.table), following)
+        total = len(self._dispatcher.table) if owner is None else self._dispatcher.table.count_of(owner)
+        views = JobPage([job_view(job, with_output=False) for job in page.jobs], total, following)
         return Response(msgspec.json.encode(views), media_type="application/json")
 
     async def cancel(self, request: Request) -> Response:
@@ -113,12 +119,14 @@ class JobDoor:
 
 
 def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Job:
-    """Return the job that the path names. Raises BadInput: unknown_job."""
+    """Return the job that the path names. Raises BadInput: unknown_job, and AccessRefused: it is somebody else's."""
     job_id = request.path_params["job_id"]
     job = dispatcher.find(job_id)
     if job is None:
         kept = f"finished jobs are kept for {settings.retention_s:g} s"
         raise BadInput("unknown_job", f"no job {job_id[:80]!r}; {kept}")
+    if not caller_of(request).owns(job.owner):
+        raise AccessRefused(FORBIDDEN, f"job {job_id[:80]!r} is not yours")
     return job
 
 

@@ -110,10 +110,10 @@ class NodeConnection:
                 raise BadInput("bad_protocol", f"protocol {register.protocol} is unknown; this is protocol {PROTOCOL}")
             if self.node is not None and register.node_id != self.node.node_id:
                 raise BadInput("bad_node_id", f"this connection belongs to {self.node.node_id}")
-            self._admit(register)
+            owner = self._admit(register)
             owed = register.slots * self._door.frame_bytes_max
             self._socket.send_buffer_bytes_max = max(self._door.settings.send_buffer_bytes_max, owed)
-            self.node = await self._desk.joined(self, register)
+            self.node = await self._desk.joined(self, register, owner)
         except BadInput as error:
             self._refuse(error)
             return False
@@ -124,14 +124,15 @@ class NodeConnection:
             return False
         return True
 
-    def _admit(self, register: Register) -> None:
-        """See who is there, each time that a token may have come; the connection stays with its first caller."""
+    def _admit(self, register: Register) -> str:
+        """Return the owner of the node that registers; the connection stays with its first caller."""
         caller = admit(self._scope, register.token)
         if self._caller is None:
             self._let_in.enter_context(let_in(self._scope, caller, self._socket))
             self._caller = caller
         elif caller != self._caller:
             raise AccessRefused(FORBIDDEN, "this connection belongs to another token")
+        return caller.name
 
     def let_go(self) -> None:
         """The connection is gone."""

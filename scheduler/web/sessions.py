@@ -17,7 +17,7 @@ from scheduler.config import Settings, ms
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import BadInput, Rejected
 from scheduler.in_order import InOrder
-from scheduler.job import Job
+from scheduler.job import Job, key_of
 from scheduler.messages import (
     PROTOCOL,
     Accepted,
@@ -32,6 +32,7 @@ from scheduler.messages import (
 )
 from scheduler.seams import Observer
 from scheduler.security.access import AccessRefused
+from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
 from scheduler.web.guard import admit, let_in
@@ -65,7 +66,7 @@ class SessionDoor:
         self._random = random
         self._open: dict[str, Session] = {}
         self._absent: dict[str, tuple[list[str], asyncio.TimerHandle]] = {}
-        """session id -> its unfinished jobs, and the timer that ends its grace."""
+        """session key -> its unfinished jobs, and the timer that ends its grace."""
 
     def __len__(self) -> int:
         return len(self._open) + len(self._absent)
@@ -85,7 +86,7 @@ class SessionDoor:
             self._turn_away(socket, Error(refused.reason, refused.detail), binary)
             return
         with let_in(scope, caller, socket):
-            session = self._begin(socket, hello, binary)
+            session = self._begin(socket, hello, binary, caller)
             if session is None:
                 return
             try:
@@ -122,22 +123,23 @@ class SessionDoor:
         socket.send_frame(codec.encode(error, binary), binary)
         socket.close_with(CLOSE_POLICY, error.reason)
 
-    def _begin(self, socket: PeerSocket, hello: Hello, binary: bool) -> Session | None:
+    def _begin(self, socket: PeerSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
         session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
-        known = session_id in self._open or session_id in self._absent
+        key = key_of(caller.name, session_id)
+        known = key in self._open or key in self._absent
         if not known and len(self) >= self.settings.sessions_max:
             error = Error("sessions_max", f"{self.settings.sessions_max} sessions are open, the most allowed")
             self._turn_away(socket, error, binary)
             return None
         job_ids: list[str] = []
-        older = self._open.get(session_id)
+        older = self._open.get(key)
         if older is not None:
             self._end(older)
             older.socket.close_with(CLOSE_REPLACED, "replaced")
-        if session_id in self._absent:
-            job_ids, timer = self._absent.pop(session_id)
+        if key in self._absent:
+            job_ids, timer = self._absent.pop(key)
             timer.cancel()
-        session = self._open[session_id] = Session(self, socket, binary, session_id, hello.in_order)
+        session = self._open[key] = Session(self, socket, binary, session_id, hello.in_order, caller)
         limits = {
             "audio_bytes_max": self.settings.audio_bytes_max,
             "output_bytes_max": self.settings.output_bytes_max,
@@ -150,35 +152,38 @@ class SessionDoor:
 
     def _end(self, session: Session) -> None:
         """The connection of `session` is gone, or another one has taken its place."""
-        if self._open.get(session.session_id) is not session:
+        if self._open.get(session.key) is not session:
             return
-        del self._open[session.session_id]
+        del self._open[session.key]
         job_ids = session.let_go()
         goodbye = session.socket.peer_said_goodbye
         if goodbye or not self.settings.session_grace_s:
-            self._give_up(session.session_id, job_ids)
+            self._give_up(session.key, job_ids)
         else:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(self.settings.session_grace_s, self._stays_away, session.session_id)
-            self._absent[session.session_id] = (job_ids, timer)
+            timer = loop.call_later(self.settings.session_grace_s, self._stays_away, session.key)
+            self._absent[session.key] = (job_ids, timer)
         self.log(Event.SESSION_CLOSED, session_id=session.session_id, goodbye=goodbye, unfinished=len(job_ids))
 
-    def _stays_away(self, session_id: str) -> None:
-        job_ids, _ = self._absent.pop(session_id)
-        self._give_up(session_id, job_ids)
+    def _stays_away(self, key: str) -> None:
+        job_ids, _ = self._absent.pop(key)
+        self._give_up(key, job_ids)
 
-    def _give_up(self, session_id: str, job_ids: list[str]) -> None:
-        self.dispatcher.session_closed(session_id, job_ids)
+    def _give_up(self, key: str, job_ids: list[str]) -> None:
+        self.dispatcher.session_closed(key, job_ids)
 
 
 class Session:
     """One connection of a client that has said hello."""
 
     def __init__(
-        self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str, in_order: bool = False
+        self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str, in_order: bool, caller: Caller
     ) -> None:
         self.socket = socket
         self.session_id = session_id
+        self.caller = caller
+        self.key = key_of(caller.name, session_id)
+        """The same session id of another caller is another session."""
         self._door = door
         self._binary = binary
         self._jobs: dict[str, bool] = {}
@@ -251,6 +256,7 @@ class Session:
                 timeout_ms=submit.timeout_ms,
                 affinity=submit.session_affinity,
                 why=submit.why,
+                owner=self.caller.name,
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)
@@ -260,7 +266,7 @@ class Session:
             self._reject(submit.request_id, rejected)
             return
         self.send(Accepted(submit.request_id, job.job_id))
-        self._wait_for(job, job.session_id == self.session_id)
+        self._wait_for(job, job.session_key == self.key)
 
     def _wait_for(self, job: Job, is_own: bool) -> None:
         """Send the result of `job` when it has ended, or now if it has; in its turn if they go in order."""
@@ -291,7 +297,7 @@ class Session:
 
     def _cancel(self, job_id: str) -> None:
         job = self._door.dispatcher.find(job_id)
-        if job is None or job.session_id != self.session_id:
+        if job is None or job.session_key != self.key:
             self.send(Error("unknown_job", f"no job {job_id!r} of this session; it may have been forgotten"))
         else:
             self._door.dispatcher.cancel(job_id)

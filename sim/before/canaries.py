@@ -184,7 +184,7 @@ def leaves_ghosts() -> Variant:
 class ForgetsRequestIds(JobTable):
     """R12: whether a request id is known is not asked."""
 
-    def find_request(self, request_id: str) -> Job | None:
+    def find_request(self, request_id: str, owner: str = "") -> Job | None:
         return None
 
 
