@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from typing import cast
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from scheduler.seams import Observer
 from scheduler.security.access import Access, AccessRefused
 from scheduler.security.caller import ANYBODY, Caller, Role
 from scheduler.security.tokens import Tokens, digest_of
+from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import open_log
 from scheduler.web import problems
 from scheduler.web.app import Doors
@@ -35,7 +37,8 @@ def routes_of_voxpool() -> list[BaseRoute]:
     rig = MeteredRig()
     log = open_log(io.BytesIO(), HandClock())
     results = Results(10, 1000)
-    doors = Doors(Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter)
+    live = cast("Live", object())  # nobody looks at it
+    doors = Doors(Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter, live=live)
     return doors.app.routes
 
 
