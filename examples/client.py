@@ -8,7 +8,7 @@ from scheduler.sdk import Client
 
 
 async def main(files: list[Path]) -> None:
-    async with Client("ws://127.0.0.1:5010") as client:
+    async with Client() as client:  # or Client("wss://voxpool.example", token="…")
         for file in files:
             result = await client.submit(file.read_bytes(), pair="en:en")
             print(file.name, result.state, result.output or result.error)

@@ -1,18 +1,15 @@
-"""A worker node in ten lines: python examples/worker.py (needs `voxpool serve`); Ctrl-C stops it."""
+"""A worker node in ten lines: python examples/worker.py --id gpu-1 (needs `voxpool serve`); Ctrl-C drains it."""
 
-import asyncio
-
-from scheduler.sdk import Work, Worker
+from scheduler.sdk import Work, WorkFailed, worker
 
 
+@worker(pairs=["en:en"], slots=2)
 def count(work: Work) -> dict[str, int]:
-    """The work itself: any function of the audio; it runs in a thread."""
+    """Count the bytes of the audio."""
+    if len(work.audio) < 100:
+        raise WorkFailed("too_short")  # final; retryable=True sends the job to another node
     return {"bytes": len(work.audio)}
 
 
-async def main() -> None:
-    await Worker("ws://127.0.0.1:5010", node_id="example-1", pairs=["en:en"], slots=2, work=count).run()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    count.main()

@@ -14,6 +14,7 @@ from scheduler.chance import fresh_random
 from scheduler.messages import JobResult, Submit
 from scheduler.sdk.connection import PING_S, Door
 from scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
+from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.http import HttpClient
 from scheduler.sdk.many import Done, in_parallel
 from scheduler.sdk.session import Request, Session
@@ -34,13 +35,14 @@ class Client:
     come in the order of the submits; an earlier one that is missing holds the later ones back for in_order_grace_s at
     most.
 
-    `token` and `ca_file` (a PEM file; for wss) are what the scheduler asks for. A process that takes the `session_id`
-    of one that broke off, with `resume`, gets the results that the other one missed: `on_result` is called with each.
+    `token` and `ca_file` (a PEM file; for wss) are what the scheduler asks for; without `url` and `token`, VOXPOOL_URL
+    and VOXPOOL_TOKEN are used. A process that takes the `session_id` of one that broke off, with `resume`, gets the
+    results that the other one missed: `on_result` is called with each.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         token: str | None = None,
         ca_file: str | Path | None = None,
@@ -55,13 +57,13 @@ class Client:
         random: random.Random | None = None,
     ) -> None:
         self._random = random or fresh_random()
-        self._url, self._token, self._ca_file = url, token, ca_file
+        self._url, self._token, self._ca_file = given_url(url), given_token(token), ca_file
         self._retry_s = retry_s
         self._room = asyncio.Semaphore(in_flight_max)
         self._session = Session(
-            Door.of(url, "/ws/session", ca_file, ping_s),
+            Door.of(self._url, "/ws/session", ca_file, ping_s),
             session_id or f"s-{self._random.getrandbits(64):016x}",
-            token=token,
+            token=self._token,
             resume=resume,
             in_order=in_order,
             give_up_s=give_up_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -15,11 +16,11 @@ import click
 
 from scheduler.engines.engine import Work
 from scheduler.errors import ConfigError, VoxpoolError
+from scheduler.sdk.given import DEFAULT_URL
 from scheduler.sdk.worker_node import Worker
 
 R = TypeVar("R")
 
-DEFAULT_URL = "ws://127.0.0.1:5010"
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 3
 
@@ -53,7 +54,7 @@ class Node(Generic[R]):
 
     def node(
         self,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         *,
         node_id: str | None = None,
         slots: int | None = None,
@@ -76,7 +77,7 @@ class Node(Generic[R]):
 
     async def run(
         self,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         *,
         node_id: str | None = None,
         slots: int | None = None,
@@ -107,9 +108,8 @@ class Node(Generic[R]):
         )
         @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
         def command(url: str, node_id: str | None, slots: int, ca_file: str | None) -> None:
-            token = os.environ.get("VOXPOOL_TOKEN")
-            say = lambda text: click.echo(text, err=True)  # noqa: E731
-            asyncio.run(self.run(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=say))
+            say = functools.partial(click.echo, err=True)
+            asyncio.run(self.run(url, node_id=node_id, slots=slots, ca_file=ca_file, on_event=say))
 
         try:
             command.main(args=arguments, standalone_mode=False)

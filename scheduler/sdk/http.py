@@ -15,6 +15,7 @@ import msgspec
 from scheduler.chance import fresh_random
 from scheduler.errors import ConfigError
 from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
+from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tls import tls_context
 from scheduler.web.views import JobPage, JobView, Problem
 
@@ -32,12 +33,13 @@ class HttpClient:
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         token: str | None = None,
         ca_file: str | Path | None = None,
         random: random.Random | None = None,
     ) -> None:
+        url, token = given_url(url), given_token(token)
         base = httpx.URL(url.replace("ws", "http", 1) if url.startswith("ws") else url)
         if base.scheme not in ("http", "https") or not base.host:
             raise ConfigError(f"{url!r} is not the URL of a scheduler; write http://HOST:PORT")

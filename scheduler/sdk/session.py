@@ -87,7 +87,9 @@ class Session:
             raise self._failure
         known = self._requests.get(submit.request_id)
         if known is not None:
-            raise SubmitRejected("request_id_in_use", f"this client waits for {submit.request_id} already", None)
+            if (known.submit.pair, known.submit.audio) != (submit.pair, submit.audio):
+                raise SubmitRejected("request_id_conflict", f"{submit.request_id} stands for another submit", None)
+            return known
         request = Request(submit, asyncio.get_running_loop().time() + retry_s)
         self._requests[submit.request_id] = request
         request.result.add_done_callback(lambda _: self._ended(request))

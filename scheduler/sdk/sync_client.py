@@ -30,7 +30,7 @@ class SyncClient:
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         token: str | None = None,
         ca_file: str | Path | None = None,

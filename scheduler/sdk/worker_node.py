@@ -19,7 +19,7 @@ from scheduler import __version__
 from scheduler.chance import fresh_random
 from scheduler.codec import check_output, to_node
 from scheduler.engines import Engine, Work, WorkFailed
-from scheduler.errors import BadInput
+from scheduler.errors import BadInput, ConfigError
 from scheduler.messages import (
     Assign,
     CancelAttempt,
@@ -36,6 +36,7 @@ from scheduler.messages import (
 from scheduler.sdk.backoff import Backoff
 from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from scheduler.sdk.errors import PASSING, refusal
+from scheduler.sdk.given import given_token, given_url
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
@@ -56,12 +57,13 @@ class Worker:
 
     `work` gets a Work and returns the output; it raises WorkFailed for audio that it can't do. Any other exception is
     answered as the retryable error `engine_error`. `drain_s` bounds how long `stop` waits for running work. `token` and
-    `ca_file` (a PEM file; for wss) are what the scheduler asks for.
+    `ca_file` (a PEM file; for wss) are what the scheduler asks for; without `url` and `token`, VOXPOOL_URL and
+    VOXPOOL_TOKEN are used.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         node_id: str,
         pairs: Sequence[str],
@@ -74,9 +76,11 @@ class Worker:
         on_event: Callable[[str], None] = lambda text: None,
         random: random.Random | None = None,
     ) -> None:
+        if isinstance(pairs, str):
+            raise ConfigError(f"pairs is a list: write pairs=[{pairs!r}]")
         self._random = random or fresh_random()
-        self._door = Door.of(url, "/ws/node", ca_file, ping_s)
-        self._token = token
+        self._door = Door.of(given_url(url), "/ws/node", ca_file, ping_s)
+        self._token = given_token(token)
         self.node_id = node_id
         self.process_id = f"p-{self._random.getrandbits(64):016x}"
         self.pairs = list(pairs)

@@ -1,0 +1,12 @@
+"""Many files at a time, with progress; what a bound rejects is tried again for a minute: python examples/many.py"""
+
+from pathlib import Path
+
+from scheduler.sdk import SyncClient
+
+files = sorted(Path(__file__).parent.glob("*.wav"))
+with SyncClient(retry_s=60) as client:
+    audios = (file.read_bytes() for file in files)  # read as they are needed
+    for count, done in enumerate(client.map(audios, "en:en", at_most=4), 1):
+        answer = done.result.output if done.completed and done.result else done.rejected or done.result
+        print(f"{count}/{len(files)} {files[done.index].name}: {answer}")

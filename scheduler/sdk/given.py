@@ -1,0 +1,17 @@
+"""What a program leaves open, its environment says: where the scheduler is, and the token for it."""
+
+from __future__ import annotations
+
+import os
+
+DEFAULT_URL = "http://127.0.0.1:5010"
+
+
+def given_url(url: str | None) -> str:
+    """Return `url`, else VOXPOOL_URL, else the scheduler of this machine."""
+    return url or os.environ.get("VOXPOOL_URL") or DEFAULT_URL
+
+
+def given_token(token: str | None) -> str | None:
+    """Return `token`, else VOXPOOL_TOKEN; "" is none at all."""
+    return (os.environ.get("VOXPOOL_TOKEN") if token is None else token) or None
