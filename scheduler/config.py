@@ -29,6 +29,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 60.0
     retention_s: Annotated[float, _setting("how long a finished job can be asked for, from its end", "s", ge=0)] = 300.0
     jobs_max: Annotated[int, _setting("unfinished jobs; past it a submit is refused", "jobs", ge=1)] = 100_000
+    waiting_max: Annotated[
+        int,
+        _setting("waiting jobs of one pair; past it a submit is refused: it would time out", "jobs", ge=1),
+    ] = 10_000
     finished_max: Annotated[
         int, _setting("finished jobs kept; past it the oldest goes before its time; 0 = no bound", "jobs", ge=0)
     ] = 1_000_000
@@ -76,6 +80,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
     waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
+    rate_per_s: Annotated[
+        float,
+        _setting("submits a second of one token, or of all clients when there are none; 0 = any", "1/s", ge=0),
+    ] = 0.0
+    rate_burst: Annotated[int, _setting("submits that such a token may send at once", "jobs", ge=1)] = 100
+    connections_max: Annotated[
+        int, _setting("open connections, of clients, nodes and HTTP; past it a new one is answered 503", "", ge=1)
+    ] = 50_000
     send_buffer_bytes_max: Annotated[
         int, _setting("bytes that wait to be sent to one peer; past it the peer is cut off", "bytes", ge=65536)
     ] = 64 * 1024**2
@@ -94,7 +106,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     viewers_max: Annotated[
         int, _setting("browsers that watch the dashboard at the same time; they share one snapshot a second", "", ge=1)
     ] = 50
-    stop_s: Annotated[float, _setting("time that open connections get when the scheduler stops", "s", ge=0)] = 3.0
+    drain_s: Annotated[
+        float,
+        _setting("time that jobs get to end at a stop; with stop_s below Kubernetes' 30 s", "s", ge=0),
+    ] = 25.0
+    stop_s: Annotated[float, _setting("time that open connections get after that", "s", ge=0)] = 3.0
 
     def __post_init__(self) -> None:
         if self.lease_s <= self.heartbeat_s:

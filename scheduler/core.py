@@ -85,7 +85,7 @@ class Core:
         table = parts.job_table(
             settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
         )
-        waiting = parts.waiting()
+        waiting = parts.waiting(settings.waiting_max, ms(settings.retry_after_s))
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
         queue = parts.queue(runner, clock, ms(settings.lease_s), observer)

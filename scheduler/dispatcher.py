@@ -103,6 +103,7 @@ class Dispatcher:
             if len(audio) > self._settings.audio_bytes_max:
                 raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
             self.table.check_room(len(audio))
+            self.waiting.check_room(pair)
         except Rejected as rejected:
             self._observer.job_rejected(pair, rejected.reason)
             raise

@@ -1,5 +1,8 @@
 """The small tree of errors that voxpool raises; errors of redis, sockets and files are mapped to these at the seams."""
 
+STOPPING = "stopping"
+"""Why a submit is refused, or a job handed back, by a scheduler that stops: the next one may be asked the same."""
+
 
 class VoxpoolError(Exception):
     """Whatever voxpool itself raises. Its text says what is wrong and what to do about it."""

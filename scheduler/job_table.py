@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
+from collections.abc import Iterator
 
 from scheduler.errors import Rejected
 from scheduler.job import Job, key_of
@@ -80,6 +81,11 @@ class JobTable:
     def count_of(self, owner: str) -> int:
         """Return how many jobs of `owner`, a token, are here."""
         return self._owned.get(owner, 0)
+
+    def shards(self) -> Iterator[list[Job]]:
+        """Yield all jobs, some thousands at a time; what is added or removed meanwhile may be missed."""
+        for shard in self._by_id:
+            yield list(shard.values())
 
     def finish(self, job: Job) -> list[Job]:
         """Note that `job` has just reached a final state: its audio goes now, it itself after its retention.

@@ -62,6 +62,8 @@ class Welcome(_Message):
     session_id: str
     limits: dict[str, int]
     protocol: int = PROTOCOL
+    cut_off: str | None = None
+    """Why the scheduler cut off the last connection of this session, if it did: takes_nothing, no_pong …"""
 
 
 class Accepted(_Message):
@@ -97,8 +99,11 @@ class JobResult(_Message, tag="result"):
 
 
 class Error(_Message):
+    """With `retry_after_ms` the same may work then; without it is of no use to try again."""
+
     reason: str
     detail: str
+    retry_after_ms: int | None = None
 
 
 ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
@@ -152,6 +157,8 @@ class Registered(_Message):
     generation: str
     heartbeat_ms: int
     lease_ms: int
+    cut_off: str | None = None
+    """Why the scheduler cut off the last connection of this node, if it did: takes_nothing, no_pong …"""
 
 
 class Assign(_Message):

@@ -66,6 +66,12 @@ class Observer:
     def job_rejected(self, pair: str, reason: str) -> None:
         """A submit was refused."""
 
+    def connection_refused(self, reason: str) -> None:
+        """A connection was not let in (connections_max, stopping)."""
+
+    def peer_aborted(self, reason: str) -> None:
+        """A peer on a WebSocket was cut off (takes_nothing, send_buffer_full, no_pong, no_greeting, closed_1009, …)."""
+
     def job_dispatched(self, job: Job, node: Node) -> None:
         """`job`, with its new attempt, was sent to `node`."""
 

@@ -9,15 +9,14 @@ import signal
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import disable_created_metrics
-from uvicorn import Server
 
 from scheduler.chance import fresh_random
 from scheduler.clock import SystemClock
 from scheduler.config import Settings, ms
 from scheduler.core import Core
+from scheduler.ending import drain, hand_back, store_knows
 from scheduler.errors import CannotStart, VoxpoolError
 from scheduler.stores import open_store
 from scheduler.telemetry.events import Event
@@ -29,7 +28,7 @@ from scheduler.telemetry.logs import Log, LogObserver
 from scheduler.web.app import Doors
 from scheduler.web.health import Health
 from scheduler.web.results import Results
-from scheduler.web.server import DoorServer, listen, url_of, uvicorn_config
+from scheduler.web.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
 from scheduler.why import Why
 
 EXIT_STOPPED = 0
@@ -83,54 +82,63 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         closing.push_async_callback(core.stop)
         exporter.start()
         closing.push_async_callback(exporter.stop)
-        server = DoorServer(uvicorn_config(settings, doors.app, log))
+        server = DoorServer(uvicorn_config(settings, doors.entrance, observer, log), doors.entrance)
         await server.startup([listener])
         stop.listen()
         gc.collect()
         gc.freeze()  # what the start has made stays: the collector need not visit it again and again
         log(Event.SCHEDULER_STARTED, url=url, store=settings.store)
-        code = await _run(server, stop, [failed, lost], log)
+        failures: list[asyncio.Future[None]] = [failed, lost]
+        ticks = asyncio.ensure_future(server.main_loop())
+        await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
+        doors.admission.stopping = True
+        unfinished = core.table.unfinished
+        if stop.asked.done():
+            log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)
+            await drain(core, settings.drain_s, [stop.again, *failures])
+        code = _exit_code(failures, log)
+        handed_back = await hand_back(core)
         results.let_go()
         live.stop()
-        await server.stop([listener], 0.0 if stop.twice else settings.stop_s)
-    log(Event.SCHEDULER_STOPPED)
+        ticks.cancel()
+        await server.stop([listener], settings.stop_s, stop.again)
+        if code == EXIT_STOPPED:
+            await store_knows(core, HURRY_S if stop.again.done() else settings.stop_s)
+    log(Event.SCHEDULER_STOPPED, ended=unfinished - handed_back, handed_back=handed_back)
     return code
 
 
-async def _run(server: Server, stop: _Stop, failures: list[asyncio.Future[None]], log: Log) -> int:
-    """Wait for a signal, or for a failure that nothing survives: a role died, or the store belongs to another now."""
-    ticks = asyncio.ensure_future(server.main_loop())
-    signalled = asyncio.ensure_future(stop.asked.wait())
-    waited: list[asyncio.Future[Any]] = [ticks, signalled, *failures]
-    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-    ticks.cancel()
-    signalled.cancel()
+def _exit_code(failures: list[asyncio.Future[None]], log: Log) -> int:
+    """Return how the process ends; a failure that nothing survives is told: a role died, or the store is another's."""
     for failed in failures:
         if failed.done() and not failed.cancelled():
             error = failed.exception()
             log(Event.SCHEDULER_FAILED, error=f"{type(error).__name__}: {error}")
             return EXIT_FAILED
-    log(Event.SCHEDULER_STOPPING, reason=stop.reason)
     return EXIT_STOPPED
 
 
 class _Stop:
-    """The wish to stop. The second signal leaves the open connections no time."""
+    """The wish to stop: the first signal asks for a good end, the second for a quick one."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self.asked: asyncio.Future[None] = loop.create_future()
+        self.again: asyncio.Future[None] = loop.create_future()
         self.reason = ""
-        self.twice = False
 
     def listen(self) -> None:
+        """Hear SIGTERM and SIGINT from now on."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
 
     def _signalled(self, number: signal.Signals) -> None:
-        self.twice = self.asked.is_set()
-        self.reason = number.name
-        self.asked.set()
+        if not self.asked.done():
+            self.reason = number.name
+            self.asked.set_result(None)
+        elif not self.again.done():
+            self.again.set_result(None)
 
 
 def _fail(future: asyncio.Future[None], reason: str) -> None:

@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Collection, Iterator
 
+from scheduler.errors import Rejected
 from scheduler.job import WAITING, Job
 
 
@@ -58,9 +59,15 @@ class SelectBatch:
 
 
 class WaitingJobs:
-    """All waiting jobs. One that comes back has the place of its submit, so no newer one of its pair overtakes it."""
+    """All waiting jobs. One that comes back has the place of its submit, so no newer one of its pair overtakes it.
 
-    def __init__(self) -> None:
+    Past `waiting_max` jobs of a pair `check_room` refuses a new one; those that come back from a node are not refused,
+    and up to one batch is with the store and not counted.
+    """
+
+    def __init__(self, waiting_max: float = math.inf, retry_after_ms: int = 1000) -> None:
+        self.waiting_max = waiting_max
+        self.retry_after_ms = retry_after_ms
         self._pools: dict[str, Pool] = {}
         self._ready: dict[str, Pool] = {}
         """Pools with waiting jobs and credit that aren't in flight, in the order in which they get their turn."""
@@ -76,6 +83,13 @@ class WaitingJobs:
     def ready(self) -> bool:
         """Whether `next_batch` would return jobs."""
         return bool(self._ready)
+
+    def check_room(self, pair: str) -> None:
+        """Raise Rejected if so many jobs of `pair` wait that a new one would wait too long."""
+        pool = self._pools.get(pair)
+        if pool is not None and pool.waiting >= self.waiting_max:
+            detail = f"{self.waiting_max} jobs of {pair} wait for a node, the most allowed"
+            raise Rejected("waiting_max", detail, self.retry_after_ms)
 
     def counts(self) -> Iterator[tuple[str, int]]:
         """Yield (pair, waiting jobs); jobs in flight to the store count as waiting no longer."""

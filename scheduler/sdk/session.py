@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scheduler.codec import to_client
+from scheduler.errors import STOPPING
 from scheduler.messages import (
     PROTOCOL,
     Accepted,
@@ -68,6 +69,8 @@ class Session:
     ) -> None:
         self.session_id = session_id
         self.limits: dict[str, int] = {}
+        self.cut_off: str | None = None
+        """Why the scheduler cut off the connection before this one, if it did."""
         self.connects = 0
         self._door = door
         self._token = token
@@ -153,6 +156,7 @@ class Session:
                 if welcome.protocol != PROTOCOL:
                     raise refusal("bad_protocol", f"the scheduler speaks {welcome.protocol}, this is {PROTOCOL}")
                 self.limits = welcome.limits
+                self.cut_off = welcome.cut_off
             self.connects += 1
         except BaseException:
             await connection.close()
@@ -220,6 +224,8 @@ class Session:
         request = self._requests.get(rejected.request_id)
         if request is None:
             return
+        if rejected.reason == STOPPING:
+            return  # this scheduler ends and will close the connection; the request goes to the next one
         loop = asyncio.get_running_loop()
         after_ms = rejected.retry_after_ms
         if after_ms is not None:

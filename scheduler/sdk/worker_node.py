@@ -215,6 +215,8 @@ class Worker:
                 backoff.reset()
                 self._beat_every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
+                if message.cut_off is not None:
+                    self._on_event(f"the scheduler had cut off the last connection: {message.cut_off}")
                 if self._stopping.is_set():
                     await connection.send(Drain(True))
                 for attempt, result in list(self._unsent.items()):

@@ -26,8 +26,12 @@ class Event(StrEnum):
         return member
 
     SCHEDULER_STARTED = "scheduler_started", INFO, "it listens; url, store"
-    SCHEDULER_STOPPING = "scheduler_stopping", INFO, "a signal or a failure ends it; reason"
-    SCHEDULER_STOPPED = "scheduler_stopped", INFO, "all connections are closed and the store is released"
+    SCHEDULER_STOPPING = "scheduler_stopping", INFO, "a signal ends it, it takes no new jobs; reason, unfinished"
+    SCHEDULER_STOPPED = (
+        "scheduler_stopped",
+        INFO,
+        "all connections are closed and the store is released; since it stops so many jobs ended, handed_back",
+    )
     SCHEDULER_FAILED = (
         "scheduler_failed",
         ERROR,

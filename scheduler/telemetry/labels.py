@@ -23,12 +23,16 @@ END_REASONS = frozenset(
         "engine_error",
         "bad_output",
         "output_too_large",
+        "stopping",
     }
 )
 REDISPATCH_REASONS = frozenset({"timeout", "closed", "lapsed", "busy", "error", "reregistered", "assign_lost"})
 REJECT_REASONS = frozenset(
     {
         "jobs_max",
+        "waiting_max",
+        "rate",
+        "stopping",
         "audio_total_bytes_max",
         "audio_too_large",
         "request_id_conflict",
@@ -38,6 +42,8 @@ REJECT_REASONS = frozenset(
         "incomplete_audio",
     }
 )
+CONNECTION_REASONS = frozenset({"connections_max", "stopping"})
+ABORT_REASONS = frozenset({"takes_nothing", "send_buffer_full", "no_pong", "no_greeting", "closed_1009"})
 
 
 class PairLabels:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from scheduler.config import Settings
+from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
@@ -18,9 +18,11 @@ from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
 from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web import problems
+from scheduler.web.admission import Admission
 from scheduler.web.assets import asset_routes
 from scheduler.web.debug import DebugDoor
 from scheduler.web.docs_page import DocsDoor
+from scheduler.web.entrance import Entrance
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
 from scheduler.web.health import Health
@@ -38,7 +40,7 @@ SLACK_BYTES = 64 * 1024
 
 
 class Doors:
-    """The doors and the application that has them.
+    """The doors and the application that has them, `app`; what a server is given is its `entrance`.
 
     Without an `exporter` it has neither /metrics nor /v1/debug; without `access` nobody needs a token.
     """
@@ -57,7 +59,8 @@ class Doors:
         live: Live | None = None,
     ) -> None:
         access = access or Access()
-        self.sessions = SessionDoor(settings, core.dispatcher, results, observer, random, log)
+        self.admission = admission = Admission(settings, core.table, observer)
+        self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
         observed: list[BaseRoute] = []
         if exporter is not None:
@@ -69,9 +72,9 @@ class Doors:
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
                 *(Route(path, problems.upgrade_required, methods=["GET"]) for path in ("/ws/session", "/ws/node")),
-                *JobDoor(settings, core.dispatcher, results, observer, random).routes(),
+                *JobDoor(settings, core.dispatcher, admission, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
-                *FleetDoor(settings, core, health).routes(),
+                *FleetDoor(settings, core, health, admission).routes(),
                 *asset_routes(),
                 *(LiveDoor(live).routes() if live is not None else []),
                 *observed,
@@ -86,6 +89,7 @@ class Doors:
             },
         )
         self.app = Guard(app, access)
+        self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), observer)
 
 
 def frame_bytes_max(settings: Settings) -> int:

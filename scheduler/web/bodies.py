@@ -51,6 +51,8 @@ class Submission(msgspec.Struct):
     timeout_ms: int | None = None
     wait_s: float = 0.0
     why: bool = False
+    is_named: bool = False
+    """Whether the request id is known before the body is read, or is to be made: then it can be refused unread."""
 
 
 class Bodies:
@@ -69,7 +71,9 @@ class Bodies:
         key = request.headers.get("idempotency-key", "")
         if key:
             _put(submission, "request_id", key)
-        if _kind(request) == "raw" and not submission.pair:
+        kind = _kind(request)
+        submission.is_named = kind == "raw" or bool(key)
+        if kind == "raw" and not submission.pair:
             raise BadInput("bad_pair", "pair= is missing in the query; a pair is source:target, such as zh:en")
         return submission
 

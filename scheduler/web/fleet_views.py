@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.errors import BadInput
+from scheduler.web.admission import Admission
 from scheduler.web.bodies import PAIR_FORM
 from scheduler.web.health import Health
 from scheduler.web.problems import problem
@@ -49,10 +50,11 @@ class Status(msgspec.Struct):
 class FleetDoor:
     """Nodes, pools and health over HTTP."""
 
-    def __init__(self, settings: Settings, core: Core, health: Health) -> None:
+    def __init__(self, settings: Settings, core: Core, health: Health, admission: Admission) -> None:
         self._settings = settings
         self._core = core
         self._health = health
+        self._admission = admission
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
@@ -69,7 +71,10 @@ class FleetDoor:
         return _json(Status("ok"))
 
     async def ready(self, request: Request) -> Response:
-        """Say whether jobs can be placed: 503 while the store does not answer."""
+        """Say whether jobs can be placed: 503 while the store does not answer, and from the wish to stop on."""
+        if self._admission.stopping:
+            stopped = self._admission.stopped()
+            return problem(503, stopped.reason, stopped.detail, stopped.retry_after_ms)
         if self._health.store_up:
             return _json(Status("ready"))
         detail = self._health.store_error or "the store has not answered yet"

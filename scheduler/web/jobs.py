@@ -12,10 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from scheduler.config import Settings
 from scheduler.dispatcher import Dispatcher
-from scheduler.errors import BadInput
+from scheduler.errors import STOPPING, BadInput
 from scheduler.job import Job
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
+from scheduler.web.admission import Admission
 from scheduler.web.bodies import Bodies
 from scheduler.web.guard import caller_of
 from scheduler.web.job_list import STATES, JobList
@@ -34,12 +35,14 @@ class JobDoor:
         self,
         settings: Settings,
         dispatcher: Dispatcher,
+        admission: Admission,
         results: Results,
         observer: Observer,
         random: random.Random,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
+        self._admission = admission
         self._results = results
         self._observer = observer
         self._random = random
@@ -58,12 +61,16 @@ class JobDoor:
     async def submit(self, request: Request) -> Response:
         """Take a job; 200 with its result when it ends within wait_s, else 202."""
         asked = self._bodies.begin(request)
+        if asked.is_named:
+            self._admission.check(caller_of(request), asked.pair, asked.request_id)
         try:
             await self._bodies.complete(request, asked)
         except BadInput as error:
             if asked.pair:
                 self._observer.job_rejected(asked.pair, error.reason)
             raise
+        if not asked.is_named:
+            self._admission.check(caller_of(request), asked.pair, asked.request_id)
         job = self._dispatcher.submit(
             pair=asked.pair,
             audio=asked.audio,
@@ -77,6 +84,8 @@ class JobDoor:
         asked.audio = b""  # it belongs to the job, which lets go of it when it ends
         wait_s = min(asked.wait_s, self._settings.wait_s_max)
         await self._wait(request, job, wait_s)
+        if job.reason == STOPPING:
+            raise self._admission.stopped()
         return _answer(job, 200 if job.ended else 202, {"location": f"/v1/jobs/{job.job_id}"})
 
     async def show(self, request: Request) -> Response:

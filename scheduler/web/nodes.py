@@ -10,13 +10,24 @@ from starlette.types import Receive, Scope, Send
 from scheduler import codec
 from scheduler.config import Settings
 from scheduler.errors import BadInput, NodeRefused
-from scheduler.messages import PROTOCOL, Error, FromNode, Heartbeat, NodeResult, Register, ToNode, WorkError
+from scheduler.messages import (
+    PROTOCOL,
+    Error,
+    FromNode,
+    Heartbeat,
+    NodeResult,
+    Register,
+    Registered,
+    ToNode,
+    WorkError,
+)
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
 from scheduler.security.access import FORBIDDEN, AccessRefused
 from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
+from scheduler.web.cut_offs import CutOffs
 from scheduler.web.guard import admit, let_in
 from scheduler.web.peer_socket import PeerSocket
 
@@ -36,6 +47,7 @@ class NodeDoor:
         self.log = log
         self.frame_bytes_max = frame_bytes_max
         self.connections = 0
+        self.cut_offs = CutOffs()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
@@ -50,6 +62,7 @@ class NodeDoor:
             self.connections -= 1
             connection.let_go()
             if connection.node is not None:
+                self.cut_offs.remember(connection.node.node_id, socket.cut_off)
                 self.desk.left(connection.node)
 
 
@@ -70,6 +83,8 @@ class NodeConnection:
 
     def send(self, message: ToNode) -> None:
         """Send `message`."""
+        if isinstance(message, Registered) and self.node is not None:
+            message.cut_off = self._door.cut_offs.take(self.node.node_id)
         self._socket.send_frame(codec.encode(message, self._binary), self._binary)
 
     def close(self, reason: str) -> None:

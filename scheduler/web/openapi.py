@@ -172,9 +172,9 @@ def _service() -> list[Operation]:
         Operation(
             "GET",
             "/readyz",
-            "Say whether jobs can be placed. They can't while the store does not answer.",
+            "Say whether jobs can be placed. They can't while the store does not answer, or once the scheduler stops.",
             {200: Answer("They can.", Status)},
-            passing=("store_unavailable",),
+            passing=("store_unavailable", "stopping"),
         ),
         Operation(
             "GET",

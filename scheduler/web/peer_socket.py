@@ -68,6 +68,8 @@ class PeerSocket(WebSocketsSansIOProtocol):
         self._discarding = False
         self._discarded = 0
         self._probe: asyncio.Future[bool] | None = None
+        self.cut_off = ""
+        """Why this connection was cut off, if it was."""
 
     @classmethod
     def with_limits(cls, limits: SocketLimits) -> type[PeerSocket]:
@@ -147,7 +149,8 @@ class PeerSocket(WebSocketsSansIOProtocol):
 
     def abort(self, reason: str) -> None:
         """Cut the connection off; what waits to be sent is dropped."""
-        if not self.disconnected:
+        if not self.disconnected and not self.cut_off:
+            self.cut_off = reason
             self.limits.on_abort(self.peer, reason)
             self.transport.abort()
 

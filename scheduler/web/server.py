@@ -10,24 +10,31 @@ import logging
 import math
 import socket
 
-from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from scheduler.config import Settings
 from scheduler.errors import CannotStart, ConfigError
+from scheduler.seams import Observer
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log, StandardLogging
 from scheduler.web.app import frame_bytes_max
+from scheduler.web.entrance import Entrance
 from scheduler.web.http_protocol import BoundedHttp
 from scheduler.web.peer_socket import PeerSocket, SocketLimits
 
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
 BACKLOG = 2048
+HURRY_S = 0.2
+"""Time that connections get to close after a second signal."""
 
 
 class DoorServer(Server):
-    """uvicorn's server, which leaves the signals to us."""
+    """uvicorn's server for the application whose entrance is `app`; it leaves the signals to us."""
+
+    def __init__(self, config: Config, app: Entrance) -> None:
+        super().__init__(config)
+        app.connections = self.server_state.connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
@@ -35,8 +42,11 @@ class DoorServer(Server):
         self.lifespan = self.config.lifespan_class(self.config)
         await super().startup(sockets)
 
-    async def stop(self, sockets: list[socket.socket], seconds: float) -> None:
-        """Stop listening, close all connections in good order, and cut off those that stay open after `seconds`."""
+    async def stop(self, sockets: list[socket.socket], seconds: float, hurry: asyncio.Future[None]) -> None:
+        """Stop listening, close all connections in good order, and cut off those that stay open after `seconds`.
+
+        From when `hurry` is done they get HURRY_S, enough for what is written already.
+        """
         for server in self.servers:
             server.close()
         for listener in sockets:
@@ -45,7 +55,11 @@ class DoorServer(Server):
             connection.shutdown()
         loop = asyncio.get_running_loop()
         end_s = loop.time() + seconds
-        while (self.server_state.connections or self.server_state.tasks) and loop.time() < end_s:  # noqa: ASYNC110
+        hurried = False
+        while (self.server_state.connections or self.server_state.tasks) and loop.time() < end_s:
+            if hurry.done() and not hurried:
+                hurried = True
+                end_s = min(end_s, loop.time() + HURRY_S)
             await asyncio.sleep(0.02)  # uvicorn's sets tell nobody that they are empty
         for connection in list(self.server_state.connections):
             connection.transport.abort()
@@ -55,18 +69,19 @@ class DoorServer(Server):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def uvicorn_config(settings: Settings, app: ASGIApp, log: Log) -> Config:
+def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
     for name in ("uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
         logger.handlers = [StandardLogging(log)]
         logger.propagate = False
-    limits = SocketLimits(
-        send_buffer_bytes_max=settings.send_buffer_bytes_max,
-        send_stall_s=settings.send_stall_s,
-        on_abort=lambda peer, reason: log(Event.PEER_ABORTED, peer=peer, reason=reason),
-    )
+
+    def on_abort(peer: str, reason: str) -> None:
+        log(Event.PEER_ABORTED, peer=peer, reason=reason)
+        observer.peer_aborted(reason)
+
+    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, on_abort)
     frame_bytes = frame_bytes_max(settings)
     return Config(
         app,

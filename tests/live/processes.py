@@ -61,10 +61,10 @@ class Process:
 
 
 class Scheduler(Process):
-    """A `voxpool serve` that is ready when the constructor returns."""
+    """A `voxpool serve` that is ready when the constructor returns; it waits for no job when it stops."""
 
     def __init__(self, folder: Path, store: str, *flags: str, port: int = 0, name: str = "scheduler") -> None:
-        super().__init__(folder, name, "serve", "--port", str(port), "--store", store, *flags)
+        super().__init__(folder, name, "serve", "--port", str(port), "--store", store, "--drain-s", "0", *flags)
         try:
             started = wait_until(lambda: self.popen.poll() is not None or self.events("scheduler_started"))
             assert started is not True, self.log.read_text()

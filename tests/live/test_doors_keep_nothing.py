@@ -35,6 +35,7 @@ class TornSocket:
 
     peer = "nowhere"
     peer_said_goodbye = False
+    cut_off = ""
     send_buffer_bytes_max = 0
 
     def __init__(self, *messages: msgspec.Struct) -> None:

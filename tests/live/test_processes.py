@@ -126,7 +126,7 @@ def test_a_stopped_scheduler_says_goodbye_and_leaves_nothing(folder: Path) -> No
             await until(lambda: scheduler.events("job_dispatched"))
             scheduler.signal(signal.SIGTERM)
             response = await waiting
-            assert (response.status_code, response.json()["state"]) == (202, "dispatched")
+            assert (response.status_code, response.json()["reason"]) == (503, "stopping")
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
 

@@ -1,0 +1,55 @@
+"""The end of a scheduler in good order: time for its jobs to end, then what is left is handed back.
+
+Handed back means: the attempt is cancelled at its node, its slot is free in the store, and the job ends as failed with
+the reason `stopping`, by which the doors tell the client to submit the same request to the next scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from scheduler.core import Core
+from scheduler.errors import STOPPING
+from scheduler.job import DISPATCHED, FAILED, WAITING
+
+LOOK_S = 0.02
+"""Time between two looks at what is left; nobody tells."""
+JOBS_A_TURN = 500
+"""Jobs that are handed back before other work gets its turn."""
+
+
+async def drain(core: Core, seconds: float, until: list[asyncio.Future[Any]]) -> None:
+    """Return when no job is unfinished, after `seconds`, or when any of `until` is done."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + seconds
+    while core.table.unfinished and loop.time() < end_s and not any(future.done() for future in until):
+        await asyncio.wait(until, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def hand_back(core: Core) -> int:
+    """Hand back all unfinished jobs and return how many they were; no new ones may come meanwhile.
+
+    Those that wait go first: else the slot of one that runs would be given to them.
+    """
+    handed_back = 0
+    while core.table.unfinished:
+        for state in (WAITING, DISPATCHED):
+            for jobs in core.table.shards():
+                for job in [job for job in jobs if job.state == state]:
+                    if job.state == state:
+                        core.dispatcher.end(job, FAILED, reason=STOPPING)
+                        handed_back += 1
+                        if handed_back % JOBS_A_TURN == 0:
+                            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+    return handed_back
+
+
+async def store_knows(core: Core, seconds: float) -> bool:
+    """Return whether the store has answered all that it was told, within `seconds`."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + seconds
+    while not core.queue.idle and loop.time() < end_s:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+    return core.queue.idle

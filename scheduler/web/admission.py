@@ -1,0 +1,78 @@
+"""What may come in at all: no new jobs while the scheduler stops, and a rate a caller. Both doors of jobs ask here.
+
+The bounds on what is kept (jobs, bytes, waiting jobs of a pair) are with the tables that keep it. A request that was
+accepted before is always let through: asking again for one's own job is how a client survives a broken connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from scheduler.config import Settings, ms
+from scheduler.errors import STOPPING, Rejected
+from scheduler.job_table import JobTable
+from scheduler.seams import Observer
+from scheduler.security.caller import Caller
+
+CALLERS_MAX = 10_000
+"""Callers whose rate is remembered; past it the one that was silent for longest gets a full burst again."""
+
+
+class Admission:
+    """The doorkeeper of submits. `stopping` is set once, when the scheduler begins to stop."""
+
+    def __init__(self, settings: Settings, table: JobTable, observer: Observer) -> None:
+        self.stopping = False
+        self._table = table
+        self._observer = observer
+        self._rate_per_s = settings.rate_per_s
+        self._rates = Rates(settings.rate_burst, CALLERS_MAX)
+        self._retry_after_ms = ms(settings.retry_after_s)
+
+    def check(self, caller: Caller, pair: str, request_id: str) -> None:
+        """Raise Rejected (stopping, rate) when a submit of `caller` can't be taken now."""
+        if self._table.find_request(request_id, caller.name) is not None:
+            return
+        if self.stopping:
+            self._observer.job_rejected(pair, STOPPING)
+            raise self.stopped()
+        rate_per_s = self._rate_per_s if caller.rate_per_s is None else caller.rate_per_s
+        if not rate_per_s:
+            return
+        wait_ms = self._rates.take(caller.name, rate_per_s, asyncio.get_running_loop().time())
+        if wait_ms:
+            self._observer.job_rejected(pair, "rate")
+            raise Rejected("rate", f"more than {rate_per_s:g} submits a second of one token", wait_ms)
+
+    def stopped(self) -> Rejected:
+        """Return what a client is told of a job that this scheduler no longer does."""
+        detail = "this scheduler stops; submit it again, under the same request id, to the next one"
+        return Rejected(STOPPING, detail, self._retry_after_ms)
+
+
+class Rates:
+    """A token bucket for each name, which holds `burst` and fills at its rate; kept as one number (GCRA, ITU-T I.371).
+
+    The number is when the bucket will be full again: what lies in the past need not be remembered.
+    """
+
+    def __init__(self, burst: int, names_max: int) -> None:
+        self._burst = burst
+        self._names_max = names_max
+        self._full_at_s: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at_s)
+
+    def take(self, name: str, rate_per_s: float, now_s: float) -> int:
+        """Take one from the bucket of `name` and return 0, or return the ms until one can be taken."""
+        full_at_s = max(self._full_at_s.pop(name, 0.0), now_s)
+        early_s = full_at_s - now_s - (self._burst - 1) / rate_per_s
+        taken = early_s <= 1e-9
+        if taken:
+            full_at_s += 1 / rate_per_s
+        if len(self._full_at_s) >= self._names_max:
+            del self._full_at_s[next(iter(self._full_at_s))]
+        self._full_at_s[name] = full_at_s
+        return 0 if taken else max(1, math.ceil(early_s * 1000))
