@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-large demo bench erlang findings mutants wheel-check clean
+.PHONY: help setup lint test test-large demo dashboard-demo bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
 CHECKED := scheduler sim loadtest findings mutation ops tests
@@ -22,6 +22,9 @@ setup: .venv/.ready ## .venv with everything, and .venv-other with the other of 
 
 demo: .venv/.ready ## a scheduler, two nodes, real WAV files, a node killed; then the leak, simulated (no Redis, no root)
 	@$(BIN)/python examples/demo.py
+
+dashboard-demo: .venv/.ready ## the dashboard full of life: a scheduler, nodes, traffic, mishaps (DEMO="--port 8080 --open")
+	@$(BIN)/python examples/dashboard_demo.py $(DEMO)
 
 lint: .venv/.ready ## ruff, mypy --strict, imports one way, and the rules of tests/tidy
 	$(BIN)/python -m ruff check .

@@ -1,4 +1,4 @@
-"""The files that browsers get: pages, styles and scripts, from a fixed list, read once at the start.
+"""The files that browsers get: pages, styles and scripts, all that come with this package, read once at the start.
 
 All of them are our own and there is no build step. The Content-Security-Policy lets a page load and connect to nothing
 but this scheduler, and lets no other page frame it, so that text from outside can't become a script.
@@ -20,20 +20,21 @@ PAGES: dict[str, str] = {
 }
 """Path of a page -> its file under assets/."""
 
-FILES: tuple[str, ...] = (
-    "dashboard/app.js",
-    "dashboard/icon.svg",
-    "dashboard/style.css",
-    "docs/style.css",
-)
-"""What pages load; each is served under /assets/ by its name here."""
-
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+FILES: tuple[str, ...] = tuple(
+    sorted(
+        path.relative_to(FOLDER).as_posix()
+        for path in FOLDER.rglob("*")
+        if path.suffix in _MEDIA_TYPES and path.suffix != ".html"
+    )
+)
+"""What pages load: the files that come with this package, each served under /assets/ by its name here."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
