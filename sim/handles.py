@@ -54,7 +54,9 @@ class Handle(asyncio.Handle):
 
 
 class Timer(asyncio.TimerHandle):
-    """A timer of the loop that lies in SimPy's heap as an event."""
+    """A timer of the loop that lies in SimPy's heap as an event; it, too, without what only the debug mode needs."""
+
+    __slots__ = ()
 
     _ok = True
     _value = None
@@ -63,6 +65,32 @@ class Timer(asyncio.TimerHandle):
     _context: contextvars.Context
     _callback: Any
     _scheduled: bool
+    _when: float
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._when = when
+        self._context = contextvars.copy_context() if context is None else context
+        self._callback = callback
+        self._args: Any = args
+        self._loop = loop
+        self._cancelled = False
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None
+            self._loop._timer_handle_cancelled(self)
+
+    def __repr__(self) -> str:
+        return f"<timer at {self._when} {self._callback!r}{' cancelled' if self._cancelled else ''}>"
 
     @property
     def callbacks(self) -> Any:

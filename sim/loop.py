@@ -71,6 +71,12 @@ class VirtualLoop(LoudLoop):
         """Call `fn(*args)` at the moment `when_s`, which isn't over yet."""
         heappush(self._queue, (when_s, NORMAL, next(self._eid), After(fn, *args)))
 
+    def passing(self, delay_s: float) -> asyncio.Future[Any]:
+        """Return a future that is done in `delay_s` virtual seconds: asyncio.sleep, at a third of its cost."""
+        future = self.create_future()
+        self.after(delay_s, _pass, future)
+        return future
+
     def when_instant_ends(self, hook: Callable[[], None]) -> None:
         """Call `hook` once, when all that happens at this moment has happened and the clock is about to move."""
         self._at_end.append(hook)
@@ -228,7 +234,6 @@ class VirtualLoop(LoudLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         timer = Timer(when, callback, args, self, context)
-        timer._scheduled = True
         heappush(self._queue, (max(when, self.env._now), NORMAL, next(self._eid), timer))
         return timer
 
@@ -311,6 +316,11 @@ class VirtualLoop(LoudLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""
+
+
+def _pass(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _taken(future: asyncio.Future[Any]) -> None:

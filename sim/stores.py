@@ -15,6 +15,7 @@ from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_s
 from scheduler.scripts import ScriptCall
 from scheduler.stores.memory import Dump, MemoryStore
 from sim.distributions import Draw
+from sim.loop import VirtualLoop
 from sim.watch import Hub
 
 STORES = "memory, fakeredis, embedded or redis://host:port/db"
@@ -46,7 +47,10 @@ class SimStore(Protocol):
 class StoreSeam:
     """The ScriptRunner that the scheduler gets: the store behind a way of `delay_s` each way."""
 
-    def __init__(self, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: VirtualLoop, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]
+    ) -> None:
+        self._loop = loop
         self._store = store
         self._run_now = store.run_now
         self.mark = mark
@@ -69,10 +73,10 @@ class StoreSeam:
         delay_s, cuts = self._delay_s, self._cuts
         if delay_s is not None:
             try:
-                await asyncio.sleep(delay_s())
+                await self._loop.passing(delay_s())
             except asyncio.CancelledError:
                 # Who sent them died; they arrive all the same.
-                asyncio.get_running_loop().call_later(delay_s(), self._arrive_late, calls, cuts)
+                self._loop.call_later(delay_s(), self._arrive_late, calls, cuts)
                 raise
             self._check(cuts)
         if not self._has_scripts:
@@ -81,7 +85,7 @@ class StoreSeam:
         self._hub.calls_run(calls, answers)
         self.mark()
         if delay_s is not None:
-            await asyncio.sleep(delay_s())
+            await self._loop.passing(delay_s())
             self._check(cuts)
             self.mark()
         return answers
