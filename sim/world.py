@@ -74,9 +74,7 @@ class World(SchedulerLife):
         self.hub = Hub()
         self.why = FollowedJobs(self.clock, follow)
         self.store = open_store(store, self.variant.scripts)
-        self.store_seam = StoreSeam(
-            self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark
-        )
+        self.store_seam = StoreSeam(self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
         self.clients = Clients(
             self.loop,
             self.hub,

@@ -18,6 +18,8 @@ from sim.swarm.drawn import fault
 
 DAY_S = 86_400.0
 PAIRS = ("zh:en", "en:zh", "en:fr", "ja:en")
+LASTS_S = (1.0, 60.0)
+"""How long what is broken stays so."""
 SETTINGS: dict[str, Any] = {"sessions_max": 500, "rest_s": 15.0}
 
 
@@ -118,7 +120,7 @@ def _faults(seed: int, size: LongSize, nodes: int) -> list[Fault]:
                     strikes=size.strikes / len(days),
                     nodes=nodes,
                     over_s=part_s,
-                    lasts_s=(1.0, 60.0),
+                    lasts_s=LASTS_S,
                     between_s=(day * part_s, (day + 1) * part_s),
                 )
             )

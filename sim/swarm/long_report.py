@@ -11,8 +11,9 @@ from typing import Any
 from sim.pictures import Curve, curves
 from sim.report import WITH, Line, Picture, Report
 from sim.scenario import Scenario
-from sim.stats import judge
+from sim.stats import Trend, Verdict, judge
 from sim.swarm.coverage import never
+from sim.swarm.long_bounds import CAPPED
 from sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
 from sim.swarm.long_run import LongRun, long_run, maxima
 
@@ -65,7 +66,10 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
         floor = FLOOR_BYTES if name == "live bytes" else max(FLOOR_ENTRIES, FLOOR_PART * level)
         trends[name] = trend = judge(values, floor)
         lines.append(Line("", f"{name}, at most", "", None, greatest[name]))
-        lines.append(Line("", f"{name}, trend", "", None, trend.verdict.value, limit="== no leak"))
+        above = _above(played, name)
+        if above is not None:
+            lines.append(Line("", f"{name}, readings above the bound", "", None, above, limit="== 0"))
+        lines.append(_trend_line(name, trend, is_bounded=above == 0))
     if played.unreadable:
         lines.append(Line("", "live bytes, trend", "", None, None, limit="== no leak"))
     counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(played.faults.items()))
@@ -94,6 +98,22 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
         pictures=[partial(_picture, played), partial(_bytes, played)],
         extra={"faults": played.faults, "coverage": {family: dict(c) for family, c in played.reached.items()}},
     )
+
+
+def _above(played: LongRun, name: str) -> int | None:
+    """Return how many readings are above their bound; None where there is none."""
+    bounds = played.bounds.get(name)
+    return None if bounds is None else sum(n > most for n, most in zip(played.series[name], bounds, strict=True))
+
+
+def _trend_line(name: str, trend: Trend, is_bounded: bool) -> Line:
+    """Return the line of a trend. Where none can be told, no reading above the bound is enough; what has a cap may
+    rise until it is reached.
+    """
+    verdict = trend.verdict.value
+    if is_bounded and (trend.verdict is Verdict.UNCLEAR or name == CAPPED):
+        return Line("", f"{name}, trend", "", None, f"{verdict}, within its bound")
+    return Line("", f"{name}, trend", "", None, verdict, limit="== no leak")
 
 
 def _rarest(played: LongRun) -> int:

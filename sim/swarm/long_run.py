@@ -14,6 +14,7 @@ from sim.run import set_up
 from sim.scenario import Scenario
 from sim.stopwatch import Stopwatch
 from sim.swarm.coverage import Coverage, Reached
+from sim.swarm.long_bounds import BOUNDED, Bounds
 from sim.swarm.long_drawn import LongSize
 from sim.world import World
 
@@ -27,12 +28,15 @@ SLICE_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class LongRun:
-    """A long soak that was played. `series` holds what was read, by name, at each of `times_s`."""
+    """A long soak that was played. `series` holds what was read, by name, at each of `times_s`; `bounds` what some of
+    it could be at most.
+    """
 
     run: dict[str, Any]
     broken: list[str]
     times_s: array[float]
     series: dict[str, array[float]]
+    bounds: dict[str, array[float]]
     faults: dict[str, int]
     reached: Reached
     unreadable: str
@@ -45,8 +49,10 @@ class Readings:
     def __init__(self, world: World, readings: int) -> None:
         self.times_s = array("d", [0.0]) * readings
         self.series: dict[str, array[float]] = {}
+        self.bounds = {name: array("d", [0.0]) * readings for name in BOUNDED}
         self.taken = 0
         self.unreadable = ""
+        self._bounds = Bounds(world)
         self._world = world
         self._readings = readings
         try:
@@ -56,12 +62,23 @@ class Readings:
         for name in self.read():
             self.series[name] = array("d", [0.0]) * readings
 
+    @property
+    def before_s(self) -> float:
+        """So long before each reading `come` is to be called."""
+        return self._bounds.window_s
+
+    def come(self) -> None:
+        """A reading comes."""
+        self._bounds.note()
+
     def take(self) -> None:
         """Note one reading."""
         if self.taken < self._readings:
             self.times_s[self.taken] = self._world.env.now
             for name, value in self.read().items():
                 self.series[name][self.taken] = value
+            for name, bound in self._bounds.now().items():
+                self.bounds[name][self.taken] = bound
             self.taken += 1
 
     def read(self) -> dict[str, float]:
@@ -115,7 +132,10 @@ def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[flo
         step_s = max(1, round(size.sample_s / interval_s)) * interval_s
         readings = Readings(world, int(scenario.duration_s / step_s))
         for number in range(1, int(scenario.duration_s / step_s) + 1):
-            _run_to(world, number * step_s + READ_AT * interval_s, scenario.duration_s, tell)
+            at_s = number * step_s + READ_AT * interval_s
+            _run_to(world, at_s - readings.before_s, scenario.duration_s, tell)
+            readings.come()
+            _run_to(world, at_s, scenario.duration_s, tell)
             readings.take()
         world.run_to(scenario.duration_s)
         busy_s = sum(node.busy_s for node in world.nodes)
@@ -132,6 +152,7 @@ def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[flo
         broken,
         readings.times_s[:taken],
         {name: values[:taken] for name, values in readings.series.items()},
+        {name: values[:taken] for name, values in readings.bounds.items()},
         dict(coverage.reached["faults"]),
         coverage.reached,
         readings.unreadable,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from scheduler.affinity import Affinity
+from scheduler.deadlines import Deadlines
+from scheduler.job import Job
 from sim.faults import FAULTS
 from sim.report import Outcome
 from sim.scenario import parse_scenario
@@ -15,9 +19,20 @@ SMALL = LongSize(days=0.03, parts=2, rate_per_s=2.0, strikes=4.0, strikes_min=0,
 OPTIONS = {"seed": 1, "days": 0.03, "store": "memory", "quick": True}
 
 
-def played() -> LongRun:
+FAR_MS = 2**60
+
+
+def played(sessions_max: int = 500) -> LongRun:
     """Forty minutes."""
-    return long_run(draw_long(1, SMALL), SMALL, "memory", None)
+    drawn = draw_long(1, SMALL)
+    scenario = msgspec.structs.replace(drawn, settings={**drawn.settings, "sessions_max": sessions_max})
+    return long_run(scenario, SMALL, "memory", None)
+
+
+def not_kept(run: LongRun) -> set[str]:
+    """Return the names of the figures that are not what they have to be."""
+    checks = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS).checks
+    return {check.name for check in checks if check.clear and not check.ok}
 
 
 def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
@@ -32,7 +47,45 @@ def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
             values[i] = float(1_000_000 * i)
     grown = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS)
     assert grown.outcome is Outcome.BROKEN
-    assert not any(check.ok for check in grown.checks if check.name.endswith("trend"))
+    assert not any(check.ok for check in grown.checks if check.name.endswith(("trend", "above the bound")))
+
+
+def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
+    """The noise of a small run tells no trend of what follows the traffic, and what fills up to its cap rises."""
+    run = played()
+    most = {name: max(values) for name, values in run.bounds.items()}
+    assert most["sessions remembered"] == 500 and 100 < most["deadlines of jobs"] < 3000
+    for i in range(len(run.times_s)):
+        run.series["sessions remembered"][i] = 450.0 + i
+        run.series["deadlines of jobs"][i] = (i * 31 % 7) * run.bounds["deadlines of jobs"][i] / 7
+    assert not_kept(run) == set()
+    run.series["sessions remembered"][20] = 501.0
+    run.series["deadlines of jobs"][30] = run.bounds["deadlines of jobs"][30] + 1
+    above = {"sessions remembered, readings above the bound", "deadlines of jobs, readings above the bound"}
+    assert above <= not_kept(run)
+
+
+def test_deadlines_that_never_go_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: one entry of each job stays in the heap for ever."""
+    kept = Deadlines.set
+
+    def leaking(self: Deadlines[Job], thing: Job, when_ms: int) -> None:
+        kept(self, thing, when_ms)
+        if isinstance(thing, Job) and not thing.attempt:
+            self._heap.append((FAR_MS, thing.place, msgspec.structs.replace(thing, deadline_ms=FAR_MS)))
+
+    monkeypatch.setattr(Deadlines, "set", leaking)
+    assert "deadlines of jobs, readings above the bound" in not_kept(played())
+
+
+def test_sessions_that_are_never_forgotten_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: the hints of sessions have no bound."""
+
+    def unbounded(self: Affinity, session_id: str, node_id: str) -> None:
+        self._nodes[session_id] = node_id
+
+    monkeypatch.setattr(Affinity, "took", unbounded)
+    assert "sessions remembered, readings above the bound" in not_kept(played(sessions_max=50))
 
 
 def test_the_full_size_has_thirty_days_five_jobs_a_second_and_every_fault_a_hundred_times() -> None:
