@@ -7,6 +7,7 @@ goes on with the newest; nothing is queued.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -78,6 +79,7 @@ class Snapshot(msgspec.Struct):
     service: Times
     fleet: FleetView
     ended: list[EndedJob]
+    failed: list[EndedJob]
     point: Point
 
 
@@ -226,13 +228,15 @@ class Live:
             wait=_times(waits),
             service=_times(services),
             fleet=fleet,
-            ended=self._ended(),
+            ended=self._jobs(self._history.ended),
+            failed=self._jobs(self._history.failed),
             point=self._history.newest(),
         )
 
-    def _ended(self) -> list[EndedJob]:
-        jobs = map(self._core.table.find, reversed(self._history.ended))
-        return [_ended_job(job) for job in jobs if job is not None]  # an older one may be forgotten
+    def _jobs(self, job_ids: deque[str]) -> list[EndedJob]:
+        """Return the jobs, newest first, that are not forgotten yet."""
+        jobs = map(self._core.table.find, reversed(job_ids))
+        return [_ended_job(job) for job in jobs if job is not None]
 
 
 def _ended_job(job: Job) -> EndedJob:

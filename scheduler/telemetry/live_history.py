@@ -21,7 +21,7 @@ from scheduler.telemetry.spread import Spread
 SECONDS_KEPT = 300
 QUANTILE_WINDOW_S = 10
 """A point of the charts of wait and service tells about the jobs that completed within so many seconds."""
-ENDED_KEPT = 40
+ENDED_KEPT = 24
 SHARES = (0.5, 0.9, 0.99)
 _NOTHING = Spread()
 
@@ -85,7 +85,9 @@ class LiveHistory(Observer):
         self._core: Core | None = None
         self._predict: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0)
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
-        """The ids of the last jobs that ended."""
+        """The ids of the last jobs that ended, the oldest first."""
+        self.failed: deque[str] = deque(maxlen=ENDED_KEPT)
+        """The same of those that failed; in heavy traffic they would be out of `ended` in no time."""
 
     def attach(self, core: Core, predict: Callable[[], tuple[float, float]]) -> None:
         """Look at the table of `core` from now on; `predict` returns the resident jobs' mean and bound."""
@@ -117,6 +119,7 @@ class LiveHistory(Observer):
             now.services.note(served_ms)
         elif job.state == FAILED:
             now.failed += 1
+            self.failed.append(job.job_id)
         else:
             now.cancelled += 1
         self.ended.append(job.job_id)

@@ -10,7 +10,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from scheduler.telemetry.live import Live
+from scheduler.web.query import whole_number
 
+SNAPSHOTS_MAX = 10**9
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
@@ -22,7 +24,8 @@ HEADERS = {
 class LiveDoor:
     """GET /v1/live: the event `past` (telemetry.live.Past), then `now` (Snapshot) each second, until somebody leaves.
 
-    A viewer that is slow misses snapshots; one that takes nothing is cut off by http_protocol.py.
+    With the parameter `snapshots` it ends after so many of them. A viewer that is slow misses some; one that takes
+    nothing is cut off by http_protocol.py.
     """
 
     def __init__(self, live: Live) -> None:
@@ -36,16 +39,18 @@ class LiveDoor:
         """Answer with the stream, or with 503 when too many watch already."""
         if request.method == "HEAD":
             return Response(headers=HEADERS)
+        snapshots = whole_number(request, "snapshots", 1, SNAPSHOTS_MAX)
         self._live.enter()
-        return _Stream(self._live)
+        return _Stream(self._live, snapshots or SNAPSHOTS_MAX)
 
 
 class _Stream(Response):
     """The stream of one viewer, who has entered."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, snapshots: int) -> None:
         super().__init__()
         self._live = live
+        self._left = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the viewer or the scheduler goes."""
@@ -68,8 +73,9 @@ class _Stream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _event(send, b"past", await self._live.past())
         number = 0
-        while (newer := await self._live.after(number)) is not None:
+        while self._left and (newer := await self._live.after(number)) is not None:
             number, snapshot = newer
+            self._left -= 1
             await _event(send, b"now", snapshot)
         await send({"type": "http.response.body", "body": b""})
 

@@ -178,6 +178,17 @@ def _service() -> list[Operation]:
         ),
         Operation(
             "GET",
+            "/v1/live",
+            "Watch the scheduler: server-sent events, first `past` (the last minutes), then `now` each second.",
+            {200: Answer("The stream; it ends when the scheduler stops.", media_types=("text/event-stream",))},
+            parameters=[
+                Parameter("snapshots", "End after so many `now`.", {"type": "integer", "minimum": 1, "maximum": 10**9}),
+            ],
+            reasons=("bad_snapshots",),
+            passing=("viewers_max", "stopping"),
+        ),
+        Operation(
+            "GET",
             "/v1/debug/memory",
             "Tell what the memory of the scheduler is made of.",
             {200: Answer("The report.", MemoryReport)},

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from scheduler.config import Settings
+from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
 from scheduler.web import problems
 from scheduler.web.app import Doors
@@ -30,7 +31,9 @@ async def routes() -> list[BaseRoute]:
     """The routes of all doors."""
     rig = MeteredRig()
     results, log = Results(1, 1), Log(lambda **fields: None, level=100)
-    doors = Doors(SETTINGS, rig.core, results, Health(), rig.meters.observer, random.Random(1), log, rig.exporter)
+    live = cast("Live", object())  # nobody looks at it
+    observer, chance = rig.meters.observer, random.Random(1)
+    doors = Doors(SETTINGS, rig.core, results, Health(), observer, chance, log, rig.exporter, live=live)
     return list(doors.app.routes)
 
 

@@ -27,11 +27,11 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def watching(scheduler: Scheduler) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
+async def watching(scheduler: Scheduler, query: str = "") -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
     """One viewer."""
     async with (
         httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http,
-        http.stream("GET", "/v1/live") as response,
+        http.stream("GET", f"/v1/live{query}") as response,
     ):
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -88,3 +88,11 @@ async def test_a_viewer_that_breaks_off_is_forgotten(scheduler: Scheduler) -> No
         async for _, now in stream:
             if now["viewers"] == 1:
                 return
+
+
+async def test_a_stream_can_be_asked_to_end(scheduler: Scheduler) -> None:
+    async with watching(scheduler, "?snapshots=2") as stream:
+        assert [kind async for kind, _ in stream] == ["past", "now", "now"]
+    async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
+        refused = await http.get("/v1/live?snapshots=0")
+        assert (refused.status_code, refused.json()["reason"]) == (422, "bad_snapshots")

@@ -94,5 +94,5 @@ async def test_failed_and_cancelled_jobs_and_lost_nodes_are_counted() -> None:
     await rig.pass_time(11)
     history.advance()
     assert history.totals(60) == {"submitted": 2, "completed": 0, "failed": 1, "cancelled": 1, "redispatched": 1}
-    assert list(history.ended) == ["test-1", "test-2"]
+    assert (list(history.ended), list(history.failed)) == (["test-1", "test-2"], ["test-2"])
     assert history.newest().wait_ms is None

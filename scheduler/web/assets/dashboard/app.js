@@ -16,9 +16,9 @@ import { TokenQuestion } from "./token.js";
 
 const life = new JobLife();
 const tiles = new Tiles(byId("tiles"));
-const charts = new Charts(byId("charts"));
 const pools = new PoolsPanel(byId("pools"), byId("pools-sub"));
 const jobs = new JobsPanel(byId("jobs"), byId("jobs-sub"), byId("ended"), (id) => life.open(id));
+const charts = new Charts(byId("charts"), byId("jobs"));
 const nodes = new NodesPanel(byId("nodes"), byId("nodes-sub"));
 const token = new TokenQuestion((text) => {
   setToken(text);

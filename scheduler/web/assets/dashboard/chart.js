@@ -14,9 +14,9 @@ const STEP_S = 60;
 export class Chart {
   /**
    * `series`: [{key, label, style, area}], drawn in this order; `show(value)` makes text of a value, `tick(value)` of
-   * one at the axis. `about` says what the figures are. `floor` is the least height of the axis.
+   * one at the axis. `about` says what the figures are. `floor` is the least top of the axis, `style` its frame.
    */
-  constructor({ title, about, series, show, tick = show, floor = 1, seconds }) {
+  constructor({ title, about, series, show, tick = show, floor = 1, seconds, style = "card" }) {
     this.series = series;
     this.show = show;
     this.tick = tick;
@@ -27,11 +27,11 @@ export class Chart {
     this.chosen = null;
     this.width = 0;
     this.height = 0;
-    this.#build(title, about);
+    this.#build(title, about, style);
     new ResizeObserver(([entry]) => this.#resize(entry.contentRect)).observe(this.plot);
   }
 
-  #build(title, about) {
+  #build(title, about, style) {
     this.values = this.series.map(() => h("b", { text: "–" }));
     const legend = this.series.map((one, i) =>
       h("li", { class: `key ${one.style}` }, h("i", { "aria-hidden": "true" }), h("span", { text: one.label }), this.values[i]),
@@ -67,7 +67,7 @@ export class Chart {
     this.when = h("span", { class: "when", text: "now" });
     this.element = h(
       "figure",
-      { class: "card chart" },
+      { class: `${style} chart` },
       h("figcaption", {}, h("h2", { text: title }), h("p", { class: "sub" }, `${about}, `, this.when)),
       h("ul", { class: "keys" }, ...legend),
       this.plot,

@@ -1,4 +1,4 @@
-// The four charts, and the points of the last minutes behind them.
+// The charts, and the points of the last minutes behind them.
 
 import { Chart } from "./chart.js";
 import { duration, fine, short, whole } from "./format.js";
@@ -7,7 +7,7 @@ import { smoothed } from "./scale.js";
 const SMOOTH_S = 5;
 
 export class Charts {
-  constructor(place) {
+  constructor(place, jobsPlace) {
     this.points = [];
     this.seconds = 300;
     const quantiles = [
@@ -43,6 +43,20 @@ export class Charts {
       floor: 10,
       seconds: this.seconds,
     });
+    this.queue = new Chart({
+      title: "Unfinished",
+      about: "with nodes and waiting",
+      series: [
+        { label: "waiting", style: "third" },
+        { label: "dispatched", style: "first", area: true },
+      ],
+      show: whole,
+      tick: short,
+      floor: 4,
+      seconds: this.seconds,
+      style: "plain",
+    });
+    jobsPlace.append(this.queue.element);
     place.append(...[this.flow, this.wait, this.service, this.resident].map((chart) => chart.element));
   }
 
@@ -61,6 +75,7 @@ export class Charts {
     draw(this.flow, smoothed(this.points, SMOOTH_S, (one) => [one.completed, one.submitted, one.failed]));
     draw(this.wait, of(({ wait_ms }) => fallingQuantiles(wait_ms)));
     draw(this.service, of(({ service_ms }) => fallingQuantiles(service_ms)));
+    draw(this.queue, of((one) => [one.waiting, Math.max(0, one.unfinished - one.waiting)]));
     draw(this.resident, of((one) => [one.resident, one.predicted, one.bound]));
   }
 }

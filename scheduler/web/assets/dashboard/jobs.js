@@ -1,6 +1,6 @@
 // The jobs: how many are in which state, and those that ended last.
 
-import { h, setText } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import { bytes, clock, duration, plural, whole, words } from "./format.js";
 import { commandHint } from "./hint.js";
 import { Table, textCell } from "./table.js";
@@ -11,6 +11,7 @@ export class JobsPanel {
   /** `onOpen` gets the id of a job that somebody wants to see. */
   constructor(place, sub, endedPlace, onOpen) {
     this.sub = sub;
+    this.lists = [[], []];
     this.parts = Object.fromEntries(STATES.map((state) => [state, h("i", { class: state })]));
     this.counts = Object.fromEntries(STATES.map((state) => [state, h("b", { text: "–" })]));
     const keys = STATES.map((state) => {
@@ -25,7 +26,7 @@ export class JobsPanel {
     this.ended = new Table({
       name: "Last ended jobs",
       key: (row) => row.job_id,
-      pageSize: 40,
+      pageSize: 12,
       empty: commandHint("No job has ended yet. Submit one:", `voxpool submit --url ${location.origin} --pair zh:en FILE.wav`),
       columns: [
         { label: "Job", draw: (cell, row) => drawJob(cell, row, onOpen), style: "name" },
@@ -38,11 +39,18 @@ export class JobsPanel {
         { label: "Service", draw: textCell((row) => (row.node_id ? duration(row.served_ms) : "–")), style: "number" },
       ],
     });
+    this.isFailedOnly = false;
+    this.all = this.#choice("All", false);
+    this.failed = this.#choice("Failed", true);
+    const choice = h("div", { class: "choice", role: "group", "aria-label": "Which jobs" }, this.all, this.failed);
+    this.ended.tools.prepend(choice);
+    endedPlace.previousElementSibling.append(this.ended.tools);
+    this.#choose(false);
     endedPlace.append(this.ended.element);
   }
 
   /** Show a snapshot. */
-  update({ jobs, point, resident_bytes, ended }, limits) {
+  update({ jobs, point, resident_bytes, ended, failed }, limits) {
     const total = STATES.reduce((sum, state) => sum + jobs[state], 0);
     for (const state of STATES) {
       this.parts[state].style.flexGrow = jobs[state];
@@ -55,7 +63,19 @@ export class JobsPanel {
     const values = [whole(point.resident), whole(point.predicted), whole(point.bound), bytes(resident_bytes), cleanup];
     values.forEach((text, i) => setText(this.facts[i][1], text));
     this.facts[0][1].classList.toggle("warn", point.bound > 0 && point.resident > point.bound);
-    this.ended.update(ended);
+    this.lists = [ended, failed];
+    this.ended.update(this.lists[Number(this.isFailedOnly)]);
+  }
+
+  #choice(label, isFailedOnly) {
+    return h("button", { type: "button", on: { click: () => this.#choose(isFailedOnly) } }, label);
+  }
+
+  #choose(isFailedOnly) {
+    this.isFailedOnly = isFailedOnly;
+    setAttribute(this.all, "aria-pressed", !isFailedOnly);
+    setAttribute(this.failed, "aria-pressed", isFailedOnly);
+    this.ended.turn(this.lists[Number(isFailedOnly)]);
   }
 }
 

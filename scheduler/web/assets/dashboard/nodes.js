@@ -33,6 +33,7 @@ export class NodesPanel {
         { label: "Actions", draw: (cell, row) => this.#drawAction(cell, row), style: "action" },
       ],
     });
+    place.previousElementSibling.append(this.table.tools);
     place.append(this.table.element);
   }
 

@@ -12,7 +12,7 @@ export class PoolsPanel {
       name: "Pools",
       key: (row) => row.pair,
       text: (row) => row.pair,
-      pageSize: 10,
+      pageSize: 8,
       sorted: [4, true],
       empty: h("p", { text: "No pools yet: a pool is there as soon as a node serves its pair, or a job waits for it." }),
       columns: [
@@ -29,6 +29,7 @@ export class PoolsPanel {
         { label: "Waiting", sort: (row) => row.waiting, falls: true, draw: drawWaiting, style: "number" },
       ],
     });
+    place.previousElementSibling.append(this.table.tools);
     place.append(this.table.element);
   }
 

@@ -1,9 +1,11 @@
 // A table of many rows: sorted by a column, filtered by text, shown a page at a time. Rows that stay keep their
 // elements, so that focus, selection and the pointer's target survive an update; while somebody is in the table,
-// nothing in it changes its place.
+// nothing in it changes its place. `tools` (filter and pager) are placed by whoever makes the table.
 
 import { h, setAttribute, setText } from "./dom.js";
 import { whole } from "./format.js";
+
+const FILTER_FROM = 6;
 
 export class Table {
   /**
@@ -55,7 +57,7 @@ export class Table {
     this.tools = h("div", { class: "tools" }, this.text ? this.filter : null, this.pager);
     this.nothing = h("p", { class: "nothing", text: "Nothing matches the filter.", hidden: true });
     this.empty = h("div", { class: "empty" }, empty);
-    this.element = h("div", { class: "data" }, this.tools, this.frame, this.nothing, this.empty);
+    this.element = h("div", { class: "data" }, this.frame, this.nothing, this.empty);
     this.#showSort();
   }
 
@@ -63,6 +65,12 @@ export class Table {
   update(rows) {
     this.rows = rows;
     this.#draw(this.#isBusy());
+  }
+
+  /** Show other `rows`, from their first page on, whatever the pointer is at. */
+  turn(rows) {
+    this.rows = rows;
+    this.#turnTo(0);
   }
 
   #isBusy() {
@@ -145,7 +153,8 @@ export class Table {
     this.empty.hidden = !isEmpty;
     this.frame.hidden = isEmpty || found === 0;
     this.nothing.hidden = isEmpty || found > 0;
-    this.tools.hidden = isEmpty || (this.rows.length <= this.pageSize && !this.filter.value && this.rows.length < 8);
+    this.filter.hidden = !this.filter.value && this.rows.length < FILTER_FROM;
+    this.filter.hidden ||= isEmpty;
     this.pager.hidden = pages === 1;
     this.back.disabled = this.page === 0;
     this.forth.disabled = this.page >= pages - 1;
