@@ -10,6 +10,7 @@ import { NodesPanel } from "./nodes.js";
 import { showNotices } from "./notices.js";
 import { PoolsPanel } from "./pools.js";
 import { LiveStream } from "./stream.js";
+import { showWelcome } from "./welcome.js";
 import { startTheme } from "./theme.js";
 import { Tiles } from "./tiles.js";
 import { TokenQuestion } from "./token.js";
@@ -40,6 +41,7 @@ function onEvent(kind, data) {
   pools.update(data);
   jobs.update(data, shown.limits);
   nodes.update(data, shown.limits);
+  showWelcome(byId("welcome"), data);
   showNotices(byId("notices"), data, shown.limits);
   setText(byId("about"), `up ${duration(data.at_ms - data.started_ms)}`);
   byId("about").title = `since ${moment(data.started_ms)}`;
@@ -52,7 +54,7 @@ function onState(state) {
   shown.state = state;
   clearInterval(shown.countdown);
   document.documentElement.dataset.stream = state.kind;
-  if (state.kind === "denied") token.ask(state.status, state.detail);
+  if (state.kind === "denied") token.ask(state.status, hasToken());
   else if (state.kind === "live") token.close();
   byId("forget").hidden = !hasToken();
   if (state.kind === "lost") shown.countdown = setInterval(showState, 1000);

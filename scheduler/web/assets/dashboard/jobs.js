@@ -4,6 +4,7 @@ import { h, setAttribute, setText } from "./dom.js";
 import { bytes, clock, duration, plural, whole, words } from "./format.js";
 import { commandHint } from "./hint.js";
 import { Table, textCell } from "./table.js";
+import { submitCommand } from "./welcome.js";
 
 const STATES = ["waiting", "dispatched", "completed", "failed", "cancelled"];
 
@@ -27,7 +28,7 @@ export class JobsPanel {
       name: "Last ended jobs",
       key: (row) => row.job_id,
       pageSize: 12,
-      empty: commandHint("No job has ended yet. Submit one:", `voxpool submit --url ${location.origin} --pair zh:en FILE.wav`),
+      empty: commandHint("No job has ended yet. Submit one:", submitCommand()),
       columns: [
         { label: "Job", draw: (cell, row) => drawJob(cell, row, onOpen), style: "name" },
         { label: "Ended", draw: textCell((row) => clock(row.ended_ms)), style: "number mid" },
@@ -40,6 +41,7 @@ export class JobsPanel {
       ],
     });
     this.isFailedOnly = false;
+    this.empties = [this.ended.empty.firstChild, h("p", { text: "No job failed of those that are kept." })];
     this.all = this.#choice("All", false);
     this.failed = this.#choice("Failed", true);
     const choice = h("div", { class: "choice", role: "group", "aria-label": "Which jobs" }, this.all, this.failed);
@@ -75,6 +77,7 @@ export class JobsPanel {
     this.isFailedOnly = isFailedOnly;
     setAttribute(this.all, "aria-pressed", !isFailedOnly);
     setAttribute(this.failed, "aria-pressed", isFailedOnly);
+    this.ended.empty.replaceChildren(this.empties[Number(isFailedOnly)]);
     this.ended.turn(this.lists[Number(isFailedOnly)]);
   }
 }

@@ -6,6 +6,7 @@ import { duration, plural, whole } from "./format.js";
 import { commandHint } from "./hint.js";
 import { drawLoad } from "./load.js";
 import { Table, textCell } from "./table.js";
+import { nodeCommand } from "./welcome.js";
 
 const ORDER = ["resting", "joining", "draining", "ready"];
 
@@ -15,14 +16,13 @@ export class NodesPanel {
     this.leaseMs = Infinity;
     this.heartbeatMs = Infinity;
     this.question = new DrainQuestion();
-    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
     this.table = new Table({
       name: "Nodes",
       key: (row) => row.id,
       text: (row) => `${row.id} ${row.state} ${row.pairs}`,
       pageSize: 20,
       sorted: [1, false],
-      empty: commandHint("No nodes yet. Connect one:", `voxpool node --url ${url} --id gpu-1 --pairs zh:en --slots 2`),
+      empty: commandHint("No nodes yet. Connect one:", nodeCommand()),
       columns: [
         { label: "Node", sort: (row) => row.id, draw: textCell((row) => row.id), style: "name" },
         { label: "State", sort: (row) => ORDER.indexOf(row.state), draw: drawState },

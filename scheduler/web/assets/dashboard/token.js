@@ -37,10 +37,11 @@ export class TokenQuestion {
     document.body.append(this.dialog);
   }
 
-  /** Ask; `status` 401 is no token that counts, 403 one of another role. */
-  ask(status, detail) {
-    const text = status === 403 ? `${capital(detail)}. The dashboard needs the role admin.` : `${capital(detail)}.`;
-    setText(this.why, text);
+  /** Ask; `status` 401 is no token that counts, 403 one of another role. `hadToken`: one was shown. */
+  ask(status, hadToken) {
+    const make = "voxpool token NAME --role admin makes one.";
+    const texts = hadToken ? "That token does not count here, or not any more." : `The dashboard shows everything, so it is for admins: ${make}`;
+    setText(this.why, status === 403 ? `That token has another role; the dashboard needs an admin's: ${make}` : texts);
     if (!this.dialog.open) this.dialog.showModal();
     this.input.focus();
   }
@@ -50,5 +51,3 @@ export class TokenQuestion {
     if (this.dialog.open) this.dialog.close();
   }
 }
-
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,27 @@
+// What somebody sees who has just started a scheduler: the two commands that bring it to life.
+
+import { h } from "./dom.js";
+import { commandHint } from "./hint.js";
+
+/** The command that connects a node to this scheduler. */
+export const nodeCommand = () =>
+  `voxpool node --url ${location.protocol === "https:" ? "wss" : "ws"}://${location.host} --id gpu-1 --pairs zh:en --slots 2`;
+
+/** The command that submits a job to this scheduler. */
+export const submitCommand = () => `voxpool submit --url ${location.origin} --pair zh:en --wait FILE.wav`;
+
+/** Show in `place` how to begin, as long as a snapshot has neither nodes nor jobs. */
+export function showWelcome(place, { fleet, jobs }) {
+  const isNew = fleet.nodes_total === 0 && Object.values(jobs).every((count) => count === 0);
+  place.hidden = !isNew;
+  if (!isNew || place.firstChild) return;
+  place.append(
+    h("h2", { text: "This scheduler is up, and has nothing to do yet" }),
+    h(
+      "ol",
+      {},
+      h("li", {}, commandHint("Connect a node:", nodeCommand())),
+      h("li", {}, commandHint("Then submit a job:", submitCommand())),
+    ),
+  );
+}

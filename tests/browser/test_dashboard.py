@@ -1,0 +1,181 @@
+"""The dashboard shows what the scheduler does, follows it by itself, and drains a node; a job tells its life."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from scheduler.sdk import Client, WorkFailed
+from tests.browser.conftest import PageMaker, Served
+from tests.live.processes import TONE, until
+
+
+async def opened(page: Page, served: Served) -> Page:
+    """The dashboard, once it is live."""
+    await page.goto(served.url)
+    await expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    return page
+
+
+def row(page: Page, table: str, name: str) -> Locator:
+    """The row of a table by its first cell."""
+    return (
+        page.get_by_role("table", name=table)
+        .get_by_role("row")
+        .filter(has=page.get_by_role("rowheader", name=name, exact=True))
+    )
+
+
+async def submit(served: Served, pair: str = "en:en", **query: Any) -> dict[str, Any]:
+    """Submit a job over HTTP and return it."""
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as http:
+        answer = await http.post("/v1/jobs", params={"pair": pair, **query}, content=TONE)
+        assert answer.status_code in (200, 202), answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+
+async def test_nodes_pools_and_jobs_appear_and_follow_by_themselves(page: Page, served: Served) -> None:
+    await opened(page, served)
+    for name in served.workers:
+        await expect(row(page, "Nodes", name)).to_contain_text("ready")
+    await expect(row(page, "Pools", "en:en")).to_contain_text("0 of 6")
+    await expect(row(page, "Pools", "zh:en")).to_contain_text("0 of 4")
+    served.gate.clear()
+    async with Client(served.url) as client:
+        jobs = [asyncio.create_task(client.submit(TONE, "zh:en")) for _ in range(5)]
+        await expect(row(page, "Nodes", "ann")).to_contain_text("2 of 2")
+        await expect(row(page, "Pools", "zh:en")).to_contain_text("4 of 4")
+        waiting = row(page, "Pools", "zh:en").get_by_role("cell").last
+        await expect(waiting).to_have_text("1")
+        await expect(page.locator(".tile", has_text="Waiting")).to_contain_text("most for zh:en: 1")
+        await expect(page.locator(".tile", has_text="Slots in use")).to_contain_text("4 of 6")
+        served.gate.set()
+        results = await asyncio.gather(*jobs)
+    await expect(row(page, "Last ended jobs", results[-1].job_id)).to_contain_text("completed")
+    await expect(page.locator(".counts li", has_text="waiting")).to_contain_text("0")
+    await expect(page.locator(".tile", has_text="Wait, p99")).to_contain_text("half within")
+
+
+async def test_failed_jobs_are_found_among_the_others(page: Page, served: Served) -> None:
+    served.output = WorkFailed("no_speech")
+    bad = (await submit(served, wait_s=5))["job_id"]
+    served.output = "good"
+    good = (await submit(served, wait_s=5))["job_id"]
+    await opened(page, served)
+    await expect(row(page, "Last ended jobs", good)).to_be_visible()
+    await page.get_by_role("button", name="Failed", exact=True).click()
+    await expect(row(page, "Last ended jobs", bad)).to_contain_text("no speech")
+    await expect(row(page, "Last ended jobs", good)).to_have_count(0)
+
+
+async def test_draining_a_node_asks_first_and_then_really_drains(page: Page, served: Served) -> None:
+    await opened(page, served)
+    button = page.get_by_role("button", name="Drain ann")
+    await button.click()
+    await expect(page.get_by_role("dialog", name="Drain ann?")).to_contain_text("it has none now")
+    await page.get_by_role("button", name="Cancel").click()
+    assert "ann" in await asyncio.to_thread(served.scheduler.node_ids)
+    await button.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    await expect(row(page, "Nodes", "ann")).to_contain_text("draining")
+    assert await asyncio.to_thread(served.scheduler.node_ids) == ["bob", "cyd"]
+    for _ in range(4):
+        assert (await submit(served, "zh:en", wait_s=5))["node_id"] == "bob"
+    await page.get_by_role("button", name="Resume ann").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    await expect(row(page, "Nodes", "ann")).to_contain_text("ready")
+    await until(lambda: "ann" in served.scheduler.node_ids())
+
+
+async def test_a_drain_that_is_refused_says_why(pages: PageMaker, served: Served) -> None:
+    page, watched = await pages.new()
+    watched.tolerated.append("404 (Not Found)")
+    await opened(page, served)
+    await page.get_by_role("button", name="Drain cyd").click()
+    served.workers["cyd"].stop()
+    await until(lambda: "cyd" not in served.scheduler.node_ids())
+    await page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    await expect(page.get_by_role("alert")).to_contain_text("That did not work")
+
+
+async def test_a_job_tells_its_life(page: Page, served: Served) -> None:
+    served.output = WorkFailed("engine_error", retryable=True)
+    served.gate.clear()
+    job_id = (await submit(served, why=1))["job_id"]
+    await opened(page, served)
+    await page.keyboard.press("/")
+    await page.keyboard.type(job_id)
+    await page.keyboard.press("Enter")
+    life = page.get_by_role("dialog", name=f"Job {job_id}")
+    await expect(life).to_contain_text("dispatched")
+    await expect(life).to_contain_text("goes on")
+    served.gate.set()
+    await expect(life).to_contain_text("Ended: redispatch max")
+    steps = await life.get_by_role("listitem").all_inner_texts()
+    told = "\n".join(steps)
+    assert told.index("Submitted") < told.index("chosen for attempt 1") < told.index("Taken back from")
+    assert "looked at" in told and "attempt 4" in told
+    assert page.url.endswith(f"#job={job_id}")
+    await page.keyboard.press("Escape")
+    await expect(life).to_be_hidden()
+    assert "#" not in page.url
+
+
+async def test_a_job_that_was_not_followed_says_how_to(page: Page, served: Served) -> None:
+    job = await submit(served, wait_s=5)
+    await page.goto(f"{served.url}/#job={job['job_id']}")
+    life = page.get_by_role("dialog", name=f"Job {job['job_id']}")
+    await expect(life).to_contain_text("voxpool submit --why")
+    await expect(life).to_contain_text(f"Sent to {job['node_id']}")
+    await expect(life.get_by_role("region", name="Result")).to_contain_text('"text": "hello"')
+    await expect(life).to_contain_text("3 nodes: 3 with room.")
+
+
+async def test_an_unknown_job_is_told_plainly(pages: PageMaker, served: Served) -> None:
+    page, watched = await pages.new()
+    watched.tolerated.append("404 (Not Found)")
+    await opened(page, served)
+    await page.get_by_role("searchbox", name="Job id").fill("no-such-job")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("no job 'no-such-job'")
+
+
+async def test_a_chart_is_read_by_pointer(page: Page, served: Served) -> None:
+    await submit(served, wait_s=5)
+    await opened(page, served)
+    chart = page.get_by_role("slider", name="Throughput")
+    await chart.hover()
+    await expect(page.locator("figure.read")).to_contain_text("at ")
+    box = await chart.bounding_box()
+    assert box is not None
+    await page.mouse.move(0, 0)
+    await expect(page.locator("figure.read")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+async def test_nothing_sticks_out_at_any_width(pages: PageMaker, served: Served, width: int) -> None:
+    await submit(served, wait_s=5)
+    page, _ = await pages.new(viewport={"width": width, "height": 800})
+    await opened(page, served)
+    await expect(row(page, "Nodes", "ann")).to_be_visible()
+    assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert await page.get_by_role("button", name="Drain ann").is_visible()
+
+
+async def test_the_colours_follow_the_system_until_somebody_chooses(pages: PageMaker, served: Served) -> None:
+    page, _ = await pages.new(color_scheme="dark")
+    await opened(page, served)
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    dark = await page.evaluate(background)
+    await page.get_by_role("button", name="Colours: system").click()
+    light = await page.evaluate(background)
+    assert dark != light
+    await page.reload()
+    assert await page.evaluate(background) == light
+    await page.get_by_role("button", name="Colours: light").click()
+    assert await page.evaluate(background) == dark
