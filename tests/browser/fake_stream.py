@@ -1,0 +1,50 @@
+"""Streams for pages that a scheduler can't be brought to send in a test: very large ones, and hostile text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from playwright.async_api import Page, Route
+
+from scheduler.config import Settings
+from scheduler.job import FINAL_STATES
+from scheduler.telemetry.live import Live, Past, Snapshot
+from scheduler.telemetry.live_history import LiveHistory
+from tests.unit.rig import Rig
+
+
+class FakeStream:
+    """What GET /v1/live would send of a scheduler in this process; `now` may be changed before it is served."""
+
+    def __init__(self, past: Past, now: Snapshot) -> None:
+        self.past = past
+        self.now = now
+
+    @classmethod
+    async def of(cls, rig: Rig) -> FakeStream:
+        """Take it from a rig, by the code that takes it in production."""
+        history = LiveHistory(rig.clock)
+        history.attach(rig.core, lambda: (0.0, 0.0))
+        rig.clock.ms += 1000
+        finished = dict.fromkeys(FINAL_STATES, 0)
+        live = Live(Settings(), rig.core, history, finished, lambda: (True, ""), rig.clock.now_ms, lambda: 0.0)
+        past = msgspec.json.decode(await live.past(), type=Past)
+        await live.run_once()
+        newer = await live.after(0)
+        assert newer is not None
+        return cls(past, msgspec.json.decode(newer[1], type=Snapshot))
+
+    async def serve(self, page: Page, snapshots: int = 1) -> None:
+        """Answer the page's stream with the past and so many snapshots, each a second later; then it ends."""
+        events = [("past", msgspec.json.encode(self.past))]
+        for _ in range(snapshots):
+            events.append(("now", msgspec.json.encode(self.now)))
+            self.now.at_ms += 1000
+            self.now.point.second += 1
+        body = b"".join(b"event: %b\ndata: %b\n\n" % (kind.encode(), data) for kind, data in events)
+
+        async def answer(route: Route) -> Any:
+            await route.fulfill(status=200, content_type="text/event-stream", body=body)
+
+        await page.route("**/v1/live", answer)
