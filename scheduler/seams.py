@@ -66,10 +66,10 @@ class Observer:
     def job_rejected(self, pair: str, reason: str) -> None:
         """A submit was refused."""
 
-    def connection_refused(self, reason: str) -> None:
-        """A connection was not let in (connections_max, stopping)."""
+    def connection_refused(self, peer: str, reason: str) -> None:
+        """A connection was not let in (connections_max, sessions_max, stopping)."""
 
-    def peer_aborted(self, reason: str) -> None:
+    def peer_aborted(self, peer: str, reason: str) -> None:
         """A peer on a WebSocket was cut off (takes_nothing, send_buffer_full, no_pong, no_greeting, closed_1009, …)."""
 
     def job_dispatched(self, job: Job, node: Node) -> None:

@@ -56,6 +56,7 @@ class Event(StrEnum):
     SESSION_OPENED = "session_opened", INFO, "a client said hello"
     SESSION_CLOSED = "session_closed", INFO, "a client's connection ended; code, cancelled"
     BAD_MESSAGE = "bad_message", WARNING, "a peer sent what can't be used; reason, peer"
+    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection was not let in; reason, peer"
     PEER_ABORTED = "peer_aborted", WARNING, "a peer took nothing or broke a bound and was cut off; reason, peer"
     WORKER = "worker", INFO, "a worker node tells what it does; message"
     HTTP_SERVER = "http_server", WARNING, "a word of the HTTP server; message"

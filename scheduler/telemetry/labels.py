@@ -42,7 +42,7 @@ REJECT_REASONS = frozenset(
         "incomplete_audio",
     }
 )
-CONNECTION_REASONS = frozenset({"connections_max", "stopping"})
+CONNECTION_REASONS = frozenset({"connections_max", "sessions_max", "stopping"})
 ABORT_REASONS = frozenset({"takes_nothing", "send_buffer_full", "no_pong", "no_greeting", "closed_1009"})
 
 

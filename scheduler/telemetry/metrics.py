@@ -13,7 +13,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scheduler.job import COMPLETED, FINAL_STATES
 from scheduler.seams import Observer
-from scheduler.telemetry.labels import END_REASONS, NONE, REDISPATCH_REASONS, REJECT_REASONS, PairLabels, one_of
+from scheduler.telemetry.labels import (
+    ABORT_REASONS,
+    CONNECTION_REASONS,
+    END_REASONS,
+    NONE,
+    OTHER,
+    REDISPATCH_REASONS,
+    REJECT_REASONS,
+    PairLabels,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from scheduler.job import Job
@@ -74,6 +84,10 @@ class MetricsObserver(Observer):
             registry=registry,
         )
         self._last_run.set(now_ms() / 1000)
+        aborted = counter("peers_aborted_total", "Peers on WebSockets that broke a bound and were cut off.", "reason")
+        self._aborted_of = {reason: aborted.labels(reason) for reason in (*sorted(ABORT_REASONS), OTHER)}
+        unwanted = counter("connections_refused_total", "Connections that were not let in.", "reason")
+        self._unwanted_of = {reason: unwanted.labels(reason) for reason in (*sorted(CONNECTION_REASONS), OTHER)}
         self._store_up = Gauge(
             "store_up", "1 while the store answers script calls, else 0.", namespace=NAMESPACE, registry=registry
         )
@@ -94,6 +108,14 @@ class MetricsObserver(Observer):
     def job_rejected(self, pair: str, reason: str) -> None:
         """A submit was refused; its pair may be anything, so it has no label."""
         (self._rejected_of.get(reason) or self._rejected.labels(one_of(REJECT_REASONS, reason))).inc()
+
+    def connection_refused(self, peer: str, reason: str) -> None:
+        """A connection was not let in."""
+        self._unwanted_of[one_of(CONNECTION_REASONS, reason)].inc()
+
+    def peer_aborted(self, peer: str, reason: str) -> None:
+        """A peer was cut off."""
+        self._aborted_of[one_of(ABORT_REASONS, reason)].inc()
 
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""

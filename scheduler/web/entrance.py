@@ -30,7 +30,8 @@ class Entrance:
         if len(self.connections) <= self._connections_max or scope["path"] in ALWAYS:
             await self._app(scope, receive, send)
             return
-        self._observer.connection_refused("connections_max")
+        client = scope.get("client")
+        self._observer.connection_refused("{}:{}".format(*client) if client else "?", "connections_max")
         detail = f"{self._connections_max} connections are open, the most allowed"
         response = problem(503, "connections_max", detail, self._retry_after_ms)
         response.headers["connection"] = "close"

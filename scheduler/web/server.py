@@ -15,7 +15,6 @@ from uvicorn import Config, Server
 from scheduler.config import Settings
 from scheduler.errors import CannotStart, ConfigError
 from scheduler.seams import Observer
-from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log, StandardLogging
 from scheduler.web.app import frame_bytes_max
 from scheduler.web.entrance import Entrance
@@ -76,12 +75,7 @@ def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: L
         logger.setLevel(logging.WARNING)
         logger.handlers = [StandardLogging(log)]
         logger.propagate = False
-
-    def on_abort(peer: str, reason: str) -> None:
-        log(Event.PEER_ABORTED, peer=peer, reason=reason)
-        observer.peer_aborted(reason)
-
-    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, on_abort)
+    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, observer.peer_aborted)
     frame_bytes = frame_bytes_max(settings)
     return Config(
         app,

@@ -127,7 +127,7 @@ class SessionDoor:
         refused = None if known else self._refusal()
         if refused is not None:
             error, code = refused
-            self.observer.connection_refused(error.reason)
+            self.observer.connection_refused(socket.peer, error.reason)
             self._turn_away(socket, error, binary, code)
             return None
         job_ids: list[str] = []

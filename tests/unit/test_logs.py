@@ -67,6 +67,8 @@ def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
     ended = job(state=COMPLETED, ended_ms=25, attempt=2, dispatched_ms=15)
     observer.job_submitted(job())
     observer.job_rejected("zh:en", "jobs_max")
+    observer.connection_refused("127.0.0.1:9", "stopping")
+    observer.peer_aborted("127.0.0.1:9", "takes_nothing")
     observer.job_dispatched(job(attempt=1, dispatched_ms=15), node)
     observer.job_redispatched(job(), "n-1", 1, "closed")
     observer.job_ended(ended)
@@ -85,7 +87,7 @@ def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
     assert len(written) == len(methods)
     assert {line["event"] for line in written} <= {event.value for event in Event}
     assert b"voice" not in stream.getvalue() and b"said" not in stream.getvalue()
-    assert written[4]["total_ms"] == 20 and written[4]["state"] == "completed"
+    assert written[6]["total_ms"] == 20 and written[6]["state"] == "completed"
 
 
 def test_the_catalogue_says_what_each_event_means() -> None:

@@ -125,6 +125,14 @@ async def test_refused_submits() -> None:
     assert await rig.value("jobs_rejected_total", reason="jobs_max") == 1
 
 
+async def test_peers_that_are_cut_off_and_connections_that_are_not_let_in() -> None:
+    rig = MeteredRig()
+    rig.meters.observer.peer_aborted("peer", "takes_nothing")
+    rig.meters.observer.connection_refused("peer", "stopping")
+    assert await rig.value("peers_aborted_total", reason="takes_nothing") == 1
+    assert await rig.value("connections_refused_total", reason="stopping") == 1
+
+
 async def test_nodes_and_slots_by_state() -> None:
     rig = MeteredRig()
     await rig.node("ready", slots=3)
@@ -234,6 +242,8 @@ async def test_many_jobs_nodes_and_pairs_make_a_bounded_number_of_series() -> No
             job = make_job(place, pair=f"p{place % 300}:en")
             observer.job_submitted(job)
             observer.job_rejected(f"x{place}:en", f"reason_{place}")
+            observer.connection_refused("peer", f"reason_{place}")
+            observer.peer_aborted("peer", f"reason_{place}")
             observer.job_redispatched(job, f"node-{place}", 1, f"reason_{place}")
             job.state, job.reason = ("failed", f"reason_{place}") if place % 2 else ("completed", "")
             observer.job_ended(job)

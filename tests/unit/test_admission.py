@@ -1,0 +1,185 @@
+"""What may come in: the rate of a caller, the waiting jobs of a pair, nothing new once the scheduler stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from scheduler.config import Settings
+from scheduler.ending import hand_back, store_knows
+from scheduler.errors import Rejected
+from scheduler.job import COMPLETED, FAILED
+from scheduler.messages import CancelAttempt
+from scheduler.seams import Observer
+from scheduler.security.caller import Caller, Role
+from scheduler.web.admission import Admission, Rates
+from scheduler.web.cut_offs import CutOffs
+from scheduler.web.entrance import Entrance
+from tests.unit.rig import AUDIO, Rig
+
+ANN = Caller("ann", Role.CLIENT)
+
+
+def test_a_burst_then_a_rate_and_the_time_to_retry_is_exact() -> None:
+    rates = Rates(burst=3, names_max=10)
+    assert [rates.take("ann", 2.0, 100.0) for _ in range(4)] == [0, 0, 0, 500]
+    assert rates.take("ann", 2.0, 100.25) == 250
+    assert rates.take("ann", 2.0, 100.5) == 0
+    assert rates.take("ann", 2.0, 100.5) == 500
+    assert [rates.take("ann", 2.0, 200.0) for _ in range(4)] == [0, 0, 0, 500], "what was not used is kept to the burst"
+
+
+def test_one_caller_takes_nothing_from_another() -> None:
+    rates = Rates(burst=1, names_max=10)
+    assert [rates.take(name, 1.0, 0.0) for name in ("ann", "ann", "bob")] == [0, 1000, 0]
+
+
+def test_over_a_long_time_no_caller_gets_more_than_its_rate() -> None:
+    rates = Rates(burst=5, names_max=10)
+    taken = sum(rates.take("ann", 10.0, step / 1000) == 0 for step in range(60_000))
+    assert taken == 5 + 10 * 60 - 1
+
+
+def test_the_callers_that_are_remembered_are_bounded() -> None:
+    rates = Rates(burst=1, names_max=3)
+    for number in range(1000):
+        rates.take(f"caller-{number}", 1.0, 0.0)
+    assert len(rates) == 3
+    assert rates.take("caller-999", 1.0, 0.0) == 1000
+
+
+async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
+    rig = Rig()
+    admission = Admission(Settings(rate_burst=1), rig.core.table, rig.counts)
+    slow = ANN._replace(rate_per_s=0.001)
+    admission.check(slow, "zh:en", "one")
+    with pytest.raises(Rejected) as refused:
+        admission.check(slow, "zh:en", "two")
+    assert refused.value.reason == "rate" and refused.value.retry_after_ms == pytest.approx(1_000_000, abs=1000)
+    assert rig.counts.of["rejected:rate"] == 1
+    admission.check(ANN, "zh:en", "three")
+
+
+async def test_what_was_accepted_before_is_let_through_whatever_happens() -> None:
+    """A client whose connection broke asks for all its jobs again at once."""
+    rig = Rig()
+    admission = Admission(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts)
+    job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="known", owner="ann")
+    admission.stopping = True
+    for _ in range(100):
+        admission.check(ANN, "zh:en", job.request_id)
+    with pytest.raises(Rejected, match="the next one") as refused:
+        admission.check(ANN._replace(name="bob"), "zh:en", job.request_id)
+    assert (refused.value.reason, refused.value.retry_after_ms) == ("stopping", 1000)
+
+
+async def test_the_waiting_jobs_of_a_pair_are_bounded_and_other_pairs_go_on() -> None:
+    rig = Rig(settings=Settings(waiting_max=2))
+    await rig.submit()
+    await rig.submit()
+    with pytest.raises(Rejected) as refused:
+        await rig.submit()
+    assert (refused.value.reason, refused.value.retry_after_ms) == ("waiting_max", 1000)
+    assert rig.counts.of["rejected:waiting_max"] == 1
+    assert rig.core.table.unfinished == 2
+    await rig.submit(pair="en:de")
+    again = await rig.submit(request_id="request-1")
+    assert again.request_id == "request-1", "what was accepted is found, however many wait"
+
+
+async def test_a_job_that_comes_back_from_its_node_is_not_refused() -> None:
+    rig = Rig(settings=Settings(waiting_max=1))
+    node, _ = await rig.node("n1")
+    first = await rig.submit()
+    second = await rig.submit()
+    rig.desk.left(node)
+    await rig.settle()
+    assert (first.state, second.state, rig.core.waiting.total) == ("waiting", "waiting", 2)
+
+
+async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_store() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1", slots=2)
+    running = [await rig.submit() for _ in range(2)]
+    waiting = [await rig.submit() for _ in range(3)]
+    done = running[0]
+    await rig.answer(node, done)
+    assert done.state == COMPLETED
+    assert await hand_back(rig.core) == 4
+    await rig.settle()
+    for job in (*running[1:], *waiting):
+        assert (job.state, job.reason, job.audio) == (FAILED, "stopping", None)
+    assert [message for message in link.sent if isinstance(message, CancelAttempt)] == [
+        CancelAttempt(running[1].job_id, 1),
+        CancelAttempt(waiting[0].job_id, 1),
+    ]
+    census = rig.store.census()
+    assert (census["held"], census["holds"], census["due"]) == (0, 0, 0), census
+    assert (rig.core.table.unfinished, rig.core.waiting.total, len(node.holds)) == (0, 0, 0)
+    assert await store_knows(rig.core, 0)
+
+
+async def test_jobs_that_are_with_the_store_are_handed_back_too() -> None:
+    """A select is on its way: the job is neither queued nor held, and its grant is released when it comes."""
+    rig = Rig()
+    await rig.node("n1")
+    job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="crossing")
+    batch = rig.dispatcher.compose_select()
+    assert batch is not None and rig.core.waiting.total == 0
+    assert await hand_back(rig.core) == 1
+    answers = await rig.store.run([batch[0]])
+    batch[1](answers[0])
+    await rig.settle()
+    census = rig.store.census()
+    assert (job.reason, census["held"], census["holds"]) == ("stopping", 0, 0), census
+
+
+def test_who_was_cut_off_is_told_once_and_the_memory_of_it_is_bounded() -> None:
+    cut_offs = CutOffs(names_max=2)
+    cut_offs.remember("ann", "")
+    for name in ("ann", "bob", "cid"):
+        cut_offs.remember(name, "no_pong")
+    assert len(cut_offs) == 2
+    assert [cut_offs.take(name) for name in ("ann", "bob", "bob", "cid")] == [None, "no_pong", None, "no_pong"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "served"),
+    [
+        ("http", "/v1/jobs", False),
+        ("http", "/metrics", True),
+        ("http", "/healthz", True),
+        ("websocket", "/ws/node", False),
+    ],
+)
+async def test_past_the_connections_allowed_only_health_and_metrics_are_served(
+    kind: str, path: str, served: bool
+) -> None:
+    calls: list[str] = []
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope["path"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    entrance = Entrance(app, 2, 1500, Observer())
+    scope = {"type": kind, "path": path, "client": ("::1", 1)}
+    entrance.connections = {1, 2}
+    await entrance(scope, receive, send)
+    assert calls == [path], "the present one is among them"
+    entrance.connections = {1, 2, 3}
+    await entrance(scope, receive, send)
+    assert (len(calls) == 2) == served
+    if not served:
+        start, body = sent
+        headers = dict(start["headers"])
+        assert (start["status"], headers[b"retry-after"], headers[b"connection"]) == (503, b"2", b"close")
+        assert msgspec.json.decode(body["body"])["reason"] == "connections_max"
+        assert start["type"].startswith("websocket." if kind == "websocket" else "http.")
