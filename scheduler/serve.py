@@ -91,7 +91,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         failures: list[asyncio.Future[None]] = [failed, lost]
         ticks = asyncio.ensure_future(server.main_loop())
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
-        doors.admission.stopping = True
+        doors.admission.stopping = live.stopping = True
         unfinished = core.table.unfinished
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)

@@ -69,6 +69,7 @@ class Snapshot(msgspec.Struct):
     at_ms: int
     started_ms: int
     version: str
+    stopping: bool
     store_up: bool
     store_error: str
     viewers: int
@@ -107,6 +108,8 @@ class Live:
         seconds: Callable[[], float],
     ) -> None:
         self.viewers = 0
+        self.stopping = False
+        """Whether the scheduler takes no new jobs any more; viewers see what becomes of the others."""
         self._viewers_max = settings.viewers_max
         self._retry_after_ms = ms(settings.retry_after_s)
         self._core = core
@@ -219,6 +222,7 @@ class Live:
             at_ms=now_ms,
             started_ms=self._started_ms,
             version=__version__,
+            stopping=self.stopping,
             store_up=up,
             store_error=error,
             viewers=self.viewers,

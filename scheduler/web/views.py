@@ -15,7 +15,10 @@ WAV_HEAD_BYTES = 12
 
 
 class JobView(msgspec.Struct, omit_defaults=True):
-    """A job in the answers of HTTP. `times_ms` stands there when it has ended; `error` says why it did not complete."""
+    """A job in the answers of HTTP. `times_ms` stands there when it has ended; `error` says why it did not complete.
+
+    `dispatched_ms` is when it was sent to `node_id`, as long as that one has it, or where it ended.
+    """
 
     job_id: str
     request_id: str
@@ -25,6 +28,7 @@ class JobView(msgspec.Struct, omit_defaults=True):
     submitted_ms: int
     session_id: str = ""
     node_id: str = ""
+    dispatched_ms: int = 0
     times_ms: Times | None = None
     output: Any = None
     error: str | None = None
@@ -115,6 +119,7 @@ def job_view(job: Job, with_output: bool = True) -> JobView:
         submitted_ms=job.submitted_ms,
         session_id=job.session_id,
         node_id=job.node_id,
+        dispatched_ms=job.dispatched_ms if job.node_id else 0,
         times_ms=times(job) if job.ended else None,
         output=job.output if with_output else None,
         error=job.reason or None,

@@ -43,12 +43,14 @@ async def test_hostile_text_in_every_field_stays_text(pages: PageMaker, served: 
     fleet.pools = [PoolRow(HOSTILE, 1, 0, 2, 1, 0, 1, 7)]
     fleet.nodes_total = fleet.pools_total = 1
     fleet.states = {HOSTILE: 1}
+    fake.now.stopping = True
     fake.now.store_up, fake.now.store_error, fake.now.version = False, HOSTILE, HOSTILE
     fake.now.ended = [EndedJob(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 2, 1, 1, 1)]
     await fake.serve(page)
     await page.goto(served.url)
     await expect(page.get_by_role("button", name=f"Drain {HOSTILE}")).to_be_visible()
     await expect(page.get_by_text("The store does not answer")).to_contain_text(HOSTILE)
+    await expect(page.get_by_text("This scheduler is stopping")).to_be_visible()
     await page.get_by_role("button", name=f"Drain {HOSTILE}").click()
     await expect(page.get_by_role("dialog")).to_contain_text(f"Drain {HOSTILE}?")
     await page.get_by_role("dialog").get_by_role("button", name="Drain").click()

@@ -108,6 +108,7 @@ async def test_a_bug_in_the_snapshot_reaches_the_viewer(monkeypatch: pytest.Monk
 
 async def test_nodes_pools_and_jobs_are_counted() -> None:
     watched = Watched()
+    watched.live.stopping = True
     rig = watched.rig
     await rig.node("a", pairs=["zh:en", "en:zh"], slots=3)
     b, _ = await rig.node("b", pairs=["zh:en"], slots=2)
@@ -125,7 +126,7 @@ async def test_nodes_pools_and_jobs_are_counted() -> None:
     }
     assert fleet["nodes"] == [["a", "ready", 3, 3, 700, 0, 0], ["b", "draining", 0, 2, 700, 0, 1]]
     assert fleet["pair_lists"] == [[["zh:en", "en:zh"], 2], [["zh:en"], 1]]
-    assert found["ended"] == []
+    assert found["ended"] == [] and found["stopping"] and found["store_up"]
     assert found["jobs"] == {"waiting": 1, "dispatched": 3, "completed": 0, "failed": 0, "cancelled": 0}
 
 

@@ -14,8 +14,12 @@ export function showNotices(place, snapshot, limits) {
   place.replaceChildren(...found.map(([kind, line]) => h("p", { class: `notice ${kind}`, text: line })));
 }
 
-function notices({ store_up, store_error, fleet, point, jobs }, limits) {
+function notices({ stopping, store_up, store_error, fleet, point, jobs }, limits) {
   const found = [];
+  if (stopping) {
+    const left = plural(jobs.waiting + jobs.dispatched, "unfinished job");
+    found.push(["warn", `This scheduler is stopping: it takes no new jobs, and waits for ${left}`]);
+  }
   if (!store_up) found.push(["bad", `The store does not answer, so no job is given to a node: ${store_error}`]);
   const orphans = fleet.pools.filter((pool) => pool[7] > 0 && pool[2] === 0).map((pool) => pool[0]);
   if (orphans.length) {
