@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -101,7 +102,8 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 
     from scheduler.serve import serve as run
 
-    return uvloop.run(run(settings, _open_log(log_level), state_dir))
+    with _open_log(log_level, settings.log_buffer_bytes_max) as log:
+        return uvloop.run(run(settings, log, state_dir))
 
 
 @cli.command()
@@ -121,6 +123,7 @@ def node(url: str, node_id: str, pairs: str, slots: int, engine: str, drain_s: f
     """Run a worker node until SIGTERM or Ctrl-C; then it finishes what it has."""
     import uvloop
 
+    from scheduler.config import Settings
     from scheduler.engines import open_engine
     from scheduler.sdk.worker_node import Worker
     from scheduler.telemetry.events import Event
@@ -130,18 +133,17 @@ def node(url: str, node_id: str, pairs: str, slots: int, engine: str, drain_s: f
     if engine == "pocketsphinx" and foreign:
         raise ConfigError(f"--pairs {','.join(foreign)}: the engine pocketsphinx knows English only, pairs en:…")
     work = open_engine(engine)
-    log = _open_log(log_level)
-    worker = Worker(
-        url,
-        node_id=node_id,
-        pairs=languages,
-        work=work,
-        slots=slots,
-        drain_s=drain_s,
-        on_event=lambda text: log(Event.WORKER, node_id=node_id, message=text),
-    )
-    uvloop.run(_run_worker(worker))
-    sys.stderr.flush()
+    with _open_log(log_level, Settings().log_buffer_bytes_max) as log:
+        worker = Worker(
+            url,
+            node_id=node_id,
+            pairs=languages,
+            work=work,
+            slots=slots,
+            drain_s=drain_s,
+            on_event=lambda text: log(Event.WORKER, node_id=node_id, message=text),
+        )
+        uvloop.run(_run_worker(worker))
     os._exit(0)  # an engine that never returns must not keep the process alive
 
 
@@ -305,9 +307,9 @@ def _read(file: Path) -> bytes:
         raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
 
 
-def _open_log(level: str) -> Log:
+def _open_log(level: str, buffer_bytes_max: int) -> AbstractContextManager[Log]:
     from scheduler.clock import SystemClock
-    from scheduler.telemetry.logs import open_log
+    from scheduler.telemetry.logs import log_to
 
-    stream: BinaryIO = sys.stderr.buffer
-    return open_log(stream, SystemClock(), level, pretty=stream.isatty())
+    sys.stderr.flush()
+    return log_to(sys.stderr.fileno(), SystemClock(), level, sys.stderr.isatty(), buffer_bytes_max)

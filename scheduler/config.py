@@ -106,6 +106,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     viewers_max: Annotated[
         int, _setting("browsers that watch the dashboard at the same time; they share one snapshot a second", "", ge=1)
     ] = 50
+    log_sample: Annotated[
+        int,
+        _setting("log each n-th job whole, of the others warnings only; 1 = all, 0 = none", "jobs", ge=0),
+    ] = 1
+    log_buffer_bytes_max: Annotated[
+        int, _setting("log lines that wait for a slow reader; past it they are dropped and counted", "bytes", ge=4096)
+    ] = 4 * 1024**2
     drain_s: Annotated[
         float,
         _setting("time that jobs get to end at a stop; with stop_s below Kubernetes' 30 s", "s", ge=0),

@@ -61,6 +61,8 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     reason: str = ""
     """Why it failed or was cancelled; a stable snake_case word."""
     output: Any = None
+    trace: str = ""
+    """Its place in a trace (trace_context.py): where it came from, later the span that works on it; "" = none."""
 
     @property
     def ended(self) -> bool:

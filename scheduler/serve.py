@@ -24,7 +24,8 @@ from scheduler.telemetry.exporter import Exporter, Meters
 from scheduler.telemetry.fan_out import fan_out
 from scheduler.telemetry.live import Live
 from scheduler.telemetry.live_history import LiveHistory
-from scheduler.telemetry.logs import Log, LogObserver
+from scheduler.telemetry.log_observer import LogObserver
+from scheduler.telemetry.logs import Log
 from scheduler.web.app import Doors
 from scheduler.web.health import Health
 from scheduler.web.results import Results
@@ -63,7 +64,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
         history = LiveHistory(clock)
-        observer = fan_out([LogObserver(log), health, meters.observer, why, history])
+        observer = fan_out([LogObserver(log, settings.log_sample), health, meters.observer, why, history])
         core = Core.build(
             settings=settings,
             clock=clock,

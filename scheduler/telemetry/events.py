@@ -1,6 +1,7 @@
-"""The catalogue of log events: every event that the scheduler writes stands here, with its level and meaning.
+"""The catalogue of log events: every event that the scheduler writes stands here with its level, meaning and fields.
 
-No event carries audio, output or any other payload; ids, numbers and stable words only.
+No event carries audio, output or any other payload: ids, numbers and stable words only. docs/events.md is made of this
+(catalogue.py); a test compares it and each call that writes an event with what stands here.
 """
 
 from __future__ import annotations
@@ -9,54 +10,156 @@ from enum import StrEnum
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
+PER_SECOND_MAX = 50
+"""Lines a second of one event that peers can cause as often as they like; those beyond are counted (log_limited)."""
 
 
 class Event(StrEnum):
-    """The name of an event, as it stands in a log line."""
+    """The name of an event, as it stands in a log line. `fields` may stand there; each means what FIELDS says."""
 
     level: int
     meaning: str
+    fields: tuple[str, ...]
+    is_limited: bool
 
-    def __new__(cls, name: str, level: int, meaning: str) -> Event:
-        """Make a member that is its name and carries its level and meaning."""
+    def __new__(cls, name: str, level: int, meaning: str, fields: str = "", is_limited: bool = False) -> Event:
+        """Make a member that is its name and carries its level and meaning, and its fields (words in one text)."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.level = level
         member.meaning = meaning
+        member.fields = tuple(fields.split())
+        member.is_limited = is_limited
         return member
 
-    SCHEDULER_STARTED = "scheduler_started", INFO, "it listens; url, store"
-    SCHEDULER_STOPPING = "scheduler_stopping", INFO, "a signal ends it, it takes no new jobs; reason, unfinished"
+    SCHEDULER_STARTED = "scheduler_started", INFO, "it listens", "url store"
+    SCHEDULER_STOPPING = (
+        "scheduler_stopping",
+        INFO,
+        "a signal ends it, it takes no new jobs",
+        "reason unfinished",
+    )
     SCHEDULER_STOPPED = (
         "scheduler_stopped",
         INFO,
-        "all connections are closed and the store is released; since it stops so many jobs ended, handed_back",
+        "all connections are closed and the store is released",
+        "ended handed_back",
     )
     SCHEDULER_FAILED = (
         "scheduler_failed",
         ERROR,
-        "a role died, or another scheduler took the store: the process ends; error",
+        "a role died, or another scheduler took the store: the process ends",
+        "error",
     )
-    JOB_SUBMITTED = "job_submitted", INFO, "a job was accepted and waits; pair, audio_bytes"
-    JOB_REJECTED = "job_rejected", WARNING, "a submit was refused; pair, reason"
-    JOB_DISPATCHED = "job_dispatched", INFO, "a job was sent to a node; attempt, waited_ms"
-    JOB_REDISPATCHED = "job_redispatched", WARNING, "an attempt was given up; attempt, node_id, reason"
-    JOB_ENDED = "job_ended", INFO, "a job reached its final state; state, reason, attempt, total_ms"
-    JOB_REMOVED = "job_removed", DEBUG, "a finished job left the table"
-    JOB_FOUND_NOBODY = "job_found_nobody", DEBUG, "no node of the pair has room; the job waits"
-    LATE_RESULT = "late_result", WARNING, "a result for an attempt that no longer counts; it changed nothing"
-    VOID_GRANT = "void_grant", WARNING, "the store granted a node that isn't connected here; handed back"
-    NODE_REGISTERED = "node_registered", INFO, "a node takes jobs; pairs, slots, generation"
-    NODE_REFUSED = "node_refused", WARNING, "a node may not register; reason"
-    NODE_OFFLINE = "node_offline", INFO, "a node left; reason"
-    NODE_RESTS = "node_rests", WARNING, "a node gets no new jobs for a while; reason, until_ms"
-    SWEPT = "swept", DEBUG, "finished jobs were removed; removed, pause_ms"
-    STORE_FAILED = "store_failed", ERROR, "script calls got no answer and are repeated; error"
+    JOB_SUBMITTED = (
+        "job_submitted",
+        INFO,
+        "a job was accepted and waits",
+        "job_id session_id pair audio_bytes trace_id",
+    )
+    JOB_REJECTED = "job_rejected", WARNING, "a submit was refused", "pair reason", True
+    JOB_DISPATCHED = (
+        "job_dispatched",
+        INFO,
+        "a job was sent to a node; told of the first 8 attempts",
+        "job_id attempt node_id waited_ms trace_id",
+    )
+    JOB_REDISPATCHED = (
+        "job_redispatched",
+        WARNING,
+        "an attempt was given up, and the job waits again; told of the first 8 attempts",
+        "job_id attempt node_id reason trace_id",
+    )
+    JOB_ENDED = (
+        "job_ended",
+        INFO,
+        "a job reached its final state",
+        "job_id attempt node_id session_id state reason total_ms trace_id",
+    )
+    JOB_REMOVED = "job_removed", DEBUG, "a finished job left the table", "job_id"
+    JOB_FOUND_NOBODY = "job_found_nobody", DEBUG, "no node of the pair has room; the job waits", "job_id pair"
+    LATE_RESULT = (
+        "late_result",
+        WARNING,
+        "a result for an attempt that no longer counts; it changed nothing",
+        "job_id attempt node_id",
+        True,
+    )
+    VOID_GRANT = (
+        "void_grant",
+        WARNING,
+        "the store granted a node that isn't connected here; handed back; told of the first 8 attempts",
+        "job_id attempt node_id generation",
+    )
+    NODE_REGISTERED = (
+        "node_registered",
+        INFO,
+        "a node takes jobs; of its pairs the first 16 are named",
+        "node_id generation slots pairs pairs_total",
+    )
+    NODE_REFUSED = "node_refused", WARNING, "a node may not register", "node_id peer reason", True
+    NODE_OFFLINE = "node_offline", INFO, "a node left", "node_id generation reason"
+    NODE_RESTS = "node_rests", WARNING, "a node gets no new jobs for a while", "node_id until_ms reason", True
+    SWEPT = "swept", DEBUG, "a slice of the clean-up removed finished jobs", "removed pause_ms"
+    STORE_FAILED = "store_failed", ERROR, "script calls got no answer and are repeated", "error"
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
-    SESSION_OPENED = "session_opened", INFO, "a client said hello"
-    SESSION_CLOSED = "session_closed", INFO, "a client's connection ended; code, cancelled"
-    BAD_MESSAGE = "bad_message", WARNING, "a peer sent what can't be used; reason, peer"
-    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection was not let in; reason, peer"
-    PEER_ABORTED = "peer_aborted", WARNING, "a peer took nothing or broke a bound and was cut off; reason, peer"
-    WORKER = "worker", INFO, "a worker node tells what it does; message"
-    HTTP_SERVER = "http_server", WARNING, "a word of the HTTP server; message"
+    SESSION_OPENED = "session_opened", INFO, "a client said hello", "session_id peer"
+    SESSION_CLOSED = "session_closed", INFO, "a client's connection ended", "session_id goodbye unfinished"
+    BAD_MESSAGE = (
+        "bad_message",
+        WARNING,
+        "a peer sent what can't be used",
+        "peer session_id node_id job_id reason",
+        True,
+    )
+    PEER_ABORTED = "peer_aborted", WARNING, "a peer took nothing or broke a bound and was cut off", "peer reason", True
+    WORKER = "worker", INFO, "a worker node tells what it does", "node_id message"
+    HTTP_SERVER = (
+        "http_server",
+        WARNING,
+        "a word of a library: HTTP server, trace exporter",
+        "logger message error",
+        True,
+    )
+    LOG_DROPPED = "log_dropped", WARNING, "lines are missing here: nobody read the log in time", "lines"
+    LOG_LIMITED = (
+        "log_limited",
+        WARNING,
+        f"an event came more than {PER_SECOND_MAX} times in a second; so many lines of it were left out",
+        "of lines",
+    )
+
+
+FIELDS: dict[str, str] = {
+    "attempt": "number of the attempt, from 1",
+    "audio_bytes": "length of the audio, bytes",
+    "ended": "number of jobs that ended since the signal",
+    "error": "an exception: its class and text, or the end of its traceback",
+    "generation": "which registration of the node; a new one each time",
+    "goodbye": "whether the client closed in good order",
+    "handed_back": "number of jobs that had to be given up",
+    "job_id": "the job",
+    "lines": "number of lines",
+    "logger": "name of the library's logger",
+    "message": "a sentence for people",
+    "node_id": "the node",
+    "of": "name of an event",
+    "pair": "language pair, source:target",
+    "pairs": "language pairs",
+    "pairs_total": "number of pairs",
+    "pause_ms": "how long the loop was held, ms",
+    "peer": "address:port of the other end",
+    "reason": "a stable snake_case word; one that a node made up and that is no such word is `unworded`",
+    "removed": "number of finished jobs",
+    "session_id": "the client's session",
+    "slots": "jobs that the node takes at a time",
+    "state": "completed, failed or cancelled",
+    "store": "the setting `store`",
+    "total_ms": "from the submit to the end, ms",
+    "trace_id": "the W3C trace that the job belongs to, when it is traced",
+    "unfinished": "number of jobs that have not ended",
+    "until_ms": "end of it, ms since 1970",
+    "url": "where it listens",
+    "waited_ms": "from the submit to this dispatch, ms",
+}
+"""What each field means, the same in every event."""

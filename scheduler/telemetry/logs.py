@@ -1,79 +1,167 @@
 """Structured logs: one JSON object a line (ts, level, event, fields), or coloured text on a terminal.
 
-The events are listed in events.py. LogObserver turns what the dispatcher does into events; it writes ids, numbers and
-stable words, never audio or output.
+The events are listed in events.py. Every line is bounded in bytes, and so are the lines a second of an event that peers
+can cause at will; who carries the lines away is log_writer.py.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, Protocol
 
 import orjson
 import structlog
 
 from scheduler.clock import Clock
-from scheduler.seams import Observer
-from scheduler.telemetry.events import LEVELS, Event
-
-if TYPE_CHECKING:
-    from scheduler.job import Job
-    from scheduler.node import Node
+from scheduler.telemetry.events import LEVELS, PER_SECOND_MAX, Event
+from scheduler.telemetry.log_writer import LogWriter
 
 _LEVEL_NAMES = {number: name for name, number in LEVELS.items()}
-_TEXT_MAX = 2000
-"""Characters of one text field; a longer one is cut, so that the bytes of a line are bounded."""
+TEXT_BYTES_MAX = 2000
+"""Bytes of one text field; a longer one is cut between two characters."""
+ITEMS_MAX = 16
+"""Items of a list in a field; the others are left out."""
+LINE_BYTES_MAX = 16 * 1024
+_SHORT_BYTES = 100
+"""Bytes of each text of a line that is too long all the same: control characters take six bytes in JSON."""
+
+
+class Lines(Protocol):
+    """Where lines go."""
+
+    def write(self, line: bytes, /) -> Any:
+        """Take a whole line with its end."""
+        ...
 
 
 class Log:
     """Writes events at or above a level. `field=None` is left out."""
 
-    def __init__(self, write: Callable[..., Any], level: int) -> None:
+    def __init__(self, write: Callable[..., Any], level: int, clock: Clock | None = None) -> None:
         self._write = write
         self.level = level
+        self._clock = clock
+        self._this_second: dict[Event, int] = {}
+        """Lines of limited events in the present second."""
+        self._second = 0
 
     def __call__(self, event: Event, **fields: Any) -> None:
         """Write `event` with its fields."""
-        if event.level >= self.level:
-            self._write(event=event, **fields)
+        if event.level < self.level:
+            return
+        if self._this_second or event.is_limited:
+            now_s = 0 if self._clock is None else self._clock.now_ms() // 1000
+            if now_s != self._second:
+                self.tell_limited()
+                self._second = now_s
+            if event.is_limited:
+                count = self._this_second[event] = self._this_second.get(event, 0) + 1
+                if count > PER_SECOND_MAX:
+                    return
+        self._write(event=event, **fields)
+
+    def tell_limited(self) -> None:
+        """Write which lines were left out in the last second that had any."""
+        counts, self._this_second = self._this_second, {}
+        for event, count in counts.items():
+            if count > PER_SECOND_MAX:
+                self._write(event=Event.LOG_LIMITED, of=event.value, lines=count - PER_SECOND_MAX)
 
 
-def open_log(stream: BinaryIO, clock: Clock, level: str = "info", pretty: bool = False) -> Log:
+def open_log(stream: Lines, clock: Clock, level: str = "info", pretty: bool = False) -> Log:
     """Return a log that writes to `stream`: JSON lines, or coloured text when `pretty`. `level` is a key of LEVELS."""
+    logger = structlog.BoundLogger(_LineLogger(stream), _processors(clock, pretty), {})
+    return Log(logger.msg, LEVELS[level], clock)
 
-    second, second_text = -1, ""
+
+@contextmanager
+def log_to(descriptor: int, clock: Clock, level: str, pretty: bool, bytes_max: int) -> Iterator[Log]:
+    """Give a log that writes to `descriptor` without ever waiting for it; at most `bytes_max` bytes wait there.
+
+    At the end what waits is written, for a second at most.
+    """
+    logger = structlog.BoundLogger(structlog.ReturnLogger(), _processors(clock, pretty), {})
+
+    def tell_dropped(lines: int) -> bytes:
+        line: bytes = logger.msg(event=Event.LOG_DROPPED, lines=lines)
+        return line + b"\n"
+
+    writer = LogWriter(descriptor, bytes_max, tell_dropped)
+    try:
+        log = open_log(writer, clock, level, pretty)
+        yield log
+        log.tell_limited()
+    finally:
+        writer.close()
+
+
+class _LineLogger:
+    """The end of structlog's chain: gets a rendered line."""
+
+    def __init__(self, stream: Lines) -> None:
+        self._write = stream.write
+
+    def msg(self, line: bytes) -> None:
+        self._write(line + b"\n")
+
+
+def _processors(clock: Clock, pretty: bool) -> list[Any]:
+    second = (-1, "")
 
     def head(logger: Any, method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        nonlocal second, second_text
+        nonlocal second
         now_s, now_ms = divmod(clock.now_ms(), 1000)
-        if now_s != second:
-            second, second_text = now_s, datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        at_s, text = second
+        if now_s != at_s:
+            text = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            second = now_s, text  # as one value: lines come from other threads, too
         event = fields.pop("event")
-        line = {
-            "ts": f"{second_text}.{now_ms:03d}Z",
-            "level": _LEVEL_NAMES[event.level],
-            "event": event.value,
-        }
+        line = {"ts": f"{text}.{now_ms:03d}Z", "level": _LEVEL_NAMES[event.level], "event": event.value}
         for key, value in fields.items():
             if value is not None:
-                line[key] = value[:_TEXT_MAX] if isinstance(value, str) else value
+                line[key] = _bounded(value)
         return line
 
     def as_json(logger: Any, method: str, line: MutableMapping[str, Any]) -> bytes:
-        return orjson.dumps(line, default=repr)
+        encoded = orjson.dumps(line, default=_named)
+        if len(encoded) > LINE_BYTES_MAX:
+            encoded = orjson.dumps({key: _bounded(value, _SHORT_BYTES) for key, value in line.items()}, default=_named)
+        return encoded
 
-    render: list[Any] = [as_json]
-    if pretty:
-        console = structlog.dev.ConsoleRenderer(timestamp_key="ts", sort_keys=False)
-        render = [console, lambda logger, method, text: text.encode(errors="replace")]
-    logger = structlog.BoundLogger(structlog.BytesLogger(stream), [head, *render], {})
-    return Log(logger.msg, LEVELS[level])
+    if not pretty:
+        return [head, as_json]
+    console = structlog.dev.ConsoleRenderer(timestamp_key="ts", sort_keys=False)
+    return [head, console, lambda logger, method, text: text.encode(errors="replace")]
+
+
+def _bounded(value: Any, bytes_max: int = TEXT_BYTES_MAX) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _SHORT_BYTES and value.isascii() else cut(value, bytes_max)
+    if isinstance(value, list | tuple):
+        return [_bounded(item, bytes_max) for item in value[:ITEMS_MAX]]
+    return value
+
+
+def _named(value: Any) -> str:
+    """What is neither text nor number is named by its type: its content may be anything, a payload even."""
+    return f"<{type(value).__name__}>"
+
+
+def cut(text: str, bytes_max: int) -> str:
+    """Return the beginning of `text`, at most `bytes_max` bytes of UTF-8, cut between two characters."""
+    return text[:bytes_max].encode(errors="replace")[:bytes_max].decode(errors="ignore")
+
+
+def cut_front(text: str, bytes_max: int) -> str:
+    """Return the end of `text`, at most `bytes_max` bytes of UTF-8: of a traceback that is what tells."""
+    return text[-bytes_max:].encode(errors="replace")[-bytes_max:].decode(errors="ignore")
 
 
 class StandardLogging(logging.Handler):
-    """Carries warnings of the HTTP server, which uses the logging of the standard library, into the log."""
+    """Carries warnings of libraries, which use the logging of the standard library, into the log."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -83,112 +171,5 @@ class StandardLogging(logging.Handler):
         """Write `record` as an event."""
         error = None
         if record.exc_info:
-            error = logging.Formatter().formatException(record.exc_info)
+            error = cut_front(logging.Formatter().formatException(record.exc_info), TEXT_BYTES_MAX)
         self._log(Event.HTTP_SERVER, message=record.getMessage(), logger=record.name, error=error)
-
-
-class LogObserver(Observer):
-    """Writes the events of jobs, nodes and the store."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    def job_submitted(self, job: Job) -> None:
-        """A job waits."""
-        self._log(
-            Event.JOB_SUBMITTED,
-            job_id=job.job_id,
-            session_id=job.session_id or None,
-            pair=job.pair,
-            audio_bytes=job.audio_bytes,
-        )
-
-    def job_rejected(self, pair: str, reason: str) -> None:
-        """A submit was refused."""
-        self._log(Event.JOB_REJECTED, pair=pair, reason=reason)
-
-    def connection_refused(self, peer: str, reason: str) -> None:
-        """A connection was not let in."""
-        self._log(Event.CONNECTION_REFUSED, peer=peer, reason=reason)
-
-    def peer_aborted(self, peer: str, reason: str) -> None:
-        """A peer was cut off."""
-        self._log(Event.PEER_ABORTED, peer=peer, reason=reason)
-
-    def job_dispatched(self, job: Job, node: Node) -> None:
-        """A job was sent to a node."""
-        waited_ms = job.dispatched_ms - job.submitted_ms
-        self._log(
-            Event.JOB_DISPATCHED,
-            job_id=job.job_id,
-            attempt=job.attempt,
-            node_id=node.node_id,
-            waited_ms=waited_ms,
-        )
-
-    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
-        """An attempt was given up."""
-        self._log(Event.JOB_REDISPATCHED, job_id=job.job_id, attempt=attempt, node_id=node_id, reason=reason)
-
-    def job_ended(self, job: Job) -> None:
-        """A job reached its final state."""
-        self._log(
-            Event.JOB_ENDED,
-            job_id=job.job_id,
-            attempt=job.attempt,
-            state=job.state,
-            reason=job.reason or None,
-            total_ms=job.ended_ms - job.submitted_ms,
-        )
-
-    def job_removed(self, job: Job) -> None:
-        """A finished job left the table."""
-        self._log(Event.JOB_REMOVED, job_id=job.job_id)
-
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
-        """A result came too late."""
-        self._log(Event.LATE_RESULT, job_id=job_id, attempt=attempt, node_id=node_id)
-
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        """A grant was handed back."""
-        self._log(
-            Event.VOID_GRANT,
-            job_id=job.job_id,
-            attempt=job.attempt,
-            node_id=node_id,
-            generation=generation,
-        )
-
-    def nobody(self, job: Job) -> None:
-        """A job found no node."""
-        self._log(Event.JOB_FOUND_NOBODY, job_id=job.job_id, pair=job.pair)
-
-    def node_registered(self, node: Node) -> None:
-        """A node takes jobs."""
-        self._log(
-            Event.NODE_REGISTERED,
-            node_id=node.node_id,
-            pairs=list(node.pairs),
-            slots=node.slots,
-            generation=node.generation,
-        )
-
-    def node_offline(self, node: Node, reason: str) -> None:
-        """A node left."""
-        self._log(Event.NODE_OFFLINE, node_id=node.node_id, generation=node.generation, reason=reason)
-
-    def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
-        """A node rests."""
-        self._log(Event.NODE_RESTS, node_id=node.node_id, until_ms=until_ms, reason=reason)
-
-    def swept(self, removed: int, pause_ms: float) -> None:
-        """A slice of the clean-up is done."""
-        self._log(Event.SWEPT, removed=removed, pause_ms=round(pause_ms, 3))
-
-    def store_failed(self, detail: str) -> None:
-        """The store did not answer."""
-        self._log(Event.STORE_FAILED, error=detail)
-
-    def store_recovered(self) -> None:
-        """The store answers again."""
-        self._log(Event.STORE_RECOVERED)

@@ -117,6 +117,7 @@ class NodeConnection:
 
     async def _register(self, data: bytes, binary: bool) -> bool:
         """Take a register, the only message that has to wait for something: a ping to an older connection."""
+        node_id = ""
         try:
             register: FromNode = codec.from_node.decode(data, binary)
             if not isinstance(register, Register):
@@ -125,6 +126,7 @@ class NodeConnection:
                 raise BadInput("bad_protocol", f"protocol {register.protocol} is unknown; this is protocol {PROTOCOL}")
             if self.node is not None and register.node_id != self.node.node_id:
                 raise BadInput("bad_node_id", f"this connection belongs to {self.node.node_id}")
+            node_id = register.node_id
             owner = self._admit(register)
             owed = register.slots * self._door.frame_bytes_max
             self._socket.send_buffer_bytes_max = max(self._door.settings.send_buffer_bytes_max, owed)
@@ -133,7 +135,7 @@ class NodeConnection:
             self._refuse(error)
             return False
         except (NodeRefused, AccessRefused) as refused:
-            self._door.log(Event.NODE_REFUSED, peer=self._socket.peer, reason=refused.reason)
+            self._door.log(Event.NODE_REFUSED, node_id=node_id, peer=self._socket.peer, reason=refused.reason)
             self.send(Error(refused.reason, refused.detail))
             self._socket.close_with(CLOSE_POLICY, refused.reason)
             return False

@@ -12,6 +12,7 @@ import pytest
 
 from scheduler.sdk import Client, Work, Worker
 from tests.live.processes import TONE, Scheduler, until
+from tests.unit.log_rules import strange_lines
 
 FLAGS = ("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5")
 _numbers = itertools.count(1)
@@ -25,6 +26,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     assert running.stop() == 0
     assert running.events("scheduler_failed") == []
     assert running.events("http_server") == []
+    assert strange_lines(running.events()) == [], "each line is as the catalogue says"
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from scheduler.node import Node
 from scheduler.seams import Observer
 from scheduler.telemetry.events import LEVELS, Event
 from scheduler.telemetry.fan_out import fan_out
-from scheduler.telemetry.logs import LogObserver, StandardLogging, open_log
+from scheduler.telemetry.log_observer import LogObserver, word
+from scheduler.telemetry.logs import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Link
 
@@ -23,7 +24,8 @@ SECRET = b"these bytes are somebody's voice"
 
 def job(**fields: Any) -> Job:
     """A job with audio and output that no log line may carry."""
-    return Job("j-1", "r-1", "s-1", "zh:en", 1, 5, SECRET, len(SECRET), output="what was said", **fields)
+    fields = {"place": 1, "output": "what was said", **fields}
+    return Job("j-1", "r-1", "s-1", "zh:en", submitted_ms=5, audio=SECRET, audio_bytes=len(SECRET), **fields)
 
 
 def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
@@ -53,10 +55,68 @@ def test_on_a_terminal_it_is_text() -> None:
     assert b"store_failed" in stream.getvalue() and not stream.getvalue().startswith(b"{")
 
 
-def test_long_texts_are_cut() -> None:
+def test_long_texts_are_cut_between_two_characters() -> None:
     stream = io.BytesIO()
-    open_log(stream, HandClock(0))(Event.STORE_FAILED, error="音" * 100_000)
-    assert len(lines(stream)[0]["error"]) == 2000
+    log = open_log(stream, HandClock(0))
+    for text in ("音" * 100_000, "a" + "音" * 100_000, "aa" + "音" * 100_000, "é" * 1999):
+        log(Event.STORE_FAILED, error=text)
+    for line in lines(stream):
+        assert len(line["error"].encode()) in (1998, 1999, 2000) and "�" not in line["error"]
+    assert cut("aé", 2) == "a" and cut_front("éa", 2) == "a" and cut("\udc80", 9) == "?"
+
+
+def test_a_line_is_bounded_whatever_is_in_it() -> None:
+    """Control characters take six bytes in JSON, and a list may be long."""
+    stream = io.BytesIO()
+    log = open_log(stream, HandClock(0))
+    log(Event.HTTP_SERVER, message="\0" * 5000, logger="\0" * 5000, error="\1" * 5000)
+    log(Event.NODE_REGISTERED, pairs=["\0" * 5000] * 300)
+    assert all(len(line) <= LINE_BYTES_MAX for line in stream.getvalue().splitlines())
+    assert lines(stream)[0]["message"] == "\0" * 100 and len(lines(stream)[1]["pairs"]) <= 16
+
+
+def test_what_is_neither_text_nor_number_is_named_not_shown() -> None:
+    stream = io.BytesIO()
+    open_log(stream, HandClock(0))(Event.STORE_FAILED, error=SECRET)
+    assert lines(stream)[0]["error"] == "<bytes>"
+
+
+def test_an_event_that_peers_cause_is_limited_and_what_is_left_out_is_counted() -> None:
+    stream, clock = io.BytesIO(), HandClock(1000)
+    log = open_log(stream, clock)
+    for _ in range(1000):
+        log(Event.LATE_RESULT, job_id="j", attempt=1, node_id="n")
+    log(Event.STORE_RECOVERED)
+    assert [line["event"] for line in lines(stream)] == ["late_result"] * 50 + ["store_recovered"]
+    clock.ms = 2000
+    log(Event.STORE_RECOVERED)
+    assert [(line.get("of"), line.get("lines")) for line in lines(stream)[51:]] == [("late_result", 950), (None, None)]
+    log(Event.LATE_RESULT, job_id="j", attempt=1, node_id="n")
+    assert lines(stream)[-1]["event"] == "late_result"
+
+
+@pytest.mark.parametrize(("sample", "told"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])
+def test_a_sampled_job_is_told_whole_and_of_the_others_only_what_is_wrong(sample: int, told: list[int]) -> None:
+    stream = io.BytesIO()
+    observer = LogObserver(open_log(stream, HandClock(0), level="debug"), sample)
+    node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
+    for place in range(4):
+        one = Job(f"j-{place}", "r-1", "", "zh:en", place, 5, None, 0, attempt=1)
+        for tell in (observer.job_submitted, observer.nobody, lambda job: observer.job_dispatched(job, node)):
+            tell(one)
+        one.state, one.output = COMPLETED, "what was said"
+        observer.job_ended(one)
+        observer.job_removed(one)
+    assert [line["job_id"] for line in lines(stream)] == [f"j-{place}" for place in told for _ in range(5)]
+    observer.job_redispatched(job(place=1), "n-1", 1, "closed")
+    observer.job_ended(job(place=1, state="failed", reason="waiting_timeout"))
+    assert [line["event"] for line in lines(stream)[-2:]] == ["job_redispatched", "job_ended"]
+
+
+def test_a_reason_that_is_no_word_is_not_written() -> None:
+    """A node may say anything for a reason, what it heard even."""
+    assert word("engine_error") == "engine_error" and word("") == ""
+    assert word("the man said: come") == word("音") == word("x" * 65) == "unworded"
 
 
 def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
@@ -88,10 +148,6 @@ def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
     assert {line["event"] for line in written} <= {event.value for event in Event}
     assert b"voice" not in stream.getvalue() and b"said" not in stream.getvalue()
     assert written[6]["total_ms"] == 20 and written[6]["state"] == "completed"
-
-
-def test_the_catalogue_says_what_each_event_means() -> None:
-    assert all(event.meaning and event.level in LEVELS.values() for event in Event)
 
 
 def test_words_of_the_http_server_become_events() -> None:

@@ -1,0 +1,30 @@
+"""W3C trace context: the text `traceparent` by which client, scheduler and node name one trace. Pure.
+
+It goes along whether or not this scheduler exports traces (telemetry/traces.py).
+"""
+
+from __future__ import annotations
+
+import re
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def checked(traceparent: str | None) -> str:
+    """Return `traceparent` if it is one of version 00, else "": a wrong one is as good as none (W3C, section 3.2)."""
+    return traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
+
+
+def trace_id(traceparent: str) -> str | None:
+    """Return the id of the trace, 32 hexadecimal digits; None where there is no trace."""
+    return traceparent[3:35] if traceparent else None
+
+
+def span_id(traceparent: str) -> str:
+    """Return the id of the span, 16 hexadecimal digits."""
+    return traceparent[36:52]
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Return whether who wrote it records this trace."""
+    return bool(traceparent) and int(traceparent[53:], 16) & 1 == 1
