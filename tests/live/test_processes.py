@@ -72,7 +72,7 @@ def test_a_frozen_node_loses_its_job_at_the_end_of_its_lease_and_comes_back(fold
         with started(node(folder, own, "swift")):
             job = client.job(job_id, wait_s=10)
             assert (job.state, job.attempts, job.node_id) == ("completed", 2, "swift")
-            assert [event["reason"] for event in own.events("job_redispatched")] == ["lapsed"]
+            assert [event["reason"] for event in wait_until(lambda: own.events("job_redispatched"))] == ["lapsed"]
             frozen.signal(signal.SIGCONT)
             wait_until(lambda: own.node_ids() == ["frozen", "swift"])
 
@@ -96,7 +96,7 @@ def test_a_killed_store_is_started_again_and_jobs_go_on(folder: Path, own: Sched
             assert client.connects == 1
 
     asyncio.run(story())
-    assert len(own.events("job_ended")) == 100
+    wait_until(lambda: len(own.events("job_ended")) == 100)
     assert own.get("/readyz") == {"status": "ready"}
     assert own.events("store_recovered")
 
@@ -159,7 +159,7 @@ async def test_clients_and_nodes_come_back_after_a_restart(folder: Path) -> None
             assert [result.request_id for result in results] == ["request-0", "request-1", "request-2"]
             assert {result.state for result in results} == {"completed"}
             assert client.connects == 2
-            assert len(second.events("job_submitted")) == 3
+            await until(lambda: len(second.events("job_submitted")) == 3)
 
 
 def test_of_two_node_processes_with_one_name_the_second_ends_with_a_clear_line(folder: Path, own: Scheduler) -> None:

@@ -35,7 +35,7 @@ class Piped:
     def read_until(self, event: str) -> list[dict[str, Any]]:
         """Return the next lines, up to that event."""
         assert self.popen.stderr is not None
-        lines = []
+        lines: list[dict[str, Any]] = []
         while not lines or lines[-1]["event"] != event:
             lines.append(json.loads(self.popen.stderr.readline()))
         return lines
@@ -61,7 +61,8 @@ async def test_jobs_flow_on_and_what_was_dropped_is_counted(piped: Piped) -> Non
         await client.submit(TONE, "zh:en")  # the lines of node and session are read, none is on its way
         await asyncio.to_thread(piped.read_until, "job_ended")
         await asyncio.gather(*(client.submit(TONE, "zh:en") for _ in range(JOBS)))
-        kept, dropped = [], 0
+        kept: list[dict[str, Any]] = []
+        dropped = 0
         while len(kept) + dropped < 3 * JOBS:  # more than once if a burst fills the buffer before the pipe is full
             *some, told = await asyncio.to_thread(piped.read_until, "log_dropped")
             kept += some

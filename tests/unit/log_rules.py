@@ -57,7 +57,7 @@ def strange_lines(lines: Iterable[Mapping[str, Any]]) -> list[str]:
         elif line["event"] not in [event.value for event in Event]:
             found.append(f"{line['event']}: unknown")
         else:
-            event = Event(line["event"])
+            event = next(event for event in Event if event.value == line["event"])
             unknown = set(line) - {*HEAD, *event.fields}
             if unknown or line["level"] != names[event.level]:
                 found.append(f"{event.value} at {line['level']}: {sorted(unknown)}")

@@ -1,4 +1,4 @@
-"""How much a job may write: real dispatchers with the longest ids, and nodes that fail or refuse as often as they may."""
+"""How much a job may write: a real dispatcher, the longest ids, nodes that fail or refuse as often as they may."""
 
 from __future__ import annotations
 
