@@ -51,6 +51,14 @@ class LogObserver(Observer):
         """A submit was refused."""
         self._log(Event.JOB_REJECTED, pair=pair, reason=reason)
 
+    def connection_refused(self, peer: str, reason: str) -> None:
+        """A connection was not let in."""
+        self._log(Event.CONNECTION_REFUSED, peer=peer, reason=reason)
+
+    def peer_aborted(self, peer: str, reason: str) -> None:
+        """A peer was cut off."""
+        self._log(Event.PEER_ABORTED, peer=peer, reason=reason)
+
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""
         if job.attempt <= ATTEMPTS_TOLD and self._tells(job):

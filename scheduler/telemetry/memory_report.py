@@ -145,10 +145,11 @@ class MemoryReporter:
                 self._meter = LiveBytes()
             now = self._meter.read()
         except Unreadable as error:
-            return Memory(rss_bytes=read_rss(), rss_max_bytes=rss_max, unreadable=str(error))
+            rss = read_rss()
+            return Memory(rss_bytes=rss, rss_max_bytes=max(rss, rss_max), unreadable=str(error))
         return Memory(
             rss_bytes=now.rss,
-            rss_max_bytes=rss_max,
+            rss_max_bytes=max(now.rss, rss_max),  # the kernel's maximum lags by some pages
             live_bytes=now.live,
             held_bytes=now.held,
             python_bytes=now.python,

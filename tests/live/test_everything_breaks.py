@@ -95,6 +95,7 @@ async def test_whatever_breaks_each_request_ends_once_and_well(folder: Path) -> 
             pools = scheduler.get("/v1/pools")["pools"]
             assert pools == [{"pair": PAIR, "nodes": NODES, "slots": 3 * NODES, "running": 0, "waiting": 0}]
         assert len(answers) > 100 and set(answers.values()) == {1}
+        await until(lambda: len(scheduler.events("job_ended")) >= len(answers))
         ended = Counter(event["job_id"] for event in scheduler.events("job_ended"))
         assert len(ended) == len(answers) and set(ended.values()) == {1}
         assert not any(task.done() for task in serving)

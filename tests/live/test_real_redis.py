@@ -68,7 +68,7 @@ async def test_a_redis_that_died_and_came_back_empty_is_filled_again(server: Red
         server.kill()
         await until(lambda: scheduler.events("store_failed"))
         server.start()
-    assert scheduler.events("store_recovered")
+    await until(lambda: scheduler.events("store_recovered"))
 
 
 async def test_a_redis_that_was_flushed_heals_within_a_beat(server: RedisServer, scheduler: Scheduler) -> None:

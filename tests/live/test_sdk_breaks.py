@@ -62,7 +62,7 @@ async def test_a_scheduler_that_restarts_gets_the_requests_again(folder: Path) -
                 await until(lambda: len(began) == 4)
                 gate.set()
                 results = await asyncio.gather(*jobs, handle.result())
-                assert len(second.events("job_ended")) == 6
+                await until(lambda: len(second.events("job_ended")) == 6)
                 assert handle.job_id != before
             assert client.connects == 2
     assert {(result.state, result.output) for result in results} == {("completed", len(TONE))}
