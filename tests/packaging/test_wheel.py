@@ -26,6 +26,9 @@ def test_scripts_and_examples_travel_in_the_wheel_and_tests_do_not(installed: In
     examples = {f"scheduler/examples/{path.name}" for path in (ROOT / "examples").glob("*.wav")}
     assert len(scripts) >= 7 and scripts <= names
     assert examples and examples <= names
+    pages = ROOT / "scheduler" / "web" / "assets"
+    assets = {f"scheduler/web/assets/{path.relative_to(pages)}" for path in pages.rglob("*") if path.is_file()}
+    assert "scheduler/web/assets/dashboard/index.html" in assets and assets <= names
     assert {name.split("/")[0] for name in names} == {
         "scheduler",
         "sim",
