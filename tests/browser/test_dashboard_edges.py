@@ -224,3 +224,20 @@ async def violations(page: Page) -> list[str]:
     """What axe has to say about a page."""
     results = await Axe().run(page)
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in results.response["violations"]]
+
+
+async def test_a_tab_that_nobody_sees_lets_go_and_comes_back(pages: PageMaker, served: Served) -> None:
+    page, _ = await pages.new()
+    await page.clock.install()
+    await opened(page, served)
+    viewers = page.locator("#foot-version")
+    await expect(viewers).to_contain_text("1 viewer")
+    show = (
+        "(state) => { Object.defineProperty(document, 'visibilityState', { value: state, configurable: true }); "
+        "document.dispatchEvent(new Event('visibilitychange')) }"
+    )
+    await page.evaluate(show, "hidden")
+    await page.clock.fast_forward(61_000)
+    await expect(page.locator(".state")).to_contain_text("Paused")
+    await page.evaluate(show, "visible")
+    await expect(page.locator(".state")).to_contain_text("Live")

@@ -13,7 +13,7 @@ const STEP_S = 60;
 
 export class Chart {
   /**
-   * `series`: [{key, label, style, area}], drawn in this order; `show(value)` makes text of a value, `tick(value)` of
+   * `series`: [{label, style, area, isRare}], drawn in this order (a rare one leaves out its zeros); `show(value)` makes text of a value, `tick(value)` of
    * one at the axis. `about` says what the figures are. `floor` is the least top of the axis, `style` its frame.
    */
   constructor({ title, about, series, show, tick = show, floor = 1, seconds, style = "card" }) {
@@ -104,8 +104,8 @@ export class Chart {
     const y = (value) => bottom - ((bottom - TOP) * value) / top;
     this.y = y;
     this.#drawGrid(ticks, y, bottom);
-    this.series.forEach((_, i) => {
-      const { line, area } = linePath(points, i, (second) => this.#x(second), y, bottom);
+    this.series.forEach((one, i) => {
+      const { line, area } = linePath(points, i, one.isRare, (second) => this.#x(second), y, bottom);
       setAttribute(this.paths[i], "d", line);
       if (this.areas[i]) setAttribute(this.areas[i], "d", area);
     });

@@ -22,7 +22,7 @@ export class Charts {
       series: [
         { label: "completed", style: "first", area: true },
         { label: "submitted", style: "third" },
-        { label: "failed", style: "bad" },
+        { label: "failed", style: "bad", isRare: true },
       ],
       show: fine,
       tick: short,

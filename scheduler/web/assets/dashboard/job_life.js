@@ -103,8 +103,8 @@ function summary(job) {
     ["submitted", moment(job.submitted_ms)],
     ["node", job.node_id || "–"],
     ["attempts", whole(job.attempts)],
-    ["request", job.request_id],
-    ["session", job.session_id || "–"],
+    ["request", job.request_id, "long"],
+    ["session", job.session_id || "–", "long"],
   ];
   const isTold = job.error && job.error !== job.state;
   return h(
@@ -117,7 +117,7 @@ function summary(job) {
       isTold && h("span", { class: "reason", text: words(job.error) }),
       h("span", { class: "sub", text: took }),
     ),
-    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", { text: name }), h("dd", { text: value })))),
+    h("dl", { class: "facts" }, ...facts.map(([name, value, style]) => h("div", { class: style }, h("dt", { text: name }), h("dd", { text: value })))),
   );
 }
 

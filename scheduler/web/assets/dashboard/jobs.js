@@ -22,7 +22,7 @@ export class JobsPanel {
     place.append(
       h("div", { class: "states", "aria-hidden": "true" }, ...Object.values(this.parts)),
       h("ul", { class: "counts" }, ...keys),
-      h("dl", { class: "facts" }, ...this.facts.map(([name, value]) => h("div", {}, h("dt", { text: name }), value))),
+      h("dl", { class: "facts" }, ...this.facts.map(([name, value]) => h("div", { class: name === "clean-up" ? "long" : null }, h("dt", { text: name }), value))),
     );
     this.ended = new Table({
       name: "Last ended jobs",

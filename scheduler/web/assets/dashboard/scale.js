@@ -12,15 +12,16 @@ export function axis(most) {
   return { top: count * step, ticks: Array.from({ length: count + 1 }, (_, i) => Number((i * step).toPrecision(12))) };
 }
 
-/** Return the paths of value `i` of `points`: the line, and the area between it and `bottom`. Nulls are gaps. */
-export function linePath(points, i, x, y, bottom) {
+/** Return the paths of value `i` of `points`: the line, and the area between it and `bottom`. Nulls are gaps, and zeros of what is rare. */
+export function linePath(points, i, isRare, x, y, bottom) {
   const pieces = [];
   let piece = null;
   let before = -Infinity;
   for (const point of points) {
     const value = point.values[i];
-    if (value === null || value === undefined || point.second - before > GAP_MAX_S) piece = null;
-    if (value === null || value === undefined) continue;
+    const isThere = value !== null && value !== undefined && !(isRare && value === 0);
+    if (!isThere || point.second - before > GAP_MAX_S) piece = null;
+    if (!isThere) continue;
     if (!piece) pieces.push((piece = []));
     piece.push([x(point.second).toFixed(1), y(value).toFixed(1)]);
     before = point.second;

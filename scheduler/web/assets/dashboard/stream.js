@@ -67,7 +67,8 @@ export class LiveStream {
       this.onState({ kind: "denied", status: failure.status, detail: failure.message });
       return;
     }
-    const detail = failure instanceof Refused ? failure.message : "the scheduler does not answer";
+    const unanswered = failure ? "the scheduler does not answer" : "the connection ended";
+    const detail = failure instanceof Refused ? failure.message : unanswered;
     const pauseMs = Math.max(failure?.retryAfterMs ?? 0, this.pauseMs * (0.75 + Math.random() / 2));
     this.pauseMs = Math.min(PAUSE_MAX_MS, 2 * this.pauseMs);
     this.onState({ kind: "lost", detail, retryAtMs: Date.now() + pauseMs });
