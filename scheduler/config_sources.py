@@ -20,7 +20,7 @@ from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 PREFIX = "VOXPOOL_"
-NOT_SETTINGS = frozenset({"VOXPOOL_CONFIG", "VOXPOOL_URL", "VOXPOOL_STATE_DIR", "VOXPOOL_LOG_LEVEL"})
+NOT_SETTINGS = frozenset({"VOXPOOL_CONFIG", "VOXPOOL_URL", "VOXPOOL_STATE_DIR", "VOXPOOL_LOG_LEVEL", "VOXPOOL_TOKEN"})
 """Variables of the environment that the command line reads itself."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler import __version__
-from scheduler.errors import VoxpoolError
+from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 from sim.cli_options import common, progress_bar
 from sim.explore.cli import explore
 from sim.replay_cli import replay, shrink
@@ -21,33 +21,11 @@ if TYPE_CHECKING:
     from sim.experiments.experiment import Experiment, Options
 
 EXIT_BROKEN = 1
-EXIT_WRONG_INPUT = 3
-EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and exit."""
-    try:
-        code = cli.main(prog_name="voxpool-sim", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(EXIT_WRONG_INPUT)
-    except click.ClickException as error:
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        command = context.command_path if context else "voxpool-sim"
-        click.echo(f"{command}: {error.format_message()} (see {command} --help)", err=True)
-        sys.exit(EXIT_WRONG_INPUT)
-    except VoxpoolError as error:
-        click.echo(f"voxpool-sim: {error}", err=True)
-        sys.exit(EXIT_WRONG_INPUT)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        click.echo(f"voxpool-sim: {error.filename}: {error.strerror}", err=True)
-        sys.exit(EXIT_WRONG_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+    run_commands(cli, "voxpool-sim", failed=EXIT_WRONG_INPUT)
 
 
 class _Commands(click.Group):

@@ -1,0 +1,9 @@
+"""The command `voxpool`: a file for each group of commands. Heavy imports are inside them, so that --help is quick."""
+
+
+def main() -> None:
+    """Run the command line and exit; the codes are those of exits.py."""
+    from scheduler.cli.exits import run_commands
+    from scheduler.cli.root import cli
+
+    run_commands(cli, "voxpool")

@@ -1,0 +1,20 @@
+"""The group `voxpool` with all its commands."""
+
+from __future__ import annotations
+
+import click
+
+from scheduler import __version__
+from scheduler.cli.look import jobs, nodes, pools, why
+from scheduler.cli.run import node, serve
+from scheduler.cli.submit import submit
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="voxpool")
+def cli() -> None:
+    """A scheduler for speech jobs on a pool of worker nodes."""
+
+
+for _command in (serve, node, submit, jobs, nodes, pools, why):
+    cli.add_command(_command)

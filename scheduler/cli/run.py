@@ -1,0 +1,118 @@
+"""The commands that stay: a scheduler, a node. They end by SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.options import log_option, url_option
+from scheduler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scheduler.sdk.worker_node import Worker
+    from scheduler.telemetry.logs import Log
+
+
+class _WithSettings(click.Command):
+    """A command that has an option for each setting; they are looked up only when it is used."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options of the command and those of the settings."""
+        from scheduler.config_sources import flag_types
+
+        options: list[click.Parameter] = [
+            click.Option([f"--{name.replace('_', '-')}", f"set_{name}"], type=kind, help=help_text)
+            for name, kind, help_text in flag_types()
+        ]
+        return [*super().get_params(ctx), *options]
+
+
+@click.command(cls=_WithSettings)
+@click.option("--config", type=click.Path(path_type=Path), envvar="VOXPOOL_CONFIG", help="A TOML file of settings.")
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="VOXPOOL_STATE_DIR",
+    help="Where the embedded store keeps its files; a temporary folder unless given.",
+)
+@click.option("--print-config", is_flag=True, help="Print all settings as TOML, with their reasons, and exit.")
+@log_option
+def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_level: str, **flags: Any) -> int:
+    """Run a scheduler: clients and nodes connect to it."""
+    from scheduler.config_sources import as_toml, load
+
+    given = {name.removeprefix("set_"): value for name, value in flags.items()}
+    settings = load(config, os.environ, given)
+    if print_config:
+        click.echo(as_toml(settings), nl=False)
+        return 0
+    import uvloop
+
+    from scheduler.serve import serve as run
+
+    with _open_log(log_level, settings.log_buffer_bytes_max) as log:
+        return uvloop.run(run(settings, log, state_dir))
+
+
+@click.command()
+@url_option
+@click.option("--id", "node_id", required=True, help="The node's name; no two connected nodes may share one.")
+@click.option("--pairs", required=True, help="Language pairs, such as zh:en,en:zh.")
+@click.option("--slots", type=click.IntRange(1, 1000), default=1, show_default=True, help="Jobs at a time.")
+@click.option(
+    "--engine",
+    default="measure",
+    show_default=True,
+    help="measure, pocketsphinx (English; the extra voxpool[speech]) or sleep:SECONDS.",
+)
+@click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
+@log_option
+def node(url: str | None, node_id: str, pairs: str, slots: int, engine: str, drain_s: float, log_level: str) -> int:
+    """Run a worker node until SIGTERM or Ctrl-C; then it finishes what it has."""
+    import uvloop
+
+    from scheduler.config import Settings
+    from scheduler.engines import open_engine
+    from scheduler.sdk.worker_node import Worker
+    from scheduler.telemetry.events import Event
+
+    languages = [pair.strip() for pair in pairs.split(",") if pair.strip()]
+    foreign = [pair for pair in languages if not pair.startswith("en:")]
+    if engine == "pocketsphinx" and foreign:
+        raise ConfigError(f"--pairs {','.join(foreign)}: the engine pocketsphinx knows English only, pairs en:…")
+    work = open_engine(engine)
+    with _open_log(log_level, Settings().log_buffer_bytes_max) as log:
+        worker = Worker(
+            url,
+            node_id=node_id,
+            pairs=languages,
+            work=work,
+            slots=slots,
+            drain_s=drain_s,
+            on_event=lambda text: log(Event.WORKER, node_id=node_id, message=text),
+        )
+        uvloop.run(_run_worker(worker))
+    os._exit(0)  # an engine that never returns must not keep the process alive
+
+
+async def _run_worker(worker: Worker) -> None:
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run()
+
+
+def _open_log(level: str, buffer_bytes_max: int) -> AbstractContextManager[Log]:
+    from scheduler.clock import SystemClock
+    from scheduler.telemetry.logs import log_to
+
+    sys.stderr.flush()
+    return log_to(sys.stderr.fileno(), SystemClock(), level, sys.stderr.isatty(), buffer_bytes_max)
