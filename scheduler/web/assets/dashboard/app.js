@@ -1,8 +1,11 @@
 // The entry: connects the live stream with what the page shows.
 
-import { hasToken, setToken } from "./api.js";
-import { byId, h, setText } from "./dom.js";
-import { duration, moment, plural } from "./format.js";
+import { hasToken, setToken } from "../common/api.js";
+import { byId, setText } from "../common/dom.js";
+import { duration, moment, plural } from "../common/format.js";
+import { hideObstacle, showObstacle } from "../common/obstacle.js";
+import { startTheme } from "../common/theme.js";
+import { TokenQuestion } from "../common/token.js";
 import { Charts } from "./charts.js";
 import { JobLife } from "./job_life.js";
 import { JobsPanel } from "./jobs.js";
@@ -10,10 +13,8 @@ import { NodesPanel } from "./nodes.js";
 import { showNotices } from "./notices.js";
 import { PoolsPanel } from "./pools.js";
 import { LiveStream } from "./stream.js";
-import { showWelcome } from "./welcome.js";
-import { startTheme } from "./theme.js";
 import { Tiles } from "./tiles.js";
-import { TokenQuestion } from "./token.js";
+import { showWelcome } from "./welcome.js";
 
 const life = new JobLife();
 const tiles = new Tiles(byId("tiles"));
@@ -21,10 +22,13 @@ const pools = new PoolsPanel(byId("pools"), byId("pools-sub"));
 const jobs = new JobsPanel(byId("jobs"), byId("jobs-sub"), byId("ended"), (id) => life.open(id));
 const charts = new Charts(byId("charts"), byId("jobs"));
 const nodes = new NodesPanel(byId("nodes"), byId("nodes-sub"));
-const token = new TokenQuestion((text) => {
-  setToken(text);
-  stream.start();
-});
+const token = new TokenQuestion(
+  { role: "an admin", button: "Open the dashboard", why: "The dashboard shows everything, so it is for admins:" },
+  (text) => {
+    setToken(text);
+    stream.start();
+  },
+);
 const shown = { limits: null, state: { kind: "connecting" }, lastMs: 0, countdown: 0 };
 const stream = new LiveStream("v1/live", onEvent, onState);
 
@@ -54,12 +58,16 @@ function onState(state) {
   shown.state = state;
   clearInterval(shown.countdown);
   document.documentElement.dataset.stream = state.kind;
-  if (state.kind === "denied") token.ask(state.status, hasToken());
+  if (state.kind === "denied") askForToken();
   else if (state.kind === "live") token.close();
   byId("forget").hidden = !hasToken();
   if (state.kind === "lost") shown.countdown = setInterval(showState, 1000);
   if (state.kind === "live" && was === "live") return;
   showState();
+}
+
+function askForToken() {
+  token.ask(shown.state.status === 403, hasToken());
 }
 
 function showState() {
@@ -73,17 +81,15 @@ function showState() {
     hidden: "Paused",
   };
   setText(byId("state-text"), texts[kind]);
-  const old = byId("lost");
-  if (kind === "live" || kind === "denied") {
-    old?.remove();
-  } else if (kind === "lost") {
-    const since = shown.lastMs ? ` What you see is of ${moment(shown.lastMs)}.` : "";
+  const since = shown.lastMs ? ` What you see is of ${moment(shown.lastMs)}.` : "";
+  if (kind === "lost") {
     const text = `No connection: ${detail}.${since} Next try ${leftS ? `in ${leftS} s` : "now"}.`;
-    if (old) setText(old.firstChild, text);
-    else {
-      const again = h("button", { type: "button", on: { click: () => stream.start() } }, "Try now");
-      byId("main").prepend(h("div", { id: "lost", class: "notice bad" }, h("p", { text }), again));
-    }
+    showObstacle(byId("main"), kind, text, "Try now", () => stream.start());
+  } else if (kind === "denied") {
+    const text = `The dashboard is for admins, and this tab has shown no token of one.${since}`;
+    showObstacle(byId("main"), kind, text, "Enter a token", askForToken);
+  } else if (kind === "live") {
+    hideObstacle();
   }
 }
 

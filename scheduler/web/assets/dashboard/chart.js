@@ -1,8 +1,8 @@
 // A line chart over the last minutes, drawn as SVG in pixels of the screen, so that lines and text are crisp. It can
 // be read by the pointer, by the arrow keys, and by a screen reader, to which it is a slider over time.
 
-import { h, s, setAttribute, setText } from "./dom.js";
-import { clock, duration } from "./format.js";
+import { h, s, setAttribute, setText } from "../common/dom.js";
+import { clock, duration } from "../common/format.js";
 import { axis, linePath } from "./scale.js";
 
 const LEFT = 52;

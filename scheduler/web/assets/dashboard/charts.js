@@ -1,7 +1,7 @@
 // The charts, and the points of the last minutes behind them.
 
+import { duration, fine, short, whole } from "../common/format.js";
 import { Chart } from "./chart.js";
-import { duration, fine, short, whole } from "./format.js";
 import { smoothed } from "./scale.js";
 
 const SMOOTH_S = 5;

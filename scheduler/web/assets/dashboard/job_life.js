@@ -1,9 +1,9 @@
 // One job: its life as a bar and as a list of what was decided, and how its pool is now. It has an address of its own
 // (#job=ID), so that it can be shared.
 
-import { Refused, get } from "./api.js";
-import { h, setText } from "./dom.js";
-import { duration, moment, plural, whole, words } from "./format.js";
+import { Refused, get } from "../common/api.js";
+import { h, setText } from "../common/dom.js";
+import { duration, moment, plural, whole, words } from "../common/format.js";
 import { phases, steps } from "./story.js";
 
 const AGAIN_MS = 1000;

@@ -1,10 +1,9 @@
 // The jobs: how many are in which state, and those that ended last.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { bytes, clock, duration, plural, whole, words } from "./format.js";
-import { commandHint } from "./hint.js";
+import { h, setAttribute, setText } from "../common/dom.js";
+import { bytes, clock, duration, plural, whole, words } from "../common/format.js";
+import { commandHint, submitCommand } from "../common/hint.js";
 import { Table, textCell } from "./table.js";
-import { submitCommand } from "./welcome.js";
 
 const STATES = ["waiting", "dispatched", "completed", "failed", "cancelled"];
 

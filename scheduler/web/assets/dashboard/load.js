@@ -1,7 +1,7 @@
 // A small bar with its numbers: so many slots are used, of so many.
 
-import { h, setText } from "./dom.js";
-import { whole } from "./format.js";
+import { h, setText } from "../common/dom.js";
+import { whole } from "../common/format.js";
 
 /** Draw `used` of `slots` into `cell`; above `open` they are closed (of nodes that take no new jobs). */
 export function drawLoad(cell, used, slots, open) {

@@ -1,12 +1,11 @@
 // The nodes: what each does, when it was last heard of, and the button that lets it run dry.
 
-import { post } from "./api.js";
-import { h, say, setAttribute, setText } from "./dom.js";
-import { duration, plural, whole } from "./format.js";
-import { commandHint } from "./hint.js";
+import { post } from "../common/api.js";
+import { h, say, setAttribute, setText } from "../common/dom.js";
+import { duration, plural, whole } from "../common/format.js";
+import { commandHint, nodeCommand } from "../common/hint.js";
 import { drawLoad } from "./load.js";
 import { Table, textCell } from "./table.js";
-import { nodeCommand } from "./welcome.js";
 
 const ORDER = ["resting", "joining", "draining", "ready"];
 

@@ -1,7 +1,7 @@
 // What needs somebody: a short list, empty most of the time.
 
-import { h } from "./dom.js";
-import { plural, whole } from "./format.js";
+import { h } from "../common/dom.js";
+import { plural, whole } from "../common/format.js";
 
 const NAMED_MAX = 3;
 

@@ -1,7 +1,7 @@
 // The pools: for each language pair its nodes, the room in them, and who waits.
 
-import { h, setText } from "./dom.js";
-import { plural, whole } from "./format.js";
+import { h, setText } from "../common/dom.js";
+import { plural, whole } from "../common/format.js";
 import { drawLoad } from "./load.js";
 import { Table, textCell } from "./table.js";
 

@@ -1,6 +1,6 @@
 // The life of a job, told from what the scheduler answers about it. Pure.
 
-import { plural, words } from "./format.js";
+import { plural, words } from "../common/format.js";
 
 /** Return the phases of `job` up to now: [{label, ms, style}], from what was decided if that was kept. */
 export function phases(job, why, nowMs) {

@@ -1,7 +1,7 @@
 // The live stream: server-sent events read by fetch, because EventSource can't send a token. It connects again by
 // itself, with growing pauses, and says what it is at. A tab that nobody sees for a while lets go of it.
 
-import { Refused, request } from "./api.js";
+import { Refused, request } from "../common/api.js";
 
 const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 5000;

@@ -2,8 +2,8 @@
 // elements, so that focus, selection and the pointer's target survive an update; while somebody is in the table,
 // nothing in it changes its place. `tools` (filter and pager) are placed by whoever makes the table.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { whole } from "./format.js";
+import { h, setAttribute, setText } from "../common/dom.js";
+import { whole } from "../common/format.js";
 
 const FILTER_FROM = 6;
 

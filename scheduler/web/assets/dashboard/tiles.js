@@ -1,7 +1,7 @@
 // The figures at the top: one large number each, and what it is made of.
 
-import { h, setText } from "./dom.js";
-import { duration, fine, plural, short, whole } from "./format.js";
+import { h, setText } from "../common/dom.js";
+import { duration, fine, plural, short, whole } from "../common/format.js";
 
 const MINUTE_S = 60;
 

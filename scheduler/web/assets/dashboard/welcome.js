@@ -1,14 +1,7 @@
 // What somebody sees who has just started a scheduler: the two commands that bring it to life.
 
-import { h } from "./dom.js";
-import { commandHint } from "./hint.js";
-
-/** The command that connects a node to this scheduler. */
-export const nodeCommand = () =>
-  `voxpool node --url ${location.protocol === "https:" ? "wss" : "ws"}://${location.host} --id gpu-1 --pairs zh:en --slots 2`;
-
-/** The command that submits a job to this scheduler. */
-export const submitCommand = () => `voxpool submit --url ${location.origin} --pair zh:en --wait FILE.wav`;
+import { h } from "../common/dom.js";
+import { commandHint, nodeCommand, submitCommand } from "../common/hint.js";
 
 /** Show in `place` how to begin, as long as a snapshot has neither nodes nor jobs. */
 export function showWelcome(place, { fleet, jobs }) {

@@ -3,14 +3,20 @@
 import { h, setText } from "./dom.js";
 
 export class TokenQuestion {
-  /** `onToken` gets what was typed. */
-  constructor(onToken) {
+  /**
+   * `role` is whose token is wanted (an admin, a client), `button` what the button says, `why` what stands there when
+   * no token was shown; `onToken` gets what was typed.
+   */
+  constructor({ role, button, why }, onToken) {
+    this.role = role;
+    this.whyAsked = why;
     this.input = h("input", {
       id: "token",
       type: "password",
       autocomplete: "off",
       spellcheck: "false",
       required: true,
+      maxlength: 512,
       "aria-describedby": "token-why",
     });
     this.why = h("p", { id: "token-why", class: "sub" });
@@ -28,20 +34,20 @@ export class TokenQuestion {
       },
       h("h2", { id: "token-title", text: "This scheduler wants a token" }),
       this.why,
-      h("label", { for: "token", text: "Token of an admin" }),
+      h("label", { for: "token", text: `Token of ${role}` }),
       this.input,
       h("p", { class: "sub", text: "It is kept in this tab only, and forgotten with it." }),
-      h("div", { class: "actions" }, h("button", { type: "submit", class: "main" }, "Open the dashboard")),
+      h("div", { class: "actions" }, h("button", { type: "submit", class: "main" }, button)),
     );
     this.dialog = h("dialog", { class: "small", "aria-labelledby": "token-title" }, form);
     document.body.append(this.dialog);
   }
 
-  /** Ask; `status` 401 is no token that counts, 403 one of another role. `hadToken`: one was shown. */
-  ask(status, hadToken) {
-    const make = "voxpool token NAME --role admin makes one.";
-    const texts = hadToken ? "That token does not count here, or not any more." : `The dashboard shows everything, so it is for admins: ${make}`;
-    setText(this.why, status === 403 ? `That token has another role; the dashboard needs an admin's: ${make}` : texts);
+  /** Ask; `isOther`: the token that was shown is of another role. `hadToken`: one was shown. */
+  ask(isOther, hadToken) {
+    const make = `voxpool token NAME --role ${this.role.split(" ").pop()} makes one.`;
+    const texts = hadToken ? "That token does not count here, or not any more." : `${this.whyAsked} ${make}`;
+    setText(this.why, isOther ? `That token has another role; this needs one of ${this.role}. ${make}` : texts);
     if (!this.dialog.open) this.dialog.showModal();
     this.input.focus();
   }

@@ -16,3 +16,10 @@ export function commandHint(text, command) {
   });
   return h("div", { class: "hint" }, h("p", { text }), h("div", { class: "command" }, h("code", { text: command }), copy));
 }
+
+/** The command that connects a node to this scheduler. */
+export const nodeCommand = () =>
+  `voxpool node --url ${location.protocol === "https:" ? "wss" : "ws"}://${location.host} --id gpu-1 --pairs zh:en --slots 2`;
+
+/** The command that submits a job to this scheduler. */
+export const submitCommand = () => `voxpool submit --url ${location.origin} --pair zh:en --wait FILE.wav`;
