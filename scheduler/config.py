@@ -113,6 +113,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_buffer_bytes_max: Annotated[
         int, _setting("log lines that wait for a slow reader; past it they are dropped and counted", "bytes", ge=4096)
     ] = 4 * 1024**2
+    traces_endpoint: Annotated[
+        str, _setting("OTLP receiver (http/protobuf) of traces, such as http://127.0.0.1:4318; empty = no traces", "")
+    ] = ""
+    traces_sample: Annotated[
+        float,
+        _setting("share of jobs that are traced; one that comes with a traceparent is as that says", "", ge=0, le=1),
+    ] = 1.0
+    traces_queue_max: Annotated[
+        int, _setting("spans that wait for the receiver; past it they are dropped and counted", "spans", ge=1)
+    ] = 20_000
+    traces_timeout_s: Annotated[
+        float, _setting("after so long, with retries, the receiver gets a batch of spans no more", "s", gt=0)
+    ] = 10.0
     drain_s: Annotated[
         float,
         _setting("time that jobs get to end at a stop; with stop_s below Kubernetes' 30 s", "s", ge=0),

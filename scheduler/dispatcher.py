@@ -89,12 +89,14 @@ class Dispatcher:
         affinity: bool = False,
         why: bool = False,
         owner: str = "",
+        trace: str = "",
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
-        The same request or session id of another `owner` is another one. Raises Rejected; then nothing is kept.
+        The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
+        with (trace_context.py). Raises Rejected; then nothing is kept.
         """
         known = self.table.find_request(request_id, owner)
         if known is not None:
@@ -122,6 +124,7 @@ class Dispatcher:
             expires_ms=now_ms + timeout_ms if timeout_ms else 0,
             affinity=affinity and bool(session_id),
             owner=owner,
+            trace=trace,
         )
         self.table.add(job)
         if why:
@@ -263,7 +266,8 @@ class Dispatcher:
 
     def _send(self, job: Job, node: Node) -> None:
         assert job.audio is not None, job
-        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, job.session_key or None))
+        session, trace = job.session_key or None, job.trace or None
+        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, session, trace))
 
     # ---- the small steps
 
@@ -329,6 +333,7 @@ class Dispatcher:
             self._observer.job_removed(evicted)
         self._observer.job_ended(job)
         self._sink.job_ended(job)
+        job.trace = ""  # nobody asks for it any more, and a finished job is kept
 
     def _set_deadline(self, job: Job, when_ms: int) -> None:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)

@@ -1,5 +1,9 @@
 """The small tree of errors that voxpool raises; errors of redis, sockets and files are mapped to these at the seams."""
 
+import re
+
+_WORD = re.compile(r"[a-z0-9_]{1,64}")
+
 STOPPING = "stopping"
 """Why a submit is refused, or a job handed back, by a scheduler that stops: the next one may be asked the same."""
 
@@ -54,3 +58,8 @@ class StoreUnavailable(VoxpoolError):
 
 class ScriptFailed(VoxpoolError):
     """A Lua script raised: a bug of ours or a store that holds foreign data under our keys. Repeating won't help."""
+
+
+def word(reason: str) -> str:
+    """Return `reason` if it is a stable word; a node may say anything, and what it says may be what was spoken."""
+    return reason if not reason or _WORD.fullmatch(reason) else "unworded"

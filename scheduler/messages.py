@@ -46,6 +46,8 @@ class Submit(_Message):
     session_affinity: bool = False
     why: bool = False
     """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
+    trace: str | None = None
+    """The traceparent (W3C) of the span that the job belongs to; one that is none is ignored."""
 
 
 class CancelJob(_Message, tag="cancel"):
@@ -141,6 +143,8 @@ class NodeResult(_Message, tag="result"):
     output: Any = None
     error: WorkError | None = None
     busy: bool = False
+    trace: str | None = None
+    """The traceparent of the span that did the work, or the one that came with the assign."""
 
 
 class Drain(_Message):
@@ -162,7 +166,10 @@ class Registered(_Message):
 
 
 class Assign(_Message):
-    """`deadline_ms` is how long the scheduler waits for the result, counted from the sending."""
+    """`deadline_ms` is how long the scheduler waits for the result, counted from the sending.
+
+    `trace` is the traceparent that the work belongs under; a node sends it back with the result.
+    """
 
     job_id: str
     attempt: int

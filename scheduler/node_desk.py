@@ -15,6 +15,7 @@ from scheduler.job import COMPLETED, FAILED
 from scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister
 from scheduler.node import Node
 from scheduler.seams import NodeLink, Observer
+from scheduler.trace_context import checked
 
 BEATS_MISSED_MAX = 2
 """Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
@@ -88,7 +89,8 @@ class NodeDesk:
         """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
         job = node.holds.get(result.job_id)
         if job is None or job.attempt != result.attempt:
-            self._observer.late_result(result.job_id, result.attempt, node.node_id)
+            trace = checked(result.trace)
+            self._observer.late_result(result.job_id, result.attempt, node.node_id, trace)
             node.link.send(Error("not_held", f"{node.node_id} doesn't hold {result.job_id} attempt {result.attempt}"))
             return
         node.seen_ms = self._clock.now_ms()

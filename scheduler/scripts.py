@@ -91,6 +91,15 @@ def select_node(now_ms: int, seed: int, choices: int, throws_max: int, wants: Se
     return ScriptCall("select_node", args)
 
 
+def holds_of(call: ScriptCall) -> list[str]:
+    """Return the job|attempt of each want of a select_node or select_explained `call`, in order."""
+    args, at, holds = call.args, 4, []
+    while at < len(args):
+        holds.append(args[at])
+        at += 5 + int(args[at + 4])
+    return holds
+
+
 class Look(NamedTuple):
     """A node that a select looked at: whether it has room or why not (the words of lua/select_explained.lua)."""
 

@@ -84,8 +84,8 @@ class Observer:
     def job_removed(self, job: Job) -> None:
         """A finished `job` left the table."""
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
-        """A result came for an attempt that no longer counts."""
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
+        """A result came for an attempt that no longer counts; `trace` is what its node sent along, "" = nothing."""
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
         """The store granted a generation that isn't connected here; it was handed back, not sent."""

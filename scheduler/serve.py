@@ -18,6 +18,7 @@ from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.ending import drain, hand_back, store_knows
 from scheduler.errors import CannotStart, VoxpoolError
+from scheduler.seams import ScriptRunner
 from scheduler.stores import open_store
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.exporter import Exporter, Meters
@@ -26,6 +27,7 @@ from scheduler.telemetry.live import Live
 from scheduler.telemetry.live_history import LiveHistory
 from scheduler.telemetry.log_observer import LogObserver
 from scheduler.telemetry.logs import Log
+from scheduler.telemetry.tracing import open_tracing
 from scheduler.web.app import Doors
 from scheduler.web.health import Health
 from scheduler.web.results import Results
@@ -51,6 +53,11 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         listener = closing.enter_context(listen(settings))
         url = url_of(listener)
         clock = SystemClock()
+        random = fresh_random()
+        instance = f"{random.getrandbits(40):010x}"
+        tracing = open_tracing(settings, clock.now_ns, fresh_random(), log, instance)
+        if tracing is not None:
+            closing.push_async_callback(tracing.close)
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owner = f"{socket.gethostname()}, process {os.getpid()}, {url}"
         try:
@@ -58,21 +65,26 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         except OSError as error:
             raise CannotStart(f"store {settings.store}: {error}") from None
         closing.push_async_callback(store.close)
-        random = fresh_random()
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
         history = LiveHistory(clock)
-        observer = fan_out([LogObserver(log, settings.log_sample), health, meters.observer, why, history])
+        observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history]
+        runner: ScriptRunner = meters.runner
+        if tracing is not None:
+            observers.insert(0, tracing.observer)  # before who tells the ids of traces
+            runner = tracing.around(runner)
+            meters.registry.register(tracing.ship)
+        observer = fan_out(observers)
         core = Core.build(
             settings=settings,
             clock=clock,
-            runner=meters.runner,
+            runner=runner,
             sink=results,
             observer=observer,
             random=random,
-            instance=f"{random.getrandbits(40):010x}",
+            instance=instance,
             why=why,
         )
         exporter = Exporter(meters, core, store, settings)

@@ -15,6 +15,11 @@ def checked(traceparent: str | None) -> str:
     return traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
 
 
+def traceparent(trace: int, span: int, is_sampled: bool) -> str:
+    """Return the text that names `span` of `trace`, and whether it is recorded."""
+    return f"00-{trace:032x}-{span:016x}-{'01' if is_sampled else '00'}"
+
+
 def trace_id(traceparent: str) -> str | None:
     """Return the id of the trace, 32 hexadecimal digits; None where there is no trace."""
     return traceparent[3:35] if traceparent else None

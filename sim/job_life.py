@@ -74,7 +74,7 @@ class JobLife(Watcher):
             self._end(f"work {worker.node_id}", True)
             self._mark(worker.node_id, "done" if is_done else "stopped")
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         if job_id == self.job_id:
             self._mark(node_id, f"late result of attempt {attempt}")
 

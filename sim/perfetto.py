@@ -142,7 +142,7 @@ class Perfetto(Watcher):
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
         self._instant(SCHEDULER, f"void grant of {node_id} for {job.job_id}")
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self._instant(SCHEDULER, f"late result {job_id}|{attempt} of {node_id}")
 
     def store_failed(self, detail: str) -> None:

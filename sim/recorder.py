@@ -126,7 +126,7 @@ class Recorder(Watcher):
         self.removed += 1
         self._mark()
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.late_results += 1
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:

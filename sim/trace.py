@@ -80,7 +80,7 @@ class Trace(Watcher):
         self._at(self._env._now)
         self._add(f"remove {job.job_id}")
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self._at(self._env._now)
         self._add(f"late {job_id} {node_id} {attempt}")
 

@@ -26,6 +26,8 @@ class Work:
     session_id: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False)
     """Set when nobody wants the result any more; an engine that looks at it may stop early."""
+    trace: str | None = None
+    """The traceparent (W3C) that the attempt belongs under, if there is one."""
 
 
 Engine = Callable[[Work], Any]

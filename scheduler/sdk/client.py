@@ -18,6 +18,7 @@ from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.http import HttpClient
 from scheduler.sdk.many import Done, in_parallel
 from scheduler.sdk.session import Request, Session
+from scheduler.sdk.tracing import current_trace
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -111,10 +112,13 @@ class Client:
     ) -> JobResult:
         """Submit a job and return its result, whose `state` is completed, failed or cancelled.
 
-        `request_id` makes it repeatable: the same one is the same job. Cancelling this call cancels the job. Raises
-        SubmitRejected, SchedulerUnreachable, Refused or ClientClosed.
+        `request_id` makes it repeatable: the same one is the same job. Cancelling this call cancels the job. The span
+        of OpenTelemetry that the caller is in, if there is one, is the parent of the job's. Raises SubmitRejected,
+        SchedulerUnreachable, Refused or ClientClosed.
         """
-        request = await self._begin(Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why))
+        request = await self._begin(
+            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace())
+        )
         return await self._result(request)
 
     async def start(
@@ -128,7 +132,9 @@ class Client:
         why: bool = False,
     ) -> Started:
         """Submit a job and return as soon as the scheduler has taken it. Raises what `submit` raises."""
-        request = await self._begin(Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why))
+        request = await self._begin(
+            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace())
+        )
         try:
             await asyncio.shield(request.accepted)
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from scheduler.errors import ConfigError
 from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
 from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tls import tls_context
+from scheduler.sdk.tracing import current_trace
 from scheduler.web.views import JobPage, JobView, Problem
 
 TRIES = 3
@@ -67,7 +68,9 @@ class HttpClient:
         """
         key = request_id or f"r-{self._random.getrandbits(96):024x}"
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
-        body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers={"idempotency-key": key})
+        trace = current_trace()
+        headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
+        body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers=headers)
         return msgspec.json.decode(body, type=JobView)
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobView:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,6 +38,7 @@ from scheduler.sdk.backoff import Backoff
 from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from scheduler.sdk.errors import PASSING, refusal
 from scheduler.sdk.given import given_token, given_url
+from scheduler.sdk.tracing import current_trace, work_span
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
@@ -238,7 +240,15 @@ class Worker:
         if self._stopping.is_set() or len(self._running) + len(self._cancelled) >= self.slots:
             await connection.send(NodeResult(assign.job_id, assign.attempt, busy=True))
             return
-        work = Work(assign.job_id, assign.attempt, assign.pair, assign.audio, assign.deadline_ms, assign.session_id)
+        work = Work(
+            assign.job_id,
+            assign.attempt,
+            assign.pair,
+            assign.audio,
+            assign.deadline_ms,
+            assign.session_id,
+            trace=assign.trace,
+        )
         task = asyncio.create_task(self._do(attempt, work))
         self._running[attempt] = (work, task)
 
@@ -253,26 +263,33 @@ class Worker:
             task.add_done_callback(lambda _: self._cancelled.pop(attempt, None))
 
     async def _do(self, attempt: Attempt, work: Work) -> None:
-        result = NodeResult(*attempt)
-        try:
-            if self._is_async:
-                result.output = await self._work(work)
-            else:
-                loop = asyncio.get_running_loop()
-                result.output = await loop.run_in_executor(self._threads, self._in_thread, work)
-            check_output(result.output, OUTPUT_BYTES_MAX)
-        except WorkFailed as failed:
-            result = NodeResult(*attempt, error=WorkError(failed.reason, failed.retryable))
-        except BadInput as error:
-            self._on_event(f"{work.job_id}: {error.reason}: {error.detail}")
-            result = NodeResult(*attempt, error=WorkError(error.reason))
-        except Exception as error:
-            self._on_event(f"{work.job_id}: the engine raised {type(error).__name__}: {error}")
-            result = NodeResult(*attempt, error=WorkError("engine_error", retryable=True))
+        with work_span(work, self.node_id) as ended:
+            result = await self._outcome(attempt, work)
+            result.trace = current_trace() or work.trace
+            ended(result.error)
         if attempt in self._running:
             del self._running[attempt]
             self.done += 1
             await self._answer(attempt, result)
+
+    async def _outcome(self, attempt: Attempt, work: Work) -> NodeResult:
+        """Return what the engine made of `work`."""
+        try:
+            if self._is_async:
+                output = await self._work(work)
+            else:
+                loop, run = asyncio.get_running_loop(), contextvars.copy_context().run
+                output = await loop.run_in_executor(self._threads, run, self._in_thread, work)
+            check_output(output, OUTPUT_BYTES_MAX)
+        except WorkFailed as failed:
+            return NodeResult(*attempt, error=WorkError(failed.reason, failed.retryable))
+        except BadInput as error:
+            self._on_event(f"{work.job_id}: {error.reason}: {error.detail}")
+            return NodeResult(*attempt, error=WorkError(error.reason))
+        except Exception as error:
+            self._on_event(f"{work.job_id}: the engine raised {type(error).__name__}: {error}")
+            return NodeResult(*attempt, error=WorkError("engine_error", retryable=True))
+        return NodeResult(*attempt, output)
 
     def _in_thread(self, work: Work) -> Any:
         self._engines.add((work.job_id, work.attempt))

@@ -77,19 +77,19 @@ class Event(StrEnum):
         "job_id attempt node_id session_id state reason total_ms trace_id",
     )
     JOB_REMOVED = "job_removed", DEBUG, "a finished job left the table", "job_id"
-    JOB_FOUND_NOBODY = "job_found_nobody", DEBUG, "no node of the pair has room; the job waits", "job_id pair"
+    JOB_FOUND_NOBODY = "job_found_nobody", DEBUG, "no node of the pair has room; the job waits", "job_id pair trace_id"
     LATE_RESULT = (
         "late_result",
         WARNING,
         "a result for an attempt that no longer counts; it changed nothing",
-        "job_id attempt node_id",
+        "job_id attempt node_id trace_id",
         True,
     )
     VOID_GRANT = (
         "void_grant",
         WARNING,
         "the store granted a node that isn't connected here; handed back; told of the first 8 attempts",
-        "job_id attempt node_id generation",
+        "job_id attempt node_id generation trace_id",
     )
     NODE_REGISTERED = (
         "node_registered",
@@ -122,6 +122,12 @@ class Event(StrEnum):
         "logger message error",
         True,
     )
+    SPANS_LOST = (
+        "spans_lost",
+        WARNING,
+        "spans of traces were not exported since the last such line: the receiver does not take them, or too slowly",
+        "failed dropped",
+    )
     LOG_DROPPED = "log_dropped", WARNING, "lines are missing here: nobody read the log in time", "lines"
     LOG_LIMITED = (
         "log_limited",
@@ -134,8 +140,10 @@ class Event(StrEnum):
 FIELDS: dict[str, str] = {
     "attempt": "number of the attempt, from 1",
     "audio_bytes": "length of the audio, bytes",
+    "dropped": "number of spans that did not fit into the queue",
     "ended": "number of jobs that ended since the signal",
     "error": "an exception: its class and text, or the end of its traceback",
+    "failed": "number of spans that the receiver did not take",
     "generation": "which registration of the node; a new one each time",
     "goodbye": "whether the client closed in good order",
     "handed_back": "number of jobs that had to be given up",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from scheduler.errors import word
 from scheduler.job import COMPLETED
 from scheduler.seams import Observer
 from scheduler.telemetry.events import Event
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS_TOLD = 8
 """Attempts of a job that are told: busy nodes may take any number, and the log of a job is bounded."""
-_WORD = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class LogObserver(Observer):
@@ -103,9 +102,9 @@ class LogObserver(Observer):
         if self._tells(job):
             self._log(Event.JOB_REMOVED, job_id=job.job_id)
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         """A result came too late."""
-        self._log(Event.LATE_RESULT, job_id=job_id, attempt=attempt, node_id=node_id)
+        self._log(Event.LATE_RESULT, job_id=job_id, attempt=attempt, node_id=node_id, trace_id=trace_id(trace))
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
         """A grant was handed back."""
@@ -116,12 +115,13 @@ class LogObserver(Observer):
                 attempt=job.attempt,
                 node_id=node_id,
                 generation=generation,
+                trace_id=trace_id(job.trace),
             )
 
     def nobody(self, job: Job) -> None:
         """A job found no node."""
         if self._tells(job):
-            self._log(Event.JOB_FOUND_NOBODY, job_id=job.job_id, pair=job.pair)
+            self._log(Event.JOB_FOUND_NOBODY, job_id=job.job_id, pair=job.pair, trace_id=trace_id(job.trace))
 
     def node_registered(self, node: Node) -> None:
         """A node takes jobs."""
@@ -153,8 +153,3 @@ class LogObserver(Observer):
     def store_recovered(self) -> None:
         """The store answers again."""
         self._log(Event.STORE_RECOVERED)
-
-
-def word(reason: str) -> str:
-    """Return `reason` if it is a stable word; a node may say anything, and what it says may be what was spoken."""
-    return reason if not reason or _WORD.fullmatch(reason) else "unworded"

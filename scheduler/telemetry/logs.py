@@ -160,6 +160,15 @@ def cut_front(text: str, bytes_max: int) -> str:
     return text[-bytes_max:].encode(errors="replace")[-bytes_max:].decode(errors="ignore")
 
 
+def carry_standard_logging(log: Log, *names: str) -> None:
+    """Have `log` carry what the loggers `names` of libraries have to say, warnings and worse, and nobody else."""
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers = [StandardLogging(log)]
+        logger.propagate = False
+
+
 class StandardLogging(logging.Handler):
     """Carries warnings of libraries, which use the logging of the standard library, into the log."""
 

@@ -24,6 +24,7 @@ from scheduler.telemetry.labels import (
     PairLabels,
     one_of,
 )
+from scheduler.trace_context import is_sampled, span_id, trace_id
 
 if TYPE_CHECKING:
     from scheduler.job import Job
@@ -135,14 +136,15 @@ class MetricsObserver(Observer):
             child = self._ended_of[key] = self._ended.labels(*key)
         child.inc()
         if state == COMPLETED:
-            self._wait.observe((job.dispatched_ms - job.submitted_ms) / 1000)
-            self._service.observe((job.ended_ms - job.dispatched_ms) / 1000)
+            exemplar = _exemplar(job.trace) if job.trace else None
+            self._wait.observe((job.dispatched_ms - job.submitted_ms) / 1000, exemplar)
+            self._service.observe((job.ended_ms - job.dispatched_ms) / 1000, exemplar)
 
     def job_removed(self, job: Job) -> None:
         """A finished job left the table."""
         self.finished[job.state] -= 1
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         """A result came too late."""
         self._late.inc()
 
@@ -167,3 +169,8 @@ class MetricsObserver(Observer):
     def store_recovered(self) -> None:
         """The store answers again."""
         self._store_up.set(1)
+
+
+def _exemplar(trace: str) -> dict[str, str] | None:
+    """Return what links a figure to the span of the job's last attempt, if that is recorded anywhere."""
+    return {"trace_id": trace_id(trace) or "", "span_id": span_id(trace)} if is_sampled(trace) else None

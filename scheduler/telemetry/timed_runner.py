@@ -10,13 +10,14 @@ from scheduler.errors import ScriptFailed, StoreUnavailable
 from scheduler.script_sources import load_sources
 from scheduler.scripts import ScriptCall
 from scheduler.seams import ScriptRunner
+from scheduler.telemetry.around_runner import AroundRunner
 from scheduler.telemetry.metrics import NAMESPACE
 
 SCRIPT_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """A flush: from a round trip on this machine to the time-out of the store."""
 
 
-class TimedRunner:
+class TimedRunner(AroundRunner):
     """Passes everything on to `runner`. `seconds` is a fine clock: a round trip takes less than a millisecond.
 
     The time of a flush counts once for each kind of script in it: its calls travel together, and nobody can tell
@@ -24,7 +25,7 @@ class TimedRunner:
     """
 
     def __init__(self, runner: ScriptRunner, registry: CollectorRegistry, seconds: Callable[[], float]) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._seconds = seconds
         time = Histogram(
             "script_seconds",
@@ -45,21 +46,12 @@ class TimedRunner:
         self._observe = {name: time.labels(name).observe for name in names}
         self._count_error = {name: errors.labels(name).inc for name in names}
 
-    @property
-    def on_restart(self) -> Callable[[], None] | None:
-        """Called when the store lost its data."""
-        return self._runner.on_restart
-
-    @on_restart.setter
-    def on_restart(self, call: Callable[[], None] | None) -> None:
-        self._runner.on_restart = call
-
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls`, and note how long that took. Raises what the runner raises."""
         start_s = self._seconds()
         kinds = {call[0] for call in calls}
         try:
-            answers = await self._runner.run(calls)
+            answers = await self.inner.run(calls)
         except ScriptFailed as error:
             self._failed({str(error).partition(":")[0]} & kinds or kinds)
             raise

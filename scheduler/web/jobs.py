@@ -16,6 +16,7 @@ from scheduler.errors import STOPPING, BadInput
 from scheduler.job import Job
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
+from scheduler.trace_context import checked
 from scheduler.web.admission import Admission
 from scheduler.web.bodies import Bodies
 from scheduler.web.guard import caller_of
@@ -80,6 +81,7 @@ class JobDoor:
             affinity=bool(asked.session),
             why=asked.why,
             owner=caller_of(request).name,
+            trace=checked(request.headers.get("traceparent")),
         )
         asked.audio = b""  # it belongs to the job, which lets go of it when it ends
         wait_s = min(asked.wait_s, self._settings.wait_s_max)

@@ -20,6 +20,7 @@ from scheduler.web.views import JobPage, JobView, NodeView
 from scheduler.web.why import WhyView
 
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
+LINE: Schema = {"type": "string"}
 PAIR: Schema = {"type": "string", "pattern": "^[a-z0-9-]{1,16}:[a-z0-9-]{1,16}$", "examples": ["zh:en"]}
 ANY_ID: Schema = {"type": "string", "minLength": 1}
 WAV: Schema = {"type": "string", "contentMediaType": "audio/wav"}
@@ -72,6 +73,7 @@ def _jobs(settings: Settings) -> list[Operation]:
                 Parameter("timeout_ms", "The job fails unless it has ended by then.", number),
                 Parameter("why", "Keep why the job goes where it goes.", {"type": "boolean"}),
                 Parameter("Idempotency-Key", "Request id: the same one again makes no second job.", NAME, "header"),
+                Parameter("traceparent", "The span (W3C trace context) that the job belongs under.", LINE, "header"),
             ],
             bodies={
                 "audio/wav": WAV,

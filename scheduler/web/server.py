@@ -6,7 +6,6 @@ It knows sockets and settings; what is answered is the application's business, w
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import socket
 
@@ -15,7 +14,7 @@ from uvicorn import Config, Server
 from scheduler.config import Settings
 from scheduler.errors import CannotStart, ConfigError
 from scheduler.seams import Observer
-from scheduler.telemetry.logs import Log, StandardLogging
+from scheduler.telemetry.logs import Log, carry_standard_logging
 from scheduler.web.app import frame_bytes_max
 from scheduler.web.entrance import Entrance
 from scheduler.web.http_protocol import BoundedHttp
@@ -70,11 +69,7 @@ class DoorServer(Server):
 
 def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
-    for name in ("uvicorn", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.handlers = [StandardLogging(log)]
-        logger.propagate = False
+    carry_standard_logging(log, "uvicorn", "asyncio")
     limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, observer.peer_aborted)
     frame_bytes = frame_bytes_max(settings)
     return Config(

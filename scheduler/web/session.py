@@ -16,6 +16,7 @@ from scheduler.job import Job, key_of
 from scheduler.messages import Accepted, CancelJob, Error, FromClient, JobResult, RejectedSubmit, Submit
 from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
+from scheduler.trace_context import checked
 from scheduler.web.peer_socket import PeerSocket
 from scheduler.web.views import as_rejection, check_audio, job_result
 
@@ -114,6 +115,7 @@ class Session:
                 affinity=submit.session_affinity,
                 why=submit.why,
                 owner=self.caller.name,
+                trace=checked(submit.trace),
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)

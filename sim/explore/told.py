@@ -41,7 +41,7 @@ class Told(Observer):
         self.jobs[job.job_id] = job
         self.names[job.job_id] = job.request_id
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.late += 1
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:

@@ -119,7 +119,7 @@ class Coverage(Watcher):
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
         self.reached["of the store"]["void grant"] += 1
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.reached["of the store"]["late result"] += 1
 
     def store_failed(self, detail: str) -> None:

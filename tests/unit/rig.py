@@ -64,7 +64,7 @@ class Counts(Observer):
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self.of[f"redispatched:{reason}"] += 1
 
-    def late_result(self, job_id: str, attempt: int, node_id: str) -> None:
+    def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.of["late_result"] += 1
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from scheduler.errors import word
 from scheduler.job import COMPLETED, Job
 from scheduler.node import Node
 from scheduler.seams import Observer
 from scheduler.telemetry.events import LEVELS, Event
 from scheduler.telemetry.fan_out import fan_out
-from scheduler.telemetry.log_observer import LogObserver, word
+from scheduler.telemetry.log_observer import LogObserver
 from scheduler.telemetry.logs import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Link

@@ -1,0 +1,66 @@
+"""Puts the traces together: what makes spans around a core, and what carries them away. Off without an endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+from scheduler.seams import ScriptRunner
+from scheduler.telemetry.logs import Log, carry_standard_logging
+from scheduler.telemetry.span_ship import SpanShip
+from scheduler.telemetry.traced_runner import TracedRunner
+from scheduler.telemetry.traces import TraceObserver
+
+PATH = "/v1/traces"
+"""Where OTLP receivers take traces; put behind an endpoint that has no path."""
+FLUSH_S = 1.0
+"""How long a stop waits for the last spans."""
+
+
+class Tracing:
+    """Give a core `observer` and the runner that `around` returns; `close` sends what waits."""
+
+    def __init__(self, observer: TraceObserver, ship: SpanShip) -> None:
+        self.observer = observer
+        self.ship = ship
+
+    def around(self, runner: ScriptRunner) -> ScriptRunner:
+        """Return `runner`, watched."""
+        return TracedRunner(runner, self.observer)
+
+    async def close(self) -> None:
+        """Send what waits, for FLUSH_S at most."""
+        await asyncio.to_thread(self.ship.close, FLUSH_S)
+
+
+def open_tracing(
+    settings: Settings, now_ns: Callable[[], int], random: random.Random, log: Log, instance: str
+) -> Tracing | None:
+    """Return what traces jobs as the settings say; None when they say no endpoint. Raises ConfigError."""
+    if not settings.traces_endpoint:
+        return None
+    endpoint = _whole(settings.traces_endpoint)
+    try:
+        from scheduler.telemetry.otlp import OtlpExporter
+    except ImportError:
+        raise ConfigError("traces_endpoint is set and OpenTelemetry is missing: pip install voxpool[traces]") from None
+    carry_standard_logging(log, "opentelemetry")
+    ship = SpanShip(OtlpExporter(endpoint, settings.traces_timeout_s, instance), settings.traces_queue_max, log)
+    return Tracing(TraceObserver(settings.traces_sample, now_ns, random, ship.give), ship)
+
+
+def _whole(endpoint: str) -> str:
+    try:
+        parts = urlsplit(endpoint)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ConfigError(
+            f"traces_endpoint = {endpoint!r} is no URL of an OTLP receiver; write http://127.0.0.1:4318, say"
+        )
+    return endpoint if parts.path.strip("/") else endpoint.rstrip("/") + PATH
