@@ -20,7 +20,7 @@ from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 PREFIX = "VOXPOOL_"
-NOT_SETTINGS = frozenset({"VOXPOOL_CONFIG", "VOXPOOL_URL", "VOXPOOL_STATE_DIR", "VOXPOOL_LOG_LEVEL", "VOXPOOL_TOKEN"})
+NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "URL", "TOKEN", "CA_FILE", "STATE_DIR", "LOG_LEVEL"))
 """Variables of the environment that the command line reads itself."""
 
 

@@ -6,6 +6,12 @@ import click
 
 LOG_LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
-url_option = click.option("--url", help="Where the scheduler is; else VOXPOOL_URL, else http://127.0.0.1:5010.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, one object a line.")
-log_option = click.option("--log-level", envvar="VOXPOOL_LOG_LEVEL", type=LOG_LEVELS, default="info", show_default=True)
+log_option = click.option(
+    "--log-level",
+    envvar="VOXPOOL_LOG_LEVEL",
+    type=LOG_LEVELS,
+    default="info",
+    show_default=True,
+    help="Leave out what matters less; else VOXPOOL_LOG_LEVEL.",
+)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    import msgspec
+
     from scheduler.web.views import JobView
+
+NODE_COLUMNS = ("node_id", "state", "running", "slots", "pairs")
+POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")
 
 
 def job_line(job: JobView, as_json: bool, file: Path | None = None) -> str:
@@ -29,22 +35,24 @@ def job_line(job: JobView, as_json: bool, file: Path | None = None) -> str:
     return "  ".join(words)
 
 
-def write_table(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:
+def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json: bool) -> None:
     """Write `columns` of `rows` under their names, or as JSON all that they have."""
     if as_json:
-        write_json(rows)
+        for row in rows:
+            write_json(row)
         return
-    lines = [columns]
-    for row in rows:
-        lines.append([",".join(row[name]) if isinstance(row[name], list) else str(row[name]) for name in columns])
+    lines = [list(columns), *([_cell(getattr(row, name)) for name in columns] for row in rows)]
     widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
     for line in lines:
         click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
-def write_json(rows: list[dict[str, Any]]) -> None:
-    """Write each of `rows` as a line of JSON."""
+def write_json(value: Any) -> None:
+    """Write `value` as a line of JSON."""
     import msgspec
 
-    for row in rows:
-        click.echo(msgspec.json.encode(row))
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def _cell(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from scheduler import __version__
+from scheduler.cli.act import cancel, drain
 from scheduler.cli.look import jobs, nodes, pools, why
 from scheduler.cli.run import node, serve
 from scheduler.cli.submit import submit
@@ -16,5 +17,5 @@ def cli() -> None:
     """A scheduler for speech jobs on a pool of worker nodes."""
 
 
-for _command in (serve, node, submit, jobs, nodes, pools, why):
+for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain):
     cli.add_command(_command)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.options import log_option, url_option
+from scheduler.cli.options import log_option
+from scheduler.cli.reach import Reach, reach_options
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 
 
 @click.command()
-@url_option
+@reach_options
 @click.option("--id", "node_id", required=True, help="The node's name; no two connected nodes may share one.")
 @click.option("--pairs", required=True, help="Language pairs, such as zh:en,en:zh.")
 @click.option("--slots", type=click.IntRange(1, 1000), default=1, show_default=True, help="Jobs at a time.")
@@ -72,7 +73,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 )
 @click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
 @log_option
-def node(url: str | None, node_id: str, pairs: str, slots: int, engine: str, drain_s: float, log_level: str) -> int:
+def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_s: float, log_level: str) -> int:
     """Run a worker node until SIGTERM or Ctrl-C; then it finishes what it has."""
     import uvloop
 
@@ -88,7 +89,9 @@ def node(url: str | None, node_id: str, pairs: str, slots: int, engine: str, dra
     work = open_engine(engine)
     with _open_log(log_level, Settings().log_buffer_bytes_max) as log:
         worker = Worker(
-            url,
+            reach.url,
+            token=reach.token,
+            ca_file=reach.ca_file,
             node_id=node_id,
             pairs=languages,
             work=work,

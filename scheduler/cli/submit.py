@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.cli.exits import EXIT_FAILED
-from scheduler.cli.options import json_option, url_option
+from scheduler.cli.options import json_option
 from scheduler.cli.output import job_line
+from scheduler.cli.reach import Reach, reach_options
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ POLL_S = 30.0
 
 
 @click.command()
-@url_option
+@reach_options
 @click.option("--pair", required=True, help="The language pair, such as en:en.")
 @click.option("--wait", is_flag=True, help="Wait for the results.")
 @click.option("--timeout-s", type=click.FloatRange(0), default=120.0, show_default=True, help="Longest wait, in all.")
@@ -27,16 +28,15 @@ POLL_S = 30.0
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(
-    url: str | None, pair: str, wait: bool, timeout_s: float, why: bool, as_json: bool, files: tuple[Path, ...]
+    reach: Reach, pair: str, wait: bool, timeout_s: float, why: bool, as_json: bool, files: tuple[Path, ...]
 ) -> int:
     """Submit WAV FILES as jobs. Exit code 1 when one of them is refused or, with --wait, does not complete."""
     from scheduler.sdk.errors import SubmitRejected
-    from scheduler.sdk.http import HttpClient
 
     audios = [_read(file) for file in files]
     jobs: list[tuple[Path, JobView]] = []
     refused = False
-    with HttpClient(url) as client:
+    with reach.client() as client:
         for file, audio in zip(files, audios, strict=True):
             try:
                 jobs.append((file, client.submit(audio, pair, why=why)))

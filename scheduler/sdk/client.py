@@ -199,7 +199,7 @@ class Client:
 
     def _ask_why(self, job_id: str) -> Any:
         with HttpClient(self._url, token=self._token, ca_file=self._ca_file) as client:
-            return client.show(f"/v1/jobs/{job_id}/why")
+            return client.why(job_id)
 
 
 class Started:

@@ -6,30 +6,47 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
+from scheduler import __version__
 from scheduler.chance import fresh_random
 from scheduler.errors import ConfigError
 from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
 from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tls import tls_context
 from scheduler.sdk.tracing import current_trace
-from scheduler.web.views import JobPage, JobView, Problem
+from scheduler.sdk.trouble import trouble
+from scheduler.web.views import JobPage, JobView, NodeView, PoolView, Problem
+
+T = TypeVar("T")
+P = TypeVar("P", "_NodePage", "_PoolPage")
 
 TRIES = 3
-WAIT_SLACK_S = 10.0
+PATIENCE_S = 10.0
 PAGE = 100
+PORT_MAX = 65535
+
+
+class _NodePage(msgspec.Struct):
+    nodes: list[NodeView]
+    next_cursor: str | None
+
+
+class _PoolPage(msgspec.Struct):
+    pools: list[PoolView]
+    next_cursor: str | None
 
 
 class HttpClient:
     """Use it as `with HttpClient("http://127.0.0.1:5010") as client: job = client.submit(audio, "en:en", wait_s=30)`.
 
     A submit whose answer got lost is sent again under the same request id, which makes no second job. `ca_file` is a
-    PEM file with the certificates to trust for https, instead of those that the machine trusts.
+    PEM file with the certificates to trust for https, instead of those that the machine trusts. `patience_s` is how
+    long an answer may take, beyond the time that was asked for.
     """
 
     def __init__(
@@ -38,12 +55,12 @@ class HttpClient:
         *,
         token: str | None = None,
         ca_file: str | Path | None = None,
+        patience_s: float = PATIENCE_S,
         random: random.Random | None = None,
     ) -> None:
-        url, token = given_url(url), given_token(token)
-        base = httpx.URL(url.replace("ws", "http", 1) if url.startswith("ws") else url)
-        if base.scheme not in ("http", "https") or not base.host:
-            raise ConfigError(f"{url!r} is not the URL of a scheduler; write http://HOST:PORT")
+        base, token = _base(given_url(url)), given_token(token)
+        self.url = str(base)
+        self._patience_s = patience_s
         self._random = random or fresh_random()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         verify = tls_context(ca_file) if base.scheme == "https" else True
@@ -71,16 +88,16 @@ class HttpClient:
         trace = current_trace()
         headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
         body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers=headers)
-        return msgspec.json.decode(body, type=JobView)
+        return self._read(body, JobView)
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobView:
         """Return a job; with `wait_s` once it has ended or that time is over. Raises UnknownJob."""
-        body = self._ask("GET", f"/v1/jobs/{job_id}", wait_s, params={"wait_s": f"{wait_s:g}"})
-        return msgspec.json.decode(body, type=JobView)
+        body = self._ask("GET", f"/v1/jobs/{quote(job_id, safe='')}", wait_s, params={"wait_s": f"{wait_s:g}"})
+        return self._read(body, JobView)
 
     def cancel(self, job_id: str) -> JobView:
-        """Cancel a job unless it has ended, and return it."""
-        return msgspec.json.decode(self._ask("DELETE", f"/v1/jobs/{job_id}"), type=JobView)
+        """Cancel a job unless it has ended, and return it. Raises UnknownJob."""
+        return self._read(self._ask("DELETE", f"/v1/jobs/{quote(job_id, safe='')}"), JobView)
 
     def jobs(self, limit: int, state: str = "") -> Iterator[JobView]:
         """Yield at most `limit` jobs, the newest first, without outputs; of one `state` if that is given."""
@@ -88,25 +105,60 @@ class HttpClient:
         while limit > 0:
             query = {"limit": min(limit, PAGE), "state": state, "cursor": cursor}
             path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
-            page = msgspec.json.decode(self._ask("GET", path), type=JobPage)
+            page = self._read(self._ask("GET", path), JobPage)
             yield from page.jobs
             limit -= len(page.jobs)
             cursor = page.next_cursor
             if cursor is None:
                 return
 
-    def show(self, path: str) -> Any:
-        """Return what GET answers there, such as /v1/nodes or /v1/pools."""
-        return msgspec.json.decode(self._ask("GET", path))
+    def nodes(self) -> Iterator[NodeView]:
+        """Yield the connected nodes."""
+        for page in self._pages("/v1/nodes", _NodePage):
+            yield from page.nodes
+
+    def pools(self) -> Iterator[PoolView]:
+        """Yield what the nodes of each pair have to do, by pair."""
+        for page in self._pages("/v1/pools", _PoolPage):
+            yield from page.pools
+
+    def drain(self, node_id: str, on: bool = True) -> NodeView:
+        """Give a node no new jobs, or, with `on` False, jobs again; what it has it keeps."""
+        path = f"/v1/nodes/{quote(node_id, safe='')}/drain"
+        return self._read(self._ask("POST", path, params={"on": str(on).lower()}), NodeView)
+
+    def why(self, job_id: str) -> dict[str, Any]:
+        """Return why a job went where it went, or waits: a WhyView. Raises UnknownJob."""
+        return self.show(f"/v1/jobs/{quote(job_id, safe='')}/why")
+
+    def show(self, path: str) -> dict[str, Any]:
+        """Return what GET answers there, such as /readyz."""
+        return self._read(self._ask("GET", path), dict)
+
+    def _pages(self, path: str, kind: type[P]) -> Iterator[P]:
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._read(self._ask("GET", f"{path}?{urlencode({'cursor': cursor})}" if cursor else path), kind)
+            yield page
+            cursor = page.next_cursor
+
+    def _read(self, body: bytes, kind: type[T]) -> T:
+        """Return `body` as a `kind`. Raises SchedulerUnreachable when it is something else."""
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise SchedulerUnreachable(
+                f"{self.url} answers what no scheduler of version {__version__} does ({error}): check URL and versions"
+            ) from None
 
     def _ask(self, method: str, path: str, wait_s: float = 0.0, **options: Any) -> bytes:
-        timeout = httpx.Timeout(WAIT_SLACK_S, read=wait_s + WAIT_SLACK_S)
+        timeout = httpx.Timeout(self._patience_s, read=wait_s + self._patience_s)
         for tries_left in reversed(range(TRIES)):
             try:
                 response = self._http.request(method, path, timeout=timeout, **options)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if not tries_left or isinstance(error, httpx.ConnectError):
-                    raise SchedulerUnreachable(f"{self._http.base_url}: {error or type(error).__name__}") from None
+                    raise SchedulerUnreachable(trouble(self.url, error)) from None
                 continue
             if response.is_success:
                 return response.content
@@ -114,7 +166,7 @@ class HttpClient:
                 problem = msgspec.json.decode(response.content, type=Problem)
             except msgspec.MsgspecError:
                 raise SchedulerUnreachable(
-                    f"{self._http.base_url} answers {response.status_code}, no scheduler"
+                    f"{self.url} answers {response.status_code} as no scheduler does: check host and port"
                 ) from None
             if problem.reason == "unknown_job":
                 raise UnknownJob(problem.detail)
@@ -123,3 +175,15 @@ class HttpClient:
                 raise refused
             raise SubmitRejected(problem.reason, problem.detail, problem.retry_after_ms)
         raise AssertionError("unreachable")
+
+
+def _base(url: str) -> httpx.URL:
+    """Return where the scheduler's HTTP is; `url` may be that of its WebSockets. Raises ConfigError."""
+    try:
+        base = httpx.URL(url.replace("ws", "http", 1) if url.startswith("ws") else url)
+        usable = base.scheme in ("http", "https") and bool(base.host) and (base.port or 0) <= PORT_MAX
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{url!r} is not the URL of a scheduler; write http://HOST:PORT")
+    return base

@@ -1,0 +1,80 @@
+"""How a command reaches a scheduler: the options for it, and the client they make."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scheduler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from scheduler.sdk.http import HttpClient
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SECRET_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the scheduler is, and what it wants to see; None = as the SDK finds it out."""
+
+    url: str | None
+    token: str | None
+    ca_file: Path | None
+
+    def client(self, **options: Any) -> HttpClient:
+        """Return a client over HTTP. Raises ConfigError."""
+        from scheduler.sdk.http import HttpClient
+
+        return HttpClient(self.url, token=self.token, ca_file=self.ca_file, **options)
+
+
+def reach_options(function: Function) -> Function:
+    """Give a command --url, --token and --ca-file; it gets them as the argument `reach`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, url: str | None, token: str | None, ca_file: Path | None, **options: Any) -> Any:
+        return function(*args, reach=Reach(url, _secret(token), ca_file), **options)
+
+    for option in reversed(
+        (
+            click.option("--url", help="Where the scheduler is; else VOXPOOL_URL, else http://127.0.0.1:5010."),
+            click.option(
+                "--token",
+                metavar="TOKEN|@FILE",
+                help="The token that the scheduler asks for, or @ and a file that has it; else VOXPOOL_TOKEN. "
+                "Other users of the machine can read a command line, so prefer these two.",
+            ),
+            click.option(
+                "--ca-file",
+                type=click.Path(path_type=Path, dir_okay=False),
+                envvar="VOXPOOL_CA_FILE",
+                help="A PEM file with the certificates to trust for https, instead of those that the machine trusts; "
+                "else VOXPOOL_CA_FILE.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def _secret(token: str | None) -> str | None:
+    if token is None or not token.startswith("@"):
+        return token
+    file = Path(token[1:])
+    try:
+        with file.open("rb") as opened:
+            secret = opened.read(SECRET_BYTES_MAX).decode("ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"--token {token}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--token {token}: has no token in it") from None
+    if not secret:
+        raise ConfigError(f"--token {token}: is empty")
+    return secret

@@ -1,0 +1,47 @@
+"""What to tell somebody whose program gets no answer from a scheduler: what happened, and what it may be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+import httpx
+
+_TLS_TO_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
+"""Reasons of OpenSSL when the other end answers a greeting in TLS with something else, or not at all."""
+
+
+def trouble(url: str, error: BaseException) -> str:
+    """Return one line about `error`, which came instead of an answer from `url`."""
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{url}: its certificate is not trusted: {cause.verify_message}; give its CA file, or its name"
+    if isinstance(cause, ssl.SSLError):
+        if cause.reason in _TLS_TO_PLAIN:
+            return f"{url}: it does not speak TLS there: write http:// or ws://"
+        return f"{url}: TLS failed: {cause.reason or cause}"
+    if isinstance(cause, socket.gaierror):
+        return f"{url}: there is no such host ({cause.strerror}): check the URL"
+    if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
+        return f"{url}: nothing listens there: start `voxpool serve`, or check host and port"
+    if isinstance(cause, OSError) and cause.errno:
+        return f"{url}: {os.strerror(cause.errno)}"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return f"{url}: it does not speak HTTP there ({error}); if it wants TLS, write https://"
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return f"{url}: no answer in time"
+    return f"{url}: {str(error) or type(error).__name__}"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the error of the system behind those that libraries put around it, or `error` itself."""
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in seen:
+        if isinstance(at, OSError):
+            return at
+        seen.append(at)
+        at = at.__cause__ or at.__context__
+    return error
