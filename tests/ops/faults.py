@@ -1,0 +1,242 @@
+"""What really breaks for each alert, and how it heals: processes that are killed, nodes that fail, a full Redis.
+
+A fault is a context manager: inside it is broken, until what it yields is called. Faults of other schedulers, or of
+other pairs, don't disturb each other, so all of them are played at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import redis
+
+from scheduler.sdk import Work, WorkFailed
+from tests.live.processes import Process, cut
+from tests.ops.monitoring import SCRAPE_MS
+from tests.ops.patients import Patient, again_and_again, frozen, node, node_process, takes, traffic
+
+SEEN_S = 4 * SCRAPE_MS / 1000
+"""A scheduler that lives for so long was scraped."""
+
+
+Heal = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Breaks what `alerts` are for. `broke` says how, `healed` what ends it; `pair` is a label where they have one."""
+
+    alerts: tuple[str, ...]
+    patient: str
+    broke: str
+    healed: str
+    play: Callable[[Patient], AbstractAsyncContextManager[Heal]]
+    pair: str = ""
+
+
+@asynccontextmanager
+async def dead(patient: Patient) -> AsyncIterator[Heal]:
+    patient.kill()
+    yield patient.again
+
+
+@asynccontextmanager
+async def dies_again_and_again(patient: Patient) -> AsyncIterator[Heal]:
+    async def die() -> None:
+        await asyncio.sleep(SEEN_S)
+        patient.kill()
+        await patient.again()
+
+    async with again_and_again(die) as stop:
+        yield stop
+
+
+@asynccontextmanager
+async def nodes_killed(patient: Patient) -> AsyncIterator[Heal]:
+    names, pair = ("a", "b"), "gone:en"
+    nodes: list[Process] = []
+
+    async def start() -> None:
+        nodes[:] = [await node_process(patient, name, pair) for name in names]
+
+    async with traffic(patient, pair, 5):
+        await start()
+        for process in nodes:
+            process.signal(signal.SIGKILL)
+            process.end()
+        yield start
+
+
+@asynccontextmanager
+async def pool_too_small(patient: Patient) -> AsyncIterator[Heal]:
+    pair = "slow:en"
+    async with AsyncExitStack() as stack:
+
+        async def more() -> None:
+            await stack.enter_async_context(node(patient, pair, takes(0.1), slots=20, name="more"))
+
+        await stack.enter_async_context(node(patient, pair, takes(0.1), slots=1))
+        async with traffic(patient, pair, 20):
+            yield more
+
+
+@asynccontextmanager
+async def engine_broken(patient: Patient) -> AsyncIterator[Heal]:
+    pair, broken = "wrong:en", True
+
+    async def work(work: Work) -> str:
+        if broken:
+            raise WorkFailed("model_missing")
+        return "done"
+
+    async def mend() -> None:
+        nonlocal broken
+        broken = False
+
+    async with node(patient, pair, work), traffic(patient, pair, 10):
+        yield mend
+
+
+@asynccontextmanager
+async def connections_break(patient: Patient) -> AsyncIterator[Heal]:
+    pair = "flap:en"
+    async with (
+        node(patient, pair, takes(0.2), name="left") as left,
+        node(patient, pair, takes(0.2), name="right") as right,
+        traffic(patient, pair, 20),
+    ):
+
+        async def cut_both() -> None:
+            for worker in (left, right):
+                await asyncio.sleep(0.3)
+                cut(worker)
+
+        async with again_and_again(cut_both) as stop:
+            yield stop
+
+
+@asynccontextmanager
+async def node_freezes(patient: Patient) -> AsyncIterator[Heal]:
+    """For longer than dispatch_timeout_s: when it runs on, it answers for jobs that the other node has by then."""
+    pair = "late:en"
+    process = await node_process(patient, "freezes", pair, slots=8)
+    async with (
+        node(patient, pair, takes(0.02), slots=8),
+        traffic(patient, pair, 40),
+        again_and_again(lambda: frozen(process, for_s=0.7, then_s=0.3)) as stop,
+    ):
+        yield stop
+
+
+@asynccontextmanager
+async def too_many_submits(patient: Patient) -> AsyncIterator[Heal]:
+    pair = "full:en"
+    async with node(patient, pair, takes(0.2), slots=2), AsyncExitStack() as stack:
+        await stack.enter_async_context(traffic(patient, pair, 40))
+        yield stack.aclose
+
+
+@asynccontextmanager
+async def redis_dead(patient: Patient) -> AsyncIterator[Heal]:
+    server = patient.redis
+    assert server is not None
+    async with node(patient, "store:en", takes(0.02)), traffic(patient, "store:en", 5):
+        server.kill()
+        yield lambda: asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def redis_full(patient: Patient) -> AsyncIterator[Heal]:
+    assert patient.redis is not None
+    with redis.Redis.from_url(patient.redis.url) as client:
+
+        async def set_memory(most_bytes: int) -> None:
+            client.config_set("maxmemory", most_bytes)
+
+        async with node(patient, "full:en", takes(0.02)), traffic(patient, "full:en", 5):
+            await set_memory(1)
+            yield lambda: set_memory(0)
+
+
+@asynccontextmanager
+async def cleanup_off(patient: Patient) -> AsyncIterator[Heal]:
+    async def restart(*flags: str) -> None:
+        patient.kill()
+        await patient.again(*flags)
+
+    await restart("--cleanup-interval-s", "0")
+    async with node(patient, "kept:en", takes(0.01)), traffic(patient, "kept:en", 40):
+        yield restart
+
+
+@asynccontextmanager
+async def stands_still(patient: Patient) -> AsyncIterator[Heal]:
+    async with again_and_again(lambda: frozen(patient.scheduler, for_s=0.4, then_s=0.3)) as stop:
+        yield stop
+
+
+@asynccontextmanager
+async def nothing(patient: Patient) -> AsyncIterator[None]:
+    """A scheduler that is well, under a little traffic."""
+    async with node(patient, "well:en", takes(0.02)), traffic(patient, "well:en", 10):
+        yield
+
+
+FAULTS = (
+    Fault(("VoxpoolDown",), "dead", "the scheduler is killed", "started again", dead),
+    Fault(
+        ("VoxpoolRestarts",),
+        "restarted",
+        "it is killed and started, again and again",
+        "left alone",
+        dies_again_and_again,
+    ),
+    Fault(
+        ("VoxpoolPoolWithoutNodes",),
+        "pools",
+        "both nodes of a pair are killed",
+        "started again",
+        nodes_killed,
+        "gone:en",
+    ),
+    Fault(
+        ("VoxpoolWaitingGrows", "VoxpoolWaitP99"),
+        "pools",
+        "twice as many jobs as the one slot of a pair can do",
+        "20 slots more",
+        pool_too_small,
+        "slow:en",
+    ),
+    Fault(("VoxpoolJobsFail",), "pools", "an engine fails each job", "it works again", engine_broken, "wrong:en"),
+    Fault(
+        ("VoxpoolRedispatchStorm",),
+        "flapping",
+        "connections of nodes are cut, three a second",
+        "left alone",
+        connections_break,
+    ),
+    Fault(
+        ("VoxpoolLateResults",), "late", "a node freezes for longer than dispatch_timeout_s", "it runs on", node_freezes
+    ),
+    Fault(("VoxpoolSubmitsRefused",), "full", "more submits than jobs_max", "the traffic ends", too_many_submits),
+    Fault(("VoxpoolStoreDown",), "store", "Redis is killed", "started again, empty", redis_dead),
+    Fault(("VoxpoolScriptErrors",), "out-of-memory", "Redis is at its maxmemory", "maxmemory is raised", redis_full),
+    Fault(
+        ("VoxpoolCleanupNotRunning", "VoxpoolResidentJobsAboveBound"),
+        "kept",
+        "cleanup_interval_s = 0, with traffic",
+        "started again with 0.5",
+        cleanup_off,
+    ),
+    Fault(
+        ("VoxpoolLoopLag",),
+        "stopped",
+        "the scheduler gets SIGSTOP for 0.4 s, again and again",
+        "left alone",
+        stands_still,
+    ),
+)

@@ -1,0 +1,150 @@
+"""A real Prometheus and Alertmanager on the files of ops/, with scaled durations, and a webhook that is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from ops.render import ALERTS, SECONDS, render
+from tests.live.processes import wait_until
+
+OPS = ALERTS.parents[1]
+PROMETHEUS_FILE = OPS / "prometheus" / "prometheus.yml"
+ALERTMANAGER_FILE = OPS / "alertmanager" / "alertmanager.yml"
+JOB = "voxpool"
+SCRAPE_MS = 500
+RECEIVERS = ("http://pager.example/", "http://channel.example/")
+"""The places of the shipped file where somebody's own receivers go."""
+PATIENCE_S = 30.0
+_LISTENS = re.compile(r'msg="Listening on" address=(\S+)')
+_DURATION = re.compile(r"\b(group_wait|group_interval|repeat_interval): (\d+)([smh])\b")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One alert in a message to a receiver, at `at_s` of the monotonic clock."""
+
+    at_s: float
+    receiver: str
+    status: str
+    labels: Mapping[str, str]
+
+
+class Receiver:
+    """A webhook: what Alertmanager posts to /critical and /warning is kept in `notices`."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        notices = self.notices
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                now_s = time.monotonic()
+                for alert in message["alerts"]:
+                    notices.append(Notice(now_s, message["receiver"], alert["status"], alert["labels"]))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Prometheus:
+    """Scrapes `instances` (host:port), with the rules of `scale` and an Alertmanager if there is one."""
+
+    def __init__(self, folder: Path, instances: list[str], scale: float = 1.0, alertmanager: str = "") -> None:
+        (folder / "alerts.yml").write_text(render(scale=scale))
+        (folder / "prometheus.yml").write_text(prometheus_config(instances, alertmanager))
+        self._process = _Server(
+            folder / "prometheus.log",
+            *("prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"),
+            *("--web.listen-address=127.0.0.1:0", "--rules.alert.resend-delay=500ms"),
+        )
+        self.url = f"http://{self._process.address}"
+        self.close = self._process.close
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return the series of `expression` now; each has `metric` (labels) and `value`. Raises AssertionError."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False).json()
+        assert answer["status"] == "success", f"{expression}: {answer}"
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+
+@contextlib.contextmanager
+def alertmanager(folder: Path, receiver: Receiver, scale: float) -> Iterator[str]:
+    """Run an Alertmanager that tells `receiver`; yield its host:port."""
+    file = folder / "alertmanager.yml"
+    file.write_text(alertmanager_config(receiver.url, scale))
+    server = _Server(
+        folder / "alertmanager.log",
+        *("prometheus-alertmanager", f"--config.file={file}", f"--storage.path={folder / 'alertmanager'}"),
+        *("--web.listen-address=127.0.0.1:0", "--cluster.listen-address="),
+    )
+    try:
+        yield server.address
+    finally:
+        server.close()
+
+
+def prometheus_config(instances: list[str], alertmanager: str) -> str:
+    """Return the shipped prometheus.yml, with these targets and a quick pace. JSON is YAML, too."""
+    config = yaml.safe_load(PROMETHEUS_FILE.read_text())
+    config["global"] = dict.fromkeys(config["global"], f"{SCRAPE_MS}ms")
+    config["scrape_configs"][0]["static_configs"] = [{"targets": instances}]
+    config["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [alertmanager] if alertmanager else []}]
+    return json.dumps(config)
+
+
+def alertmanager_config(receiver_url: str, scale: float) -> str:
+    """Return the shipped alertmanager.yml with durations times `scale` and both receivers at `receiver_url`."""
+    text = ALERTMANAGER_FILE.read_text()
+    for place in RECEIVERS:
+        assert place in text
+        text = text.replace(place, receiver_url)
+    return _DURATION.sub(lambda m: f"{m[1]}: {round(1000 * scale * SECONDS[m[3]] * int(m[2]))}ms", text)
+
+
+class _Server:
+    """A server of Prometheus' family on a free port, which it says in its log."""
+
+    def __init__(self, log: Path, *command: str) -> None:
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=file)
+        try:
+            wait_until(lambda: self._process.poll() is not None or _LISTENS.search(log.read_text()), PATIENCE_S)
+            said = _LISTENS.search(log.read_text())
+            assert said is not None, log.read_text()
+            self.address = said[1]
+            ready = f"http://{self.address}/-/ready"
+            wait_until(lambda: httpx.get(ready, trust_env=False).is_success, PATIENCE_S)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()

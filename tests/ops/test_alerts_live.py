@@ -1,0 +1,30 @@
+"""Each alert of the rules fires at a webhook when something really breaks, and is over when that is healed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.rules import RULES
+from tests.ops.faults import FAULTS
+from tests.ops.live_alerts import NAMES, play_all
+
+OF_A_SLOW_MACHINE = {"VoxpoolDown", "VoxpoolLoopLag", "VoxpoolWaitP99"}
+"""Scaled, they tell of a scheduler that gets no CPU for some tenths of a second: here that is true of every process."""
+
+
+def test_something_breaks_for_each_alert_and_each_fault_is_for_an_alert() -> None:
+    assert sorted(alert for fault in FAULTS for alert in fault.alerts) == sorted(NAMES)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(400)
+async def test_each_alert_fires_and_resolves(tmp_path: Path) -> None:
+    """All at the same time, beside a scheduler that is well; critical ones page, the others don't."""
+    observed = await play_all(tmp_path)
+    assert [(seen.alert, seen.receiver) for seen in observed.seen] == [
+        (rule.name, f"voxpool-{rule.severity}") for rule in RULES
+    ]
+    assert all(seen.fired_s > 0 and seen.resolved_s > 0 for seen in observed.seen)
+    assert observed.of_the_well_one <= OF_A_SLOW_MACHINE
