@@ -1,11 +1,17 @@
-"""The machine's source of chance, for the composition roots and for programs that use the SDK."""
+"""The machine's source of chance, for the composition roots, for programs that use the SDK and for new tokens."""
 
 from __future__ import annotations
 
 import os
 import random
+import secrets
 
 
 def fresh_random() -> random.Random:
     """Return a random source with a seed from the operating system."""
     return random.Random(os.urandom(32))
+
+
+def fresh_secret(bits: int) -> str:
+    """Return so many bits that nobody can guess, as letters that fit into a header, a file and a command line."""
+    return secrets.token_urlsafe(bits // 8)

@@ -80,6 +80,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
     waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
+    tokens: Annotated[
+        str,
+        _setting("path of the token file, which `voxpool token` writes; without it everybody may do everything", ""),
+    ] = ""
+    tls_cert: Annotated[
+        str, _setting("path of a PEM file: the certificate and its chain, for https and wss; needs tls_key", "")
+    ] = ""
+    tls_key: Annotated[str, _setting("path of a PEM file: the certificate's private key", "")] = ""
     rate_per_s: Annotated[
         float,
         _setting("submits a second of one token, or of all clients when there are none; 0 = any", "1/s", ge=0),

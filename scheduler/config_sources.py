@@ -20,8 +20,11 @@ from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 PREFIX = "VOXPOOL_"
-NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "URL", "TOKEN", "CA_FILE", "STATE_DIR", "LOG_LEVEL"))
-"""Variables of the environment that the command line reads itself."""
+_NO_SETTINGS = ("CONFIG", "URL", "TOKEN", "CA_FILE", "NODE_ID", "STATE_DIR", "LOG_LEVEL")
+NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
+"""Variables of the environment that the command line and the SDK read themselves."""
+FLAGS = {"tokens": "--token-file"}
+"""Flags that aren't named like their setting."""
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -59,14 +62,16 @@ def as_toml(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def flag_types() -> list[tuple[str, type, str]]:
-    """Return (name, type, help) of each setting, for a command line's options."""
+def flag_types() -> list[tuple[str, str, type, str]]:
+    """Return (flag, setting, type, help) of each setting, for a command line's options."""
     hints = get_type_hints(Settings)
     flags = []
     for field in msgspec.structs.fields(Settings):
         meta = _meta(field.name)
         reason = meta.description if meta and meta.description else ""
-        flags.append((field.name, hints[field.name], f"{reason}  [default: {field.default}]"))
+        flag = FLAGS.get(field.name, f"--{field.name.replace('_', '-')}")
+        default = "none" if field.default == "" else field.default
+        flags.append((flag, field.name, hints[field.name], f"{reason}  [default: {default}]"))
     return flags
 
 
@@ -133,6 +138,9 @@ def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> Non
     one, buffer, said = both("audio_bytes_max", "send_buffer_bytes_max")
     if 2 * one > buffer:
         raise ConfigError(f"{said}: the buffer must have room for the audio of one job as base64, twice the bytes")
+    if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
+        given, missing = ("tls_cert", "tls_key") if values.get("tls_cert") else ("tls_key", "tls_cert")
+        raise ConfigError(f"{origin[given]}: {given} is set and {missing} is not: TLS needs both")
 
 
 def _meta(key: str) -> msgspec.Meta | None:

@@ -19,7 +19,8 @@ from scheduler.core import Core
 from scheduler.ending import drain, hand_back, store_knows
 from scheduler.errors import CannotStart, VoxpoolError
 from scheduler.seams import ScriptRunner
-from scheduler.stores import open_store
+from scheduler.security.secret_files import SecretFiles
+from scheduler.stores import open_store, without_password
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.exporter import Exporter, Meters
 from scheduler.telemetry.fan_out import fan_out
@@ -48,10 +49,12 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
     Raises ConfigError, CannotStart or StoreUnavailable when it can't start.
     """
     stop = _Stop()
+    secrets = SecretFiles(settings, log)
+    secrets.listen()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # each series would have a twin: when it was made
     async with AsyncExitStack() as closing:
         listener = closing.enter_context(listen(settings))
-        url = url_of(listener)
+        url = url_of(listener, secrets.tls)
         clock = SystemClock()
         random = fresh_random()
         instance = f"{random.getrandbits(40):010x}"
@@ -63,7 +66,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         try:
             store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
         except OSError as error:
-            raise CannotStart(f"store {settings.store}: {error}") from None
+            raise CannotStart(f"store {without_password(settings.store)}: {error}") from None
         closing.push_async_callback(store.close)
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
@@ -90,17 +93,18 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         exporter = Exporter(meters, core, store, settings)
         history.attach(core, exporter.residents.predict)
         live = Live(settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds)
-        doors = Doors(settings, core, results, health, observer, random, log, exporter, live=live)
+        doors = Doors(settings, core, results, health, observer, random, log, exporter, secrets.access, live)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()
         closing.push_async_callback(exporter.stop)
-        server = DoorServer(uvicorn_config(settings, doors.entrance, observer, log), doors.entrance)
+        server = DoorServer(uvicorn_config(settings, doors.entrance, observer, log), doors.entrance, secrets.tls)
         await server.startup([listener])
         stop.listen()
         gc.collect()
         gc.freeze()  # what the start has made stays: the collector need not visit it again and again
-        log(Event.SCHEDULER_STARTED, url=url, store=settings.store)
+        log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store))
+        secrets.warn(listener.getsockname()[0], url)
         failures: list[asyncio.Future[None]] = [failed, lost]
         ticks = asyncio.ensure_future(server.main_loop())
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)

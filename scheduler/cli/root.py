@@ -9,6 +9,7 @@ from scheduler.cli.act import cancel, drain
 from scheduler.cli.look import jobs, nodes, pools, why
 from scheduler.cli.run import node, serve
 from scheduler.cli.submit import submit
+from scheduler.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +18,5 @@ def cli() -> None:
     """A scheduler for speech jobs on a pool of worker nodes."""
 
 
-for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain):
+for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain, token):
     cli.add_command(_command)

@@ -27,8 +27,8 @@ class _WithSettings(click.Command):
         from scheduler.config_sources import flag_types
 
         options: list[click.Parameter] = [
-            click.Option([f"--{name.replace('_', '-')}", f"set_{name}"], type=kind, help=help_text)
-            for name, kind, help_text in flag_types()
+            click.Option([flag, f"set_{name}"], type=kind, help=help_text)
+            for flag, name, kind, help_text in flag_types()
         ]
         return [*super().get_params(ctx), *options]
 

@@ -46,6 +46,15 @@ class Access:
             return ANYBODY
         return None if secret is None else self._tokens.find(secret)
 
+    def rate_per_s(self, caller: Caller) -> float | None:
+        """Return the bound on submits that the token of `caller` has now; None when it has none of its own."""
+        now = self.again(caller)
+        return None if now is None else now.rate_per_s
+
+    def again(self, caller: Caller) -> Caller | None:
+        """Return `caller`, found some time ago, as the tokens that count now have it; None when its token is gone."""
+        return caller if self._tokens is None else self._tokens.again(caller)
+
     @contextlib.contextmanager
     def connection(self, caller: Caller, end: Callable[[], None]) -> Iterator[None]:
         """Within it something is open for `caller`; `end` is called when the token is removed meanwhile."""
@@ -62,7 +71,7 @@ class Access:
     def replace(self, tokens: Tokens) -> int:
         """Let `tokens` count from now on; end what was open by another one and return how many that were."""
         self._tokens = tokens
-        gone = [end for caller, end in list(self._open.values()) if not tokens.has(caller)]
+        gone = [end for caller, end in self._open.values() if tokens.again(caller) is None]
         for end in gone:
             end()
         return len(gone)

@@ -6,29 +6,36 @@ short words that people think of, would only slow down each request.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
-import stat
+import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from scheduler.chance import fresh_secret
 from scheduler.errors import ConfigError
 from scheduler.security.caller import Caller, Role
+from scheduler.security.private_file import open_private, read_private
 
 FILE_BYTES_MAX = 1024 * 1024
 TOKENS_MAX = 1000
 """Each request is compared with all of them, about 0.1 us each."""
 SECRET_CHARACTERS_MAX = 512
+SECRET_BITS = 256
 SECRET_PREFIX = "vxp_"  # lets scanners of leaked secrets find it; it isn't one
+_SECRET = re.compile(SECRET_PREFIX + r"[A-Za-z0-9_-]+")
+NAME = r"^[A-Za-z0-9._-]{1,64}\Z"
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     """One [[tokens]] of the file."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+    name: Annotated[str, msgspec.Meta(pattern=NAME)]
     role: Role
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
@@ -43,6 +50,7 @@ class Tokens:
 
     def __init__(self, callers: list[Caller]) -> None:
         self._callers = [(bytes.fromhex(caller.digest), caller) for caller in callers]
+        self._by_digest = {caller.digest: caller for caller in callers}
 
     def __len__(self) -> int:
         return len(self._callers)
@@ -61,34 +69,70 @@ class Tokens:
                 found = caller
         return found
 
-    def has(self, caller: Caller) -> bool:
-        """Whether the token that let `caller` in still counts, for the same name and role."""
-        return any(
-            known.digest == caller.digest and known.name == caller.name and known.role == caller.role
-            for _, known in self._callers
-        )
+    def again(self, caller: Caller) -> Caller | None:
+        """Return `caller`, who was let in by an earlier file, as this one has it; None when its token is gone.
+
+        One whose token has another name or role now is somebody else.
+        """
+        now = self._by_digest.get(caller.digest)
+        return now if now is not None and (now.name, now.role) == (caller.name, caller.role) else None
 
 
 def read_tokens(file: Path) -> Tokens:
-    """Read a token file. Raises ConfigError, which names the file and the place but quotes nothing of it."""
+    """Read a token file. Raises ConfigError, which names the file and the place but no secret."""
+    if file.name.startswith(SECRET_PREFIX):
+        raise ConfigError("tokens is the path of a token file, not a token")
+    return parse_tokens(file, read_private(file, FILE_BYTES_MAX))
+
+
+def parse_tokens(file: Path, content: bytes) -> Tokens:
+    """Return the tokens that `content` of `file` has. Raises ConfigError."""
     try:
-        about = file.stat()
-        if about.st_size > FILE_BYTES_MAX:
-            raise ConfigError(f"{file}: {about.st_size} bytes are above {FILE_BYTES_MAX}: this is no token file")
-        if about.st_mode & stat.S_IWOTH:
-            raise ConfigError(f"{file}: everybody on this machine can write it; run chmod o-w {file}")
-        text = file.read_bytes().decode()
-    except OSError as error:
-        raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
+        text = content.decode()
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is not text in UTF-8") from None
     try:
-        entries = msgspec.convert(tomllib.loads(text), _File).tokens
+        read = tomllib.loads(text)
+        if not read:
+            raise ConfigError(f"{file}: has no token, so nobody could get in; voxpool token NAME --role ROLE makes one")
+        entries = msgspec.convert(read, _File).tokens
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: is not TOML: {error}") from None
+        raise ConfigError(_without_secrets(f"{file}: is not TOML: {error}")) from None
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: {error}; an entry is what voxpool token NAME --role ROLE prints") from None
+        hint = "an entry is what voxpool token NAME --role ROLE writes"
+        raise ConfigError(_without_secrets(f"{file}: {error}; {hint}")) from None
     return Tokens(_callers(file, entries))
+
+
+def new_token(name: str, role: Role, rate_per_s: float | None = None) -> tuple[str, Caller]:
+    """Return a new secret, and who is let in by it. Raises ConfigError for a name or rate that no file may have."""
+    secret = SECRET_PREFIX + fresh_secret(SECRET_BITS)
+    caller = Caller(name, role, rate_per_s, digest_of(secret))
+    if not re.match(NAME, name):
+        raise ConfigError(f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 . _ -")
+    parse_tokens(Path("the new token"), entry_text(caller).encode())
+    return secret, caller
+
+
+def entry_text(caller: Caller) -> str:
+    """Return the lines of a token file that let `caller` in."""
+    lines = ["[[tokens]]", f'name = "{caller.name}"', f'role = "{caller.role}"', f'sha256 = "{caller.digest}"']
+    lines += [] if caller.rate_per_s is None else [f"rate_per_s = {caller.rate_per_s!r}"]
+    return "\n".join(lines) + "\n"
+
+
+def append_token(file: Path, caller: Caller) -> None:
+    """Let `caller` in by `file` too, which is made if it isn't there. Raises ConfigError and leaves it as it was.
+
+    Two that do so at the same time take turns.
+    """
+    with open_private(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, FILE_BYTES_MAX) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        before = os.read(descriptor, FILE_BYTES_MAX)
+        gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
+        added = gap + entry_text(caller).encode()
+        parse_tokens(file, before + added)
+        os.write(descriptor, added)
 
 
 def digest_of(secret: str) -> str:
@@ -107,3 +151,8 @@ def _callers(file: Path, entries: list[_Entry]) -> list[Caller]:
             raise ConfigError(f"{file}: entry {number} ({entry.name!r}): its sha256 stands there twice")
         digests.add(entry.sha256)
     return [Caller(entry.name, entry.role, entry.rate_per_s, entry.sha256) for entry in entries]
+
+
+def _without_secrets(text: str) -> str:
+    """Return `text` with what looks like a token left out: somebody may have put one where it doesn't belong."""
+    return _SECRET.sub(f"{SECRET_PREFIX}…", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,4 +50,9 @@ async def open_store(
             await store.close()
             raise
         return store
-    raise ConfigError(f"store = {spec!r} is none of embedded, memory, redis://HOST:PORT/DB")
+    raise ConfigError(f"store = {without_password(spec)!r} is none of embedded, memory, redis://HOST:PORT/DB")
+
+
+def without_password(spec: str) -> str:
+    """Return the setting `store` as it may be shown."""
+    return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"//[^/]*@", "//***@", spec))

@@ -7,7 +7,6 @@ process than before, or that has lost its scripts, may have lost its data: `on_r
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from redis.backoff import NoBackoff
 from scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
 from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from scheduler.scripts import ScriptCall
+from scheduler.stores import without_password
 from scheduler.stores.claim import Claim
 from scheduler.stores.memory import Dump
 
@@ -205,11 +205,6 @@ def _pool(url: str, answer_timeout_s: float | None) -> Any:
 def _is_not_now(error: exceptions.ResponseError) -> bool:
     text = str(error)
     return isinstance(error, _NOT_NOW_CLASSES) or text.startswith(_NOT_NOW) or "OOM command not allowed" in text
-
-
-def without_password(url: str) -> str:
-    """Return `url` as it may be shown."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
 
 
 def _run_id_of(info: str) -> str:

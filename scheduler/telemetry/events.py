@@ -51,6 +51,35 @@ class Event(StrEnum):
         "a role died, or another scheduler took the store: the process ends",
         "error",
     )
+    OPEN_TO_ALL = (
+        "open_to_all",
+        ERROR,
+        "no tokens are set and other machines reach it: everybody there may do everything; set tokens",
+        "url",
+    )
+    NOT_ENCRYPTED = (
+        "not_encrypted",
+        WARNING,
+        "other machines reach it without TLS: who is on the way reads tokens and audio, unless a proxy does TLS",
+        "url",
+    )
+    TOKENS_LOADED = (
+        "tokens_loaded",
+        INFO,
+        "SIGHUP: the token file was read again, and what was open for tokens that are gone was closed",
+        "tokens closed",
+    )
+    CERTIFICATE_LOADED = (
+        "certificate_loaded",
+        INFO,
+        "SIGHUP: tls_cert and tls_key were read again; new connections get what is there now",
+    )
+    RELOAD_FAILED = (
+        "reload_failed",
+        ERROR,
+        "SIGHUP: a file can't be used; what was read from it before still counts",
+        "error",
+    )
     JOB_SUBMITTED = (
         "job_submitted",
         INFO,
@@ -141,6 +170,7 @@ FIELDS: dict[str, str] = {
     "attempt": "number of the attempt, from 1",
     "audio_bytes": "length of the audio, bytes",
     "dropped": "number of spans that did not fit into the queue",
+    "closed": "number of connections and requests",
     "ended": "number of jobs that ended since the signal",
     "error": "an exception: its class and text, or the end of its traceback",
     "failed": "number of spans that the receiver did not take",
@@ -164,6 +194,7 @@ FIELDS: dict[str, str] = {
     "slots": "jobs that the node takes at a time",
     "state": "completed, failed or cancelled",
     "store": "the setting `store`",
+    "tokens": "number of tokens that count",
     "total_ms": "from the submit to the end, ms",
     "trace_id": "the W3C trace that the job belongs to, when it is traced",
     "unfinished": "number of jobs that have not ended",

@@ -13,6 +13,7 @@ from scheduler.config import Settings, ms
 from scheduler.errors import STOPPING, Rejected
 from scheduler.job_table import JobTable
 from scheduler.seams import Observer
+from scheduler.security.access import Access
 from scheduler.security.caller import Caller
 
 CALLERS_MAX = 10_000
@@ -22,8 +23,9 @@ CALLERS_MAX = 10_000
 class Admission:
     """The doorkeeper of submits. `stopping` is set once, when the scheduler begins to stop."""
 
-    def __init__(self, settings: Settings, table: JobTable, observer: Observer) -> None:
+    def __init__(self, settings: Settings, table: JobTable, observer: Observer, access: Access) -> None:
         self.stopping = False
+        self._access = access
         self._table = table
         self._observer = observer
         self._rate_per_s = settings.rate_per_s
@@ -37,7 +39,8 @@ class Admission:
         if self.stopping:
             self._observer.job_rejected(pair, STOPPING)
             raise self.stopped()
-        rate_per_s = self._rate_per_s if caller.rate_per_s is None else caller.rate_per_s
+        own_per_s = self._access.rate_per_s(caller)
+        rate_per_s = self._rate_per_s if own_per_s is None else own_per_s
         if not rate_per_s:
             return
         wait_ms = self._rates.take(caller.name, rate_per_s, asyncio.get_running_loop().time())

@@ -59,7 +59,7 @@ class Doors:
         live: Live | None = None,
     ) -> None:
         access = access or Access()
-        self.admission = admission = Admission(settings, core.table, observer)
+        self.admission = admission = Admission(settings, core.table, observer, access)
         self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
         observed: list[BaseRoute] = []

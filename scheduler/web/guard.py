@@ -79,8 +79,12 @@ def admit(scope: Scope, token: str | None) -> Caller:
     """
     state = scope["state"]
     access: Access = state["access"]
-    caller = state["caller"] if token is None else access.caller(token)
-    return _checked(caller, state["roles"])
+    shown: Caller | None = state["caller"]
+    if token is not None:
+        shown = access.caller(token)
+    elif shown is not None:
+        shown = access.again(shown)  # its token may have been removed since the handshake
+    return _checked(shown, state["roles"])
 
 
 def let_in(scope: Scope, caller: Caller, socket: PeerSocket) -> contextlib.AbstractContextManager[None]:

@@ -147,7 +147,7 @@ class NodeConnection:
         if self._caller is None:
             self._let_in.enter_context(let_in(self._scope, caller, self._socket))
             self._caller = caller
-        elif caller != self._caller:
+        elif caller.digest != self._caller.digest:
             raise AccessRefused(FORBIDDEN, "this connection belongs to another token")
         return caller.name
 

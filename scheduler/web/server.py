@@ -14,6 +14,7 @@ from uvicorn import Config, Server
 from scheduler.config import Settings
 from scheduler.errors import CannotStart, ConfigError
 from scheduler.seams import Observer
+from scheduler.security.tls import ServerTls
 from scheduler.telemetry.logs import Log, carry_standard_logging
 from scheduler.web.app import frame_bytes_max
 from scheduler.web.entrance import Entrance
@@ -23,22 +24,44 @@ from scheduler.web.peer_socket import PeerSocket, SocketLimits
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
 BACKLOG = 2048
+HANDSHAKE_S = 10.0
+"""Time for the handshake of TLS; until then a connection is in no table."""
 HURRY_S = 0.2
 """Time that connections get to close after a second signal."""
 
 
 class DoorServer(Server):
-    """uvicorn's server for the application whose entrance is `app`; it leaves the signals to us."""
+    """uvicorn's server for the application whose entrance is `app`; it leaves the signals to us.
 
-    def __init__(self, config: Config, app: Entrance) -> None:
+    With `tls` it speaks nothing but TLS.
+    """
+
+    def __init__(self, config: Config, app: Entrance, tls: ServerTls | None = None) -> None:
         super().__init__(config)
         app.connections = self.server_state.connections
+        self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
-        self.config.load()
-        self.lifespan = self.config.lifespan_class(self.config)
-        await super().startup(sockets)
+        config = self.config
+        config.load()
+
+        def protocol() -> asyncio.Protocol:
+            return config.http_protocol_class(config=config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
+
+        # What uvicorn does here, but that it leaves a connection a minute for its handshake, which nobody counts.
+        tls, loop = self._tls, asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=listener,
+                backlog=BACKLOG,
+                ssl=None if tls is None else tls.context,
+                ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
+            )
+            for listener in sockets or []
+        ]
+        self.started = True
 
     async def stop(self, sockets: list[socket.socket], seconds: float, hurry: asyncio.Future[None]) -> None:
         """Stop listening, close all connections in good order, and cut off those that stay open after `seconds`.
@@ -113,7 +136,8 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, tls: ServerTls | None) -> str:
     """Return the URL at which that socket is reached."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -13,6 +13,7 @@ from scheduler.errors import Rejected
 from scheduler.job import COMPLETED, FAILED
 from scheduler.messages import CancelAttempt
 from scheduler.seams import Observer
+from scheduler.security.access import Access
 from scheduler.security.caller import Caller, Role
 from scheduler.web.admission import Admission, Rates
 from scheduler.web.cut_offs import CutOffs
@@ -52,7 +53,7 @@ def test_the_callers_that_are_remembered_are_bounded() -> None:
 
 async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
     rig = Rig()
-    admission = Admission(Settings(rate_burst=1), rig.core.table, rig.counts)
+    admission = Admission(Settings(rate_burst=1), rig.core.table, rig.counts, Access())
     slow = ANN._replace(rate_per_s=0.001)
     admission.check(slow, "zh:en", "one")
     with pytest.raises(Rejected) as refused:
@@ -65,7 +66,7 @@ async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
 async def test_what_was_accepted_before_is_let_through_whatever_happens() -> None:
     """A client whose connection broke asks for all its jobs again at once."""
     rig = Rig()
-    admission = Admission(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts)
+    admission = Admission(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, Access())
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="known", owner="ann")
     admission.stopping = True
     for _ in range(100):

@@ -42,9 +42,17 @@ def test_each_setting_is_printed_with_its_reason_unit_bounds_and_default() -> No
 
 
 def test_each_setting_has_a_flag_with_its_reason() -> None:
-    flags = {name: (kind, text) for name, kind, text in flag_types()}
+    flags = {name: (kind, text) for _, name, kind, text in flag_types()}
     assert flags["port"][0] is int and flags["retention_s"][0] is float and flags["store"][0] is str
     assert all(len(text) > 20 for _, text in flags.values())
+    names = {name: flag for flag, name, _, _ in flag_types()}
+    assert (names["jobs_max"], names["tokens"]) == ("--jobs-max", "--token-file")
+
+
+def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:
+    """A scheduler that is started where a client's token is set, too, does not trip over it, nor say it."""
+    secret = "vxp_of-a-client"
+    assert load(None, {"VOXPOOL_TOKEN": secret, "VOXPOOL_CA_FILE": "ca.pem", "VOXPOOL_URL": "x"}, {}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -65,6 +73,9 @@ def test_each_setting_has_a_flag_with_its_reason() -> None:
         ("lease_s = 3", {}, {}, "{file}: lease_s = 3 and heartbeat_s = 15: a lease must be longer than a beat"),
         ("audio_bytes_max = 4000000000", {}, {}, "the audio of one job must fit into that of all"),
         ("send_buffer_bytes_max = 65536", {}, {}, "the buffer must have room for the audio of one job"),
+        ('tls_key = "k"', {}, {}, "{file}: tls_key is set and tls_cert is not: TLS needs both"),
+        ('tls_key = "k"', {}, {"tls_cert": ""}, "{file}: tls_key is set and tls_cert is not: TLS needs both"),
+        ("", {"VOXPOOL_TLS_CERT": "c"}, {}, "environment: tls_cert is set and tls_key is not: TLS needs both"),
         ("port = ", {}, {}, "{file}: is not TOML: "),
     ],
 )

@@ -1,0 +1,44 @@
+"""The command that makes a token: its secret is shown once, here, and kept nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scheduler.cli.options import json_option
+from scheduler.cli.output import write_json
+from scheduler.security.caller import Role
+
+
+@click.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it is for.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path),
+    envvar="VOXPOOL_TOKENS",
+    help="The token file; its hash is added there. Without a file, the lines to add are shown.",
+)
+@click.option("--rate-per-s", type=float, help="Submits a second that it may make, in place of the setting rate_per_s.")
+@json_option
+def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_json: bool) -> None:
+    """Make a token for NAME and write it to standard output: this once, for only its hash is kept.
+
+    One NAME may have several tokens of one role: add the new one, hand it out, delete the lines of the old one.
+    """
+    from scheduler.security.tokens import append_token, entry_text, new_token
+
+    secret, caller = new_token(name, Role(role), rate_per_s)
+    if file is not None:
+        append_token(file, caller)
+    if as_json:
+        shown: dict[str, Any] = {"name": name, "role": role, "token": secret, "sha256": caller.digest}
+        write_json([{**shown, "file": None if file is None else str(file)}])
+        return
+    click.echo(secret)
+    if file is None:
+        click.echo(f"Add this to the token file of the scheduler:\n\n{entry_text(caller)}", err=True)
+    else:
+        click.echo(f"{file} lets it in at the next start of the scheduler, or at its next SIGHUP.", err=True)

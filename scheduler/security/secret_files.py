@@ -1,0 +1,64 @@
+"""The files that say who gets in, and by which certificate: read at the start, and again whenever SIGHUP comes."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from pathlib import Path
+
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+from scheduler.security.access import Access
+from scheduler.security.tls import ServerTls
+from scheduler.security.tokens import read_tokens
+from scheduler.telemetry.events import Event
+from scheduler.telemetry.logs import Log
+
+
+class SecretFiles:
+    """What the settings tokens, tls_cert and tls_key name; `tls` is None when they name no certificate.
+
+    Raises ConfigError when a file can't be used. Later, such a file changes nothing: what was read before still counts.
+    """
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._log = log
+        self._token_file = Path(settings.tokens) if settings.tokens else None
+        self.access = Access(None if self._token_file is None else read_tokens(self._token_file))
+        self.tls = ServerTls(Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else None
+
+    def listen(self) -> None:
+        """Hear SIGHUP from now on."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Read them again, and close the connections whose token is gone."""
+        if self._token_file is not None:
+            try:
+                tokens = read_tokens(self._token_file)
+                self._log(Event.TOKENS_LOADED, tokens=len(tokens), closed=self.access.replace(tokens))
+            except ConfigError as error:
+                self._log(Event.RELOAD_FAILED, error=str(error))
+        if self.tls is not None:
+            try:
+                self.tls.reload()
+                self._log(Event.CERTIFICATE_LOADED)
+            except ConfigError as error:
+                self._log(Event.RELOAD_FAILED, error=str(error))
+
+    def warn(self, address: str, url: str) -> None:
+        """Say so when strangers reach `address`, where the scheduler listens, and nothing keeps them out."""
+        if is_of_this_machine(address):
+            return
+        if self.access.open_to_all:
+            self._log(Event.OPEN_TO_ALL, url=url)
+        if self.tls is None:
+            self._log(Event.NOT_ENCRYPTED, url=url)
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Return whether only processes of this machine reach an IP address; 0.0.0.0 and :: are all that it has."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback

@@ -1,0 +1,52 @@
+"""The scheduler's side of TLS: its certificate and key, from files that may be renewed while it runs."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from scheduler.errors import ConfigError
+from scheduler.security.private_file import read_private
+
+ALPN = ["http/1.1"]
+KEY_BYTES_MAX = 1024 * 1024
+
+
+class ServerTls:
+    """The certificate at `cert` with its `key`, PEM files; `context` is what a server is given, once.
+
+    Raises ConfigError, which names the file that can't be used.
+    """
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self._cert = cert
+        self._key = key
+        self.context = self._read()
+
+    def reload(self) -> None:
+        """Show what the files have now to connections that come from now on.
+
+        Raises ConfigError when they can't be used; what was there before then stays.
+        """
+        self._read()  # into another context: a certificate whose key is missing would stay behind in this one
+        self.context.load_cert_chain(self._cert, self._key, password=_no_password)
+
+    def _read(self) -> ssl.SSLContext:
+        try:
+            self._cert.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{self._cert}: can't be opened: {error.strerror}") from None
+        read_private(self._key, KEY_BYTES_MAX)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # TLS 1.2 or newer
+        context.set_alpn_protocols(ALPN)
+        try:
+            context.load_cert_chain(self._cert, self._key, password=_no_password)
+        except (OSError, ssl.SSLError) as error:
+            said = getattr(error, "reason", None) or "no PEM in it"
+            raise ConfigError(f"{self._cert}, {self._key}: no certificate with its key: {said}") from None
+        return context
+
+
+def _no_password() -> str:
+    """Stands in for the question on the terminal that nobody would answer."""
+    return ""

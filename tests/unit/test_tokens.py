@@ -1,0 +1,199 @@
+"""The token file: what is let in by it, what is wrong with it, and how an entry gets there."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from scheduler.errors import ConfigError
+from scheduler.security import tokens as module
+from scheduler.security.access import Access
+from scheduler.security.caller import Caller, Role
+from scheduler.security.tokens import Tokens, append_token, digest_of, entry_text, new_token, read_tokens
+
+DIGEST = digest_of("ann's")
+ENTRY = f'[[tokens]]\nname = "ann"\nrole = "client"\nsha256 = "{DIGEST}"\n'
+STRAY = "vxp_that-somebody-put_here"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "tokens.toml"
+    file.touch(0o600)
+    return file
+
+
+def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None) -> Caller:
+    return Caller(name, role, rate_per_s, digest_of(f"{name}'s"))
+
+
+def test_a_token_is_256_bits_of_chance_and_the_file_has_only_its_hash(file: Path) -> None:
+    made = [new_token(f"n{number}", Role.CLIENT) for number in range(50)]
+    for secret, who in made:
+        assert re.fullmatch(r"vxp_[A-Za-z0-9_-]{43}", secret) and who.digest == digest_of(secret)
+        append_token(file, who)
+    assert len({secret for secret, _ in made}) == 50
+    tokens = read_tokens(file)
+    assert [tokens.find(secret) for secret, _ in made] == [who for _, who in made]
+    assert not any(secret[4:] in file.read_text() for secret, _ in made)
+
+
+def test_what_is_appended_is_read_again_whatever_stood_there_before(file: Path) -> None:
+    file.write_text("# made by hand\n" + ENTRY.rstrip("\n"))
+    bob = caller("bob", Role.NODE, 0.5)
+    append_token(file, bob)
+    tokens = read_tokens(file)
+    assert (tokens.find("ann's"), tokens.find("bob's"), tokens.find("eve's")) == (caller("ann"), bob, None)
+    assert file.read_text().startswith("# made by hand\n")
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "new.toml"
+    mask = os.umask(0)
+    try:
+        append_token(file, caller("ann"))
+    finally:
+        os.umask(mask)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert read_tokens(file).find("ann's") == caller("ann")
+
+
+def test_those_who_append_at_the_same_time_take_turns(tmp_path: Path) -> None:
+    file = tmp_path / "busy.toml"
+    callers = [caller(f"n{number}") for number in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda who: append_token(file, who), callers))
+    assert len(read_tokens(file)) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has no token, so nobody could get in; voxpool token NAME --role ROLE makes one"),
+        ("# nothing\n", "has no token"),
+        ("tokens = []", "Expected `array` of length >= 1"),
+        ("not toml", "is not TOML: Expected '='"),
+        (f"{STRAY}\n", "is not TOML"),
+        (f'{STRAY} = "admin"\n', "unknown field `vxp_…`"),
+        (ENTRY + f'[[tokens]]\nname = "b"\nrole = "{STRAY}"\nsha256 = "{DIGEST}"', "Invalid enum value 'vxp_…'"),
+        (ENTRY.replace("name", "nam"), "unknown field `nam`"),
+        (ENTRY + 'note = "x"\n', "unknown field `note`"),
+        (ENTRY.replace("ann", "a n n"), "$.tokens[0].name"),
+        (ENTRY.replace("client", "boss"), "Invalid enum value 'boss'"),
+        (ENTRY.replace(DIGEST, "ann's"), "$.tokens[0].sha256"),
+        (ENTRY.replace(DIGEST, STRAY), "$.tokens[0].sha256"),
+        (ENTRY.replace(DIGEST, DIGEST.upper()), "$.tokens[0].sha256"),
+        (ENTRY + "rate_per_s = 0\n", "$.tokens[0].rate_per_s"),
+        (ENTRY + "rate_per_s = nan\n", "$.tokens[0].rate_per_s"),
+        (ENTRY + "rate_per_s = inf\n", "$.tokens[0].rate_per_s"),
+        (ENTRY + ENTRY, "entry 2 ('ann'): its sha256 stands there twice"),
+        (ENTRY + ENTRY.replace("ann", "bob"), "entry 2 ('bob'): its sha256 stands there twice"),
+        (ENTRY + ENTRY.replace(DIGEST, digest_of("b")).replace("client", "node"), "entry 2: 'ann' has two roles"),
+        (ENTRY * 1001, "of length <= 1000"),
+        ("#" * 1024 * 1024 + "\n", "1048577 bytes are above 1048576"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line_without_any_secret(file: Path, text: str, said: str) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as wrong:
+        read_tokens(file)
+    line = str(wrong.value)
+    assert line.startswith(f"{file}: ") and said in line and "\n" not in line
+    assert STRAY not in line and DIGEST not in line
+
+
+def as_pipe(file: Path) -> None:
+    """Make it what nobody writes into: reading would wait for ever."""
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda file: file.unlink(), "can't be opened: No such file or directory"),
+        (lambda file: (file.unlink(), file.mkdir()), "is not a file"),
+        (as_pipe, "is not a file"),
+        (lambda file: file.write_bytes(b"\xff\xfe"), "is not text in UTF-8"),
+        *(
+            (lambda file, mode=mode: file.chmod(mode), f"by its mode {mode:04o}")
+            for mode in (0o604, 0o644, 0o620, 0o660, 0o602, 0o666)
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_trusted_is_not_read(file: Path, make: Callable[[Path], object], said: str) -> None:
+    file.write_text(ENTRY)
+    make(file)
+    with pytest.raises(ConfigError, match=re.escape(f"{file}: {said}")):
+        read_tokens(file)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640])
+def test_a_group_may_read_it(file: Path, mode: int) -> None:
+    """It is how a service that isn't root is handed secrets."""
+    file.write_text(ENTRY)
+    file.chmod(mode)
+    assert len(read_tokens(file)) == 1
+
+
+def test_a_token_in_place_of_the_path_is_not_said() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        read_tokens(Path(STRAY))
+    assert str(wrong.value) == "tokens is the path of a token file, not a token"
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_per_s"), [("", None), ("a b", None), ('a"', None), ("x" * 65, None), ("a\n", None), ("a", 0.0)]
+)
+def test_no_token_is_made_that_no_file_may_have(name: str, rate_per_s: float | None) -> None:
+    with pytest.raises(ConfigError):
+        new_token(name, Role.CLIENT, rate_per_s)
+
+
+def test_a_file_that_would_be_wrong_with_the_new_entry_stays_as_it_is(file: Path) -> None:
+    file.write_text(ENTRY)
+    with pytest.raises(ConfigError, match="two roles"):
+        append_token(file, caller("ann", Role.ADMIN)._replace(digest=digest_of("other")))
+    assert file.read_text() == ENTRY
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match="by its mode 0644"):
+        append_token(file, caller("bob"))
+    assert file.read_text() == ENTRY
+
+
+@pytest.mark.parametrize("secret", ["n0's", "n99's", "nobody's", "", "x" * 513, "\ud800"])
+def test_each_look_up_compares_all_tokens_in_constant_time(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long it takes tells neither whether there is such a token, nor how much of it was right."""
+    tokens = Tokens([caller(f"n{number}") for number in range(100)])
+    compared: list[tuple[bytes, bytes]] = []
+
+    class Counted:
+        @staticmethod
+        def compare_digest(one: bytes, other: bytes) -> bool:
+            compared.append((one, other))
+            return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(module, "hmac", Counted)
+    assert tokens.find(secret) == (caller(secret[:-2]) if secret in ("n0's", "n99's") else None)
+    assert len(compared) == (0 if len(secret) > 512 else 100)
+    assert {len(one) for pair in compared for one in pair} <= {32}
+
+
+def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
+    ann = caller("ann", Role.ADMIN)
+    shown = [repr(each) for each in (ann, Tokens([ann]), Access(Tokens([ann])), [ann], {"caller": ann})]
+    shown += [str(ann), f"{ann}"]
+    assert not [text for text in shown if DIGEST in text or digest_of("ann's")[:8] in text]
+    assert shown[:2] == ["<caller ann admin>", "<1 tokens>"]
+
+
+def test_an_entry_says_what_its_caller_is(file: Path) -> None:
+    for who in (caller("a"), caller("b.c-d_e", Role.METRICS, 0.25), caller("f", Role.ADMIN, 1e9)):
+        file.write_text(entry_text(who))
+        assert read_tokens(file).find(f"{who.name}'s") == who
