@@ -19,6 +19,7 @@ from tempfile import gettempdir, mkdtemp
 
 from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall
+from scheduler.stores.facts import StoreFacts
 from scheduler.stores.memory import Dump
 from scheduler.stores.redis import RedisStore
 
@@ -120,6 +121,10 @@ class EmbeddedStore:
     async def census(self) -> dict[str, int]:
         """Return how many members each family has. Raises StoreUnavailable."""
         return await self._open.census()
+
+    async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
+        """Return what the server says of itself. Raises StoreUnavailable."""
+        return await self._open.facts(now_ms)
 
     async def dump(self) -> Dump:
         """Return the whole state, as RedisStore.dump."""

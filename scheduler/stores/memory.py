@@ -74,6 +74,9 @@ class MemoryStore:
         """Return how many members each family has."""
         return dict(zip(FAMILIES, self._model.sizes(self._keys), strict=True))
 
+    async def facts(self, now_ms: Callable[[], int]) -> None:
+        """Return None: there is no server."""
+
     def dump(self) -> Dump:
         """Return the whole state, in the form of RedisStore.dump."""
         whole: Dump = {}

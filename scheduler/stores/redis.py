@@ -21,6 +21,7 @@ from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_s
 from scheduler.scripts import ScriptCall
 from scheduler.stores import without_password
 from scheduler.stores.claim import Claim
+from scheduler.stores.facts import StoreFacts, ask_facts
 from scheduler.stores.memory import Dump
 
 CONNECT_TIMEOUT_S = 2.0
@@ -109,6 +110,13 @@ class RedisStore:
         for family, key in zip(FAMILIES, self._keys, strict=True):
             pipe.zcard(key) if family in SORTED_SETS else pipe.hlen(key)
         return dict(zip(FAMILIES, await self._ask(pipe), strict=True))
+
+    async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
+        """Return what the server says of itself. Raises StoreUnavailable."""
+        try:
+            return await ask_facts(self.client, self.url, now_ms)
+        except (*_LOST, exceptions.ResponseError) as error:
+            raise StoreUnavailable(f"{self.url}: {error}") from error
 
     async def dump(self) -> Dump:
         """Return the whole state, in the form of MemoryStore.dump; for tests, not for large stores."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
@@ -17,6 +17,7 @@ from scheduler import __version__
 from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.seams import ScriptRunner
+from scheduler.telemetry.checkup import Inspected
 from scheduler.telemetry.figures import FiguresCollector, take_figures
 from scheduler.telemetry.labels import PairLabels
 from scheduler.telemetry.loop_lag import LoopLag
@@ -26,6 +27,10 @@ from scheduler.telemetry.store_census import Countable, StoreCensus
 from scheduler.telemetry.timed_runner import TimedRunner
 
 CANCEL_AGAIN_S = 0.1
+
+
+class MeasuredStore(Countable, Inspected, Protocol):
+    """A store that tells how much it holds, and of its server."""
 
 
 class Meters:
@@ -46,8 +51,10 @@ class Meters:
 class Exporter:
     """Answers scrapes; its own roles (loop lag, store census, residents) run between `start` and `stop`."""
 
-    def __init__(self, meters: Meters, core: Core, store: Countable, settings: Settings) -> None:
+    def __init__(self, meters: Meters, core: Core, store: MeasuredStore, settings: Settings) -> None:
         self.seconds = meters.seconds
+        self.now_ms = meters.now_ms
+        self.store = store
         self._meters = meters
         self._core = core
         self._figures = FiguresCollector(meters.pairs)

@@ -13,6 +13,7 @@ from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
 from scheduler.seams import Observer
 from scheduler.security.access import Access, AccessRefused
+from scheduler.telemetry.checkup import CheckupReporter
 from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
@@ -66,7 +67,8 @@ class Doors:
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
             reporter = MemoryReporter(roots, exporter.seconds)
-            observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter).routes()]
+            checkup = CheckupReporter(settings, exporter.store, exporter.now_ms, not access.open_to_all)
+            observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
         app = Starlette(
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),

@@ -53,6 +53,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/pools"): ADMINS,
     ("GET", "/v1/live"): ADMINS,
     ("GET", "/v1/debug/memory"): ADMINS,
+    ("GET", "/v1/debug/checkup"): ADMINS,
     ("GET", "/metrics"): METRICS,
 }
 """(method, path of the route) -> who may. A path that ends with /* stands for all routes below it."""

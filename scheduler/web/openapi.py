@@ -7,6 +7,7 @@ openapi_frame.py's part.
 from __future__ import annotations
 
 from scheduler.config import Settings
+from scheduler.telemetry.checkup import Checkup
 from scheduler.telemetry.memory_report import MemoryReport
 from scheduler.web import assets
 from scheduler.web.bodies import TIMEOUT_MS_MAX, JobRequest
@@ -199,6 +200,12 @@ def _service() -> list[Operation]:
                 Parameter("types", "Types that are named.", {"type": "integer", "minimum": 0, "maximum": TYPES_MAX}),
             ],
             reasons=("bad_gc", "bad_types"),
+        ),
+        Operation(
+            "GET",
+            "/v1/debug/checkup",
+            "Tell the settings, what the system allows and what the store says of itself; `voxpool doctor` reads it.",
+            {200: Answer("How things are.", Checkup)},
         ),
         Operation(
             "GET",

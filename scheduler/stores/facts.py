@@ -1,0 +1,54 @@
+"""What a Redis or Valkey server says of itself, as far as a scheduler depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from scheduler.stores.claim import OWNER_KEY
+
+
+class StoreFacts(msgspec.Struct):
+    """A server that holds the data of a scheduler. `redis_version` is the one that a Valkey is compatible with."""
+
+    url: str
+    """Without a password."""
+    product: str
+    version: str
+    redis_version: str
+    eviction: str
+    """maxmemory-policy: what it throws away when its memory is full."""
+    role: str
+    """master or slave, in the words of INFO."""
+    clock_ahead_ms: int
+    """Its clock less that of who asked, past what the time of the answer may explain; 0 = they may agree."""
+    owner: str
+    """The scheduler that works on it, as it calls itself; "" = none, or one that needs no claim."""
+
+
+async def ask_facts(client: Any, url: str, now_ms: Callable[[], int]) -> StoreFacts:
+    """Ask the server that `client` (of redis-py) reaches. Raises what the client raises."""
+    info: dict[str, Any] = await client.info()
+    before_ms = now_ms()
+    seconds, microseconds = await client.time()
+    after_ms = now_ms()
+    valkey = info.get("valkey_version")
+    return StoreFacts(
+        url=url,
+        product="Valkey" if valkey else "Redis",
+        version=str(valkey or info["redis_version"]),
+        redis_version=str(info["redis_version"]),
+        eviction=str(info["maxmemory_policy"]),
+        role=str(info["role"]),
+        clock_ahead_ms=ahead_ms(int(seconds) * 1000 + int(microseconds) // 1000, before_ms, after_ms),
+        owner=str(await client.get(OWNER_KEY) or ""),
+    )
+
+
+def ahead_ms(then_ms: int, before_ms: int, after_ms: int) -> int:
+    """Return how far a clock that said `then_ms` is ahead (below 0: behind) of one that said the others around it."""
+    if then_ms < before_ms:
+        return then_ms - before_ms
+    return max(0, then_ms - after_ms)

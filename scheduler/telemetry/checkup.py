@@ -1,0 +1,68 @@
+"""What somebody who looks for trouble wants to know of a running scheduler and can't see from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from scheduler import __version__
+from scheduler.config import Settings
+from scheduler.errors import StoreUnavailable
+from scheduler.stores.facts import StoreFacts
+from scheduler.stores.redis import without_password
+
+ANSWER_TIMEOUT_S = 5.0
+
+
+class Checkup(msgspec.Struct):
+    """The settings that count, what the system allows, and what the store says of itself."""
+
+    version: str
+    now_ms: int
+    settings: dict[str, Any]
+    needs_tokens: bool
+    open_files_max: int
+    store: StoreFacts | None
+    """None = it is in memory, or there is a `store_error`."""
+    store_error: str | None = None
+
+
+class Inspected(Protocol):
+    """A store that can tell of its server; the one in this process has none."""
+
+    def facts(self, now_ms: Callable[[], int]) -> Awaitable[StoreFacts | None]:
+        """Ask it. Raises StoreUnavailable."""
+        ...
+
+
+class CheckupReporter:
+    """Makes a Checkup when asked."""
+
+    def __init__(self, settings: Settings, store: Inspected, now_ms: Callable[[], int], needs_tokens: bool) -> None:
+        self._settings = settings
+        self._store = store
+        self._now_ms = now_ms
+        self._needs_tokens = needs_tokens
+
+    async def report(self) -> Checkup:
+        """Return how things are now."""
+        facts, store_error = None, None
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                facts = await self._store.facts(self._now_ms)
+        except (StoreUnavailable, TimeoutError) as error:
+            store_error = str(error) or "no answer in time"
+        settings = msgspec.to_builtins(self._settings)
+        return Checkup(
+            version=__version__,
+            now_ms=self._now_ms(),
+            settings={**settings, "store": without_password(self._settings.store)},
+            needs_tokens=self._needs_tokens,
+            open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            store=facts,
+            store_error=store_error,
+        )
