@@ -12,8 +12,8 @@ import msgspec
 from scheduler import __version__
 from scheduler.config import Settings
 from scheduler.errors import StoreUnavailable
+from scheduler.stores.__init__ import without_password
 from scheduler.stores.facts import StoreFacts
-from scheduler.stores.redis import without_password
 
 ANSWER_TIMEOUT_S = 5.0
 
