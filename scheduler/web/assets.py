@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / "assets"
 
 PAGES: dict[str, str] = {
     "/": "dashboard/index.html",
+    "/try": "try/index.html",
 }
 """Path of a page -> its file under assets/."""
 

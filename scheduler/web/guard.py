@@ -36,6 +36,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/healthz"): OPEN,
     ("GET", "/readyz"): OPEN,
     ("GET", "/"): OPEN,
+    ("GET", "/try"): OPEN,
     ("GET", "/assets/*"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,

@@ -22,6 +22,9 @@ export class Refused extends Error {
 /** Whether a token is set. */
 export const hasToken = () => token !== "";
 
+/** The token, or "": for the first message of a WebSocket, whose headers a page can't set. */
+export const currentToken = () => token;
+
 /** Use `text` as the token from now on; "" forgets it. */
 export function setToken(text) {
   token = text;

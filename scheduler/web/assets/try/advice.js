@@ -1,0 +1,31 @@
+// What to do about it: the stable words by which jobs fail and submits are refused, as sentences for people.
+
+import { words } from "../common/format.js";
+
+const ENDED = {
+  waiting_timeout: "No node that serves this pair was free in time.",
+  redispatch_max: "Each node that had it failed or fell silent, and it was tried as often as it may be.",
+  expired: "It did not end in the time that it had.",
+  bad_output: "The node's answer can't be passed on.",
+  output_too_large: "The node's answer is too large to be passed on.",
+  stopping: "The scheduler stopped before it was done.",
+};
+const REFUSED = {
+  audio_too_large: "The sound is too large; cut it into shorter pieces.",
+  empty_audio: "There is no sound in it.",
+  not_audio: "That is not a WAV file.",
+  incomplete_audio: "That WAV file is not complete.",
+  bad_pair: "That is no language pair: it is source:target, such as zh:en.",
+  jobs_max: "The scheduler has as many jobs as it takes.",
+  waiting_max: "As many jobs wait for this pair as may.",
+  audio_total_bytes_max: "The scheduler has as much sound as it takes.",
+  waiters_max: "As many clients wait for results as may.",
+  rate: "Too many submits in a short time.",
+  stopping: "The scheduler stops; the next one gets it.",
+};
+
+/** Why a job failed, as a sentence. */
+export const whyFailed = (reason) => ENDED[reason] ?? `The node says: ${words(String(reason ?? "nothing"))}`;
+
+/** Why a submit was not taken, as a sentence; what the scheduler says stands there where we know no better. */
+export const whyRefused = ({ reason, message }) => REFUSED[reason] ?? `${words(reason)}: ${message}`;
