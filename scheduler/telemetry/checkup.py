@@ -12,7 +12,7 @@ import msgspec
 from scheduler import __version__
 from scheduler.config import Settings
 from scheduler.errors import StoreUnavailable
-from scheduler.stores.__init__ import without_password
+from scheduler.stores import without_password
 from scheduler.stores.facts import StoreFacts
 
 ANSWER_TIMEOUT_S = 5.0
