@@ -153,6 +153,7 @@ class ScriptQueue:
             return calls, handlers  # no select: the room that it counts on stands in the calls left behind
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
+        self._beats = []  # they belong to a call that is sent now; kept here they would keep nodes that have gone
         selects = self.selects
         select = selects.compose_select() if selects is not None and selects.wants_select else None
         if select is not None:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -28,12 +28,15 @@ TONE = (EXAMPLES / "tone.wav").read_bytes()
 class Process:
     """One process of voxpool; its log goes into a file."""
 
+    program: ClassVar[str] = "scheduler"
+    """The module that is run; it takes the arguments of `voxpool`."""
+
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
         with self.log.open("ab") as file:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "scheduler", *arguments], stdout=file, stderr=file, env=environment
+                [sys.executable, "-m", self.program, *arguments], stdout=file, stderr=file, env=environment
             )
         self.pid = self.popen.pid
 

@@ -1,0 +1,178 @@
+"""What a scheduler keeps of connections that broke: its tables, tasks, objects and bytes, and the keys of its store.
+
+`python -m tests.live.closes CLOSES` prints the figures of docs/reports/service.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis
+
+from tests.live.processes import Scheduler
+from tests.live.torn import POINTS
+from tests.servers import redis_server
+
+FLAGS = (
+    *("--session-grace-s", "0.3", "--waiting-timeout-s", "1", "--retention-s", "0.5", "--cleanup-interval-s", "0.25"),
+    *("--log-sample", "0"),
+)
+"""So that whatever may stay for a while is gone after two seconds; an idle HTTP connection after five."""
+WARM_UP = 100 * len(POINTS)
+"""Connections before the first look: from then on every table, cache and series that is bounded is as it stays."""
+TEARERS = 2
+"""Processes that tear connections at the same time."""
+LOOK_S = 0.5
+STEADY_LOOKS = 12
+PATIENCE_S = 60.0
+BYTES_MAX = 256 * 1024
+"""Live bytes that may be more than before: buffers and free lists are not always of the same size."""
+OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
+"""Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
+BY_TIME = "scheduler.telemetry."
+"""But for these: the dashboard's history has an entry a second, up to its bound, whatever happens."""
+SPARE_FILES = 2
+"""Connections to the store that its client makes when two ask at the same time, and keeps."""
+KINDS = ("table ", "task ", "object ", "key ", "open files")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a scheduler and its store have at one moment."""
+
+    counts: dict[str, int]
+    """Name -> number of everything that must be as before."""
+    live_bytes: int
+    rss_bytes: int
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Those of the counts that are tables of the scheduler."""
+        return {name: count for name, count in self.counts.items() if name.startswith("table ")}
+
+    def more_than(self, before: Kept) -> dict[str, int]:
+        """Return what there is more of than before, with how much."""
+        more = {name: count - before.counts.get(name, 0) for name, count in self.counts.items()}
+        more = {name: count for name, count in more.items() if count > (SPARE_FILES if name == "open files" else 0)}
+        if self.live_bytes > before.live_bytes + BYTES_MAX:
+            more["live bytes"] = self.live_bytes - before.live_bytes
+        return more
+
+
+@dataclass(frozen=True)
+class Closes:
+    """What came of it."""
+
+    torn: Counter[str]
+    seconds: float
+    before: Kept
+    after: Kept
+
+    @property
+    def more(self) -> dict[str, int]:
+        """What there was more of than before, when it had stopped to go away."""
+        return self.after.more_than(self.before)
+
+    def __str__(self) -> str:
+        live, rss = self.after.live_bytes - self.before.live_bytes, self.after.rss_bytes - self.before.rss_bytes
+        kinds = {kind: sum(1 for name in self.before.counts if name.startswith(kind)) for kind in KINDS}
+        lines = (
+            f"{self.torn.total()} connections torn in {self.seconds:.1f} s at {len(POINTS)} points, half by RST",
+            f"of {kinds} there is more than before: {self.more or 'nothing'}",
+            f"live bytes {self.before.live_bytes:,}, {live:+,}; RSS {self.before.rss_bytes:,}, {rss:+,}",
+        )
+        return "\n".join(lines)
+
+
+def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM_UP) -> Closes:
+    """Tear `count` connections at `scheduler`, and wait until nothing of them is left, or what is left stays."""
+    _tear(scheduler, 0, warm_up)
+    before = _of_each(max, _settled(scheduler, store_url))
+    start_s = time.monotonic()
+    torn = _tear(scheduler, warm_up, warm_up + count)
+    seconds = time.monotonic() - start_s
+    after = _of_each(min, _settled(scheduler, store_url, before))
+    return Closes(torn, seconds, before, after)
+
+
+def look(scheduler: Scheduler, store_url: str) -> Kept:
+    """Return what `scheduler` has now, after a collection, and what is in its store."""
+    report = scheduler.get("/v1/debug/memory?gc=1&types=1000")
+    counts = {f"table {path}": size for path, size in report["tables"].items()}
+    counts |= {f"task {name}": number for name, number in report["tasks"]["functions"].items()}
+    objects = report["objects"]["types"].items()
+    counts |= {
+        f"object {name}": number for name, number in objects if name.startswith(OURS) and not name.startswith(BY_TIME)
+    }
+    counts |= {f"key {key}": size for key, size in _keys(store_url).items()}
+    counts["open files"] = report["open_files"]
+    return Kept(counts, report["memory"]["live_bytes"], report["memory"]["rss_bytes"])
+
+
+def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -> list[Kept]:
+    """Return one look that finds no more than `before`, or the last ones when the tables have stopped changing."""
+    end_s = time.monotonic() + PATIENCE_S
+    looks: list[Kept] = []
+    while True:
+        looks.append(look(scheduler, store_url))
+        if before is not None and not looks[-1].more_than(before):
+            return looks[-1:]
+        last = looks[-STEADY_LOOKS:]
+        if len(last) == STEADY_LOOKS and all(one.tables == last[0].tables for one in last):
+            return last
+        assert time.monotonic() < end_s, f"after {PATIENCE_S} s the tables still change: {last}"
+        time.sleep(LOOK_S)
+
+
+def _of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> Kept:
+    """Return what there is in all of `looks`, of each name the least or the most."""
+    names = dict.fromkeys(name for one in looks for name in one.counts)
+    return Kept(
+        {name: choose(one.counts.get(name, 0) for one in looks) for name in names},
+        choose(one.live_bytes for one in looks),
+        choose(one.rss_bytes for one in looks),
+    )
+
+
+def _tear(scheduler: Scheduler, first: int, last: int) -> Counter[str]:
+    bounds = [first + (last - first) * part // TEARERS for part in range(TEARERS + 1)]
+    tearers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.live.torn", str(scheduler.port), str(begin), str(end)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for begin, end in itertools.pairwise(bounds)
+    ]
+    torn: Counter[str] = Counter()
+    for (printed, errors), tearer in [(tearer.communicate(), tearer) for tearer in tearers]:
+        assert tearer.returncode == 0, errors.decode()
+        torn.update(msgspec.json.decode(printed, type=dict[str, int]))
+    return torn
+
+
+def _keys(store_url: str) -> dict[str, int]:
+    """Return how many members each key of the store has."""
+    sizes = {"zset": "zcard", "hash": "hlen", "set": "scard", "list": "llen", "string": "strlen"}
+    with redis.Redis.from_url(store_url, decode_responses=True) as store:
+        keys: list[Any] = list(store.scan_iter())
+        return {str(key): int(getattr(store, sizes[str(store.type(key))])(key)) for key in keys}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place, redis_server() as server:
+        measured = Scheduler(Path(place), server.url, *FLAGS)
+        try:
+            print(closes(measured, server.url, int(sys.argv[1])))
+        finally:
+            measured.stop()
