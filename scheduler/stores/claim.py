@@ -18,6 +18,8 @@ OWNER_KEY = "vp:{0}:owner"
 PARTITIONS_KEY = "vp:partitions"
 OWNER_LEASE_MS = 10_000
 """A scheduler that died is succeeded after so long; one that hangs for longer loses its place."""
+ANSWER_S = 5.0
+"""A server that takes longer over a command of the claim is taken for lost."""
 LOOK_S = 0.25
 """Time between two looks at a lease that somebody else has."""
 
@@ -71,13 +73,15 @@ class Claim:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
         try:
-            await self._client.eval(_DELETE, 1, OWNER_KEY, self._owner)
+            async with asyncio.timeout(ANSWER_S):
+                await self._client.eval(_DELETE, 1, OWNER_KEY, self._owner)
         except _ERRORS:
             return
 
     async def _agree_on_partitions(self) -> None:
-        await self._client.set(PARTITIONS_KEY, self._partitions, nx=True)
-        stored = await self._client.get(PARTITIONS_KEY)
+        async with asyncio.timeout(ANSWER_S):
+            await self._client.set(PARTITIONS_KEY, self._partitions, nx=True)
+            stored = await self._client.get(PARTITIONS_KEY)
         if stored != str(self._partitions):
             raise ConfigError(
                 f"store = {self._url!r} holds data in {stored} partitions, this scheduler is set to "
@@ -88,9 +92,12 @@ class Claim:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + 2 * self._lease_ms / 1000
         holder, left_ms = "", self._lease_ms
-        while not await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
-            now_holder = str(await self._client.get(OWNER_KEY) or "")
-            now_left_ms = int(await self._client.pttl(OWNER_KEY))
+        while True:
+            async with asyncio.timeout(ANSWER_S):
+                if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+                    return
+                now_holder = str(await self._client.get(OWNER_KEY) or "")
+                now_left_ms = int(await self._client.pttl(OWNER_KEY))
             renewed = holder == now_holder and now_left_ms > left_ms
             if renewed or loop.time() > end_s:
                 raise ConfigError(
@@ -104,12 +111,13 @@ class Claim:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
             try:
-                if await self._client.eval(_EXTEND, 1, OWNER_KEY, self._owner, self._lease_ms):
-                    continue
-                # Gone: it ran out while nobody could reach the server, or the data are lost.
-                if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
-                    continue
-                holder = str(await self._client.get(OWNER_KEY) or "another scheduler")
+                async with asyncio.timeout(ANSWER_S):
+                    if await self._client.eval(_EXTEND, 1, OWNER_KEY, self._owner, self._lease_ms):
+                        continue
+                    # Gone: it ran out while nobody could reach the server, or the data are lost.
+                    if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+                        continue
+                    holder = str(await self._client.get(OWNER_KEY) or "another scheduler")
             except _ERRORS:
                 continue  # the flushes say it, too
             self.lost = True

@@ -48,9 +48,9 @@ class RedisStore:
     ) -> None:
         self.on_restart: Callable[[], None] | None = None
         self.url = without_password(url)
-        self.client: Any = Redis(connection_pool=_pool(url, answer_timeout_s))
-        """For everything beside the scripts: few connections, made when needed."""
-        self._connection: Any = _pool(url, None).make_connection()  # its time-out is that of the whole flush
+        self.client: Any = Redis(connection_pool=_pool(url))
+        """For everything beside the scripts: few connections, made when needed. Each use needs a time-out around it."""
+        self._connection: Any = _pool(url).make_connection()
         self._answer_timeout_s = answer_timeout_s
         self._keys = partition_keys()
         self._sources = dict(load_sources() if sources is None else sources)
@@ -76,7 +76,7 @@ class RedisStore:
             raise StoreUnavailable(f"{self.url}: it belongs to another scheduler now")
         self._running = True
         try:
-            async with asyncio.timeout(self._answer_timeout_s):
+            async with self._in_time():
                 if not self._connection.is_connected:
                     await self._connect()
                 answers = await self._run_scripts(calls)
@@ -96,13 +96,15 @@ class RedisStore:
     async def ping(self) -> None:
         """Return when the server answers. Raises StoreUnavailable."""
         try:
-            await self.client.ping()
+            async with self._in_time():
+                await self.client.ping()
         except (*_LOST, exceptions.ResponseError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
     async def clear(self) -> None:
         """Delete everything of this partition."""
-        await self.client.delete(*self._keys)
+        async with self._in_time():
+            await self.client.delete(*self._keys)
 
     async def census(self) -> dict[str, int]:
         """Return how many members each family has. Raises StoreUnavailable."""
@@ -114,7 +116,8 @@ class RedisStore:
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
         """Return what the server says of itself. Raises StoreUnavailable."""
         try:
-            return await ask_facts(self.client, self.url, now_ms)
+            async with self._in_time():
+                return await ask_facts(self.client, self.url, now_ms)
         except (*_LOST, exceptions.ResponseError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
@@ -140,10 +143,14 @@ class RedisStore:
 
     async def _ask(self, pipe: Any) -> list[Any]:
         try:
-            answers: list[Any] = await pipe.execute()
+            async with self._in_time():
+                answers: list[Any] = await pipe.execute()
         except _LOST as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
         return answers
+
+    def _in_time(self) -> asyncio.Timeout:
+        return asyncio.timeout(self._answer_timeout_s)
 
     # ---- the connection of the scripts
 
@@ -197,13 +204,14 @@ class RedisStore:
             self.on_restart()
 
 
-def _pool(url: str, answer_timeout_s: float | None) -> Any:
+def _pool(url: str) -> Any:
+    """Connections without a time-out of their own: redis-py's is asyncio.wait_for, which loses a cancellation on 3.11."""
     try:
         return ConnectionPool.from_url(
             url,
             decode_responses=True,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=answer_timeout_s,
+            socket_timeout=None,
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:

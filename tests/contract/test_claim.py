@@ -14,7 +14,7 @@ from scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
 from scheduler.stores.redis import RedisStore
 from tests.servers import RedisServer, redis_server
 
-LEASE_MS = 300
+LEASE_MS = 600
 PATIENCE_S = 10.0
 
 
@@ -35,10 +35,10 @@ async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
 class Scheduler:
     """Somebody who claims the store."""
 
-    def __init__(self, store: RedisStore, name: str, partitions: int = 1) -> None:
+    def __init__(self, store: RedisStore, name: str, partitions: int = 1, lease_ms: int = LEASE_MS) -> None:
         self.lost = asyncio.Event()
         self.reason = ""
-        self.claim = Claim(store.client, store.url, name, self._heard, partitions, LEASE_MS)
+        self.claim = Claim(store.client, store.url, name, self._heard, partitions, lease_ms)
 
     def _heard(self, reason: str) -> None:
         self.reason = reason
@@ -113,3 +113,13 @@ async def test_another_number_of_partitions_is_refused(store: RedisStore) -> Non
     assert await store.client.get(PARTITIONS_KEY) == "1"
     with pytest.raises(ConfigError, match="1 partitions, this scheduler is set to 4"):
         await Scheduler(store, "host-1 process 18", partitions=4).claim.take()
+
+
+async def test_giving_back_ends_the_renewals_at_whatever_moment(store: RedisStore) -> None:
+    """asyncio.wait_for, which redis-py uses for its time-outs, may lose a cancellation on Python 3.11."""
+    for attempt in range(60):
+        owner = Scheduler(store, "host-1 process 17", lease_ms=30)
+        await owner.claim.take()
+        await asyncio.sleep(0.01 + attempt * 0.00003)  # the renewal comes after 10 ms
+        async with asyncio.timeout(PATIENCE_S):
+            await owner.claim.give_back()
