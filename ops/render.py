@@ -1,4 +1,4 @@
-"""Writes ops/prometheus/alerts.yml from rules.py: `python -m ops.render`.
+"""Writes ops/prometheus/alerts.yml from rules.py, and the dashboard beside it: `python -m ops.render`.
 
 With a scale below 1 all durations shrink, so that a test sees in seconds what takes minutes in a real system.
 """
@@ -9,6 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
+from ops.dashboard import DASHBOARD, dashboard
 from ops.rules import RULES, Rule
 
 ALERTS = Path(__file__).parent / "prometheus" / "alerts.yml"
@@ -63,3 +64,4 @@ def _text(key: str, text: str) -> list[str]:
 
 if __name__ == "__main__":
     ALERTS.write_text(render())
+    DASHBOARD.write_text(dashboard())

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
 
 from scheduler import __version__
 from scheduler.config import Settings
@@ -64,6 +65,7 @@ class Exporter:
         self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         meters.registry.register(self._figures)
+        ProcessCollector(namespace=NAMESPACE, registry=meters.registry)  # memory, CPU and files, where there is a /proc
         build = Gauge(
             "build_info",
             "1, with the versions of this scheduler as labels.",

@@ -1,7 +1,7 @@
 """Prometheus counters and histograms of what the dispatcher does. What is (jobs, nodes, slots) is in figures.py.
 
 Children are made once and kept, since finding one by its labels costs more than counting. Everything is in a registry
-of our own; nothing of the process or of Python's is added.
+of our own, so that nothing comes in by itself; what the process takes is added in exporter.py.
 """
 
 from __future__ import annotations

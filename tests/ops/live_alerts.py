@@ -17,7 +17,7 @@ from pathlib import Path
 from ops.rules import RULES
 from tests.live.processes import until
 from tests.ops.faults import FAULTS, Fault, nothing
-from tests.ops.monitoring import Notice, Prometheus, Receiver, alertmanager
+from tests.ops.monitoring import Notice, Prometheus, Receiver, alertmanager, seen
 from tests.ops.patients import Patient
 from tests.servers import redis_server
 
@@ -75,16 +75,19 @@ async def play_all(folder: Path) -> Observed:
         address = stack.enter_context(alertmanager(folder, receiver, ALERTMANAGER_SCALE))
         instances = [patient.instance for patient in patients.values()]
         prometheus = stack.enter_context(closing(Prometheus(folder, instances, SCALE, address)))
-        await until(lambda: len(prometheus.query("up == 1")) == len(patients), PATIENCE_S)
+        await seen(lambda: len(prometheus.query("up == 1")) == len(patients), lambda: prometheus.query("up"))
         barrier = asyncio.Barrier(len(FAULTS))
         async with nothing(patients[WELL]), asyncio.TaskGroup() as group:
             played = [
                 group.create_task(Play(fault, patients[fault.patient], receiver, prometheus).run(barrier))
                 for fault in FAULTS
             ]
-        seen = sorted((seen for play in played for seen in play.result()), key=lambda seen: NAMES.index(seen.alert))
+        told = [one for play in played for one in play.result()]
         well = patients[WELL].instance
-        return Observed(seen, {n.labels["alertname"] for n in receiver.notices if n.labels["instance"] == well})
+        return Observed(
+            sorted(told, key=lambda one: NAMES.index(one.alert)),
+            {n.labels["alertname"] for n in receiver.notices if n.labels["instance"] == well},
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Play:
             await heal()
             healed = await self._told("resolved", healing_s)
             await all_healed.wait()
-            await until(lambda: not self._fires(), PATIENCE_S)
+            await seen(lambda: not self._firing(), self._firing)
         return [
             Seen(alert, self.fault, notice.receiver, notice.at_s - began_s, healed[alert].at_s - healing_s)
             for alert, notice in broken.items()
@@ -127,8 +130,9 @@ class Play:
             raise TimeoutError(f"{self.fault.broke}: of {self.fault.alerts} {status}: {list(found())}") from None
         return found()
 
-    def _fires(self) -> bool:
-        return any(self._is_mine(found["metric"]) for found in self.prometheus.query('ALERTS{alertstate="firing"}'))
+    def _firing(self) -> list[Mapping[str, str]]:
+        firing = self.prometheus.query('ALERTS{alertstate="firing"}')
+        return [series["metric"] for series in firing if self._is_mine(series["metric"])]
 
     def _is_mine(self, labels: Mapping[str, str]) -> bool:
         return (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,8 @@ SCRAPE_MS = 500
 RECEIVERS = ("http://pager.example/", "http://channel.example/")
 """The places of the shipped file where somebody's own receivers go."""
 PATIENCE_S = 30.0
+SEEN_PATIENCE_S = 60.0
+"""For what takes Prometheus some scrapes to see."""
 _LISTENS = re.compile(r'msg="Listening on" address=(\S+)')
 _DURATION = re.compile(r"\b(group_wait|group_interval|repeat_interval): (\d+)([smh])\b")
 
@@ -91,6 +94,16 @@ class Prometheus:
         assert answer["status"] == "success", f"{expression}: {answer}"
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
+
+
+async def seen(look: Callable[[], bool], say: Callable[[], object]) -> None:
+    """Return as soon as `look` holds, in a thread: it asks servers. Raises TimeoutError with what `say` says."""
+    try:
+        async with asyncio.timeout(SEEN_PATIENCE_S):
+            while not await asyncio.to_thread(look):  # noqa: ASYNC110
+                await asyncio.sleep(SCRAPE_MS / 1000)
+    except TimeoutError:
+        raise TimeoutError(str(say())) from None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,130 @@
+"""The Grafana dashboard: each of its queries finds something in a real Prometheus, and it is laid out well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from itertools import combinations
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ops.dashboard import DASHBOARD, dashboard, here
+from ops.panels import ROWS
+from ops.rules import RULES
+from scheduler.sdk import SubmitRejected, Work, WorkFailed
+from scheduler.sdk.client import Client
+from tests.ops.monitoring import OPS, Prometheus, seen
+from tests.ops.patients import AUDIO, Patient, again_and_again, node
+
+PANELS = [panel for panels in ROWS.values() for panel in panels]
+QUERIES = [query.expression for panel in PANELS for query in panel.queries]
+WINDOW = "5s"
+"""Ten scrapes of the test."""
+PAIR = "en:en"
+_METRIC = re.compile(r"\bvoxpool_\w+")
+
+
+@pytest.mark.alone
+async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path: Path) -> None:
+    """Under a little traffic, in which one job fails and one submit is refused."""
+    patient = Patient(tmp_path, "scheduler")
+    patient.start()
+    try:
+        with closing(Prometheus(tmp_path, [patient.instance])) as prometheus:
+            async with traffic(patient):
+                await seen(lambda: not silent(prometheus, QUERIES), lambda: silent(prometheus, QUERIES))
+                planted = [
+                    "sum(voxpool_jobs_eaten)",
+                    'voxpool_jobs_resident{state="eaten"}',
+                    "voxpool_store_up / 0 * 0",
+                ]
+                assert silent(prometheus, [*QUERIES, *planted]) == planted
+        exported = {line.split("{")[0].split(" ")[0] for line in metrics_of(patient).splitlines() if line[0] != "#"}
+        used = set(_METRIC.findall(" ".join([*QUERIES, *(rule.expression for rule in RULES)])))
+        assert used - exported == set()
+        forgotten = {name for name in exported - used if not name.endswith(("_bucket", "_sum", "_count"))}
+        assert forgotten == NOT_SHOWN, "on the dashboard, in an alert, or named here"
+    finally:
+        patient.end_all()
+
+
+NOT_SHOWN = {
+    "voxpool_build_info",
+    "voxpool_retention_seconds",
+    "voxpool_process_start_time_seconds",
+    "voxpool_process_virtual_memory_bytes",
+}
+
+
+def test_the_file_is_what_the_panels_say() -> None:
+    assert DASHBOARD.read_text() == dashboard(), "run: python -m ops.render"
+
+
+def test_panels_lie_side_by_side_and_have_names_of_their_own() -> None:
+    panels = json.loads(dashboard())["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    for one, other in combinations((panel["gridPos"] for panel in panels), 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"], (one, other)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
+
+
+def test_every_query_asks_the_chosen_source_for_the_chosen_schedulers() -> None:
+    whole = json.loads(dashboard())
+    assert {variable["name"] for variable in whole["templating"]["list"]} == {"datasource", "instance"}
+    targets = [target for panel in whole["panels"] for target in panel.get("targets", [])]
+    assert len(targets) == len(QUERIES)
+    for target in targets:
+        assert target["datasource"]["uid"] == "${datasource}"
+        assert target["expr"].count('instance=~"$instance"') == len(_METRIC.findall(target["expr"])) > 0
+    assert here('sum(voxpool_a{x="y"}) / voxpool_b') == (
+        'sum(voxpool_a{instance=~"$instance", x="y"}) / voxpool_b{instance=~"$instance"}'
+    )
+
+
+def test_the_page_tells_of_every_panel_and_of_no_other() -> None:
+    """ops/README.md says which one to look at when."""
+    section = (OPS / "README.md").read_text().partition("## Which panel when\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"\*\*(.+?)\*\*", " ".join(section.split()))) == {panel.title for panel in PANELS}
+
+
+def silent(prometheus: Prometheus, queries: list[str]) -> list[str]:
+    """Return those of `queries` that find no number."""
+
+    def finds(expression: str) -> bool:
+        asked = here(expression).replace("$__rate_interval", WINDOW).replace("$instance", ".*")
+        return any(math.isfinite(float(series["value"][1])) for series in prometheus.query(asked))
+
+    return [expression for expression in queries if not finds(expression)]
+
+
+@asynccontextmanager
+async def traffic(patient: Patient) -> AsyncIterator[None]:
+    """Jobs, one in three of which fails, and submits that are refused."""
+    bad, empty = AUDIO + b"bad", b""
+
+    async def work(work: Work) -> int:
+        if work.audio == bad:
+            raise WorkFailed("bad_audio")
+        return len(work.audio)
+
+    async def submit() -> None:
+        for audio in (AUDIO, AUDIO, bad, empty):
+            with contextlib.suppress(SubmitRejected):
+                await client.submit(audio, PAIR)
+        await asyncio.sleep(0.1)
+
+    async with node(patient, PAIR, work), Client(patient.scheduler.url) as client, again_and_again(submit):
+        yield
+
+
+def metrics_of(patient: Patient) -> str:
+    """Return what the scheduler exports now."""
+    return httpx.get(f"http://{patient.instance}/metrics", trust_env=False).text
