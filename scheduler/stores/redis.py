@@ -205,7 +205,7 @@ class RedisStore:
 
 
 def _pool(url: str) -> Any:
-    """Connections without a time-out of their own: redis-py's is asyncio.wait_for, which loses a cancellation on 3.11."""
+    """Connections without time-outs of their own: redis-py's are asyncio.wait_for, which loses a cancellation on 3.11."""
     try:
         return ConnectionPool.from_url(
             url,
