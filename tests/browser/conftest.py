@@ -19,7 +19,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from scheduler.sdk import Work, Worker
-from tests.live.processes import Scheduler, until
+from tests.live.processes import EXAMPLES, Scheduler, until
 
 FLAGS = [
     "--headless",
@@ -30,6 +30,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # The microphone hears a file, again and again; a page gets it when its context has the permission.
+    "--use-fake-device-for-media-stream",
+    f"--use-file-for-fake-audio-capture={EXAMPLES / 'station.wav'}",
 ]
 PATIENCE_MS = 10_000
 ON_SESSION_LOOP = pytest.mark.asyncio(loop_scope="session")

@@ -15,9 +15,11 @@ const CONNECT_MAX_MS = 10_000; // for the connection and the greeting together
 const PAUSE_MIN_MS = 200;
 const PAUSE_MAX_MS = 5000;
 const REJECTED_PAUSE_MAX_MS = 30_000;
-const TOO_BIG = 1009; // codes of a close, as in RFC 6455 and in the README
+const GOODBYE = 1000; // codes of a close, as in RFC 6455: this one gives up what is not done
+const TOO_BIG = 1009;
 const REPLACED = 4000;
 const TOKEN_REMOVED = 4001;
+const BACK_SOON = 4002; // any code but a goodbye lets the jobs go on until this client is back
 const PIECE_BYTES = 0x8000 - 2; // a multiple of 3, so that the base64 of the pieces is that of the whole
 
 /** A submit that was not taken. `reason` is a stable word; with `retryAfterMs` the same may be taken then. */
@@ -151,19 +153,19 @@ export class SessionClient {
     return this.token ? { ...hello, token: this.token } : hello;
   }
 
-  #drop() {
+  #drop(code = BACK_SOON) {
     clearTimeout(this.timer);
     const socket = this.socket;
     this.socket = null;
     this.isOpen = false;
-    socket?.close(1000);
+    socket?.close(code);
   }
 
   #stop(state) {
     this.isStopped = true;
     removeEventListener("online", this.online);
     removeEventListener("offline", this.offline);
-    this.#drop();
+    this.#drop(GOODBYE);
     this.#requeue();
     this.onState(state);
   }

@@ -64,7 +64,7 @@ export class SoundPanel {
 
   async #record() {
     const turn = this.#begin();
-    const maxS = this.limits().audio_bytes_max ? secondsIn(this.limits().audio_bytes_max) : RECORD_MAX_S;
+    const maxS = this.#secondsMax();
     const recorder = new Recorder((peak, seconds) => this.#hear(recorder, peak, seconds, maxS));
     byId("record").disabled = true;
     try {
@@ -106,7 +106,8 @@ export class SoundPanel {
     if (!recorder) return;
     this.recorder = null;
     const turn = this.turn;
-    const samples = await recorder.stop();
+    // The last piece may have gone over what may be sent.
+    const samples = (await recorder.stop()).subarray(0, Math.floor(this.#secondsMax() * RATE_HZ));
     if (turn !== this.turn) return;
     if (!samples.length) {
       this.clear();
@@ -116,6 +117,11 @@ export class SoundPanel {
     const isSilent = this.loudest < SILENCE;
     this.#take("Recording", encodeWav(samples), samples);
     if (isSilent) this.complain("That is all silence: is the right microphone chosen, and not muted?");
+  }
+
+  #secondsMax() {
+    const bytesMax = this.limits().audio_bytes_max;
+    return bytesMax ? secondsIn(bytesMax) : RECORD_MAX_S;
   }
 
   async #open(file) {
