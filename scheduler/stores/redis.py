@@ -205,7 +205,7 @@ class RedisStore:
 
 
 def _pool(url: str) -> Any:
-    """Connections without time-outs of their own: redis-py's are asyncio.wait_for, which loses a cancellation on 3.11."""
+    """Connections without time-outs of their own: redis-py uses asyncio.wait_for, which loses cancellations on 3.11."""
     try:
         return ConnectionPool.from_url(
             url,
