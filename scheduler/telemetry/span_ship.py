@@ -19,7 +19,7 @@ from scheduler.telemetry.logs import Log
 from scheduler.telemetry.metrics import NAMESPACE
 from scheduler.telemetry.spans import Span
 
-LINGER_S = 1.0
+LINGER_S = 0.5
 """How long a span may wait for others to be sent with it."""
 BATCH_MAX = 128
 """Spans of one request: encoding them holds the interpreter for some 2 ms, in which the loop stands still."""
