@@ -1,0 +1,181 @@
+"""Spans are carried away in a thread, bounded; every one of them is exported, failed or dropped, and that is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+from scheduler.telemetry.logs import Log, StandardLogging, open_log
+from scheduler.telemetry.span_ship import BATCH_MAX, SpanShip
+from scheduler.telemetry.spans import Span
+from scheduler.telemetry.tracing import open_tracing
+from tests.unit.fakes import HandClock
+from tests.unit.metrics_rig import parsed
+
+PATIENCE_S = 10.0
+
+
+def span(number: int) -> Span:
+    """A span that is told by its id."""
+    return Span("voxpool.job", 1, number, 0, 1, 2, {})
+
+
+class Exporter:
+    """Takes what it gets once `gate` is open; says that it arrived unless `is_away`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.entered = threading.Event()
+        self.is_away = False
+        self.aborted = False
+
+    def export(self, batch: Sequence[Span]) -> bool:
+        self.entered.set()
+        assert self.gate.wait(PATIENCE_S)
+        self.batches.append([one.span for one in batch])
+        return not self.is_away
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.gate.set()
+
+
+class Ship:
+    """A ship with its exporter and its log."""
+
+    def __init__(self, spans_max: int) -> None:
+        self.stream = io.BytesIO()
+        self.exporter = Exporter()
+        self.ship = SpanShip(self.exporter, spans_max, log_of(self.stream))
+
+    def counts(self) -> dict[str, float]:
+        """Return what the metrics say."""
+        registry = CollectorRegistry()
+        registry.register(self.ship)
+        found = parsed(generate_latest(registry).decode())
+        return {labels[0][1]: value for (_, labels), value in found.items()}
+
+    def told(self) -> list[tuple[int, int]]:
+        """Return (failed, dropped) of each line."""
+        lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        assert {line["event"] for line in lines} <= {"spans_lost"}
+        return [(line["failed"], line["dropped"]) for line in lines]
+
+
+def log_of(stream: io.BytesIO) -> Log:
+    """A log into `stream`."""
+    return open_log(stream, HandClock(1_000_000))
+
+
+@contextmanager
+def sailing(spans_max: int) -> Iterator[Ship]:
+    """A ship whose thread is over at the end."""
+    sailing = Ship(spans_max)
+    try:
+        yield sailing
+    finally:
+        sailing.exporter.gate.set()
+        sailing.ship.close(PATIENCE_S)
+        assert "span ship" not in {thread.name for thread in threading.enumerate() if thread.is_alive()}
+
+
+def test_all_arrive_in_order_and_in_batches() -> None:
+    with sailing(10_000) as one:
+        one.exporter.gate.set()
+        for number in range(1000):
+            one.ship.give(span(number))
+        one.ship.close(PATIENCE_S)
+        assert [number for batch in one.exporter.batches for number in batch] == list(range(1000))
+        assert max(map(len, one.exporter.batches)) <= BATCH_MAX
+        assert one.counts() == {"exported": 1000, "failed": 0, "dropped": 0} and one.told() == []
+
+
+def test_what_does_not_fit_is_dropped_and_nobody_waits() -> None:
+    """The exporter hangs with the first batch in its hands; then there is room for ten."""
+    with sailing(10) as one:
+        one.ship.give(span(0))
+        assert one.exporter.entered.wait(PATIENCE_S)
+        for number in range(1, 1001):
+            one.ship.give(span(number))
+            assert len(one.ship) <= 10
+        assert one.counts() == {"exported": 0, "failed": 0, "dropped": 990}
+        one.exporter.gate.set()
+        one.ship.close(PATIENCE_S)
+        assert [number for batch in one.exporter.batches for number in batch] == list(range(11)), "the oldest stay"
+        assert one.counts() == {"exported": 11, "failed": 0, "dropped": 990} and one.told() == [(0, 990)]
+
+
+def test_what_the_receiver_does_not_take_is_counted() -> None:
+    with sailing(1000) as one:
+        one.exporter.is_away = True
+        one.exporter.gate.set()
+        for number in range(300):
+            one.ship.give(span(number))
+        one.ship.close(PATIENCE_S)
+        assert one.counts() == {"exported": 0, "failed": 300, "dropped": 0} and one.told() == [(300, 0)]
+
+
+def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
+    with sailing(1000) as one:
+        one.ship.give(span(0))
+        assert one.exporter.entered.wait(PATIENCE_S)
+        for number in range(1, 50):
+            one.ship.give(span(number))
+        one.ship.close(0.01)
+        assert one.exporter.aborted and one.told() == [(50, 0)]
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://host", "http://", "http://[", "/v1/traces"])
+def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match="is no URL of an OTLP receiver"):
+        open_tracing(Settings(traces_endpoint=endpoint), lambda: 0, random.Random(1), log_of(io.BytesIO()), "i")
+
+
+def test_no_endpoint_no_traces() -> None:
+    assert open_tracing(Settings(), lambda: 0, random.Random(1), log_of(io.BytesIO()), "i") is None
+
+
+@pytest.fixture
+def library_logger() -> Iterator[logging.Logger]:
+    """The logger of the package, as it was before."""
+    logger = logging.getLogger("opentelemetry")
+    before: tuple[Any, ...] = (logger.level, logger.handlers, logger.propagate)
+    yield logger
+    logger.level, logger.handlers, logger.propagate = before
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1/v1/traces"),
+        ("http://127.0.0.1:1/collect/v1/traces", "http://127.0.0.1:1/collect/v1/traces"),
+    ],
+)
+async def test_an_endpoint_without_a_path_gets_that_of_otlp(
+    given: str, whole: str, library_logger: logging.Logger
+) -> None:
+    """What the library has to say goes into the log."""
+    stream = io.BytesIO()
+    settings = Settings(traces_endpoint=given, traces_timeout_s=0.01)
+    tracing = open_tracing(settings, lambda: 0, random.Random(1), log_of(stream), "i")
+    assert tracing is not None
+    exporter: Any = tracing.ship._exporter
+    assert exporter._exporter._endpoint == whole
+    assert isinstance(library_logger.handlers[0], StandardLogging)
+    tracing.ship.give(span(1))
+    await tracing.close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["event"] for line in lines} == {"spans_lost", "http_server"}
