@@ -15,11 +15,19 @@ def _setting(
     return msgspec.Meta(description=reason, extra={"unit": unit}, ge=ge, le=le)
 
 
+Origin = Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?\Z")]
+"""Scheme, host and, unless it is the usual one, port of a page, as a browser says it."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of one scheduler. Names ending in _s are seconds, in _bytes are bytes."""
 
     host: Annotated[str, _setting("address to listen on; only this machine unless you say otherwise", "")] = "127.0.0.1"
     port: Annotated[int, _setting("TCP port of HTTP and WebSocket; 0 picks a free one", "", ge=0, le=65535)] = 5010
+    origins: Annotated[
+        tuple[Origin, ...],
+        _setting("pages from elsewhere that browsers may use this scheduler for; always its own", "origins"),
+    ] = ()
     store: Annotated[str, _setting("embedded (a Valkey started by voxpool), memory, or redis://host:port/db", "")] = (
         "embedded"
     )
@@ -96,6 +104,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_max: Annotated[
         int, _setting("open connections, of clients, nodes and HTTP; past it a new one is answered 503", "", ge=1)
     ] = 50_000
+    head_bytes_max: Annotated[
+        int, _setting("request line and headers of one request; past it 431", "bytes", ge=1024, le=1024**2)
+    ] = 32 * 1024
+    headers_max: Annotated[int, _setting("headers of one request; past it 431", "", ge=10, le=1000)] = 100
+    head_s: Annotated[float, _setting("a request whose headers are not complete by then is cut off", "s", gt=0)] = 5.0
+    body_stall_s: Annotated[
+        float, _setting("a body or message of which nothing came for so long is cut off", "s", gt=0)
+    ] = 20.0
+    body_bytes_per_s_min: Annotated[
+        int, _setting("a body or message that comes slower than this after body_stall_s is cut off", "bytes/s", ge=1)
+    ] = 4096
     send_buffer_bytes_max: Annotated[
         int, _setting("bytes that wait to be sent to one peer; past it the peer is cut off", "bytes", ge=65536)
     ] = 64 * 1024**2

@@ -25,6 +25,8 @@ NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
 """Variables of the environment that the command line and the SDK read themselves."""
 FLAGS = {"tokens": "--token-file"}
 """Flags that aren't named like their setting."""
+LISTS = (tuple[str, ...],)
+"""Types of settings that are a list in a file, and one text with commas in the environment and as a flag."""
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -70,8 +72,8 @@ def flag_types() -> list[tuple[str, str, type, str]]:
         meta = _meta(field.name)
         reason = meta.description if meta and meta.description else ""
         flag = FLAGS.get(field.name, f"--{field.name.replace('_', '-')}")
-        default = "none" if field.default == "" else field.default
-        flags.append((flag, field.name, hints[field.name], f"{reason}  [default: {default}]"))
+        kind = str if hints[field.name] in LISTS else hints[field.name]
+        flags.append((flag, field.name, kind, f"{reason}  [default: {_shown(field.default)}]"))
     return flags
 
 
@@ -108,6 +110,8 @@ def _convert(source: str, key: str, value: Any) -> Any:
         shown = PREFIX + key.upper() if source == "environment" else key
         raise ConfigError(f"{source}: unknown setting {shown}; {nearest(key, known)}")
     kind = get_type_hints(Settings, include_extras=True)[key]
+    if get_type_hints(Settings)[key] in LISTS and isinstance(value, str):
+        value = [one.strip() for one in value.split(",") if one.strip()]
     try:
         # Only the environment's texts may mean numbers; files and flags have types.
         converted = msgspec.convert(value, kind, strict=source != "environment")
@@ -151,6 +155,7 @@ def _meta(key: str) -> msgspec.Meta | None:
 def _must_be(key: str) -> str:
     kind = get_type_hints(Settings)[key]
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    words |= dict.fromkeys(LISTS, "a list such as https://speech.example.org,http://127.0.0.1:8080")
     word = words.get(kind, str(kind))
     bounds = _bounds(_meta(key))
     return f"must be {word}" + (f" {bounds}" if bounds else "")
@@ -166,6 +171,13 @@ def _bounds(meta: msgspec.Meta | None) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):
         return msgspec.json.encode(value).decode()  # JSON's strings are basic strings of TOML
     return repr(value)
+
+
+def _shown(value: Any) -> str:
+    """Return a default as a flag is given it."""
+    return (",".join(value) if isinstance(value, tuple) else str(value)) or "none"

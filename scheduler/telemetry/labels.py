@@ -42,8 +42,21 @@ REJECT_REASONS = frozenset(
         "incomplete_audio",
     }
 )
-CONNECTION_REASONS = frozenset({"connections_max", "sessions_max", "stopping"})
-ABORT_REASONS = frozenset({"takes_nothing", "send_buffer_full", "no_pong", "no_greeting", "closed_1009"})
+CONNECTION_REASONS = frozenset({"connections_max", "sessions_max", "stopping", "bad_host", "bad_origin"})
+ABORT_REASONS = frozenset(
+    {
+        "takes_nothing",
+        "send_buffer_full",
+        "no_pong",
+        "no_greeting",
+        "closed_1009",
+        "head_too_large",
+        "slow_head",
+        "slow_body",
+        "slow_message",
+        "request_too_large",
+    }
+)
 
 
 class PairLabels:

@@ -33,6 +33,7 @@ from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.openapi import operations
 from scheduler.web.openapi_frame import document
+from scheduler.web.origins import Origins
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
 from scheduler.web.why import WhyDoor
@@ -91,7 +92,8 @@ class Doors:
             },
         )
         self.app = Guard(app, access)
-        self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), observer)
+        origins = Origins(settings.host, settings.origins)
+        self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), origins, observer)
 
 
 def frame_bytes_max(settings: Settings) -> int:

@@ -134,10 +134,7 @@ class Bodies:
 
 
 def _kind(request: Request) -> str:
-    """Return raw, form or json. Raises BadInput: bad_content_type, compressed."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise BadInput("compressed", f"Content-Encoding {coding[:40]!r}: bodies are taken as they are, not compressed")
+    """Return raw, form or json. Raises BadInput: bad_content_type."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type == "application/json":
         return "json"

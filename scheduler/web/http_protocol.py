@@ -1,126 +1,276 @@
-"""uvicorn's HTTP protocol with the bounds that it lacks: size of the head, a stalled request, an answer not taken."""
+"""uvicorn's HTTP protocol with the bounds that it lacks: the size of a head, the time a request takes to come in, the
+time an answer takes to go out.
+
+A head that is too large, or never complete, costs nobody else anything: it is answered and the connection closed. It
+knows bytes and seconds; what a request asks for is the application's business.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-HEAD_BYTES_MAX = 64 * 1024
-"""Request line and headers together."""
-STALL_S = 20.0
-"""A request of which nothing came for so long, or an answer of which nothing was taken, is cut off."""
-REQUEST_S_MAX = 300.0
-"""A request that is not complete by then is cut off."""
-LOOK_S = 5.0
-"""Time between two looks at a connection."""
+from scheduler.web.pace import Pace
+
+LINGER_S = 2.0
+"""How long a peer that was refused may go on sending before the connection is cut off: closing at once would reset it,
+and the peer would never read why."""
+LATE_S = 0.05
+"""Between the end of the time that a request has and the end of its connection: at least one turn of the loop."""
+BETWEEN, HEAD, BODY = range(3)
+"""What is coming in: nothing that belongs to a request, a request line with its headers, or a body."""
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """Bounds of one connection; the settings of the same names say more."""
+
+    head_bytes_max: int
+    headers_max: int
+    head_s: float
+    pace: Pace
+    """How slowly a body may come in."""
+    request_bytes_max: int
+    """What is read of one request, also when it was refused and the rest is only dropped."""
+    send_stall_s: float
+    on_abort: Callable[[str, str], None]
+    """Called with (peer, reason) when a connection is cut off."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """The protocol that uvicorn makes for each connection; a subclass made by `with_limit` is given to it as `http`."""
+    """The protocol that uvicorn makes for each connection; it is given a subclass made by `with_limits` as `http`."""
 
-    request_bytes_max: ClassVar[int] = 256 * 1024**2
+    limits: ClassVar[HttpLimits]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_head = True
+        self._phase = HEAD
+        """A connection that was just opened owes a head."""
+        self._since_s = self._last_s = self.loop.time()
+        """When this phase began, and when something came last."""
         self._moved = False
-        """Whether a head or a body was completed by the data at hand."""
-        self._receiving = True
+        """Whether the data at hand ended a phase or were part of a body."""
         self._head_bytes = 0
+        """What came since then: of a head, of trailers, or around the parts of a body."""
+        self._headers = 0
+        self._body_bytes = 0
         self._request_bytes = 0
-        self._began_s = self._last_s = self.loop.time()
+        self._refused = False
+        self._answering: RequestResponseCycle | None = None
+        """The request that the application works on; later ones of the same connection may have been read."""
+        self._receive_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
-        self._unsent_since_s = self._began_s
-        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def with_limit(cls, request_bytes_max: int) -> type[BoundedHttp]:
-        """Return a subclass that reads at most so many bytes of one request, those of a refused one included."""
-        return type("LimitedHttp", (cls,), {"request_bytes_max": request_bytes_max})
+    def with_limits(cls, limits: HttpLimits) -> type[BoundedHttp]:
+        """Return a subclass that has `limits`."""
+        return type("LimitedHttp", (cls,), {"limits": limits})
+
+    # ---- what the transport calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to watch the connection."""
+        """Wait for the first request."""
         super().connection_made(transport)
-        self._timer = self.loop.call_later(LOOK_S, self._look)
+        transport.set_write_buffer_limits(high=0)  # pause_writing tells of every byte that the peer does not take
+        self._watch_receiving()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to watch it."""
-        self._stop_timer()
+        """The connection is gone, whatever the reason."""
+        self._stop_timers()
+        if self._answering is not None:  # uvicorn tells the last request that was read, which may not be this one
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is a WebSocket, which has bounds of its own."""
-        self._stop_timer()
+        self._phase = BETWEEN
+        self._stop_timers()
+        self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Count before parsing."""
-        self._last_s = self.loop.time()
+        """Count before parsing, and look at the time after it."""
         self._request_bytes += len(data)
-        if self._request_bytes > self.request_bytes_max:
-            self.transport.abort()
+        if self._request_bytes > self.limits.request_bytes_max:
+            self._abort("request_too_large")
+        if self._refused or self.transport.is_closing():
             return
+        self._last_s = self.loop.time()
         self._moved = False
         super().data_received(data)
-        if self._in_head and not self._moved and not self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
+            return
+        if self._moved:
+            self._head_bytes = 0
+        else:
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse_head()
+            if self._head_bytes > self.limits.head_bytes_max:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+                return
+            if self._phase == BETWEEN:  # empty lines, which may stand before a request
+                self._begin(HEAD)
+        if self._receive_timer is None:
+            self._watch_receiving()
+
+    def pause_writing(self) -> None:
+        """The peer takes less than it is sent: from now on it must take something in each `send_stall_s`."""
+        super().pause_writing()
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        super().resume_writing()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    # ---- what the parser calls; once a request is refused it goes on, to no effect
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._receiving = True
-        self._request_bytes = 0
-        self._began_s = self.loop.time()
-        super().on_message_begin()
+        if not self._refused:
+            self._begin(HEAD)
+            self._request_bytes = 0
+            self._headers = 0
+            super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or drop one that comes after the body (a trailer)."""
+        self._headers += 1
+        if self._headers > self.limits.headers_max:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+        elif self._phase == HEAD and not self._refused:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Its head is complete; a head of this size may also have come in one piece."""
-        self._in_head = False
+        """The head is complete; one that is too large may also have come in one piece."""
+        if self._refused:
+            return
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.limits.head_bytes_max:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+            return
+        self._begin(BODY)
         self._moved = True
-        self._head_bytes = 0
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES_MAX:
-            self._refuse_head()
-            raise httptools.HttpParserError("head too large")
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        if not self._refused:
+            self._moved = True
+            self._body_bytes += len(body)
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
-        """It is complete."""
-        self._receiving = False
-        self._in_head = True
-        self._moved = True
-        super().on_message_complete()
+        """The request is complete."""
+        if not self._refused:
+            self._begin(BETWEEN)
+            self._moved = True
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed, unless it was answered."""
-        if not self.transport.is_closing():
+        if not self._refused and not self.transport.is_closing():
             super().send_400_response(msg)
 
-    def _refuse_head(self) -> None:
-        body = b"request line and headers are above 65536 bytes"
-        self.transport.write(
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        self.transport.close()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # ---- time
+
+    def _begin(self, phase: int) -> None:
+        self._phase = phase
+        self._since_s = self._last_s = self.loop.time()
+        self._body_bytes = 0
+
+    def _due_s(self) -> float | None:
+        """Return when the request must have gone on, or None when none is coming in."""
+        if self._phase == BETWEEN:
+            return None
+        if self._phase == HEAD:
+            return self._since_s + self.limits.head_s
+        return self.limits.pace.due_s(self._since_s, self._last_s, self._body_bytes)
+
+    def _watch_receiving(self) -> None:
+        due_s = self._due_s()
+        self._receive_timer = None if due_s is None else self.loop.call_at(due_s, self._is_due)
+
+    def _is_due(self) -> None:
+        """Time is over; what has come while the loop was busy has still to be read."""
+        self._receive_timer = self.loop.call_later(LATE_S, self._look)
 
     def _look(self) -> None:
-        now_s = self.loop.time()
-        unsent = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
-        if unsent != self._unsent:
-            self._unsent, self._unsent_since_s = unsent, now_s
-        stalled = now_s - self._last_s > STALL_S or now_s - self._began_s > REQUEST_S_MAX
-        if (self._receiving and not self.flow.read_paused and stalled) or (
-            unsent and now_s - self._unsent_since_s > STALL_S
-        ):
-            self.transport.abort()
+        self._receive_timer = None
+        due_s = self._due_s()
+        if due_s is None or self._refused:
             return
-        self._timer = self.loop.call_later(LOOK_S, self._look)
+        now_s = self.loop.time()
+        if self.flow.read_paused:  # it is we who did not take what may have come
+            self._since_s = self._last_s = now_s
+            self._body_bytes = 0
+        elif now_s >= due_s:
+            self._too_slow()
+            return
+        self._watch_receiving()
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _too_slow(self) -> None:
+        if self._phase == HEAD and not self._head_bytes:
+            self.transport.close()  # it was opened, for later perhaps, and not used
+        elif self._phase == HEAD:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow_head")
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow_body")
+
+    def _watch_sending(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(self.limits.send_stall_s, self._look_at_sending)
+
+    def _look_at_sending(self) -> None:
+        if self.transport.get_write_buffer_size() == self._unsent:
+            self._abort("takes_nothing")
+        else:
+            self._watch_sending()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._receive_timer, self._send_timer):
+            if timer is not None:
+                timer.cancel()
+        self._receive_timer = self._send_timer = None
+
+    # ---- the end
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        """Answer, unless an earlier request still is being answered, and close once the peer has read it."""
+        if self._refused:
+            return
+        self._refused = True
+        answering = self._answering
+        if answering is not None and not answering.response_complete:
+            if self._phase == HEAD or answering is not self.cycle or answering.response_started:
+                self._abort(reason)
+                return
+            answering.disconnected = True  # what the application has to say comes too late
+            answering.message_event.set()
+        self._told(reason)
+        text = status.phrase.encode()
+        head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(text)
+        self.transport.write(STATUS_LINE[status] + head + text)
+        self._stop_timers()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._receive_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _abort(self, reason: str) -> None:
+        self._told(reason)
+        self.transport.abort()
+
+    def _told(self, reason: str) -> None:
+        self.limits.on_abort("{}:{}".format(*self.client) if self.client else "?", reason)

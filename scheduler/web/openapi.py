@@ -27,7 +27,7 @@ ANY_ID: Schema = {"type": "string", "minLength": 1}
 WAV: Schema = {"type": "string", "contentMediaType": "audio/wav"}
 TEXTS = ("text/plain", "application/openmetrics-text")
 BAD_AUDIO = ("empty_audio", "audio_too_large", "not_audio", "incomplete_audio")
-BAD_BODY = ("bad_content_type", "compressed", "broken_json", "bad_multipart", "bad_audio", "bad_message", "given_twice")
+BAD_BODY = ("bad_content_type", "broken_json", "bad_multipart", "bad_audio", "bad_message", "given_twice")
 
 _job_id = Parameter("job_id", "The id that the submit returned.", ANY_ID, "path")
 _node_id = Parameter("node_id", "The name that the node registered.", ANY_ID, "path")

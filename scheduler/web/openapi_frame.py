@@ -21,7 +21,7 @@ from scheduler.web.views import Problem
 Schema = dict[str, Any]
 SECURITY = "token"
 REF = "#/components/schemas/{name}"
-ANYTIME = ("internal_error",)
+ANYTIME = ("internal_error", "bad_origin", "bad_host", "compressed")
 """Reasons that each operation may refuse with."""
 
 

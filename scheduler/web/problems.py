@@ -33,6 +33,8 @@ STATUS = {
     "internal_error": HTTPStatus.INTERNAL_SERVER_ERROR,
     "unauthorized": HTTPStatus.UNAUTHORIZED,
     "forbidden": HTTPStatus.FORBIDDEN,
+    "bad_origin": HTTPStatus.FORBIDDEN,
+    "bad_host": HTTPStatus.MISDIRECTED_REQUEST,
     "rate": HTTPStatus.TOO_MANY_REQUESTS,  # the caller's own bound; what the scheduler lacks is 503
 }
 """The status of each reason; what isn't here is input of the wrong form, 422, or with a time to retry 503."""

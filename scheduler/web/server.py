@@ -18,11 +18,14 @@ from scheduler.security.tls import ServerTls
 from scheduler.telemetry.logs import Log, carry_standard_logging
 from scheduler.web.app import frame_bytes_max
 from scheduler.web.entrance import Entrance
-from scheduler.web.http_protocol import BoundedHttp
+from scheduler.web.http_protocol import BoundedHttp, HttpLimits
+from scheduler.web.pace import Pace
 from scheduler.web.peer_socket import PeerSocket, SocketLimits
 
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
+DROPPED_BYTES_MAX = 256 * 1024**2
+"""What is read, and dropped, of a request that was refused, so that its client gets to read why."""
 BACKLOG = 2048
 HANDSHAKE_S = 10.0
 """Time for the handshake of TLS; until then a connection is in no table."""
@@ -93,11 +96,21 @@ class DoorServer(Server):
 def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
     carry_standard_logging(log, "uvicorn", "asyncio")
-    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, observer.peer_aborted)
+    pace = Pace(settings.body_stall_s, settings.body_bytes_per_s_min)
+    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, pace, observer.peer_aborted)
     frame_bytes = frame_bytes_max(settings)
+    http_limits = HttpLimits(
+        head_bytes_max=settings.head_bytes_max,
+        headers_max=settings.headers_max,
+        head_s=settings.head_s,
+        pace=pace,
+        request_bytes_max=max(16 * frame_bytes, DROPPED_BYTES_MAX),
+        send_stall_s=settings.send_stall_s,
+        on_abort=observer.peer_aborted,
+    )
     return Config(
         app,
-        http=BoundedHttp.with_limit(max(16 * frame_bytes, 256 * 1024**2)),
+        http=BoundedHttp.with_limits(http_limits),
         ws=PeerSocket.with_limits(limits),
         ws_max_size=frame_bytes,
         ws_ping_interval=settings.heartbeat_s,

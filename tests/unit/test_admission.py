@@ -18,6 +18,7 @@ from scheduler.security.caller import Caller, Role
 from scheduler.web.admission import Admission, Rates
 from scheduler.web.cut_offs import CutOffs
 from scheduler.web.entrance import Entrance
+from scheduler.web.origins import Origins
 from tests.unit.rig import AUDIO, Rig
 
 ANN = Caller("ann", Role.CLIENT)
@@ -170,8 +171,8 @@ async def test_past_the_connections_allowed_only_health_and_metrics_are_served(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    entrance = Entrance(app, 2, 1500, Observer())
-    scope = {"type": kind, "path": path, "client": ("::1", 1)}
+    entrance = Entrance(app, 2, 1500, Origins("127.0.0.1"), Observer())
+    scope = {"type": kind, "path": path, "client": ("::1", 1), "headers": []}
     entrance.connections = {1, 2}
     await entrance(scope, receive, send)
     assert calls == [path], "the present one is among them"

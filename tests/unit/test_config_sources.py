@@ -33,6 +33,22 @@ def test_the_printed_settings_are_toml_that_reads_as_the_same_settings(file: Pat
     assert list(tomllib.loads(file.read_text())) == [field.name for field in msgspec.structs.fields(Settings)]
 
 
+def test_a_list_is_a_text_with_commas_where_there_are_no_lists(file: Path) -> None:
+    one, other = "https://speech.example.org", "http://[::1]:8080"
+    file.write_text(f'origins = ["{one}", "{other}"]\n')
+    assert load(file, {}, {}).origins == (one, other)
+    assert load(None, {"VOXPOOL_ORIGINS": f"{one}, {other},"}, {}) == load(None, {}, {"origins": f"{one},{other}"})
+    assert load(file, {"VOXPOOL_ORIGINS": ""}, {}).origins == ()
+    file.write_text(as_toml(load(file, {}, {})))
+    assert load(file, {}, {}).origins == (one, other)
+
+
+@pytest.mark.parametrize("wrong", ["*", "null", "speech.example.org", "https://a.example/", "https://A.example"])
+def test_an_origin_is_written_as_browsers_say_it(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"command line: origins = .* must be a list such as https://"):
+        load(None, {}, {"origins": wrong})
+
+
 def test_each_setting_is_printed_with_its_reason_unit_bounds_and_default() -> None:
     text = as_toml(Settings())
     assert "# how long a finished job can be asked for, from its end\n# unit: s, bounds: >= 0, default: 300.0\n" in text

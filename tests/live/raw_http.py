@@ -1,0 +1,75 @@
+"""HTTP byte by byte, for what no well-behaved client would send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+PATIENCE_S = 15.0
+TRICKLE_S = 0.02
+"""Between two pieces of something slow."""
+
+
+class Raw:
+    """One TCP connection to a scheduler."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Send at once; what the other end no longer takes is lost."""
+        with contextlib.suppress(ConnectionError):
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def trickle(self, piece: bytes) -> bytes:
+        """Send `piece` again and again until the other end closes, and return what it said."""
+        answer = asyncio.create_task(self.rest())
+        while not answer.done():
+            await self.send(piece)
+            await asyncio.wait([answer], timeout=TRICKLE_S)
+        return await answer
+
+    async def rest(self) -> bytes:
+        """Return all that comes until the other end closes or cuts off the connection."""
+        received = b""
+        async with asyncio.timeout(PATIENCE_S):
+            with contextlib.suppress(ConnectionError):
+                while data := await self._reader.read(65536):
+                    received += data
+        return received
+
+    async def status(self) -> int:
+        """Return the status of the next answer."""
+        async with asyncio.timeout(PATIENCE_S):
+            return status_of(await self._reader.readline())
+
+    async def answer(self) -> bytes:
+        """Return the next answer, which has a Content-Length."""
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+            return head + await self._reader.readexactly(int(length or b"0"))
+
+
+@contextlib.asynccontextmanager
+async def raw(port: int) -> AsyncIterator[Raw]:
+    """Connect; cut off at the end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    try:
+        yield Raw(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+def status_of(answer: bytes) -> int:
+    """Return the status in the first line of an answer; 0 when there is none."""
+    return int(answer[9:12] or b"0")
+
+
+def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+    """Return a request; a Content-Length is the caller's business."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1") + body

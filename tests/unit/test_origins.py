@@ -1,0 +1,138 @@
+"""Pages of other origins get nothing from a browser; programs, which name no origin, are not held up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.datastructures import Headers
+
+from scheduler.seams import Observer
+from scheduler.web.entrance import Entrance
+from scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
+
+HERE = "127.0.0.1:5010"
+ELSEWHERE = "https://speech.example.org"
+
+
+def asked(origins: Origins, *headers: tuple[str, str], is_page: bool = False) -> str:
+    """Why a request with these headers is refused."""
+    raw = [(name.encode(), value.encode()) for name, value in headers]
+    wrong = origins.wrong(Headers(raw=raw), is_page)
+    return wrong[0] if wrong else ""
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "reason"),
+    [
+        (f"http://{HERE}", HERE, ""),
+        (f"https://{HERE}", HERE, ""),  # a proxy in front speaks TLS
+        ("http://LOCALHOST:5010", "localhost:5010", ""),
+        ("http://localhost", "localhost:80", ""),
+        ("https://localhost:443", "localhost", ""),
+        ("http://[::1]:5010", "[::1]:5010", ""),
+        (ELSEWHERE, HERE, ""),  # allowed
+        ("http://localhost:5010", HERE, BAD_ORIGIN),
+        ("http://127.0.0.1:8080", HERE, BAD_ORIGIN),
+        (f"http://{HERE}.evil.example", HERE, BAD_ORIGIN),
+        (f"http://{HERE}@evil.example", HERE, BAD_ORIGIN),
+        (f"ftp://{HERE}", HERE, BAD_ORIGIN),
+        ("https://evil.example", HERE, BAD_ORIGIN),
+        (ELSEWHERE + ".evil.example", HERE, BAD_ORIGIN),
+        ("http://speech.example.org", HERE, BAD_ORIGIN),
+        ("null", HERE, BAD_ORIGIN),
+        ("", HERE, BAD_ORIGIN),
+    ],
+)
+def test_a_page_may_ask_where_it_comes_from_or_when_it_is_allowed(origin: str, host: str, reason: str) -> None:
+    assert asked(Origins("127.0.0.1", [ELSEWHERE]), ("host", host), ("origin", origin)) == reason
+
+
+def test_two_origins_or_two_hosts_are_none() -> None:
+    origins = Origins("0.0.0.0", [ELSEWHERE])
+    assert asked(origins, ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}")) == BAD_ORIGIN
+    assert asked(origins, ("host", HERE), ("host", HERE)) == BAD_HOST
+    assert asked(origins, ("origin", f"http://{HERE}")) == BAD_ORIGIN, "without a Host nothing is its own"
+
+
+def test_a_program_says_nothing_and_is_let_through() -> None:
+    for listening in ("127.0.0.1", "0.0.0.0"):
+        assert asked(Origins(listening)) == asked(Origins(listening), ("host", HERE)) == ""
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "is_page", "reason"),
+    [
+        ("cross-site", "no-cors", False, BAD_ORIGIN),  # <img src=…/v1/debug/memory?gc=1>
+        ("same-site", "no-cors", True, BAD_ORIGIN),
+        ("cross-site", "navigate", False, BAD_ORIGIN),
+        ("cross-site", "navigate", True, ""),  # a link to the dashboard
+        ("same-origin", "cors", False, ""),
+        ("none", "navigate", False, ""),  # typed into the address bar
+    ],
+)
+def test_without_an_origin_the_browser_says_whose_page_asks(site: str, mode: str, is_page: bool, reason: str) -> None:
+    headers = (("host", HERE), ("sec-fetch-site", site), ("sec-fetch-mode", mode))
+    assert asked(Origins("127.0.0.1"), *headers, is_page=is_page) == reason
+
+
+@pytest.mark.parametrize(
+    ("host", "local", "public"),
+    [
+        ("127.0.0.1:5010", "", ""),
+        ("127.8.9.1", "", ""),
+        ("localhost:5010", "", ""),
+        ("me.localhost", "", ""),
+        ("[::1]:5010", "", ""),
+        ("speech.example.org", "", ""),  # a proxy hands the name on; its origin is allowed
+        ("Speech.Example.Org", "", ""),
+        ("evil.example:5010", BAD_HOST, ""),
+        ("127.0.0.1.evil.example", BAD_HOST, ""),
+        ("localhost.evil.example", BAD_HOST, ""),
+        ("192.168.1.5:5010", BAD_HOST, ""),
+        ("", BAD_HOST, ""),
+    ],
+)
+def test_a_scheduler_of_this_machine_only_takes_no_other_name(host: str, local: str, public: str) -> None:
+    """A page of evil.example can have its name resolved to 127.0.0.1; its requests then are of the same origin."""
+    assert asked(Origins("127.0.0.1", [ELSEWHERE]), ("host", host)) == local
+    assert asked(Origins("0.0.0.0"), ("host", host)) == public
+
+
+def test_names_that_mean_this_machine() -> None:
+    for name in ("localhost", "LOCALHOST.", "a.localhost", "127.1.2.3", "::1"):
+        assert is_loopback(name), name
+    for name in ("", "0.0.0.0", "::", "example.org", "notlocalhost", "10.0.0.1", "127.0.0.1.example"):
+        assert not is_loopback(name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "coding"),
+    [
+        ("content-encoding", "gzip", "gzip"),
+        ("content-encoding", "identity, br", "br"),
+        ("content-encoding", "Identity", ""),
+        ("content-encoding", "", ""),
+        ("transfer-encoding", "gzip, chunked", "gzip"),
+        ("transfer-encoding", "chunked", ""),
+    ],
+)
+async def test_a_packed_body_is_refused_on_every_path(name: str, value: str, coding: str) -> None:
+    served: list[str] = []
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(scope["path"])
+
+    async def receive() -> Any:
+        raise AssertionError("the body was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    entrance = Entrance(app, 2, 1500, Origins("127.0.0.1"), Observer())
+    headers = [(b"host", b"localhost"), (name.encode(), value.encode())]
+    await entrance({"type": "http", "path": "/any", "headers": headers}, receive, send)
+    assert served == ([] if coding else ["/any"])
+    assert [message["status"] for message in sent[:1]] == ([415] if coding else [])
+    assert all(coding in message["body"].decode() for message in sent[1:])
