@@ -113,10 +113,8 @@ async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_stor
     await rig.settle()
     for job in (*running[1:], *waiting):
         assert (job.state, job.reason, job.audio) == (FAILED, "stopping", None)
-    assert [message for message in link.sent if isinstance(message, CancelAttempt)] == [
-        CancelAttempt(running[1].job_id, 1),
-        CancelAttempt(waiting[0].job_id, 1),
-    ]
+    cancelled = {(message.job_id, message.attempt) for message in link.sent if isinstance(message, CancelAttempt)}
+    assert cancelled == {(running[1].job_id, 1), (waiting[0].job_id, 1)}
     census = rig.store.census()
     assert (census["held"], census["holds"], census["due"]) == (0, 0, 0), census
     assert (rig.core.table.unfinished, rig.core.waiting.total, len(node.holds)) == (0, 0, 0)
