@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import resource
 
+from msgspec import structs
+
+from scheduler.config import Settings
+from scheduler.telemetry.events import Event
+from scheduler.telemetry.logs import Log
+
 BESIDE_CONNECTIONS = 64
 """Files that a scheduler has open beside its connections: store, logs, listener, pipes (about 20) and room for more."""
+
+
+def connections_within(settings: Settings, log: Log) -> Settings:
+    """Let this process have the files that connections_max needs; return settings whose bound the machine allows.
+
+    Past that bound a connection is answered 503; without it nothing could be opened any more, be it for the store.
+    """
+    needed = wanted(settings.connections_max)
+    allowed = allow(needed)
+    if allowed >= needed:
+        return settings
+    connections_max = max(1, allowed - BESIDE_CONNECTIONS)
+    log(Event.FEW_OPEN_FILES, allowed=allowed, wanted=needed, connections_max=connections_max)
+    return structs.replace(settings, connections_max=connections_max)
 
 
 def wanted(connections_max: int) -> int:

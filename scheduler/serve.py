@@ -18,7 +18,7 @@ from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.ending import drain, hand_back, store_knows
 from scheduler.errors import CannotStart, VoxpoolError
-from scheduler.open_files import allow, wanted
+from scheduler.open_files import connections_within
 from scheduler.seams import ScriptRunner
 from scheduler.security.secret_files import SecretFiles
 from scheduler.stores import open_store, without_password
@@ -56,7 +56,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
     async with AsyncExitStack() as closing:
         listener = closing.enter_context(listen(settings))
         url = url_of(listener, secrets.tls)
-        allow(wanted(settings.connections_max))
+        settings = connections_within(settings, log)
         clock = SystemClock()
         random = fresh_random()
         instance = f"{random.getrandbits(40):010x}"

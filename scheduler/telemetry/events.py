@@ -63,6 +63,12 @@ class Event(StrEnum):
         "other machines reach it without TLS: who is on the way reads tokens and audio, unless a proxy does TLS",
         "url",
     )
+    FEW_OPEN_FILES = (
+        "few_open_files",
+        WARNING,
+        "connections_max needs more open files than this process may have (ulimit -n, LimitNOFILE): it is lower now",
+        "allowed wanted connections_max",
+    )
     TOKENS_LOADED = (
         "tokens_loaded",
         INFO,
@@ -167,8 +173,10 @@ class Event(StrEnum):
 
 
 FIELDS: dict[str, str] = {
+    "allowed": "number of files that may be open",
     "attempt": "number of the attempt, from 1",
     "audio_bytes": "length of the audio, bytes",
+    "connections_max": "the setting, as it is in force",
     "dropped": "number of spans that did not fit into the queue",
     "closed": "number of connections and requests",
     "ended": "number of jobs that ended since the signal",
@@ -201,5 +209,6 @@ FIELDS: dict[str, str] = {
     "until_ms": "end of it, ms since 1970",
     "url": "where it listens",
     "waited_ms": "from the submit to this dispatch, ms",
+    "wanted": "number of files that the settings need",
 }
 """What each field means, the same in every event."""

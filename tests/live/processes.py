@@ -28,16 +28,14 @@ TONE = (EXAMPLES / "tone.wav").read_bytes()
 class Process:
     """One process of voxpool; its log goes into a file."""
 
-    program: ClassVar[str] = "scheduler"
-    """The module that is run; it takes the arguments of `voxpool`."""
+    program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "scheduler")
+    """What is run; it takes the arguments of `voxpool`."""
 
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
         with self.log.open("ab") as file:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", self.program, *arguments], stdout=file, stderr=file, env=environment
-            )
+            self.popen = subprocess.Popen([*self.program, *arguments], stdout=file, stderr=file, env=environment)
         self.pid = self.popen.pid
 
     def events(self, event: str = "") -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.alone
 class LeakyScheduler(Scheduler):
     """One that keeps something of each connection, in five kinds of places."""
 
-    program = "tests.live.leaky_scheduler"
+    program = (sys.executable, "-m", "tests.live.leaky_scheduler")
 
 
 def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
