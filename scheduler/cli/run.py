@@ -12,6 +12,7 @@ import click
 
 from scheduler.cli.options import log_option
 from scheduler.cli.reach import Reach, reach_options
+from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,36 +20,15 @@ if TYPE_CHECKING:
     from scheduler.telemetry.logs import Log
 
 
-class _WithSettings(click.Command):
-    """A command that has an option for each setting; they are looked up only when it is used."""
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the options of the command and those of the settings."""
-        from scheduler.config_sources import flag_types
-
-        options: list[click.Parameter] = [
-            click.Option([flag, f"set_{name}"], type=kind, help=help_text)
-            for flag, name, kind, help_text in flag_types()
-        ]
-        return [*super().get_params(ctx), *options]
-
-
-@click.command(cls=_WithSettings)
-@click.option("--config", type=click.Path(path_type=Path), envvar="VOXPOOL_CONFIG", help="A TOML file of settings.")
-@click.option(
-    "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="VOXPOOL_STATE_DIR",
-    help="Where the embedded store keeps its files; a temporary folder unless given.",
-)
+@click.command(cls=WithSettings)
+@settings_files
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, with their reasons, and exit.")
 @log_option
 def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_level: str, **flags: Any) -> int:
     """Run a scheduler: clients and nodes connect to it."""
-    from scheduler.config_sources import as_toml, load
+    from scheduler.config_sources import as_toml
 
-    given = {name.removeprefix("set_"): value for name, value in flags.items()}
-    settings = load(config, os.environ, given)
+    settings = load_settings(config, flags)
     if print_config:
         click.echo(as_toml(settings), nl=False)
         return 0

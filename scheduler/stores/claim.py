@@ -107,6 +107,19 @@ class Claim:
             holder, left_ms = now_holder, now_left_ms
             await asyncio.sleep(min(LOOK_S, max(now_left_ms, 1) / 1000))
 
+    async def is_held(self) -> bool:
+        """Whether a scheduler has the store that renews its lease; one that died is told from it by waiting."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._lease_ms / 1000
+        holder, left_ms = "", self._lease_ms
+        while now_holder := str(await self._client.get(OWNER_KEY) or ""):
+            now_left_ms = int(await self._client.pttl(OWNER_KEY))
+            if (holder == now_holder and now_left_ms > left_ms) or loop.time() > end_s:
+                return True
+            holder, left_ms = now_holder, now_left_ms
+            await asyncio.sleep(LOOK_S)
+        return False
+
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)

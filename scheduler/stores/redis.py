@@ -121,6 +121,13 @@ class RedisStore:
         except (*_LOST, exceptions.ResponseError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
+    async def is_in_use(self) -> bool:
+        """Whether a living scheduler has claimed it; takes seconds. Raises StoreUnavailable."""
+        try:
+            return await Claim(self.client, self.url, "", lambda reason: None).is_held()
+        except (*_LOST, exceptions.ResponseError) as error:
+            raise StoreUnavailable(f"{self.url}: {error}") from error
+
     async def dump(self) -> Dump:
         """Return the whole state, in the form of MemoryStore.dump; for tests, not for large stores."""
         pipe = self.client.pipeline(transaction=True)

@@ -1,0 +1,62 @@
+"""The command that finds what is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from scheduler.cli.options import json_option
+from scheduler.cli.output import write_json
+from scheduler.cli.reach import Reach, reach_options
+from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
+
+if TYPE_CHECKING:
+    from scheduler.doctor.finding import Examination
+
+
+@click.command(cls=WithSettings)
+@reach_options
+@json_option
+@settings_files
+def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | None, **flags: Any) -> int:
+    """Find what is wrong here, and say what to do about it.
+
+    A scheduler that runs (at --url, or else where the settings say) is asked; that of an admin is the token with which
+    it tells most. For one that does not run, the address, the settings and the store that it would be started with are
+    tried out: give the same options as to voxpool serve. With --store, that store is looked at in any case.
+
+    Exit code 0: nothing is wrong; 1: something is; 3: wrong usage. With --json, each finding is a line with trouble,
+    where, what and to_do.
+    """
+    from scheduler.clock import SystemClock
+    from scheduler.doctor.examine import Patient, examine
+    from scheduler.sdk.given import given_token
+
+    patient = Patient(
+        load_settings(config, flags),
+        state_dir,
+        reach.url or os.environ.get("VOXPOOL_URL") or None,
+        given_token(reach.token),
+        reach.ca_file,
+        look_at_store=flags["set_store"] is not None,
+    )
+    examination = examine(patient, SystemClock().now_ms)
+    for finding in examination.findings:
+        if as_json:
+            write_json(finding)
+        else:
+            click.echo(f"{finding.trouble}: {finding.where}\n  {finding.what}\n  -> {finding.to_do}")
+    if not as_json:
+        _conclude(examination)
+    return EXIT_FAILED if examination.findings else EXIT_DONE
+
+
+def _conclude(examination: Examination) -> None:
+    count = len(examination.findings)
+    click.echo(f"{count or 'nothing'} wrong; looked at {', '.join(examination.looked_at) or 'nothing'}")
+    for left_out in examination.left_out:
+        click.echo(f"not looked at: {left_out}")

@@ -1,0 +1,112 @@
+"""The examination as a whole: a scheduler that runs is asked, for one that does not its parts are tried out here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from scheduler.config import Settings
+from scheduler.doctor.finding import Examination, Finding, Trouble
+from scheduler.doctor.here import address_findings, look_at_store, open_files_max, port_taken
+from scheduler.doctor.judge import is_public, settings_findings
+from scheduler.doctor.there import Asked, knock
+from scheduler.errors import ConfigError
+from scheduler.sdk.errors import SchedulerUnreachable
+from scheduler.sdk.http import HttpClient
+from scheduler.sdk.trouble import trouble
+from scheduler.security.tls import ServerTls
+from scheduler.security.tokens import read_tokens
+from scheduler.stores import without_password
+
+PATIENCE_S = 5.0
+_ALL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a scheduler that listens everywhere is reached from its own machine."""
+
+
+class Patient(NamedTuple):
+    """What is to be examined. `url` None = the scheduler of `settings`, on this machine, if it runs."""
+
+    settings: Settings
+    state_dir: Path | None
+    url: str | None
+    token: str | None
+    ca_file: Path | None
+    look_at_store: bool
+    """Also at the store of `settings`, though a scheduler runs and is asked."""
+
+
+def examine(patient: Patient, now_ms: Callable[[], int]) -> Examination:
+    """Examine and return what was found. Raises ConfigError for what can't be used at all."""
+    settings = patient.settings
+    whole = Examination([], [], [])
+    if patient.url is None and settings.port == 0:  # any free port: there is none to ask at, and none to be taken
+        _examine_here(patient, whole, now_ms)
+        return whole
+    with HttpClient(
+        patient.url or own_url(settings), token=patient.token, ca_file=patient.ca_file, patience_s=PATIENCE_S
+    ) as client:
+        at = httpx.URL(client.url)
+        nobody = knock(at.host, at.port or (443 if at.scheme == "https" else 80))
+        if nobody is None:
+            asked = Asked(client, whole, has_token=patient.token is not None)
+            try:
+                asked.ask()
+            except SchedulerUnreachable as error:
+                _no_scheduler(patient, whole, client.url, str(error))
+            else:
+                if patient.look_at_store:
+                    _look_at_store(patient, whole, now_ms, asked.owner)
+                return whole
+        elif patient.url is not None:
+            to_do = "start it there (voxpool serve), or correct --url"
+            whole.findings.append(Finding(Trouble.SCHEDULER_DOWN, client.url, trouble(client.url, nobody), to_do))
+        else:
+            whole.left_out.append(f"a running scheduler: there is none at {client.url}")
+            whole.looked_at.append(f"the address {settings.host}:{settings.port}")
+            whole.findings += address_findings(settings)
+        if patient.url is None or patient.look_at_store or not is_public(at.host):
+            _examine_here(patient, whole, now_ms)
+    return whole
+
+
+def own_url(settings: Settings) -> str:
+    """Return where a scheduler with these settings is reached from its own machine."""
+    host = _ALL_ADDRESSES.get(settings.host, settings.host)
+    host = f"[{host}]" if ":" in host else host
+    return f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}"
+
+
+def _no_scheduler(patient: Patient, whole: Examination, url: str, what: str) -> None:
+    """Somebody answers, who is no scheduler."""
+    if patient.url is None and not patient.settings.tls_cert:
+        whole.findings.append(port_taken(f"{patient.settings.host}:{patient.settings.port}", patient.settings.port))
+    else:
+        to_do = "give the right --url, with the name in its certificate if it has one, or stop what is there"
+        whole.findings.append(Finding(Trouble.NOT_A_SCHEDULER, url, what.removeprefix(f"{url}: "), to_do))
+
+
+def _examine_here(patient: Patient, whole: Examination, now_ms: Callable[[], int]) -> None:
+    """Look at what a scheduler with these settings would be started with."""
+    settings = patient.settings
+    whole.looked_at.append("the settings")
+    try:
+        if settings.tokens:
+            read_tokens(Path(settings.tokens))
+        if settings.tls_cert:
+            ServerTls(Path(settings.tls_cert), Path(settings.tls_key))
+    except ConfigError as error:
+        whole.findings.append(Finding(Trouble.SECRET_FILE, "settings", str(error), "correct the file or its setting"))
+    whole.findings += settings_findings(
+        settings, "settings", needs_tokens=bool(settings.tokens), open_files_max=open_files_max()
+    )
+    _look_at_store(patient, whole, now_ms, "")
+
+
+def _look_at_store(patient: Patient, whole: Examination, now_ms: Callable[[], int], own: str) -> None:
+    whole.looked_at.append(f"the store {without_password(patient.settings.store)}")
+    found = asyncio.run(look_at_store(patient.settings, patient.state_dir, now_ms, own))
+    whole.findings += [finding for finding in found if finding not in whole.findings]

@@ -1,0 +1,147 @@
+"""Pure judgements: facts go in, findings come out. Who gets the facts is examine.py's part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from scheduler.config import Settings
+from scheduler.doctor.finding import Finding, Trouble
+from scheduler.open_files import wanted
+from scheduler.security.secret_files import is_of_this_machine
+from scheduler.stores.facts import StoreFacts
+from scheduler.web.views import NodeView, PoolView
+
+REDIS_VERSION_MIN = (7, 0)
+"""Redis 6 gets no fixes any more; what the tests run is Redis 8 and Valkey 9."""
+CLOCK_SKEW_MS_MAX = 2000
+"""Leases are seconds long; two machines that follow a time server differ by far less."""
+NO_EVICTION = "noeviction"
+
+
+def settings_findings(
+    settings: Settings, where: str, *, needs_tokens: bool, open_files_max: int | None
+) -> list[Finding]:
+    """Judge `settings` of the scheduler at `where`; `open_files_max` None = no bound."""
+    found = []
+    if settings.cleanup_interval_s == 0:
+        found.append(
+            Finding(
+                Trouble.CLEANUP_OFF,
+                where,
+                "cleanup_interval_s = 0: finished jobs are never removed, so its memory grows until it dies",
+                "set cleanup_interval_s to 60, the default; 0 is only to measure the leak",
+            )
+        )
+    if not needs_tokens and is_public(settings.host):
+        found.append(
+            Finding(
+                Trouble.TOKENS_UNSET,
+                where,
+                f"it listens on {settings.host} without tokens: whoever reaches it may see and cancel all jobs",
+                "make tokens with `voxpool token` and name their file in the setting tokens, or listen on 127.0.0.1",
+            )
+        )
+    files = wanted(settings.connections_max)
+    if open_files_max is not None and open_files_max < files:
+        found.append(
+            Finding(
+                Trouble.OPEN_FILES,
+                where,
+                f"{open_files_max} open files are allowed, connections_max = {settings.connections_max} needs {files}",
+                f"allow more (ulimit -n {files}; LimitNOFILE={files} in a systemd unit), or lower connections_max",
+            )
+        )
+    return found
+
+
+def store_findings(facts: StoreFacts) -> list[Finding]:
+    """Judge what a store says of itself."""
+    found = []
+    if _numbers(facts.redis_version) < REDIS_VERSION_MIN:
+        least = ".".join(map(str, REDIS_VERSION_MIN))
+        found.append(
+            Finding(
+                Trouble.STORE_VERSION,
+                facts.url,
+                f"{facts.product} {facts.version} is older than Redis {least}, the oldest that voxpool works with",
+                f"update it to Redis {least} or later, or to any Valkey",
+            )
+        )
+    if facts.eviction != NO_EVICTION:
+        found.append(
+            Finding(
+                Trouble.STORE_EVICTION,
+                facts.url,
+                f"maxmemory-policy = {facts.eviction}: when its memory is full it throws away nodes and slots in use",
+                f"redis-cli config set maxmemory-policy {NO_EVICTION}, and the same in its configuration file",
+            )
+        )
+    if facts.role != "master":
+        found.append(
+            Finding(
+                Trouble.STORE_REPLICA,
+                facts.url,
+                "it is a replica: nothing can be written there",
+                "give the URL of its master",
+            )
+        )
+    if abs(facts.clock_ahead_ms) > CLOCK_SKEW_MS_MAX:
+        found.append(clock_finding(facts.url, "the store", facts.clock_ahead_ms))
+    return found
+
+
+def second_scheduler(facts: StoreFacts) -> Finding:
+    """Return the finding that another scheduler works on a store."""
+    return Finding(
+        Trouble.SECOND_SCHEDULER,
+        facts.url,
+        f"another scheduler works on it: {facts.owner}; a second one is refused",
+        "stop that one, or give this one another database, such as /1",
+    )
+
+
+def fleet_findings(where: str, pools: Iterable[PoolView], nodes: Iterable[NodeView]) -> list[Finding]:
+    """Judge who is there for the jobs that wait, and the clocks of the nodes."""
+    nodes = list(nodes)
+    found = []
+    for pool in pools:
+        states = [node.state for node in nodes if pool.pair in node.pairs]
+        if not pool.waiting or "ready" in states:
+            continue
+        who = "no node serves the pair"
+        if states:
+            counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+            who = f"no node of the pair takes jobs now ({counts})"
+        found.append(
+            Finding(
+                Trouble.NO_NODE,
+                f"{where}, pair {pool.pair}",
+                f"{pool.waiting} {'jobs wait' if pool.waiting > 1 else 'job waits'} and {who}: they will time out",
+                f"start one: voxpool node --url {where} --id NAME --pairs {pool.pair}; or end the drain of one",
+            )
+        )
+    return found
+
+
+def clock_finding(where: str, whose: str, ahead_ms: int) -> Finding:
+    """Return the finding that a clock is `ahead_ms` off (below 0: behind)."""
+    return Finding(
+        Trouble.CLOCK_SKEW,
+        where,
+        f"the clock of {whose} is {abs(ahead_ms) / 1000:.1f} s {'ahead of' if ahead_ms > 0 else 'behind'} the "
+        "scheduler's: leases and the times in logs and traces are wrong",
+        "let both machines follow a time server (timedatectl set-ntp true)",
+    )
+
+
+def is_public(host: str) -> bool:
+    """Whether others than this machine can reach who listens on `host`; a name is, but for localhost."""
+    try:
+        return not is_of_this_machine(host)
+    except ValueError:
+        return host != "localhost"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

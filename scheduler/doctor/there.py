@@ -1,0 +1,113 @@
+"""What the doctor asks a running scheduler."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from scheduler import __version__
+from scheduler.config import Settings
+from scheduler.doctor.finding import Examination, Finding, Trouble
+from scheduler.doctor.here import store_unreachable
+from scheduler.doctor.judge import fleet_findings, settings_findings, store_findings
+from scheduler.errors import VoxpoolError
+from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, TokenRefused
+from scheduler.sdk.http import HttpClient
+from scheduler.telemetry.checkup import Checkup
+
+T = TypeVar("T")
+
+KNOCK_S = 3.0
+STORE_UNAVAILABLE = "store_unavailable"
+
+
+def knock(host: str, port: int) -> OSError | None:
+    """Return why nobody can be reached there, None when somebody can."""
+    try:
+        socket.create_connection((host, port), timeout=KNOCK_S).close()
+    except OSError as error:
+        return error
+    return None
+
+
+class Asked:
+    """A scheduler that is asked about itself; what comes of it is added to an examination."""
+
+    def __init__(self, client: HttpClient, examination: Examination, has_token: bool) -> None:
+        self._client = client
+        self._url = client.url
+        self._all = examination
+        self._has_token = has_token
+        self.owner = ""
+        """The name under which it has claimed its store; "" = not known, or none."""
+
+    def ask(self) -> None:
+        """Ask it everything. Raises SchedulerUnreachable when it is no scheduler."""
+        if self._client.show("/healthz") != {"status": "ok"}:
+            raise SchedulerUnreachable(f"{self._url}: GET /healthz does not answer as a scheduler does")
+        self._all.looked_at.append(f"the scheduler at {self._url}")
+        self._version()
+        self._ready()
+        fleet = self._permitted("pools and nodes", lambda: (list(self._client.pools()), list(self._client.nodes())))
+        if fleet is not None:
+            self._all.findings += fleet_findings(self._url, *fleet)
+        checkup = self._permitted("its settings and its store", self._checkup)
+        if checkup is not None:
+            self._judge(checkup)
+
+    def _version(self) -> None:
+        info = self._client.show("/openapi.json").get("info", {})
+        if (version := info.get("version")) != __version__:
+            self._found(
+                Trouble.VERSION,
+                f"the scheduler is version {version}, this is {__version__}",
+                "update the older of the two",
+            )
+
+    def _ready(self) -> None:
+        try:
+            self._client.show("/readyz")
+        except SubmitRejected as refused:
+            if refused.reason == STORE_UNAVAILABLE:
+                self._all.findings.append(store_unreachable(f"the store of {self._url}", refused.detail))
+            else:
+                self._found(Trouble.NOT_READY, str(refused), "wait until it is back, or start it again")
+
+    def _checkup(self) -> Checkup:
+        return msgspec.convert(self._client.show("/v1/debug/checkup"), Checkup)
+
+    def _judge(self, checkup: Checkup) -> None:
+        known = {field.name for field in msgspec.structs.fields(Settings)}
+        given = {name: value for name, value in checkup.settings.items() if name in known}
+        settings = msgspec.convert(given, Settings, strict=False)
+        self._all.findings += settings_findings(
+            settings, self._url, needs_tokens=checkup.needs_tokens, open_files_max=checkup.open_files_max
+        )
+        if checkup.store is not None:
+            self.owner = checkup.store.owner
+            self._all.findings += store_findings(checkup.store)
+        elif checkup.store_error and Trouble.STORE_UNREACHABLE not in {one.trouble for one in self._all.findings}:
+            self._all.findings.append(store_unreachable(f"the store of {self._url}", checkup.store_error))
+
+    def _permitted(self, what: str, ask: Callable[[], T]) -> T | None:
+        """Return the answer; None when the scheduler doesn't give it to us, which is told."""
+        try:
+            answer = ask()
+        except TokenRefused as refused:
+            if self._has_token and refused.reason == "unauthorized":
+                self._found(Trouble.TOKEN, "the token is none that it knows", "give one of its token file")
+            self._all.left_out.append(f"{what}: needs the token of an admin (--token or VOXPOOL_TOKEN)")
+        except (VoxpoolError, msgspec.ValidationError) as error:
+            self._all.left_out.append(f"{what}: {error}")
+        else:
+            self._all.looked_at.append(what)
+            return answer
+        return None
+
+    def _found(self, trouble: Trouble, what: str, to_do: str) -> None:
+        finding = Finding(trouble, self._url, what, to_do)
+        if finding not in self._all.findings:
+            self._all.findings.append(finding)
