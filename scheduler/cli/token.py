@@ -35,7 +35,7 @@ def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_
         append_token(file, caller)
     if as_json:
         shown: dict[str, Any] = {"name": name, "role": role, "token": secret, "sha256": caller.digest}
-        write_json([{**shown, "file": None if file is None else str(file)}])
+        write_json({**shown, "file": None if file is None else str(file)})
         return
     click.echo(secret)
     if file is None:

@@ -98,7 +98,7 @@ class RedisStore:
         try:
             async with self._in_time():
                 await self.client.ping()
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*_LOST, exceptions.RedisError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
     async def clear(self) -> None:
@@ -118,14 +118,14 @@ class RedisStore:
         try:
             async with self._in_time():
                 return await ask_facts(self.client, self.url, now_ms)
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*_LOST, exceptions.RedisError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
     async def is_in_use(self) -> bool:
         """Whether a living scheduler has claimed it; takes seconds. Raises StoreUnavailable."""
         try:
             return await Claim(self.client, self.url, "", lambda reason: None).is_held()
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*_LOST, exceptions.RedisError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 
     async def dump(self) -> Dump:

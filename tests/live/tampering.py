@@ -1,0 +1,52 @@
+"""A Redis that says something else than it is: a server behind a wire that changes its words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+Change = Callable[[bytes], bytes]
+
+
+def of_version(version: bytes) -> Change:
+    """Let a server say that it is of this version, in as many letters as it needs for its own."""
+    return lambda said: re.sub(
+        rb"redis_version:([0-9.]+)", lambda found: b"redis_version:" + version.ljust(len(found[1]), b"0"), said
+    )
+
+
+def with_clock(ahead_s: int) -> Change:
+    """Let the clock of a server go wrong by `ahead_s`."""
+    return lambda said: re.sub(
+        rb"\A\*2\r\n\$10\r\n([0-9]{10})\r\n", lambda found: b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + ahead_s), said
+    )
+
+
+@contextlib.contextmanager
+def tampered(port: int, change: Change) -> Iterator[str]:
+    """Yield the URL of a Redis that is the one at `port`, but for what `change` makes of its answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as sockets:
+
+        def carry(source: socket.socket, sink: socket.socket, change: Change) -> None:
+            with contextlib.suppress(OSError):
+                while said := source.recv(65536):
+                    sink.sendall(change(said))
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client = sockets.enter_context(listener.accept()[0])
+                    server = sockets.enter_context(socket.create_connection(("127.0.0.1", port)))
+                    for arguments in ((client, server, bytes), (server, client, change)):
+                        threading.Thread(target=carry, args=arguments, daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
