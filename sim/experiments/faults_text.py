@@ -34,6 +34,7 @@ class PlainSocket:
         self.peer = peer
         self.send_buffer_bytes_max = 0
         self.sent = 0
+        self.cut_off = ""
         self._frames: asyncio.Queue[Received | None] = asyncio.Queue()
 
     def comes(self, frame: Received) -> None:

@@ -138,7 +138,8 @@ async def test_past_the_connections_allowed_new_ones_are_answered_and_closed(fol
                 third.close()
             async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
                 await until_async(http)
-        assert {event["reason"] for event in scheduler.events("connection_refused")} == {"connections_max"}
+        refusals = await until(lambda: scheduler.events("connection_refused"))
+        assert {event["reason"] for event in refusals} == {"connections_max"}
 
 
 async def first_frame(scheduler: Scheduler) -> None:

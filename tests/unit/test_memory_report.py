@@ -57,11 +57,15 @@ def test_shards_are_one_table_and_a_thing_under_two_names_counts_once() -> None:
     assert table_sizes({"it": Holder()}) == {"it.shards": 3, "it.queue": 1, "it.empty": 0}
 
 
+TYPES = 100_000
+"""More than a process of tests has."""
+
+
 async def test_a_planted_leak_shows_in_bytes_blocks_and_types() -> None:
     meter = reporter()
-    before = await meter.report(collect=True, types_max=1000)
+    before = await meter.report(collect=True, types_max=TYPES)
     leaked = [Leaf() for _ in range(50_000)]
-    after = await meter.report(collect=True, types_max=1000)
+    after = await meter.report(collect=True, types_max=TYPES)
     name = f"{__name__}.Leaf"
     assert after.objects.types[name] - before.objects.types.get(name, 0) == len(leaked)
     assert after.blocks - before.blocks >= len(leaked)
@@ -78,8 +82,8 @@ async def test_garbage_goes_when_asked_and_only_then() -> None:
         ring.append(ring)
         del ring
         name = f"{__name__}.Leaf"
-        kept = await reporter().report(collect=False, types_max=1000)
-        gone = await reporter().report(collect=True, types_max=1000)
+        kept = await reporter().report(collect=False, types_max=TYPES)
+        gone = await reporter().report(collect=True, types_max=TYPES)
     finally:
         gc.enable()
     assert kept.objects.types[name] == 1 and name not in gone.objects.types
