@@ -25,10 +25,18 @@ class _Message(msgspec.Struct, tag_field="type", tag=str.lower, omit_defaults=Tr
     """Base of all messages: the tag is the class's name in lower case."""
 
 
+class _Greeting(_Message):
+    """Base of the messages that may carry a token: it is left out wherever they are shown."""
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "token"]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
 # ---- client -> scheduler
 
 
-class Hello(_Message):
+class Hello(_Greeting):
     protocol: int = PROTOCOL
     session_id: Name | None = None
     token: str | None = None
@@ -114,7 +122,7 @@ ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
 # ---- node -> scheduler
 
 
-class Register(_Message):
+class Register(_Greeting):
     node_id: Name
     process_id: Name
     pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]

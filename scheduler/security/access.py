@@ -32,7 +32,9 @@ class Access:
         self._tokens = tokens
         self._open: dict[object, tuple[Caller, Callable[[], None]]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def connections(self) -> int:
+        """How many connections and requests are open. No `__len__`: an Access must not be false while nobody is in."""
         return len(self._open)
 
     @property

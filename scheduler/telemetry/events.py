@@ -147,7 +147,7 @@ class Event(StrEnum):
         "peer session_id node_id job_id reason",
         True,
     )
-    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection was not let in", "peer reason", True
+    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection or request was not let in", "peer reason", True
     PEER_ABORTED = "peer_aborted", WARNING, "a peer took nothing or broke a bound and was cut off", "peer reason", True
     WORKER = "worker", INFO, "a worker node tells what it does", "node_id message"
     HTTP_SERVER = (

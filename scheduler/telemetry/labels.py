@@ -42,7 +42,9 @@ REJECT_REASONS = frozenset(
         "incomplete_audio",
     }
 )
-CONNECTION_REASONS = frozenset({"connections_max", "sessions_max", "stopping", "bad_host", "bad_origin"})
+CONNECTION_REASONS = frozenset(
+    {"connections_max", "sessions_max", "stopping", "bad_host", "bad_origin", "unauthorized", "forbidden"}
+)
 ABORT_REASONS = frozenset(
     {
         "takes_nothing",

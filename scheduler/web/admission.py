@@ -55,27 +55,29 @@ class Admission:
 
 
 class Rates:
-    """A token bucket for each name, which holds `burst` and fills at its rate; kept as one number (GCRA, ITU-T I.371).
+    """A token bucket for each name, which holds `burst` and fills at its rate (GCRA, ITU-T I.371).
 
-    The number is when the bucket will be full again: what lies in the past need not be remembered.
+    Of each is kept when it will be full again, what lies in the past need not be remembered; and its rate, so that what
+    is missing in it fills up at a new rate from the moment that there is one.
     """
 
     def __init__(self, burst: int, names_max: int) -> None:
         self._burst = burst
         self._names_max = names_max
-        self._full_at_s: dict[str, float] = {}
+        self._buckets: dict[str, tuple[float, float]] = {}
 
     def __len__(self) -> int:
-        return len(self._full_at_s)
+        return len(self._buckets)
 
     def take(self, name: str, rate_per_s: float, now_s: float) -> int:
         """Take one from the bucket of `name` and return 0, or return the ms until one can be taken."""
-        full_at_s = max(self._full_at_s.pop(name, 0.0), now_s)
+        full_at_s, old_per_s = self._buckets.pop(name, (now_s, rate_per_s))
+        full_at_s = now_s + max(0.0, full_at_s - now_s) * (old_per_s / rate_per_s)
         early_s = full_at_s - now_s - (self._burst - 1) / rate_per_s
         taken = early_s <= 1e-9
         if taken:
             full_at_s += 1 / rate_per_s
-        if len(self._full_at_s) >= self._names_max:
-            del self._full_at_s[next(iter(self._full_at_s))]
-        self._full_at_s[name] = full_at_s
+        if len(self._buckets) >= self._names_max:
+            del self._buckets[next(iter(self._buckets))]
+        self._buckets[name] = full_at_s, rate_per_s
         return 0 if taken else max(1, math.ceil(early_s * 1000))

@@ -60,7 +60,8 @@ class Doors:
         access: Access | None = None,
         live: Live | None = None,
     ) -> None:
-        access = access or Access()
+        if access is None:
+            access = Access()
         self.admission = admission = Admission(settings, core.table, observer, access)
         self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
@@ -91,7 +92,7 @@ class Doors:
                 Exception: problems.on_crash,
             },
         )
-        self.app = Guard(app, access)
+        self.app = Guard(app, access, observer)
         origins = Origins(settings.host, settings.origins)
         self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), origins, observer)
 

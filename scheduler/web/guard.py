@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scheduler.errors import VoxpoolError
+from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
 from scheduler.security.caller import ANYBODY, Caller, Role
 from scheduler.web.peer_socket import PeerSocket
@@ -58,6 +59,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/metrics"): METRICS,
 }
 """(method, path of the route) -> who may. A path that ends with /* stands for all routes below it."""
+_REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN}
 CLOSE_TOKEN_REMOVED = 4001
 """The code that a WebSocket is closed with when its token no longer counts."""
 
@@ -198,25 +200,34 @@ class _Request:
 
 
 class Guard:
-    """The application with its doors guarded."""
+    """The application with its doors guarded; `observer` hears of whoever was refused."""
 
-    def __init__(self, app: Starlette, access: Access) -> None:
+    def __init__(self, app: Starlette, access: Access, observer: Observer) -> None:
         guard_routes(app.routes)
         self.routes = app.routes
         self._app = app
         self._access = access
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks, then let the application answer."""
         state = scope.setdefault("state", {})
         state["access"] = self._access
         given = Headers(scope=scope).getlist("authorization")
+
+        async def told(message: Message) -> None:
+            reason = _REFUSALS.get(message.get("status", 0))
+            if reason is not None:
+                client = scope.get("client")
+                self._observer.connection_refused("{}:{}".format(*client) if client else "?", reason)
+            await send(message)
+
         state["caller"] = caller = self._access.caller(_bearer(given))
         if caller is None and given and scope["type"] == "websocket":
             refused = AccessRefused(UNAUTHORIZED, "this token does not count")
-            await refusal(refused)(scope, receive, send)
+            await refusal(refused)(scope, receive, told)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, told)
 
 
 def _bearer(given: list[str]) -> str | None:

@@ -80,6 +80,7 @@ class SessionDoor:
         try:
             caller = admit(scope, hello.token)
         except AccessRefused as refused:
+            self.observer.connection_refused(socket.peer, refused.reason)
             self._turn_away(socket, Error(refused.reason, refused.detail), binary)
             return
         with let_in(scope, caller, socket):

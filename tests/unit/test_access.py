@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
+from scheduler.seams import Observer
 from scheduler.security.access import Access, AccessRefused
 from scheduler.security.caller import ANYBODY, Caller, Role
 from scheduler.security.secret_files import SecretFiles, is_of_this_machine
@@ -47,8 +48,8 @@ def test_what_is_open_ends_when_its_token_is_gone_or_has_become_somebody_else() 
             stack.enter_context(access.connection(who, partial(ended.append, f"{who.name}{number}")))
         faster, other_role = ANN._replace(rate_per_s=3.0), caller("cyd")._replace(role=Role.NODE)
         assert access.replace(Tokens([faster, other_role, caller("dan")._replace(name="d")])) == 3
-        assert ended == ["bob2", "cyd3", "dan4"] and len(access) == 5
-    assert len(access) == 0
+        assert ended == ["bob2", "cyd3", "dan4"] and access.connections == 5
+    assert access.connections == 0
     assert access.replace(Tokens([BOB])) == 0, "nothing is open"
 
 
@@ -91,14 +92,14 @@ async def test_a_request_ends_with_its_token(begun: bool) -> None:
         return PlainTextResponse("some")
 
     app = Starlette(routes=[Route("/v1/jobs", door)], exception_handlers={AccessRefused: problems.on_access_refused})
-    transport = httpx.ASGITransport(Guard(app, access))
+    transport = httpx.ASGITransport(Guard(app, access, Observer()))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         asked = asyncio.create_task(client.get("/v1/jobs", headers={"authorization": "Bearer ann's"}))
         await inside.wait()
         assert access.replace(Tokens([BOB])) == 1
         answer = await asked
     assert (answer.status_code, answer.text) == (200, "some") if begun else answer.json()["reason"] == "unauthorized"
-    assert len(access) == 0
+    assert access.connections == 0
 
 
 class Files:

@@ -52,6 +52,14 @@ def test_the_callers_that_are_remembered_are_bounded() -> None:
     assert rates.take("caller-999", 1.0, 0.0) == 1000
 
 
+def test_a_new_rate_counts_from_now_on_for_what_was_taken_before() -> None:
+    rates = Rates(burst=2, names_max=10)
+    assert [rates.take("ann", 0.01, 0.0) for _ in range(3)] == [0, 0, 100_000]
+    assert rates.take("ann", 1.0, 0.0) == 1000
+    assert [rates.take("ann", 1.0, 1.0), rates.take("ann", 1.0, 1.0)] == [0, 1000]
+    assert rates.take("ann", 0.1, 1.0) == 10_000
+
+
 async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
     rig = Rig()
     admission = Admission(Settings(rate_burst=1), rig.core.table, rig.counts, Access())

@@ -86,7 +86,7 @@ def test_an_application_with_a_route_that_nobody_thought_of_does_not_start(route
     with pytest.raises(UnguardedRoute):
         guard_routes([route])
     with pytest.raises(UnguardedRoute):
-        Guard(Starlette(routes=[route]), Access())
+        Guard(Starlette(routes=[route]), Access(), Observer())
 
 
 def guarded(the_access: Access) -> httpx.AsyncClient:
@@ -97,7 +97,9 @@ def guarded(the_access: Access) -> httpx.AsyncClient:
         if method != WEBSOCKET
     ]
     app = Starlette(routes=routes, exception_handlers={AccessRefused: problems.on_access_refused})
-    return httpx.AsyncClient(transport=httpx.ASGITransport(Guard(app, the_access)), base_url="http://127.0.0.1")
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(Guard(app, the_access, Observer())), base_url="http://127.0.0.1"
+    )
 
 
 async def _open(request: Request) -> Response:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.errors import ConfigError
+from scheduler.messages import Hello, Register
 from scheduler.security import tokens as module
 from scheduler.security.access import Access
 from scheduler.security.caller import Caller, Role
@@ -191,6 +192,11 @@ def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
     shown += [str(ann), f"{ann}"]
     assert not [text for text in shown if DIGEST in text or digest_of("ann's")[:8] in text]
     assert shown[:2] == ["<caller ann admin>", "<1 tokens>"]
+    register = Register("n1", "p1", ["a:b"], 1, [], token="ann's")
+    assert repr(Hello(session_id="s1", token="ann's")) == (
+        "Hello(protocol=1, session_id='s1', resume=False, in_order=False)"
+    )
+    assert "n1" in repr(register) and "ann's" not in repr(register)
 
 
 def test_an_entry_says_what_its_caller_is(file: Path) -> None:
