@@ -17,7 +17,6 @@ HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
     "x-accel-buffering": "no",  # a proxy must not collect what is to be seen now
-    "x-content-type-options": "nosniff",
 }
 
 

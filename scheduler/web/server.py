@@ -26,6 +26,8 @@ SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
 DROPPED_BYTES_MAX = 256 * 1024**2
 """What is read, and dropped, of a request that was refused, so that its client gets to read why."""
+ALWAYS = [("x-content-type-options", "nosniff")]
+"""Headers of every answer: no browser shall take text from outside, in a problem or an output, for a page."""
 BACKLOG = 2048
 HANDSHAKE_S = 10.0
 """Time for the handshake of TLS; until then a connection is in no table."""
@@ -120,6 +122,7 @@ def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: L
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=ALWAYS,
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=math.ceil(settings.stop_s),
