@@ -1,4 +1,4 @@
-"""/try on a calm day: a sound is recorded, chosen, dropped or made, a real node works on it, and the result is shown."""
+"""/try on a calm day: a sound is recorded, chosen, dropped or made, and what a real node makes of it is shown."""
 
 from __future__ import annotations
 

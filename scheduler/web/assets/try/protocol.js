@@ -298,7 +298,7 @@ export class SessionClient {
     }
     const { requestId, pair, audio, why } = request;
     this.#write({ type: "submit", request_id: requestId, pair, audio: base64(audio), why });
-    request.become(request.phase === "accepted" ? "accepted" : "sent");
+    request.become("sent");
   }
 
   #write(message) {
