@@ -24,8 +24,8 @@ from tests.live.torn import POINTS
 from tests.servers import redis_server
 
 FLAGS = (
-    *("--session-grace-s", "0.3", "--waiting-timeout-s", "1", "--retention-s", "0.5", "--cleanup-interval-s", "0.25"),
-    *("--log-sample", "0"),
+    *("--session-grace-s", "0.3", "--retention-s", "0.5", "--cleanup-interval-s", "0.25", "--log-sample", "0"),
+    *("--waiting-timeout-s", "60", "--lease-s", "3600"),  # the nodes that stay don't beat
 )
 """So that whatever may stay for a while is gone after two seconds; an idle HTTP connection after five."""
 WARM_UP = 100 * len(POINTS)

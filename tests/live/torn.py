@@ -38,6 +38,8 @@ NOBODYS, SWIFT, TORN, SPARE = "nobody:en", "swift:en", "torn:en", "spare:en"
 """Pairs: that no node serves; whose node answers at once; whose nodes are torn; of nodes that nobody has a job for."""
 OFFERED = 2 * AT_ONCE
 """Jobs for the nodes that are torn, at any time."""
+EXPIRES_MS = 1000
+"""Of jobs that nobody serves: some stay when their client has gone."""
 HTTP = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 TAKEN_S = 0.02
 """A request whose answer must not come was taken by then: mostly, which is enough."""
@@ -158,7 +160,8 @@ class Tearer:
 
     async def _submitted(self, number: int, pair: str) -> tuple[BarePeer, str]:
         peer = await self.after_hello(number)
-        peer.say(Submit(f"r-{number}", pair, AUDIO, session_affinity=number % 5 == 0))
+        expires_ms = EXPIRES_MS if pair == NOBODYS else None
+        peer.say(Submit(f"r-{number}", pair, AUDIO, timeout_ms=expires_ms, session_affinity=number % 5 == 0))
         accepted: Accepted = await peer.answer(Accepted)
         return peer, accepted.job_id
 
@@ -171,8 +174,8 @@ class Tearer:
 
     async def long_poll(self, number: int) -> BarePeer:
         peer = await self.connected(number)
-        head = f"POST /v1/jobs?pair={NOBODYS}&wait_s=60 {HTTP}Content-Length: {len(AUDIO)}\r\n\r\n"
-        peer.write(head.encode() + AUDIO)
+        query = f"pair={NOBODYS}&wait_s=60&timeout_ms={EXPIRES_MS}"
+        peer.write(f"POST /v1/jobs?{query} {HTTP}Content-Length: {len(AUDIO)}\r\n\r\n".encode() + AUDIO)
         await asyncio.sleep(TAKEN_S)
         return peer
 
