@@ -1,4 +1,4 @@
-"""The other end of a page's session, played by the test: for what a real scheduler can't be brought to say in a test."""
+"""The other end of a page's session, played by the test: for what no real scheduler says when a test wants it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/try when something breaks: a scheduler that dies, a network that goes, a scheduler that stops or wants nothing of it."""
+"""/try when something breaks: a scheduler that dies, a network that goes, a scheduler that wants nothing of it."""
 
 from __future__ import annotations
 
