@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from scheduler.errors import BadInput
 from scheduler.messages import Name, Pair
 from scheduler.web.multipart import Form
-from scheduler.web.query import seconds_of, truth_of, whole_number_of
+from scheduler.web.query import SECONDS_MAX, seconds_of, truth_of, whole_number_of
 from scheduler.web.views import check_audio
 
 TIMEOUT_MS_MAX = 24 * 3600 * 1000
@@ -29,15 +29,26 @@ PAIR_FORM = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 _FIELD = re.compile(r"`\$\.(\w+)[^`]*`\Z|required field `(\w+)`")
 
 
+WAV_AS_BASE64 = (
+    "^UklGR[g-v][A-Za-z0-9+/]{4}[BFJNRVZdhlptx159]XQVZF"  # RIFF, four bytes of any kind, WAVE
+    "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+)
+"""How base64 of a WAV file looks; only for the document, the check of the decoded bytes decides."""
+
+
+WholeNumber = Annotated[float, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX, multiple_of=1)]
+"""An integer as JSON Schema has it, for which 13.0 is one, too."""
+
+
 class JobRequest(msgspec.Struct, omit_defaults=True):
     """The body of a submit in JSON: a WAV file as base64; the rest may stand in the query instead."""
 
-    audio: bytes
+    audio: Annotated[bytes, msgspec.Meta(extra_json_schema={"pattern": WAV_AS_BASE64})]
     pair: Pair | None = None
     session: Name | None = None
     request_id: Name | None = None
-    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX)] | None = None
-    wait_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    timeout_ms: WholeNumber | None = None
+    wait_s: Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)] | None = None
     why: bool | None = None
 
 
@@ -68,11 +79,11 @@ class Bodies:
         for name, text in request.query_params.multi_items():
             if name in _TEXTS and name != "request_id":
                 _put(submission, name, text)
-        key = request.headers.get("idempotency-key", "")
-        if key:
+        key = request.headers.get("idempotency-key")
+        if key is not None:
             _put(submission, "request_id", key)
         kind = _kind(request)
-        submission.is_named = kind == "raw" or bool(key)
+        submission.is_named = kind == "raw" or key is not None
         if kind == "raw" and not submission.pair:
             raise BadInput("bad_pair", "pair= is missing in the query; a pair is source:target, such as zh:en")
         return submission
@@ -107,7 +118,7 @@ class Bodies:
         for name in _TEXTS:
             value = getattr(asked, name)
             if value is not None:
-                _set(submission, name, value)
+                _set(submission, name, int(value) if name == "timeout_ms" else value)
 
     async def _whole(self, request: Request, bytes_max: int) -> bytes:
         return b"".join([part async for part in self._parts(request, bytes_max)])

@@ -102,8 +102,8 @@ class FleetDoor:
     async def pools(self, request: Request) -> Response:
         """Sum up the nodes and waiting jobs of each pair, at most `limit` pairs after `cursor`."""
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_MAX
-        after = request.query_params.get("cursor", "")
-        if after and not PAIR_FORM.fullmatch(after):
+        after = request.query_params.get("cursor")
+        if after is not None and not PAIR_FORM.fullmatch(after):
             raise BadInput("bad_cursor", f"cursor={after[:80]!r}: next_cursor of the page before")
         pools: dict[str, PoolView] = {}
         for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):
@@ -119,7 +119,7 @@ class FleetDoor:
         for pair, waiting in self._core.waiting.counts():
             pool = pools.get(pair) or pools.setdefault(pair, PoolView(pair))
             pool.waiting = waiting
-        pairs = sorted(pair for pair in pools if pair > after)
+        pairs = sorted(pair for pair in pools if after is None or pair > after)
         following = pairs[limit - 1] if len(pairs) > limit else None
         return _json(PoolPage([pools[pair] for pair in pairs[:limit]], len(pools), following))
 

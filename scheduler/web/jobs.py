@@ -98,13 +98,13 @@ class JobDoor:
 
     async def page(self, request: Request) -> Response:
         """List jobs, newest first, at most `limit`, of one `state` if that is given, from `cursor` on."""
-        state = request.query_params.get("state", "")
-        if state and state not in STATES:
+        state = request.query_params.get("state")
+        if state is not None and state not in STATES:
             raise BadInput("bad_state", f"state={state[:80]!r}: one of {', '.join(STATES)}")
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_DEFAULT
         caller = caller_of(request)
         owner = None if caller.is_admin else caller.name
-        page = self._list.page(limit, state, whole_number(request, "cursor", 1, 10**11), owner)
+        page = self._list.page(limit, state or "", whole_number(request, "cursor", 1, 10**11), owner)
         following = None if page.cursor is None else str(page.cursor)
         total = len(self._dispatcher.table) if owner is None else self._dispatcher.table.count_of(owner)
         views = JobPage([job_view(job, with_output=False) for job in page.jobs], total, following)

@@ -16,7 +16,8 @@ from scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
 from scheduler.web.fleet_views import NodePage, PoolPage, Status
 from scheduler.web.job_list import STATES
 from scheduler.web.jobs import PAGE_MAX
-from scheduler.web.openapi_frame import Answer, Operation, Parameter, Schema, ref
+from scheduler.web.openapi_frame import FORM, Answer, Operation, Parameter, Schema, ref
+from scheduler.web.query import SECONDS_MAX
 from scheduler.web.views import JobPage, JobView, NodeView
 from scheduler.web.why import WhyView
 
@@ -41,10 +42,11 @@ def operations(settings: Settings) -> list[Operation]:
 
 
 def _jobs(settings: Settings) -> list[Operation]:
+    seconds: Schema = {"type": "number", "minimum": 0, "maximum": SECONDS_MAX}
     wait = Parameter(
         "wait_s",
         f"Wait so long for the end of the job; more than {settings.wait_s_max:g} is {settings.wait_s_max:g}.",
-        {"type": "number", "minimum": 0, "maximum": 10**9},
+        seconds,
     )
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
     fields: dict[str, Schema] = {
@@ -52,7 +54,7 @@ def _jobs(settings: Settings) -> list[Operation]:
         "session": NAME,
         "request_id": NAME,
         "timeout_ms": number,
-        "wait_s": {"type": "number", "minimum": 0},
+        "wait_s": seconds,
         "why": {"type": "boolean"},
     }
     form: Schema = {"type": "object", "required": ["audio"], "properties": {"audio": WAV, **fields}}
@@ -79,9 +81,10 @@ def _jobs(settings: Settings) -> list[Operation]:
             bodies={
                 "audio/wav": WAV,
                 "application/octet-stream": WAV,
-                "multipart/form-data": form,
+                FORM: form,
                 "application/json": ref(JobRequest),
             },
+            files={"audio": "audio/wav"},
             records=(JobRequest,),
             reasons=(
                 *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),

@@ -19,6 +19,7 @@ from scheduler.web.problems import MEDIA_TYPE, status_of
 from scheduler.web.views import Problem
 
 Schema = dict[str, Any]
+FORM = "multipart/form-data"
 SECURITY = "token"
 REF = "#/components/schemas/{name}"
 ANYTIME = ("internal_error", "bad_origin", "bad_host", "compressed")
@@ -55,6 +56,8 @@ class Operation:
     answers: Mapping[int, Answer]
     parameters: Sequence[Parameter] = ()
     bodies: Mapping[str, Schema] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Fields of a form that are files -> their media type."""
     reasons: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     records: tuple[type, ...] = ()
@@ -103,6 +106,9 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
         shown["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.bodies:
         content = {media_type: {"schema": schema} for media_type, schema in operation.bodies.items()}
+        if FORM in content:
+            encoding = {name: {"contentType": media_type} for name, media_type in operation.files.items()}
+            content[FORM]["encoding"] = encoding
         shown["requestBody"] = {"required": True, "content": content}
     reasons = [*operation.reasons, *ANYTIME]
     roles = roles_of(operation.method, operation.path)

@@ -9,7 +9,10 @@ from starlette.requests import Request
 from scheduler.errors import BadInput
 
 _DIGITS_MAX = 12
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{0,12})?([eE][+-]?[0-9]{1,2})?")
+SECONDS_MAX = 10**9
+_SECONDS = re.compile(
+    r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?"
+)  # each float as Python or a browser writes it
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -34,8 +37,8 @@ def seconds(request: Request, name: str, most: float) -> float:
 
 def seconds_of(text: str, name: str) -> float:
     """Return `text` as seconds."""
-    if not _SECONDS.fullmatch(text):
-        raise BadInput(f"bad_{name}", f"{name}={text[:80]!r}: a number of seconds, 0 or more")
+    if not (_SECONDS.fullmatch(text) and float(text) <= SECONDS_MAX):
+        raise BadInput(f"bad_{name}", f"{name}={text[:80]!r}: a number of seconds from 0 to {SECONDS_MAX}")
     return float(text)
 
 

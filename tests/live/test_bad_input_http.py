@@ -77,7 +77,9 @@ async def test_a_pair_of_wrong_form_is_refused(http: httpx.AsyncClient, good_flo
         ({"timeout_ms": "0"}, {}, "bad_timeout_ms"),
         ({"timeout_ms": "1.5"}, {}, "bad_timeout_ms"),
         ({"session": "two words"}, {}, "bad_session_id"),
+        ({"wait_s": "1000000001"}, {}, "bad_wait_s"),
         ({}, {"idempotency-key": "k" * 65}, "bad_request_id"),
+        ({}, {"idempotency-key": ""}, "bad_request_id"),
     ],
 )
 async def test_parameters_have_bounds(
@@ -96,6 +98,8 @@ async def test_unknown_jobs_paths_and_methods_are_problems_too(http: httpx.Async
     is_problem(await http.get("/v1/jobs", params={"limit": "0"}), 422, "bad_limit")
     is_problem(await http.get("/v1/jobs", params={"cursor": "-1"}), 422, "bad_cursor")
     is_problem(await http.get("/v1/jobs", params={"state": "lost"}), 422, "bad_state")
+    is_problem(await http.get("/v1/jobs", params={"state": ""}), 422, "bad_state")
+    is_problem(await http.get("/v1/pools", params={"cursor": ""}), 422, "bad_cursor")
 
 
 async def test_a_request_id_names_one_job_only(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:

@@ -1,0 +1,152 @@
+"""schemathesis against a running scheduler with nodes: python -m tests.api.schemathesis_run --examples N [--tokens].
+
+All its checks but use_after_free, after the server's own document (schemathesis.toml, schemathesis_hooks.py). Then the
+server must still serve a job, and its log must have no error. Exit codes: 0 clean, 1 not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.live.processes import TONE, Process, Scheduler, wait_until
+
+HERE = Path(__file__).parent
+FLAGS = ("--wait-s-max", "0.05", "--waiting-timeout-s", "2", "--why-every", "10", "--log-sample", "0")
+PAIRS = "zh:en,en:zh"
+NODES = ("n-1", "n-2")
+UNDRAIN_S = 0.5
+"""Nodes that a case has drained get jobs again so soon."""
+UNFINISHED = ("waiting", "dispatched")
+ENDED = ("completed", "failed", "cancelled")
+SUMMARY = re.compile(r"(\d+) generated")
+
+
+@dataclass
+class Outcome:
+    """What a run found. `text` is what schemathesis said, with a curl line to paste for each failure."""
+
+    clean: bool
+    cases: int
+    text: str
+    seconds: float
+    wrong: list[str]
+    """What was wrong with the server afterwards."""
+    states: dict[str, int]
+    """How the jobs ended that are still known."""
+
+    def summary(self) -> str:
+        """Say what happened."""
+        return f"{self.cases} cases in {self.seconds:.0f} s, jobs {self.states}; afterwards: {self.wrong or 'all well'}"
+
+
+def run(folder: Path, examples: int, seed: int) -> Outcome:
+    """Start a scheduler and nodes, and have every operation called with so many examples, and more in each phase."""
+    start_s = time.monotonic()
+    with contextlib.ExitStack() as closing:
+        scheduler = Scheduler(folder, "embedded", *FLAGS)
+        closing.callback(scheduler.stop)
+        for node_id in NODES:
+            arguments = ("node", "--url", scheduler.url, "--id", node_id, "--pairs", PAIRS, "--slots", "4")
+            closing.callback(Process(folder, node_id, *arguments, "--engine", "sleep:0.005").stop)
+        wait_until(lambda: scheduler.node_ids() == sorted(NODES))
+        with undrained(scheduler):
+            code, text = call(scheduler.url, folder, examples, seed)
+        wrong = what_is_wrong_with(scheduler)
+        states = {state: len(scheduler.get(f"/v1/jobs?limit=1000&state={state}")["jobs"]) for state in ENDED}
+    found = SUMMARY.search(text)
+    cases = int(found[1]) if found else 0
+    return Outcome(code == 0, cases, text, time.monotonic() - start_s, wrong, {k: v for k, v in states.items() if v})
+
+
+def called(folder: Path, bug: str, path: str) -> tuple[int, str]:
+    """Call one path of a scheduler with a planted bug."""
+    planted = type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)})
+    scheduler = planted(folder, "memory", *FLAGS)
+    try:
+        return call(scheduler.url, folder, 20, 1, "--include-path", path)
+    finally:
+        scheduler.stop()
+
+
+def call(url: str, folder: Path, examples: int, seed: int, *options: str) -> tuple[int, str]:
+    """Run schemathesis in a process of its own; return its exit code and what it said."""
+    command = [
+        *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run"),
+        *(f"{url}/openapi.json", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
+        *("--generation-database", "none", "--no-color", "--request-timeout", "20", "--warnings", "off"),
+        *options,
+    ]
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
+        "PYTHONPATH": str(HERE.parents[1]),
+    }
+    # Its folder is where it keeps caches.
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def what_is_wrong_with(scheduler: Scheduler) -> list[str]:
+    """Return what is wrong with a scheduler after all that: errors in its log, jobs that don't end, no new job."""
+    wrong = [f"log: {line}" for line in scheduler.events() if line["level"] == "error"]
+    with httpx.Client(base_url=scheduler.url, trust_env=False, timeout=20) as client:
+        try:
+            wait_until(lambda: not any(client.get(f"/v1/jobs?state={state}").json()["jobs"] for state in UNFINISHED))
+        except AssertionError:
+            wrong.append("jobs that do not end")
+        job = client.post("/v1/jobs?pair=zh:en", content=TONE).json()
+        try:
+            wait_until(lambda: client.get(f"/v1/jobs/{job['job_id']}").json()["state"] == "completed")
+        except AssertionError:
+            wrong.append("a new job does not complete")
+    return wrong
+
+
+@contextlib.contextmanager
+def undrained(scheduler: Scheduler) -> Iterator[None]:
+    """Give the nodes jobs again and again: the cases find out their names, and drain them."""
+    over = threading.Event()
+
+    def undrain() -> None:
+        with httpx.Client(base_url=scheduler.url, trust_env=False) as client:
+            while not over.wait(UNDRAIN_S):
+                for node_id in NODES:
+                    client.post(f"/v1/nodes/{node_id}/drain?on=false")
+
+    thread = threading.Thread(target=undrain)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def main() -> None:
+    """Run it as a command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--examples", type=int, default=2000, help="of each operation, in each phase")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="vp-st-") as folder:
+        outcome = run(Path(folder), arguments.examples, arguments.seed)
+    print(outcome.text)
+    print(outcome.summary())
+    sys.exit(0 if outcome.clean and not outcome.wrong else 1)
+
+
+if __name__ == "__main__":
+    main()

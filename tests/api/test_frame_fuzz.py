@@ -1,0 +1,103 @@
+"""Nonsense at both WebSocket doors: nobody is lost, nothing stays behind, and what others do goes on undisturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api import frames
+from tests.api.bystander import FLAGS, Bystander, left_behind, memory_of
+from tests.api.frame_fuzz import DOORS, Lost, Player, fuzz, line_to_paste
+from tests.api.frames import Message
+from tests.api.wire import Frame
+from tests.live.processes import Scheduler
+
+SEED = 4
+SHORT_S = 0.2
+
+
+@contextlib.contextmanager
+def running(folder: Path, bug: str = "") -> Iterator[Scheduler]:
+    """A scheduler, perhaps with a planted bug."""
+    kind = type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)}) if bug else Scheduler
+    scheduler = kind(folder, "embedded", *FLAGS)
+    try:
+        yield scheduler
+    finally:
+        scheduler.stop()
+
+
+def fuzzed(folder: Path, door: str, count: int) -> Player:
+    """Send so many frames, and look at the scheduler before and after."""
+    with running(folder) as scheduler:
+        with Bystander(scheduler) as bystander:
+            before = memory_of(scheduler)
+            with Player(DOORS[door], scheduler.url, bystander.job_id) as player:
+                fuzz(player, count, SEED)
+            print(player.summary())
+            assert left_behind(scheduler, before) == {}
+        assert bystander.result is not None
+        assert (bystander.result.state, bystander.result.attempts, bystander.connects) == ("completed", 1, 1)
+        assert [line for line in scheduler.events() if line["level"] == "error"] == []
+    return player
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_2_000_frames(tmp_path: Path, door: str) -> None:
+    player = fuzzed(tmp_path, door, 2_000)
+    assert player.frames >= 2_000
+    assert len(player.reasons) > 15 and {1002, 1008, 4000} <= set(player.closes), "it gets everywhere"
+
+
+@pytest.mark.large
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("door", DOORS)
+def test_10_000_frames(tmp_path: Path, door: str) -> None:
+    assert fuzzed(tmp_path, door, 10_000).frames >= 10_000
+
+
+@pytest.mark.parametrize(
+    ("bug", "door", "said"),
+    [
+        ("dies_of_a_missing_field", "session", "the connection ended: 0"),
+        ("hears_nothing_after_a_drain", "node", "nobody answered"),
+    ],
+)
+def test_a_planted_handler_that_dies_is_found_and_told_in_one_line(
+    tmp_path: Path, bug: str, door: str, said: str
+) -> None:
+    with running(tmp_path, bug) as scheduler:
+        with (
+            Player(DOORS[door], scheduler.url, "nobody", patience_s=SHORT_S) as player,
+            pytest.raises(Lost, match=said) as lost,
+        ):
+            fuzz(player, 2_000, SEED)
+        first, line = str(lost.value).split("\n")
+        assert line.startswith(f"python -m tests.api.frame_fuzz {door} "), first
+
+
+@pytest.mark.parametrize(
+    ("bug", "what"), [("leaves_a_task", "task Event.wait"), ("keeps_sessions", "sessions._absent")]
+)
+def test_a_planted_leak_is_found(tmp_path: Path, bug: str, what: str) -> None:
+    with running(tmp_path, bug) as scheduler:
+        before = memory_of(scheduler)
+        with Player(DOORS["session"], scheduler.url, "nobody") as player:
+            fuzz(player, 200, SEED)
+        assert what in left_behind(scheduler, before, patience_s=3)
+
+
+def test_a_line_to_paste_is_the_script_again() -> None:
+    script: frames.Script = [
+        [Message(True, {"type": "x", "load": math.nan, "a": -math.inf, "\ud800": b"\0"}), Frame(129, b"\xff\x00'")],
+        [frames.Raw(b"\n"), frames.Again(), frames.Job()],
+    ]
+    line = line_to_paste("node", script, greeted=False)
+    assert "\n" not in line and "--not-greeted" in line
+    assert repr(frames.read(shlex.split(line)[-1])) == repr(script)

@@ -1,0 +1,43 @@
+"""The HTTP door keeps to its document, whatever is sent: schemathesis against a running scheduler with nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.schemathesis_run import Outcome, called, run
+
+SEED = 1
+
+
+def clean(folder: Path, examples: int) -> Outcome:
+    """Run it, and see that nothing was found, and that it got everywhere."""
+    outcome = run(folder, examples, SEED)
+    assert outcome.clean, outcome.text
+    assert outcome.wrong == []
+    assert outcome.states["completed"] > 20, "it gets as far as results"
+    return outcome
+
+
+@pytest.mark.timeout(300)
+def test_every_operation_keeps_to_the_document(tmp_path: Path) -> None:
+    assert clean(tmp_path, 60).cases > 1000
+
+
+@pytest.mark.large
+@pytest.mark.timeout(3600)
+def test_every_operation_keeps_to_the_document_in_2_000_examples(tmp_path: Path) -> None:
+    print(clean(tmp_path, 2_000).summary())
+
+
+@pytest.mark.parametrize(
+    ("bug", "path", "said"),
+    [
+        ("fails_on_a_page_of_one", "/v1/jobs", "Server error"),
+        ("takes_any_cursor", "/v1/pools", "Schema-violating request accepted"),
+    ],
+)
+def test_a_planted_bug_is_found(tmp_path: Path, bug: str, path: str, said: str) -> None:
+    code, text = called(tmp_path, bug, path)
+    assert code == 1 and said in text and "curl -X GET" in text, text
