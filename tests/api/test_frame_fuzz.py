@@ -25,7 +25,11 @@ SHORT_S = 0.2
 @contextlib.contextmanager
 def running(folder: Path, bug: str = "") -> Iterator[Scheduler]:
     """A scheduler, perhaps with a planted bug."""
-    kind = type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)}) if bug else Scheduler
+    kind = (
+        type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)})
+        if bug
+        else Scheduler
+    )
     scheduler = kind(folder, "embedded", *FLAGS)
     try:
         yield scheduler
