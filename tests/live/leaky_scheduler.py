@@ -1,5 +1,6 @@
 """A scheduler with planted leaks: `python -m tests.live.leaky_scheduler serve …` is a `voxpool serve` that keeps
-something of the connections that broke, in each kind of place. The checker of closes.py must find every one.
+something of the connections that broke, in each kind of place, and shows a series for each node. The checkers of
+closes.py and series.py must find all of it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
+from prometheus_client import CollectorRegistry, Counter
+
 from scheduler.cli import main
+from scheduler.job import Job
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
 from scheduler.scripts import ScriptCall
 from scheduler.stores.redis import RedisStore
+from scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
 from scheduler.web.session import Session
 from scheduler.web.sessions import SessionDoor
 
@@ -68,6 +73,24 @@ def leak_in_the_store() -> None:
     patch.object(RedisStore, "run", leaky).start()
 
 
+def leak_in_labels() -> None:
+    """Jobs are counted by node and pair, however many there are of both."""
+    dispatches = Counter("dispatches_by_node", "Planted.", ["node", "pair"], namespace=NAMESPACE, registry=None)
+    dispatched = MetricsObserver.job_dispatched
+    build = MetricsObserver.__init__
+
+    def counting(observer: MetricsObserver, registry: CollectorRegistry, *rest: Any) -> None:
+        build(observer, registry, *rest)
+        registry.register(dispatches)
+
+    def leaky(observer: MetricsObserver, job: Job, node: Node) -> None:
+        dispatched(observer, job, node)
+        dispatches.labels(node.node_id, job.pair).inc()
+
+    patch.object(MetricsObserver, "__init__", counting).start()
+    patch.object(MetricsObserver, "job_dispatched", leaky).start()
+
+
 async def _for_ever() -> None:
     await asyncio.get_running_loop().create_future()
 
@@ -77,4 +100,5 @@ if __name__ == "__main__":
     leak_a_task()
     leak_an_object_and_bytes()
     leak_in_the_store()
+    leak_in_labels()
     main()

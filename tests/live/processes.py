@@ -87,6 +87,12 @@ class Scheduler(Process):
         return sorted(node["node_id"] for node in self.get("/v1/nodes")["nodes"] if node["state"] == "ready")
 
 
+class LeakyScheduler(Scheduler):
+    """One with planted leaks, for the checks of checks."""
+
+    program = (sys.executable, "-m", "tests.live.leaky_scheduler")
+
+
 def wait_until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
     """Return what `look` finds, as soon as that is something."""
     end_s = time.monotonic() + patience_s

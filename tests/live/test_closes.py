@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.live.closes import FLAGS, WARM_UP, Closes, closes
-from tests.live.processes import Scheduler
+from tests.live.processes import LeakyScheduler, Scheduler
 from tests.live.test_processes import started
 from tests.live.torn import POINTS
 from tests.servers import redis_server
 
 pytestmark = pytest.mark.alone
-
-
-class LeakyScheduler(Scheduler):
-    """One that keeps something of each connection, in five kinds of places."""
-
-    program = (sys.executable, "-m", "tests.live.leaky_scheduler")
 
 
 def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
