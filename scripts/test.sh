@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 SECONDS=0
 scripts/system_packages.sh redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
-    amtool=prometheus-alertmanager
+    amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd
 if [ "${1:-}" = large ]; then
     say "the large sizes, $(.venv/bin/python --version)"
     .venv/bin/python -m pytest -q -m large tests

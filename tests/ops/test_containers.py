@@ -1,0 +1,191 @@
+"""Dockerfile and docker-compose.yml, as far as that goes without Docker: what they name exists and is understood."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scheduler.config import Settings
+from tests.live.processes import Scheduler
+from tests.ops.command_lines import flags_of, settings_of
+from tests.ops.monitoring import OPS, PROMETHEUS_FILE
+
+ROOT = OPS.parent
+DOCKERFILE = OPS / "Dockerfile"
+COMPOSE = OPS / "docker-compose.yml"
+OURS = ("scheduler", "node-1", "node-2")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """The services as docker-compose understands the file."""
+    command = ["docker-compose", "-f", str(COMPOSE), "config", "--format", "json"]
+    read = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert read.returncode == 0 and not read.stderr, read.stderr
+    found: dict[str, Any] = json.loads(read.stdout)["services"]
+    return found
+
+
+def test_all_of_it_comes_up(services: dict[str, Any]) -> None:
+    assert set(services) == {*OURS, "redis", "prometheus", "alertmanager", "grafana"}
+    for name, service in services.items():
+        assert ("build" in service) == (name in OURS)
+        assert name in OURS or re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*", service["image"]), "a version, not `latest`"
+        for needed in service.get("depends_on", {}):
+            assert not services[needed].get("healthcheck", {}).get("disable"), (
+                f"{name} waits for {needed} to be healthy"
+            )
+
+
+def test_every_file_that_is_mounted_exists(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).exists() and volume["read_only"], volume
+
+
+def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports and {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+
+def test_the_names_in_the_other_files_are_those_of_the_services(services: dict[str, Any]) -> None:
+    config = yaml.safe_load(PROMETHEUS_FILE.read_text())
+    source = yaml.safe_load((OPS / "grafana/provisioning/datasources/prometheus.yml").read_text())
+    places = [
+        *config["scrape_configs"][0]["static_configs"][0]["targets"],
+        *config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"],
+        source["datasources"][0]["url"].removeprefix("http://"),
+        services["scheduler"]["command"][-1].removeprefix("redis://").split("/")[0],
+        *(services[name]["environment"]["VOXPOOL_URL"].removeprefix("http://") for name in OURS[1:]),
+    ]
+    ports = {"scheduler": Settings().port, "redis": 6379, "prometheus": 9090, "alertmanager": 9093}
+    assert set(places) == {f"{name}:{port}" for name, port in ports.items()}
+    provider = yaml.safe_load((OPS / "grafana/provisioning/dashboards/voxpool.yml").read_text())["providers"][0]
+    mounted = {volume["target"] for volume in services["grafana"]["volumes"]}
+    assert f"{provider['options']['path']}/voxpool.json" in mounted
+
+
+def test_our_commands_are_understood_and_get_the_time_that_they_need(services: dict[str, Any]) -> None:
+    settings = settings_of(services["scheduler"]["command"], docker_environment())
+    assert settings.store == "redis://redis:6379/0" and settings.host == "0.0.0.0"
+    assert seconds(services["scheduler"]["stop_grace_period"]) > settings.drain_s + settings.stop_s
+    assert services["scheduler"]["ulimits"]["nofile"] > settings.connections_max
+    for name in OURS[1:]:
+        node = flags_of(services[name]["command"])
+        assert node["node_id"] == name
+        assert seconds(services[name]["stop_grace_period"]) > node["drain_s"]
+
+
+def test_redis_throws_nothing_away(services: dict[str, Any]) -> None:
+    command = services["redis"]["command"]
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+@pytest.mark.parametrize(
+    ("service", "program"), [("prometheus", "prometheus"), ("alertmanager", "prometheus-alertmanager")]
+)
+def test_flags_of_the_other_servers_exist(services: dict[str, Any], service: str, program: str) -> None:
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    known = set(re.findall(r"--(?:\[no-\])?([a-z.-]+)", said.stdout + said.stderr))
+    assert {flag.split("=")[0].removeprefix("--") for flag in services[service]["command"]} <= known
+
+
+# ---- the Dockerfile
+
+
+def test_the_build_gets_what_it_copies_and_nothing_else() -> None:
+    copied = {name for line in instructions("COPY") if "--from" not in line for name in line.split()[:-1]}
+    ignore = (OPS / "Dockerfile.dockerignore").read_text().splitlines()
+    assert all((ROOT / name).exists() for name in copied)
+    assert {line.removeprefix("!") for line in ignore if line.startswith("!")} == copied and "*" in ignore
+    wheel = {"scheduler", "sim", "loadtest", "lua", "examples"}  # [tool.hatch.build.targets.wheel] of pyproject.toml
+    assert wheel | {"pyproject.toml", "README.md", "LICENSE"} <= copied
+
+
+def test_the_image_is_small_and_not_root() -> None:
+    stages = [line.split()[0] for line in instructions("FROM")]
+    assert len(stages) == 2 and len(set(stages)) == 1, "an environment moves only between equal Pythons"
+    assert re.fullmatch(r"python:3\.\d+-slim", stages[0])
+    (user,) = instructions("USER")
+    assert int(user) > 0
+    assert any("--constraint requirements.lock" in line for line in instructions("RUN"))
+    assert "--no-cache-dir" in DOCKERFILE.read_text()
+
+
+def test_what_is_taken_out_again_is_pinned_and_not_needed() -> None:
+    """Every module of the scheduler can be imported without it."""
+    (removed,) = re.findall(r"pip uninstall --yes ([\w\s-]+?) &&", " ".join(instructions("RUN")))
+    pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert set(removed.split()) <= pinned
+    assert import_all(removed.split()) == "", "a module of the scheduler needs it"
+    assert "scheduler.engines" in import_all(["numpy"]), "or the test sees nothing"
+
+
+def test_the_health_check_tells_a_living_scheduler_from_a_dead_one(tmp_path: Path) -> None:
+    (line,) = instructions("HEALTHCHECK")
+    command = json.loads(line.partition(" CMD ")[2])
+    assert command[0] == "python"
+
+    def ask(port: int) -> int:
+        words = [word.replace(str(Settings().port), str(port)) for word in command[1:]]
+        return subprocess.run([sys.executable, *words], stderr=subprocess.DEVNULL, check=False).returncode
+
+    scheduler = Scheduler(tmp_path, "memory")
+    try:
+        assert ask(scheduler.port) == 0
+    finally:
+        scheduler.stop()
+    assert ask(scheduler.port) != 0
+
+
+def instructions(name: str) -> list[str]:
+    """Return the arguments of each instruction `name` of the Dockerfile, long lines joined, comments left out."""
+    lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.startswith("#")]
+    whole = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
+    return [line.removeprefix(name).strip() for line in whole.splitlines() if line.startswith(name + " ")]
+
+
+def docker_environment() -> dict[str, str]:
+    """Return the VOXPOOL_ variables of the image."""
+    return dict(re.findall(r"(VOXPOOL_\w+)=(\S+)", " ".join(instructions("ENV"))))
+
+
+def seconds(duration: str) -> float:
+    """Return a duration of docker-compose, such as 1m10s, in seconds."""
+    return sum(float(n) * {"h": 3600, "m": 60, "s": 1}[unit] for n, unit in re.findall(r"([\d.]+)([hms])", duration))
+
+
+def import_all(distributions: list[str]) -> str:
+    """Import each module of the scheduler while `distributions` are not there; return what failed."""
+    code = """
+import importlib, importlib.metadata, pkgutil, sys
+
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in gone:
+            raise ImportError(name)
+
+wanted = set(sys.argv[1:])
+gone = {m for m, of in importlib.metadata.packages_distributions().items() if wanted & {d.lower() for d in of}}
+sys.meta_path.insert(0, Gone())
+import scheduler
+for module in pkgutil.walk_packages(scheduler.__path__, "scheduler."):
+    if not module.name.endswith("__main__"):
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            print(module.name, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *distributions], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
