@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import redis
 
@@ -107,7 +108,8 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
 
 def look(scheduler: Scheduler, store_url: str) -> Kept:
     """Return what `scheduler` has now, after a collection, and what is in its store."""
-    report = scheduler.get("/v1/debug/memory?gc=1&types=1000")
+    url = f"{scheduler.url}/v1/debug/memory?gc=1&types=1000"
+    report = httpx.get(url, trust_env=False, timeout=PATIENCE_S).json()
     counts = {f"table {path}": size for path, size in report["tables"].items()}
     counts |= {f"task {name}": number for name, number in report["tasks"]["functions"].items()}
     objects = report["objects"]["types"].items()

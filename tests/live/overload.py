@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from websockets.asyncio.client import ClientConnection
 
 from scheduler.codec import encode, to_client
 from scheduler.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
+from sim.stats import Trend, judge
 from tests.live.processes import TONE, Process, Scheduler, connected, until
 
 PAIR = "en:en"
@@ -35,6 +37,10 @@ AHEAD_MAX = WAITING_MAX + SLOTS
 AUDIO = TONE[:2000]
 """So small that the audio of the waiting jobs does not hide a leak."""
 SAMPLE_S = 0.5
+GROWTH_BYTES_FLOOR = 256 * 1024
+"""Growth of the live bytes over a run that is none; a leak of 100 bytes a submit would be 450 kB in half a minute."""
+ROUNDED_S = 0.002
+"""By which a time may be longer than one that is made of others, all told in whole ms."""
 FLAGS = (
     *("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60"),
     *("--retention-s", "1", "--cleanup-interval-s", "0.5"),
@@ -55,6 +61,8 @@ class Overload:
     live_bytes: list[int] = field(default_factory=list)
     ahead: list[int] = field(default_factory=list)
     """Of each accepted job: how many others were sent to a node while it waited."""
+    bounds_s: list[float] = field(default_factory=list)
+    """Of each accepted job: how long AHEAD_MAX jobs and itself took to be sent to a node, then its own service."""
     served_s: float = 0.0
     """From the first submit to the last result."""
     behind_s: float = 0.0
@@ -72,18 +80,22 @@ class Overload:
 
     @property
     def predicted_s(self) -> float:
-        """What the bound on the queue predicts for an accepted job: a whole queue before it, then its own service."""
+        """What the bound on the queue predicts for the p99: that of the bounds of the single jobs."""
+        return sorted(self.bounds_s)[int(0.99 * len(self.bounds_s))]
+
+    @property
+    def mean_rate_s(self) -> float:
+        """The same on the back of an envelope: the bound at the mean rate, then the mean service."""
         return AHEAD_MAX / self.served_per_s + statistics.mean(self.worked_s)
 
     @property
-    def growth_bytes(self) -> float:
-        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.live_bytes) // 4
-        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
+    def memory(self) -> Trend:
+        """The verdict on the live bytes, by the same code as for the simulation."""
+        return judge(self.live_bytes, GROWTH_BYTES_FLOOR)
 
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
-        base = self.live_bytes[len(self.live_bytes) // 4]
+        memory = self.memory
         lines = (
             f"{self.accepted + sum(self.refused.values())} submits in {self.seconds:g} s, {OVERLOAD:g} x capacity, "
             f"half of them over HTTP; the last one came {1000 * self.behind_s:.0f} ms late",
@@ -91,8 +103,11 @@ class Overload:
             f"refused without a time to retry: {self.without_retry}",
             f"jobs before an accepted one: at most {max(self.ahead)}, bound {AHEAD_MAX}",
             f"submit to end of the accepted ones: p50 {statistics.median(self.took_s):.3f} s, p99 {self.p99_s:.3f} s, "
-            f"greatest {max(self.took_s):.3f} s; predicted {self.predicted_s:.3f} s at {self.served_per_s:.1f} jobs/s",
-            f"live bytes of the scheduler {base:,}, growth {self.growth_bytes:,.0f}",
+            f"greatest {max(self.took_s):.3f} s",
+            f"predicted for the p99: {self.predicted_s:.3f} s; at the mean rate of {self.served_per_s:.1f} jobs/s "
+            f"{self.mean_rate_s:.3f} s",
+            f"live bytes of the scheduler {memory.level:,.0f}: {memory.verdict} ({memory.reason}), growth "
+            f"{memory.growth:+,.0f} in {memory.samples} samples, floor {memory.floor:,}",
         )
         return "\n".join(lines)
 
@@ -117,7 +132,7 @@ async def overload(scheduler: Scheduler, seconds: float) -> Overload:
         report = await _load(scheduler, seconds)
     finally:
         node.stop()
-    report.ahead = _ahead(scheduler)
+    _foresee(scheduler, report)
     return report
 
 
@@ -207,16 +222,31 @@ class _Times:
     total: int
 
 
-def _ahead(scheduler: Scheduler) -> list[int]:
-    """Count, in the order of the scheduler's log, the dispatches between the submit and the dispatch of each job."""
-    submitted: dict[str, int] = {}
-    ahead: list[int] = []
+def _foresee(scheduler: Scheduler, report: Overload) -> None:
+    """Note the jobs before each accepted one, and the bound on its time, as the scheduler's log tells them.
+
+    When AHEAD_MAX jobs at most are before a job, it is sent to a node no later than the job that is sent as number
+    AHEAD_MAX + 1 from its submit on; when so many don't come any more, no later than the last one.
+    """
+    submitted: dict[str, tuple[datetime, int]] = {}
+    dispatched: dict[str, datetime] = {}
+    sent: list[datetime] = []
+    served: list[tuple[datetime, int, float]] = []
     for event in scheduler.events():
+        if event["event"] not in ("job_submitted", "job_dispatched", "job_ended"):
+            continue
+        job_id, at = event["job_id"], datetime.fromisoformat(event["ts"])
         if event["event"] == "job_submitted":
-            submitted[event["job_id"]] = len(ahead)
+            submitted[job_id] = (at, len(sent))
         elif event["event"] == "job_dispatched":
-            ahead.append(len(ahead) - submitted[event["job_id"]])
-    return ahead
+            report.ahead.append(len(sent) - submitted[job_id][1])
+            dispatched[job_id] = at
+            sent.append(at)
+        else:
+            served.append((*submitted[job_id], (at - dispatched[job_id]).total_seconds()))
+    for began, number, served_s in served:
+        latest = sent[min(number + AHEAD_MAX, len(sent) - 1)]
+        report.bounds_s.append((latest - began).total_seconds() + served_s)
 
 
 async def _sample(http: httpx.AsyncClient, report: Overload) -> None:
