@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test test-large demo dashboard-demo bench erlang findings mutants wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
 CHECKED := scheduler sim loadtest findings mutation ops tests
@@ -26,12 +26,16 @@ demo: .venv/.ready ## a scheduler, two nodes, real WAV files, a node killed; the
 dashboard-demo: .venv/.ready ## the dashboard full of life: a scheduler, nodes, traffic, mishaps (DEMO="--port 8080 --open")
 	@$(BIN)/python examples/dashboard_demo.py $(DEMO)
 
-lint: .venv/.ready ## ruff, mypy --strict, imports one way, and the rules of tests/tidy
+lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rules of tests/tidy with the audit of packages
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy --strict $(CHECKED)
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m bandit -q -c pyproject.toml -r scheduler
 	$(BIN)/python -m pytest -q tests/tidy
+
+audit: .venv/.ready ## are the packages what the lock says, and, with ADVISORIES=FOLDER of OSV records, is one vulnerable?
+	@$(BIN)/python -m tests.tidy.dependencies $(ADVISORIES)
 
 test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium and Prometheus, or says how)
 	@scripts/test.sh $(BOTH)

@@ -9,7 +9,7 @@ import secrets
 
 def fresh_random() -> random.Random:
     """Return a random source with a seed from the operating system."""
-    return random.Random(os.urandom(32))
+    return random.Random(os.urandom(32))  # nosec B311  # draws and names, no secrets
 
 
 def fresh_secret(bits: int) -> str:

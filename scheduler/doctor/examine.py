@@ -23,7 +23,8 @@ from scheduler.security.tokens import read_tokens
 from scheduler.stores import without_password
 
 PATIENCE_S = 5.0
-_ALL_ADDRESSES = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_ALL = "0.0.0.0"  # nosec B104  # looked for, not bound
+_ALL_ADDRESSES = {"": "127.0.0.1", _ALL: "127.0.0.1", "::": "::1"}
 """Where a scheduler that listens everywhere is reached from its own machine."""
 
 

@@ -14,7 +14,7 @@ class Trouble(StrEnum):
     NOT_A_SCHEDULER = "not_a_scheduler"
     VERSION = "version"
     NOT_READY = "not_ready"
-    TOKEN = "token"
+    TOKEN = "token"  # nosec B105  # the name of a check
     ADDRESS = "address"
     PORT_TAKEN = "port_taken"
     STORE_UNREACHABLE = "store_unreachable"
@@ -26,7 +26,7 @@ class Trouble(StrEnum):
     CLOCK_SKEW = "clock_skew"
     NO_NODE = "no_node"
     TOKENS_UNSET = "tokens_unset"
-    SECRET_FILE = "secret_file"
+    SECRET_FILE = "secret_file"  # nosec B105  # the name of a check
     CLEANUP_OFF = "cleanup_off"
     OPEN_FILES = "open_files"
 

@@ -262,7 +262,7 @@ def find_server() -> str:
 
 def _new_folder() -> str:
     """Return a new folder for the socket whose path stays short enough for the kernel. Raises ConfigError."""
-    for parent in (gettempdir(), "/tmp"):
+    for parent in (gettempdir(), "/tmp"):  # nosec B108  # mkdtemp makes a folder that is ours alone
         if len(os.fsencode(f"{parent}/vp-12345678/{SOCKET_NAME}")) <= SOCKET_PATH_BYTES_MAX and os.path.isdir(parent):
             return mkdtemp(prefix="vp-", dir=parent)
     raise ConfigError("no temporary folder with a short path for the store's socket: set TMPDIR to one, such as /tmp")

@@ -69,6 +69,9 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     (rules.every_test_runs, {"tests/test_a.py": "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n"}),
     (rules.every_test_runs, {"tests/test_a.py": "import pytest\nredis = pytest.importorskip('redis')\n"}),
     (rules.every_test_runs, {"tests/test_a.py": "import time\ndef test_a():\n    time.sleep(1)\n"}),
+    (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec\n"}),
+    (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec B101\n"}),
+    (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec  # no id\n"}),
     (rules.requirements_are_pinned, {"pyproject.toml": PROJECT, "requirements.lock": "msgspec==1\n"}),
     (
         rules.requirements_are_pinned,
@@ -85,6 +88,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
 # What looks like a violation and is none.
 FINE: dict[str, str] = {
     "scheduler/a.py": "import random\nx = random.Random(7)\nprinter = print_it\n",
+    "scheduler/c.py": "x = 1  # nosec B311  # no secret\n",
     "scheduler/b.py": "from random import Random\ndef f(random: Random): return random.random()\n",
     "sim/a.py": "import numpy as np\nfrom scheduler import job\nx = np.random.default_rng(7)\n",
     "lua/a.lua": LUA_HEAD + "local now_ms = ARGV[1]\nfor i, v in ipairs(t) do end  -- not pairs()\n",
