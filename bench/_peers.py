@@ -1,6 +1,7 @@
 """The ends of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
 
-Usage: python -m bench._peers relay PORT | worker URL | node URL. All use the same WebSocket library and event loop.
+Usage: python -m bench._peers relay PORT | worker URL | node URL | receiver PORT (of spans). All use the same WebSocket
+library and event loop.
 """
 
 from __future__ import annotations
@@ -66,6 +67,20 @@ async def node(url: str) -> None:
                 await socket.send(codec.encode(Heartbeat([]), binary=True))
 
 
+async def receiver(port: str) -> None:
+    """Take spans by OTLP over HTTP, and forget them."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    server = await asyncio.start_server(take, "127.0.0.1", int(port))
+    await server.serve_forever()
+
+
 if __name__ == "__main__":
     role, argument = sys.argv[1:]
-    uvloop.run({"relay": relay, "worker": worker, "node": node}[role](argument))
+    uvloop.run({"relay": relay, "worker": worker, "node": node, "receiver": receiver}[role](argument))

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -31,6 +32,7 @@ AUDIO = b"RIFF\x08\x27\x00\x00WAVE" + bytes(range(256)) * 39
 SECONDS = 2.0
 ROUNDS = 3
 IN_FLIGHT = (1, 64)
+QUIET = ("--log-level", "warning")
 Call = Callable[[], Awaitable[None]]
 
 
@@ -44,12 +46,12 @@ class Figures(NamedTuple):
 
 def run(seconds: float = SECONDS) -> list[Row]:
     """Measure relay and schedulers in turn, `seconds` for each number in flight, and take the median of the rounds."""
-    with _relay() as relay, _scheduler("embedded") as embedded, _scheduler("memory") as memory:
+    with _relay() as relay, scheduler("embedded", *QUIET) as embedded, scheduler("memory", *QUIET) as memory:
         rounds = []
         for _ in range(ROUNDS):
             bare = uvloop.run(_through_relay(relay, seconds))
             ours = {
-                store: uvloop.run(_through_scheduler(*running, seconds))
+                store: uvloop.run(through_scheduler(*running, seconds))
                 for store, running in (("embedded", embedded), ("memory", memory))
             }
             rounds.append((bare, ours))
@@ -97,18 +99,19 @@ async def _read_relay(connection: ClientConnection, waiting: dict[bytes, asyncio
         waiting.pop(frame[:4]).set_result(None)
 
 
-async def _through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[int, Figures], float]:
+async def through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[int, Figures], float]:
+    """Return the figures of each number in flight, and the scheduler's CPU a job in us with the last of them."""
     waiting: dict[str, asyncio.Future[None]] = {}
     async with connect(f"ws://127.0.0.1:{port}/ws/session", compression=None, max_size=None) as connection:
         await connection.send(codec.encode(Hello(), binary=True))
         await connection.recv()
         reader = asyncio.create_task(_read_scheduler(connection, waiting))
-        calls = 0
+        calls, turn = 0, time.monotonic_ns()
 
         async def call() -> None:
             nonlocal calls
             calls += 1
-            key = f"r-{calls}"
+            key = f"r-{turn}-{calls}"  # one that was used before would bring the old job's result
             future = waiting[key] = asyncio.get_running_loop().create_future()
             await connection.send(codec.encode(Submit(key, PAIR, AUDIO), binary=True))
             await future
@@ -116,9 +119,9 @@ async def _through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[
         figures = {}
         cpu_us = 0.0
         for count in IN_FLIGHT:
-            before_s, before = _cpu_s(pid), calls
+            before_s, before = cpu_s(pid), calls
             figures[count] = await _measure(call, count, seconds)
-            cpu_us = 1e6 * (_cpu_s(pid) - before_s) / (calls - before)
+            cpu_us = 1e6 * (cpu_s(pid) - before_s) / (calls - before)
         reader.cancel()
     return figures, cpu_us
 
@@ -154,19 +157,21 @@ async def _measure(call: Call, in_flight: int, seconds: float) -> Figures:
 
 @contextlib.contextmanager
 def _relay() -> Iterator[int]:
-    port = _free_port()
-    with _process("bench._peers", "relay", str(port)):
-        _until_listening(port)
-        with _process("bench._peers", "worker", f"ws://127.0.0.1:{port}/worker"):
+    port = free_port()
+    with process("bench._peers", "relay", str(port)):
+        until_listening(port)
+        with process("bench._peers", "worker", f"ws://127.0.0.1:{port}/worker"):
             yield port
 
 
 @contextlib.contextmanager
-def _scheduler(store: str) -> Iterator[tuple[int, int]]:
-    port = _free_port()
-    with _process("scheduler", "serve", "--port", str(port), "--store", store, "--log-level", "warning") as server:
-        _until_listening(port)
-        with _process("bench._peers", "node", f"ws://127.0.0.1:{port}/ws/node"):
+def scheduler(store: str, *flags: str, log: Path | None = None) -> Iterator[tuple[int, int]]:
+    """A scheduler with a node that answers at once; gives its port and process id. What it logs goes to `log`."""
+    port = free_port()
+    words = ("scheduler", "serve", "--port", str(port), "--store", store, *flags)
+    with process(*words, log=log) as server:
+        until_listening(port)
+        with process("bench._peers", "node", f"ws://127.0.0.1:{port}/ws/node"):
             deadline_s = time.monotonic() + 10
             while not httpx.get(f"http://127.0.0.1:{port}/v1/nodes").json()["total"]:
                 assert time.monotonic() < deadline_s, "the node does not register"
@@ -175,23 +180,28 @@ def _scheduler(store: str) -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+def process(module: str, *arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of this Python, ended at the end; its standard error goes to `log`."""
+    with contextlib.ExitStack() as closing:
+        errors = closing.enter_context(log.open("wb")) if log is not None else None
+        started = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=errors)
     try:
-        yield process
+        yield started
     finally:
-        process.terminate()
-        process.wait()
+        started.terminate()
+        started.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _until_listening(port: int) -> None:
+def until_listening(port: int) -> None:
+    """Wait until somebody listens on `port`."""
     deadline_s = time.monotonic() + 10
     while True:
         with socket.socket() as probe:
@@ -201,7 +211,8 @@ def _until_listening(port: int) -> None:
         time.sleep(0.02)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Return the seconds of processor time that a process has taken."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

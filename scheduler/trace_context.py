@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_ODD = frozenset("13579bdf")
+"""The last digit of the flags of a trace that is recorded: bit 0 is set."""
 
 
 def checked(traceparent: str | None) -> str:
@@ -32,4 +34,4 @@ def span_id(traceparent: str) -> str:
 
 def is_sampled(traceparent: str) -> bool:
     """Return whether who wrote it records this trace."""
-    return bool(traceparent) and int(traceparent[53:], 16) & 1 == 1
+    return traceparent[54:] in _ODD if traceparent else False
