@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,8 @@ from tests.unit.fakes import make_job
 from tests.unit.rig import Link, Rig
 
 SAID = "the man said: come"
+DOCS = Path(__file__).parents[2] / "docs" / "traces.md"
+WORK = {f"voxpool.{name}" for name in ("job_id", "pair", "attempt", "node_id", "session_id", "reason", "cancelled")}
 
 
 class TracedRig(Rig):
@@ -191,6 +195,33 @@ async def test_nothing_is_kept_of_jobs_that_ended() -> None:
     rig.dispatcher.cancel(jobs[2].job_id)
     rig.dispatcher.cancel(jobs[3].job_id)
     assert rig.observer.lives == {} and [job.trace for job in jobs] == [""] * 4
+
+
+def documented() -> dict[str, set[str]]:
+    """Return span -> attributes, as docs/traces.md has them."""
+    rows = re.findall(r"^\| `(voxpool\.\w+)` \| \w+ \| (.*) \|$", DOCS.read_text(), re.MULTILINE)
+    return {
+        name: {f"voxpool.{word}" for word in re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", cell))}
+        for name, cell in rows
+    }
+
+
+async def test_the_documentation_names_every_span_and_attribute() -> None:
+    rig = TracedRig()
+    node, link = await rig.node("ann")
+    job = await rig.submit(session_id="s-1")
+    await rig.answer(node, job)
+    await rig.fail(node, await rig.submit(), retryable=False)
+    await rig.submit()
+    await rig.submit()
+    await rig.pass_time(70)
+    rig.desk.result(node, NodeResult(job.job_id, 1, trace=traces_sent(link)[0]))
+    seen: dict[str, set[str]] = {}
+    for span in rig.spans:
+        seen.setdefault(span.name, set()).update(span.attributes)
+    told = documented()
+    assert told.pop("voxpool.work") == WORK, "it is the SDK's: tests/live/test_traces.py"
+    assert seen == told
 
 
 def test_holds_are_read_as_they_were_written() -> None:
