@@ -19,6 +19,7 @@ from scheduler.web.assets import PAGES
 from scheduler.web.origins import Origins
 from scheduler.web.problems import problem, status_of
 
+CONNECTIONS_MAX = "connections_max"
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKED = frozenset({*PAGES, "/docs"})
 """What other pages may have a link to."""
@@ -49,9 +50,9 @@ class Entrance:
 
     def _refusal(self, scope: Scope) -> Response | None:
         if len(self.connections) > self._connections_max and scope["path"] not in ALWAYS:
-            self._tell(scope, "connections_max")
+            self._tell(scope, CONNECTIONS_MAX)
             detail = f"{self._connections_max} connections are open, the most allowed"
-            response = problem(503, "connections_max", detail, self._retry_after_ms)
+            response = problem(503, CONNECTIONS_MAX, detail, self._retry_after_ms)
             response.headers["connection"] = "close"
             return response
         headers = Headers(scope=scope)

@@ -10,18 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from scheduler.web.pace import Pace
+from scheduler.web.problems import problem, status_of
 
 LINGER_S = 2.0
 """How long a peer that was refused may go on sending before the connection is cut off: closing at once would reset it,
 and the peer would never read why."""
 LATE_S = 0.05
 """Between the end of the time that a request has and the end of its connection: at least one turn of the loop."""
+DETAILS = {
+    "head_too_large": "the request line and the headers are above head_bytes_max, or more than headers_max",
+    "slow_head": "the request line and the headers did not come within head_s",
+    "slow_body": "the body stayed away, or came too slowly",
+}
 BETWEEN, HEAD, BODY = range(3)
 """What is coming in: nothing that belongs to a request, a request line with its headers, or a body."""
 
@@ -113,7 +118,7 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.head_bytes_max:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+                self._refuse("head_too_large")
                 return
             if self._phase == BETWEEN:  # empty lines, which may stand before a request
                 self._begin(HEAD)
@@ -146,7 +151,7 @@ class BoundedHttp(HttpToolsProtocol):
         """Take a header, or drop one that comes after the body (a trailer)."""
         self._headers += 1
         if self._headers > self.limits.headers_max:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+            self._refuse("head_too_large")
         elif self._phase == HEAD and not self._refused:
             super().on_header(name, value)
 
@@ -155,7 +160,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refused:
             return
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.limits.head_bytes_max:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+            self._refuse("head_too_large")
             return
         self._begin(BODY)
         self._moved = True
@@ -178,7 +183,8 @@ class BoundedHttp(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed, unless it was answered."""
         if not self._refused and not self.transport.is_closing():
-            super().send_400_response(msg)
+            self._answer("bad_request", "this is not HTTP/1.1 as RFC 9112 has it")
+            self.transport.close()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -225,9 +231,9 @@ class BoundedHttp(HttpToolsProtocol):
         if self._phase == HEAD and not self._head_bytes:
             self.transport.close()  # it was opened, for later perhaps, and not used
         elif self._phase == HEAD:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow_head")
+            self._refuse("slow_head")
         else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow_body")
+            self._refuse("slow_body")
 
     def _watch_sending(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
@@ -247,7 +253,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     # ---- the end
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+    def _refuse(self, reason: str) -> None:
         """Answer, unless an earlier request still is being answered, and close once the peer has read it."""
         if self._refused:
             return
@@ -260,13 +266,18 @@ class BoundedHttp(HttpToolsProtocol):
             answering.disconnected = True  # what the application has to say comes too late
             answering.message_event.set()
         self._told(reason)
-        text = status.phrase.encode()
-        head = b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(text)
-        self.transport.write(STATUS_LINE[status] + head + text)
+        self._answer(reason, DETAILS[reason])
         self._stop_timers()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._receive_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _answer(self, reason: str, detail: str) -> None:
+        """Write a problem, without the application, which knows nothing of this request."""
+        refused = problem(status_of(reason), reason, detail)
+        refused.headers["connection"] = "close"
+        head = b"".join(b"%b: %b\r\n" % header for header in refused.raw_headers)
+        self.transport.write(STATUS_LINE[refused.status_code] + head + b"\r\n" + bytes(refused.body))
 
     def _abort(self, reason: str) -> None:
         self._told(reason)

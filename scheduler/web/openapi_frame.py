@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from scheduler import __version__
 from scheduler.security.access import FORBIDDEN, UNAUTHORIZED
+from scheduler.web.entrance import ALWAYS, CONNECTIONS_MAX
 from scheduler.web.guard import OPEN, roles_of
 from scheduler.web.problems import MEDIA_TYPE, status_of
 from scheduler.web.views import Problem
@@ -22,7 +24,10 @@ Schema = dict[str, Any]
 FORM = "multipart/form-data"
 SECURITY = "token"
 REF = "#/components/schemas/{name}"
-ANYTIME = ("internal_error", "bad_origin", "bad_host", "compressed")
+ANYTIME = (
+    *("internal_error", "bad_origin", "bad_host", "compressed"),
+    *("bad_request", "slow_head", "slow_body", "head_too_large"),
+)
 """Reasons that each operation may refuse with."""
 
 
@@ -116,11 +121,12 @@ def _operation(operation: Operation, secured: bool) -> dict[str, Any]:
         shown["security"] = [{SECURITY: []}]
         shown["description"] += f" For tokens of the role {' or '.join(sorted(roles))}."
         reasons += [UNAUTHORIZED, FORBIDDEN]
+    passing = [*operation.passing, *([] if operation.path in ALWAYS else [CONNECTIONS_MAX])]
     by_status: dict[int, list[str]] = {}
-    for reason in [*reasons, *operation.passing]:
-        by_status.setdefault(int(status_of(reason, reason in operation.passing)), []).append(reason)
+    for reason in [*reasons, *passing]:
+        by_status.setdefault(int(status_of(reason, reason in passing)), []).append(reason)
     for status, words in sorted(by_status.items()):
-        shown["responses"][str(status)] = _refusal(words, any(word in operation.passing for word in words))
+        shown["responses"][str(status)] = _refusal(status, words, any(word in passing for word in words))
     return shown
 
 
@@ -150,7 +156,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return shown
 
 
-def _refusal(reasons: list[str], passes: bool) -> dict[str, Any]:
+def _refusal(status: int, reasons: list[str], passes: bool) -> dict[str, Any]:
     narrow = {"properties": {"reason": {"enum": reasons}}}
     shown: dict[str, Any] = {
         "description": " or ".join(reasons),
@@ -158,6 +164,8 @@ def _refusal(reasons: list[str], passes: bool) -> dict[str, Any]:
     }
     if passes:
         shown["headers"] = {"Retry-After": _header("seconds until it makes sense to try again", "integer")}
+    if status == HTTPStatus.UNAUTHORIZED:
+        shown["headers"] = {"WWW-Authenticate": _header("that a bearer token is asked for", "string")}
     return shown
 
 

@@ -35,6 +35,10 @@ STATUS = {
     "forbidden": HTTPStatus.FORBIDDEN,
     "bad_origin": HTTPStatus.FORBIDDEN,
     "bad_host": HTTPStatus.MISDIRECTED_REQUEST,
+    "bad_request": HTTPStatus.BAD_REQUEST,
+    "slow_head": HTTPStatus.REQUEST_TIMEOUT,
+    "slow_body": HTTPStatus.REQUEST_TIMEOUT,
+    "head_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "rate": HTTPStatus.TOO_MANY_REQUESTS,  # the caller's own bound; what the scheduler lacks is 503
 }
 """The status of each reason; what isn't here is input of the wrong form, 422, or with a time to retry 503."""

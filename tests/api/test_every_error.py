@@ -1,0 +1,208 @@
+"""Each error that HTTP can answer with is provoked on a running scheduler: it is as the document of that one says."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from scheduler.web import problems
+from tests.live.processes import TONE, wait_until
+from tests.live.secured import Keys, Secured
+
+FLAGS = (
+    *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--rate-burst", "3"),
+    *("--connections-max", "6", "--head-s", "0.5", "--body-stall-s", "0.5", "--viewers-max", "1"),
+)
+PAIR = {"pair": "a:b"}
+WAV = {"content": TONE}
+ELSEWHERE = {
+    *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
+    *("audio_total_bytes_max", "jobs_max", "waiters_max"),
+}
+"""Reasons that are the business of other tests: a bug, a store that is gone, an end, bounds of many."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A scheduler with tokens and small bounds; bob may submit one job in a hundred seconds."""
+    folder = tmp_path_factory.mktemp("errors")
+    scheduler = Secured(folder, Keys(folder, rates={"bob": 0.01}), *FLAGS)
+    yield scheduler
+    assert scheduler.stop() == 0
+    assert [line for line in scheduler.events() if line["level"] == "error"] == []
+
+
+@pytest.fixture(scope="module")
+def document(server: Secured) -> dict[str, Any]:
+    """What the scheduler says of itself."""
+    shown: dict[str, Any] = server.ask(None, "GET", "/openapi.json").json()
+    return shown
+
+
+def violations(document: dict[str, Any], method: str, path: str, answer: httpx.Response) -> list[str]:
+    """Return in what an error is other than the document says of that operation."""
+    described = document["paths"][path][method.lower()]["responses"].get(str(answer.status_code))
+    if described is None:
+        return [f"{answer.status_code} of {method} {path} is not described"]
+    media_type = answer.headers["content-type"]
+    if media_type not in described["content"]:
+        return [f"{media_type} is not described"]
+    schema = {**described["content"][media_type]["schema"], "components": document["components"]}
+    found = [error.message for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(answer.json())]
+    found += [f"no {name}" for name in described.get("headers", {}) if name not in answer.headers]
+    if answer.json()["status"] != answer.status_code:
+        found.append("another status in the body")
+    return found
+
+
+JOBS, JOB, NODES, LIVE = "/v1/jobs", "/v1/jobs/{job_id}", "/v1/nodes", "/v1/live"
+CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
+    ("unauthorized", "GET", None, JOBS, {}),
+    ("unauthorized", "GET", "stranger", NODES, {}),
+    ("forbidden", "GET", "gpu", JOBS, {}),
+    ("bad_origin", "GET", "root", JOBS, {"headers": {"origin": "https://elsewhere.example"}}),
+    ("bad_host", "GET", "root", "/healthz", {"headers": {"host": "rebound.example"}}),
+    ("unknown_job", "GET", "root", JOB, {}),
+    ("unknown_job", "DELETE", "root", JOB, {}),
+    ("unknown_node", "POST", "root", "/v1/nodes/{node_id}/drain", {}),
+    ("audio_too_large", "POST", "root", JOBS, {"params": PAIR, "content": TONE + b"\0" * 100_000}),
+    ("not_audio", "POST", "root", JOBS, {"params": PAIR, "content": b"no audio at all"}),
+    ("empty_audio", "POST", "root", JOBS, {"params": PAIR, "content": b""}),
+    ("bad_content_type", "POST", "root", JOBS, {"content": b"{}", "headers": {"content-type": "text/html"}}),
+    ("compressed", "POST", "root", JOBS, {"params": PAIR, **WAV, "headers": {"content-encoding": "gzip"}}),
+    ("bad_pair", "POST", "root", JOBS, {"params": {"pair": "A"}, **WAV}),
+    ("bad_session_id", "POST", "root", JOBS, {"params": {**PAIR, "session": "a b"}, **WAV}),
+    ("bad_request_id", "POST", "root", JOBS, {"params": PAIR, **WAV, "headers": {"idempotency-key": "a b"}}),
+    ("bad_wait_s", "POST", "root", JOBS, {"params": {**PAIR, "wait_s": "nan"}, **WAV}),
+    ("bad_timeout_ms", "POST", "root", JOBS, {"params": {**PAIR, "timeout_ms": "0"}, **WAV}),
+    ("bad_why", "POST", "root", JOBS, {"params": {**PAIR, "why": "maybe"}, **WAV}),
+    ("broken_json", "POST", "root", JOBS, {"content": b"{", "headers": {"content-type": "application/json"}}),
+    ("bad_audio", "POST", "root", JOBS, {"json": {"audio": 7}}),
+    ("bad_message", "POST", "root", JOBS, {"json": []}),
+    ("given_twice", "POST", "root", JOBS, {"params": PAIR, "json": {**PAIR, "audio": ""}}),
+    ("bad_multipart", "POST", "root", JOBS, {"files": {"a": (None, "b")}, "params": PAIR}),
+    ("bad_state", "GET", "root", JOBS, {"params": {"state": "lost"}}),
+    ("bad_limit", "GET", "root", NODES, {"params": {"limit": "0"}}),
+    ("bad_cursor", "GET", "root", "/v1/pools", {"params": {"cursor": "1"}}),
+    ("bad_on", "POST", "root", "/v1/nodes/{node_id}/drain", {"params": {"on": "perhaps"}}),
+    ("bad_snapshots", "GET", "root", LIVE, {"params": {"snapshots": "0"}}),
+    ("bad_gc", "GET", "root", "/v1/debug/memory", {"params": {"gc": "2"}}),
+    ("bad_types", "GET", "root", "/v1/debug/memory", {"params": {"types": "-1"}}),
+    ("upgrade_required", "GET", None, "/ws/node", {}),
+]
+
+
+@pytest.mark.parametrize(("reason", "method", "who", "path", "options"), CASES)
+def test_a_refusal_is_as_described(
+    server: Secured, document: dict[str, Any], reason: str, method: str, who: str | None, path: str, options: Any
+) -> None:
+    answer = server.ask(who, method, path.format(job_id="nobody-knows-it", node_id="nobody"), **options)
+    assert answer.json()["reason"] == reason
+    assert violations(document, method, path, answer) == []
+
+
+def test_bounds_are_as_described(server: Secured, document: dict[str, Any]) -> None:
+    """429 and 503, each with a time to try again; and a request id that is another job's."""
+
+    def submit(who: str, key: str, audio: bytes = TONE) -> httpx.Response:
+        return server.ask(who, "POST", JOBS, params=PAIR, content=audio, headers={"idempotency-key": key})
+
+    assert submit("bob", "bob-1").status_code == 202
+    answers = {
+        "waiting_max": submit("ann", "ann-1"),
+        "request_id_conflict": submit("bob", "bob-1", TONE + b"\0\0"),
+    }
+    answers["rate"] = wait_until(lambda: limited(server))[0]
+    for reason, answer in answers.items():
+        assert answer.json()["reason"] == reason
+        assert violations(document, "POST", JOBS, answer) == []
+
+
+def limited(server: Secured) -> list[httpx.Response]:
+    """Let bob submit once more than he may, at some time."""
+    answer = server.ask("bob", "POST", JOBS, params=PAIR, content=TONE)
+    return [answer] if answer.status_code == 429 else []
+
+
+def test_a_stream_for_more_viewers_than_may_watch(server: Secured, document: dict[str, Any]) -> None:
+    with httpx.stream("GET", server.url + LIVE, headers=server.keys.header("root"), trust_env=False) as first:
+        assert first.status_code == 200
+        answer = server.ask("root", "GET", LIVE)
+    assert answer.json()["reason"] == "viewers_max" and violations(document, "GET", LIVE, answer) == []
+
+
+RAW = {
+    "bad_request": b"this is no HTTP\r\n\r\n",
+    "slow_head": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+    "slow_body": b"POST /v1/jobs?pair=a:c HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n"
+    b"Content-Length: 99\r\n\r\nRIFF",
+    "head_too_large": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: %b" % (b"x" * 200_000),
+}
+
+
+@pytest.mark.parametrize("reason", RAW)
+def test_what_is_no_request_is_answered_as_described_too(
+    server: Secured, document: dict[str, Any], reason: str
+) -> None:
+    sent = RAW[reason].replace(b"%b", server.keys.secrets["ann"].encode())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+        head, body = answer_of(connection)
+    status = int(head.split(b" ")[1])
+    headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    answer = httpx.Response(status, headers=list(headers.items()), content=body)
+    assert answer.json()["reason"] == reason
+    method, path = ("POST", JOBS) if reason == "slow_body" else ("GET", "/healthz")
+    assert violations(document, method, path, answer) == []
+
+
+def test_more_connections_than_may_be_open(server: Secured, document: dict[str, Any]) -> None:
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(6):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        answer = wait_until(lambda: refused(server))[0]
+    assert violations(document, "GET", JOBS, answer) == []
+
+
+def test_paths_and_methods_that_are_not_there_are_problems(server: Secured, document: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+    for method, path, status in (("GET", "/v1/nothing", 404), ("PUT", JOBS, 405)):
+        answer = server.ask("root", method, path)
+        assert answer.status_code == status and answer.headers["content-type"] == problems.MEDIA_TYPE
+        jsonschema_rs.Draft202012Validator(schema).validate(answer.json())
+
+
+def test_nothing_that_has_a_status_is_left_out(document: dict[str, Any]) -> None:
+    described = {
+        reason
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for reason in answer["content"][problems.MEDIA_TYPE]["schema"]["allOf"][1]["properties"]["reason"]["enum"]
+    }
+    provoked = {case[0] for case in CASES} | set(RAW) | {"waiting_max", "request_id_conflict", "rate", "viewers_max"}
+    assert described - provoked - ELSEWHERE == {"connections_max"}
+
+
+def refused(server: Secured) -> list[httpx.Response]:
+    """Ask for something; return the answer if it is that the scheduler is busy."""
+    answer = server.ask("root", "GET", JOBS)
+    return [answer] if answer.status_code == 503 else []
+
+
+def answer_of(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Return head and body of the one answer that comes before the connection ends."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head, body
