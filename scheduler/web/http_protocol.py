@@ -82,7 +82,9 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)  # pause_writing tells of every byte that the peer does not take
+        # So that pause_writing tells of every byte that the peer does not take; with TLS it does so at this bound, else
+        # above it.
+        transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
         self._watch_receiving()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -164,12 +164,6 @@ class PeerSocket(WebSocketsSansIOProtocol):
 
     # ---- what uvicorn calls
 
-    async def send(self, message: Any) -> None:
-        """Send what the application says; one that refuses the handshake has completed it, too, unlike in uvicorn."""
-        await super().send(message)
-        if self.close_sent and self.initial_response is not None:
-            self.handshake_complete = True  # else each refusal is logged as a bug of the application
-
     async def run_asgi(self) -> None:
         """Run the application with this connection in its scope."""
         self.scope["state"]["socket"] = self

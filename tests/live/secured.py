@@ -17,8 +17,8 @@ from tests.live.processes import Scheduler, wait_until
 from tests.unit.log_rules import traces_of
 
 WRONG = "vxp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-NAMES = {"ann": Role.CLIENT, "bob": Role.CLIENT, "gpu": Role.NODE, "cpu": Role.NODE, "root": Role.ADMIN}
-NAMES |= {"prometheus": Role.METRICS}
+NAMES = {"ann": Role.CLIENT, "bob": Role.CLIENT, "gpu": Role.NODE, "cpu": Role.NODE}
+NAMES |= {"root": Role.ADMIN, "boss": Role.ADMIN, "prometheus": Role.METRICS}
 A_NAME = {role: next(name for name in NAMES if NAMES[name] is role) for role in Role}
 
 
