@@ -78,11 +78,12 @@ def test_without_tls_or_with_an_old_one_nobody_is_heard(encrypted: Secured) -> N
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    with sockets.create_connection(("127.0.0.1", encrypted.port)) as connection:
-        assert old.wrap_socket(connection).version() == "TLSv1.2"
+    address = ("127.0.0.1", encrypted.port)
+    with sockets.create_connection(address) as connection, old.wrap_socket(connection) as opened:
+        assert opened.version() == "TLSv1.2"
     with pytest.warns(DeprecationWarning):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with sockets.create_connection(("127.0.0.1", encrypted.port)) as connection, pytest.raises(ssl.SSLError):
+    with sockets.create_connection(address) as connection, pytest.raises(ssl.SSLError):
         old.wrap_socket(connection)
 
 
