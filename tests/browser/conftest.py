@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from scheduler.sdk import Work, Worker
@@ -118,6 +119,22 @@ async def pages(browser: Browser) -> AsyncIterator[PageMaker]:
 async def page(pages: PageMaker) -> Page:
     """A page of 1280 x 900."""
     return (await pages.new(viewport={"width": 1280, "height": 900}))[0]
+
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>'\"&amp;"
+"""Text that owns a page which takes it for HTML."""
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe has to say about a page."""
+    results = await Axe().run(page)
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in results.response["violations"]]
+
+
+async def fits(page: Page) -> bool:
+    """Whether nothing of the page sticks out of its window."""
+    is_fitting: bool = await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    return is_fitting
 
 
 NODES = {"ann": ["en:en", "zh:en"], "bob": ["en:en", "zh:en"], "cyd": ["en:en"]}

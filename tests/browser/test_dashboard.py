@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from scheduler.sdk import Client, WorkFailed
-from tests.browser.conftest import PageMaker, Served
+from tests.browser.conftest import PageMaker, Served, fits
 from tests.live.processes import TONE, until
 
 
@@ -163,7 +163,7 @@ async def test_nothing_sticks_out_at_any_width(pages: PageMaker, served: Served,
     page, _ = await pages.new(viewport={"width": width, "height": 800})
     await opened(page, served)
     await expect(row(page, "Nodes", "ann")).to_be_visible()
-    assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert await fits(page)
     assert await page.get_by_role("button", name="Drain ann").is_visible()
 
 

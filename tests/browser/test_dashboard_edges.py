@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Route, expect
 
 from scheduler.telemetry.live import EndedJob
 from scheduler.telemetry.live_fleet import NodeRow, PairList, PoolRow
-from tests.browser.conftest import PageMaker, Served
+from tests.browser.conftest import HOSTILE, PageMaker, Served, violations
 from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
 from tests.live.processes import Scheduler
 from tests.unit.rig import Rig
 
-HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>'\"&amp;"
 LIVE = "[data-stream=live]"
 
 
@@ -218,12 +216,6 @@ async def test_axe_finds_a_planted_fault(page: Page, served: Served) -> None:
     await opened(page, served)
     await page.evaluate("() => { document.querySelector('.tile .sub').style.color = '#ccc' }")
     assert any("color-contrast" in violation for violation in await violations(page))
-
-
-async def violations(page: Page) -> list[str]:
-    """What axe has to say about a page."""
-    results = await Axe().run(page)
-    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in results.response["violations"]]
 
 
 async def test_a_tab_that_nobody_sees_lets_go_and_comes_back(pages: PageMaker, served: Served) -> None:
