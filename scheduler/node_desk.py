@@ -14,7 +14,7 @@ from scheduler.fleet import Fleet
 from scheduler.job import COMPLETED, FAILED
 from scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister
 from scheduler.node import Node
-from scheduler.seams import NodeLink, Observer
+from scheduler.seams import ENDED_LINK, NodeLink, Observer
 from scheduler.trace_context import checked
 
 BEATS_MISSED_MAX = 2
@@ -116,6 +116,7 @@ class NodeDesk:
         """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
         if node.connected:
             self._lose(node, "closed")
+        node.link = ENDED_LINK  # the node may be remembered until its lease would have ended; its socket must not
 
     def silent(self, node: Node) -> None:
         """The lease of `node` has ended (leases.py): its jobs go to other nodes, and it must register again."""

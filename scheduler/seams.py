@@ -46,6 +46,23 @@ class NodeLink(Protocol):
         ...
 
 
+class EndedLink:
+    """The link of a node whose connection has ended: it keeps nothing of that connection."""
+
+    def send(self, message: ToNode) -> None:
+        """Nobody is there."""
+
+    def close(self, reason: str) -> None:
+        """It is closed."""
+
+    async def probe(self) -> bool:
+        """Nobody answers."""
+        return False
+
+
+ENDED_LINK = EndedLink()
+
+
 class ResultSink(Protocol):
     """Hears of each job that ended, exactly once."""
 

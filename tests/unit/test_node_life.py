@@ -1,6 +1,8 @@
 """The life of a node: registers, beats, rests, drains, leaves, comes back; and what becomes of its jobs."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -29,6 +31,19 @@ async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> N
     assert (job.node_id, job.attempt) == ("n2", 2)
     assert rig.counts.of["redispatched:closed"] == 1
     assert rig.store.census()["about"] == 1
+
+
+async def test_a_closed_connection_is_let_go_at_once() -> None:
+    """The record of its node may stay until the lease would have ended; what hangs on the link is 20 kB."""
+    rig = Rig()
+    await rig.node("n1")
+    node, link = await rig.node("n2")
+    held = weakref.ref(link)
+    rig.desk.left(node)
+    await rig.settle()
+    del link
+    gc.collect()
+    assert held() is None and not await node.link.probe()
 
 
 async def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease_and_is_told() -> None:
