@@ -28,7 +28,9 @@ export class TokenQuestion {
             event.preventDefault();
             const text = this.input.value.trim();
             this.input.value = "";
-            if (text) onToken(text);
+            if (!text) return;
+            setText(this.why, "The scheduler is asked whether it counts …");
+            onToken(text);
           },
         },
       },
