@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tests.servers import redis_server
 
 FLAGS = (
     *("--session-grace-s", "0.3", "--retention-s", "0.5", "--cleanup-interval-s", "0.25", "--log-sample", "0"),
-    *("--waiting-timeout-s", "60", "--lease-s", "3600"),  # the nodes that stay don't beat
+    *("--waiting-timeout-s", "60"),
 )
 """So that whatever may stay for a while is gone after two seconds; an idle HTTP connection after five."""
 WARM_UP = 100 * len(POINTS)
@@ -38,6 +39,9 @@ STEADY_LOOKS = 12
 PATIENCE_S = 60.0
 BYTES_MAX = 256 * 1024
 """Live bytes that may be more than before: buffers and free lists are not always of the same size."""
+MEANWHILE_BYTES_MAX = 32 * 1024**2
+"""Live bytes that may be more meanwhile: of the connections of one moment, and of the records of jobs and nodes, which
+stay until their deadlines have passed, a minute at most; not of each connection that broke in that minute."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
 BY_TIME = "scheduler.telemetry."
@@ -78,11 +82,18 @@ class Closes:
     seconds: float
     before: Kept
     after: Kept
+    most_bytes: int
+    """Live bytes, the most that was seen while connections were torn."""
 
     @property
     def more(self) -> dict[str, int]:
         """What there was more of than before, when it had stopped to go away."""
         return self.after.more_than(self.before)
+
+    @property
+    def meanwhile_bytes(self) -> int:
+        """By how much the live bytes were more while connections were torn."""
+        return self.most_bytes - self.before.live_bytes
 
     def __str__(self) -> str:
         live, rss = self.after.live_bytes - self.before.live_bytes, self.after.rss_bytes - self.before.rss_bytes
@@ -90,7 +101,8 @@ class Closes:
         lines = (
             f"{self.torn.total()} connections torn in {self.seconds:.1f} s at {len(POINTS)} points, half by RST",
             f"of {kinds} there is more than before: {self.more or 'nothing'}",
-            f"live bytes {self.before.live_bytes:,}, {live:+,}; RSS {self.before.rss_bytes:,}, {rss:+,}",
+            f"live bytes {self.before.live_bytes:,}, at most {self.meanwhile_bytes:+,} meanwhile, {live:+,} in the end",
+            f"RSS {self.before.rss_bytes:,}, {rss:+,} in the end",
         )
         return "\n".join(lines)
 
@@ -100,16 +112,20 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
     _tear(scheduler, 0, warm_up)
     before = _of_each(max, _settled(scheduler, store_url))
     start_s = time.monotonic()
-    torn = _tear(scheduler, warm_up, warm_up + count)
-    seconds = time.monotonic() - start_s
+    with ThreadPoolExecutor(1) as pool:
+        tearing = pool.submit(_tear, scheduler, warm_up, warm_up + count)
+        most_bytes = 0
+        while not tearing.done():
+            most_bytes = max(most_bytes, _report(scheduler, types=0)["memory"]["live_bytes"])
+            time.sleep(LOOK_S)
+    torn, seconds = tearing.result(), time.monotonic() - start_s
     after = _of_each(min, _settled(scheduler, store_url, before))
-    return Closes(torn, seconds, before, after)
+    return Closes(torn, seconds, before, after, most_bytes)
 
 
 def look(scheduler: Scheduler, store_url: str) -> Kept:
     """Return what `scheduler` has now, after a collection, and what is in its store."""
-    url = f"{scheduler.url}/v1/debug/memory?gc=1&types=1000"
-    report = httpx.get(url, trust_env=False, timeout=PATIENCE_S).json()
+    report = _report(scheduler, types=1000)
     counts = {f"table {path}": size for path, size in report["tables"].items()}
     counts |= {f"task {name}": number for name, number in report["tasks"]["functions"].items()}
     objects = report["objects"]["types"].items()
@@ -119,6 +135,11 @@ def look(scheduler: Scheduler, store_url: str) -> Kept:
     counts |= {f"key {key}": size for key, size in _keys(store_url).items()}
     counts["open files"] = report["open_files"]
     return Kept(counts, report["memory"]["live_bytes"], report["memory"]["rss_bytes"])
+
+
+def _report(scheduler: Scheduler, types: int) -> Any:
+    url = f"{scheduler.url}/v1/debug/memory?gc=1&types={types}"
+    return httpx.get(url, trust_env=False, timeout=PATIENCE_S).json()
 
 
 def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -> list[Kept]:

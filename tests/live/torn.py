@@ -19,6 +19,7 @@ from scheduler.codec import to_client
 from scheduler.messages import (
     Accepted,
     Assign,
+    CancelAttempt,
     Error,
     Heartbeat,
     Hello,
@@ -41,12 +42,13 @@ OFFERED = 2 * AT_ONCE
 EXPIRES_MS = 1000
 """Of jobs that nobody serves: some stay when their client has gone."""
 HTTP = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+BEAT_S = 10.0
 TAKEN_S = 0.02
 """A request whose answer must not come was taken by then: mostly, which is enough."""
 
 
-OnAssign = Callable[[BarePeer, Assign], None]
-"""Takes the node and what it was sent."""
+OnAssign = Callable[[BarePeer, Assign], bool]
+"""Takes the node and what it was sent; returns whether it still works on that."""
 
 
 class Tearer:
@@ -88,20 +90,30 @@ class Tearer:
 
     async def _node(self, node_id: str, pair: str, slots: int, on_assign: OnAssign) -> BarePeer:
         there = asyncio.Event()
+        running: dict[str, int] = {}
 
         def heard(message: object) -> None:
             there.set()
-            if isinstance(message, Assign):
-                on_assign(peer, message)
+            if isinstance(message, Assign) and on_assign(peer, message):
+                running[message.job_id] = message.attempt
+            elif isinstance(message, CancelAttempt):
+                running.pop(message.job_id, None)
+
+        def beat() -> None:
+            if not peer.gone:
+                peer.say(Heartbeat(list(running.items())))
+                asyncio.get_running_loop().call_later(BEAT_S, beat)
 
         peer = await node(self.port, heard)
         peer.say(Register(node_id, node_id, [pair], slots, []))
         async with asyncio.timeout(PATIENCE_S):
             await there.wait()
+        beat()
         return peer
 
-    def _holds(self, holder: BarePeer, assign: Assign) -> None:
+    def _holds(self, holder: BarePeer, assign: Assign) -> bool:
         self._assigned.setdefault(assign.job_id, asyncio.Event()).set()
+        return True
 
     # ---- clients
 
@@ -267,8 +279,9 @@ class Offers:
             self._submit()
 
 
-def _answer(swift: BarePeer, assign: Assign) -> None:
+def _answer(swift: BarePeer, assign: Assign) -> bool:
     swift.say(NodeResult(assign.job_id, assign.attempt, output=assign.audio[:4].decode()))
+    return False
 
 
 async def _main(port: int, first: int, last: int) -> None:
