@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
-import re
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -20,6 +17,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 
 from scheduler.config import Settings
+from tests.live.counted import cut_off
 from tests.live.processes import TONE, Scheduler, connected
 from tests.live.raw_http import TRICKLE_S, Raw, raw, request, status_of
 
@@ -29,7 +27,6 @@ HEAD_S = 0.5
 STALL_S = 0.5
 RATE = 20_000
 PATIENCE_S = 15.0
-PEERS_ABORTED = re.compile(r'voxpool_peers_aborted_total\{reason="(\w+)"\} (\S+)')
 
 
 @pytest.fixture(scope="module")
@@ -65,25 +62,6 @@ async def state_of(scheduler: Scheduler) -> dict[str, int]:
         report = (await http.get("/v1/debug/memory?gc=1")).json()
     tables = {path: size for path, size in report["tables"].items() if "log._this_second" not in path}
     return {**tables, **report["tasks"]["functions"], "open files": report["open_files"]}
-
-
-@contextlib.asynccontextmanager
-async def cut_off(scheduler: Scheduler, **expected: int) -> AsyncIterator[None]:
-    """Within it as many connections are cut off as `expected` says for each reason, and none for another one."""
-    before = await cut_offs(scheduler)
-    yield
-    async with asyncio.timeout(PATIENCE_S):
-        while (now := await cut_offs(scheduler)).total() < before.total() + sum(expected.values()):  # noqa: ASYNC110
-            await asyncio.sleep(TRICKLE_S)
-    assert now - before == Counter(expected)
-
-
-async def cut_offs(scheduler: Scheduler) -> Counter[str]:
-    """How many connections were cut off so far, by reason."""
-    async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
-        lines = (await http.get("/metrics")).text.splitlines()
-    found = [PEERS_ABORTED.fullmatch(line) for line in lines]
-    return Counter({match[1]: int(float(match[2])) for match in found if match})
 
 
 def submit(*headers: str) -> bytes:
