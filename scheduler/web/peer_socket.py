@@ -169,6 +169,12 @@ class PeerSocket(WebSocketsSansIOProtocol):
         self.scope["state"]["socket"] = self
         await super().run_asgi()
 
+    async def send(self, message: Any) -> None:
+        """Send what the application has to say: that it accepts the connection, or an answer of HTTP in its place."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # it is refused; else uvicorn takes it for forgotten and logs an error
+
     def send_receive_event_to_app(self) -> None:
         """Take one whole message."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
