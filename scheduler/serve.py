@@ -56,7 +56,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
     async with AsyncExitStack() as closing:
         listener = closing.enter_context(listen(settings))
         url = url_of(listener, secrets.tls)
-        settings = connections_within(settings, log)
+        wanted, settings = settings, connections_within(settings, log)
         clock = SystemClock()
         random = fresh_random()
         instance = f"{random.getrandbits(40):010x}"  # nosec B311  # a name, no secret
@@ -95,7 +95,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         exporter = Exporter(meters, core, store, settings)
         history.attach(core, exporter.residents.predict)
         live = Live(settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds)
-        doors = Doors(settings, core, results, health, observer, random, log, exporter, secrets.access, live)
+        doors = Doors(settings, core, results, health, observer, random, log, exporter, secrets.access, live, wanted)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()

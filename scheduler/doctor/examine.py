@@ -58,6 +58,8 @@ def examine(patient: Patient, now_ms: Callable[[], int]) -> Examination:
                 asked.ask()
             except SchedulerUnreachable as error:
                 _no_scheduler(patient, whole, client.url, str(error))
+                if patient.url is not None:
+                    return whole
             else:
                 if patient.look_at_store:
                     _look_at_store(patient, whole, now_ms, asked.owner)

@@ -19,7 +19,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 class Checkup(msgspec.Struct):
-    """The settings that count, what the system allows, and what the store says of itself."""
+    """The settings as they were given, what the system allows, and what the store says of itself."""
 
     version: str
     now_ms: int

@@ -44,7 +44,8 @@ SLACK_BYTES = 64 * 1024
 class Doors:
     """The doors and the application that has them, `app`; what a server is given is its `entrance`.
 
-    Without an `exporter` it has neither /metrics nor /v1/debug; without `access` nobody needs a token.
+    Without an `exporter` it has neither /metrics nor /v1/debug; without `access` nobody needs a token. `wanted` are the
+    settings as they were given, where the machine allows less.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Doors:
         exporter: Exporter | None = None,
         access: Access | None = None,
         live: Live | None = None,
+        wanted: Settings | None = None,
     ) -> None:
         if access is None:
             access = Access()
@@ -69,7 +71,7 @@ class Doors:
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
             reporter = MemoryReporter(roots, exporter.seconds)
-            checkup = CheckupReporter(settings, exporter.store, exporter.now_ms, not access.open_to_all)
+            checkup = CheckupReporter(wanted or settings, exporter.store, exporter.now_ms, not access.open_to_all)
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
         app = Starlette(
             routes=[
