@@ -15,6 +15,8 @@ WARNING = "warning"
 
 REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|waiters_max|waiting_max"
 """Reasons that say that the scheduler is full; a submit that is wrong, or one client that is too fast, is no alert."""
+NOT_LET_IN_FOR_WANT_OF_ROOM = "connections_max|sessions_max"
+"""The same of connections."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,12 @@ RULES = (
     Rule(
         "VoxpoolSubmitsRefused",
         WARNING,
-        "sum by (job, instance, reason)\n"
-        f'  (increase(voxpool_jobs_rejected_total{{reason=~"{REFUSED_FOR_WANT_OF_ROOM}"}}[<5m>])) > 0',
+        "sum by (job, instance, reason) (\n"
+        f'  increase(voxpool_jobs_rejected_total{{reason=~"{REFUSED_FOR_WANT_OF_ROOM}"}}[<5m>])\n'
+        f'  or increase(voxpool_connections_refused_total{{reason=~"{NOT_LET_IN_FOR_WANT_OF_ROOM}"}}[<5m>])\n'
+        ") > 0",
         "<2m>",
-        "submits are refused: {{ $labels.reason }} is reached",
+        "submits or connections are refused: {{ $labels.reason }} is reached",
         "The scheduler protects itself; clients are told when to try again. Add nodes, or raise the bound if there is "
         "memory for it.",
     ),

@@ -64,10 +64,18 @@ class Process:
 class Scheduler(Process):
     """A `voxpool serve` that is ready when the constructor returns; it waits for no job when it stops."""
 
-    def __init__(self, folder: Path, store: str, *flags: str, port: int = 0, name: str = "scheduler") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: str,
+        *flags: str,
+        port: int = 0,
+        name: str = "scheduler",
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         super().__init__(folder, name, "serve", "--port", str(port), "--store", store, "--drain-s", "0", *flags)
         try:
-            started = wait_until(lambda: self.popen.poll() is not None or self.events("scheduler_started"))
+            started = wait_until(lambda: self.popen.poll() is not None or self.events("scheduler_started"), patience_s)
             assert started is not True, self.log.read_text()
         except BaseException:
             self.popen.kill()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import redis
 
-from scheduler.sdk import Work, WorkFailed
+from scheduler.sdk import Work, Worker, WorkFailed
 from tests.live.processes import Process, cut
 from tests.ops.monitoring import SCRAPE_MS
 from tests.ops.patients import Patient, again_and_again, frozen, node, node_process, takes, traffic
@@ -120,16 +120,24 @@ async def connections_break(patient: Patient) -> AsyncIterator[Heal]:
 
 
 @asynccontextmanager
-async def node_freezes(patient: Patient) -> AsyncIterator[Heal]:
-    """For longer than dispatch_timeout_s: when it runs on, it answers for jobs that the other node has by then."""
-    pair = "late:en"
-    process = await node_process(patient, "freezes", pair, slots=8)
-    async with (
-        node(patient, pair, takes(0.02), slots=8),
-        traffic(patient, pair, 40),
-        again_and_again(lambda: frozen(process, for_s=0.7, then_s=0.3)) as stop,
-    ):
-        yield stop
+async def node_too_slow(patient: Patient) -> AsyncIterator[Heal]:
+    """It answers when its jobs were given up, and does not stop when it is told to."""
+    pair, work_s = "late:en", 1.0
+
+    class Deaf(Worker):
+        def _cancel(self, attempt: tuple[str, int]) -> None:
+            pass
+
+    async def work(work: Work) -> str:
+        await asyncio.sleep(work_s)
+        return "done"
+
+    async def quicker() -> None:
+        nonlocal work_s
+        work_s = 0.02
+
+    async with node(patient, pair, work, slots=20, kind=Deaf), traffic(patient, pair, 10):
+        yield quicker
 
 
 @asynccontextmanager
@@ -220,7 +228,11 @@ FAULTS = (
         connections_break,
     ),
     Fault(
-        ("VoxpoolLateResults",), "late", "a node freezes for longer than dispatch_timeout_s", "it runs on", node_freezes
+        ("VoxpoolLateResults",),
+        "late",
+        "a node takes longer than dispatch_timeout_s and hears no cancel",
+        "it is quick",
+        node_too_slow,
     ),
     Fault(("VoxpoolSubmitsRefused",), "full", "more submits than jobs_max", "the traffic ends", too_many_submits),
     Fault(("VoxpoolStoreDown",), "store", "Redis is killed", "started again, empty", redis_dead),

@@ -30,7 +30,7 @@ ALERTMANAGER_SCALE = 1 / 300
 PATIENCE_S = 60.0
 WELL = "well"
 FLAGS: dict[str, tuple[str, ...]] = {
-    "late": ("--dispatch-timeout-s", "0.4", "--redispatch-max", "20"),
+    "late": ("--dispatch-timeout-s", "0.5"),
     "full": ("--jobs-max", "20"),
     "kept": ("--retention-s", "1"),
 }

@@ -17,7 +17,7 @@ from tests.live.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer
 
 AUDIO = TONE[:2000]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FLAGS = ("--heartbeat-s", "0.5", "--lease-s", "5", "--rest-after-failures", "0")
 
 
@@ -32,13 +32,18 @@ class Patient:
     scheduler: Scheduler = field(init=False)
     processes: list[Process] = field(default_factory=list)
     """All that was started for it: schedulers and nodes."""
+    is_over: bool = False
 
     def start(self, port: int = 0, *flags: str) -> None:
         """Start it. Returns when it is ready."""
         store = self.redis.url if self.redis is not None else "memory"
         name = f"{self.name}-{len(self.processes)}"
-        self.scheduler = Scheduler(self.folder, store, *FLAGS, *self.flags, *flags, port=port, name=name)
+        self.scheduler = Scheduler(
+            self.folder, store, *FLAGS, *self.flags, *flags, port=port, name=name, patience_s=PATIENCE_S
+        )
         self.processes.append(self.scheduler)
+        if self.is_over:  # a cancelled `again` goes on in its thread
+            self.end_all()
 
     async def again(self, *flags: str) -> None:
         """Start it on the port that it had, beside everything else."""
@@ -50,7 +55,8 @@ class Patient:
         self.scheduler.end()
 
     def end_all(self) -> None:
-        """End it and its nodes, whatever they do."""
+        """End it and its nodes, whatever they do; nothing is started any more."""
+        self.is_over = True
         for process in self.processes:
             process.popen.kill()
             process.popen.wait()
@@ -112,11 +118,16 @@ async def frozen(process: Process, for_s: float, then_s: float) -> None:
 
 @asynccontextmanager
 async def node(
-    patient: Patient, pair: str, work: Callable[[Work], Awaitable[Any]], slots: int = 4, name: str = ""
+    patient: Patient,
+    pair: str,
+    work: Callable[[Work], Awaitable[Any]],
+    slots: int = 4,
+    name: str = "",
+    kind: type[Worker] = Worker,
 ) -> AsyncIterator[Worker]:
     """A node of this process, connected."""
     node_id = name or f"node-{pair.split(':')[0]}"
-    worker = Worker(patient.scheduler.url, node_id=node_id, pairs=[pair], slots=slots, work=work, drain_s=0)
+    worker = kind(patient.scheduler.url, node_id=node_id, pairs=[pair], slots=slots, work=work, drain_s=0)
     async with running(worker):
         await until(lambda: worker._connection is not None, PATIENCE_S)
         yield worker
@@ -132,9 +143,9 @@ def takes(seconds: float) -> Callable[[Work], Awaitable[str]]:
     return work
 
 
-async def node_process(patient: Patient, name: str, pair: str, slots: int = 4) -> Process:
+async def node_process(patient: Patient, name: str, pair: str) -> Process:
     """A `voxpool node` that has registered; its jobs take a tenth of a second."""
-    words = ("--id", name, "--pairs", pair, "--slots", str(slots), "--engine", "sleep:0.1")
+    words = ("--id", name, "--pairs", pair, "--slots", "4", "--engine", "sleep:0.1")
     process = Process(patient.folder, f"{patient.name}-{name}", "node", "--url", patient.scheduler.url, *words)
     patient.processes.append(process)
     await until(lambda: process.popen.poll() is not None or name in patient.scheduler.node_ids(), PATIENCE_S)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ops.render import ALERTS, RUNBOOK, render, scaled
-from ops.rules import CRITICAL, REFUSED_FOR_WANT_OF_ROOM, RULES, WARNING
-from scheduler.telemetry.labels import REJECT_REASONS
+from ops.rules import CRITICAL, NOT_LET_IN_FOR_WANT_OF_ROOM, REFUSED_FOR_WANT_OF_ROOM, RULES, WARNING
+from scheduler.telemetry.labels import CONNECTION_REASONS, REJECT_REASONS
 from tests.ops.alert_cases import CASES, HEALTHY, PLANTED, Case, Series
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,7 @@ def test_each_alert_says_how_bad_it_is_and_what_to_do() -> None:
 
 def test_the_reasons_of_the_rules_are_those_of_the_scheduler() -> None:
     assert set(REFUSED_FOR_WANT_OF_ROOM.split("|")) <= REJECT_REASONS
+    assert set(NOT_LET_IN_FOR_WANT_OF_ROOM.split("|")) <= CONNECTION_REASONS
 
 
 def test_each_alert_has_cases() -> None:

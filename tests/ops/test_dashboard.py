@@ -17,6 +17,7 @@ import pytest
 
 from ops.dashboard import DASHBOARD, dashboard, here
 from ops.panels import ROWS
+from ops.render import RUNBOOK
 from ops.rules import RULES
 from scheduler.sdk import SubmitRejected, Work, WorkFailed
 from scheduler.sdk.client import Client
@@ -28,6 +29,7 @@ QUERIES = [query.expression for panel in PANELS for query in panel.queries]
 WINDOW = "5s"
 """Ten scrapes of the test."""
 PAIR = "en:en"
+RUNBOOK_FILE = OPS.parent / RUNBOOK
 _METRIC = re.compile(r"\bvoxpool_\w+")
 
 
@@ -46,9 +48,12 @@ async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path
                     "voxpool_store_up / 0 * 0",
                 ]
                 assert silent(prometheus, [*QUERIES, *planted]) == planted
-        exported = {line.split("{")[0].split(" ")[0] for line in metrics_of(patient).splitlines() if line[0] != "#"}
+        lines = metrics_of(patient).splitlines()
+        families = {line.split(" ")[2] for line in lines if line[0] == "#"}
+        exported = {line.split("{")[0].split(" ")[0] for line in lines if line[0] != "#"}
         used = set(_METRIC.findall(" ".join([*QUERIES, *(rule.expression for rule in RULES)])))
         assert used - exported == set()
+        assert set(_METRIC.findall(RUNBOOK_FILE.read_text())) <= exported | families
         forgotten = {name for name in exported - used if not name.endswith(("_bucket", "_sum", "_count"))}
         assert forgotten == NOT_SHOWN, "on the dashboard, in an alert, or named here"
     finally:
