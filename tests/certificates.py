@@ -1,4 +1,4 @@
-"""A self-signed certificate for 127.0.0.1 and localhost, made by the command openssl."""
+"""A self-signed certificate, made by the command openssl."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def make_certificate(folder: Path, name: str = "self") -> Certificate:
-    """Write NAME-cert.pem and NAME-key.pem into `folder`, or new ones in their place."""
+def make_certificate(folder: Path, name: str = "self", subjects: str = "DNS:localhost,IP:127.0.0.1") -> Certificate:
+    """Write NAME-cert.pem and NAME-key.pem for `subjects` into `folder`, or new ones in their place."""
     made = Certificate(folder / f"{name}-cert.pem", folder / f"{name}-key.pem")
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
             *("-keyout", made.key, "-out", made.cert, "-days", "2", "-subj", f"/CN={name}"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "keyUsage=digitalSignature"),
+            *("-addext", f"subjectAltName={subjects}", "-addext", "keyUsage=digitalSignature"),
         ],
         check=True,
         capture_output=True,

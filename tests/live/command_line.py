@@ -87,20 +87,3 @@ def stranger(answer: bytes, tls: ssl.SSLContext | None = None, heard: list[bytes
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
     thread.join(WITHIN_S)
-
-
-def certificate(folder: Path) -> Path:
-    """Make a certificate of 127.0.0.1, signed by itself, with its key in the same PEM file."""
-    file = folder / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-subj", "/CN=voxpool test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
-            *("-keyout", str(folder / "key.pem"), "-out", str(file)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    with file.open("a") as both:
-        both.write((folder / "key.pem").read_text())
-    return file

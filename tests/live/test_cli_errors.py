@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scheduler import __version__
-from tests.live.command_line import certificate, one_line, stranger, voxpool, voxpool_here
+from tests.certificates import make_certificate
+from tests.live.command_line import one_line, stranger, voxpool, voxpool_here
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
 
@@ -56,9 +57,9 @@ def test_something_else_at_the_url(answer: bytes, text: str) -> None:
 
 
 def test_tls_is_checked_and_a_ca_file_is_trusted(folder: Path) -> None:
-    pem = certificate(folder)
+    pem, key = make_certificate(folder, subjects="IP:127.0.0.1")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem)
+    server.load_cert_chain(pem, key)
     with stranger(http(b'{"nodes": [], "next_cursor": null}'), server) as port:
         at = ("nodes", "--url", f"https://127.0.0.1:{port}")
         line = one_line(voxpool_here(*at), 1)

@@ -153,6 +153,17 @@ def test_a_new_token_gets_in_after_sighup(secured: Secured, keys: Keys) -> None:
     )
 
 
+async def test_a_connection_outlives_a_change_of_its_rate(secured: Secured, keys: Keys) -> None:
+    """It is the same token: its node may register again, with other slots, over the same connection."""
+    register = {"type": "register", "node_id": "gpu", "process_id": "p", "pairs": ["a:b"], "running": []}
+    async with connected(secured.node_url, additional_headers=keys.header("gpu")) as gpu:
+        for slots in (1, 2):
+            await gpu.send(text(**register, slots=slots))
+            assert (await told(gpu))["type"] == "registered"
+            keys.write({**keys.callers, "gpu": keys.callers["gpu"]._replace(rate_per_s=5.0)}.values())
+            assert (await asyncio.to_thread(secured.hang_up))["closed"] == 0
+
+
 # ---- the start
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import socket as sockets
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from scheduler.errors import ConfigError
 from scheduler.sdk import Client, SchedulerUnreachable, Work, Worker
 from scheduler.sdk.http import HttpClient
 from tests.certificates import Certificate, make_certificate
+from tests.live.command_line import COMMAND, Ran, clean_environment, voxpool
 from tests.live.conftest import running
-from tests.live.processes import PATIENCE_S, TONE, connected, until
+from tests.live.processes import EXAMPLES, PATIENCE_S, TONE, connected, until, wait_until
 from tests.live.secured import Keys, Secured, told
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
@@ -68,6 +70,32 @@ async def test_the_sdk_speaks_tls_and_trusts_nobody_else(encrypted: Secured, cer
         http.submit(TONE, PAIR)
     with pytest.raises(ConfigError, match="give a PEM file"):
         Client(encrypted.url, ca_file=certificate.key)
+
+
+def test_the_commands_show_their_token_by_https(encrypted: Secured, certificate: Certificate) -> None:
+    """Each with the token of its role; with another one it says what to do, and never the token."""
+    keys, tone = encrypted.keys.secrets, EXAMPLES / "tone.wav"
+    where = {"VOXPOOL_URL": encrypted.url, "VOXPOOL_CA_FILE": str(certificate.cert)}
+
+    def run(who: str, *arguments: str | Path) -> Ran:
+        return voxpool(*arguments, **where, VOXPOOL_TOKEN=keys[who])
+
+    command = [*COMMAND, "node", "--id", "cli", "--pairs", PAIR, "--engine", "sleep:0"]
+    node = subprocess.Popen(command, env=clean_environment(**where, VOXPOOL_TOKEN=keys["gpu"]), stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: encrypted.node_ids() == ["cli"])
+        submitted = run("ann", "submit", "--pair", PAIR, "--wait", tone)
+        assert submitted.returncode == 0 and "completed" in submitted.stdout, submitted.stderr
+        listed = run("root", "nodes")
+        assert listed.returncode == 0 and "cli" in listed.stdout
+        refused = run("ann", "nodes")
+        assert refused.returncode == 1 and "voxpool token" in refused.stderr
+        said = submitted.stdout + submitted.stderr + listed.stdout + refused.stderr
+        assert encrypted.keys.shown_in(said.encode()) == []
+    finally:
+        node.terminate()
+        _, told_by_node = node.communicate(timeout=PATIENCE_S)
+    assert node.returncode == 0 and encrypted.keys.shown_in(told_by_node) == []
 
 
 def test_without_tls_or_with_an_old_one_nobody_is_heard(encrypted: Secured) -> None:
