@@ -23,8 +23,12 @@ from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 PORT = 5010
 PATIENCE_S = 30.0
@@ -72,6 +76,8 @@ RATES: dict[str, float] = {
 SERVICE_S = 0.6
 SWELL_S = 90.0
 """Traffic rises and falls in so much time, each pair at a moment of its own."""
+FULL_CHARTS_S = 330.0
+"""After so long the charts, which show five minutes, are full."""
 
 
 class Fleet:
@@ -204,12 +210,30 @@ async def screenshot(url: str, options: argparse.Namespace) -> None:
         page = await chromium.new_page(
             viewport={"width": width, "height": height}, color_scheme=options.scheme, device_scale_factor=options.scale
         )
-        await page.goto(url)
-        await page.locator("[data-stream=live] body.full").wait_for()
-        await page.wait_for_timeout(2500)
+        await (show_try if options.page == "try" else show_dashboard)(page, url)
         await page.screenshot(path=options.screenshot, full_page=options.full)
         await chromium.close()
     print(f"{options.screenshot} is drawn", flush=True)
+
+
+async def show_dashboard(page: Page, url: str) -> None:
+    """Open the dashboard, and let it move a little."""
+    await page.goto(url)
+    await page.locator("[data-stream=live] body.full").wait_for()
+    await page.wait_for_timeout(2500)
+
+
+async def show_try(page: Page, url: str) -> None:
+    """Open /try, and send the file of an example to two pools."""
+    await page.goto(f"{url}/try")
+    await page.locator("#pair option[value='zh:en']").wait_for(state="attached")
+    await page.locator("#file").set_input_files(Path(__file__).with_name("station.wav"))
+    for pair in ("ja:en", "zh:en"):
+        await page.locator("#pair").select_option(pair)
+        await page.locator("#send").click()
+        await page.locator(".answer", has_text=pair).locator("blockquote").wait_for()
+    await page.locator("#send").blur()
+    await page.mouse.move(0, 0)
 
 
 @contextlib.contextmanager
@@ -265,14 +289,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=1.0, help="of the traffic; 2 is overload")
     parser.add_argument("--mishap-s", type=float, default=25.0, help="mean time between two mishaps")
     parser.add_argument("--seed", type=int, default=1, help="of traffic and mishaps")
-    parser.add_argument("--screenshot", metavar="FILE", help="draw the page into FILE at the end (of 330 s, if unsaid)")
+    parser.add_argument(
+        "--screenshot", metavar="FILE", help="draw a page into FILE at the end, which is when it is full"
+    )
+    parser.add_argument("--page", choices=["dashboard", "try"], default="dashboard", help="which page is drawn")
     parser.add_argument("--size", default="1440x1180", help="of the screenshot")
     parser.add_argument("--scale", type=float, default=1.0, help="pixels of the screenshot a pixel of the page")
     parser.add_argument("--scheme", choices=["light", "dark"], default="light", help="of the screenshot")
     parser.add_argument("--full", action="store_true", help="the whole page, not only its top")
     options = parser.parse_args(arguments)
     if options.screenshot and not options.seconds:
-        options.seconds = 330
+        options.seconds = FULL_CHARTS_S if options.page == "dashboard" else 3
     return options
 
 
@@ -280,7 +307,7 @@ def main(arguments: list[str]) -> int:
     """Run the demo."""
     options = parse(arguments)
     with scheduler(choose_port(options.port)) as url:
-        print(f"The dashboard is at {url}/ (Ctrl-C ends it)", flush=True)
+        print(f"The dashboard is at {url}/, a page to try it at {url}/try (Ctrl-C ends all)", flush=True)
         if options.open:
             webbrowser.open(url)
         asyncio.run(run(url, options))

@@ -14,7 +14,13 @@ export function commandHint(text, command) {
       copy.textContent = "Select and copy it";
     }
   });
-  return h("div", { class: "hint" }, h("p", { text }), h("div", { class: "command" }, h("code", { text: command }), copy));
+  const line = h("div", { class: "command" }, h("code", {}, ...pieces(command)), copy);
+  return h("div", { class: "hint" }, h("p", { text }), line);
+}
+
+/** The parts of a command that stay together where its line is broken: an option and its value. */
+function pieces(command) {
+  return command.split(/ (?=--)/).flatMap((part, place) => [place ? " " : "", h("span", { text: part })]);
 }
 
 /** The command that connects a node to this scheduler. */

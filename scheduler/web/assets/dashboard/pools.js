@@ -12,7 +12,7 @@ export class PoolsPanel {
       name: "Pools",
       key: (row) => row.pair,
       text: (row) => row.pair,
-      pageSize: 10,
+      pageSize: 12,
       sorted: [4, true],
       empty: h("p", { text: "No pools yet: a pool is there as soon as a node serves its pair, or a job waits for it." }),
       columns: [

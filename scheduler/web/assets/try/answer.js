@@ -144,7 +144,7 @@ function times({ times_ms: spent }, seenMs) {
     ["way", "on the way", Math.max(0, seenMs - spent.total)],
   ];
   const pieces = phases.map(([style, , ms]) => {
-    const piece = h("i", { class: style });
+    const piece = h("i", { class: style, hidden: ms === 0 });
     piece.style.flexGrow = ms;
     return piece;
   });
