@@ -60,7 +60,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         clock = SystemClock()
         random = fresh_random()
         instance = f"{random.getrandbits(40):010x}"  # nosec B311  # a name, no secret
-        tracing = open_tracing(settings, clock.now_ns, fresh_random(), log, instance)
+        tracing = open_tracing(settings, clock, fresh_random(), log, instance)
         if tracing is not None:
             closing.push_async_callback(tracing.close)
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -153,7 +153,7 @@ class Event(StrEnum):
     HTTP_SERVER = (
         "http_server",
         WARNING,
-        "a word of a library: HTTP server, trace exporter",
+        "a word of a library, such as the HTTP server",
         "logger message error",
         True,
     )
@@ -161,7 +161,7 @@ class Event(StrEnum):
         "spans_lost",
         WARNING,
         "spans of traces were not exported since the last such line: the receiver does not take them, or too slowly",
-        "failed dropped",
+        "failed dropped error",
     )
     LOG_DROPPED = "log_dropped", WARNING, "lines are missing here: nobody read the log in time", "lines"
     LOG_LIMITED = (

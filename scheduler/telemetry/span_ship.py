@@ -21,8 +21,8 @@ from scheduler.telemetry.spans import Span
 
 LINGER_S = 0.5
 """How long a span may wait for others to be sent with it."""
-BATCH_MAX = 256
-"""Spans of one request: encoding them holds the interpreter for some 4 ms, in which the loop stands still."""
+BATCH_MAX = 512
+"""Spans of one request."""
 TELL_S = 10.0
 """Time between two log lines about lost spans."""
 
@@ -30,8 +30,8 @@ TELL_S = 10.0
 class SpanExporter(Protocol):
     """Sends spans to a receiver."""
 
-    def export(self, batch: Sequence[Span]) -> bool:
-        """Send `batch`, with all the tries that it is worth; return whether it arrived. May block, must not raise."""
+    def export(self, batch: Sequence[Span]) -> str:
+        """Send `batch`, with all the tries that it is worth; return "", or why it did not arrive. May block."""
         ...
 
     def abort(self) -> None:
@@ -51,6 +51,8 @@ class SpanShip(Collector):
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
         self._told = (0, 0)
+        self._failure = ""
+        """Why the last batch that did not arrive didn't."""
         self.exported = self.failed = self.dropped = 0
         """Spans that arrived; that the exporter could not deliver; that did not fit."""
         self._thread = threading.Thread(target=self._run, name="span ship", daemon=True)
@@ -106,10 +108,12 @@ class SpanShip(Collector):
         while waiting:
             batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
             self._in_hand = len(batch)
-            if self._exporter.export(batch):
-                self.exported += len(batch)
-            else:
+            failure = self._exporter.export(batch)
+            if failure:
                 self.failed += len(batch)
+                self._failure = failure
+            else:
+                self.exported += len(batch)
             self._in_hand = 0
             if len(waiting) < BATCH_MAX and not self._is_stopping.is_set():
                 return
@@ -118,4 +122,4 @@ class SpanShip(Collector):
         failed, dropped = self.failed - self._told[0], self.dropped - self._told[1]
         self._told = (self.failed, self.dropped)
         if failed or dropped:
-            self._log(Event.SPANS_LOST, failed=failed, dropped=dropped)
+            self._log(Event.SPANS_LOST, failed=failed, dropped=dropped, error=self._failure or None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from scheduler.clock import SystemClock
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 from scheduler.seams import ScriptRunner
-from scheduler.telemetry.logs import Log, carry_standard_logging
+from scheduler.telemetry.logs import Log
 from scheduler.telemetry.span_ship import SpanShip
 from scheduler.telemetry.traced_runner import TracedRunner
 from scheduler.telemetry.traces import TraceObserver
@@ -38,7 +39,7 @@ class Tracing:
 
 
 def open_tracing(
-    settings: Settings, now_ns: Callable[[], int], random: random.Random, log: Log, instance: str
+    settings: Settings, clock: SystemClock, random: random.Random, log: Log, instance: str
 ) -> Tracing | None:
     """Return what traces jobs as the settings say; None when they say no endpoint. Raises ConfigError."""
     if not settings.traces_endpoint:
@@ -48,9 +49,9 @@ def open_tracing(
         from scheduler.telemetry.otlp import OtlpExporter
     except ImportError:
         raise ConfigError("traces_endpoint is set and OpenTelemetry is missing: pip install voxpool[traces]") from None
-    carry_standard_logging(log, "opentelemetry")
-    ship = SpanShip(OtlpExporter(endpoint, settings.traces_timeout_s, instance), settings.traces_queue_max, log)
-    return Tracing(TraceObserver(settings.traces_sample, now_ns, random, ship.give), ship)
+    exporter = OtlpExporter(endpoint, settings.traces_timeout_s, instance, clock.seconds, os.environ)
+    ship = SpanShip(exporter, settings.traces_queue_max, log)
+    return Tracing(TraceObserver(settings.traces_sample, clock.now_ns, random, ship.give), ship)
 
 
 def _whole(endpoint: str) -> str:

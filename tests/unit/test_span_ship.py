@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from scheduler.clock import SystemClock
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
-from scheduler.telemetry.logs import Log, StandardLogging, open_log
+from scheduler.telemetry.logs import Log, open_log
 from scheduler.telemetry.span_ship import BATCH_MAX, SpanShip
 from scheduler.telemetry.spans import Span
 from scheduler.telemetry.tracing import open_tracing
@@ -41,11 +40,11 @@ class Exporter:
         self.is_away = False
         self.aborted = False
 
-    def export(self, batch: Sequence[Span]) -> bool:
+    def export(self, batch: Sequence[Span]) -> str:
         self.entered.set()
         assert self.gate.wait(PATIENCE_S)
         self.batches.append([one.span for one in batch])
-        return not self.is_away
+        return "away" if self.is_away else ""
 
     def abort(self) -> None:
         self.aborted = True
@@ -140,42 +139,8 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://host", "http://", "http://[", "/v1/traces"])
 def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="is no URL of an OTLP receiver"):
-        open_tracing(Settings(traces_endpoint=endpoint), lambda: 0, random.Random(1), log_of(io.BytesIO()), "i")
+        open_tracing(Settings(traces_endpoint=endpoint), SystemClock(), random.Random(1), log_of(io.BytesIO()), "i")
 
 
 def test_no_endpoint_no_traces() -> None:
-    assert open_tracing(Settings(), lambda: 0, random.Random(1), log_of(io.BytesIO()), "i") is None
-
-
-@pytest.fixture
-def library_logger() -> Iterator[logging.Logger]:
-    """The logger of the package, as it was before."""
-    logger = logging.getLogger("opentelemetry")
-    before: tuple[Any, ...] = (logger.level, logger.handlers, logger.propagate)
-    yield logger
-    logger.level, logger.handlers, logger.propagate = before
-
-
-@pytest.mark.parametrize(
-    ("given", "whole"),
-    [
-        ("http://127.0.0.1:1", "http://127.0.0.1:1/v1/traces"),
-        ("http://127.0.0.1:1/", "http://127.0.0.1:1/v1/traces"),
-        ("http://127.0.0.1:1/collect/v1/traces", "http://127.0.0.1:1/collect/v1/traces"),
-    ],
-)
-async def test_an_endpoint_without_a_path_gets_that_of_otlp(
-    given: str, whole: str, library_logger: logging.Logger
-) -> None:
-    """What the library has to say goes into the log."""
-    stream = io.BytesIO()
-    settings = Settings(traces_endpoint=given, traces_timeout_s=0.01)
-    tracing = open_tracing(settings, lambda: 0, random.Random(1), log_of(stream), "i")
-    assert tracing is not None
-    exporter: Any = tracing.ship._exporter
-    assert exporter._exporter._endpoint == whole
-    assert isinstance(library_logger.handlers[0], StandardLogging)
-    tracing.ship.give(span(1))
-    await tracing.close()
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert {line["event"] for line in lines} == {"spans_lost", "http_server"}
+    assert open_tracing(Settings(), SystemClock(), random.Random(1), log_of(io.BytesIO()), "i") is None
