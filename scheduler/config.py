@@ -115,6 +115,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes_per_s_min: Annotated[
         int, _setting("a body or message that comes slower than this after body_stall_s is cut off", "bytes/s", ge=1)
     ] = 4096
+    incoming_bytes_max: Annotated[
+        int,
+        _setting(
+            "bodies and messages that have come in part, of all peers; past it new parts are refused", "bytes", ge=1
+        ),
+    ] = 1024**3
     send_buffer_bytes_max: Annotated[
         int, _setting("bytes that wait to be sent to one peer; past it the peer is cut off", "bytes", ge=65536)
     ] = 64 * 1024**2

@@ -139,6 +139,9 @@ def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> Non
     one, total, said = both("audio_bytes_max", "audio_total_bytes_max")
     if one > total:
         raise ConfigError(f"{said}: the audio of one job must fit into that of all")
+    one, incoming, said = both("audio_bytes_max", "incoming_bytes_max")
+    if 2 * one > incoming:
+        raise ConfigError(f"{said}: there must be room for the audio of one job as base64, twice the bytes")
     one, buffer, said = both("audio_bytes_max", "send_buffer_bytes_max")
     if 2 * one > buffer:
         raise ConfigError(f"{said}: the buffer must have room for the audio of one job as base64, twice the bytes")

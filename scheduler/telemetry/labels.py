@@ -37,6 +37,7 @@ REJECT_REASONS = frozenset(
         "audio_too_large",
         "request_id_conflict",
         "waiters_max",
+        "incoming_bytes_max",
         "empty_audio",
         "not_audio",
         "incomplete_audio",
@@ -56,6 +57,7 @@ ABORT_REASONS = frozenset(
         "slow_head",
         "slow_body",
         "slow_message",
+        "incoming_full",
         "request_too_large",
     }
 )

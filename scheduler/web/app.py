@@ -27,6 +27,7 @@ from scheduler.web.entrance import Entrance
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
 from scheduler.web.health import Health
+from scheduler.web.incoming import Incoming
 from scheduler.web.jobs import JobDoor
 from scheduler.web.live import LiveDoor
 from scheduler.web.metrics import MetricsDoor
@@ -65,6 +66,7 @@ class Doors:
         if access is None:
             access = Access()
         self.admission = admission = Admission(settings, core.table, observer, access)
+        self.incoming = Incoming(settings.incoming_bytes_max)
         self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
         observed: list[BaseRoute] = []
@@ -78,7 +80,7 @@ class Doors:
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
                 *(Route(path, problems.upgrade_required, methods=["GET"]) for path in ("/ws/session", "/ws/node")),
-                *JobDoor(settings, core.dispatcher, admission, results, observer, random).routes(),
+                *JobDoor(settings, core.dispatcher, admission, self.incoming, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health, admission).routes(),
                 *asset_routes(),

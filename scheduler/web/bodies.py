@@ -7,14 +7,16 @@ or in the body, but not in both. Nothing here knows the dispatcher.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from scheduler.errors import BadInput
+from scheduler.errors import BadInput, Rejected
 from scheduler.messages import Name, Pair
+from scheduler.web.incoming import Incoming
 from scheduler.web.multipart import Form
 from scheduler.web.query import SECONDS_MAX, seconds_of, truth_of, whole_number_of
 from scheduler.web.views import check_audio
@@ -67,9 +69,11 @@ class Submission(msgspec.Struct):
 
 
 class Bodies:
-    """Reads submissions with at most `audio_bytes_max` bytes of audio."""
+    """Reads submissions with at most `audio_bytes_max` bytes of audio; what has come of them counts as `incoming`."""
 
-    def __init__(self, audio_bytes_max: int) -> None:
+    def __init__(self, audio_bytes_max: int, incoming: Incoming, retry_after_ms: int) -> None:
+        self._incoming = incoming
+        self._retry_after_ms = retry_after_ms
         self._audio_bytes_max = audio_bytes_max
         self._json: msgspec.json.Decoder[JobRequest] = msgspec.json.Decoder(JobRequest)
 
@@ -89,14 +93,15 @@ class Bodies:
         return submission
 
     async def complete(self, request: Request, submission: Submission) -> None:
-        """Read the body into `submission`. Raises BadInput."""
+        """Read the body into `submission`. Raises BadInput, or Rejected: incoming_bytes_max."""
         kind = _kind(request)
         if kind == "json":
             self._take_json(await self._whole(request, -(-self._audio_bytes_max // 3) * 4 + SLACK_BYTES), submission)
         elif kind == "form":
             form = Form(request.headers["content-type"], self._audio_bytes_max)
-            async for part in self._parts(request, self._audio_bytes_max + SLACK_BYTES):
-                form.feed(part)
+            async with aclosing(self._parts(request, self._audio_bytes_max + SLACK_BYTES)) as parts:
+                async for part in parts:
+                    form.feed(part)
             submission.audio = form.end()
             for name, text in form.fields.items():
                 if name in _TEXTS:
@@ -123,21 +128,31 @@ class Bodies:
     async def _whole(self, request: Request, bytes_max: int) -> bytes:
         return b"".join([part async for part in self._parts(request, bytes_max)])
 
-    async def _parts(self, request: Request, bytes_max: int) -> AsyncIterator[bytes]:
+    async def _parts(self, request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes; with a Content-Length that is too much it is not even read."""
         announced = request.headers.get("content-length", "")
         size = int(announced) if announced.isdigit() else 0
         if size > bytes_max:
             raise self._too_large()
-        size = 0
+        size = counted = 0
         try:
             async for part in request.stream():
                 size += len(part)
                 if size > bytes_max:
                     raise self._too_large()
+                self._incoming.bytes += len(part)
+                counted = size
+                if self._incoming.is_full:
+                    raise self._too_much()
                 yield part
         except ClientDisconnect:
             raise BadInput("incomplete_audio", "the connection ended before the audio did") from None
+        finally:
+            self._incoming.bytes -= counted
+
+    def _too_much(self) -> Rejected:
+        detail = f"{self._incoming.bytes_max} bytes have come of bodies that are not complete, the most allowed"
+        return Rejected("incoming_bytes_max", detail, self._retry_after_ms)
 
     def _too_large(self) -> BadInput:
         detail = f"the audio is above audio_bytes_max = {self._audio_bytes_max}; cut it into shorter pieces"

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scheduler.config import Settings
+from scheduler.config import Settings, ms
 from scheduler.dispatcher import Dispatcher
-from scheduler.errors import STOPPING, BadInput
+from scheduler.errors import STOPPING, BadInput, Rejected
 from scheduler.job import Job
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
@@ -20,6 +20,7 @@ from scheduler.trace_context import checked
 from scheduler.web.admission import Admission
 from scheduler.web.bodies import Bodies
 from scheduler.web.guard import caller_of
+from scheduler.web.incoming import Incoming
 from scheduler.web.job_list import STATES, JobList
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results
@@ -37,6 +38,7 @@ class JobDoor:
         settings: Settings,
         dispatcher: Dispatcher,
         admission: Admission,
+        incoming: Incoming,
         results: Results,
         observer: Observer,
         random: random.Random,
@@ -47,7 +49,7 @@ class JobDoor:
         self._results = results
         self._observer = observer
         self._random = random
-        self._bodies = Bodies(settings.audio_bytes_max)
+        self._bodies = Bodies(settings.audio_bytes_max, incoming, ms(settings.retry_after_s))
         self._list = JobList(dispatcher.find_place, lambda: dispatcher.newest_place)
 
     def routes(self) -> list[BaseRoute]:
@@ -66,7 +68,7 @@ class JobDoor:
             self._admission.check(caller_of(request), asked.pair, asked.request_id)
         try:
             await self._bodies.complete(request, asked)
-        except BadInput as error:
+        except (BadInput, Rejected) as error:
             if asked.pair:
                 self._observer.job_rejected(asked.pair, error.reason)
             raise

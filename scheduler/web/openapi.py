@@ -90,7 +90,15 @@ def _jobs(settings: Settings) -> list[Operation]:
                 *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),
                 *(*BAD_BODY, *BAD_AUDIO, "request_id_conflict"),
             ),
-            passing=("jobs_max", "audio_total_bytes_max", "waiters_max", "waiting_max", "rate", "stopping"),
+            passing=(
+                "jobs_max",
+                "audio_total_bytes_max",
+                "waiters_max",
+                "waiting_max",
+                "rate",
+                "stopping",
+                "incoming_bytes_max",
+            ),
         ),
         Operation(
             "GET",

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WireFrame
 
+from scheduler.web.incoming import Incoming, PartialMessage
 from scheduler.web.pace import Pace
 
 PROBE = b"voxpool-probe"
@@ -45,6 +46,7 @@ class SocketLimits:
     send_stall_s: float
     pace: Pace
     """How slowly a message may come in."""
+    incoming: Incoming
     on_abort: Callable[[str, str], None]
     """Called with (peer, reason) when a connection is cut off."""
 
@@ -69,10 +71,7 @@ class PeerSocket(WebSocketsSansIOProtocol):
         """The application may raise it for a peer that is owed more."""
         self._written = 0
         self._taken_before = 0
-        self._message_timer: asyncio.TimerHandle | None = None
-        self._message_bytes = 0
-        """What has come of a message that is not complete; 0 when there is none."""
-        self._message_began_s = self._message_last_s = 0.0
+        self._partial: PartialMessage | None = None
         self._discarding = False
         self._discarded = 0
         self._probe: asyncio.Future[bool] | None = None
@@ -204,10 +203,8 @@ class PeerSocket(WebSocketsSansIOProtocol):
         super().data_received(data)
         if not self.handshake_initiated:
             self._refuse_handshake()
-        elif self.frames or self.conn.reader.buffer:
-            self._wait_for_the_rest(len(data))
         else:
-            self._message_bytes = 0
+            self._count(len(data))
 
     def handle_cont(self, event: WireFrame) -> None:
         """Take a part of a message; empty parts, of which there is no bound, are not kept."""
@@ -272,9 +269,9 @@ class PeerSocket(WebSocketsSansIOProtocol):
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
-        if self._message_timer is not None:
-            self._message_timer.cancel()
-            self._message_timer = None
+        if self._partial is not None:
+            self._partial.end()
+            self._partial = None
         if self._probe is not None:
             _settle(self._probe, False)
         super().connection_lost(exc)
@@ -291,30 +288,19 @@ class PeerSocket(WebSocketsSansIOProtocol):
             self._taken_before = taken
             self._stall_timer = self.loop.call_later(self.limits.send_stall_s, self._check_stall)
 
-    def _wait_for_the_rest(self, size: int) -> None:
-        """A part of a message has come, `size` bytes: what is missing must come in time."""
-        self._message_last_s = self.loop.time()
-        if not self._message_bytes or self._frames_now:
-            self._message_began_s = self._message_last_s
-            self._message_bytes = 0
-        self._message_bytes += size
-        if self._message_timer is None:
-            self._watch_message()
+    def _count(self, size: int) -> None:
+        """Some data have come, `size` bytes; what is missing of the last message must come in time."""
+        if self._partial is not None and (self._frames_now or not self._has_part):
+            self._partial.end()
+            self._partial = None
+        if self._has_part and not self.transport.is_closing():
+            if self._partial is None:
+                self._partial = PartialMessage(self)
+            self._partial.came(size)
 
-    def _watch_message(self) -> None:
-        due_s = self.limits.pace.due_s(self._message_began_s, self._message_last_s, self._message_bytes)
-        self._message_timer = self.loop.call_at(due_s, self._check_message, due_s)
-
-    def _check_message(self, due_s: float) -> None:
-        self._message_timer = None
-        if not self._message_bytes or self.close_sent:
-            return
-        if self.read_paused:  # it is we who did not take what may have come
-            self._message_began_s = self._message_last_s = self.loop.time()
-        elif due_s >= self.limits.pace.due_s(self._message_began_s, self._message_last_s, self._message_bytes):
-            self.abort("slow_message")
-            return
-        self._watch_message()
+    @property
+    def _has_part(self) -> bool:
+        return bool(self.frames or self.conn.reader.buffer)
 
     def _refuse_handshake(self) -> None:
         """The head that HTTP's parser took is none for that of WebSockets: say so, which uvicorn doesn't, and close."""

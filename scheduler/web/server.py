@@ -19,6 +19,7 @@ from scheduler.telemetry.logs import Log, carry_standard_logging
 from scheduler.web.app import frame_bytes_max
 from scheduler.web.entrance import Entrance
 from scheduler.web.http_protocol import BoundedHttp, HttpLimits
+from scheduler.web.incoming import Incoming
 from scheduler.web.pace import Pace
 from scheduler.web.peer_socket import PeerSocket, SocketLimits
 
@@ -95,11 +96,11 @@ class DoorServer(Server):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def uvicorn_config(settings: Settings, app: Entrance, observer: Observer, log: Log) -> Config:
+def uvicorn_config(settings: Settings, app: Entrance, incoming: Incoming, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
     carry_standard_logging(log, "uvicorn", "asyncio")
     pace = Pace(settings.body_stall_s, settings.body_bytes_per_s_min)
-    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, pace, observer.peer_aborted)
+    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, pace, incoming, observer.peer_aborted)
     frame_bytes = frame_bytes_max(settings)
     http_limits = HttpLimits(
         head_bytes_max=settings.head_bytes_max,

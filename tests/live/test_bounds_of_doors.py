@@ -12,10 +12,13 @@ from typing import Any
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
+from websockets.frames import Frame, Opcode
 
 from scheduler.sdk import Client, Work, Worker, WorkFailed
 from tests.live.conftest import running
+from tests.live.counted import cut_off
 from tests.live.processes import TONE, Scheduler, connected, until
+from tests.live.raw_http import Raw, raw, request
 from tests.live.test_bad_input_clients import text
 from tests.live.test_bad_input_http import is_problem
 from tests.live.test_bad_input_nodes import closed_with, register
@@ -24,6 +27,7 @@ from tests.live.test_processes import started
 FLAGS = (
     *("--sessions-max", "2", "--nodes-max", "2", "--waiters-max", "2", "--retry-after-s", "1.5"),
     *("--audio-bytes-max", "100000", "--audio-total-bytes-max", "150000"),
+    *("--incoming-bytes-max", "250000"),
     *("--retention-s", "0.3", "--cleanup-interval-s", "0.05", "--rest-s", "1", "--waiting-timeout-s", "60"),
 )
 
@@ -64,6 +68,36 @@ async def test_the_audio_of_all_jobs_is_bounded_and_comes_back(small: Scheduler,
     again = await http.post("/v1/jobs", params={"pair": "a:b"}, content=audio)
     assert again.status_code == 202, "a job that ended keeps no audio"
     await http.delete(f"/v1/jobs/{again.json()['job_id']}")
+
+
+async def test_what_has_come_in_part_is_bounded_over_all_peers(small: Scheduler) -> None:
+    """Two bodies of which a byte is missing fill it; a third one, or a message, has to wait until they are done."""
+    part = request("POST", "/v1/jobs?pair=a:b", "Content-Length: 100000") + b"y" * 99_999
+    async with raw(small.port) as first, raw(small.port) as second:
+        for wire in (first, second):
+            await wire.send(part)
+        await all_taken(small, first, second)
+        async with raw(small.port) as third:
+            await third.send(part)
+            refused = await third.answer()
+            assert b"503 " in refused and b"retry-after: 2" in refused and b'"reason":"incoming_bytes_max"' in refused
+        async with cut_off(small, incoming_full=1), session(small, session_id="part") as socket:
+            socket.transport.write(Frame(Opcode.BINARY, b"y" * 100_000).serialize(mask=True)[:-1])
+            await socket.wait_closed()
+        for wire in (first, second):
+            await wire.send(b"y")
+            assert await wire.status() == 415, "these are read to their end"
+    async with raw(small.port) as fourth:
+        await fourth.send(part + b"y")
+        assert await fourth.status() == 415, "there is room again"
+
+
+async def all_taken(small: Scheduler, *wires: Raw) -> None:
+    """Return when all that was sent has been read: sent by this process, and then seen by several turns of the other."""
+    await until(lambda: not any(wire.writer.transport.get_write_buffer_size() for wire in wires))
+    async with httpx.AsyncClient(base_url=small.url, trust_env=False) as http:
+        for _ in range(10):
+            await http.get("/healthz")
 
 
 async def test_who_waits_is_counted_and_bounded(http: httpx.AsyncClient) -> None:

@@ -13,6 +13,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from scheduler.web.incoming import Incoming
 from scheduler.web.pace import Pace
 from scheduler.web.peer_socket import FRAMES_A_TURN, PeerSocket, Received, SocketLimits
 
@@ -99,7 +100,9 @@ async def joined(aborts: list[str], send_buffer_bytes_max: int = 5_000, send_sta
         await asyncio.Event().wait()
 
     pace = Pace(stall_s=60.0, bytes_per_s_min=1)
-    limits = SocketLimits(send_buffer_bytes_max, send_stall_s, pace, lambda peer, reason: aborts.append(reason))
+    limits = SocketLimits(
+        send_buffer_bytes_max, send_stall_s, pace, Incoming(10**9), lambda peer, reason: aborts.append(reason)
+    )
     config = Config(
         app, ws=PeerSocket.with_limits(limits), ws_max_size=MAX_BYTES, log_config=None, ws_per_message_deflate=False
     )
