@@ -27,7 +27,7 @@ from tests.live.test_processes import started
 FLAGS = (
     *("--sessions-max", "2", "--nodes-max", "2", "--waiters-max", "2", "--retry-after-s", "1.5"),
     *("--audio-bytes-max", "100000", "--audio-total-bytes-max", "150000"),
-    *("--incoming-bytes-max", "250000"),
+    *("--incoming-bytes-max", "250000", "--session-grace-s", "1"),
     *("--retention-s", "0.3", "--cleanup-interval-s", "0.05", "--rest-s", "1", "--waiting-timeout-s", "60"),
 )
 
@@ -93,7 +93,7 @@ async def test_what_has_come_in_part_is_bounded_over_all_peers(small: Scheduler)
 
 
 async def all_taken(small: Scheduler, *wires: Raw) -> None:
-    """Return when all that was sent has been read: sent by this process, and then seen by several turns of the other."""
+    """Return when all that was sent has been read: it has left this process, and the other had several turns."""
     await until(lambda: not any(wire.writer.transport.get_write_buffer_size() for wire in wires))
     async with httpx.AsyncClient(base_url=small.url, trust_env=False) as http:
         for _ in range(10):
