@@ -22,6 +22,7 @@ from pathlib import Path
 import httpx
 
 from tests.live.processes import TONE, Process, Scheduler, wait_until
+from tests.live.secured import Keys, Secured
 
 HERE = Path(__file__).parent
 FLAGS = ("--wait-s-max", "0.05", "--waiting-timeout-s", "2", "--why-every", "10", "--log-sample", "0")
@@ -52,19 +53,29 @@ class Outcome:
         return f"{self.cases} cases in {self.seconds:.0f} s, jobs {self.states}; afterwards: {self.wrong or 'all well'}"
 
 
-def run(folder: Path, examples: int, seed: int) -> Outcome:
-    """Start a scheduler and nodes, and have every operation called with so many examples, and more in each phase."""
+def run(folder: Path, examples: int, seed: int, tokens: bool) -> Outcome:
+    """Start a scheduler, with `tokens` or not, and nodes, and have each operation called with so many examples.
+
+    Phases with cases of their own, one for each edge of each schema and one for sequences of calls, come on top.
+    """
     start_s = time.monotonic()
     with contextlib.ExitStack() as closing:
-        scheduler = Scheduler(folder, "embedded", *FLAGS)
+        keys = Keys(folder) if tokens else None
+        scheduler = Secured(folder, keys, *FLAGS, store="embedded") if keys else Scheduler(folder, "embedded", *FLAGS)
         closing.callback(scheduler.stop)
+        client = httpx.Client(
+            base_url=scheduler.url, headers=keys.header("root") if keys else None, trust_env=False, timeout=20
+        )
+        closing.enter_context(client)
         for node_id in NODES:
-            arguments = ("node", "--url", scheduler.url, "--id", node_id, "--pairs", PAIRS, "--slots", "4")
+            arguments = ["node", "--url", scheduler.url, "--id", node_id, "--pairs", PAIRS, "--slots", "4"]
+            arguments += ["--token", keys.secrets["gpu"]] if keys else []
             closing.callback(Process(folder, node_id, *arguments, "--engine", "sleep:0.005").stop)
         wait_until(lambda: scheduler.node_ids() == sorted(NODES))
-        with undrained(scheduler):
-            code, text = call(scheduler.url, folder, examples, seed)
-        wrong = what_is_wrong_with(scheduler)
+        with undrained(client):
+            token = ["--header", f"Authorization: Bearer {keys.secrets['root']}"] if keys else []
+            code, text = call(scheduler.url, folder, examples, seed, *token)
+        wrong = what_is_wrong_with(scheduler, client)
         states = {state: len(scheduler.get(f"/v1/jobs?limit=1000&state={state}")["jobs"]) for state in ENDED}
     found = SUMMARY.search(text)
     cases = int(found[1]) if found else 0
@@ -99,32 +110,30 @@ def call(url: str, folder: Path, examples: int, seed: int, *options: str) -> tup
     return done.returncode, done.stdout + done.stderr
 
 
-def what_is_wrong_with(scheduler: Scheduler) -> list[str]:
+def what_is_wrong_with(scheduler: Scheduler, client: httpx.Client) -> list[str]:
     """Return what is wrong with a scheduler after all that: errors in its log, jobs that don't end, no new job."""
     wrong = [f"log: {line}" for line in scheduler.events() if line["level"] == "error"]
-    with httpx.Client(base_url=scheduler.url, trust_env=False, timeout=20) as client:
-        try:
-            wait_until(lambda: not any(client.get(f"/v1/jobs?state={state}").json()["jobs"] for state in UNFINISHED))
-        except AssertionError:
-            wrong.append("jobs that do not end")
-        job = client.post("/v1/jobs?pair=zh:en", content=TONE).json()
-        try:
-            wait_until(lambda: client.get(f"/v1/jobs/{job['job_id']}").json()["state"] == "completed")
-        except AssertionError:
-            wrong.append("a new job does not complete")
+    try:
+        wait_until(lambda: not any(client.get(f"/v1/jobs?state={state}").json()["jobs"] for state in UNFINISHED))
+    except AssertionError:
+        wrong.append("jobs that do not end")
+    job = client.post("/v1/jobs?pair=zh:en", content=TONE).json()
+    try:
+        wait_until(lambda: client.get(f"/v1/jobs/{job['job_id']}").json()["state"] == "completed")
+    except AssertionError:
+        wrong.append("a new job does not complete")
     return wrong
 
 
 @contextlib.contextmanager
-def undrained(scheduler: Scheduler) -> Iterator[None]:
+def undrained(client: httpx.Client) -> Iterator[None]:
     """Give the nodes jobs again and again: the cases find out their names, and drain them."""
     over = threading.Event()
 
     def undrain() -> None:
-        with httpx.Client(base_url=scheduler.url, trust_env=False) as client:
-            while not over.wait(UNDRAIN_S):
-                for node_id in NODES:
-                    client.post(f"/v1/nodes/{node_id}/drain?on=false")
+        while not over.wait(UNDRAIN_S):
+            for node_id in NODES:
+                client.post(f"/v1/nodes/{node_id}/drain?on=false")
 
     thread = threading.Thread(target=undrain)
     thread.start()
@@ -140,9 +149,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--examples", type=int, default=2000, help="of each operation, in each phase")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tokens", action="store_true", help="against a scheduler with tokens, as an admin")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vp-st-") as folder:
-        outcome = run(Path(folder), arguments.examples, arguments.seed)
+        outcome = run(Path(folder), arguments.examples, arguments.seed, arguments.tokens)
     print(outcome.text)
     print(outcome.summary())
     sys.exit(0 if outcome.clean and not outcome.wrong else 1)

@@ -11,9 +11,9 @@ from tests.api.schemathesis_run import Outcome, called, run
 SEED = 1
 
 
-def clean(folder: Path, examples: int) -> Outcome:
+def clean(folder: Path, examples: int, tokens: bool) -> Outcome:
     """Run it, and see that nothing was found, and that it got everywhere."""
-    outcome = run(folder, examples, SEED)
+    outcome = run(folder, examples, SEED, tokens)
     assert outcome.clean, outcome.text
     assert outcome.wrong == []
     assert outcome.states["completed"] > 20, "it gets as far as results"
@@ -21,14 +21,16 @@ def clean(folder: Path, examples: int) -> Outcome:
 
 
 @pytest.mark.timeout(300)
-def test_every_operation_keeps_to_the_document(tmp_path: Path) -> None:
-    assert clean(tmp_path, 60).cases > 1000
+@pytest.mark.parametrize("tokens", [False, True], ids=["open", "secured"])
+def test_every_operation_keeps_to_the_document(tmp_path: Path, tokens: bool) -> None:
+    assert clean(tmp_path, 40, tokens).cases > 1000
 
 
 @pytest.mark.large
 @pytest.mark.timeout(3600)
-def test_every_operation_keeps_to_the_document_in_2_000_examples(tmp_path: Path) -> None:
-    print(clean(tmp_path, 2_000).summary())
+@pytest.mark.parametrize("tokens", [False, True], ids=["open", "secured"])
+def test_every_operation_keeps_to_the_document_in_2_000_examples(tmp_path: Path, tokens: bool) -> None:
+    print(clean(tmp_path, 2_000, tokens).summary())
 
 
 @pytest.mark.parametrize(
