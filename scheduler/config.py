@@ -6,10 +6,17 @@ from typing import Annotated
 
 import msgspec
 
+SECONDS_MAX = 10**9
+"""Thirty years; past it there is something that neither a timer nor a script can be told in ms."""
+NUMBER_MAX = 10**15
+"""What scripts and JSON hold exactly, with room for sums."""
+
 
 def _setting(
     reason: str, unit: str, *, ge: float | None = None, gt: float | None = None, le: float | None = None
 ) -> msgspec.Meta:
+    if le is None and (ge is not None or gt is not None):
+        le = SECONDS_MAX if unit == "s" else NUMBER_MAX
     if gt is not None:
         return msgspec.Meta(description=reason, extra={"unit": unit}, gt=gt, le=le)
     return msgspec.Meta(description=reason, extra={"unit": unit}, ge=ge, le=le)

@@ -25,6 +25,8 @@ NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
 """Variables of the environment that the command line and the SDK read themselves."""
 FLAGS = {"tokens": "--token-file"}
 """Flags that aren't named like their setting."""
+SHOWN_MAX = 120
+"""Characters of what was given that an error repeats."""
 LISTS = (tuple[str, ...],)
 """Types of settings that are a list in a file, and one text with commas in the environment and as a flag."""
 
@@ -92,8 +94,10 @@ def _read_file(file: Path | None) -> dict[str, Any]:
         raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: is not text in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, and what int() says of too many digits
+        raise ConfigError(f"{file}: is not TOML: {_word(str(error))}") from None
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -108,18 +112,31 @@ def _convert(source: str, key: str, value: Any) -> Any:
     known = [field.name for field in msgspec.structs.fields(Settings)]
     if key not in known:
         shown = PREFIX + key.upper() if source == "environment" else key
-        raise ConfigError(f"{source}: unknown setting {shown}; {nearest(key, known)}")
+        raise ConfigError(f"{source}: unknown setting {_word(shown)}; {nearest(key, known)}")
     kind = get_type_hints(Settings, include_extras=True)[key]
     if get_type_hints(Settings)[key] in LISTS and isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     try:
         # Only the environment's texts may mean numbers; files and flags have types.
         converted = msgspec.convert(value, kind, strict=source != "environment")
-    except msgspec.ValidationError:
-        raise ConfigError(f"{source}: {key} = {value!r} {_must_be(key)}") from None
+    except (msgspec.ValidationError, OverflowError):
+        raise ConfigError(f"{source}: {key} = {_value(value)} {_must_be(key)}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
-        raise ConfigError(f"{source}: {key} = {value!r} {_must_be(key)}")
+        raise ConfigError(f"{source}: {key} = {_value(value)} {_must_be(key)}")
     return converted
+
+
+def _word(text: str) -> str:
+    """Return `text` as it can stand in one line on a terminal."""
+    shown = text if text.isprintable() else repr(text)
+    return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"
+
+
+def _value(value: Any) -> str:
+    try:
+        return _word(repr(value))
+    except (ValueError, RecursionError):  # more digits than Python wants to write
+        return f"a very large {type(value).__name__}"
 
 
 def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:

@@ -51,7 +51,8 @@ def test_an_origin_is_written_as_browsers_say_it(wrong: str) -> None:
 
 def test_each_setting_is_printed_with_its_reason_unit_bounds_and_default() -> None:
     text = as_toml(Settings())
-    assert "# how long a finished job can be asked for, from its end\n# unit: s, bounds: >= 0, default: 300.0\n" in text
+    reason = "# how long a finished job can be asked for, from its end\n"
+    assert f"{reason}# unit: s, bounds: >= 0 and <= 1e+09, default: 300.0\n" in text
     for block in text.split("\n\n")[1:]:
         reason, facts, _ = block.strip().rsplit("\n", 2)
         assert reason.startswith("# ") and "default: " in facts, block
