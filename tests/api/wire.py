@@ -64,18 +64,16 @@ class Wire:
     """One connection to the WebSocket at `path`, whose handshake is done."""
 
     def __init__(self, port: int, path: str, patience_s: float = PATIENCE_S) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._buffer = b""
         self.broken = False
         """Whether something was sent after which no answer can be expected, but the end."""
-        key = base64.b64encode(os.urandom(16)).decode()
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        self.send(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-        while b"\r\n\r\n" not in self._buffer:
-            self._fill()
-        answer, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 101 "), answer
+        try:
+            self._shake_hands(port, path)
+            self._socket.settimeout(patience_s)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are. What the other end does not take any more is lost: its close is read later."""
@@ -107,6 +105,16 @@ class Wire:
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
         self._socket.close()
+
+    def _shake_hands(self, port: int, path: str) -> None:
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        key = base64.b64encode(os.urandom(16)).decode()
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        self.send(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+        while b"\r\n\r\n" not in self._buffer:
+            self._fill()
+        answer, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 101 "), answer
 
     def _take(self, count: int) -> bytes:
         while len(self._buffer) < count:
