@@ -11,19 +11,21 @@ import click
 if TYPE_CHECKING:
     import msgspec
 
+    from scheduler.messages import JobResult
     from scheduler.web.views import JobView
 
 NODE_COLUMNS = ("node_id", "state", "running", "slots", "pairs")
 POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")
 
 
-def job_line(job: JobView, as_json: bool, file: Path | None = None) -> str:
-    """Return the line that tells of `job`, which came of `file`."""
+def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, pair: str = "") -> str:
+    """Return the line that tells of `job`; of a `file` that was submitted for `pair`, it names these, too."""
     import msgspec
 
     if as_json:
         fields = msgspec.to_builtins(job)
-        return msgspec.json.encode({"file": str(file), **fields} if file else fields).decode()
+        fields.pop("type", None)
+        return json_line({"file": str(file), "pair": pair, **fields} if file else fields)
     words = [str(file)] if file else []
     words += [job.job_id, job.state, f"attempts={job.attempts}"]
     if job.times_ms is not None:
@@ -49,9 +51,14 @@ def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json:
 
 def write_json(value: Any) -> None:
     """Write `value` as a line of JSON."""
+    click.echo(json_line(value))
+
+
+def json_line(value: Any) -> str:
+    """Return `value` as JSON."""
     import msgspec
 
-    click.echo(msgspec.json.encode(value).decode())
+    return msgspec.json.encode(value).decode()
 
 
 def _cell(value: Any) -> str:

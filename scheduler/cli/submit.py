@@ -1,61 +1,150 @@
-"""The command that submits audio files as jobs."""
+"""The command that submits audio files as jobs, many at a time."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from scheduler.cli.exits import EXIT_FAILED
+from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
 from scheduler.cli.options import json_option
-from scheduler.cli.output import job_line
+from scheduler.cli.output import job_line, json_line
+from scheduler.cli.progress import Progress, progress
 from scheduler.cli.reach import Reach, reach_options
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
+    from scheduler.messages import JobResult
+    from scheduler.sdk.errors import SubmitRejected
     from scheduler.web.views import JobView
-
-POLL_S = 30.0
 
 
 @click.command()
 @reach_options
 @click.option("--pair", required=True, help="The language pair, such as en:en.")
-@click.option("--wait", is_flag=True, help="Wait for the results.")
-@click.option("--timeout-s", type=click.FloatRange(0), default=120.0, show_default=True, help="Longest wait, in all.")
+@click.option("--wait", is_flag=True, help="Wait for the results; Ctrl-C cancels what has not ended.")
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="With --wait: the longest wait, in all; what has not ended then is cancelled.",
+)
+@click.option(
+    "--at-most", type=click.IntRange(1, 1000), default=32, show_default=True, help="Files on their way at a time."
+)
 @click.option("--why", is_flag=True, help="Keep why each job goes where it goes: voxpool why JOB tells.")
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(
-    reach: Reach, pair: str, wait: bool, timeout_s: float, why: bool, as_json: bool, files: tuple[Path, ...]
+    reach: Reach,
+    pair: str,
+    wait: bool,
+    timeout_s: float,
+    at_most: int,
+    why: bool,
+    as_json: bool,
+    files: tuple[Path, ...],
 ) -> int:
-    """Submit WAV FILES as jobs. Exit code 1 when one of them is refused or, with --wait, does not complete."""
+    """Submit WAV FILES as jobs, and show each as it is accepted or, with --wait, as it ends.
+
+    Exit code 1 when one of them is refused or, with --wait, does not complete. With --wait, what is refused because the
+    scheduler is full is submitted again, until the wait is over.
+    """
+    for file in files:
+        _read(file, 1)
+    with progress(pair, len(files)) as shown:
+        teller = _Teller(shown, pair, as_json)
+        if wait:
+            asyncio.run(_submit_and_wait(reach, pair, timeout_s, at_most, why, files, teller))
+        else:
+            _submit(reach, pair, at_most, why, files, teller)
+    return EXIT_DONE if teller.all_well else EXIT_FAILED
+
+
+class _Teller:
+    """Tells what became of each file. `all_well` is False after one that was refused or did not complete."""
+
+    def __init__(self, shown: Progress, pair: str, as_json: bool) -> None:
+        self.all_well = True
+        self._shown = shown
+        self._pair = pair
+        self._as_json = as_json
+
+    def job(self, file: Path, job: JobView | JobResult) -> None:
+        """Tell of a job."""
+        self.all_well &= job.times_ms is None or job.state == "completed"
+        self._shown.say(job_line(job, self._as_json, file, self._pair))
+        self._shown.advance()
+
+    def refused(self, file: Path, refused: SubmitRejected) -> None:
+        """Tell of a file that did not become a job."""
+        self._none(file, "rejected", refused.reason, f"refused: {refused}")
+
+    def not_ended(self, file: Path, timeout_s: float) -> None:
+        """Tell of a job that did not end in time."""
+        self._none(file, "cancelled", "no_result_in_time", f"no result within {timeout_s:g} s, so it is cancelled")
+
+    def _none(self, file: Path, state: str, error: str, text: str) -> None:
+        self.all_well = False
+        self._shown.complain(f"{file}: {text}")
+        if self._as_json:
+            self._shown.say(json_line({"file": str(file), "state": state, "pair": self._pair, "error": error}))
+        self._shown.advance()
+
+
+def _submit(reach: Reach, pair: str, at_most: int, why: bool, files: Sequence[Path], teller: _Teller) -> None:
+    """Submit over HTTP: jobs of a WebSocket would be cancelled when we go."""
     from scheduler.sdk.errors import SubmitRejected
 
-    audios = [_read(file) for file in files]
-    jobs: list[tuple[Path, JobView]] = []
-    refused = False
-    with reach.client() as client:
-        for file, audio in zip(files, audios, strict=True):
+    with reach.client() as client, ThreadPoolExecutor(min(at_most, len(files))) as threads:
+
+        def post(file: Path) -> JobView | SubmitRejected:
             try:
-                jobs.append((file, client.submit(audio, pair, why=why)))
+                return client.submit(_read(file), pair, why=why)
             except SubmitRejected as rejected:
-                refused = True
-                click.echo(f"{file}: refused: {rejected}", err=True)
-        left_s = timeout_s
-        for number, (file, job) in enumerate(jobs):
-            while wait and job.times_ms is None and left_s > 0:
-                job = client.job(job.job_id, wait_s=min(left_s, POLL_S))
-                left_s -= POLL_S if job.times_ms is None else 0.0
-            jobs[number] = (file, job)
-            click.echo(job_line(job, as_json, file))
-    completed = all(job.state == "completed" for _, job in jobs)
-    return EXIT_FAILED if refused or (wait and not completed) else 0
+                return rejected
+
+        for file, answer in zip(files, threads.map(post, files), strict=True):
+            if isinstance(answer, SubmitRejected):
+                teller.refused(file, answer)
+            else:
+                teller.job(file, answer)
 
 
-def _read(file: Path) -> bytes:
+async def _submit_and_wait(
+    reach: Reach, pair: str, timeout_s: float, at_most: int, why: bool, files: Sequence[Path], teller: _Teller
+) -> None:
+    """Submit over one WebSocket, which survives a restart of the scheduler, and take the results as they come."""
+    from scheduler.sdk.client import Client
+
+    with reach.client() as http:
+        http.show("/healthz")  # what makes no sense to try again and again is told at once
+    left = dict(enumerate(files))
+    client = Client(reach.url, token=reach.token, ca_file=reach.ca_file, give_up_s=timeout_s, retry_s=timeout_s)
+    answers = client.map((_read(file) for file in files), pair, at_most=at_most, why=why)
     try:
-        return file.read_bytes()
+        async with asyncio.timeout(timeout_s), client, aclosing(answers):
+            async for done in answers:
+                file = left.pop(done.index)
+                if done.rejected is not None:
+                    teller.refused(file, done.rejected)
+                elif done.result is not None:
+                    teller.job(file, done.result)
+    except TimeoutError:
+        for file in left.values():
+            teller.not_ended(file, timeout_s)
+
+
+def _read(file: Path, bytes_max: int = -1) -> bytes:
+    """Return what is in `file`, or its first `bytes_max` bytes. Raises ConfigError."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(bytes_max)
     except OSError as error:
         raise ConfigError(f"{file}: can't be read: {error.strerror}") from None

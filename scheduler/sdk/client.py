@@ -143,7 +143,13 @@ class Client:
         return Started(self, request)
 
     async def map(
-        self, audios: Iterable[bytes], pair: str, *, at_most: int = 32, timeout_ms: int | None = None
+        self,
+        audios: Iterable[bytes],
+        pair: str,
+        *,
+        at_most: int = 32,
+        timeout_ms: int | None = None,
+        why: bool = False,
     ) -> AsyncGenerator[Done, None]:
         """Submit many, `at_most` at a time, and yield what came of each as it comes; `audios` is read as needed.
 
@@ -151,7 +157,7 @@ class Client:
         """
 
         async def one(audio: bytes) -> JobResult:
-            return await self.submit(audio, pair, timeout_ms=timeout_ms)
+            return await self.submit(audio, pair, timeout_ms=timeout_ms, why=why)
 
         async for done in in_parallel(audios, one, at_most):
             yield done

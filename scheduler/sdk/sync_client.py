@@ -124,13 +124,19 @@ class SyncClient:
         return SyncStarted(self, started)
 
     def map(
-        self, audios: Iterable[bytes], pair: str, *, at_most: int = 32, timeout_ms: int | None = None
+        self,
+        audios: Iterable[bytes],
+        pair: str,
+        *,
+        at_most: int = 32,
+        timeout_ms: int | None = None,
+        why: bool = False,
     ) -> Iterator[Done]:
         """Submit many, `at_most` at a time, and yield what came of each as it comes. See `Client.map`.
 
         `audios` is read in the client's thread: reading a file there is fine, working for seconds is not.
         """
-        results = self._client.map(audios, pair, at_most=at_most, timeout_ms=timeout_ms)
+        results = self._client.map(audios, pair, at_most=at_most, timeout_ms=timeout_ms, why=why)
 
         async def following() -> Done | None:
             return await anext(results, None)
