@@ -39,9 +39,11 @@ STEADY_LOOKS = 12
 PATIENCE_S = 60.0
 BYTES_MAX = 256 * 1024
 """Live bytes that may be more than before: buffers and free lists are not always of the same size."""
-MEANWHILE_BYTES_MAX = 32 * 1024**2
-"""Live bytes that may be more meanwhile: of the connections of one moment, and of the records of jobs and nodes, which
-stay until their deadlines have passed, a minute at most; not of each connection that broke in that minute."""
+OPEN_BYTES_MAX = 8 * 1024**2
+"""Live bytes of the connections that are open at one moment."""
+RECORD_BYTES_MAX = 1000
+"""Live bytes of a connection that broke, until the deadlines of its jobs or of its node have passed, a minute at most:
+their records are kept so long; its socket, of 20 kB, must not be."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
 BY_TIME = "scheduler.telemetry."
@@ -94,6 +96,11 @@ class Closes:
     def meanwhile_bytes(self) -> int:
         """By how much the live bytes were more while connections were torn."""
         return self.most_bytes - self.before.live_bytes
+
+    @property
+    def meanwhile_bytes_max(self) -> int:
+        """What that may be."""
+        return OPEN_BYTES_MAX + RECORD_BYTES_MAX * self.torn.total()
 
     def __str__(self) -> str:
         live, rss = self.after.live_bytes - self.before.live_bytes, self.after.rss_bytes - self.before.rss_bytes
