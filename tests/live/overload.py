@@ -22,7 +22,6 @@ from websockets.asyncio.client import ClientConnection
 
 from scheduler.codec import encode, to_client
 from scheduler.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
-from sim.stats import Trend, judge
 from tests.live.processes import TONE, Process, Scheduler, connected, until
 
 PAIR = "en:en"
@@ -37,8 +36,8 @@ AHEAD_MAX = WAITING_MAX + SLOTS
 AUDIO = TONE[:2000]
 """So small that the audio of the waiting jobs does not hide a leak."""
 SAMPLE_S = 0.5
-GROWTH_BYTES_FLOOR = 256 * 1024
-"""Growth of the live bytes over a run that is none; a leak of 100 bytes a submit would be 450 kB in half a minute."""
+GROWTH_BYTES_MAX = 256 * 1024
+"""Less than this is flat: a leak of 100 bytes a submit would be 900 kB from the second to the last quarter of 60 s."""
 ROUNDED_S = 0.002
 """By which a time may be longer than one that is made of others, all told in whole ms."""
 FLAGS = (
@@ -89,13 +88,13 @@ class Overload:
         return AHEAD_MAX / self.served_per_s + statistics.mean(self.worked_s)
 
     @property
-    def memory(self) -> Trend:
-        """The verdict on the live bytes, by the same code as for the simulation."""
-        return judge(self.live_bytes, GROWTH_BYTES_FLOOR)
+    def growth_bytes(self) -> float:
+        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.live_bytes) // 4
+        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
 
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
-        memory = self.memory
         lines = (
             f"{self.accepted + sum(self.refused.values())} submits in {self.seconds:g} s, {OVERLOAD:g} x capacity, "
             f"half of them over HTTP; the last one came {1000 * self.behind_s:.0f} ms late",
@@ -106,8 +105,8 @@ class Overload:
             f"greatest {max(self.took_s):.3f} s",
             f"predicted for the p99: {self.predicted_s:.3f} s; at the mean rate of {self.served_per_s:.1f} jobs/s "
             f"{self.mean_rate_s:.3f} s",
-            f"live bytes of the scheduler {memory.level:,.0f}: {memory.verdict} ({memory.reason}), growth "
-            f"{memory.growth:+,.0f} in {memory.samples} samples, floor {memory.floor:,}",
+            f"live bytes of the scheduler {statistics.median(self.live_bytes):,.0f}; from the second to the last "
+            f"quarter {self.growth_bytes:+,.0f}, which is flat below {GROWTH_BYTES_MAX:,}",
         )
         return "\n".join(lines)
 
