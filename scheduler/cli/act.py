@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scheduler.cli import completion
 from scheduler.cli.exits import EXIT_DONE
 from scheduler.cli.options import json_option
 from scheduler.cli.output import NODE_COLUMNS, job_line, write_table
@@ -13,7 +14,7 @@ from scheduler.cli.reach import Reach, reach_options
 @click.command()
 @reach_options
 @json_option
-@click.argument("job_ids", nargs=-1, required=True)
+@click.argument("job_ids", nargs=-1, required=True, shell_complete=completion.jobs)
 def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
     """Cancel the jobs JOB_IDS and show what became of them: one that had ended stays as it is.
 
@@ -29,7 +30,7 @@ def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
 @reach_options
 @json_option
 @click.option("--off", is_flag=True, help="Give it jobs again.")
-@click.argument("node_id")
+@click.argument("node_id", shell_complete=completion.nodes)
 def drain(reach: Reach, as_json: bool, off: bool, node_id: str) -> int:
     """Give the node NODE_ID no new jobs; what it has it finishes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scheduler.cli import completion
 from scheduler.cli.options import json_option
 from scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
 from scheduler.cli.reach import Reach, reach_options
@@ -16,7 +17,7 @@ JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "canc
 @json_option
 @click.option("--state", type=JOB_STATES, help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Jobs to list at most.")
-@click.argument("job_ids", nargs=-1)
+@click.argument("job_ids", nargs=-1, shell_complete=completion.jobs)
 def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, job_ids: tuple[str, ...]) -> int:
     """Show the jobs JOB_IDS, or list the newest ones."""
     with reach.client() as client:
@@ -50,7 +51,7 @@ def pools(reach: Reach, as_json: bool) -> int:
 @click.command()
 @reach_options
 @json_option
-@click.argument("job_id")
+@click.argument("job_id", shell_complete=completion.jobs)
 def why(reach: Reach, as_json: bool, job_id: str) -> int:
     """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
     import msgspec

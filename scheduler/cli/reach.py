@@ -40,7 +40,7 @@ def reach_options(function: Function) -> Function:
 
     @functools.wraps(function)
     def command(*args: Any, url: str | None, token: str | None, ca_file: Path | None, **options: Any) -> Any:
-        return function(*args, reach=Reach(url, _secret(token), ca_file), **options)
+        return function(*args, reach=Reach(url, secret_of(token), ca_file), **options)
 
     for option in reversed(
         (
@@ -64,7 +64,8 @@ def reach_options(function: Function) -> Function:
     return command  # type: ignore[return-value]
 
 
-def _secret(token: str | None) -> str | None:
+def secret_of(token: str | None) -> str | None:
+    """Return the secret that --token names: itself, or what is in the file behind an @. Raises ConfigError."""
     if token is None or not token.startswith("@"):
         return token
     file = Path(token[1:])

@@ -6,6 +6,7 @@ import click
 
 from scheduler import __version__
 from scheduler.cli.act import cancel, drain
+from scheduler.cli.completion import completion
 from scheduler.cli.doctor import doctor
 from scheduler.cli.look import jobs, nodes, pools, why
 from scheduler.cli.run import node, serve
@@ -19,5 +20,5 @@ def cli() -> None:
     """A scheduler for speech jobs on a pool of worker nodes."""
 
 
-for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain, token, doctor):
+for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain, token, doctor, completion):
     cli.add_command(_command)
