@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ops.rules import RULES
 from tests.ops.faults import FAULTS
-from tests.ops.live_alerts import NAMES, play_all
+from tests.ops.live_alerts import NAMES, REPORT, play_all, put_into
 
 OF_A_SLOW_MACHINE = {"VoxpoolDown", "VoxpoolLoopLag", "VoxpoolWaitP99"}
 """Scaled, they tell of a scheduler that gets no CPU for some tenths of a second: here that is true of every process."""
@@ -16,6 +17,14 @@ OF_A_SLOW_MACHINE = {"VoxpoolDown", "VoxpoolLoopLag", "VoxpoolWaitP99"}
 
 def test_something_breaks_for_each_alert_and_each_fault_is_for_an_alert() -> None:
     assert sorted(alert for fault in FAULTS for alert in fault.alerts) == sorted(NAMES)
+
+
+def test_the_report_has_each_alert_and_its_other_sections_stay() -> None:
+    report = REPORT.read_text()
+    section = report.partition("## Alerts\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| (Voxpool\w+)", section, re.MULTILINE) == NAMES
+    assert put_into(report, section.strip("\n")) == report
+    assert put_into("# A\n\n## Alerts\n\nold\n\n## B\n\nb\n", "new") == "# A\n\n## Alerts\n\nnew\n\n## B\n\nb\n"
 
 
 @pytest.mark.alone

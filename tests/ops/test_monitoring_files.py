@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
+from ops.render import ALERTS
 from ops.rules import CRITICAL, RULES, WARNING
-from tests.ops.monitoring import ALERTMANAGER_FILE, OPS, PROMETHEUS_FILE, alertmanager_config
+from tests.live.processes import wait_until
+from tests.ops.monitoring import ALERTMANAGER_FILE, OPS, PROMETHEUS_FILE, Receiver, alertmanager, alertmanager_config
 
 RECEIVERS = {CRITICAL: "voxpool-critical", WARNING: "voxpool-warning"}
 
@@ -18,6 +23,18 @@ def test_promtool_reads_the_configuration_and_the_rules_that_it_names(tmp_path: 
     assert run("promtool", "check", "config", str(PROMETHEUS_FILE)) == 0
     shutil.copy(PROMETHEUS_FILE, tmp_path)
     assert run("promtool", "check", "config", str(tmp_path / PROMETHEUS_FILE.name)) != 0, "its rules are not there"
+
+
+def test_the_lines_for_a_token_are_right_once_their_comment_marks_are_gone(tmp_path: Path) -> None:
+    text = PROMETHEUS_FILE.read_text().replace("    # authorization:", "    authorization:")
+    text = text.replace("    #   credentials_file: /etc/prometheus/", f"      credentials_file: {tmp_path}/")
+    assert yaml.safe_load(text)["scrape_configs"][0]["authorization"] == {
+        "credentials_file": f"{tmp_path}/voxpool-token"
+    }
+    shutil.copy(ALERTS, tmp_path)
+    (tmp_path / "prometheus.yml").write_text(text)
+    (tmp_path / "voxpool-token").write_text("a secret")
+    assert run("promtool", "check", "config", str(tmp_path / "prometheus.yml")) == 0
 
 
 def test_amtool_reads_the_configuration(tmp_path: Path) -> None:
@@ -43,6 +60,40 @@ def test_what_is_silenced_by_its_cause_is_an_alert() -> None:
     names = {word.strip("|") for line in ALERTMANAGER_FILE.read_text().split('"') for word in line.split("|")}
     named = {name for name in names if name.startswith("Voxpool") and name.isalnum()}
     assert named and named <= {rule.name for rule in RULES}
+
+
+CAUSES = {
+    "VoxpoolDown": ["VoxpoolLoopLag", "VoxpoolStoreDown"],
+    "VoxpoolStoreDown": ["VoxpoolWaitingGrows", "VoxpoolWaitP99", "VoxpoolJobsFail"],
+    "VoxpoolPoolWithoutNodes": ["VoxpoolWaitingGrows", "VoxpoolJobsFail"],
+}
+HERE = {"job": "voxpool", "instance": "a:5010", "pair": "zh:en"}
+"""Where the cause is; a consequence is silent there, and told when it is of another scheduler or pair."""
+ELSEWHERE = {
+    "VoxpoolDown": {**HERE, "instance": "b:5010"},
+    "VoxpoolStoreDown": {**HERE, "instance": "b:5010"},
+    "VoxpoolPoolWithoutNodes": {**HERE, "pair": "en:de"},
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_consequence_is_silent_beside_its_cause_and_nowhere_else(cause: str, tmp_path: Path) -> None:
+    def told() -> set[tuple[str, ...]]:
+        return {tuple(notice.labels[name] for name in ("alertname", *HERE)) for notice in receiver.notices}
+
+    def post(alert: str, place: dict[str, str]) -> tuple[str, ...]:
+        labels = {"alertname": alert, **place}
+        httpx.post(f"http://{address}/api/v2/alerts", json=[{"labels": labels}], trust_env=False).raise_for_status()
+        return tuple(labels.values())
+
+    with closing(Receiver()) as receiver, alertmanager(tmp_path, receiver, scale=1 / 300) as address:
+        expected = {post(cause, HERE)}
+        wait_until(lambda: told() == expected)
+        for consequence in CAUSES[cause]:
+            post(consequence, HERE)  # its group waits as long as the next one, so it would be told before that
+            expected.add(post(consequence, ELSEWHERE[cause]))
+        wait_until(lambda: told() >= expected)
+        assert told() == expected
 
 
 def run(*command: str) -> int:
