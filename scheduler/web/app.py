@@ -68,7 +68,7 @@ class Doors:
         self.admission = admission = Admission(settings, core.table, observer, access)
         self.incoming = Incoming(settings.incoming_bytes_max)
         self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
-        self.nodes = NodeDoor(settings, core.node_desk, log, frame_bytes_max(settings))
+        self.nodes = NodeDoor(settings, core.node_desk, observer, log, frame_bytes_max(settings))
         observed: list[BaseRoute] = []
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}

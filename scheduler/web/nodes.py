@@ -23,6 +23,7 @@ from scheduler.messages import (
 )
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
+from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
 from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
@@ -41,9 +42,10 @@ REASON_CHARACTERS_MAX = 200
 class NodeDoor:
     """The ASGI application behind /ws/node. `frame_bytes_max` is the largest frame that an assign can be."""
 
-    def __init__(self, settings: Settings, desk: NodeDesk, log: Log, frame_bytes_max: int) -> None:
+    def __init__(self, settings: Settings, desk: NodeDesk, observer: Observer, log: Log, frame_bytes_max: int) -> None:
         self.settings = settings
         self.desk = desk
+        self.observer = observer
         self.log = log
         self.frame_bytes_max = frame_bytes_max
         self.connections = 0
@@ -134,10 +136,13 @@ class NodeConnection:
         except BadInput as error:
             self._refuse(error)
             return False
-        except (NodeRefused, AccessRefused) as refused:
+        except AccessRefused as refused:
+            self._door.observer.connection_refused(self._socket.peer, refused.reason)
+            self._turn_away(refused.reason, refused.detail)
+            return False
+        except NodeRefused as refused:
             self._door.log(Event.NODE_REFUSED, node_id=node_id, peer=self._socket.peer, reason=refused.reason)
-            self.send(Error(refused.reason, refused.detail))
-            self._socket.close_with(CLOSE_POLICY, refused.reason)
+            self._turn_away(refused.reason, refused.detail)
             return False
         return True
 
@@ -191,5 +196,8 @@ class NodeConnection:
         """Say what is wrong and close: a node that speaks another language can't be trusted with jobs."""
         node_id = self.node.node_id if self.node is not None else None
         self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, node_id=node_id, reason=error.reason)
-        self.send(Error(error.reason, error.detail))
-        self._socket.close_with(CLOSE_POLICY, error.reason)
+        self._turn_away(error.reason, error.detail)
+
+    def _turn_away(self, reason: str, detail: str) -> None:
+        self.send(Error(reason, detail))
+        self._socket.close_with(CLOSE_POLICY, reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 from scheduler.codec import encode
 from scheduler.messages import NodeResult, Register, WorkError
+from scheduler.seams import Observer
 from scheduler.web.guard import open_to_all
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.peer_socket import Received
@@ -103,7 +104,8 @@ def text_is_malformed(stage: Stage) -> Figures:
     """R20: every node fails its job with a long text in Chinese, then sends a frame that is broken in its own way."""
     world = stage.world()
     settings, desk = world.settings, world.core.node_desk
-    door = (NodeDoor if stage.has_fix else CleansUpAtTheEnd)(settings, desk, _log_nothing, 1000)  # type: ignore[arg-type]
+    kind = NodeDoor if stage.has_fix else CleansUpAtTheEnd
+    door = kind(settings, desk, Observer(), _log_nothing, 1000)  # type: ignore[arg-type]
     handlers = _Handlers(world, door)
     sockets: dict[str, PlainSocket] = {}
     for number in range(stage.size.nodes):

@@ -48,6 +48,24 @@ async def test_each_socket_answers_each_role_as_the_table_says(secured: Secured)
     assert await holes_of_sockets(secured) == []
 
 
+@pytest.mark.parametrize("path", ["/v1/nodes", "/ws/session", "/ws/node"])
+@pytest.mark.parametrize(("who", "reason"), [("wrong", "unauthorized"), ("prometheus", "forbidden")])
+async def test_each_refusal_is_counted_and_told(secured: Secured, path: str, who: str, reason: str) -> None:
+    def counted() -> float:
+        sample = f'voxpool_connections_refused_total{{reason="{reason}"}} '
+        lines = secured.ask("root", "GET", "/metrics").text.splitlines()
+        return next(float(line.removeprefix(sample)) for line in lines if line.startswith(sample))
+
+    before = counted()
+    if path == "/v1/nodes":
+        assert secured.ask(who, "GET", path).json()["reason"] == reason
+    else:
+        assert await greeted(secured, path, who, "nobody") in ("401", "403")
+        assert await greeted(secured, path, "nobody", who) == reason
+    assert counted() - before == (1 if path == "/v1/nodes" else 2)
+    await until(lambda: [line for line in secured.events("connection_refused") if line["reason"] == reason])
+
+
 PLANTED = {
     "GET /v1/nodes": "real = guard.guard_routes\n"
     "guard.guard_routes = lambda routes: real(each for each in routes if each.path != '/v1/nodes')",
