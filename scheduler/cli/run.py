@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, with their reasons, and exit.")
 @log_option
 def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_level: str, **flags: Any) -> int:
-    """Run a scheduler: clients and nodes connect to it."""
+    """Run a scheduler: clients and nodes connect to it.
+
+    SIGTERM or Ctrl-C ends it once the jobs that run are done, a second one at once. SIGHUP reads the token file and the
+    certificate again, and closes what is open for tokens that are gone.
+    """
     from scheduler.config_sources import as_toml
 
     settings = load_settings(config, flags)

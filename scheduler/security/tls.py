@@ -29,7 +29,7 @@ class ServerTls:
         Raises ConfigError when they can't be used; what was there before then stays.
         """
         self._read()  # into another context: a certificate whose key is missing would stay behind in this one
-        self.context.load_cert_chain(self._cert, self._key, password=_no_password)
+        self._load_into(self.context)
 
     def _read(self) -> ssl.SSLContext:
         try:
@@ -39,12 +39,15 @@ class ServerTls:
         read_private(self._key, KEY_BYTES_MAX)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)  # TLS 1.2 or newer
         context.set_alpn_protocols(ALPN)
+        self._load_into(context)
+        return context
+
+    def _load_into(self, context: ssl.SSLContext) -> None:
         try:
             context.load_cert_chain(self._cert, self._key, password=_no_password)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # SSLError is one
             said = getattr(error, "reason", None) or "no PEM in it"
             raise ConfigError(f"{self._cert}, {self._key}: no certificate with its key: {said}") from None
-        return context
 
 
 def _no_password() -> str:
