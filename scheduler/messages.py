@@ -131,6 +131,8 @@ class Register(_Greeting):
     protocol: int = PROTOCOL
     version: str = ""
     token: str | None = None
+    now_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    """The node's clock, so that one that is wrong is found; nothing else depends on it."""
 
 
 class Heartbeat(_Message):

@@ -17,6 +17,7 @@ class Node:
     """
 
     __slots__ = (
+        "clock_ahead_ms",
         "connected",
         "deadline_ms",
         "draining",
@@ -69,6 +70,8 @@ class Node:
         self.rest_is_until_beat = False
         self.failures_in_a_row = 0
         self.seen_ms = now_ms
+        self.clock_ahead_ms = 0
+        """Its clock less ours when it registered, with the time of that message in it; 0 when it did not say."""
         self.deadline_ms = 0
         """When to look at it again: the end of its lease or of its rest (deadlines.py)."""
         self.holds: dict[str, Job] = {}

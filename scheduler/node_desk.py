@@ -57,7 +57,9 @@ class NodeDesk:
         if old is None and len(self._fleet) >= self._nodes_max:
             raise NodeRefused("nodes_max", f"{self._nodes_max} nodes are connected, the most allowed")
         pairs = tuple(dict.fromkeys(register.pairs))
-        node = Node(register.node_id, register.process_id, pairs, register.slots, link, self._clock.now_ms(), owner)
+        now_ms = self._clock.now_ms()
+        node = Node(register.node_id, register.process_id, pairs, register.slots, link, now_ms, owner)
+        node.clock_ahead_ms = 0 if register.now_ms is None else register.now_ms - now_ms
         self._settle_running(node, old, register.running)
         self._fleet.join(node)
         return node

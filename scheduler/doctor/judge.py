@@ -16,6 +16,8 @@ REDIS_VERSION_MIN = (7, 0)
 """Redis 6 gets no fixes any more; what the tests run is Redis 8 and Valkey 9."""
 CLOCK_SKEW_MS_MAX = 2000
 """Leases are seconds long; two machines that follow a time server differ by far less."""
+NODE_CLOCK_SKEW_MS_MAX = 10_000
+"""More, since what a node says of its clock takes its way through a scheduler that may be busy."""
 NO_EVICTION = "noeviction"
 
 
@@ -121,6 +123,9 @@ def fleet_findings(where: str, pools: Iterable[PoolView], nodes: Iterable[NodeVi
                 f"start one: voxpool node --url {where} --id NAME --pairs {pool.pair}; or end the drain of one",
             )
         )
+    for node in nodes:
+        if abs(node.clock_ahead_ms) > NODE_CLOCK_SKEW_MS_MAX:
+            found.append(clock_finding(f"{where}, node {node.node_id}", "the node", node.clock_ahead_ms))
     return found
 
 

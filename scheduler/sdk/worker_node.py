@@ -18,6 +18,7 @@ from typing import Any
 
 from scheduler import __version__
 from scheduler.chance import fresh_random
+from scheduler.clock import SystemClock
 from scheduler.codec import check_output, to_node
 from scheduler.engines import Engine, Work, WorkFailed
 from scheduler.errors import BadInput, ConfigError
@@ -188,6 +189,7 @@ class Worker:
             self._holding(),
             version=__version__,
             token=self._token,
+            now_ms=SystemClock().now_ms(),  # the clock as it is now: the system may have set it right meanwhile
         )
 
     def _holding(self) -> list[Attempt]:

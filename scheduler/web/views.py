@@ -43,7 +43,10 @@ class JobPage(msgspec.Struct):
 
 
 class NodeView(msgspec.Struct):
-    """A node in the answers of HTTP. `state` is joining, ready, draining or resting."""
+    """A node in the answers of HTTP. `state` is joining, ready, draining or resting.
+
+    `clock_ahead_ms` is its clock less the scheduler's when it registered (below 0: it is behind).
+    """
 
     node_id: str
     state: str
@@ -52,6 +55,7 @@ class NodeView(msgspec.Struct):
     running: int
     generation: str
     seen_ms: int
+    clock_ahead_ms: int = 0
 
 
 class PoolView(msgspec.Struct):
@@ -138,4 +142,13 @@ def times(job: Job) -> Times:
 
 def node_view(node: Node) -> NodeView:
     """Return `node` as HTTP shows it."""
-    return NodeView(node.node_id, node.state, node.pairs, node.slots, len(node.holds), node.generation, node.seen_ms)
+    return NodeView(
+        node_id=node.node_id,
+        state=node.state,
+        pairs=node.pairs,
+        slots=node.slots,
+        running=len(node.holds),
+        generation=node.generation,
+        seen_ms=node.seen_ms,
+        clock_ahead_ms=node.clock_ahead_ms,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,11 +14,12 @@ import pytest
 import redis
 
 import scheduler.doctor.there
+from scheduler.clock import SystemClock
 from scheduler.sdk.http import HttpClient
 from scheduler.security.caller import Role
 from scheduler.security.tokens import append_token, new_token
 from tests.live.command_line import stranger, voxpool, voxpool_here
-from tests.live.processes import TONE, Process, Scheduler, wait_until
+from tests.live.processes import TONE, Process, Scheduler, connected, until, wait_until
 from tests.live.tampering import of_version, tampered, with_clock
 from tests.servers import RedisServer, redis_server
 
@@ -90,6 +92,18 @@ def test_jobs_that_nobody_can_do(on_redis: Scheduler, folder: Path) -> None:
         assert client.job(waiting, wait_s=30).state == "completed"
     assert found(on_redis, code=0) == []
     assert node.stop() == 0
+
+
+async def test_a_node_whose_clock_is_wrong(on_redis: Scheduler) -> None:
+    """An hour behind: what it says at its register, in JSON as a node in another language may."""
+    register = {"type": "register", "node_id": "late", "process_id": "p", "pairs": ["a:b"], "slots": 1, "running": []}
+    async with connected(on_redis.node_url) as node:
+        await node.send(json.dumps({**register, "now_ms": SystemClock().now_ms() - 3_600_000}))
+        await until(lambda: on_redis.node_ids() == ["late"])
+        one = await asyncio.to_thread(the_one, "clock_skew", on_redis)
+        assert one["where"] == f"{on_redis.url}, node late"
+        assert one["what"].startswith("the clock of the node is 3600.") and " s behind " in one["what"]
+    await until(lambda: on_redis.node_ids() == [])
 
 
 def test_a_store_that_changes_under_a_scheduler(on_redis: Scheduler, server: RedisServer) -> None:
