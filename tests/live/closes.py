@@ -37,8 +37,10 @@ TEARERS = 2
 LOOK_S = 0.5
 STEADY_LOOKS = 12
 PATIENCE_S = 60.0
-BYTES_MAX = 256 * 1024
+BYTES_MAX = 192 * 1024
 """Live bytes that may be more than before: buffers and free lists are not always of the same size."""
+HISTORY_BYTES_A_SECOND = 2000
+"""And these of the history that the dashboard shows, which has an entry for each of the last 300 s, whatever happens."""
 OPEN_BYTES_MAX = 8 * 1024**2
 """Live bytes of the connections that are open at one moment."""
 RECORD_BYTES_MAX = 1000
@@ -47,7 +49,7 @@ their records are kept so long; its socket, of 20 kB, must not be."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
 BY_TIME = "scheduler.telemetry."
-"""But for these: the dashboard's history has an entry a second, up to its bound, whatever happens."""
+"""But for these, such as the entries of the history."""
 SPARE_FILES = 2
 """Connections to the store that its client makes when two ask at the same time, and keeps."""
 KINDS = ("table ", "task ", "object ", "key ", "open files")
@@ -61,6 +63,7 @@ class Kept:
     """Name -> number of everything that must be as before."""
     live_bytes: int
     rss_bytes: int
+    at_s: float
 
     @property
     def tables(self) -> dict[str, int]:
@@ -71,7 +74,7 @@ class Kept:
         """Return what there is more of than before, with how much."""
         more = {name: count - before.counts.get(name, 0) for name, count in self.counts.items()}
         more = {name: count for name, count in more.items() if count > (SPARE_FILES if name == "open files" else 0)}
-        if self.live_bytes > before.live_bytes + BYTES_MAX:
+        if self.live_bytes > before.live_bytes + BYTES_MAX + HISTORY_BYTES_A_SECOND * (self.at_s - before.at_s):
             more["live bytes"] = self.live_bytes - before.live_bytes
         return more
 
@@ -141,7 +144,7 @@ def look(scheduler: Scheduler, store_url: str) -> Kept:
     }
     counts |= {f"key {key}": size for key, size in _keys(store_url).items()}
     counts["open files"] = report["open_files"]
-    return Kept(counts, report["memory"]["live_bytes"], report["memory"]["rss_bytes"])
+    return Kept(counts, report["memory"]["live_bytes"], report["memory"]["rss_bytes"], time.monotonic())
 
 
 def _report(scheduler: Scheduler, types: int) -> Any:
@@ -171,6 +174,7 @@ def _of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> K
         {name: choose(one.counts.get(name, 0) for one in looks) for name in names},
         choose(one.live_bytes for one in looks),
         choose(one.rss_bytes for one in looks),
+        looks[-1].at_s,
     )
 
 
