@@ -85,7 +85,7 @@ class MetricsObserver(Observer):
             registry=registry,
         )
         self._last_run.set(now_ms() / 1000)
-        aborted = counter("peers_aborted_total", "Peers on WebSockets that broke a bound and were cut off.", "reason")
+        aborted = counter("peers_aborted_total", "Peers that broke a bound and were cut off.", "reason")
         self._aborted_of = {reason: aborted.labels(reason) for reason in (*sorted(ABORT_REASONS), OTHER)}
         unwanted = counter("connections_refused_total", "Connections and requests that were not let in.", "reason")
         self._unwanted_of = {reason: unwanted.labels(reason) for reason in (*sorted(CONNECTION_REASONS), OTHER)}
