@@ -94,6 +94,7 @@ def admit(scope: Scope, token: str | None) -> Caller:
 def let_in(scope: Scope, caller: Caller, socket: PeerSocket) -> contextlib.AbstractContextManager[None]:
     """Within it the connection is open for `caller`; it is closed when the caller's token is removed."""
     access: Access = scope["state"]["access"]
+    socket.is_stranger(False)
     return access.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
 
 
@@ -148,12 +149,15 @@ class _RoleCheck:
         state = scope["state"]
         if scope["type"] == "websocket":
             state["roles"] = roles = self.needs[WEBSOCKET]
-            if state["caller"] is not None:  # else it must say so in its first message
-                try:
-                    _checked(state["caller"], roles)
-                except AccessRefused as refused:
-                    await refusal(refused)(scope, receive, send)
-                    return
+            if state["caller"] is None:  # it must say so in its first message
+                state["socket"].is_stranger(True)
+                await self.door(scope, receive, send)
+                return
+            try:
+                _checked(state["caller"], roles)
+            except AccessRefused as refused:
+                await refusal(refused)(scope, receive, send)
+                return
             await self.door(scope, receive, send)
             return
         roles = self.needs[scope["method"]]

@@ -23,6 +23,8 @@ CLOSE_TIMEOUT_S = 2.0
 """How long the other end may take to answer a close before the connection is cut off."""
 FRAMES_A_TURN = 100
 """Messages of one peer that are handled before others get their turn; one read may bring thousands."""
+STRANGERS_MESSAGE_BYTES_MAX = 256 * 1024
+"""The largest message of a peer of whom nobody knows who it is; a register with a thousand attempts takes 90 kB."""
 DISCARDED_BYTES_MAX = 256 * 1024**2
 """What a peer may go on sending after its connection was closed for a protocol error."""
 
@@ -105,6 +107,11 @@ class PeerSocket(WebSocketsSansIOProtocol):
         self.transport.write(frame)
         if self.transport.get_write_buffer_size() > self.send_buffer_bytes_max:
             self.abort("send_buffer_full")
+
+    def is_stranger(self, stranger: bool) -> None:
+        """Bound the messages of a peer that has to show a token in its first one, or let it send what others may."""
+        largest: int = self.config.ws_max_size
+        self.conn.max_message_size = min(STRANGERS_MESSAGE_BYTES_MAX, largest) if stranger else largest
 
     def serve(self, on_frame: OnFrame) -> None:
         """Hand messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
