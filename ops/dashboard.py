@@ -89,6 +89,7 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
                 "datasource": SOURCE,
                 "expr": here(query.expression),
                 "legendFormat": query.legend,
+                "exemplar": query.exemplars,
             }
             for place, query in enumerate(panel.queries)
         ],

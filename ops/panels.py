@@ -13,10 +13,11 @@ RATE = "[$__rate_interval]"
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression; `legend` names its series, with labels in {{}}."""
+    """One PromQL expression; `legend` names its series, with labels in {{}}. `exemplars`: traces are points of it."""
 
     expression: str
     legend: str
+    exemplars: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ def _now_by(metric: str, label: str) -> tuple[Query, ...]:
     return (Query(f"sum by ({label}) ({metric})", f"{{{{{label}}}}}"),)
 
 
-def _quantiles(metric: str) -> tuple[Query, ...]:
+def _quantiles(metric: str, exemplars: bool = False) -> tuple[Query, ...]:
     buckets = f"sum by (le) (rate({metric}_bucket{RATE}))"
-    return tuple(Query(f"histogram_quantile({q}, {buckets})", f"p{q[2:]:0<2}") for q in ("0.5", "0.9", "0.99"))
+    return tuple(
+        Query(f"histogram_quantile({q}, {buckets})", f"p{q[2:]:0<2}", exemplars) for q in ("0.5", "0.9", "0.99")
+    )
 
 
 JOBS = (
@@ -76,13 +79,13 @@ JOBS = (
         "Wait",
         "s",
         "From the submit to the last dispatch, of jobs that completed.",
-        _quantiles("voxpool_wait_seconds"),
+        _quantiles("voxpool_wait_seconds", exemplars=True),
     ),
     Panel(
         "Service",
         "s",
         "From the last dispatch to the end, of jobs that completed: nodes and network.",
-        _quantiles("voxpool_service_seconds"),
+        _quantiles("voxpool_service_seconds", exemplars=True),
     ),
     Panel(
         "Why jobs ended otherwise than completed",
@@ -232,6 +235,12 @@ STORE = (
             Query("sum by (instance) (voxpool_process_open_fds)", "open {{instance}}"),
             Query("sum by (instance) (voxpool_process_max_fds)", "limit {{instance}}"),
         ),
+    ),
+    Panel(
+        "Trace spans",
+        "ops",
+        "failed: the receiver did not take them. dropped: too many waited. Nothing here while traces are off.",
+        _by("voxpool_trace_spans_total", "result"),
     ),
 )
 ROWS: dict[str, tuple[Panel, ...]] = {

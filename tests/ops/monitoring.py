@@ -84,16 +84,26 @@ class Prometheus:
             folder / "prometheus.log",
             *("prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"),
             *("--web.listen-address=127.0.0.1:0", "--rules.alert.resend-delay=500ms"),
+            "--enable-feature=exemplar-storage",
         )
         self.url = f"http://{self._process.address}"
         self.close = self._process.close
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the series of `expression` now; each has `metric` (labels) and `value`. Raises AssertionError."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, trust_env=False).json()
-        assert answer["status"] == "success", f"{expression}: {answer}"
-        found: list[dict[str, Any]] = answer["data"]["result"]
+        found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
         return found
+
+    def exemplars(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of the exemplars in `expression` of the last minute."""
+        now_s = time.time()
+        series = self._ask("query_exemplars", query=expression, start=str(now_s - 60), end=str(now_s))
+        return [exemplar["labels"] for one in series for exemplar in one["exemplars"]]
+
+    def _ask(self, way: str, **parameters: str) -> Any:
+        answer = httpx.get(f"{self.url}/api/v1/{way}", params=parameters, trust_env=False).json()
+        assert answer["status"] == "success", f"{parameters}: {answer}"
+        return answer["data"]
 
 
 async def seen(look: Callable[[], bool], say: Callable[[], object]) -> None:

@@ -29,19 +29,24 @@ QUERIES = [query.expression for panel in PANELS for query in panel.queries]
 WINDOW = "5s"
 """Ten scrapes of the test."""
 PAIR = "en:en"
+NOBODY = "http://127.0.0.1:1"
 RUNBOOK_FILE = OPS.parent / RUNBOOK
 _METRIC = re.compile(r"\bvoxpool_\w+")
 
 
 @pytest.mark.alone
 async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path: Path) -> None:
-    """Under a little traffic, in which one job fails and one submit is refused."""
-    patient = Patient(tmp_path, "scheduler")
+    """Under a little traffic, in which one job fails and one submit is refused; traces go to nobody."""
+    patient = Patient(tmp_path, "scheduler", ("--traces-endpoint", NOBODY, "--traces-sample", "1"))
     patient.start()
     try:
         with closing(Prometheus(tmp_path, [patient.instance])) as prometheus:
             async with traffic(patient):
                 await seen(lambda: not silent(prometheus, QUERIES), lambda: silent(prometheus, QUERIES))
+                for panel in PANELS:
+                    for query in panel.queries:
+                        traces = prometheus.exemplars(asked(query.expression))
+                        assert bool(traces) == query.exemplars == any("trace_id" in trace for trace in traces)
                 planted = [
                     "sum(voxpool_jobs_eaten)",
                     'voxpool_jobs_resident{state="eaten"}',
@@ -100,12 +105,16 @@ def test_the_page_tells_of_every_panel_and_of_no_other() -> None:
     assert set(re.findall(r"\*\*(.+?)\*\*", " ".join(section.split()))) == {panel.title for panel in PANELS}
 
 
+def asked(expression: str) -> str:
+    """Return what Grafana asks for all schedulers."""
+    return here(expression).replace("$__rate_interval", WINDOW).replace("$instance", ".*")
+
+
 def silent(prometheus: Prometheus, queries: list[str]) -> list[str]:
     """Return those of `queries` that find no number."""
 
     def finds(expression: str) -> bool:
-        asked = here(expression).replace("$__rate_interval", WINDOW).replace("$instance", ".*")
-        return any(math.isfinite(float(series["value"][1])) for series in prometheus.query(asked))
+        return any(math.isfinite(float(series["value"][1])) for series in prometheus.query(asked(expression)))
 
     return [expression for expression in queries if not finds(expression)]
 
