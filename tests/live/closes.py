@@ -40,7 +40,7 @@ PATIENCE_S = 60.0
 BYTES_MAX = 192 * 1024
 """Live bytes that may be more than before: buffers and free lists are not always of the same size."""
 HISTORY_BYTES_A_SECOND = 2000
-"""And these of the history that the dashboard shows, which has an entry for each of the last 300 s, whatever happens."""
+"""And these of the history that the dashboard shows: an entry for each of the last 300 s, whatever happens."""
 OPEN_BYTES_MAX = 8 * 1024**2
 """Live bytes of the connections that are open at one moment."""
 RECORD_BYTES_MAX = 1000
