@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from prometheus_client import Metric
@@ -40,14 +40,19 @@ class SpanExporter(Protocol):
 
 
 class SpanShip(Collector):
-    """Exports what `give` gets. As a collector it shows what became of the spans."""
+    """Exports what `give` gets; `seconds` is a clock. As a collector it shows what became of the spans."""
 
-    def __init__(self, exporter: SpanExporter, spans_max: int, log: Log) -> None:
+    def __init__(self, exporter: SpanExporter, spans_max: int, log: Log, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._tells_at_s = seconds() + TELL_S
         self._exporter = exporter
         self._spans_max = spans_max
         self._log = log
         self._waiting: deque[Span] = deque()
         self._in_hand = 0
+        self._counting = threading.Lock()
+        self._is_given_up = False
+        """Whether `close` has counted what was left."""
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
         self._told = (0, 0)
@@ -84,41 +89,51 @@ class SpanShip(Collector):
         self._is_stopping.set()
         self._wake.set()
         self._thread.join(patience_s)
-        if self._thread.is_alive():
-            self._exporter.abort()
-            self.failed += self._in_hand + len(self._waiting)
-            self._tell()
+        with self._counting:
+            if self._thread.is_alive():
+                self._exporter.abort()
+                self._is_given_up = True
+                self.failed += self._in_hand + len(self._waiting)
+        self._tell()
 
     def _run(self) -> None:
-        left_s = TELL_S
         while not self._is_stopping.is_set():
             self._wake.wait(LINGER_S)
             self._wake.clear()
-            self._export_all()
-            left_s -= LINGER_S
-            if left_s <= 0:
+            self._export_batch()
+            while len(self._waiting) >= BATCH_MAX and not self._is_stopping.is_set():
+                self._export_batch()
+            if self._seconds() >= self._tells_at_s:
                 self._tell()
-                left_s = TELL_S
-        self._export_all()
-        self._tell()
+        while self._waiting and not self._is_given_up:
+            self._export_batch()
 
-    def _export_all(self) -> None:
-        """Export batches until less than a whole one waits; at the end, until nothing does."""
+    def _export_batch(self) -> None:
+        """Export what waits, a batch at most, and count it."""
         waiting = self._waiting
-        while waiting:
+        with self._counting:
             batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
             self._in_hand = len(batch)
+        if not batch:
+            return
+        try:
             failure = self._exporter.export(batch)
+        except Exception as error:  # a bug, or an address that only the client finds wrong; jobs must not feel it
+            failure = f"{type(error).__name__}: {error}"
+        with self._counting:
+            if self._is_given_up:
+                return
+            self._in_hand = 0
             if failure:
                 self.failed += len(batch)
                 self._failure = failure
             else:
                 self.exported += len(batch)
-            self._in_hand = 0
-            if len(waiting) < BATCH_MAX and not self._is_stopping.is_set():
-                return
+        if failure and self._seconds() >= self._tells_at_s:
+            self._tell()
 
     def _tell(self) -> None:
+        self._tells_at_s = self._seconds() + TELL_S
         failed, dropped = self.failed - self._told[0], self.dropped - self._told[1]
         self._told = (self.failed, self.dropped)
         if failed or dropped:

@@ -50,7 +50,7 @@ def open_tracing(
     except ImportError:
         raise ConfigError("traces_endpoint is set and OpenTelemetry is missing: pip install voxpool[traces]") from None
     exporter = OtlpExporter(endpoint, settings.traces_timeout_s, instance, clock.seconds, os.environ)
-    ship = SpanShip(exporter, settings.traces_queue_max, log)
+    ship = SpanShip(exporter, settings.traces_queue_max, log, clock.seconds)
     return Tracing(TraceObserver(settings.traces_sample, clock.now_ns, random, ship.give), ship)
 
 

@@ -41,7 +41,7 @@ EXPORTERS = {
     "telemetry.timed_runner.TimedRunner",
 }
 """What watches the core in production, around it; the simulation has checkers in their place."""
-DOORS_EXPORTERS_CLI = ("web.", "telemetry.", "serve.", "cli.")
+DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "serve.", "cli.")
 
 
 @pytest.mark.alone

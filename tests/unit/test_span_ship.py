@@ -16,9 +16,10 @@ from scheduler.clock import SystemClock
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 from scheduler.telemetry.logs import Log, open_log
-from scheduler.telemetry.span_ship import BATCH_MAX, SpanShip
+from scheduler.telemetry.span_ship import BATCH_MAX, TELL_S, SpanShip
 from scheduler.telemetry.spans import Span
 from scheduler.telemetry.tracing import open_tracing
+from tests.live.processes import wait_until
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import parsed
 
@@ -57,7 +58,8 @@ class Ship:
     def __init__(self, spans_max: int) -> None:
         self.stream = io.BytesIO()
         self.exporter = Exporter()
-        self.ship = SpanShip(self.exporter, spans_max, log_of(self.stream))
+        self.now_s = 0.0
+        self.ship = SpanShip(self.exporter, spans_max, log_of(self.stream), lambda: self.now_s)
 
     def counts(self) -> dict[str, float]:
         """Return what the metrics say."""
@@ -134,6 +136,40 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
             one.ship.give(span(number))
         one.ship.close(0.01)
         assert one.exporter.aborted and one.told() == [(50, 0)]
+
+
+def test_a_receiver_that_stays_away_is_told_of_every_ten_seconds() -> None:
+    """Also when so many spans wait that the queue never gets empty."""
+    with sailing(10 * BATCH_MAX) as one:
+        one.exporter.is_away = True
+        for number in range(10 * BATCH_MAX):
+            one.ship.give(span(number))
+        one.ship.give(span(0))
+        one.now_s = TELL_S
+        one.exporter.gate.set()
+        wait_until(lambda: one.told() != [])
+        assert one.told()[0] == (BATCH_MAX, 1), "the first one at once; the clock stands still, so no second one"
+        wait_until(lambda: len(one.ship) == 0)
+        one.ship.close(PATIENCE_S)
+        assert one.told()[1:] == [(9 * BATCH_MAX, 0)]
+
+
+def test_an_exporter_with_a_bug_is_counted_and_goes_on() -> None:
+    with sailing(1000) as one:
+        export = one.exporter.export
+
+        def broken(batch: Sequence[Span]) -> str:
+            one.exporter.export = export  # type: ignore[method-assign]
+            raise ValueError("a bug")
+
+        one.exporter.export = broken  # type: ignore[method-assign]
+        one.exporter.gate.set()
+        one.ship.give(span(1))
+        wait_until(lambda: one.ship.failed == 1)
+        one.ship.give(span(2))
+        one.ship.close(PATIENCE_S)
+        assert one.exporter.batches == [[2]] and one.told() == [(1, 0)]
+        assert b"ValueError: a bug" in one.stream.getvalue()
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://host", "http://", "http://[", "/v1/traces"])
