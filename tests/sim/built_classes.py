@@ -46,6 +46,7 @@ def install() -> None:
             for _, cls in inspect.getmembers(module_, inspect.isclass):
                 if cls.__module__ == name and not issubclass(cls, BaseException | enum.Enum | msgspec.Struct):
                     _patch(cls)
+    BUILT.clear()  # what a module builds when it is imported says nothing of the program
 
 
 def _patch(cls: type) -> None:
