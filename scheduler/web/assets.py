@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -35,7 +36,8 @@ FILES: tuple[str, ...] = tuple(
         if path.suffix in _MEDIA_TYPES and path.suffix != ".html"
     )
 )
-"""What pages load: the files that come with this package, each served under /assets/ by its name here."""
+"""What pages load: the files that come with this package, as FOLDER/FILE, each served by that name under /assets/."""
+FILES_PATH = "/assets/{folder}/{file}"
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -75,7 +77,21 @@ def media_type_of(file: str) -> str:
     return _MEDIA_TYPES[Path(file).suffix].split(";")[0]
 
 
+class Assets:
+    """The door of what pages load: each of FILES by its folder and name."""
+
+    def __init__(self) -> None:
+        self._assets = {file: Asset(file) for file in FILES}
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer. Raises HTTPException where there is no such file."""
+        asset = self._assets.get("{folder}/{file}".format(**request.path_params))
+        if asset is None:
+            raise HTTPException(404)
+        return await asset(request)
+
+
 def asset_routes() -> list[BaseRoute]:
-    """Return a route for each page and file."""
-    paths = {**PAGES, **{f"/assets/{file}": file for file in FILES}}
-    return [Route(path, Asset(file).__call__, methods=["GET"]) for path, file in paths.items()]
+    """Return a route for each page, and one for what they load."""
+    pages = [Route(path, Asset(file).__call__, methods=["GET"]) for path, file in PAGES.items()]
+    return [*pages, Route(FILES_PATH, Assets().__call__, methods=["GET"])]

@@ -243,7 +243,9 @@ def _sockets() -> list[Operation]:
 
 def _pages() -> list[Operation]:
     """The pages and files for browsers, and this document itself."""
-    files = {**assets.PAGES, **{f"/assets/{file}": file for file in assets.FILES}}
+    folders, files = ([*dict.fromkeys(file.split("/")[part] for file in assets.FILES)] for part in (0, 1))
+    kinds = tuple(sorted({assets.media_type_of(file) for file in assets.FILES}))
+    unchanged = {304: Answer("It is the one that the browser has.")}
     return [
         Operation(
             "GET",
@@ -261,12 +263,20 @@ def _pages() -> list[Operation]:
             Operation(
                 "GET",
                 path,
-                f"A file for browsers: {file}.",
-                {
-                    200: Answer("The file.", media_types=(assets.media_type_of(file),)),
-                    304: Answer("It is the one that the browser has."),
-                },
+                f"The page {file.split('/')[0]}, for browsers.",
+                {200: Answer("The page.", media_types=(assets.media_type_of(file),)), **unchanged},
             )
-            for path, file in files.items()
+            for path, file in assets.PAGES.items()
+        ),
+        Operation(
+            "GET",
+            assets.FILES_PATH,
+            "A file that a page loads.",
+            {200: Answer("The file.", media_types=kinds), **unchanged},
+            parameters=[
+                Parameter("folder", "The page, or what pages have in common.", {"enum": folders}, "path"),
+                Parameter("file", "Its name; not every folder has every file.", {"enum": files}, "path"),
+            ],
+            reasons=("not_found",),
         ),
     ]

@@ -21,6 +21,8 @@ FLAGS = (
 )
 PAIR = {"pair": "a:b"}
 WAV = {"content": TONE}
+NOBODY = {"job_id": "nobody-knows-it", "node_id": "nobody", "folder": "try", "file": "nothing.js"}
+"""Parts of paths that lead nowhere."""
 ELSEWHERE = {
     *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
     *("audio_total_bytes_max", "jobs_max", "waiters_max"),
@@ -68,6 +70,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("forbidden", "GET", "gpu", JOBS, {}),
     ("bad_origin", "GET", "root", JOBS, {"headers": {"origin": "https://elsewhere.example"}}),
     ("bad_host", "GET", "root", "/healthz", {"headers": {"host": "rebound.example"}}),
+    ("not_found", "GET", None, "/assets/{folder}/{file}", {}),
     ("unknown_job", "GET", "root", JOB, {}),
     ("unknown_job", "DELETE", "root", JOB, {}),
     ("unknown_node", "POST", "root", "/v1/nodes/{node_id}/drain", {}),
@@ -102,7 +105,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
 def test_a_refusal_is_as_described(
     server: Secured, document: dict[str, Any], reason: str, method: str, who: str | None, path: str, options: Any
 ) -> None:
-    answer = server.ask(who, method, path.format(job_id="nobody-knows-it", node_id="nobody"), **options)
+    answer = server.ask(who, method, path.format(**NOBODY), **options)
     assert answer.json()["reason"] == reason
     assert violations(document, method, path, answer) == []
 
