@@ -26,6 +26,7 @@ from scheduler.web.docs_page import DocsDoor
 from scheduler.web.entrance import Entrance
 from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
+from scheduler.web.handshakes import NoWebSocketHere
 from scheduler.web.health import Health
 from scheduler.web.incoming import Incoming
 from scheduler.web.jobs import JobDoor
@@ -96,6 +97,7 @@ class Doors:
                 Exception: problems.on_crash,
             },
         )
+        app.router.default = NoWebSocketHere(app.router.default)
         self.app = Guard(app, access, observer)
         origins = Origins(settings.host, settings.origins)
         self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), origins, observer)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WireFrame
 
+from scheduler.web.handshakes import refused_handshake
 from scheduler.web.incoming import Incoming, PartialMessage
 from scheduler.web.pace import Pace
 
@@ -63,6 +64,7 @@ class PeerSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn.reject = refused_handshake  # type: ignore[method-assign]
         self._on_frame: OnFrame | None = None
         self._frames_now = 0
         """Messages in the data at hand."""
@@ -312,7 +314,7 @@ class PeerSocket(WebSocketsSansIOProtocol):
     def _refuse_handshake(self) -> None:
         """The head that HTTP's parser took is none for that of WebSockets: say so, which uvicorn doesn't, and close."""
         answer = b"".join(self.conn.data_to_send())
-        self.transport.write(answer or b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.write(answer or refused_handshake(400, "a handshake has no body").serialize())
         self.transport.close()
 
     def _resume_reading(self) -> None:

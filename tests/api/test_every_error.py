@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +27,7 @@ NOBODY = {"job_id": "nobody-knows-it", "node_id": "nobody", "folder": "try", "fi
 """Parts of paths that lead nowhere."""
 ELSEWHERE = {
     *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
-    *("audio_total_bytes_max", "jobs_max", "waiters_max"),
+    *("audio_total_bytes_max", "jobs_max", "waiters_max", "incoming_bytes_max"),
 }
 """Reasons that are the business of other tests: a bug, a store that is gone, an end, bounds of many."""
 
@@ -140,6 +142,7 @@ def test_a_stream_for_more_viewers_than_may_watch(server: Secured, document: dic
     assert answer.json()["reason"] == "viewers_max" and violations(document, "GET", LIVE, answer) == []
 
 
+UPGRADE = b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 RAW = {
     "bad_request": b"this is no HTTP\r\n\r\n",
     "slow_head": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
@@ -164,6 +167,28 @@ def test_what_is_no_request_is_answered_as_described_too(
     assert answer.json()["reason"] == reason
     method, path = ("POST", JOBS) if reason == "slow_body" else ("GET", "/healthz")
     assert violations(document, method, path, answer) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /ws/session" + UPGRADE + b"\r\n", 400),  # no key
+        (b"GET /ws/session" + UPGRADE + b"Sec-WebSocket-Key: x\r\n\r\n", 400),
+        (b"GET /ws/session" + UPGRADE + b"Sec-WebSocket-Key: %b\r\nContent-Length: 5\r\n\r\n", 400),
+        (b"POST /ws/session" + UPGRADE + b"Sec-WebSocket-Key: %b\r\n\r\n", 405),
+        (b"GET /ws/nothing" + UPGRADE + b"Sec-WebSocket-Key: %b\r\n\r\n", 404),
+        (b"GET /v1/jobs" + UPGRADE + b"Sec-WebSocket-Key: %b\r\n\r\n", 404),
+    ],
+)
+def test_a_handshake_that_is_refused_is_answered_with_a_problem(
+    server: Secured, document: dict[str, Any], sent: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        connection.sendall(sent.replace(b"%b", base64.b64encode(bytes(16))))
+        head, body = answer_of(connection)
+    assert head.startswith(b"HTTP/1.1 %d " % status) and problems.MEDIA_TYPE.encode() in head, head
+    schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+    jsonschema_rs.Draft202012Validator(schema).validate(json.loads(body))
 
 
 def test_more_connections_than_may_be_open(server: Secured, document: dict[str, Any]) -> None:

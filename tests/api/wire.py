@@ -31,7 +31,7 @@ class Frame(NamedTuple):
 
     def encode(self, payload: bytes) -> bytes:
         """Return the bytes of the frame, with another `payload`."""
-        length = len(payload) if self.declared < 0 else self.declared
+        length = (len(payload) if self.declared < 0 else self.declared) & (2**64 - 1)
         form = self.form or (127 if length > 0xFFFF else 126 if length > 125 else 0)
         mask_bit = 0x80 if self.masked else 0
         if form == 127:
