@@ -149,7 +149,7 @@ class Live:
         self.viewers += 1
         if self._role is None:
             self._role = asyncio.get_running_loop().create_task(self._run_forever(), name="live")
-            self._role.add_done_callback(lambda _: self._published.set())
+            self._role.add_done_callback(lambda _: self._wake())
 
     def leave(self) -> None:
         """Uncount a viewer; after the last one nothing is computed any more."""
@@ -161,7 +161,7 @@ class Live:
         """Send all viewers away; nobody new may come."""
         self._stopped = True
         self._end()
-        self._published.set()
+        self._wake()
 
     async def past(self) -> bytes:
         """Return a Past as JSON; those who come in the same second share it."""
@@ -196,6 +196,10 @@ class Live:
         fleet = await take_fleet(self._core, now_ms)
         self._newest = msgspec.json.encode(self._snapshot(now_ms, fleet))
         self._number += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have all that wait look again. Who waits from now on waits for the next time: a set event would not wait."""
         published, self._published = self._published, asyncio.Event()
         published.set()
 

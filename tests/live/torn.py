@@ -184,6 +184,13 @@ class Tearer:
         peer.write(f"POST /v1/jobs?pair={NOBODYS} {HTTP}Content-Length: {len(AUDIO)}\r\n\r\n".encode() + AUDIO[:99])
         return peer
 
+    async def half_a_form(self, number: int) -> BarePeer:
+        peer = await self.connected(number)
+        kind = f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(AUDIO)}\r\n"
+        part = f'--x\r\nContent-Disposition: form-data; name="pair"\r\n\r\n{NOBODYS}\r\n--x\r\nContent-'
+        peer.write(f"POST /v1/jobs {HTTP}{kind}\r\n{part}".encode()[: -1 - number % 30])
+        return peer
+
     async def long_poll(self, number: int) -> BarePeer:
         peer = await self.connected(number)
         query = f"pair={NOBODYS}&wait_s=60&timeout_ms={EXPIRES_MS}"
@@ -195,6 +202,12 @@ class Tearer:
         peer = await self.connected(number)
         peer.write(f"GET /v1/jobs {HTTP}\r\nGET /docs {HTTP}\r\nGET /v1/jobs {HTTP}\r\n".encode())
         await peer.reply()
+        return peer
+
+    async def watching(self, number: int) -> BarePeer:
+        peer = await self.connected(number)
+        peer.write(f"GET /v1/live {HTTP}\r\n".encode())
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200")
         return peer
 
     # ---- nodes
@@ -246,7 +259,7 @@ POINTS: dict[str, Callable[[Tearer, int], Awaitable[BarePeer]]] = {
         *(Tearer.connected, Tearer.half_a_handshake, Tearer.handshake_without_reading),
         *(Tearer.before_hello, Tearer.half_a_hello, Tearer.after_hello, Tearer.half_a_submit),
         *(Tearer.waiting, Tearer.dispatched, Tearer.result_on_its_way, Tearer.close_without_an_end),
-        *(Tearer.half_a_body, Tearer.long_poll, Tearer.half_an_answer),
+        *(Tearer.half_a_body, Tearer.half_a_form, Tearer.long_poll, Tearer.half_an_answer, Tearer.watching),
         *(Tearer.before_register, Tearer.half_a_register, Tearer.register_without_reading),
         *(Tearer.registered, Tearer.half_a_beat, Tearer.holding, Tearer.half_a_result),
     )

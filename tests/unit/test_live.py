@@ -66,6 +66,25 @@ async def test_nothing_is_computed_while_nobody_looks() -> None:
     live.leave()
 
 
+async def test_a_viewer_who_comes_as_the_last_one_goes_waits_for_the_next_snapshot() -> None:
+    """The end of the old role must not wake the new viewer for ever: that would be a loop that never gives way."""
+    live = Watched().live
+    live.enter()
+    await live.after(0)
+    live.leave()
+    live.enter()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert live._number == 2 and not live._published.is_set(), "who asks for the third one must wait"
+    third = asyncio.create_task(live.after(2))
+    await asyncio.sleep(0)
+    assert not third.done()
+    await live.run_once()
+    newer = await third
+    assert newer is not None and newer[0] == 3
+    live.leave()
+
+
 async def test_more_viewers_than_allowed_are_told_to_come_back() -> None:
     live = Watched(viewers_max=2).live
     live.enter()
