@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -197,18 +196,6 @@ def test_what_prevents_the_start_is_one_clear_line(folder: Path, flags: tuple[st
     assert process.end() == code
     said = [text for text in process.log.read_text().splitlines() if not text.startswith("{")]
     assert len(said) == 1 and line in said[0], said
-
-
-@pytest.mark.alone
-def test_it_answers_within_a_second_of_its_start(folder: Path) -> None:
-    """From the start of the process to the first answer of /healthz, the embedded store included; the best of three."""
-    times_s = []
-    for number in range(3):
-        began_s = time.monotonic()
-        with started(Scheduler(folder, "embedded", name=f"start-{number}")) as scheduler:
-            assert scheduler.get("/healthz") == {"status": "ok"}
-            times_s.append(time.monotonic() - began_s)
-    assert min(times_s) < 1.0, times_s
 
 
 def test_a_port_that_is_taken_is_one_clear_line(folder: Path) -> None:
