@@ -278,7 +278,8 @@ class BoundedHttp(HttpToolsProtocol):
         """Write a problem, without the application, which knows nothing of this request."""
         refused = problem(status_of(reason), reason, detail)
         refused.headers["connection"] = "close"
-        head = b"".join(b"%b: %b\r\n" % header for header in refused.raw_headers)
+        headers = (*self.server_state.default_headers, *refused.raw_headers)
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[refused.status_code] + head + b"\r\n" + bytes(refused.body))
 
     def _abort(self, reason: str) -> None:

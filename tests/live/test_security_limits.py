@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,8 +17,11 @@ from websockets.frames import Frame, Opcode
 
 from scheduler.config import Settings
 from tests.live.counted import cut_off
-from tests.live.processes import TONE, Scheduler, connected
+from tests.live.processes import TONE, LeakyScheduler, Scheduler, connected, until
 from tests.live.raw_http import TRICKLE_S, Raw, raw, request, status_of
+from tests.live.test_bad_input_clients import text
+from tests.live.test_bad_input_nodes import register
+from tests.live.test_processes import started
 
 KIB = 1024
 AUDIO_BYTES_MAX = 300_000
@@ -68,8 +70,20 @@ def submit(*headers: str) -> bytes:
     return request("POST", "/v1/jobs?pair=zh:en", *headers)
 
 
-def text(**fields: Any) -> str:
-    return json.dumps({key: base64.b64encode(v).decode() if isinstance(v, bytes) else v for key, v in fields.items()})
+async def test_what_is_left_would_be_seen(folder: Path) -> None:
+    """The check that all tests here end with bites: a scheduler that keeps something of sessions and nodes."""
+    with started(LeakyScheduler(folder, "memory", "--session-grace-s", "0")) as leaky:
+        before = await state_of(leaky)
+        async with connected(leaky.session_url) as socket:
+            await socket.send(text(type="hello"))
+            await socket.recv()
+        async with connected(leaky.node_url) as node:
+            await node.send(text(**register("a:b")))
+            await node.recv()
+        await until(lambda: leaky.events("session_closed") and leaky.events("node_offline"))
+        after = await state_of(leaky)
+    more = {name for name, count in after.items() if count > before.get(name, 0)}
+    assert {"sessions.kept", "_for_ever"} <= more
 
 
 # ---- the head
@@ -92,7 +106,8 @@ def text(**fields: Any) -> str:
 async def test_a_head_has_a_size(hasty: Scheduler, head: bytes, status: int) -> None:
     async with raw(hasty.port) as wire:
         await wire.send(head)
-        assert await wire.status() == status
+        answer = (await wire.answer()).lower()
+        assert status_of(answer) == status and answer.count(b"x-content-type-options: nosniff") == 1
 
 
 async def test_a_head_that_comes_in_pieces_has_the_same_size(hasty: Scheduler) -> None:
