@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.live.processes import EXAMPLES, descendants_of, runs, until
@@ -51,9 +52,11 @@ async def test_it_is_full_of_life_and_ctrl_c_ends_all_of_it(page: Page) -> None:
         assert not [pid for pid in others if runs(pid)]
 
 
-async def test_it_draws_its_picture(tmp_path: Path) -> None:
-    picture = tmp_path / "dashboard.png"
-    async with demo("--seconds", "1", "--screenshot", str(picture), "--size", "800x600") as process:
+@pytest.mark.parametrize("page", ["dashboard", "try"])
+async def test_it_draws_its_picture(tmp_path: Path, page: str) -> None:
+    picture = tmp_path / "page.png"
+    options = ("--seconds", "1", "--page", page, "--size", "800x600")
+    async with demo(*options, "--screenshot", str(picture)) as process:
         assert process.stdout is not None
         said = (await process.stdout.read()).decode()
         assert await process.wait() == 0, said

@@ -38,12 +38,13 @@ export class Rejected extends Error {
  * Rejected.
  */
 export class Request {
-  constructor(requestId, audio, pair, why, retryUntilMs, onChange) {
-    Object.assign(this, { requestId, audio, pair, why, retryUntilMs, onChange });
+  constructor(requestId, audio, pair, why, onChange) {
+    Object.assign(this, { requestId, audio, pair, why, onChange });
     this.phase = "queued";
     this.jobId = "";
     this.refusal = null;
     this.retryAtMs = 0;
+    this.retryUntilMs = 0;
     this.timer = 0;
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve;
@@ -111,7 +112,7 @@ export class SessionClient {
   submit(audio, pair, { requestId = freshId("r"), why = false, onChange = () => {} } = {}) {
     const known = this.requests.get(requestId);
     if (known) return known;
-    const request = new Request(requestId, audio, pair, why, Date.now() + this.retryMs, onChange);
+    const request = new Request(requestId, audio, pair, why, onChange);
     this.requests.set(requestId, request);
     if (this.isOpen) this.#send(request);
     return request;
@@ -296,6 +297,7 @@ export class SessionClient {
       request.reject(new Rejected("audio_too_large", `${request.audio.length} bytes; ${bytesMax} are the most`));
       return;
     }
+    request.retryUntilMs ||= Date.now() + this.retryMs; // how long there was no connection does not count
     const { requestId, pair, audio, why } = request;
     this.#write({ type: "submit", request_id: requestId, pair, audio: base64(audio), why });
     request.become("sent");
