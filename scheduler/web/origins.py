@@ -37,7 +37,9 @@ class Origins:
         `is_page` when it asks for a page to look at, to which other pages may have a link.
         """
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) > 1 or (hosts and self._is_local and not self._is_ours(hosts[0])):
+        if len(hosts) > 1:
+            return BAD_HOST, "a request has one Host header"
+        if hosts and self._is_local and not self._is_ours(hosts[0]):
             detail = f"Host {hosts[0][:80]!r} is no name of this scheduler, which listens on this machine only"
             return BAD_HOST, f"{detail}; if it is one, add it to the setting origins"
         if origins:
