@@ -9,6 +9,9 @@ import asyncio
 import threading
 from typing import Any
 
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
 from scheduler.sdk import Client, JobResult, Work, Worker
 from tests.api.frames import ECHO
 from tests.live.processes import PATIENCE_S, TONE, Scheduler, wait_until
@@ -98,3 +101,16 @@ def memory_of(scheduler: Scheduler) -> dict[str, int]:
     report = scheduler.get("/v1/debug/memory?gc=1")
     tasks = {f"task {name}": count for name, count in report["tasks"]["functions"].items()}
     return {**report["tables"], **tasks, "open_files": report["open_files"], "threads": report["threads"]}
+
+
+def live_bytes_of(scheduler: Scheduler) -> int:
+    """Return the bytes that its allocators have given out, after a collection."""
+    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["live_bytes"]
+    return live
+
+
+def script_errors_of(scheduler: Scheduler) -> float:
+    """Return how many calls of scripts failed, of all kinds."""
+    text = httpx.get(f"{scheduler.url}/metrics", trust_env=False).text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    return sum(sample.value for sample in families["voxpool_script_errors"].samples)

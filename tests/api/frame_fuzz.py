@@ -26,7 +26,7 @@ from hypothesis.strategies import SearchStrategy
 from scheduler import codec
 from tests.api import frames
 from tests.api.bystander import FLAGS, Bystander
-from tests.api.frames import Again, Job, Message, Raw, Script, Step
+from tests.api.frames import Again, Cut, Job, Message, Raw, Script, Step
 from tests.api.wire import BINARY, CLOSE, FIN, PATIENCE_S, PING, PONG, TEXT, Closed, Frame, Wire
 from tests.live.processes import TONE, Scheduler
 
@@ -142,6 +142,10 @@ class Player:
                 wire = self._open()
             elif isinstance(step, Job):
                 self._submit()
+            elif isinstance(step, Cut):
+                wire.send(step.data)
+                wire.cut()
+                wire = self._open()
             elif isinstance(step, Raw):
                 wire.send(step.data)
                 wire.broken = True

@@ -53,6 +53,12 @@ class Raw(NamedTuple):
     data: bytes
 
 
+class Cut(NamedTuple):
+    """Send this beginning of something, and reset the connection."""
+
+    data: bytes
+
+
 class Again(NamedTuple):
     """Open another connection, and leave this one as it is until the end of the script."""
 
@@ -61,7 +67,7 @@ class Job(NamedTuple):
     """Have a client submit a job for the node of the fuzz."""
 
 
-Step: TypeAlias = Message | Frame | Raw | Again | Job
+Step: TypeAlias = Message | Frame | Raw | Cut | Again | Job
 Script: TypeAlias = list[list[Step]]
 
 AUDIO = TONE[:200]
@@ -183,6 +189,10 @@ GARBAGE = st.builds(
     ),
 )
 CONTROL = st.builds(Frame, st.sampled_from([FIN | PING, FIN | PONG]), st.binary(max_size=125))
+CUTS = st.one_of(
+    st.sampled_from([b"", b"\x81", b"\x82\xff\x00\x00", b"\x81\xfe\x40\x00\0\0\0\0{", b"\x01\x82\0\0\0\0{}"]),
+    st.binary(max_size=20),
+).map(Cut)
 CLOSES = st.builds(
     Frame,
     st.just(FIN | CLOSE),
@@ -226,7 +236,7 @@ def steps(draw: st.DrawFn, kinds: dict[str, SearchStrategy[dict[str, Any]]]) -> 
         st.one_of(deep(), GARBAGE),
         CONTROL,
         st.one_of(st.builds(Again), st.builds(Job)),
-        CLOSES,
+        st.one_of(CLOSES, CUTS),
         FORBIDDEN,
     ]
     strategy: SearchStrategy[Step] = others[which - 11]
@@ -240,7 +250,7 @@ def scripts(kinds: dict[str, SearchStrategy[dict[str, Any]]]) -> SearchStrategy[
 
 def read(text: str) -> Script:
     """Return the script whose repr is `text`."""
-    names: dict[str, Any] = {kind.__name__: kind for kind in (Message, Frame, Raw, Again, Job)}
+    names: dict[str, Any] = {kind.__name__: kind for kind in (Message, Frame, Raw, Cut, Again, Job)}
     script: Script = eval(text, {**names, "nan": math.nan, "inf": math.inf})
     return script
 
