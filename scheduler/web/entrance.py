@@ -23,6 +23,10 @@ CONNECTIONS_MAX = "connections_max"
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKED = frozenset({*PAGES, "/docs"})
 """What other pages may have a link to."""
+PLAIN = {"content-encoding": "identity", "transfer-encoding": "chunked"}
+"""How a body may come, by the headers that say it."""
+LOOKED_AT = frozenset(name.encode() for name in ("host", "origin", "sec-fetch-site", "sec-fetch-mode", *PLAIN))
+"""Headers that matter here; most requests have one of them."""
 
 
 class Entrance:
@@ -55,7 +59,7 @@ class Entrance:
             response = problem(503, CONNECTIONS_MAX, detail, self._retry_after_ms)
             response.headers["connection"] = "close"
             return response
-        headers = Headers(scope=scope)
+        headers = Headers(raw=[header for header in scope["headers"] if header[0] in LOOKED_AT])
         wrong = self._origins.wrong(headers, is_page=scope["path"] in LINKED)
         if wrong is not None:
             self._tell(scope, wrong[0])
@@ -73,10 +77,10 @@ class Entrance:
 
 def _coding(headers: Headers) -> str:
     """Return in what a body is packed, or nothing."""
-    contents = [word.strip().lower() for word in ",".join(headers.getlist("content-encoding")).split(",")]
-    transfers = [word.strip().lower() for word in ",".join(headers.getlist("transfer-encoding")).split(",")]
-    packed = [word for word in contents if word not in ("", "identity")]
-    return ", ".join(packed + [word for word in transfers if word not in ("", "chunked")])
+    words = [
+        (name, word.strip().lower()) for name in PLAIN for value in headers.getlist(name) for word in value.split(",")
+    ]
+    return ", ".join(word for name, word in words if word and word != PLAIN[name])
 
 
 def _for_pages_elsewhere(app: ASGIApp, origins: Origins) -> ASGIApp:

@@ -6,6 +6,7 @@ where there is no Origin. Programs say neither, and are let through. What a requ
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from starlette.datastructures import Headers
 
 BAD_HOST = "bad_host"
 BAD_ORIGIN = "bad_origin"
+HOST_CHARACTERS_MAX = 300
+"""A name of DNS has at most 253 (RFC 1035), then comes a port."""
 _PORTS = {"http": "80", "https": "443"}
 _ELSEWHERE = ("cross-site", "same-site")
 """Sec-Fetch-Site of a page that is not from this scheduler."""
@@ -53,9 +56,10 @@ class Origins:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        return is_loopback(_name(host)) or host.lower() in self._hosts
+        return len(host) <= HOST_CHARACTERS_MAX and (is_loopback(_name(host)) or host.lower() in self._hosts)
 
 
+@functools.lru_cache(maxsize=128)  # each request asks, and to parse an address takes 4 us
 def is_loopback(name: str) -> bool:
     """Return whether a host name or address means this machine only, whatever a name server says (RFC 6761, 6.3)."""
     name = name.lower().rstrip(".")
