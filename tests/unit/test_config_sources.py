@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from scheduler.config import Settings
-from scheduler.config_sources import as_toml, flag_types, load
+from scheduler.config_sources import NOT_SETTINGS, as_toml, flag_types, load
 from scheduler.errors import ConfigError
 
 
@@ -112,3 +112,9 @@ def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"voxpool\.toml: is not text in UTF-8"):
         load(file, {}, {})
+
+
+def test_what_the_command_line_reads_itself_is_no_unknown_setting() -> None:
+    """One environment for all commands: VOXPOOL_TOKEN must not keep `voxpool serve` from starting."""
+    assert "VOXPOOL_TOKEN" in NOT_SETTINGS
+    assert load(None, dict.fromkeys(NOT_SETTINGS, "x"), {}) == Settings()
