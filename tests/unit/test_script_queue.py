@@ -1,5 +1,6 @@
 """The script queue: in order, one flush at a time, repeated until answered; nothing is lost with an answer."""
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -67,6 +68,17 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
         ("release_job", ["j-3|1"]),
     ]
     assert words == ["OK", "OK", "OK"]
+
+
+async def test_who_waited_for_a_beat_is_let_go_with_its_answer() -> None:
+    """And not with the next beat, which may be long in coming: the last one is that of a node that has gone."""
+    queue = queue_on(Recorder())
+    words: list[str] = []
+    queue.heartbeat("n1", "g1", on_word := partial(words.append))
+    held = weakref.ref(on_word)
+    del on_word
+    await queue.run_once()
+    assert words == ["OK"] and held() is None
 
 
 async def test_batches_are_cut_at_a_thousand_arguments() -> None:
