@@ -37,7 +37,7 @@ AUDIO = TONE[:2000]
 """So small that the audio of the waiting jobs does not hide a leak."""
 SAMPLE_S = 0.5
 GROWTH_BYTES_MAX = 512 * 1024
-"""Less than this is flat: a connection more or less is 20 kB, and clients of HTTP open some and close some; a leak of 100
+"""Less than this is flat: a connection more or less is 20 kB, and HTTP clients open some and close some; a leak of 100
 bytes a submit would be 900 kB from the second to the last quarter of a minute."""
 ROUNDED_S = 0.002
 """By which a time may be longer than one that is made of others, all told in whole ms."""
