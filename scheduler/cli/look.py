@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from scheduler import __version__
 from scheduler.cli import completion
 from scheduler.cli.options import json_option
 from scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
 from scheduler.cli.reach import Reach, reach_options
+from scheduler.errors import VoxpoolError
 
 JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
 
@@ -64,7 +66,10 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
     if as_json:
         write_json(answer)
         return 0
-    view = msgspec.convert(answer, WhyView)
+    try:
+        view = msgspec.convert(answer, WhyView)
+    except msgspec.ValidationError as error:
+        raise VoxpoolError(f"the scheduler answers what version {__version__} can't read: {error}") from None
     click.echo(job_line(view.job, as_json=False))
     if not view.followed:
         click.echo("what was decided about it was not kept: submit with --why, or set why_every")

@@ -56,7 +56,7 @@ class Asked:
             self._all.findings += fleet_findings(self._url, *fleet)
         checkup = self._permitted("its settings and its store", self._checkup)
         if checkup is not None:
-            self._judge(checkup)
+            self._judge(*checkup)
 
     def _version(self) -> None:
         info = self._client.show("/openapi.json").get("info", {})
@@ -76,13 +76,14 @@ class Asked:
             else:
                 self._found(Trouble.NOT_READY, str(refused), "wait until it is back, or start it again")
 
-    def _checkup(self) -> Checkup:
-        return msgspec.convert(self._client.show("/v1/debug/checkup"), Checkup)
-
-    def _judge(self, checkup: Checkup) -> None:
+    def _checkup(self) -> tuple[Checkup, Settings]:
+        """Return the checkup, and its settings as far as this version knows them."""
+        checkup = msgspec.convert(self._client.show("/v1/debug/checkup"), Checkup)
         known = {field.name for field in msgspec.structs.fields(Settings)}
         given = {name: value for name, value in checkup.settings.items() if name in known}
-        settings = msgspec.convert(given, Settings, strict=False)
+        return checkup, msgspec.convert(given, Settings, strict=False)
+
+    def _judge(self, checkup: Checkup, settings: Settings) -> None:
         self._all.findings += settings_findings(
             settings, self._url, needs_tokens=checkup.needs_tokens, open_files_max=checkup.open_files_max
         )

@@ -56,6 +56,12 @@ def test_something_else_at_the_url(answer: bytes, text: str) -> None:
     assert line.startswith(f"voxpool: http://127.0.0.1:{port}") and text in line
 
 
+def test_an_explanation_of_another_version() -> None:
+    with stranger(http(b'{"job": 7}')) as port:
+        line = one_line(voxpool_here("why", "j-1", "--url", f"http://127.0.0.1:{port}"), 1)
+    assert f"voxpool: the scheduler answers what version {__version__} can't read" in line
+
+
 def test_tls_is_checked_and_a_ca_file_is_trusted(folder: Path) -> None:
     pem, key = make_certificate(folder, subjects="IP:127.0.0.1")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
