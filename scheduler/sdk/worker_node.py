@@ -40,6 +40,7 @@ from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from scheduler.sdk.errors import PASSING, refusal
 from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tracing import current_trace, work_span
+from scheduler.sdk.trouble import trouble
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
@@ -162,7 +163,7 @@ class Worker:
             try:
                 connection = await Connection.open(self._door, to_node)
             except BROKEN as error:
-                self._on_event(f"can't reach {self._door.url}: {error or type(error).__name__}")
+                self._on_event(f"can't reach {trouble(self._door.url, error)}")
             else:
                 try:
                     await connection.send(self._register())

@@ -10,6 +10,7 @@ import pytest
 from scheduler import __version__
 from tests.certificates import make_certificate
 from tests.live.command_line import one_line, stranger, voxpool, voxpool_here
+from tests.live.processes import Process, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
 
@@ -121,3 +122,11 @@ def test_a_node_that_can_never_connect_ends() -> None:
     """One that may connect later goes on trying."""
     line = one_line(voxpool("node", "--url", "nonsense", "--id", "n", "--pairs", "en:en"), 3)
     assert "'nonsense' is not the URL of a scheduler" in line
+
+
+def test_a_node_goes_on_trying_and_says_why(folder: Path) -> None:
+    """Over a WebSocket the errors are wrapped otherwise; what is said is the same."""
+    node = Process(folder, "node", "node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "en:en")
+    said = "can't reach ws://127.0.0.1:1/ws/node: nothing listens there: start `voxpool serve`"
+    wait_until(lambda: [line for line in node.events("worker") if said in line["message"]])
+    assert node.stop() == 0
