@@ -24,6 +24,8 @@ FLAGS = ("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s",
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE"
 BEAT_S = 15.0
 WARM_UP = 20
+TOLD_APART_MAX = PAIRS_MAX + len([OTHER])
+"""Pairs that a metric may tell apart."""
 PAIRS = PAIRS_MAX + 50
 """Language pairs that are named by jobs and nodes in the end."""
 EXPIRES_MS = 200
@@ -124,11 +126,6 @@ async def _greeted(scheduler: Scheduler, session_id: str) -> BarePeer:
 async def _shown(scheduler: Scheduler) -> Series:
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         return frozenset(parsed((await http.get("/metrics")).text))
-
-
-def bound() -> int:
-    """Return how many pairs a metric may tell apart."""
-    return PAIRS_MAX + len([OTHER])
 
 
 if __name__ == "__main__":
