@@ -98,14 +98,13 @@ class Bodies:
         if kind == "json":
             self._take_json(await self._whole(request, -(-self._audio_bytes_max // 3) * 4 + SLACK_BYTES), submission)
         elif kind == "form":
-            form = Form(request.headers["content-type"], self._audio_bytes_max)
+            form = Form(request.headers["content-type"], self._audio_bytes_max, _TEXTS)
             async with aclosing(self._parts(request, self._audio_bytes_max + SLACK_BYTES)) as parts:
                 async for part in parts:
                     form.feed(part)
             submission.audio = form.end()
             for name, text in form.fields.items():
-                if name in _TEXTS:
-                    _put(submission, name, text)
+                _put(submission, name, text)
         else:
             submission.audio = await self._whole(request, self._audio_bytes_max)
         check_audio(submission.audio, self._audio_bytes_max)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from scheduler.errors import BadInput
 
-PARTS_MAX = 16
+PARTS_MAX = 64
 HEADERS_MAX = 8
 """Of one part."""
 HEADER_BYTES_MAX = 1024
@@ -17,14 +19,18 @@ FILE_NAMES = ("audio", "file")
 
 
 class Form:
-    """Takes the pieces of a body by `feed`; `end` returns the file, and `fields` are the other parts as text."""
+    """Takes the pieces of a body by `feed`; `end` returns the file, and `fields` are the parts of `names` as text.
 
-    def __init__(self, content_type: str, file_bytes_max: int) -> None:
+    Other fields are ignored, so that older meets newer.
+    """
+
+    def __init__(self, content_type: str, file_bytes_max: int, names: Collection[str]) -> None:
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
             raise BadInput("bad_multipart", "Content-Type: multipart/form-data needs a boundary")
         self.fields: dict[str, str] = {}
         self._file_bytes_max = file_bytes_max
+        self._names = names
         self._file: list[bytes] | None = None
         self._file_bytes = 0
         self._parts = 0
@@ -109,12 +115,14 @@ class Form:
                 raise BadInput("audio_too_large", detail)
             self._file.append(data[start:end])
             return
+        if self._name not in self._names:
+            return
         self._value += data[start:end]
         if len(self._value) > FIELD_BYTES_MAX:
             raise BadInput("bad_multipart", f"the field {self._name[:80]!r} is above {FIELD_BYTES_MAX} bytes")
 
     def _part_ends(self) -> None:
-        if not self._is_file:
+        if not self._is_file and self._name in self._names:
             if self._name in self.fields:
                 raise BadInput("given_twice", f"the form has two fields {self._name[:80]!r}")
             self.fields[self._name] = self._value.decode("utf-8", "replace")

@@ -6,13 +6,15 @@ And what a scheduler must look like afterwards.
 from __future__ import annotations
 
 import asyncio
-import threading
+import subprocess
+import sys
 from typing import Any
 
 import httpx
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.sdk import Client, JobResult, Work, Worker
+from scheduler.sdk import Client, Work, Worker
 from tests.api.frames import ECHO
 from tests.live.processes import PATIENCE_S, TONE, Scheduler, wait_until
 
@@ -35,46 +37,55 @@ BOUNDED = frozenset(
 
 
 class Bystander:
-    """Within it a job is held by a node. At the end it must complete, at its first attempt, over one connection."""
+    """Within it a job is held by a node. At the end it must complete, at its first attempt, over one connection.
+
+    It is a process of its own: hypothesis takes a thread that draws random numbers for a strategy that does.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.job_id = ""
-        self.result: JobResult | None = None
-        self.connects = 0
-        self._scheduler = scheduler
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._stand_by()))
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._gate: asyncio.Event | None = None
+        self.ended = Ended("", 0, 0)
+        self._url = scheduler.url
 
     def __enter__(self) -> Bystander:
-        self._thread.start()
-        assert self._started.wait(PATIENCE_S)
+        command = [sys.executable, "-m", __name__, self._url]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.job_id = self._process.stdout.readline().strip()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        assert self._loop is not None and self._gate is not None
-        self._loop.call_soon_threadsafe(self._gate.set)
-        self._thread.join()
+        told, _ = self._process.communicate()
+        self.ended = msgspec.json.decode(told, type=Ended)
 
-    async def _stand_by(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._gate = gate = asyncio.Event()
 
-        async def work(work: Work) -> str:
-            if work.pair == PAIR:
-                self.job_id = work.job_id
-                self._started.set()
-                await gate.wait()
-            return work.pair
+class Ended(msgspec.Struct):
+    """What became of the bystander's job, and how often its client had to connect."""
 
-        worker = Worker(self._scheduler.url, node_id="bystander", pairs=[PAIR, ECHO], slots=20, work=work)
-        running = asyncio.create_task(worker.run())
-        async with Client(self._scheduler.url) as client:
-            self.result = await client.submit(TONE, PAIR)
-            self.connects = client.connects
-        worker.stop()
-        await running
+    state: str
+    attempts: int
+    connects: int
+
+
+async def stand_by(url: str) -> None:
+    """Have a job done that takes as long as nobody closes our standard input; print its id, then an Ended."""
+    gate = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, gate.set)
+
+    async def work(work: Work) -> str:
+        if work.pair == PAIR:
+            print(work.job_id, flush=True)
+            await gate.wait()
+        return work.pair
+
+    worker = Worker(url, node_id="bystander", pairs=[PAIR, ECHO], slots=20, work=work)
+    running = asyncio.create_task(worker.run())
+    async with Client(url) as client:
+        result = await client.submit(TONE, PAIR)
+        print(msgspec.json.encode(Ended(result.state, result.attempts, client.connects)).decode(), flush=True)
+    asyncio.get_running_loop().remove_reader(sys.stdin)
+    worker.stop()
+    await running
 
 
 def left_behind(scheduler: Scheduler, before: dict[str, Any], patience_s: float = PATIENCE_S) -> dict[str, Any]:
@@ -114,3 +125,7 @@ def script_errors_of(scheduler: Scheduler) -> float:
     text = httpx.get(f"{scheduler.url}/metrics", trust_env=False).text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     return sum(sample.value for sample in families["voxpool_script_errors"].samples)
+
+
+if __name__ == "__main__":
+    asyncio.run(stand_by(sys.argv[1]))

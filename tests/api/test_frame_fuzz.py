@@ -6,22 +6,22 @@ import contextlib
 import math
 import shlex
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.api import frames
-from tests.api.bystander import FLAGS, Bystander, left_behind, live_bytes_of, memory_of, script_errors_of
+from tests.api.bystander import FLAGS, Bystander, Ended, left_behind, live_bytes_of, memory_of, script_errors_of
 from tests.api.frame_fuzz import DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
 from tests.api.wire import Frame
-from tests.live.closes import BYTES_MAX, HISTORY_BYTES_A_SECOND
 from tests.live.processes import Scheduler
 
 SEED = 4
 SHORT_S = 0.2
+GROWTH_BYTES_MAX = 500_000
+"""Of the second half: a leak of 100 bytes a frame would be as much in the large size; buffers are not always alike."""
 
 
 @contextlib.contextmanager
@@ -47,16 +47,15 @@ def fuzzed(folder: Path, door: str, count: int) -> Player:
             with Player(DOORS[door], scheduler.url, bystander.job_id) as player:
                 fuzz(player, count // 2, SEED)
                 assert left_behind(scheduler, before) == {}
-                live_bytes, start_s = live_bytes_of(scheduler), time.monotonic()
+                live_bytes = live_bytes_of(scheduler)
                 fuzz(player, count, SEED + 1000)
             print(player.summary())
             assert left_behind(scheduler, before) == {}
             growth = live_bytes_of(scheduler) - live_bytes
             print(f"live bytes of the second half: {growth:+}")
-            assert growth < BYTES_MAX + HISTORY_BYTES_A_SECOND * (time.monotonic() - start_s)
+            assert growth < GROWTH_BYTES_MAX
             assert script_errors_of(scheduler) == 0
-        assert bystander.result is not None
-        assert (bystander.result.state, bystander.result.attempts, bystander.connects) == ("completed", 1, 1)
+        assert bystander.ended == Ended(state="completed", attempts=1, connects=1)
         assert [line for line in scheduler.events() if line["level"] == "error"] == []
     return player
 
