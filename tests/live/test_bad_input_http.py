@@ -121,7 +121,7 @@ async def test_a_head_without_end_is_cut_off(http: httpx.AsyncClient, good_flow:
 
 async def test_fields_of_a_form_that_nobody_knows_are_ignored(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
     """Older meets newer, as in the messages; a field that is known must stand there once."""
-    odd = [("mood", (None, "x" * 5000)), ("mood", (None, "")), ("audio", ("a.wav", TONE))]
+    odd: list[Any] = [("mood", (None, "x" * 5000)), ("mood", (None, "")), ("audio", ("a.wav", TONE))]
     pair = ("pair", (None, good_flow.pair))
     assert (await http.post("/v1/jobs", files=[*odd, pair])).status_code == 202
     is_problem(await http.post("/v1/jobs", files=[*odd, pair, pair]), 422, "given_twice")
