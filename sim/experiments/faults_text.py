@@ -46,6 +46,9 @@ class PlainSocket:
         """Return the next frame, or None at the end."""
         return await self._frames.get()
 
+    def is_stranger(self, stranger: bool) -> None:
+        """Its frames are as large as they are."""
+
     def serve(self, on_frame: Any) -> None:
         """Frames come through next_frame alone."""
 

@@ -95,7 +95,7 @@ def test_a_second_scheduler_with_jobs_in_memory_refuses_the_same_redis(
     server: RedisServer, scheduler: Scheduler, folder: Path
 ) -> None:
     """Each would hand back the other's grants for ever."""
-    second = Process(folder, "second", "serve", "--port", "0", "--store", server.url)
+    second = Process(folder, "second", "serve", "--port", "0", "--store", server.url, "--connections-max", "100")
     assert second.end() == 3
     said = second.log.read_text().splitlines()
     assert len(said) == 1 and f"process {scheduler.pid}" in said[0], said
