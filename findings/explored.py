@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from findings.rows import size_of
+
 ROW = "R1"
 FLOW = "1-timeout-offline"
 WHAT = "a time-out's redispatch and the offline of a node interleave"
@@ -18,7 +20,7 @@ def finding_of(without: Mapping[str, Any], with_: Mapping[str, Any]) -> dict[str
         "row": ROW,
         "what": WHAT,
         "experiment": f"explore {FLOW}",
-        "quick": with_["options"]["quick"],
+        "size": size_of(with_["options"]),
         "seed": with_["seed"],
         "figures": [
             _figure("interleavings that the runs stand for", sides, lambda search: f"{search['interleavings']:,}"),

@@ -16,6 +16,8 @@ CATALOGUE = (
     *(f"R{number}" for number in range(1, 25) if number not in (8, 18, 19)),
 )
 """The rows that one scheduler can show; R8, R18 and R19 need several."""
+SIZES = ("quick", "full")
+"""Options by which an experiment is smaller or larger than by default."""
 _ID = re.compile(r"([MCR])(\d+)")
 
 
@@ -30,13 +32,18 @@ def rows_of(report: Mapping[str, Any], about: Mapping[str, str]) -> list[dict[st
                     "row": row,
                     "what": about[row],
                     "experiment": report["experiment"],
-                    "quick": report["options"]["quick"],
+                    "size": size_of(report["options"]),
                     "seed": report["seed"],
                     "figures": [_figure(line) for line in _telling(lines)],
                     "verdict": _verdict(row, report["checks"]),
                 }
             )
     return found
+
+
+def size_of(options: Mapping[str, Any]) -> str:
+    """Return the flag of the size that a report was made with; '' = the default one."""
+    return next((f"--{size}" for size in SIZES if options.get(size)), "")
 
 
 def merged(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

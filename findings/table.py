@@ -29,11 +29,11 @@ def taken_from(text: str) -> str:
 
 def _line(finding: Mapping[str, Any]) -> str:
     figures = finding["figures"]
-    quick = " --quick" if finding["quick"] else ""
+    size = f" {finding['size']}" if finding["size"] else ""
     cells = [
         finding["row"],
         finding["what"],
-        f"`voxpool-sim {finding['experiment']}{quick} --without {finding['row']}`",
+        f"`voxpool-sim {finding['experiment']}{size} --without {finding['row']}`",
         *("<br>".join(figure[key] for figure in figures) for key in ("name", "without", "with")),
         finding["verdict"],
     ]

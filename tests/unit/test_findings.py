@@ -37,7 +37,7 @@ def test_a_row_is_told_by_the_figures_that_show_the_defect_and_have_a_limit() ->
         "row": "M1",
         "what": "jobs stay",
         "experiment": "leak",
-        "quick": False,
+        "size": "",
         "seed": 3,
         "figures": [{"name": "jobs left", "without": "1,000", "with": "0"}],
         "verdict": "holds",
