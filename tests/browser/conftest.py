@@ -36,6 +36,14 @@ FLAGS = [
     f"--use-file-for-fake-audio-capture={EXAMPLES / 'station.wav'}",
 ]
 PATIENCE_MS = 10_000
+GONE = [
+    "WebSocket connection to",
+    "net::ERR_CON",  # refused, reset, closed; or a body that is shorter than was said
+    "net::ERR_EMPTY_RESPONSE",
+    "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "net::ERR_INTERNET_DISCONNECTED",
+]
+"""What Chromium says of a server or a network that goes away, at whatever moment of a request."""
 ON_SESSION_LOOP = pytest.mark.asyncio(loop_scope="session")
 
 

@@ -11,7 +11,7 @@ from playwright.async_api import Page, Route, expect
 
 from scheduler.telemetry.live import EndedJob
 from scheduler.telemetry.live_fleet import NodeRow, PairList, PoolRow
-from tests.browser.conftest import HOSTILE, PageMaker, Served, violations
+from tests.browser.conftest import GONE, HOSTILE, PageMaker, Served, violations
 from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
 from tests.live.processes import Scheduler
@@ -77,7 +77,7 @@ async def test_a_script_that_got_in_would_not_run(pages: PageMaker, served: Serv
 
 async def test_it_says_that_it_is_cut_off_and_comes_back_by_itself(pages: PageMaker, tmp_path: Path) -> None:
     page, watched = await pages.new()
-    watched.tolerated.append("ERR_CONNECTION_REFUSED")
+    watched.tolerated += GONE
     scheduler = Scheduler(tmp_path, "memory", name="first")
     await page.goto(scheduler.url)
     await expect(page.get_by_role("heading", name="This scheduler is up")).to_be_visible()

@@ -12,12 +12,11 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from scheduler.sdk import Work, Worker
-from tests.browser.conftest import PageMaker, Served
+from tests.browser.conftest import GONE, PageMaker, Served
 from tests.browser.fake_session import WELCOME, Answer, FakeSession, Message
 from tests.browser.test_try import answers, opened, send
 from tests.live.processes import Scheduler, until
 
-GONE = ["ERR_CONNECTION_REFUSED", "WebSocket connection to", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RESET"]
 TONE = "Take a test tone"
 
 
