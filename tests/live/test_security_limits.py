@@ -52,7 +52,9 @@ async def nothing_is_left(hasty: Scheduler) -> AsyncIterator[None]:
     before = await state_of(hasty)
     yield
     end_s = time.monotonic() + PATIENCE_S
-    while more := {key: (before.get(key, 0), n) for key, n in (await state_of(hasty)).items() if n > before.get(key, 0)}:
+    while more := {
+        key: (before.get(key, 0), now) for key, now in (await state_of(hasty)).items() if now > before.get(key, 0)
+    }:
         assert time.monotonic() < end_s, more
         await asyncio.sleep(0.02)
 
