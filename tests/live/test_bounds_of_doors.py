@@ -126,6 +126,7 @@ async def requests_that_wait(http: httpx.AsyncClient, count: int) -> None:
 
 
 async def test_sessions_are_bounded_and_one_that_is_known_comes_back(small: Scheduler) -> None:
+    await nobody_is_connected(small)
     async with session(small, session_id="one"), session(small, session_id="two"):
         async with connected(small.session_url) as third:
             await third.send(text(type="hello", session_id="three"))
@@ -134,8 +135,14 @@ async def test_sessions_are_bounded_and_one_that_is_known_comes_back(small: Sche
             await closed_with(third, 1008)
         async with session(small, session_id="one"):
             pass
+    await nobody_is_connected(small)
     async with session(small, session_id="three"):
         pass
+
+
+async def nobody_is_connected(scheduler: Scheduler) -> None:
+    """Wait until the ends of all sessions have been heard of."""
+    await until(lambda: scheduler.get("/v1/debug/memory")["tables"]["sessions._open"] == 0)
 
 
 async def test_nodes_are_bounded(small: Scheduler) -> None:
