@@ -118,7 +118,7 @@ def what_is_wrong_with(scheduler: Scheduler, client: httpx.Client) -> list[str]:
     except AssertionError:
         wrong.append("jobs that do not end")
     for node in client.get("/v1/nodes").json()["nodes"]:
-        client.post(f"/v1/nodes/{node['node_id']}/drain", json={"on": False})  # an example may have drained it
+        client.post(f"/v1/nodes/{node['node_id']}/drain?on=false")  # an example may have drained it
     try:
         wait_until(lambda: client.post("/v1/jobs?pair=zh:en&wait_s=5", content=TONE).json().get("state") == "completed")
     except AssertionError:
