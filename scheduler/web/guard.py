@@ -22,7 +22,7 @@ from scheduler.errors import VoxpoolError
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
 from scheduler.security.caller import ANYBODY, Caller, Role
-from scheduler.web.peer_socket import PeerSocket
+from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.problems import refusal
 
 WEBSOCKET = "WS"
@@ -91,7 +91,7 @@ def admit(scope: Scope, token: str | None) -> Caller:
     return _checked(shown, state["roles"])
 
 
-def let_in(scope: Scope, caller: Caller, socket: PeerSocket) -> contextlib.AbstractContextManager[None]:
+def let_in(scope: Scope, caller: Caller, socket: FrameSocket) -> contextlib.AbstractContextManager[None]:
     """Within it the connection is open for `caller`; it is closed when the caller's token is removed."""
     access: Access = scope["state"]["access"]
     socket.is_stranger(False)

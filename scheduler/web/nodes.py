@@ -29,8 +29,8 @@ from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
 from scheduler.web.cut_offs import CutOffs
+from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.guard import admit, let_in
-from scheduler.web.peer_socket import PeerSocket
 
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008
@@ -53,7 +53,7 @@ class NodeDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
-        socket: PeerSocket = scope["state"]["socket"]
+        socket: FrameSocket = scope["state"]["socket"]
         await receive()  # the wish to connect
         await send({"type": "websocket.accept"})
         self.connections += 1
@@ -71,7 +71,7 @@ class NodeDoor:
 class NodeConnection:
     """One connection of a node: the desk's NodeLink, and the translation of what the node sends."""
 
-    def __init__(self, door: NodeDoor, socket: PeerSocket, scope: Scope) -> None:
+    def __init__(self, door: NodeDoor, socket: FrameSocket, scope: Scope) -> None:
         self.node: Node | None = None
         self._scope = scope
         self._caller: Caller | None = None

@@ -10,11 +10,12 @@ import asyncio
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WireFrame
 
+from scheduler.web.frame_socket import FrameSocket, OnFrame, Received
 from scheduler.web.handshakes import refused_handshake
 from scheduler.web.incoming import Incoming, PartialMessage
 from scheduler.web.pace import Pace
@@ -28,17 +29,6 @@ STRANGERS_MESSAGE_BYTES_MAX = 256 * 1024
 """The largest message of a peer of whom nobody knows who it is; a register with a thousand attempts takes 90 kB."""
 DISCARDED_BYTES_MAX = 256 * 1024**2
 """What a peer may go on sending after its connection was closed for a protocol error."""
-
-
-class Received(NamedTuple):
-    """One message: its bytes and whether the frame was binary."""
-
-    data: bytes
-    binary: bool
-
-
-OnFrame = Callable[[bytes, bool], bool]
-"""Takes a message (data, binary) and returns True; or returns False and has not taken it."""
 
 
 @dataclass(frozen=True)
@@ -337,3 +327,9 @@ def _head(length: int, binary: bool) -> bytes:
 def _settle(future: asyncio.Future[bool], value: bool) -> None:
     if not future.done():
         future.set_result(value)
+
+
+if TYPE_CHECKING:
+
+    def _is_what_doors_need(socket: PeerSocket) -> FrameSocket:
+        return socket

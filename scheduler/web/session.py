@@ -17,7 +17,7 @@ from scheduler.messages import Accepted, CancelJob, Error, FromClient, JobResult
 from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.trace_context import checked
-from scheduler.web.peer_socket import PeerSocket
+from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.views import as_rejection, check_audio, job_result
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Session:
     """One connection of a client that has said hello."""
 
     def __init__(
-        self, door: SessionDoor, socket: PeerSocket, binary: bool, session_id: str, in_order: bool, caller: Caller
+        self, door: SessionDoor, socket: FrameSocket, binary: bool, session_id: str, in_order: bool, caller: Caller
     ) -> None:
         self.socket = socket
         self.session_id = session_id

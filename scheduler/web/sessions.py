@@ -30,8 +30,8 @@ from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
 from scheduler.web.admission import Admission
 from scheduler.web.cut_offs import CutOffs
+from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.guard import admit, let_in
-from scheduler.web.peer_socket import PeerSocket
 from scheduler.web.results import Results
 from scheduler.web.session import Session
 
@@ -70,7 +70,7 @@ class SessionDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
-        socket: PeerSocket = scope["state"]["socket"]
+        socket: FrameSocket = scope["state"]["socket"]
         await receive()  # the wish to connect
         await send({"type": "websocket.accept"})
         greeted = await self._greeting(socket)
@@ -96,7 +96,7 @@ class SessionDoor:
             finally:
                 self._end(session)
 
-    async def _greeting(self, socket: PeerSocket) -> tuple[Hello, bool] | None:
+    async def _greeting(self, socket: FrameSocket) -> tuple[Hello, bool] | None:
         try:
             async with asyncio.timeout(self.settings.greeting_s):
                 received = await socket.next_frame()
@@ -117,11 +117,11 @@ class SessionDoor:
             return None
         return hello, received.binary
 
-    def _turn_away(self, socket: PeerSocket, error: Error, binary: bool, code: int = CLOSE_POLICY) -> None:
+    def _turn_away(self, socket: FrameSocket, error: Error, binary: bool, code: int = CLOSE_POLICY) -> None:
         socket.send_frame(codec.encode(error, binary), binary)
         socket.close_with(code, error.reason)
 
-    def _begin(self, socket: PeerSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
+    def _begin(self, socket: FrameSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
         session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
         key = key_of(caller.name, session_id)
         known = key in self._open or key in self._absent

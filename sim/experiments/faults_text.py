@@ -8,9 +8,9 @@ from typing import Any
 from scheduler.codec import encode
 from scheduler.messages import NodeResult, Register, WorkError
 from scheduler.seams import Observer
+from scheduler.web.frame_socket import FrameSocket, OnFrame, Received
 from scheduler.web.guard import open_to_all
 from scheduler.web.nodes import NodeDoor
-from scheduler.web.peer_socket import Received
 from sim.before.cut_text import CleansUpAtTheEnd
 from sim.experiments.rows import Figures, Stage
 from sim.world import World
@@ -38,6 +38,11 @@ class PlainSocket:
         self.cut_off = ""
         self._frames: asyncio.Queue[Received | None] = asyncio.Queue()
 
+    @property
+    def peer_said_goodbye(self) -> bool:
+        """It does not."""
+        return False
+
     def comes(self, frame: Received) -> None:
         """A frame has come in."""
         self._frames.put_nowait(frame)
@@ -49,7 +54,7 @@ class PlainSocket:
     def is_stranger(self, stranger: bool) -> None:
         """Its frames are as large as they are."""
 
-    def serve(self, on_frame: Any) -> None:
+    def serve(self, on_frame: OnFrame) -> None:
         """Frames come through next_frame alone."""
 
     def send_frame(self, data: bytes, binary: bool) -> None:
@@ -64,7 +69,7 @@ class PlainSocket:
         """Cut off."""
         self._frames.put_nowait(None)
 
-    async def answers(self, within_s: float) -> bool:
+    async def answers(self, timeout_s: float) -> bool:
         """It does not answer a ping."""
         return False
 
@@ -97,8 +102,9 @@ class _Handlers:
         return socket
 
     async def _handle(self, socket: PlainSocket) -> None:
+        whole: FrameSocket = socket  # which mypy sees; a scope has any type
         try:
-            await self._door({"state": {**open_to_all(), "socket": socket}}, _accept, _ignore)
+            await self._door({"state": {**open_to_all(), "socket": whole}}, _accept, _ignore)
         except Exception as error:
             self.died.append(f"{socket.peer}: {type(error).__name__}")
 

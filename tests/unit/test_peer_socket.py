@@ -13,9 +13,10 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from scheduler.web.frame_socket import Received
 from scheduler.web.incoming import Incoming
 from scheduler.web.pace import Pace
-from scheduler.web.peer_socket import FRAMES_A_TURN, PeerSocket, Received, SocketLimits
+from scheduler.web.peer_socket import FRAMES_A_TURN, PeerSocket, SocketLimits
 
 MAX_BYTES = 10_000
 
