@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,6 @@ from scheduler.errors import ConfigError
 if TYPE_CHECKING:
     from scheduler.sdk.http import HttpClient
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 SECRET_BYTES_MAX = 4096
 
@@ -35,7 +34,7 @@ class Reach:
         return HttpClient(self.url, token=self.token, ca_file=self.ca_file, **options)
 
 
-def reach_options(function: Function) -> Function:
+def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command --url, --token and --ca-file; it gets them as the argument `reach`."""
 
     @functools.wraps(function)
@@ -61,7 +60,7 @@ def reach_options(function: Function) -> Function:
         )
     ):
         command = option(command)
-    return command  # type: ignore[return-value]
+    return command
 
 
 def secret_of(token: str | None) -> str | None:
