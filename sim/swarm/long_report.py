@@ -26,6 +26,14 @@ FLOOR_BYTES = 2e6
 """The same in bytes: 0.15 bytes for each of 13 million jobs."""
 REAL_S_MAX = 1800.0
 """The full run must end within half an hour."""
+SHOWN = {
+    "jobs in the table": "#1f6fb2",
+    "deadlines of jobs": "#d98c10",
+    "store: free": "#2e8b57",
+    "store: held": "#8e44ad",
+    "jobs waiting": "#c0392b",
+}
+"""What the picture shows, and in which colour."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[float], None] | None]]
 
@@ -124,9 +132,10 @@ def _rarest(played: LongRun) -> int:
 
 def _picture(played: LongRun) -> Picture:
     days = [at / 86_400 for at in played.times_s]
-    shown = ("jobs in the table", "deadlines of jobs", "jobs waiting", "store: held", "store: free")
-    lines = [Curve(name, days, [max(1.0, n) for n in played.series[name]], WITH) for name in shown]
-    return curves("residents", "What resides", "virtual days", "entries", lines, "Read after a sweep.", y_scale="log")
+    lines = [Curve(name, days, played.series[name], colour=colour) for name, colour in SHOWN.items()]
+    return curves(
+        "residents", "What resides", "virtual days", "entries", lines, "Read after a sweep.", y_scale="symlog"
+    )
 
 
 def _bytes(played: LongRun) -> Picture:
