@@ -141,8 +141,13 @@ async def test_sessions_are_bounded_and_one_that_is_known_comes_back(small: Sche
 
 
 async def nobody_is_connected(scheduler: Scheduler) -> None:
-    """Wait until the ends of all sessions have been heard of."""
-    await until(lambda: scheduler.get("/v1/debug/memory")["tables"]["sessions._open"] == 0)
+    """Wait until the ends of all sessions have been heard of, and nobody is waited for."""
+
+    def sessions() -> int:
+        tables = scheduler.get("/v1/debug/memory")["tables"]
+        return int(tables["sessions._open"] + tables["sessions._absent"])
+
+    await until(lambda: sessions() == 0)
 
 
 async def test_nodes_are_bounded(small: Scheduler) -> None:
