@@ -88,7 +88,7 @@ class Asked:
             settings, self._url, needs_tokens=checkup.needs_tokens, open_files_max=checkup.open_files_max
         )
         if checkup.store is not None:
-            self.owner = checkup.store.owner
+            self.owner = checkup.store.asked_by
             self._all.findings += store_findings(checkup.store)
         elif checkup.store_error and Trouble.STORE_UNREACHABLE not in {one.trouble for one in self._all.findings}:
             self._all.findings.append(store_unreachable(f"the store of {self._url}", checkup.store_error))

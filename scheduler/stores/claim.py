@@ -47,7 +47,7 @@ class Claim:
         self._on_lost = on_lost
         self._client = client
         self._url = url
-        self._owner = owner
+        self.owner = owner
         self._partitions = partitions
         self._lease_ms = lease_ms
         self._keeper: asyncio.Task[None] | None = None
@@ -74,7 +74,7 @@ class Claim:
         await asyncio.gather(keeper, return_exceptions=True)
         try:
             async with asyncio.timeout(ANSWER_S):
-                await self._client.eval(_DELETE, 1, OWNER_KEY, self._owner)
+                await self._client.eval(_DELETE, 1, OWNER_KEY, self.owner)
         except _ERRORS:
             return
 
@@ -94,7 +94,7 @@ class Claim:
         holder, left_ms = "", self._lease_ms
         while True:
             async with asyncio.timeout(ANSWER_S):
-                if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+                if await self._client.set(OWNER_KEY, self.owner, nx=True, px=self._lease_ms):
                     return
                 now_holder = str(await self._client.get(OWNER_KEY) or "")
                 now_left_ms = int(await self._client.pttl(OWNER_KEY))
@@ -125,10 +125,10 @@ class Claim:
             await asyncio.sleep(self._lease_ms / 3000)
             try:
                 async with asyncio.timeout(ANSWER_S):
-                    if await self._client.eval(_EXTEND, 1, OWNER_KEY, self._owner, self._lease_ms):
+                    if await self._client.eval(_EXTEND, 1, OWNER_KEY, self.owner, self._lease_ms):
                         continue
                     # Gone: it ran out while nobody could reach the server, or the data are lost.
-                    if await self._client.set(OWNER_KEY, self._owner, nx=True, px=self._lease_ms):
+                    if await self._client.set(OWNER_KEY, self.owner, nx=True, px=self._lease_ms):
                         continue
                     holder = str(await self._client.get(OWNER_KEY) or "another scheduler")
             except _ERRORS:

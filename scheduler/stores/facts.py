@@ -26,9 +26,11 @@ class StoreFacts(msgspec.Struct):
     """Its clock less that of who asked, past what the time of the answer may explain; 0 = they may agree."""
     owner: str
     """The scheduler that works on it, as it calls itself; "" = none, or one that needs no claim."""
+    asked_by: str = ""
+    """The name under which who asked has claimed it; "" = it has not. A store that was emptied has no owner for a while."""
 
 
-async def ask_facts(client: Any, url: str, now_ms: Callable[[], int]) -> StoreFacts:
+async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: str = "") -> StoreFacts:
     """Ask the server that `client` (of redis-py) reaches. Raises what the client raises."""
     info: dict[str, Any] = await client.info()
     before_ms = now_ms()
@@ -44,6 +46,7 @@ async def ask_facts(client: Any, url: str, now_ms: Callable[[], int]) -> StoreFa
         role=str(info["role"]),
         clock_ahead_ms=ahead_ms(int(seconds) * 1000 + int(microseconds) // 1000, before_ms, after_ms),
         owner=str(await client.get(OWNER_KEY) or ""),
+        asked_by=asked_by,
     )
 
 

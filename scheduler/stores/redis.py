@@ -117,7 +117,7 @@ class RedisStore:
         """Return what the server says of itself. Raises StoreUnavailable."""
         try:
             async with self._in_time():
-                return await ask_facts(self.client, self.url, now_ms)
+                return await ask_facts(self.client, self.url, now_ms, self._claim.owner if self._claim else "")
         except (*_LOST, exceptions.RedisError) as error:
             raise StoreUnavailable(f"{self.url}: {error}") from error
 

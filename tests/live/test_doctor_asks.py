@@ -18,9 +18,11 @@ from scheduler.clock import SystemClock
 from scheduler.sdk.http import HttpClient
 from scheduler.security.caller import Role
 from scheduler.security.tokens import append_token, new_token
+from scheduler.stores.claim import OWNER_KEY
 from tests.live.command_line import stranger, voxpool, voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, connected, until, wait_until
 from tests.live.tampering import of_version, tampered, with_clock
+from tests.live.test_processes import started
 from tests.servers import RedisServer, redis_server
 
 SMALL = ("--connections-max", "100", "--waiting-timeout-s", "60")
@@ -57,22 +59,20 @@ def the_one(trouble: str, running: Scheduler | str, *arguments: str | Path) -> d
 
 def test_a_scheduler_that_is_well(on_redis: Scheduler, server: RedisServer, folder: Path) -> None:
     """Also without --url, when the settings lead there; a node that serves all that waits is no trouble."""
-    node = Process(
-        folder, "node", "node", "--url", on_redis.url, "--id", "n", "--pairs", "en:en", "--engine", "sleep:60"
-    )
-    wait_until(lambda: on_redis.node_ids() == ["n"])
-    with HttpClient(on_redis.url) as client:
-        ids = [client.submit(TONE, "en:en").job_id for _ in range(3)]
-        assert found(on_redis, code=0) == []
-        for job_id in ids:
-            client.cancel(job_id)
-    done = voxpool("doctor", "--port", str(on_redis.port), "--store", server.url, *SMALL)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
-        f"nothing wrong; looked at the scheduler at {on_redis.url}, pools and nodes, its settings and its store, "
-        f"the store {server.url}"
-    ]
-    assert node.stop() == 0
+    words = ("--url", on_redis.url, "--id", "n", "--pairs", "en:en", "--engine", "sleep:60")
+    with started(Process(folder, "node", "node", *words)):
+        wait_until(lambda: on_redis.node_ids() == ["n"])
+        with HttpClient(on_redis.url) as client:
+            ids = [client.submit(TONE, "en:en").job_id for _ in range(3)]
+            assert found(on_redis, code=0) == []
+            for job_id in ids:
+                client.cancel(job_id)
+        done = voxpool("doctor", "--port", str(on_redis.port), "--store", server.url, *SMALL)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert done.stdout.splitlines() == [
+            f"nothing wrong; looked at the scheduler at {on_redis.url}, pools and nodes, its settings and its store, "
+            f"the store {server.url}"
+        ]
     wait_until(lambda: on_redis.node_ids() == [])
 
 
@@ -122,6 +122,14 @@ def test_a_store_that_changes_under_a_scheduler(on_redis: Scheduler, server: Red
         wait_until(lambda: on_redis.events("store_recovered"))
         http.cancel(job_id)
     assert found(on_redis, code=0) == []
+
+
+def test_a_store_that_was_emptied_is_no_other_schedulers(on_redis: Scheduler, server: RedisServer) -> None:
+    """Until the claim is renewed it has no owner; who works on it knows its own name all the same."""
+    with redis.Redis(port=server.port) as client:
+        client.delete(OWNER_KEY)
+    told = on_redis.get("/v1/debug/checkup")["store"]
+    assert f"process {on_redis.pid}, " in told["asked_by"] and told["owner"] in ("", told["asked_by"])
 
 
 def test_an_old_store_whose_clock_is_wrong(server: RedisServer, folder: Path) -> None:
