@@ -27,7 +27,7 @@ class StoreFacts(msgspec.Struct):
     owner: str
     """The scheduler that works on it, as it calls itself; "" = none, or one that needs no claim."""
     asked_by: str = ""
-    """The name under which who asked has claimed it; "" = it has not. A store that was emptied has no owner for a while."""
+    """The name under which who asked has claimed it, also while a store that was emptied has no owner; "" = not."""
 
 
 async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: str = "") -> StoreFacts:
