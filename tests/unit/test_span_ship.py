@@ -142,16 +142,17 @@ def test_a_receiver_that_stays_away_is_told_of_every_ten_seconds() -> None:
     """Also when so many spans wait that the queue never gets empty."""
     with sailing(10 * BATCH_MAX) as one:
         one.exporter.is_away = True
-        for number in range(10 * BATCH_MAX):
-            one.ship.give(span(number))
         one.ship.give(span(0))
+        assert one.exporter.entered.wait(PATIENCE_S), "the thread has its batch and takes no other while the queue fills"
+        for number in range(10 * BATCH_MAX + 1):
+            one.ship.give(span(number))
         one.now_s = TELL_S
         one.exporter.gate.set()
         wait_until(lambda: one.told() != [])
-        assert one.told()[0] == (BATCH_MAX, 1), "the first one at once; the clock stands still, so no second one"
+        assert one.told()[0] == (1, 1), "the first one at once; the clock stands still, so no second one"
         wait_until(lambda: len(one.ship) == 0)
         one.ship.close(PATIENCE_S)
-        assert one.told()[1:] == [(9 * BATCH_MAX, 0)]
+        assert one.told()[1:] == [(10 * BATCH_MAX, 0)]
 
 
 def test_an_exporter_with_a_bug_is_counted_and_goes_on() -> None:
