@@ -143,7 +143,7 @@ def test_a_receiver_that_stays_away_is_told_of_every_ten_seconds() -> None:
     with sailing(10 * BATCH_MAX) as one:
         one.exporter.is_away = True
         one.ship.give(span(0))
-        assert one.exporter.entered.wait(PATIENCE_S), "the thread has its batch and takes no other while the queue fills"
+        assert one.exporter.entered.wait(PATIENCE_S), "it has its batch and takes no other for now"
         for number in range(10 * BATCH_MAX + 1):
             one.ship.give(span(number))
         one.now_s = TELL_S
