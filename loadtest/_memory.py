@@ -36,6 +36,8 @@ class MemorySample(msgspec.Struct, frozen=True):
     jobs_finished: int
     """Finished jobs in its table."""
     jobs_unfinished: int
+    jobs_bytes: int
+    """What the table of jobs takes, by its own account: audio of unfinished jobs and a record each."""
     rss_bytes: int
     live_bytes: int | None = None
     """Asked for and not given back: `python_bytes` + `malloc_bytes`."""
@@ -89,7 +91,7 @@ class MemorySeries:
                 del self.raw[1::2]
                 self._raw_stride *= 2
         self._raw_seen += 1
-        if self._is_after_a_sweep(sample):
+        if self.is_after_a_sweep(sample):
             self._last_sweep = sample.sweep
             if self._swept_seen % self._swept_stride == 0:
                 self.swept.append(sample)
@@ -98,18 +100,19 @@ class MemorySeries:
                     self._swept_stride *= 2
             self._swept_seen += 1
 
-    def start_again(self) -> None:
-        """Forget all samples: the scheduler is another process now."""
-        self.raw.clear()
-        self.swept.clear()
-        self._raw_stride = self._swept_stride = 1
-        self._raw_seen = self._swept_seen = self._last_sweep = 0
-
-    def _is_after_a_sweep(self, sample: MemorySample) -> bool:
+    def is_after_a_sweep(self, sample: MemorySample) -> bool:
+        """Whether `sample` is the first one after a sweep and was taken in time; always when there are no sweeps."""
         if not self.interval_s:
             return True
         in_time = sample.age_s is not None and sample.age_s <= PHASE_MAX * self.interval_s
         return in_time and sample.sweep > self._last_sweep
+
+    def start_again(self) -> None:
+        """Forget all samples: the scheduler is another process now, or a new run begins."""
+        self.raw.clear()
+        self.swept.clear()
+        self._raw_stride = self._swept_stride = 1
+        self._raw_seen = self._swept_seen = self._last_sweep = 0
 
 
 class Growing(msgspec.Struct, frozen=True):
