@@ -62,11 +62,17 @@ def cli() -> None:
 @cli.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
+@click.option(
+    "--costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Costs that `calibrate` wrote, in place of the scenario's.",
+)
 @click.option("--why", multiple=True, metavar="JOB", help="Tell why this job, such as s1-17, went where it went.")
 @common
 def run(
     scenario: Path,
     without: str,
+    costs: Path | None,
     why: tuple[str, ...],
     seed: int | None,
     json_path: Path | None,
@@ -82,7 +88,15 @@ def run(
 
     try:
         report, lines = play_file(
-            scenario, seed=seed, quick=quick, store=store, out=out, progress=progress_bar, without=without, why=why
+            scenario,
+            seed=seed,
+            quick=quick,
+            store=store,
+            out=out,
+            progress=progress_bar,
+            without=without,
+            why=why,
+            costs=costs,
         )
     except RunDied as died:
         click.echo(str(died), err=True)

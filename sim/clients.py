@@ -11,6 +11,7 @@ import msgspec
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import Rejected
 from scheduler.job import Job
+from sim.busy import BusyLoop
 from sim.distributions import Draw
 from sim.loop import VirtualLoop
 from sim.watch import Hub
@@ -96,6 +97,7 @@ class Clients:
         delay_s: Draw | None,
         random: random.Random,
         grace_s: float,
+        busy: BusyLoop | None = None,
     ) -> None:
         self.open: dict[str, Request] = {}
         self.by_job: dict[str, Request] = {}
@@ -109,6 +111,11 @@ class Clients:
         self._delay_s = delay_s
         self._random = random
         self._grace_s = grace_s
+        self._enter: Callable[[Request], object] = self._arrive
+        """A submit has come to the scheduler's process."""
+        self._enter_again: Callable[[Request], object] = self._arrive_again
+        if busy is not None:
+            self._enter, self._enter_again = partial(busy.take, self._arrive), partial(busy.take, self._arrive_again)
         self._submit: Callable[..., Job] = _nobody
         self._dispatcher: Dispatcher | None = None
         self._life = 0
@@ -193,7 +200,7 @@ class Clients:
     def request_again(self, request: Request) -> None:
         """Make `request` again under its id, unless its client has heard of the end."""
         if request.request_id in self.open and self.client_of(request) not in self._absent:
-            self._loop.after(self._way(), self._arrive_again, request)
+            self._loop.after(self._way(), self._enter_again, request)
 
     def of_job(self, job_id: str) -> Request:
         """Return the request of a job that goes on; of one that has ended (a variant may still send it) a stand-in."""
@@ -208,9 +215,9 @@ class Clients:
         if self._absent and self.client_of(request) in self._absent:
             return
         if self._delay_s is None:
-            self._arrive(request)
+            self._enter(request)
         else:
-            self._loop.after(self._delay_s(), self._arrive, request)
+            self._loop.after(self._delay_s(), self._enter, request)
 
     def request_now(self, request: Request) -> Job:
         """Submit without a way; raises Rejected and then forgets the request."""
@@ -251,7 +258,7 @@ class Clients:
             if request.retries and rejected.retry_after_ms is not None:
                 request.retries -= 1
                 request.is_retrying = True
-                self._loop.after(self._way() + rejected.retry_after_ms / 1000 + self._way(), self._arrive, request)
+                self._loop.after(self._way() + rejected.retry_after_ms / 1000 + self._way(), self._enter, request)
             else:
                 self._loop.after(self._way(), self._told, request, "rejected")
         return None

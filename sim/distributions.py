@@ -89,10 +89,10 @@ class Pareto(_Distribution, frozen=True):
 class Empirical(_Distribution, frozen=True):
     """One of the values in `file` (numbers, one a line) each time; `mean` scales them to another mean."""
 
-    file: str
+    file: str = ""
     mean: Mean | None = None
-    values: tuple[float, ...] = ()
-    """The values themselves, in place of a file; load_files() fills it."""
+    values: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = ()
+    """The values themselves, in place of a file; load_file() fills it."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         values = np.asarray(self.values)
@@ -128,6 +128,8 @@ def load_file(distribution: Any, folder: Path) -> Any:
     """
     if not isinstance(distribution, Empirical) or distribution.values:
         return distribution
+    if not distribution.file:
+        raise ConfigError("an empirical distribution wants a file, or values of its own")
     path = folder / distribution.file
     try:
         values = tuple(float(word) for word in path.read_text().split())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scheduler.node_desk import NodeDesk
+from sim.busy import BusyLoop
 from sim.clients import Clients
 from sim.distributions import Draw
 from sim.loop import VirtualLoop
@@ -29,6 +30,8 @@ class Door:
         connection: type[Connection],
         greeting_s: float,
         keepalive_s: float,
+        overhead_s: Draw | None = None,
+        busy: BusyLoop | None = None,
     ) -> None:
         self.loop = loop
         self.env = loop.env
@@ -43,6 +46,10 @@ class Door:
         """How long a new connection may wait for its first message before it is closed."""
         self.keepalive_s = keepalive_s
         """How long the scheduler waits for an answer to a ping before it cuts a connection off."""
+        self.overhead_s = overhead_s
+        """What an attempt takes on a node beside its work; None = nothing."""
+        self.busy = busy
+        """What the scheduler's loop is busy with; None = it is never."""
         self.nodes: dict[str, SimNode] = {}
         """All nodes by the ids that they have, or had."""
         self.connections: dict[Connection, None] = {}

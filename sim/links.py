@@ -43,6 +43,7 @@ class Connection:
         self._loop = door.loop
         self._env = door.env
         self._delay_s = door.delay_s
+        self._busy = door.busy
         self._down_at = 0.0
         self._up_at = 0.0
         self._instant_ups = 0
@@ -126,6 +127,9 @@ class Connection:
         if not self.is_reachable:
             return
         delay_s = self._delay_s
+        if self._busy is not None:
+            self.up(self.arrive, message)
+            return
         if delay_s is None:
             if self._is_delivering or self._instant_ups:
                 self._instant_ups += 1
@@ -187,7 +191,10 @@ class Connection:
         """Call `fn` when it arrives at the scheduler; nothing overtakes."""
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
         self._up_at = max(self._env._now + delay_s, self._up_at)
-        self._loop.at(self._up_at, fn, *args)
+        if self._busy is None:
+            self._loop.at(self._up_at, fn, *args)
+        else:
+            self._loop.at(self._up_at, self._busy.take, fn, *args)
 
     # ---- the handler of the socket
 

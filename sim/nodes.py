@@ -77,6 +77,7 @@ class SimNode:
         self._loop = door.loop
         self._env = door.env
         self._hub = door.hub
+        self._overhead_s = door.overhead_s
         self._random = random
         self._processes = 0
         self.first_id = node_id
@@ -280,6 +281,8 @@ class SimNode:
             self._send(NodeResult(assign.job_id, assign.attempt, busy=True))
             return
         now, left_s = self._env._now, request.work_s / self.speed
+        if self._overhead_s is not None:
+            left_s += self._overhead_s()
         work = Work(assign.job_id, assign.attempt, request, now, now + left_s)
         self.running[assign.job_id] = work
         self._hub.work_started(self, work)

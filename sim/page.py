@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sim.limits import shown
 
 if TYPE_CHECKING:
-    from sim.report import Line, Picture, Report
+    from sim.report import Line, Picture, Report, Table
 
 _STYLE = """
 :root { color-scheme: light; --ink:#1c2430; --soft:#5b6675; --rule:#d9dee5; --ground:#f6f7f9;
@@ -59,6 +59,7 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 <p class="question">{escape(report.question)}</p>
 <p class="verdict {outcome.value}"><b>{outcome.value}</b><span>{escape(meaning(outcome, report.variant == "both"))}
 (exit code {report.exit_code})</span></p>
+{"".join(_beside(table) for table in report.tables)}
 <h2>Figures</h2>{_table(report)}
 {f"<h2>What it rests on</h2><ul>{notes}</ul>" if notes else ""}
 {f"<h2>Pictures</h2>{figures}" if figures else ""}
@@ -67,6 +68,22 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 <details><summary>All figures of the runs, as JSON</summary><pre>{data}</pre></details>
 </main></body></html>
 """
+
+
+def _beside(table: Table) -> str:
+    head = "".join(f"<th{_number(i)}>{escape(column)}</th>" for i, column in enumerate(table.columns))
+    rows = "".join(
+        "<tr>" + "".join(f"<td{_number(i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<h2>{escape(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _number(column: int) -> str:
+    return ' class="number"' if column else ""
 
 
 def _table(report: Report) -> str:

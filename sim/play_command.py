@@ -87,20 +87,24 @@ def play_file(
     progress: Callable[[str], Any],
     without: str = "",
     why: Sequence[str] = (),
+    costs: Path | None = None,
 ) -> tuple[Report, Sequence[str]]:
     """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
 
-    `without` names a row of the catalogue: then production runs without its fix. What was decided about the jobs `why`
-    is among the lines. A run that doesn't hold is kept in `out`, or under out/failed. Raises RunDied when it raised.
+    `costs` is a file of costs, as `voxpool-sim calibrate` writes it. `without` names a row of the catalogue: then
+    production runs without its fix. What was decided about the jobs `why` is among the lines. A run that doesn't hold
+    is kept in `out`, or under out/failed. Raises RunDied when it raised.
     """
     variant_without(without)  # an unknown row is told before anything else
     path = find_scenario(name)
-    scenario = load_scenario(path)
+    scenario = load_scenario(path, costs)
     if quick:
         scenario = shortened(scenario)
     seed = scenario.seed if seed is None else seed
     case = Case(scenario, seed, store, without)
     options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
+    if costs is not None:
+        options["costs"] = str(costs)
     shown = "options: " + ", ".join(f"{key} {value}" for key, value in options.items())
     with ExitStack() as stack:
         trace_file = None

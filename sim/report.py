@@ -72,6 +72,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Figures beside each other, for people; nothing is demanded of them."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """The first column is text, the others are figures."""
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A PNG with its file name (no ending) and what it shows."""
 
@@ -105,6 +115,8 @@ class Report:
     variant: str = "both"
     notes: Sequence[str] = ()
     """Sentences for people: what was planted, what the verdict rests on, what was not measured."""
+    tables: Sequence[Table] = ()
+    """They come before the lines."""
     pictures: Sequence[Callable[[], Picture]] = ()
     """They are drawn when they are written."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -205,11 +217,20 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Print the lines as a table, the notes and the verdict."""
+        from rich import table as rich_table
         from rich.markup import escape
-        from rich.table import Table
 
+        for beside in self.tables:
+            shown_table = rich_table.Table(title=escape(beside.title), title_justify="left", expand=False)
+            for i, column in enumerate(beside.columns):
+                shown_table.add_column(escape(column), justify="right" if i else "left")
+            for cells_of_row in beside.rows:
+                shown_table.add_row(*map(escape, cells_of_row))
+            console.print(shown_table)
         both = self.variant == "both"
-        table = Table(title=escape(f"{self.experiment}: {self.question}"), title_justify="left", expand=False)
+        table = rich_table.Table(
+            title=escape(f"{self.experiment}: {self.question}"), title_justify="left", expand=False
+        )
         table.add_column("row", no_wrap=True)
         table.add_column("figure")
         for name in variant_columns(self.variant):

@@ -56,6 +56,8 @@ def play(
         settings=scenario.settings,
         delay_ms=scenario.links.delay_ms,
         store_delay_ms=scenario.store.delay_ms,
+        overhead_ms=scenario.service.overhead_ms,
+        message_ms=scenario.loop.message_ms,
         store=store,
         variant=variant,
         checkers=checkers,

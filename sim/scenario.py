@@ -45,6 +45,20 @@ class StoreDelay(_Table, frozen=True):
     """Each way, in ms."""
 
 
+class Service(_Table, frozen=True):
+    """What work costs on a node beside the work itself."""
+
+    overhead_ms: NotNegative | Distribution = 0.0
+    """Added to each attempt, whatever the speed of its node; in ms."""
+
+
+class Loop(_Table, frozen=True):
+    """The scheduler's event loop, which does one thing at a time."""
+
+    message_ms: NotNegative | Distribution = 0.0
+    """How long each message that comes in keeps it busy, in ms; those that come meanwhile wait."""
+
+
 class Nodes(_Table, frozen=True):
     """`count` nodes of one kind."""
 
@@ -105,6 +119,8 @@ class Scenario(_Table, frozen=True):
     settings: dict[str, Any] = {}
     links: Links = Links()
     store: StoreDelay = StoreDelay()
+    service: Service = Service()
+    loop: Loop = Loop()
     nodes: list[Nodes] = []
     traffic: list[Traffic] = []
     faults: list[Fault] = []
@@ -121,17 +137,39 @@ class Scenario(_Table, frozen=True):
         return parse_expectations(self.expect)
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Read a scenario from a TOML file; raises ConfigError with one line that says what is wrong, and where."""
+COST_TABLES = ("links", "store", "service", "loop")
+"""What a machine costs, beside all that was asked for: `voxpool-sim calibrate` measures these tables."""
+
+
+def load_scenario(path: Path, costs: Path | None = None) -> Scenario:
+    """Read a scenario from a TOML file; the tables of `costs`, a file with some of COST_TABLES, replace its own.
+
+    Raises ConfigError with one line that says what is wrong, and where.
+    """
+    scenario = parse_scenario(_read_table(path), str(path), path.parent)
+    return scenario if costs is None else with_costs(scenario, costs)
+
+
+def with_costs(scenario: Scenario, costs: Path) -> Scenario:
+    """Return `scenario` with the tables of the file `costs` in place of its own. Raises ConfigError."""
+    table = _read_table(costs)
+    foreign = [key for key in table if key not in COST_TABLES]
+    if foreign:
+        raise ConfigError(f"{costs}: has no key {foreign[0]!r}; a file of costs knows {', '.join(COST_TABLES)}")
+    least = {"name": scenario.name, "duration_s": scenario.duration_s}
+    parsed = parse_scenario({**least, **table}, str(costs), costs.parent)
+    return msgspec.structs.replace(scenario, **{key: getattr(parsed, key) for key in table})
+
+
+def _read_table(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from None
-    return parse_scenario(table, str(path), path.parent)
 
 
 def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) -> Scenario:
@@ -147,6 +185,8 @@ def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) 
         scenario,
         links=msgspec.structs.replace(scenario.links, delay_ms=load_file(scenario.links.delay_ms, folder)),
         store=msgspec.structs.replace(scenario.store, delay_ms=load_file(scenario.store.delay_ms, folder)),
+        service=msgspec.structs.replace(scenario.service, overhead_ms=load_file(scenario.service.overhead_ms, folder)),
+        loop=msgspec.structs.replace(scenario.loop, message_ms=load_file(scenario.loop.message_ms, folder)),
         traffic=[
             msgspec.structs.replace(
                 traffic,

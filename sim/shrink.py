@@ -89,6 +89,10 @@ def _all_cuts(scenario: Scenario, failed_at_s: float | None) -> Iterator[Scenari
         yield replace(scenario, links=replace(scenario.links, delay_ms=0.0))
     if scenario.store.delay_ms:
         yield replace(scenario, store=replace(scenario.store, delay_ms=0.0))
+    if scenario.service.overhead_ms:
+        yield replace(scenario, service=replace(scenario.service, overhead_ms=0.0))
+    if scenario.loop.message_ms:
+        yield replace(scenario, loop=replace(scenario.loop, message_ms=0.0))
     for key in scenario.settings:
         yield replace(scenario, settings={other: value for other, value in scenario.settings.items() if other != key})
     if scenario.expect:

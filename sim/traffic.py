@@ -28,18 +28,29 @@ class Stream:
 
     def run(self, env: simpy.Environment, clients: Clients) -> Generator[simpy.Event, None, None]:
         """Make the requests: a SimPy process."""
-        traffic, timeout = self.traffic, env.timeout
-        if not traffic.rate_per_s:
-            return
-        together = traffic.burst if traffic.arrivals == "bursts" else 1
-        at = traffic.start_s
-        while True:
-            at += self._gap_s()
-            if at >= self._ends_s:
-                return
+        timeout, together = env.timeout, self._together
+        for at in self._moments():
             yield timeout(at - env._now)
             for _ in range(together):
                 clients.request(self.next_request())
+
+    def schedule(self) -> Iterator[tuple[float, Request]]:
+        """Yield (seconds from the start, request): what `run` makes, for whoever sends it to a real scheduler."""
+        for at in self._moments():
+            for _ in range(self._together):
+                yield at, self.next_request()
+
+    @property
+    def _together(self) -> int:
+        return self.traffic.burst if self.traffic.arrivals == "bursts" else 1
+
+    def _moments(self) -> Iterator[float]:
+        """Yield when requests are made, in seconds from the start."""
+        if not self.traffic.rate_per_s:
+            return
+        at = self.traffic.start_s
+        while (at := at + self._gap_s()) < self._ends_s:
+            yield at
 
     def next_request(self) -> Request:
         """Draw the next request."""

@@ -14,6 +14,7 @@ import msgspec
 from scheduler.config import Settings
 from scheduler.job import DISPATCHED, Job
 from scheduler.stores.memory import Dump
+from sim.busy import BusyLoop
 from sim.checkers import CHECKERS, Checker
 from sim.clients import Audio, Clients, Request
 from sim.clock import VirtualClock
@@ -44,7 +45,8 @@ DRAIN_AT_MOST_S = 30 * 86400.0
 class World(SchedulerLife):
     """One simulated scheduler and its surroundings.
 
-    `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
+    `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way). Each
+    attempt takes a node `overhead_ms` beside its work, each message the scheduler's loop `message_ms`.
     `settings` come over the defaults, those of `variant` over both. `own_audio` gives each job bytes of its own.
     Of the jobs `follow`, named before they exist, `why` keeps what is decided.
     """
@@ -56,6 +58,8 @@ class World(SchedulerLife):
         settings: Mapping[str, Any] | None = None,
         delay_ms: float | Distribution = 0.0,
         store_delay_ms: float | Distribution = 0.0,
+        overhead_ms: float | Distribution = 0.0,
+        message_ms: float | Distribution = 0.0,
         store: str = "memory",
         variant: Variant | None = None,
         checkers: Sequence[type[Checker]] = CHECKERS,
@@ -75,6 +79,8 @@ class World(SchedulerLife):
         self.why = FollowedJobs(self.clock, follow)
         self.store = open_store(store, self.variant.scripts)
         self.store_seam = StoreSeam(self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
+        message_s = self._delay(message_ms, "loop")
+        busy = None if message_s is None else BusyLoop(self.loop, message_s)
         self.clients = Clients(
             self.loop,
             self.hub,
@@ -82,6 +88,7 @@ class World(SchedulerLife):
             self._delay(delay_ms, "clients"),
             plain_random(seed, "clients"),
             self.settings.session_grace_s,
+            busy,
         )
         self.nodes: list[SimNode] = []
         self.door = Door(
@@ -92,6 +99,8 @@ class World(SchedulerLife):
             self.variant.connection,
             self.settings.greeting_s,
             2 * self.settings.heartbeat_s + self.settings.lease_s,
+            self._delay(overhead_ms, "service"),
+            busy,
         )
         self._nodes_by_id = self.door.nodes
         self.faults = Faults(self)
