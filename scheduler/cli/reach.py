@@ -63,8 +63,8 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def secret_of(token: str | None) -> str | None:
-    """Return the secret that --token names: itself, or what is in the file behind an @. Raises ConfigError."""
+def secret_of(token: str | None, flag: str = "--token") -> str | None:
+    """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises ConfigError."""
     if token is None or not token.startswith("@"):
         return token
     file = Path(token[1:])
@@ -72,9 +72,9 @@ def secret_of(token: str | None) -> str | None:
         with file.open("rb") as opened:
             secret = opened.read(SECRET_BYTES_MAX).decode("ascii").strip()
     except OSError as error:
-        raise ConfigError(f"--token {token}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"{flag} {token}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"--token {token}: has no token in it") from None
+        raise ConfigError(f"{flag} {token}: has no token in it") from None
     if not secret:
-        raise ConfigError(f"--token {token}: is empty")
+        raise ConfigError(f"{flag} {token}: is empty")
     return secret

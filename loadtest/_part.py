@@ -1,0 +1,74 @@
+"""What a run is made of: parts that start and stop with each test, and what all of them are told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from loadtest._options import LoadOptions
+from loadtest._shapes import Shape
+
+Role = Literal["local", "master", "worker"]
+"""local generates all load itself; a master tells workers what to do, and has the verdict."""
+
+FOLDER = Path("out") / "load"
+
+
+class Part(Protocol):
+    """One role in a run. Parts are made once a process, in the order of run.py, and stopped in the opposite one."""
+
+    def start(self) -> None:
+        """A test starts: the context has its options. Users come afterwards."""
+
+    def stop(self) -> None:
+        """The test is over: its users are gone. Only called after `start`."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What parts know of the run in which they are; what changes from test to test is set before they start."""
+
+    environment: Any
+    """Locust's."""
+    runner: Any
+    web_ui: Any
+    """None without a page, as on workers."""
+    role: Role
+    options: LoadOptions = field(default_factory=LoadOptions)
+    shape: Shape | None = None
+    """None on a worker."""
+    nodes: int = 0
+    """Node users of this test, in all processes."""
+    host: str = ""
+    """The scheduler's URL."""
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the test started, UTC."""
+    folder: Path = FOLDER
+    """Of this test's report; made by whoever writes into it first."""
+    ended_by: str = ""
+    """Why the test ended before its time; "" = it did not."""
+    gone: str = ""
+    """What was seen of a scheduler that went away in mid run; "" = it stayed."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether this process has the verdict, and writes the report."""
+        return self.role != "worker"
+
+
+def folder_of(options: LoadOptions, started: datetime) -> Path:
+    """Return the folder for the report of a test."""
+    return Path(options.out) if options.out else FOLDER / started.strftime("%Y%m%dT%H%M%SZ")
+
+
+class Stopper(Protocol):
+    """Ends a test from within: given to parts that may have to."""
+
+    def end(self, reason: str) -> None:
+        """End the test with its report, because of `reason`."""
+
+
+Parts = Sequence[Part]

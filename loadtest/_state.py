@@ -1,0 +1,26 @@
+"""What all users of a process share: whether new jobs may be sent, and how many are under way."""
+
+from __future__ import annotations
+
+
+class State:
+    """Of one process that generates load; plain counters, as all its users run in one thread."""
+
+    def __init__(self) -> None:
+        self.open = True
+        """False at the end of a run: client users send nothing new, and wait for what they have sent."""
+        self.outstanding = 0
+        """Jobs of all client users that were sent and have no end yet."""
+
+    def start(self) -> None:
+        """A run starts."""
+        self.open = True
+        self.outstanding = 0
+
+    def close(self) -> None:
+        """No new jobs from now on."""
+        self.open = False
+
+
+STATE = State()
+"""That of this process."""
