@@ -1,7 +1,13 @@
-"""For all tests: what a process inherits from a shell that runs it in the background is put right."""
+"""For all tests: what must not depend on the machine, or on the shell, that runs them."""
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
+# A machine with much to do is no finding, and a failure shall come from a change: chance is for `make test-large`.
+settings.register_profile("voxpool", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("voxpool")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Else the processes that tests start would not hear the Ctrl-C that they test.
+    # A shell that runs them in the background had the processes that tests start ignore the Ctrl-C that they test.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,19 +57,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-@pytest.mark.alone
-async def test_it_starts_in_a_tenth_of_a_second() -> None:
-    """So that voxpool serve may have it as its default. The best of three, since other work disturbs."""
-    times_s = []
-    for _ in range(3):
-        store = EmbeddedStore()
-        started_s = time.perf_counter()
-        await store.start()
-        times_s.append(time.perf_counter() - started_s)
-        await store.close()
-    assert min(times_s) < 0.1
 
 
 async def test_it_leaves_nothing_behind() -> None:

@@ -51,7 +51,9 @@ ODD_FILES = [
     b"port = 0x" + b"f" * 5000,
 ]
 quick = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
