@@ -55,6 +55,14 @@ class Histogram:
         self.lowest_us = min(self.lowest_us, other.lowest_us)
         self.highest_us = max(self.highest_us, other.highest_us)
 
+    def coarser(self, digits: int) -> Histogram:
+        """Return the same with fewer digits; sum, lowest and highest stay exact."""
+        found = Histogram(digits)
+        for low, high, count in self.buckets():
+            found.record((low + high) // 2, count)
+        found.total_us, found.lowest_us, found.highest_us = self.total_us, self.lowest_us, self.highest_us
+        return found
+
     def buckets(self) -> list[tuple[int, int, int]]:
         """Return (lowest value, highest value, count) of each bucket that holds something, rising; values in us."""
         return [(*self._range(index), self.counts[index]) for index in sorted(self.counts)]

@@ -113,6 +113,8 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the generator, not the scheduler, may have set the figures."""
     reasons: list[str]
     """One sentence each: what gave out."""
+    notes: list[str] = []
+    """What else to know when reading the figures."""
     processes: list[GeneratorProcess] = []
     machine_cpu_mean: float | None = None
     """Share of all cores of the busiest machine that makes load, with all else that runs there."""
