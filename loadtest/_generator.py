@@ -1,4 +1,4 @@
-"""Did the load generator keep up, or did it set the figures itself? Its processes' CPU and memory, and the arrivals' lag.
+"""Did the load generator keep up, or did it set the figures itself? CPU and memory of its processes, lag of arrivals.
 
 A process of the generator runs on one core: when that is full, requests start and answers are read too late, and a
 latency that is measured then belongs to the generator. `ProcessWatch` reads one process, `judge` puts all together.
@@ -94,8 +94,8 @@ def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Gener
     notes = []
     if machine and max(machine) >= MACHINE_FULL:
         notes.append(
-            f"all cores of the generator's machine were busy ({max(machine):.0%} on average): whatever else runs there, "
-            "such as the scheduler, waited for them"
+            f"all cores of the generator's machine were busy ({max(machine):.0%} on average): whatever else runs "
+            "there, such as the scheduler, waited for them"
         )
     return Generator(
         was_limit=bool(reasons),

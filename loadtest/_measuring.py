@@ -1,30 +1,27 @@
 """The part of a run that measures: it listens to Locust's requests, and brings what workers counted to their master.
 
-A worker hands over with its reports, and once more when its test stops; a master (or a lone process) puts together.
+A worker hands over with each report that Locust sends; a master, or a lone process, puts together.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 import msgspec
-from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest._generator import SAMPLE_S, ProcessWatch, Readings, judge
 from loadtest._latencies import Latencies
+from loadtest._part import Context
 from loadtest._report import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
+from loadtest._state import STATE
 from loadtest._tally import Tally
 from loadtest._what_became import jobs_of
 
-MESSAGE = "voxpool_figures"
-"""Key in a worker's report, and kind of the message with which it hands over the rest."""
-
-_log = logging.getLogger(__name__)
+TOLD = "voxpool_figures"
+"""What a worker has counted, in its reports to the master."""
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -43,70 +40,67 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Measuring:
-    """Of one process. `start` at the start of a test forgets the one before; figures stay after `stop`."""
+    """Of one process. `start` forgets the test before; the figures stay after `stop`."""
 
-    def __init__(self, environment: Environment, clock: Callable[[], float] = time.monotonic) -> None:
-        self._environment = environment
+    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
         self._clock = clock
-        self.tally = Tally()
-        self.latencies = Latencies()
+        self._tally = Tally()
+        self._latencies = Latencies()
         self._watch = ProcessWatch()
         self._workers: dict[str, Readings] = {}
         self._started: float | None = None
         self._stopped: float | None = None
         self._sampler: gevent.Greenlet | None = None
-        runner = environment.runner
-        environment.events.request.add_listener(self._request)
-        if isinstance(runner, WorkerRunner):
-            environment.events.report_to_master.add_listener(self._report_to_master)
-        elif isinstance(runner, MasterRunner):
-            environment.events.worker_report.add_listener(self._worker_report)
-            runner.register_message(MESSAGE, self._message)
+        events = context.environment.events
+        events.request.add_listener(self._request)
+        if context.role == "worker":
+            events.report_to_master.add_listener(self._report_to_master)
+        elif context.role == "master":
+            events.worker_report.add_listener(self._worker_report)
 
     def start(self) -> None:
         """Begin to measure."""
-        self.tally, self.latencies = Tally(), Latencies()
+        self._tally, self._latencies = Tally(), Latencies()
         self._workers = {}
         self._started, self._stopped = self._clock(), None
         self._watch.start()
-        if self._sampler is None or self._sampler.dead:
-            self._sampler = gevent.spawn(self._sample_forever)
+        self._sampler = gevent.spawn(self._sample_forever)
 
     def stop(self) -> None:
-        """End the time of the run; what comes in later still counts."""
-        if self._started is None or self._stopped is not None:
-            return
+        """The time of the run is over; what comes in later still counts."""
         self._stopped = self._clock()
         if self._sampler is not None:
-            self._sampler.kill(block=False)
+            self._sampler.kill()
             self._sampler = None
-        runner = self._environment.runner
-        if isinstance(runner, WorkerRunner):
-            runner.send_message(MESSAGE, self._told())
 
     @property
     def now_s(self) -> float:
-        """The time of the run: seconds since its start, 0 before; it stands still after `stop`."""
+        """The time of the run: seconds since its start, 0 before; it stands still when no more is sent."""
         if self._started is None:
             return 0.0
-        return (self._clock() if self._stopped is None else self._stopped) - self._started
+        ends = [self._clock() if self._stopped is None else self._stopped]
+        if STATE.closed_s is not None:
+            ends.append(STATE.closed_s)
+        return max(0.0, min(ends) - self._started)
 
-    def figures(self, late_ms: float) -> Figures:
-        """Return what was measured so far; `late_ms` is what the users took for late."""
+    def figures(self) -> Figures:
+        """Return what was measured so far."""
         self._take_own()
         duration_s = self.now_s
-        operations, errors = self.latencies.operations(duration_s), self.latencies.errors()
-        arrivals = self.latencies.arrivals(late_ms)
+        operations, errors = self._latencies.operations(duration_s), self._latencies.errors()
+        arrivals = self._latencies.arrivals(self._context.options.late_ms)
+        name = "master" if self._context.role == "master" else "local"
         return Figures(
             duration_s=round(duration_s, 3),
-            users_max=self.latencies.users_max,
+            users_max=self._latencies.users_max,
             operations=operations,
             errors=errors,
-            windows=self.latencies.windows(duration_s),
+            windows=self._latencies.windows(duration_s),
             arrivals=arrivals,
             jobs=jobs_of(operations, errors),
-            generator=judge({self._name(): self._watch.readings, **self._workers}, arrivals),
-            served=dict(self.latencies.served),
+            generator=judge({name: self._watch.readings, **self._workers}, arrivals),
+            served=dict(self._latencies.served),
         )
 
     def _request(
@@ -116,42 +110,31 @@ class Measuring:
         if self._started is None:
             return
         reason = "" if exception is None else _reason(exception)
-        self.tally.request(self._clock() - self._started, request_type, name, (response_time or 0.0) / 1000, reason)
+        self._tally.request(self._clock() - self._started, request_type, name, (response_time or 0.0) / 1000, reason)
         if context and not reason and "node_id" in context:
-            self.tally.served(str(context.get("pair", "")), str(context["node_id"]))
+            self._tally.served(str(context.get("pair", "")), str(context["node_id"]))
 
     def _sample_forever(self) -> None:
         while True:
             gevent.sleep(SAMPLE_S)
             self._watch.sample()
-            if not isinstance(self._environment.runner, WorkerRunner):
+            if self._context.decides:
                 self._take_own()
-                if self._environment.runner is not None:
-                    self.latencies.users(self.now_s, self._environment.runner.user_count)
+                if STATE.open:
+                    self._latencies.users(self.now_s, self._context.runner.user_count)
 
     def _take_own(self) -> None:
-        self.latencies.absorb(self.tally.take())
-
-    def _told(self) -> dict[str, Any]:
-        return {"tally": self.tally.take(), "process": self._watch.told()}
+        self._latencies.absorb(self._tally.take())
 
     def _report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         if self._started is not None:
-            data[MESSAGE] = self._told()
+            data[TOLD] = {"tally": self._tally.take(), "process": self._watch.told()}
 
     def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
-        if MESSAGE in data:
-            self._absorb(client_id, data[MESSAGE])
-
-    def _message(self, environment: Environment, msg: Any, **_: Any) -> None:
-        self._absorb(msg.node_id, msg.data)
-
-    def _absorb(self, client_id: str, told: dict[str, Any]) -> None:
-        self.latencies.absorb(told["tally"])
-        self._workers[client_id] = msgspec.convert(told["process"], Readings)
-
-    def _name(self) -> str:
-        return "master" if isinstance(self._environment.runner, MasterRunner) else "local"
+        told = data.get(TOLD)
+        if told is not None:
+            self._latencies.absorb(told["tally"])
+            self._workers[client_id] = msgspec.convert(told["process"], Readings)
 
 
 def _reason(exception: BaseException) -> str:

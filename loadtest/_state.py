@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 class State:
     """Of one process that generates load; plain counters, as all its users run in one thread."""
@@ -9,17 +11,21 @@ class State:
     def __init__(self) -> None:
         self.open = True
         """False at the end of a run: client users send nothing new, and wait for what they have sent."""
+        self.closed_s: float | None = None
+        """When that was, on the monotonic clock."""
         self.outstanding = 0
         """Jobs of all client users that were sent and have no end yet."""
 
     def start(self) -> None:
         """A run starts."""
         self.open = True
+        self.closed_s = None
         self.outstanding = 0
 
     def close(self) -> None:
         """No new jobs from now on."""
         self.open = False
+        self.closed_s = time.monotonic()
 
 
 STATE = State()
