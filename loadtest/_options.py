@@ -167,6 +167,15 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     leak_floor: Annotated[
         float, _option("memory", "bytes a job below which growth is no leak; 0 = as calibrated", ge=0, le=10**6)
     ] = 0.0
+    until_clear: Annotated[
+        float,
+        _option(
+            "memory",
+            "end the run once the verdict on memory is clear, after so many seconds at least; 0 = by its time",
+            ge=0,
+            le=86_400,
+        ),
+    ] = 0.0
     redis_url: Annotated[
         str, _option("memory", "the scheduler's Redis, to sample it by key family; else as the scheduler tells")
     ] = ""

@@ -1,0 +1,1 @@
+"""The load tests: their pure parts, and runs of Locust against real schedulers."""
