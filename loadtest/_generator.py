@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 import psutil
@@ -74,11 +73,6 @@ class ProcessWatch:
         least = told.available_bytes_min
         told.available_bytes_min = memory.available if least is None else min(least, memory.available)
         told.memory_bytes = memory.total
-
-    def told(self) -> dict[str, Any]:
-        """Return the readings as plain data, for a message."""
-        plain: dict[str, Any] = msgspec.to_builtins(self.readings)
-        return plain
 
 
 def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Generator:

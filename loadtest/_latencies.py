@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtest._histogram import Histogram
-from loadtest._report import Arrivals, ErrorCount, Operation, Window, WindowOperation, spread_of
+from loadtest._report import ErrorCount, Operation, Window, WindowOperation, spread_of
 from loadtest._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Cell, Key
 
 WINDOWS_MAX = 360
@@ -29,10 +29,6 @@ class Latencies:
         self._windows: dict[int, dict[Key, Cell]] = {}
         self._users: dict[int, int] = {}
         self._errors: dict[tuple[Key, str], ErrorCount] = {}
-        self._arrivals = [0, 0, 0, 0]
-        self._lag = Histogram(DIGITS)
-        self.served: dict[Key, int] = {}
-        """Jobs that node users worked on, by (pair, node id)."""
 
     def absorb(self, taken: Mapping[str, Any]) -> None:
         """Take in what a process has counted since it last told."""
@@ -40,10 +36,6 @@ class Latencies:
             self._add((kind, name), window, requests, failures, Histogram.unpacked(packed))
         for kind, name, reason, count, first_s, last_s in taken["errors"]:
             self._failed((kind, name), reason, int(count), first_s, last_s)
-        for pair, node_id, count in taken["served"]:
-            self.served[pair, node_id] = self.served.get((pair, node_id), 0) + count
-        self._arrivals = [a + b for a, b in zip(self._arrivals, taken["arrivals"], strict=True)]
-        self._lag.add(Histogram.unpacked(taken["lag"]))
 
     def users(self, at_s: float, count: int) -> None:
         """Note how many users there are now; a window keeps the last."""
@@ -79,14 +71,6 @@ class Latencies:
     def errors(self) -> list[ErrorCount]:
         """Return the failures by reason, most first."""
         return sorted(self._errors.values(), key=lambda error: (-error.count, error.type, error.name, error.reason))
-
-    def arrivals(self, late_ms: float) -> Arrivals | None:
-        """Return the arrivals; None when there were none at all."""
-        intended, sent, late, dropped = self._arrivals
-        if not intended:
-            return None
-        lag = spread_of(self._lag)
-        return Arrivals(intended=intended, sent=sent, late=late, dropped=dropped, late_ms=late_ms, lag_s=lag)
 
     def windows(self, duration_s: float) -> list[Window]:
         """Return the windows in order, those without a request, too, for a run of `duration_s`."""

@@ -12,12 +12,13 @@ from typing import Any
 import gevent
 import msgspec
 
-from loadtest._generator import SAMPLE_S, ProcessWatch, Readings, judge
+from loadtest._generator import SAMPLE_S, ProcessWatch, judge
 from loadtest._latencies import Latencies
 from loadtest._part import Context
 from loadtest._report import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
 from loadtest._state import STATE
 from loadtest._tally import Tally
+from loadtest._told import Told, arrivals_of, served_by
 from loadtest._what_became import jobs_of
 
 TOLD = "voxpool_figures"
@@ -36,7 +37,7 @@ class Figures(msgspec.Struct, frozen=True):
     jobs: Jobs
     generator: Generator
     served: dict[tuple[str, str], int]
-    """Jobs that node users worked on, by (pair, node id)."""
+    """Attempts that node users answered, by (pairs of the node, node id)."""
 
 
 class Measuring:
@@ -48,7 +49,7 @@ class Measuring:
         self._tally = Tally()
         self._latencies = Latencies()
         self._watch = ProcessWatch()
-        self._workers: dict[str, Readings] = {}
+        self._workers: dict[str, Told] = {}
         self._started: float | None = None
         self._stopped: float | None = None
         self._sampler: gevent.Greenlet | None = None
@@ -89,8 +90,9 @@ class Measuring:
         self._take_own()
         duration_s = self.now_s
         operations, errors = self._latencies.operations(duration_s), self._latencies.errors()
-        arrivals = self._latencies.arrivals(self._context.options.late_ms)
         name = "master" if self._context.role == "master" else "local"
+        processes = {name: self._told(), **self._workers}
+        arrivals = arrivals_of(processes.values(), self._context.options.late_ms)
         return Figures(
             duration_s=round(duration_s, 3),
             users_max=self._latencies.users_max,
@@ -99,20 +101,17 @@ class Measuring:
             windows=self._latencies.windows(duration_s),
             arrivals=arrivals,
             jobs=jobs_of(operations, errors),
-            generator=judge({name: self._watch.readings, **self._workers}, arrivals),
-            served=dict(self._latencies.served),
+            generator=judge({name: told.process for name, told in processes.items()}, arrivals),
+            served=served_by(processes.values()),
         )
 
     def _request(
-        self, request_type: str, name: str, response_time: float | None, exception: BaseException | None = None,
-        context: dict[str, Any] | None = None, **_: Any,
-    ) -> None:  # fmt: skip
+        self, request_type: str, name: str, response_time: float | None, exception: Any = None, **_: Any
+    ) -> None:
         if self._started is None:
             return
         reason = "" if exception is None else _reason(exception)
         self._tally.request(self._clock() - self._started, request_type, name, (response_time or 0.0) / 1000, reason)
-        if context and not reason and "node_id" in context:
-            self._tally.served(str(context.get("pair", "")), str(context["node_id"]))
 
     def _sample_forever(self) -> None:
         while True:
@@ -128,15 +127,18 @@ class Measuring:
 
     def _report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         if self._started is not None:
-            data[TOLD] = {"tally": self._tally.take(), "process": self._watch.told()}
+            data[TOLD] = {"tally": self._tally.take(), "told": self._told().plain()}
 
     def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
         told = data.get(TOLD)
         if told is not None:
             self._latencies.absorb(told["tally"])
-            self._workers[client_id] = msgspec.convert(told["process"], Readings)
+            self._workers[client_id] = msgspec.convert(told["told"], Told)
+
+    def _told(self) -> Told:
+        return Told(self._watch.readings)
 
 
-def _reason(exception: BaseException) -> str:
-    """Return the first line of what it says, else its kind."""
+def _reason(exception: Any) -> str:
+    """Return the first line of what it says (an exception, or a word), else its kind."""
     return str(exception).strip().partition("\n")[0] or type(exception).__name__

@@ -1,4 +1,4 @@
-"""What one process of the load generator has counted and not handed over yet.
+"""The requests that one process of the load generator has counted and not handed over yet.
 
 A worker sends it to its master every few seconds, a lone process hands it to itself: `take` gives plain lists and
 dicts, as Locust's messages carry them, and `_latencies.py` puts them together. Nothing here waits or reads a clock.
@@ -36,16 +36,13 @@ class Cell:
 
 
 class Tally:
-    """Counts requests, arrivals and jobs a node. `at_s` is the time of a run, from its start."""
+    """Counts requests. `at_s` is the time of a run, from its start."""
 
     def __init__(self) -> None:
         self._known: set[Key] = set()
         self._cells: dict[tuple[int, Key], Cell] = {}
         self._errors: dict[tuple[Key, str], list[float]] = {}
         self._reasons: set[tuple[Key, str]] = set()
-        self._served: dict[Key, int] = {}
-        self._arrivals = [0, 0, 0, 0]
-        self._lag = Histogram(DIGITS)
 
     def request(self, at_s: float, kind: str, name: str, latency_s: float, reason: str = "") -> None:
         """Count a request that ended at `at_s`; with a `reason` it failed, and its latency does not count."""
@@ -61,22 +58,6 @@ class Tally:
         else:
             cell.histogram.record(round(latency_s * 1e6))
 
-    def arrived(self, lag_s: float, late: bool) -> None:
-        """Count an arrival that was sent `lag_s` after its time."""
-        self._arrivals[0] += 1
-        self._arrivals[1] += 1
-        self._arrivals[2] += late
-        self._lag.record(round(lag_s * 1e6))
-
-    def dropped(self) -> None:
-        """Count an arrival that was not sent."""
-        self._arrivals[0] += 1
-        self._arrivals[3] += 1
-
-    def served(self, pair: str, node_id: str) -> None:
-        """Count a job that a node user worked on."""
-        self._served[pair, node_id] = self._served.get((pair, node_id), 0) + 1
-
     def take(self) -> dict[str, Any]:
         """Return what was counted since the last call, for `Latencies.absorb`."""
         taken: dict[str, Any] = {
@@ -85,15 +66,9 @@ class Tally:
                 for (window, key), cell in self._cells.items()
             ],
             "errors": [[*key, reason, *numbers] for (key, reason), numbers in self._errors.items()],
-            "served": [[*key, count] for key, count in self._served.items()],
-            "arrivals": self._arrivals,
-            "lag": self._lag.packed(),
         }
         self._cells = {}
         self._errors = {}
-        self._served = {}
-        self._arrivals = [0, 0, 0, 0]
-        self._lag = Histogram(DIGITS)
         return taken
 
     def _operation(self, kind: str, name: str) -> Key:
