@@ -138,8 +138,8 @@ def _run(side: Side, floor: float) -> dict[str, Any]:
         "settled_s": side.settled_s,
         "finding": msgspec.to_builtins(side.finding),
         "simulated_verdict": _judged(side.predicted.since(side.settled_s), floor),
-        "measured": _points(side.measured),
-        "predicted": _points(side.predicted),
+        "measured": _points(side.measured, side.settled_s),
+        "predicted": _points(side.predicted, side.settled_s),
     }
 
 
@@ -150,9 +150,17 @@ def _judged(readings: Readings, floor: float) -> str:
     return judge(readings.live, max(1.0, floor * (readings.ended[-1] - readings.ended[0]))).verdict.value
 
 
-def _points(readings: Readings) -> list[dict[str, float]]:
+def _points(readings: Readings, settled_s: float) -> list[dict[str, float | None]]:
+    """Return the curves; `grown_bytes` are live bytes since the clean-up is at work."""
+    settled = readings.since(settled_s)
     return [
-        {"at_s": round(at_s, 3), "live_bytes": live, "finished": jobs, "ended": ended}
+        {
+            "at_s": round(at_s, 3),
+            "live_bytes": live,
+            "grown_bytes": live - settled.live[0] if at_s >= settled_s else None,
+            "finished": jobs,
+            "ended": ended,
+        }
         for at_s, live, jobs, ended in zip(readings.at_s, readings.live, readings.finished, readings.ended, strict=True)
     ]
 

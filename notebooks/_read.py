@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from IPython.display import Image, Markdown
 
@@ -27,17 +27,25 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "race": ["race"],
     "explore": ["explore", "1-timeout-offline"],
     "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
+    "leak-live": ["leak-live"],
 }
-"""Name of the JSON -> what `voxpool-sim` is told."""
+"""Name of the JSON -> what `voxpool-sim`, or `loadtest`, is told."""
+BY_LOADTEST = ("leak-live",)
+"""Reports of `loadtest`: of real servers."""
 
 ENDS_SHOWN = 20
+_MEASURED_AND_SIMULATED: tuple[tuple[str, Literal["line", "dotted"]], ...] = (
+    ("measured", "line"),
+    ("predicted", "dotted"),
+)
 
 
 def report(name: str) -> Found:
     """Return the report of that name, made now in the quick size when it isn't there."""
     file = Path(os.environ.get("VOXPOOL_REPORTS", ROOT / "out" / "reports")) / f"{name}.json"
     if not file.exists():
-        command = [sys.executable, "-m", "sim", *COMMANDS[name], "--quick", "--json", str(file)]
+        module = "loadtest" if name in BY_LOADTEST else "sim"
+        command = [sys.executable, "-m", module, *COMMANDS[name], "--quick", "--json", str(file)]
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # its exit code is its verdict
     return Found(json.loads(file.read_text(encoding="utf-8")))
 
@@ -52,8 +60,9 @@ class Found:
         """What was asked, of how much, and the verdict."""
         content = self.content
         size = "quick" if content["options"].get("quick") else "full"
+        program = "loadtest" if content["experiment"] in BY_LOADTEST else "voxpool-sim"
         return Markdown(
-            f"**{content['question']}**\n\n`voxpool-sim {content['experiment']}`, {size} size, seed {content['seed']}: "
+            f"**{content['question']}**\n\n`{program} {content['experiment']}`, {size} size, seed {content['seed']}: "
             f"**{content['verdict']}**."
         )
 
@@ -81,6 +90,16 @@ class Found:
                 drawn.append(Curve(label, [point[0] for point in chosen], [point[1] for point in chosen], side))
         picture = curves(path, f"{y} against {x}", x, y, drawn, "", y_scale=scale, x_scale="log", markers=True)
         return Image(picture.png)
+
+    def beside(self, x: str, y: str, scale: Scale = "linear") -> Image:
+        """`y` over `x` of each variant: what was measured, and dotted what was simulated."""
+        drawn = []
+        for side, run in self.content["variants"].items():
+            for what, style in _MEASURED_AND_SIMULATED:
+                points = [point for point in run[what] if point[y] is not None]
+                label = f"{side}, {'simulated' if style == 'dotted' else what}"
+                drawn.append(Curve(label, [point[x] for point in points], [point[y] for point in points], side, style))
+        return Image(curves("beside", f"{y} against {x}", x, y, drawn, "", y_scale=scale).png)
 
     def by_policy(self, path: str, y: str) -> Image:
         """`y` over the load, a curve for each policy, of the points at `path` of the report."""

@@ -100,4 +100,4 @@ def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
     assert content["experiment"] == "leak-live" and content["exit_code"] == 0
     run = content["variants"]["without"]
     assert len(run["measured"]) == len(run["predicted"]) == 60 and run["simulated_verdict"] == "leak"
-    assert set(run["measured"][0]) == {"at_s", "live_bytes", "finished", "ended"}
+    assert set(run["measured"][0]) == {"at_s", "live_bytes", "grown_bytes", "finished", "ended"}

@@ -23,6 +23,7 @@ from sim.experiments.race import ABOUT, ROWS
 from sim.explore.command import Wanted, explore, find_flow, report_of
 from sim.explore.flows import FLOWS
 from sim.report import WITH, WITHOUT, Report
+from tests.loadtest import test_leak_report as leak_live_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
@@ -54,6 +55,10 @@ def small_search(without: str) -> Report:
     return report_of(explore(find_flow(FLOWS, wanted.flow), wanted, lambda _: nullcontext(silent)))
 
 
+def small_leak_live() -> Report:
+    return leak_live_test.of(leak_live_test.side(WITHOUT, 1), leak_live_test.side(WITH, 0))
+
+
 def silent(_: float) -> None:
     """Nobody looks at the progress."""
 
@@ -64,6 +69,7 @@ SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "policy": small_policy,
     "explore": lambda: small_search(""),
     "explore-without-R1": lambda: small_search("R1"),
+    "leak-live": small_leak_live,
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
 }
 
@@ -74,6 +80,7 @@ READ_BY = {
     "03_policy": ["policy"],
     "04_race": ["race"],
     "05_explore": ["explore", "explore-without-R1"],
+    "06_live_leak": ["leak-live"],
 }
 
 
