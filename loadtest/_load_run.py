@@ -16,7 +16,7 @@ from gevent.event import Event
 from gevent.lock import RLock
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest import _crowd
+from loadtest import _crowd, _workload
 from loadtest._options import read_options
 from loadtest._part import Context, Part, Role, folder_of
 from loadtest._shapes import Common, Shape, shape_of
@@ -142,7 +142,7 @@ class LoadRun:
         context.started = datetime.now(UTC)
         context.folder = folder_of(context.options, context.started)
         context.ended_by = context.gone = ""
-        context.nodes = context.options.node_users
+        context.nodes = _workload.of_options(context.options).nodes
         crowd = _crowd.arrange(self._all_classes, context.options, context.nodes)
         if not crowd.classes:
             raise ConfigError("there are no users to spawn")

@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import msgspec
 
+from loadtest._counts import Counts
 from loadtest._generator import SAMPLE_S, ProcessWatch, judge
 from loadtest._latencies import Latencies
 from loadtest._part import Context
@@ -43,8 +44,9 @@ class Figures(msgspec.Struct, frozen=True):
 class Measuring:
     """Of one process. `start` forgets the test before; the figures stay after `stop`."""
 
-    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, context: Context, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context
+        self._counts = counts
         self._clock = clock
         self._tally = Tally()
         self._latencies = Latencies()
@@ -136,7 +138,7 @@ class Measuring:
             self._workers[client_id] = msgspec.convert(told["told"], Told)
 
     def _told(self) -> Told:
-        return Told(self._watch.readings)
+        return self._counts.told(self._watch.readings)
 
 
 def _reason(exception: Any) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 
 from locust import events
 
+from loadtest._counts import Counts
 from loadtest._load_run import LoadRun, role_of
+from loadtest._measuring import Measuring
 from loadtest._options import DEFAULT_HOST, add_options
 from loadtest._part import Context, Part
+from loadtest._traffic import Traffic
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -33,5 +36,5 @@ def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
 
 def parts(context: Context) -> list[Part]:
     """Return the parts of this process, in the order in which they start."""
-    made: list[Part] = []
-    return made
+    counts = Counts()
+    return [Measuring(context, counts), Traffic(context, counts)]

@@ -1,0 +1,76 @@
+"""Jobs over HTTP as one client user asks for them: a submit, then long polls, each a request of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from geventhttpclient.client import HTTPClient
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
+
+from scheduler.errors import VoxpoolError
+from scheduler.web.views import JobView, Problem
+
+CONNECT_TIMEOUT_S = 10.0
+ANSWER_S = 15.0
+"""How long an answer may take, beyond what was asked for."""
+POLL_S = 20.0
+BROKEN = (OSError, HTTPConnectionClosed, HTTPParseError)
+
+
+class Refused(VoxpoolError):
+    """The scheduler answered something else than a job."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class HttpJobs:
+    """The connections of one client user; they are kept and used again."""
+
+    def __init__(self, url: str, token: str, ca_file: str, connections_max: int) -> None:
+        options: dict[str, Any] = {"ssl_options": {"ca_certs": ca_file}} if ca_file else {}
+        self._http = HTTPClient.from_url(
+            url,
+            concurrency=connections_max,
+            connection_timeout=CONNECT_TIMEOUT_S,
+            network_timeout=POLL_S + ANSWER_S,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            **options,
+        )
+
+    def submit(
+        self, audio: bytes, pair: str, request_id: str, *, session: str = "", timeout_ms: int | None = None
+    ) -> JobView:
+        """Submit a job. Raises Refused, or one of BROKEN: then nobody knows whether it was taken."""
+        query = {"pair": pair, "session": session, "timeout_ms": timeout_ms}
+        path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
+        headers = {"Idempotency-Key": request_id, "Content-Type": "audio/wav"}
+        return self._ask("POST", path, audio, headers)
+
+    def wait(self, job_id: str, wait_s: float) -> JobView:
+        """Return the job, once it has ended or after `wait_s`. Raises Refused or one of BROKEN."""
+        return self._ask("GET", f"/v1/jobs/{job_id}?wait_s={min(wait_s, POLL_S):.3f}", b"", {})
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> JobView:
+        response = self._http.request(method, path, body=body, headers=headers)
+        try:
+            status, content = int(response.status_code), bytes(response.read())
+        finally:
+            response.release()
+        try:
+            if status < 300:
+                return msgspec.json.decode(content, type=JobView)
+            raise Refused(_reason(status, msgspec.json.decode(content, type=Problem)))
+        except msgspec.MsgspecError:
+            raise Refused(f"answer_{status}") from None
+
+
+def _reason(status: int, problem: Problem) -> str:
+    return "token_refused" if status in (401, 403) else problem.reason

@@ -1,0 +1,253 @@
+"""Client users: each a stream of jobs whose times were set beforehand, over a WebSocket session or over HTTP.
+
+None waits for an answer before it asks again, and every latency counts from the intended start, so a scheduler that
+stalls can't hide it by slowing the load down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import gevent
+import msgspec
+from gevent.pool import Group
+
+from loadtest._arrivals import Arrival
+from loadtest._client_user import ClientUser
+from loadtest._expected import Wanted
+from loadtest._http import BROKEN, HttpJobs, Refused
+from loadtest._reasons import LOST, refused_as, why_lost
+from loadtest._traffic import HTTP, WS
+from loadtest._wire import Closed, NotOpened, Wire
+from scheduler.chance import fresh_random
+from scheduler.codec import to_client
+from scheduler.errors import BadInput
+from scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit, ToClient, Welcome
+from scheduler.sdk.backoff import Backoff
+
+AGAIN_S = 0.5
+"""Pause before a long poll that failed is tried again."""
+UTTERANCE_JOBS = 4
+"""Pieces of speech, a job each, that belong together."""
+WELCOME_S = 10.0
+
+
+class HttpClientUser(ClientUser):
+    """Submits by POST and waits by long polls; each job on a connection of its own out of the user's pool."""
+
+    part = "http"
+    kind = HTTP
+
+    def on_start(self) -> None:
+        """Nothing is connected yet."""
+        super().on_start()
+        options = self.options
+        self.jobs = HttpJobs(self.traffic.host, options.client_token, options.ca_file, options.outstanding_max)
+        self.polls = Group()
+
+    def submit(self, arrival: Arrival) -> None:
+        """Have the job submitted and waited for beside the others."""
+        wanted, audio = self.next_job(arrival)
+        self.polls.spawn(self._do, arrival, wanted, audio)
+
+    def leave(self) -> None:
+        """Give up what is still asked."""
+        self.polls.kill()
+        self.jobs.close()
+
+    def _do(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> None:
+        view = self._submit(arrival, wanted, audio)
+        del audio  # it may be long, and the wait, too
+        end_s = wanted.intended_s + self.traffic.workload.deadline_s
+        while view is not None and not _ended(view):
+            left_s = end_s - time.monotonic()
+            if left_s <= 0 or self.expected.find(wanted.request_id) is None:
+                return  # who looks for what is overdue tells it
+            view = self._poll(wanted, view, left_s)
+        if view is not None:
+            judged = self.expected.came(wanted.request_id, view.state, view.output, view.error)
+            if judged.wanted is not None:
+                self.result(wanted, judged.failure)
+
+    def _submit(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> Any:
+        session = self.name if arrival.stream.affinity else ""
+        for again in (True, False):
+            try:
+                view = self.jobs.submit(
+                    audio, arrival.stream.pair, wanted.request_id, session=session, timeout_ms=arrival.stream.timeout_ms
+                )
+                self.traffic.tell(HTTP, "submit", time.monotonic() - wanted.intended_s, len(audio))
+                return view
+            except Refused as refused:
+                self.not_taken(wanted, refused_as(refused.reason))
+                return None
+            except BROKEN:
+                if not again:  # once more with the same key makes no second job; a kept connection may just have ended
+                    self.not_taken(wanted, LOST)
+        return None
+
+    def _poll(self, wanted: Wanted, view: Any, wait_s: float) -> Any:
+        began_s = time.monotonic()
+        try:
+            answer = self.jobs.wait(view.job_id, wait_s)
+        except Refused as refused:
+            self.traffic.tell(HTTP, "job", time.monotonic() - began_s, 0, refused_as(refused.reason))
+            if refused.reason != "unknown_job":
+                gevent.sleep(AGAIN_S)
+                return view
+            if self.expected.drop(wanted.request_id) is not None:
+                self.result(wanted, "unknown_job")
+            return None
+        except BROKEN:
+            self.traffic.tell(HTTP, "job", time.monotonic() - began_s, 0, LOST)
+            gevent.sleep(AGAIN_S)
+            return view
+        self.traffic.tell(HTTP, "job", time.monotonic() - began_s)
+        return answer
+
+
+class Utterance(msgspec.Struct):
+    """What somebody says without a pause, as a session sends it: some jobs in a row, whole when all have a result."""
+
+    open: int = 0
+    pieces: int = 0
+    last_intended_s: float = 0.0
+    failed: bool = False
+
+
+class SessionUser(ClientUser):
+    """Holds a session over a WebSocket and speaks in utterances; it reconnects, and then sends what is open again."""
+
+    part = "session"
+    kind = WS
+
+    def on_start(self) -> None:
+        """Connect, in the background: arrivals don't wait for it."""
+        super().on_start()
+        share = self.options.messagepack_share
+        self.binary = int((self.number + 1) * share) > int(self.number * share)
+        self.wire: Wire[ToClient] | None = None
+        self.audio: dict[str, tuple[Arrival, int]] = {}
+        self.utterance = Utterance()
+        self.reader = gevent.spawn(self._stay_connected)
+
+    def submit(self, arrival: Arrival) -> None:
+        """Send a submit, the next piece of the utterance."""
+        wanted, audio = self.next_job(arrival)
+        if self.wire is None:
+            self.not_taken(wanted, LOST)
+            return
+        utterance = self.utterance
+        utterance.open += 1
+        utterance.pieces += 1
+        utterance.last_intended_s = arrival.intended_s
+        if utterance.pieces == UTTERANCE_JOBS:
+            self.utterance = Utterance()
+        wanted.tag = (arrival, utterance, audio)
+        self._send(self.wire, wanted)
+
+    def leave(self) -> None:
+        """Say goodbye."""
+        self.reader.kill()
+        if self.wire is not None:
+            self.wire.close()
+            self.wire = None
+
+    def result(self, wanted: Wanted, failure: str, size: int = 0) -> None:
+        """A piece of an utterance has its end."""
+        super().result(wanted, failure, size)
+        self._piece_ended(wanted, failure)
+
+    def not_taken(self, wanted: Wanted, failure: str) -> None:
+        """A piece of an utterance was refused."""
+        super().not_taken(wanted, failure)
+        self._piece_ended(wanted, failure)
+
+    def _piece_ended(self, wanted: Wanted, failure: str) -> None:
+        if wanted.tag is None:
+            return
+        utterance = wanted.tag[1]
+        wanted.tag = None
+        utterance.open -= 1
+        utterance.failed |= bool(failure)
+        if utterance.pieces == UTTERANCE_JOBS and not utterance.open:
+            seconds = time.monotonic() - utterance.last_intended_s
+            self.traffic.tell(WS, "utterance", seconds, 0, "piece_failed" if utterance.failed else "")
+
+    def _send(self, wire: Wire[ToClient], wanted: Wanted) -> None:
+        arrival, _, audio = wanted.tag
+        stream = arrival.stream
+        submit = Submit(wanted.request_id, stream.pair, audio, stream.timeout_ms, stream.affinity)
+        with contextlib.suppress(Closed):  # who reads sees it, too, connects again and sends what is open
+            wire.send(submit)
+
+    # ---- who reads
+
+    def _stay_connected(self) -> None:
+        backoff = Backoff(fresh_random())
+        while True:
+            began_s = time.monotonic()
+            try:
+                with self.traffic.connecting:
+                    self.wire = wire = self._greet()
+                self.traffic.tell(WS, "connect", time.monotonic() - began_s)
+                backoff.reset()
+                for wanted in self.expected.all():
+                    self._send(wire, wanted)
+                self._read(wire)
+            except (Closed, NotOpened, BadInput, TimeoutError) as error:
+                self.traffic.tell(WS, "connect", time.monotonic() - began_s, 0, why_lost(error))
+            finally:
+                if self.wire is not None:
+                    self.wire.abort()
+                    self.wire = None
+            gevent.sleep(backoff.pause_s())
+
+    def _greet(self) -> Wire[ToClient]:
+        traffic = self.traffic
+        wire = Wire.open(traffic.door("/ws/session"), to_client, binary=self.binary, tls=traffic.tls)
+        try:
+            wire.send(Hello(session_id=self.name, token=self.options.client_token or None))
+            welcome = wire.receive(timeout_s=WELCOME_S)
+            if isinstance(welcome, Error):
+                raise BadInput(welcome.reason, welcome.detail)
+            if not isinstance(welcome, Welcome):
+                raise BadInput("no_welcome", "the first message was none")
+        except BaseException:
+            wire.abort()
+            raise
+        return wire
+
+    def _read(self, wire: Wire[ToClient]) -> None:
+        while True:
+            message = wire.receive()
+            if isinstance(message, JobResult):
+                self._came(message)
+            elif isinstance(message, Accepted):
+                self._accepted(message)
+            elif isinstance(message, RejectedSubmit):
+                wanted = self.expected.find(message.request_id)
+                if wanted is not None:
+                    self.not_taken(wanted, refused_as(message.reason))
+            elif isinstance(message, Error):
+                self.traffic.tell(WS, "connect", 0.0, 0, refused_as(message.reason))
+
+    def _accepted(self, message: Accepted) -> None:
+        wanted = self.expected.find(message.request_id)
+        if wanted is not None:
+            if not wanted.job_id:
+                self.traffic.tell(WS, "submit", time.monotonic() - wanted.intended_s)
+            wanted.job_id = message.job_id
+
+    def _came(self, message: JobResult) -> None:
+        judged = self.expected.came(message.request_id, message.state, message.output, message.error)
+        if judged.wanted is not None:
+            self.result(judged.wanted, judged.failure)
+        else:
+            self.traffic.tell(WS, "result", 0.0, 0, judged.failure)
+
+
+def _ended(view: Any) -> bool:
+    return view.state in ("completed", "failed", "cancelled")

@@ -1,0 +1,210 @@
+"""Node users: worker nodes that really serve, as light as a node can be: the work is a timer.
+
+Each registers, beats, answers what it is assigned and obeys cancels, as the protocol wants it; what the scheduler does
+wrong is a failure: more than the slots, a pair that isn't served, an end of the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gevent
+import msgspec
+from locust import User, task
+
+from loadtest import _audio
+from loadtest._reasons import why_lost
+from loadtest._traffic import NODE, Traffic, traffic_of
+from loadtest._wire import Closed, NotOpened, Wire
+from scheduler.chance import fresh_random
+from scheduler.codec import to_node
+from scheduler.errors import BadInput
+from scheduler.messages import (
+    Assign,
+    CancelAttempt,
+    Drain,
+    Error,
+    Heartbeat,
+    NodeResult,
+    Register,
+    Registered,
+    Reregister,
+    ToNode,
+)
+from scheduler.sdk.backoff import Backoff
+
+HEARTBEAT_S = 15.0
+"""Until the scheduler has said how often."""
+ANSWER_S = 10.0
+LOOK_S = 0.05
+NOT_HELD = "not_held"
+
+Attempt = tuple[str, int]
+
+
+class NodeUser(User):
+    """A worker node. Its beats are the task; what it is assigned is done beside them."""
+
+    part = "node"
+
+    def on_start(self) -> None:
+        """Take a number and its kind, and register."""
+        self.traffic: Traffic = traffic_of(self.environment)
+        self.options = self.traffic.context.options
+        self.number = self.traffic.enter("node")
+        self.name = self.traffic.name("node", self.number)
+        self.kind = self.traffic.workload.node(self.traffic.node_index(self.number))
+        self.pairs = frozenset(self.kind.pairs)
+        share = self.options.messagepack_share
+        self.binary = int((self.number + 1) * share) > int(self.number * share)
+        self.random = fresh_random()
+        self.process_id = f"p-{self.random.getrandbits(64):016x}"
+        self.heartbeat_s = HEARTBEAT_S
+        self.wire: Wire[ToNode] | None = None
+        self.registered = False
+        self.running: dict[Attempt, Any] = {}
+        self.unsent: dict[Attempt, NodeResult] = {}
+        self.leaving = False
+        self.reader = gevent.spawn(self._stay_connected)
+
+    def wait_time(self) -> float:
+        """Return the seconds until the next beat."""
+        return self.heartbeat_s
+
+    @task
+    def beat(self) -> None:
+        """Send a heartbeat, and a ping behind it: its pong says when the scheduler has taken the beat."""
+        wire = self.wire
+        if wire is None or not self.registered:
+            return
+        began_s = time.monotonic()
+        wire.on_pong = lambda data: self.traffic.tell(NODE, "heartbeat", time.monotonic() - began_s)
+        try:
+            wire.send(Heartbeat(self._holding(), load=len(self.running) / self.kind.slots))
+            wire.ping(b"beat")
+        except Closed:
+            pass  # who reads sees it, too
+
+    def on_stop(self) -> None:
+        """Take nothing new, finish what runs, for `drain_s` at most, and go."""
+        self.leaving = True
+        if self.wire is not None and self.registered:
+            try:
+                self.wire.send(Drain(True))
+            except Closed:
+                self.registered = False
+        end_s = time.monotonic() + self.options.drain_s
+        while self.running and time.monotonic() < end_s:
+            gevent.sleep(LOOK_S)
+        self.reader.kill()
+        for timer in self.running.values():
+            timer.kill(block=False)
+        if self.wire is not None:
+            self.wire.close()
+        self.traffic.leave("node", self.number)
+
+    # ---- who reads
+
+    def _stay_connected(self) -> None:
+        backoff = Backoff(self.random)
+        while True:
+            began_s = time.monotonic()
+            try:
+                with self.traffic.connecting:
+                    self.wire = wire = self._open()
+                    wire.send(self._register())
+                    self._on_message(wire, wire.receive(ANSWER_S))
+                if self.registered:
+                    self.traffic.tell(NODE, "register", time.monotonic() - began_s)
+                    backoff.reset()
+                while True:
+                    self._on_message(wire, wire.receive())
+            except (Closed, NotOpened, BadInput, TimeoutError) as error:
+                self.traffic.tell(NODE, "register", time.monotonic() - began_s, 0, why_lost(error))
+            finally:
+                self.registered = False
+                if self.wire is not None:
+                    self.wire.abort()
+                    self.wire = None
+            gevent.sleep(backoff.pause_s())
+
+    def _open(self) -> Wire[ToNode]:
+        return Wire.open(self.traffic.door("/ws/node"), to_node, binary=self.binary, tls=self.traffic.tls)
+
+    def _register(self) -> Register:
+        return Register(
+            self.name,
+            self.process_id,
+            list(self.kind.pairs),
+            self.kind.slots,
+            self._holding(),
+            version="loadtest",
+            token=self.options.node_token or None,
+        )
+
+    def _holding(self) -> list[Attempt]:
+        return [*self.running, *self.unsent]
+
+    def _on_message(self, wire: Wire[ToNode], message: ToNode) -> None:
+        if isinstance(message, Assign):
+            self._assigned(wire, message)
+        elif isinstance(message, CancelAttempt):
+            self._cancel((message.job_id, message.attempt))
+        elif isinstance(message, Registered):
+            self.registered = True
+            self.heartbeat_s = message.heartbeat_ms / 1000
+            if self.leaving:
+                wire.send(Drain(True))
+            for attempt, result in list(self.unsent.items()):
+                self._answer(attempt, result)
+        elif isinstance(message, Reregister):
+            wire.send(self._register())
+        elif isinstance(message, Error):
+            if message.reason != NOT_HELD:
+                raise BadInput(message.reason, message.detail)
+            self.traffic.counts.late_results += 1
+
+    def _assigned(self, wire: Wire[ToNode], assign: Assign) -> None:
+        attempt = (assign.job_id, assign.attempt)
+        if attempt in self.running or attempt in self.unsent:
+            self.traffic.tell(NODE, "assign", 0.0, 0, "twice")
+            return
+        if assign.pair not in self.pairs:
+            self.traffic.tell(NODE, "assign", 0.0, 0, "wrong_pair")
+        if self.leaving or len(self.running) >= self.kind.slots:
+            if not self.leaving:
+                self.traffic.tell(NODE, "assign", 0.0, 0, "over_slots")
+            self.traffic.counts.busy += 1
+            wire.send(NodeResult(assign.job_id, assign.attempt, busy=True))
+            return
+        order = _audio.order_of(assign.audio)
+        work_s = 0.0 if order is None else order.work_s / self.kind.speed
+        output = msgspec.to_builtins(_audio.heard(assign.audio, order))
+        came_s = time.monotonic()
+        self.running[attempt] = gevent.spawn_later(work_s, self._done, attempt, output, came_s)
+
+    def _cancel(self, attempt: Attempt) -> None:
+        self.unsent.pop(attempt, None)
+        timer = self.running.pop(attempt, None)
+        if timer is not None:
+            timer.kill(block=False)
+        self.traffic.tell(NODE, "cancel", 0.0)
+
+    def _done(self, attempt: Attempt, output: Any, came_s: float) -> None:
+        if self.running.pop(attempt, None) is None:
+            return
+        self.traffic.tell(NODE, "work", time.monotonic() - came_s)
+        self.traffic.counts.answered(",".join(self.kind.pairs), self.name)
+        self._answer(attempt, NodeResult(*attempt, output))
+
+    def _answer(self, attempt: Attempt, result: NodeResult) -> None:
+        """Send `result`, or keep it for the next connection."""
+        self.unsent[attempt] = result
+        if self.wire is None or not self.registered:
+            return
+        try:
+            self.wire.send(result)
+        except Closed:
+            return
+        self.unsent.pop(attempt, None)
