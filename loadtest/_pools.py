@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from loadtest._report import POOLS_MAX, NodeGroup, PoolFigures, Pools
+from loadtest._report import COUNTS_MAX, POOLS_MAX, NodeGroup, PoolFigures, Pools
 
 EXPECTED_MIN = 5.0
 """Jobs a node below which chi-square says nothing (Cochran's rule)."""
@@ -53,6 +53,7 @@ def _group(pairs: str, jobs: list[int]) -> NodeGroup:
         chi_square=round(chi_square, 3),
         degrees=degrees,
         p_value=_p_value(chi_square, degrees) if degrees and fair >= EXPECTED_MIN else None,
+        counts=sorted(jobs, reverse=True)[:: -(-len(jobs) // COUNTS_MAX)],
     )
 
 

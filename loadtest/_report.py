@@ -134,6 +134,8 @@ class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
     degrees: int
     p_value: float | None
     """Of chi-square against even shares; None when there are too few jobs a node to tell (under five)."""
+    counts: list[int] = []
+    """Jobs of each node, the most first; at most COUNTS_MAX, evenly picked."""
 
 
 class PoolFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +166,7 @@ class Pools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 POOLS_MAX = 100
+COUNTS_MAX = 500
 
 
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +183,16 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """Results that came again."""
     wrong: int
     """Results that did not belong to what was sent."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on a run, and what it rests on."""
+
+    verdict: Verdict
+    exit_code: int
+    why: str
+    checks: list[Check]
+    notes: list[str] = []
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from sim.limits import shown
 if TYPE_CHECKING:
     from sim.report import Line, Picture, Report, Table
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; --ink:#1c2430; --soft:#5b6675; --rule:#d9dee5; --ground:#f6f7f9;
   --holds:#1a7f4b; --broken:#b3261e; --unclear:#8a5a00; }
 * { box-sizing: border-box; }
@@ -44,17 +44,13 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
     from sim.report import meaning, versions
 
     outcome = report.outcome
-    figures = "".join(
-        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,'
-        f'{base64.b64encode(picture.png).decode("ascii")}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
-        for picture in drawn
-    )
+    figures = figures_of(drawn)
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    options = _definitions({"seed": report.seed, **report.options})
+    options = definitions({"seed": report.seed, **report.options})
     data = escape(json.dumps(report.as_dict()["variants"], indent=1))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>voxpool: {escape(report.experiment)}: {outcome.value}</title><style>{_STYLE}</style></head><body><main>
+<title>voxpool: {escape(report.experiment)}: {outcome.value}</title><style>{STYLE}</style></head><body><main>
 <h1>{escape(report.experiment)}</h1>
 <p class="question">{escape(report.question)}</p>
 <p class="verdict {outcome.value}"><b>{outcome.value}</b><span>{escape(meaning(outcome, report.variant == "both"))}
@@ -64,7 +60,7 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 {f"<h2>What it rests on</h2><ul>{notes}</ul>" if notes else ""}
 {f"<h2>Pictures</h2>{figures}" if figures else ""}
 <h2>Options</h2>{options}
-<h2>Versions</h2>{_definitions(versions())}
+<h2>Versions</h2>{definitions(versions())}
 <details><summary>All figures of the runs, as JSON</summary><pre>{data}</pre></details>
 </main></body></html>
 """
@@ -113,6 +109,16 @@ def _row(line: Line, columns: list[str], variant: str) -> str:
     )
 
 
-def _definitions(items: Mapping[str, object]) -> str:
+def figures_of(drawn: Iterable[Picture]) -> str:
+    """Return the pictures with their captions."""
+    return "".join(
+        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,'
+        f'{base64.b64encode(picture.png).decode("ascii")}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
+        for picture in drawn
+    )
+
+
+def definitions(items: Mapping[str, object]) -> str:
+    """Return names with their values."""
     rows = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in items.items())
     return f"<dl>{rows}</dl>"

@@ -1,0 +1,91 @@
+"""The report of a run: made of what its parts have measured, and written as JSON and as a page."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadtest._measuring import Figures, Measuring
+from loadtest._memory import MemoryReport
+from loadtest._part import Context
+from loadtest._pools import pools_of
+from loadtest._pools_watch import PoolsWatch
+from loadtest._report import HTML_NAME, JSON_NAME, Judged, LoadReport, encoded
+from sim.report import versions
+
+PACKAGES = ("locust", "gevent", "websockets")
+QUESTION = "Does the scheduler hold under this load?"
+
+
+class Reporting:
+    """Makes reports of the process that decides."""
+
+    def __init__(self, context: Context, measuring: Measuring, pools: PoolsWatch) -> None:
+        self._context = context
+        self._measuring = measuring
+        self._pools = pools
+
+    def figures(self) -> Figures:
+        """Return what was measured so far: what a verdict is made of."""
+        return self._measuring.figures()
+
+    def compose(
+        self, figures: Figures, judged: Judged, memory: MemoryReport | None = None,
+        scheduler: dict[str, Any] | None = None,
+    ) -> LoadReport:  # fmt: skip
+        """Return the report of the test; `scheduler` is what it said of itself."""
+        context = self._context
+        return LoadReport(
+            verdict=judged.verdict,
+            exit_code=judged.exit_code,
+            why=judged.why,
+            host=context.host,
+            started=context.started.isoformat(timespec="seconds"),
+            duration_s=figures.duration_s,
+            ended_by=context.ended_by or "time",
+            options=_options(context),
+            versions=_versions(),
+            scheduler=scheduler or {},
+            users_max=figures.users_max,
+            checks=judged.checks,
+            notes=[*judged.notes, *figures.generator.notes],
+            generator=figures.generator,
+            arrivals=figures.arrivals,
+            jobs=figures.jobs,
+            operations=figures.operations,
+            errors=figures.errors,
+            windows=figures.windows,
+            pools=pools_of(self._pools.seen, figures.served, self._pools.unreadable),
+            memory=memory,
+        )
+
+
+def write_report(report: LoadReport, folder: Path) -> list[Path]:
+    """Write `report` into `folder`, the JSON first, and return the files. Raises OSError."""
+    from loadtest._page import html_page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / JSON_NAME).write_bytes(encoded(report))
+    (folder / HTML_NAME).write_text(html_page(report), encoding="utf-8")
+    return [folder / JSON_NAME, folder / HTML_NAME]
+
+
+def _options(context: Context) -> dict[str, Any]:
+    """Return the options of the run without secrets, and Locust's own that set the load."""
+    given: dict[str, Any] = msgspec.to_builtins(context.options)
+    shown = {name: value for name, value in given.items() if not name.endswith("_token")}
+    parsed = vars(context.environment.parsed_options)
+    return {**{name: parsed.get(name) for name in ("num_users", "spawn_rate", "run_time")}, **shown}
+
+
+def _versions() -> dict[str, str]:
+    found = versions()
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

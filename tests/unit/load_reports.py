@@ -1,0 +1,100 @@
+"""Makes reports of load runs that never were: Poisson traffic and latencies of a known distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loadtest._latencies import Latencies
+from loadtest._memory import MemoryCurves, MemoryFinding, MemoryReport, TrendFigures
+from loadtest._pools import pools_of
+from loadtest._report import Arrivals, Check, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
+from loadtest._tally import Tally
+from loadtest._what_became import jobs_of
+
+MB = 1_000_000
+
+
+def load_report(
+    seed: int, *, rate_per_s: float = 100.0, mean_s: float = 0.1, slower: float = 1.0, tail: float = 0.0,
+    lasts_s: float = 120.0, failing: float = 0.0, bytes_a_job: float | None = None, was_limit: bool = False,
+) -> LoadReport:  # fmt: skip
+    """Return the report of a run whose latencies are exponential around `mean_s`, all times `slower`.
+
+    A share `tail` of them takes ten times as long; a share `failing` fails.
+    """
+    rng = np.random.default_rng(seed)
+    tally, latencies = Tally(), Latencies()
+    at_s = np.cumsum(rng.exponential(1 / rate_per_s, int(rate_per_s * lasts_s * 1.5)))
+    for at in at_s[at_s < lasts_s].tolist():
+        tally.request(at, "WS", "submit", 0.002)
+        if rng.random() < failing:
+            tally.request(at, "WS", "result", 1.0, "no_result")
+            continue
+        latency_s = float(rng.exponential(mean_s)) * slower * (10 if rng.random() < tail else 1)
+        tally.request(at, "WS", "result", latency_s)
+    latencies.absorb(tally.take())
+    for window in range(int(lasts_s / 5)):
+        latencies.users(window * 5 + 4, 50)
+    operations, errors = latencies.operations(lasts_s), latencies.errors()
+    served = {("load:test", f"node-{k}"): int(count) for k, count in enumerate(rng.poisson(100, 20))}
+    return LoadReport(
+        verdict="holds",
+        exit_code=0,
+        why="every limit is kept",
+        host="http://scheduler:5010",
+        started="2026-01-01T00:00:00+00:00",
+        duration_s=lasts_s,
+        ended_by="time",
+        options={"num_users": 50},
+        versions={"voxpool": "0"},
+        users_max=50,
+        checks=[Check("failures, share", True, failing, "<= 0")],
+        generator=Generator(
+            was_limit=was_limit,
+            reasons=["process local had its core full"] if was_limit else [],
+            processes=[
+                GeneratorProcess(name="local", pid=1, cpu_mean=0.2, cpu_max=0.5, rss_bytes_max=80 * MB, samples=120)
+            ],
+        ),
+        arrivals=Arrivals(
+            intended=10, sent=9, late=1, dropped=1, late_ms=100, lag_s=Spread(0.001, 0.001, 0.002, 0.003, 0.01, 0.01)
+        ),
+        jobs=jobs_of(operations, errors),
+        operations=operations,
+        errors=errors,
+        windows=latencies.windows(lasts_s),
+        pools=pools_of(
+            {"load:test": PoolFigures(pair="load:test", nodes=20, slots=40, running_max=30, waiting_max=5)}, served
+        ),
+        memory=None if bytes_a_job is None else memory_report(bytes_a_job),
+    )
+
+
+def memory_report(bytes_a_job: float) -> MemoryReport:
+    """Return what a watch of a scheduler finds that keeps `bytes_a_job`."""
+    times = [float(second) for second in range(0, 120, 2)]
+    live = [50 * MB + int(bytes_a_job * 100 * second) for second in times]
+    curves = MemoryCurves(
+        t_s=times,
+        rss_bytes=[value + 30 * MB for value in live],
+        live_bytes=list(live),
+        held_bytes=[value + 5 * MB for value in live],
+        store_bytes=[None] * len(times),
+        jobs_finished=[500] * len(times),
+        jobs_unfinished=[20] * len(times),
+        jobs_ended=[int(100 * second) for second in times],
+        objects=[1000] * len(times),
+    )
+    verdict = "leak" if bytes_a_job > 50 else "no leak"
+    trend = TrendFigures(verdict, "as planted", len(times), bytes_a_job, bytes_a_job - 5, bytes_a_job + 5, 50.0)
+    finding = MemoryFinding(
+        verdict=verdict,
+        reason="as planted",
+        jobs=12_000,
+        bytes_a_job=bytes_a_job,
+        bytes_a_job_low=bytes_a_job - 5,
+        bytes_a_job_high=bytes_a_job + 5,
+        leak_floor=50.0,
+        trends={"live": trend},
+    )
+    return MemoryReport(mode="gate", finding=finding, interval_s=2.0, retention_s=5.0, raw=curves, swept=curves)
