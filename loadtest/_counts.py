@@ -41,6 +41,10 @@ class Counts:
         self.due += 1
         self.dropped_ += 1
 
+    def stands(self, pairs: str, node_id: str) -> None:
+        """A node that serves `pairs` is registered: it counts among those that may get jobs."""
+        self._jobs.setdefault(pairs, {}).setdefault(node_id, 0)
+
     def answered(self, pairs: str, node_id: str) -> None:
         """A node that serves `pairs` answered an attempt."""
         nodes = self._jobs.setdefault(pairs, {})

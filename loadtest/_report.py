@@ -185,16 +185,6 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """Results that did not belong to what was sent."""
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """The verdict on a run, and what it rests on."""
-
-    verdict: Verdict
-    exit_code: int
-    why: str
-    checks: list[Check]
-    notes: list[str] = []
-
-
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """A load run. `exit_code`: 0 holds, 1 does not, 2 not enough evidence, 3 could not start."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from loadtest._memory import MemoryReport
 from loadtest._part import Context
 from loadtest._pools import pools_of
 from loadtest._pools_watch import PoolsWatch
-from loadtest._report import HTML_NAME, JSON_NAME, Judged, LoadReport, encoded
-from sim.report import versions
+from loadtest._report import HTML_NAME, JSON_NAME, LoadReport, encoded
+from sim.report import Check, Outcome, versions
 
 PACKAGES = ("locust", "gevent", "websockets")
 QUESTION = "Does the scheduler hold under this load?"
@@ -33,25 +34,25 @@ class Reporting:
         return self._measuring.figures()
 
     def compose(
-        self, figures: Figures, judged: Judged, memory: MemoryReport | None = None,
-        scheduler: dict[str, Any] | None = None,
+        self, figures: Figures, *, outcome: Outcome, exit_code: int, why: str, checks: Sequence[Check],
+        notes: Sequence[str] = (), memory: MemoryReport | None = None, scheduler: Mapping[str, Any] | None = None,
     ) -> LoadReport:  # fmt: skip
         """Return the report of the test; `scheduler` is what it said of itself."""
         context = self._context
         return LoadReport(
-            verdict=judged.verdict,
-            exit_code=judged.exit_code,
-            why=judged.why,
+            verdict=outcome.value,
+            exit_code=exit_code,
+            why=why,
             host=context.host,
             started=context.started.isoformat(timespec="seconds"),
             duration_s=figures.duration_s,
             ended_by=context.ended_by or "time",
             options=_options(context),
             versions=_versions(),
-            scheduler=scheduler or {},
+            scheduler=dict(scheduler or {}),
             users_max=figures.users_max,
-            checks=judged.checks,
-            notes=[*judged.notes, *figures.generator.notes],
+            checks=list(checks),
+            notes=[*notes, *figures.generator.notes],
             generator=figures.generator,
             arrivals=figures.arrivals,
             jobs=figures.jobs,

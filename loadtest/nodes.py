@@ -153,6 +153,7 @@ class NodeUser(User):
             self._cancel((message.job_id, message.attempt))
         elif isinstance(message, Registered):
             self.registered = True
+            self.traffic.counts.stands(",".join(self.kind.pairs), self.name)
             self.heartbeat_s = message.heartbeat_ms / 1000
             if self.leaving:
                 wire.send(Drain(True))

@@ -7,9 +7,10 @@ import numpy as np
 from loadtest._latencies import Latencies
 from loadtest._memory import MemoryCurves, MemoryFinding, MemoryReport, TrendFigures
 from loadtest._pools import pools_of
-from loadtest._report import Arrivals, Check, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
+from loadtest._report import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
 from loadtest._tally import Tally
 from loadtest._what_became import jobs_of
+from sim.report import Check
 
 MB = 1_000_000
 
