@@ -19,7 +19,7 @@ from tests.live.secured import Keys, Secured
 
 FLAGS = (
     *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--rate-burst", "3"),
-    *("--connections-max", "6", "--head-s", "0.5", "--body-stall-s", "0.5", "--viewers-max", "1"),
+    *("--connections-max", "6", "--head-s", "1.5", "--body-stall-s", "1.5", "--viewers-max", "1"),
 )
 PAIR = {"pair": "a:b"}
 WAV = {"content": TONE}

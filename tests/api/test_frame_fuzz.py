@@ -15,11 +15,12 @@ from tests.api import frames
 from tests.api.bystander import FLAGS, Bystander, Ended, left_behind, live_bytes_of, memory_of, script_errors_of
 from tests.api.frame_fuzz import DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
-from tests.api.wire import Frame
+from tests.api.wire import PATIENCE_S, Frame
 from tests.live.processes import Scheduler
 
 SEED = 4
-SHORT_S = 0.2
+SHORT_S = 0.5
+"""For who is known not to answer; the search waits so long many times."""
 GROWTH_BYTES_MAX = 500_000
 """Of the second half: a leak of 100 bytes a frame would be as much in the large size; buffers are not always alike."""
 
@@ -75,18 +76,18 @@ def test_10_000_frames(tmp_path: Path, door: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "door", "said"),
+    ("bug", "door", "said", "patience_s"),
     [
-        ("dies_of_a_missing_field", "session", "the connection ended: 0"),
-        ("hears_nothing_after_a_drain", "node", "nobody answered"),
+        ("dies_of_a_missing_field", "session", "the connection ended: 0", PATIENCE_S),
+        ("hears_nothing_after_a_drain", "node", "nobody answered", SHORT_S),
     ],
 )
 def test_a_planted_handler_that_dies_is_found_and_told_in_one_line(
-    tmp_path: Path, bug: str, door: str, said: str
+    tmp_path: Path, bug: str, door: str, said: str, patience_s: float
 ) -> None:
     with running(tmp_path, bug) as scheduler:
         with (
-            Player(DOORS[door], scheduler.url, "nobody", patience_s=SHORT_S) as player,
+            Player(DOORS[door], scheduler.url, "nobody", patience_s=patience_s) as player,
             pytest.raises(Lost, match=said) as lost,
         ):
             fuzz(player, 2_000, SEED)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from scheduler.sdk import Work, Worker
 from tests.live.processes import EXAMPLES, Scheduler, until
@@ -35,7 +35,8 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     f"--use-file-for-fake-audio-capture={EXAMPLES / 'station.wav'}",
 ]
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 GONE = [
     "WebSocket connection to",
     "net::ERR_CON",  # refused, reset, closed; or a body that is shorter than was said

@@ -32,7 +32,7 @@ def row(page: Page, table: str, name: str) -> Locator:
 
 async def submit(served: Served, pair: str = "en:en", **query: Any) -> dict[str, Any]:
     """Submit a job over HTTP and return it."""
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=30) as http:
         answer = await http.post("/v1/jobs", params={"pair": pair, **query}, content=TONE)
         assert answer.status_code in (200, 202), answer.text
         job: dict[str, Any] = answer.json()
@@ -98,7 +98,7 @@ async def test_a_drain_that_is_refused_says_why(pages: PageMaker, served: Served
     await opened(page, served)
     await page.get_by_role("button", name="Drain cyd").click()
     served.workers["cyd"].stop()
-    await until(lambda: "cyd" not in served.scheduler.node_ids())
+    await until(lambda: "cyd" not in [node["node_id"] for node in served.scheduler.get("/v1/nodes")["nodes"]])
     await page.get_by_role("dialog").get_by_role("button", name="Drain").click()
     await expect(page.get_by_role("alert")).to_contain_text("That did not work")
 

@@ -49,7 +49,7 @@ async def test_it_is_full_of_life_and_ctrl_c_ends_all_of_it(page: Page) -> None:
         await page.goto("about:blank")
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
-        assert not [pid for pid in others if runs(pid)]
+        await until(lambda: not [pid for pid in others if runs(pid)])
 
 
 @pytest.mark.parametrize("page", ["dashboard", "try"])

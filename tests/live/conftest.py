@@ -14,7 +14,11 @@ from scheduler.sdk import Client, Work, Worker
 from tests.live.processes import TONE, Scheduler, until
 from tests.unit.log_rules import strange_lines
 
-FLAGS = ("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5")
+FLAGS = (
+    *("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5"),
+    *("--waiting-timeout-s", "60"),
+)
+"""Jobs that wait, wait for longer than a test with many commands takes on a slow machine."""
 _numbers = itertools.count(1)
 
 

@@ -39,8 +39,9 @@ class Process:
         self.pid = self.popen.pid
 
     def events(self, event: str = "") -> list[dict[str, Any]]:
-        """Return the lines of the log, or those of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        """Return the lines of the log, or those of one event. What is still being written is no line yet."""
+        whole = self.log.read_bytes().rpartition(b"\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
         return [line for line in lines if not event or line["event"] == event]
 
     def signal(self, number: signal.Signals) -> None:

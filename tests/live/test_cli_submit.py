@@ -36,13 +36,19 @@ class Engine:
 
     def __init__(self) -> None:
         self.now = self.most = 0
+        self.wanted = 1
+        """None ends before it had so many at a time."""
         self.gate = asyncio.Event()
         self.gate.set()
+        self._enough = asyncio.Event()
 
     async def __call__(self, work: Work) -> int:
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.now >= self.wanted:
+            self._enough.set()
         try:
+            await self._enough.wait()
             await asyncio.sleep(0.05)
             await self.gate.wait()
         finally:
@@ -68,6 +74,7 @@ async def test_many_files_at_a_time_but_not_too_many(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine
 ) -> None:
     """Three at a time are three at a time; without a terminal there is no bar."""
+    engine.wanted = 3
     arguments: tuple[str | Path, ...] = (
         "submit",
         "--url",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from scheduler.sdk import Client
 from tests.live.conftest import GoodFlow
 from tests.live.processes import Scheduler, until
+from tests.live.test_processes import started
 
 
 def memory(scheduler: Scheduler, query: str = "") -> dict[str, Any]:
@@ -35,14 +37,14 @@ async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow)
     assert set(report["pauses_ms"]) == {"collect", "memory", "tables", "tasks", "open_files", "objects"}
 
 
-async def test_sessions_that_come_and_go_leave_no_table_fuller(scheduler: Scheduler) -> None:
+async def test_sessions_that_come_and_go_leave_no_table_fuller(folder: Path) -> None:
     """The doors' part of it: what 20 sessions with goodbyes add is gone with them."""
-    before = memory(scheduler)["tables"]["sessions._open"]
-    async with contextlib.AsyncExitStack() as stack:
-        for _ in range(20):
-            await stack.enter_async_context(Client(scheduler.url))
-        await until(lambda: memory(scheduler)["tables"]["sessions._open"] == before + 20)
-    await until(lambda: memory(scheduler)["tables"]["sessions._open"] == before)
+    with started(Scheduler(folder, "memory")) as own:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(20):
+                await stack.enter_async_context(Client(own.url))
+            await until(lambda: memory(own)["tables"]["sessions._open"] == 20)
+        await until(lambda: memory(own)["tables"]["sessions._open"] == 0)
 
 
 @pytest.mark.parametrize("query", ["?gc=2", "?gc=yes", "?types=1001", "?types=-1"])

@@ -45,13 +45,14 @@ async def test_the_past_comes_first_then_what_is_now(scheduler: Scheduler, pair:
         result = await client.submit(TONE, pair)
         kind, past = await anext(stream)
         assert kind == "past" and past["limits"]["retention_s"] == 300 and len(past["points"]) <= past["seconds"]
+        completed = 0
         async for kind, now in stream:
-            assert kind == "now" and now["viewers"] == 1
-            if now["point"]["completed"] and any(job["job_id"] == result.job_id for job in now["ended"]):
+            assert kind == "now" and now["viewers"] >= 1, "one of the test before may be leaving"
+            completed += now["point"]["completed"]
+            is_listed = [worker.node_id, "ready", 0, 3] in [row[:4] for row in now["fleet"]["nodes"]]
+            is_free = is_listed and [pair, 1, 1, 3, 0, 3, 0, 0] in now["fleet"]["pools"]
+            if completed and is_free and any(job["job_id"] == result.job_id for job in now["ended"]):
                 break
-        (node,) = (row for row in now["fleet"]["nodes"] if row[0] == worker.node_id)
-        assert node[1:4] == ["ready", 0, 3]
-        assert [pair, 1, 1, 3, 0, 3, 0, 0] in now["fleet"]["pools"]
         assert now["minute"]["completed"] >= 1 and now["service"]["jobs"] >= 1
 
 

@@ -24,8 +24,9 @@ from tests.live.test_processes import started
 
 OUTPUT = "y" * 900_000
 JOBS = 12
-QUICK = ("--greeting-s", "0.5", "--send-stall-s", "0.5")
-PINGED = ("--heartbeat-s", "0.2", "--lease-s", "0.4")
+QUICK = ("--greeting-s", "1.5", "--send-stall-s", "1")
+PINGED = ("--heartbeat-s", "0.5", "--lease-s", "1")
+"""Not so quick that a good peer, which is this process, is cut off while it has no CPU for a moment."""
 HELLO = {"type": "hello", "session_id": "hangs"}
 
 
@@ -38,7 +39,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
 
 @pytest.fixture(scope="module")
 def pinging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that takes a peer for gone when its ping was not answered for 0.6 s."""
+    """A scheduler that takes a peer for gone when its ping was not answered for 1.5 s."""
     with started(Scheduler(tmp_path_factory.mktemp("pinging"), "memory", *QUICK, *PINGED)) as scheduler:
         yield scheduler
 

@@ -67,7 +67,7 @@ async def test_a_redis_that_died_and_came_back_empty_is_filled_again(server: Red
     async with traffic(scheduler):
         server.kill()
         await until(lambda: scheduler.events("store_failed"))
-        server.start()
+        await asyncio.to_thread(server.start)  # the loop has pings to answer meanwhile
     await until(lambda: scheduler.events("store_recovered"))
 
 

@@ -24,18 +24,20 @@ from tests.live.test_processes import started
 
 PAIR = "en:en"
 NODE = """
-import time
+import os, time
 from scheduler.sdk import Work, worker
 
 @worker(pairs=["en:en"], slots=2, drain_s=10)
 def work(work: Work) -> int:
     open(work.job_id, "w").close()
-    for _ in range(%d):
-        time.sleep(0.05)
+    while not os.path.exists("finish"):
+        time.sleep(0.01)
     return work.attempt
 
 work.main()
 """
+PING_S = 1.0
+"""Long enough for an end that is only slow, on a machine that has other things to do, to answer."""
 
 
 async def test_a_scheduler_that_restarts_gets_the_requests_again(folder: Path) -> None:
@@ -79,13 +81,13 @@ async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) 
         return "done"
 
     async with Wire(scheduler.port).open() as wire:
-        worker = Worker(wire.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=0.3)
-        async with running(worker), Client(wire.url, ping_s=0.3) as client:
+        worker = Worker(wire.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
+        async with running(worker), Client(wire.url, ping_s=PING_S) as client:
             job = asyncio.create_task(client.submit(TONE, pair))
             await until(lambda: ran)
             assert wire.connections == 2
             wire.go_dead()
-            await until(lambda: wire.connections == 4)
+            await until(lambda: wire.connections >= 4)
             gate.set()
             result = await job
     assert (result.state, result.output) == ("completed", "done")
@@ -174,9 +176,11 @@ def own(folder: Path) -> object:
         yield scheduler
 
 
-def own_node(folder: Path, scheduler: Scheduler, node_id: str, turns: int) -> subprocess.Popen[bytes]:
-    """A node whose work is a function, as a process; it runs in `folder` and leaves a file for each job it began."""
-    (folder / "mywork.py").write_text(NODE % turns)
+def own_node(folder: Path, scheduler: Scheduler, node_id: str) -> subprocess.Popen[bytes]:
+    """A node whose work is a function, as a process. It runs in `folder`, leaves a file there for each job that it
+    began, and ends jobs once there is a file `finish`.
+    """
+    (folder / "mywork.py").write_text(NODE)
     environment = {**os.environ, "VOXPOOL_URL": scheduler.url, "VOXPOOL_NODE_ID": node_id, "PYTHONPATH": os.getcwd()}
     process = subprocess.Popen([sys.executable, "-m", "mywork"], cwd=folder, env=environment, stderr=subprocess.PIPE)
     wait_until(lambda: process.poll() is not None or node_id in scheduler.node_ids())
@@ -185,12 +189,14 @@ def own_node(folder: Path, scheduler: Scheduler, node_id: str, turns: int) -> su
 
 async def test_sigterm_lets_a_node_end_what_runs_and_take_no_more(folder: Path, own: Scheduler) -> None:
     """Two jobs run, two wait: the two end at their first attempt, the others go to the next node, no job is lost."""
-    process = own_node(folder, own, "leaving", 10)
+    process = own_node(folder, own, "leaving")
     try:
         async with Client(own.url) as client:
             jobs = [await client.start(TONE, PAIR) for _ in range(4)]
-            await until(lambda: (folder / jobs[1].job_id).exists())
+            await until(lambda: all((folder / job.job_id).exists() for job in jobs[:2]))
             process.send_signal(signal.SIGTERM)
+            await until(lambda: [node["state"] for node in own.get("/v1/nodes")["nodes"]] == ["draining"])
+            (folder / "finish").touch()
             first = [await job.result() for job in jobs[:2]]
             assert await asyncio.to_thread(process.wait, 15) == 0
             assert [(result.state, result.output) for result in first] == [("completed", 1)] * 2
@@ -206,13 +212,13 @@ async def test_sigterm_lets_a_node_end_what_runs_and_take_no_more(folder: Path, 
 
 async def test_a_second_sigterm_ends_a_node_at_once(folder: Path, own: Scheduler) -> None:
     """Its job is handed back and ends elsewhere; the process does not wait for its engine."""
-    process = own_node(folder, own, "stuck", 100_000)
+    process = own_node(folder, own, "stuck")
     try:
         async with Client(own.url) as client:
             job = await client.start(TONE, PAIR)
             await until(lambda: (folder / job.job_id).exists())
             process.send_signal(signal.SIGTERM)
-            await until(lambda: own.get("/v1/nodes")["nodes"][0]["state"] == "draining")
+            await until(lambda: [node["state"] for node in own.get("/v1/nodes")["nodes"]] == ["draining"])
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, 15) == 1
             async with running(Worker(own.url, node_id="next", pairs=[PAIR], work=lambda work: work.attempt)):
@@ -235,13 +241,13 @@ async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(schedu
 
     node_id = f"drain-{pair[:3].strip(':')}"
     async with Wire(scheduler.port).open() as wire, Client(scheduler.url) as client:
-        worker = Worker(wire.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=0.3)
+        worker = Worker(wire.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
         task = asyncio.create_task(worker.run())
         job = await client.start(TONE, pair)
         await until(lambda: ran)
         wire.go_dead()
         worker.stop()
-        await until(lambda: wire.connections == 2 and node_id not in scheduler.node_ids())
+        await until(lambda: wire.connections >= 2 and node_id not in scheduler.node_ids())
         waiting = await client.start(TONE, pair)
         gate.set()
         result = await job.result()

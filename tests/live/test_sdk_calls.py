@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,7 +188,7 @@ def test_what_a_program_gets_wrong_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_the_client_without_asyncio_does_the_same(scheduler: Scheduler, pair: str) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with node_in_a_thread(scheduler, pair):
         with SyncClient(scheduler.url) as client:
             assert client.submit(TONE, pair).output == len(TONE)
@@ -210,7 +209,7 @@ def test_the_client_without_asyncio_does_the_same(scheduler: Scheduler, pair: st
                 thread.join()
         with pytest.raises(ClientClosed):
             client.submit(TONE, pair)
-    wait_until(lambda: threading.active_count() == before)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_call_without_asyncio_that_is_interrupted_cancels_its_job(scheduler: Scheduler, pair: str) -> None:
@@ -222,11 +221,10 @@ def test_a_call_without_asyncio_that_is_interrupted_cancels_its_job(scheduler: S
             wait_until(lambda: any(job["request_id"] == request_id for job in scheduler.get("/v1/jobs")["jobs"]))
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-        began_s = time.monotonic()
         thread = threading.Thread(target=interrupt)
         thread.start()
         with pytest.raises(KeyboardInterrupt):
             client.submit(TONE, pair, request_id=request_id)
         thread.join()
-        assert client.submit(TONE, pair, request_id=request_id).state == "cancelled"
-        assert time.monotonic() - began_s < 9, "it was not the waiting time-out that ended it"
+        again = client.submit(TONE, pair, request_id=request_id)
+        assert again.state == "cancelled", "a job that waited too long would have failed"

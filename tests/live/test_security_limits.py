@@ -25,8 +25,8 @@ from tests.live.test_processes import started
 
 KIB = 1024
 AUDIO_BYTES_MAX = 300_000
-HEAD_S = 0.5
-STALL_S = 0.5
+HEAD_S = 1.0
+STALL_S = 1.0
 RATE = 20_000
 PATIENCE_S = 15.0
 
@@ -183,7 +183,7 @@ async def test_a_body_that_stops_is_cut_off_however_quick_it_was(hasty: Schedule
 async def test_a_body_may_take_longer_than_a_head(hasty: Scheduler) -> None:
     """What comes at the rate is taken, over more than the time without any."""
     async with raw(hasty.port) as wire:
-        pieces = round(4 * STALL_S / TRICKLE_S)
+        pieces = round(2 * STALL_S / TRICKLE_S)
         size = round(4 * RATE * TRICKLE_S)
         await wire.send(submit(f"Content-Length: {pieces * size}"))
         for _ in range(pieces):

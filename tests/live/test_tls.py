@@ -165,7 +165,7 @@ class Impatient(Secured):
     program = (
         sys.executable,
         "-c",
-        "import scheduler.web.server as server, scheduler.cli as cli\nserver.HANDSHAKE_S = 0.2\ncli.main()",
+        "import scheduler.web.server as server, scheduler.cli as cli\nserver.HANDSHAKE_S = 1.5\ncli.main()",
     )
 
 

@@ -105,5 +105,5 @@ def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"

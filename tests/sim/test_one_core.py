@@ -104,7 +104,7 @@ def wait_for_url(log: Path) -> str:
     """Wait until the log says where the service listens."""
     end_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < end_s:
-        for line in log.read_text().splitlines():
+        for line in log.read_text().rpartition("\n")[0].splitlines():
             if line.startswith("{") and (event := json.loads(line))["event"] == "scheduler_started":
                 url: str = event["url"]
                 return url
