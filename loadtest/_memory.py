@@ -7,6 +7,7 @@ Times are seconds since the start of the watch, on a clock that never goes back;
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Literal
 
 import msgspec
@@ -56,8 +57,9 @@ class MemorySample(msgspec.Struct, frozen=True):
     collect_ms: float = 0.0
     """How long the scheduler's loop stood still for the collection that comes before a reading."""
     counts: dict[str, int] = {}
-    """Name -> number: "table core.fleet.nodes", "type dict", "task ScriptQueue.run_forever", "store members free",
-    "store bytes free", "open files", "threads". Empty in what `MemorySeries.raw` keeps."""
+    """Name -> number: "table core.fleet.nodes", "type dict", "task ScriptQueue.run_forever", "open files", "threads",
+    "metric series"; just after a sweep also "store keys free", "store members free", "store bytes free". Empty in what
+    `MemorySeries.raw` keeps."""
     counts_are_whole: bool = True
     """Whether a name that is missing in `counts` stands for 0; else there were too many types to name all."""
     unreadable: str = ""
@@ -76,6 +78,9 @@ class MemorySeries:
         """All samples, without their counts."""
         self.swept: list[MemorySample] = []
         """The first sample after each sweep, where one was taken in time."""
+        self.first: MemorySample | None = None
+        self.last: MemorySample | None = None
+        """The first and the newest sample, with all their counts."""
         self.missed = 0
         """Readings that failed."""
         self._samples_max = samples_max
@@ -85,6 +90,7 @@ class MemorySeries:
 
     def add(self, sample: MemorySample) -> None:
         """Take in `sample`, which is the newest."""
+        self.first, self.last = self.first or sample, sample
         if self._raw_seen % self._raw_stride == 0:
             self.raw.append(msgspec.structs.replace(sample, counts={}))
             if len(self.raw) >= self._samples_max:
@@ -100,19 +106,18 @@ class MemorySeries:
                     self._swept_stride *= 2
             self._swept_seen += 1
 
+    def snapshot(self) -> MemorySeries:
+        """Return a copy that stays as it is, for a thread of its own."""
+        copied = copy(self)
+        copied.raw, copied.swept = list(self.raw), list(self.swept)
+        return copied
+
     def is_after_a_sweep(self, sample: MemorySample) -> bool:
         """Whether `sample` is the first one after a sweep and was taken in time; always when there are no sweeps."""
         if not self.interval_s:
             return True
         in_time = sample.age_s is not None and sample.age_s <= PHASE_MAX * self.interval_s
         return in_time and sample.sweep > self._last_sweep
-
-    def start_again(self) -> None:
-        """Forget all samples: the scheduler is another process now, or a new run begins."""
-        self.raw.clear()
-        self.swept.clear()
-        self._raw_stride = self._swept_stride = 1
-        self._raw_seen = self._swept_seen = self._last_sweep = 0
 
 
 class Growing(msgspec.Struct, frozen=True):
@@ -148,6 +153,8 @@ class MemoryFinding(msgspec.Struct, frozen=True):
     reason: str
     """One sentence."""
     kind: Kind = ""
+    samples: int = 0
+    """Those that were judged: the last so many of `MemoryReport.swept`."""
     jobs: int = 0
     """Jobs that ended between the first and the last sample that were judged."""
     bytes_a_job: float | None = None
@@ -189,6 +196,9 @@ class MemoryReport(msgspec.Struct, frozen=True):
     """As read, with the saw-tooth; None when nothing was read."""
     swept: MemoryCurves | None = None
     """Just after each sweep: what the verdict rests on."""
+    first: MemorySample | None = None
+    last: MemorySample | None = None
+    """The first and the last sample, with all their counts."""
     missed: int = 0
     """Readings that failed."""
 

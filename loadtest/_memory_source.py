@@ -16,6 +16,7 @@ from loadtest._memory import MemorySample
 from scheduler import __version__
 from scheduler.errors import VoxpoolError
 from scheduler.job import FINAL_STATES
+from scheduler.sdk.tls import tls_context
 
 ANSWER_TIMEOUT_S = 10.0
 TYPES_MAX = 300
@@ -57,12 +58,20 @@ class Figures(msgspec.Struct):
 
 
 class MemorySource:
-    """One scheduler. `seconds` is a monotonic clock; `token` an admin's, "" = none is needed."""
+    """One scheduler. `seconds` is a monotonic clock; `token` an admin's, "" = none is needed; `ca_file` a PEM file with
+    the certificates to trust for https, "" = what the machine trusts. Raises ConfigError for a bad `ca_file`.
+    """
 
-    def __init__(self, host: str, token: str, seconds: Callable[[], float]) -> None:
+    def __init__(self, host: str, token: str, seconds: Callable[[], float], ca_file: str = "") -> None:
         self._seconds = seconds
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=host, headers=headers, timeout=ANSWER_TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(
+            base_url=host,
+            headers=headers,
+            timeout=ANSWER_TIMEOUT_S,
+            trust_env=False,
+            verify=tls_context(ca_file or None) if host.startswith("https") else True,
+        )
         self._start_s = seconds()
         self._ahead_s = 0.0
         self._process_s = 0.0

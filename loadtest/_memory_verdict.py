@@ -6,6 +6,7 @@
 3. Live bytes just after each sweep. What else grows tells what it is: live flat and the allocators' memory up is
    fragmentation; both flat and the RSS up is native memory that goes round them.
 
+The scheduler's own history of 310 seconds fills while it is young: what that may take is added to the floor.
 A load that rises or falls moves all of these and is no leak: then the verdict is UNCLEAR. Nothing here measures.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from loadtest._memory import Growing, MemoryFinding, MemorySample, MemorySeries, TrendFigures
-from sim.stats import BLOCKS_MIN, Trend, Verdict, judge
+from sim.stats import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
 
 LEAK_FLOOR = 50.0
 """Growth of live bytes, in bytes a job, that still counts as none."""
@@ -26,6 +27,11 @@ RSS_TIMES = 16.0
 COUNT_FLOOR = 8.0
 COUNT_FLOOR_A_JOB = 0.002
 """Growth of a count that still counts as none: the larger of the two."""
+HISTORY = "type scheduler.telemetry.live_history._Second"
+BOUNDED = {HISTORY: 312, "type scheduler.telemetry.spread.Spread": 4 * 312}
+"""The scheduler's history for its dashboard: a record a second, of the last 310. Up to so many are no growth."""
+HISTORY_BYTES = 5_000.0
+"""What one such record takes at most: counts of waits and services in some sixty bins each."""
 OUTLIVED_SLACK = 0.01
 """How far finished jobs may be above what can be there: the two readings of a sample are some ms apart."""
 OUTLIVED_TIMES = 3
@@ -36,6 +42,11 @@ MISSED_MAX = 0.1
 """The share of readings that may fail."""
 GROWING_MAX = 12
 LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
+
+
+def warm_up() -> None:
+    """Import now what a verdict needs, which takes a second: at its own time it would stall the load."""
+    judge(np.arange(100.0) % 7 + np.arange(100.0) / 9, 1.0)
 
 
 def judge_memory(
@@ -115,7 +126,8 @@ class _Judge:
         self._samples = samples
         self._jobs = jobs
         self._leak_floor = leak_floor
-        self._floor_bytes = leak_floor * jobs
+        history = [sample.counts.get(HISTORY, 0) for sample in samples]
+        self._floor_bytes = leak_floor * jobs + HISTORY_BYTES * max(0, history[-1] - history[0])
         self._notes = notes
         self._trends: dict[str, Trend] = {}
 
@@ -126,15 +138,16 @@ class _Judge:
         unsteady = self._unsteady()
         growing = [] if unsteady and not outlived else self._growing()
         kind, verdict, reason = self._decide(outlived, growing, unsteady, live)
-        has_figures = live is not None and np.isfinite(live.growth)
+        growth = self._growth(live)
         return MemoryFinding(
             verdict=verdict,
             reason=reason,
             kind=kind,  # type: ignore[arg-type]
+            samples=len(self._samples),
             jobs=self._jobs,
-            bytes_a_job=live.growth / self._jobs if live is not None and has_figures else None,
-            bytes_a_job_low=live.growth_low / self._jobs if live is not None and has_figures else None,
-            bytes_a_job_high=live.growth_high / self._jobs if live is not None and has_figures else None,
+            bytes_a_job=growth[0] / self._jobs if growth else None,
+            bytes_a_job_low=growth[1] / self._jobs if growth else None,
+            bytes_a_job_high=growth[2] / self._jobs if growth else None,
             leak_floor=self._leak_floor,
             trends={name: _figures(trend) for name, trend in self._trends.items()},
             growing=growing,
@@ -149,6 +162,16 @@ class _Judge:
             outside = self._judge(lambda s: s.rss_bytes - (s.held_bytes or 0), RSS_TIMES * self._floor_bytes)
             self._trends["outside"] = outside
         self._trends["rss"] = self._judge(lambda s: s.rss_bytes, RSS_TIMES * self._floor_bytes)
+
+    def _growth(self, live: Trend | None) -> tuple[float, float, float] | None:
+        """Growth of live bytes with its interval; also where the samples are too few for a verdict on it."""
+        if live is None:
+            return None
+        if np.isfinite(live.growth):
+            return live.growth, live.growth_low, live.growth_high
+        slope, low, high = theil_sen(np.array([sample.live_bytes or 0 for sample in self._samples], dtype=float))
+        steps = len(self._samples) - 1
+        return (slope * steps, low * steps, high * steps) if np.isfinite([slope, low, high]).all() else None
 
     def _judge(self, get: Callable[[MemorySample], float | None], floor: float) -> Trend:
         return judge([np.nan if (value := get(sample)) is None else value for sample in self._samples], floor)
@@ -199,7 +222,7 @@ class _Judge:
             floor = max(COUNT_FLOOR, COUNT_FLOOR_A_JOB * self._jobs)
             if name.startswith("store bytes"):
                 floor = self._floor_bytes
-            if values is None or _rise(values) <= floor / 2:
+            if values is None or _rise(values) <= floor / 2 or max(values) <= BOUNDED.get(name, 0):
                 continue
             trend = judge(values, floor)
             if trend.verdict is Verdict.LEAK:

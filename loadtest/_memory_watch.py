@@ -35,23 +35,26 @@ class MemoryWatch:
 
     `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when
     it can be reached from here), `leak_floor` the bytes a job that still count as none, `every_s` the time between
-    two readings (0 = four between two sweeps). `seconds` is a monotonic clock.
+    two readings (0 = four between two sweeps), `ca_file` the certificates to trust for https. `seconds` is a
+    monotonic clock.
     """
 
     def __init__(
         self, host: str, token: str, mode: Mode, seconds: Callable[[], float], *, redis_url: str = "",
-        leak_floor: float = LEAK_FLOOR, every_s: float = 0.0,
+        leak_floor: float = LEAK_FLOOR, every_s: float = 0.0, ca_file: str = "",
     ) -> None:  # fmt: skip
         self.mode: Mode = mode
         self.series = MemorySeries(0.0)
         self._host, self._token, self._redis_url = host, token, redis_url
         self._leak_floor, self._every_s = leak_floor, every_s
+        self._ca_file = ca_file
         self._seconds = seconds
         self._watched: Watched | None = None
         self._notes: list[str] = []
-        self._trouble = "nothing was read: the run ended first"
+        self._trouble = "the memory watch is off" if mode == "off" else "nothing was read: the run ended first"
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._latest: tuple[tuple[object, ...], MemoryReport] | None = None
 
     def start(self) -> None:
         """Begin, from nothing; returns at once. Trouble is in the report, never raised."""
@@ -73,6 +76,12 @@ class MemoryWatch:
     def report(self) -> MemoryReport:
         """Return what is known by now, with the verdict on it."""
         watched, series = self._watched, self.series
+        state = (watched, series, series.last, series.missed, len(self._notes), self._trouble)
+        if self._latest is None or self._latest[0] != state:
+            self._latest = state, self._report(watched, series.snapshot())
+        return self._latest[1]
+
+    def _report(self, watched: Watched | None, series: MemorySeries) -> MemoryReport:
         if watched is None:
             finding = MemoryFinding(UNCLEAR, self._trouble, leak_floor=self._leak_floor)
             return MemoryReport(self.mode, finding)
@@ -83,11 +92,13 @@ class MemoryWatch:
             retention_s=watched.retention_s,
             raw=curves(series.raw),
             swept=curves(series.swept),
+            first=series.first,
+            last=series.last,
             missed=series.missed,
         )
 
     def _run(self, stopped: threading.Event) -> None:
-        source = MemorySource(self._host, self._token, self._seconds)
+        source = MemorySource(self._host, self._token, self._seconds, self._ca_file)
         try:
             if (watched := self._meet(source, stopped)) is not None:
                 self._watch(source, watched, stopped)

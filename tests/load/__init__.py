@@ -1,0 +1,1 @@
+"""Load: what `locust -f loadtest/` does, from its pure parts to whole runs."""

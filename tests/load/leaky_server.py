@@ -1,0 +1,18 @@
+"""A scheduler that keeps so many bytes of each job that ends: `python -m tests.load.leaky_server BYTES serve …` is a
+`voxpool serve` with the leaking table of sim/before/leaky.py; with 0 it is production's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from unittest.mock import patch
+
+from scheduler.cli import main
+from scheduler.core import Core, Parts
+from sim.before.leaky import leaking
+
+if __name__ == "__main__":
+    parts = Parts(job_table=leaking(float(sys.argv.pop(1))))
+    patch.object(Core, "build", partial(Core.build, parts=parts)).start()
+    main()
