@@ -64,6 +64,7 @@ class HttpClient:
         self._random = random or fresh_random()
         headers = {"authorization": f"Bearer {token}"} if token else {}
         verify = tls_context(ca_file) if base.scheme == "https" else True
+        self.has_token = bool(token)
         self._http = httpx.Client(base_url=base, headers=headers, verify=verify, trust_env=False)
 
     def __enter__(self) -> HttpClient:

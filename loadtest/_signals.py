@@ -1,0 +1,97 @@
+"""SIGTERM and SIGINT: the first ends a run with its report, the second at once; either way nothing of ours stays.
+
+Locust alone would end at once on SIGTERM when it has a shape and no page: it installs its own handler too late.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+import gevent
+import psutil
+
+logger = logging.getLogger("voxpool.load")
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+ORPHAN_LOOK_S = 1.0
+GRACE_S = 3.0
+"""How long processes of ours may take to end by themselves at a second signal."""
+
+
+class Signals:
+    """Calls `first` with the name of the first signal, in a greenlet of its own."""
+
+    def __init__(self, first: Callable[[str], None]) -> None:
+        self._first = first
+        self._count = 0
+
+    def listen(self) -> None:
+        """From now on; what listened to SIGINT before is replaced."""
+        for number in NUMBERS:
+            gevent.signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self._count += 1
+        if self._count > 1:
+            logger.warning("%s again: the end, at once", number.name)
+            end_children()
+            os._exit(128 + number)
+        self._first(number.name)
+
+
+def ignore_first_interrupt() -> None:
+    """For a process that was forked from its master: Ctrl-C reaches both, and the master tells what is to be done."""
+
+    def ignore(number: int, frame: FrameType | None) -> None:
+        logger.debug("signal %s: left to the master", number)
+
+    signal.signal(signal.SIGINT, ignore)
+
+
+def end_with_parent(parent: int, end: Callable[[], None]) -> None:
+    """Call `end` once the process `parent` is no longer our parent: a master that was killed leaves no workers."""
+    while os.getppid() == parent:
+        gevent.sleep(ORPHAN_LOOK_S)
+    end()
+
+
+def end_children() -> None:
+    """End all processes that were started here: in good order, then by force."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        _send(child, signal.SIGTERM)
+    _, alive = psutil.wait_procs(children, GRACE_S)
+    for child in alive:
+        _send(child, signal.SIGKILL)
+
+
+def wait_for_children(within_s: float) -> None:
+    """Return when no process that was started here runs any more; those that still do after `within_s` are killed."""
+    with gevent.Timeout(within_s, False):
+        while _running_children():
+            gevent.sleep(0.05)
+        return
+    for child in _running_children():
+        _send(child, signal.SIGKILL)
+
+
+def _running_children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children(recursive=True) if _runs(child)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        pass  # it has ended meanwhile
