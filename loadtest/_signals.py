@@ -5,9 +5,11 @@ Locust alone would end at once on SIGTERM when it has a shape and no page: it in
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -18,6 +20,7 @@ logger = logging.getLogger("voxpool.load")
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
 ORPHAN_LOOK_S = 1.0
+LOOK_S = 0.05
 GRACE_S = 3.0
 """How long processes of ours may take to end by themselves at a second signal."""
 
@@ -71,11 +74,10 @@ def end_children() -> None:
 
 def wait_for_children(within_s: float) -> None:
     """Return when no process that was started here runs any more; those that still do after `within_s` are killed."""
-    with gevent.Timeout(within_s, False):
-        while _running_children():
-            gevent.sleep(0.05)
-        return
-    for child in _running_children():
+    end_s = time.monotonic() + within_s
+    while (children := _running_children()) and time.monotonic() < end_s:
+        gevent.sleep(LOOK_S)
+    for child in children:
         _send(child, signal.SIGKILL)
 
 
@@ -91,7 +93,5 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass  # it has ended meanwhile

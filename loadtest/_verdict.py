@@ -1,4 +1,4 @@
-"""Whether a load run holds: its checks, what they come to, and the exit code. Pure; everything measured is passed in."""
+"""Whether a load run holds: its checks, what they come to, and the exit code. Pure: what was measured is passed in."""
 
 from __future__ import annotations
 
@@ -50,27 +50,24 @@ def judge(evidence: Evidence) -> Verdict:
     """Return the verdict: what is broken counts before what is unclear, and no evidence is never a pass."""
     share = evidence.failures / evidence.requests if evidence.requests else None
     checks = [
-        Check("requests", evidence.requests > 0, evidence.requests, "> 0"),
+        Check("requests", evidence.requests > 0, evidence.requests, "> 0", evidence.requests > 0),
         Check(
             "failures",
             share is not None and share <= evidence.failures_max,
             share if share is None else round(share, 6),
             f"<= {evidence.failures_max:g}",
+            share is not None,
         ),
         Check("errors of users", evidence.exceptions == 0, evidence.exceptions, "== 0"),
         Check("the scheduler stays", not evidence.gone, int(not evidence.gone), "== 1"),
         *evidence.others,
     ]
-    broken = [check for check in checks if not check.ok and check.figure is not None and check.name != "requests"]
+    broken = [check for check in checks if not check.ok and check.clear]
     if broken:
         why = evidence.gone or "; ".join(f"{check.name} {_shown(check)}, want {check.limit}" for check in broken)
         return Verdict(Outcome.BROKEN, checks, why)
     missing = [*evidence.missing, *evidence.unclear]
-    if not evidence.requests:
-        missing.insert(0, "no request ended")
-    missing += [
-        f"{check.name}: not known" for check in checks if not check.ok and check.name not in ("requests", "failures")
-    ]
+    missing += [f"{check.name}: not enough to tell" for check in checks if not check.clear]
     if missing:
         return Verdict(Outcome.UNCLEAR, checks, "; ".join(missing))
     return Verdict(Outcome.HOLDS, checks, "all checks hold")
