@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
-from gevent.event import Event
 from gevent.lock import RLock
-from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest import _crowd, _workload
 from loadtest._options import read_options
-from loadtest._part import Context, Part, Role, folder_of
-from loadtest._shapes import Common, Shape, shape_of
+from loadtest._part import Context, Part
+from loadtest._preparing import Prepared
 from loadtest._state import STATE
 from scheduler.errors import ConfigError
 
@@ -35,56 +31,81 @@ CLOSE, CLOSED, FINAL = "voxpool_close", "voxpool_closed", "voxpool_final"
 
 
 class LoadRun:
-    """The run of this process; `environment.voxpool` is it."""
+    """The run of this process; `environment.voxpool` is it.
 
-    def __init__(self, context: Context) -> None:
+    `prepare` checks a test that is about to start, and raises ConfigError; `conclude` writes the report and returns the
+    exit code, given why the test could not start ("" = it has run). Only a process that decides has them.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        parts: Sequence[Part],
+        prepare: Callable[[], Prepared] | None = None,
+        conclude: Callable[[str], int] | None = None,
+    ) -> None:
         self.context = context
-        self._parts: list[Part] = []
-        self._all_classes = list(context.environment.user_classes)
-        self._standing = 0
-        self._shape: Shape | None = None
+        self._parts = parts
+        self._prepare = prepare
+        self._conclude = conclude
+        self._prepared: Prepared | None = None
         self._clients_since: float | None = None
-        self._running = False
-        self._ended = Event()
+        self._running = self._has_begun = False
+        self._started: list[Part] = []
         self._ending = RLock()
+        self._workers_at_start: set[str] = set()
         self._finals: set[str] = set()
         self._closed: set[str] = set()
         if context.role == "master":
-            context.runner.register_message(CLOSED, self._on_closed)
-            context.runner.register_message(FINAL, self._on_final)
+            context.runner.register_message(CLOSED, lambda msg, **_: self._closed.add(msg.node_id))
+            context.runner.register_message(FINAL, lambda msg, **_: self._finals.add(msg.node_id))
         elif context.role == "worker":
             context.runner.register_message(CLOSE, self._on_close, concurrent=True)
 
-    def add(self, parts: Sequence[Part]) -> None:
-        """Add parts, which start in this order."""
-        self._parts += parts
+    @property
+    def has_begun(self) -> bool:
+        """Whether a test has started in this process, now or before."""
+        return self._has_begun
 
-    # What Locust's shape asks.
+    # What Locust's shape asks; only on a process that decides.
+
+    def get_ready(self) -> None:
+        """Check the next test and prepare it. Raises ConfigError."""
+        assert self._prepare is not None
+        self._prepared = self._prepare()
 
     def shape_starts(self) -> None:
         """A test starts, says Locust; on a master it says so twice."""
         if not self._running:
-            self._shape = None
             self._clients_since = None
 
     def tick(self) -> tuple[int, float] | None:
         """Return users and spawn rate of this moment; None = the test is over."""
-        context = self.context
-        if self._shape is None:
+        runner = self.context.runner
+        if self._prepared is None:
             try:
-                self._shape = self._prepare()
+                if self.context.role == "master" and not runner.worker_count:
+                    raise ConfigError("no worker has connected: start some with `locust -f loadtest/ --worker`")
+                self.get_ready()
             except ConfigError as error:
-                logger.error("%s", error)
+                self.refuse(str(error))
                 return None
+            assert self._prepared is not None
+        standing, shape = self._prepared.standing, self._prepared.shape
         if self._clients_since is None:
-            if context.runner.user_count < self._standing:
-                return self._standing, STANDING_RATE * max(1, context.runner.worker_count)
+            if runner.user_count < standing:
+                return standing, STANDING_RATE * max(1, runner.worker_count)
             self._clients_since = time.monotonic()
-        users = self._shape.users(time.monotonic() - self._clients_since)
+        users = shape.users(time.monotonic() - self._clients_since)
         if users is None:
             self.end("")
             return None
-        return self._standing + users, self._shape.spawn_rate
+        return standing + users, shape.spawn_rate
+
+    def refuse(self, why: str) -> int:
+        """Say why the test can't start, in a line and in a report; return the exit code."""
+        logger.error("%s", why)
+        return self._concluded(why)
 
     # What Locust's events say.
 
@@ -94,34 +115,45 @@ class LoadRun:
         if context.role == "worker":
             context.options = read_options(vars(context.environment.parsed_options))
             context.host = context.environment.host
+        elif context.role == "master":
+            self._workers_at_start = self._workers()
         STATE.start()
         self._finals.clear()
         self._closed.clear()
-        self._ended.clear()
-        self._running = True
+        self._running = self._has_begun = True
+        self._started = []
         for part in self._parts:
-            part.start()
+            if self._went_well(part, "start", part.start):
+                self._started.append(part)
 
     def on_test_stop(self, **_: Any) -> None:
         """The users are gone; on a master, perhaps, only told to go."""
-        if not self._running:
-            return
-        self._running = False
-        if self.context.role == "master":
-            self._wait(lambda: self._workers() <= self._finals, FINAL_S)
-        for part in reversed(self._parts):
-            part.stop()
-        if self.context.role == "worker":
-            self.context.runner._send_stats()  # its own report comes every 3 s only, and the master may not wait
-            self.context.runner.send_message(FINAL)
-        self._ended.set()
+        context = self.context
+        if self._running:
+            self._running = False
+            self._prepared = None
+            if context.role == "master":
+                self._wait(lambda: self._workers() <= self._finals, FINAL_S)
+                lost = len(self._workers_at_start - self._finals)
+                if lost:
+                    context.missing.append(f"the last figures of {lost} of {len(self._workers_at_start)} workers")
+            for part in reversed(self._started):
+                self._went_well(part, "stop", part.stop)
+            if context.decides:
+                self._concluded("")
+        if context.role == "worker":
+            context.runner._send_stats()  # its own report comes every 3 s only, and the master may not wait so long
+            context.runner.send_message(FINAL)
 
     def on_quitting(self, **_: Any) -> None:
         """The process ends; comes first of all who hear of it."""
         self.end("")
 
     def end(self, reason: str) -> None:
-        """End the test: nothing new is sent, what was sent gets `drain_s` to end; then users go and parts stop."""
+        """End the test: nothing new is sent, what was sent gets `drain_s` to end; then users go and parts stop.
+
+        Returns when that is done, by whomever it was begun. `reason` is "" at the end that was planned.
+        """
         with self._ending:
             if not self._running:
                 return
@@ -133,66 +165,50 @@ class LoadRun:
 
     # Closing.
 
-    def _prepare(self) -> Shape:
-        """Return the shape of the test that starts, once all is checked. Raises ConfigError."""
-        context = self.context
-        parsed = context.environment.parsed_options
-        context.options = read_options(vars(parsed))
-        context.host = context.environment.host
-        context.started = datetime.now(UTC)
-        context.folder = folder_of(context.options, context.started)
-        context.ended_by = context.gone = ""
-        context.nodes = _workload.of_options(context.options).nodes
-        crowd = _crowd.arrange(self._all_classes, context.options, context.nodes)
-        if not crowd.classes:
-            raise ConfigError("there are no users to spawn")
-        context.environment.user_classes = list(crowd.classes)
-        self._standing = crowd.standing
-        context.shape = shape_of(context.options, Common(parsed.num_users, parsed.spawn_rate, parsed.run_time))
-        return context.shape
+    def _concluded(self, refused: str) -> int:
+        """Write the report; set and return the exit code of this process."""
+        assert self._conclude is not None
+        code = self._conclude(refused)
+        self.context.environment.process_exit_code = code
+        return code
 
     def _close(self) -> None:
-        drain_s = self.context.options.drain_s
+        drain_s = 0.0 if self.context.gone else self.context.options.drain_s
         STATE.close()
         if self.context.role == "master":
             self.context.runner.send_message(CLOSE, {"drain_s": drain_s})
             self._wait(lambda: self._workers() <= self._closed, drain_s + FINAL_S)
         else:
-            self._wait(lambda: STATE.outstanding == 0, drain_s)
+            self._wait(lambda: STATE.outstanding <= 0, drain_s)
 
     def _on_close(self, msg: Any, **_: Any) -> None:
         STATE.close()
-        self._wait(lambda: STATE.outstanding == 0, float(msg.data["drain_s"]))
+        self._wait(lambda: STATE.outstanding <= 0, float(msg.data["drain_s"]))
         self.context.runner.send_message(CLOSED)
 
-    def _on_closed(self, msg: Any, **_: Any) -> None:
-        self._closed.add(msg.node_id)
-
-    def _on_final(self, msg: Any, **_: Any) -> None:
-        self._finals.add(msg.node_id)
+    def _went_well(self, part: Part, what: str, act: Callable[[], None]) -> bool:
+        """Let a part start or stop. One that fails must not keep the others from it: the verdict tells of it."""
+        try:
+            act()
+        except Exception as error:
+            logger.exception("%s does not %s", type(part).__name__, what)
+            self.context.missing.append(f"{type(part).__name__} did not {what}: {error}")
+            return False
+        return True
 
     def _workers(self) -> set[str]:
         """Return the workers that are there, lost ones left out."""
         return {one.id for one in self.context.runner.clients.values() if one.state != "missing"}
 
     @staticmethod
-    def _wait(holds: Any, patience_s: float) -> bool:
+    def _wait(holds: Callable[[], bool], patience_s: float) -> None:
+        """Return as soon as `holds`, or after `patience_s`."""
         end_s = time.monotonic() + patience_s
-        while not holds():
-            if time.monotonic() >= end_s:
-                return False
+        while not holds() and time.monotonic() < end_s:
             gevent.sleep(LOOK_S)
-        return True
 
 
 def load_run(environment: Any) -> LoadRun:
     """Return the run of this process, which run.py has made."""
     run: LoadRun = environment.voxpool
     return run
-
-
-def role_of(runner: Any) -> Role:
-    """Return what this process is in the run."""
-    if isinstance(runner, MasterRunner):
-        return "master"
-    return "worker" if isinstance(runner, WorkerRunner) else "local"

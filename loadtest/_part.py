@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from loadtest._options import LoadOptions
+from loadtest._preflight import Seen
 from loadtest._shapes import Shape
 
 Role = Literal["local", "master", "worker"]
@@ -52,6 +52,12 @@ class Context:
     """Why the test ended before its time; "" = it did not."""
     gone: str = ""
     """What was seen of a scheduler that went away in mid run; "" = it stayed."""
+    seen: Seen | None = None
+    """What the scheduler said of itself before the test; None on workers."""
+    missing: list[str] = field(default_factory=list)
+    """What could not be measured, a sentence each: the verdict can't be that the run holds."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the report."""
 
     @property
     def decides(self) -> bool:
@@ -62,13 +68,3 @@ class Context:
 def folder_of(options: LoadOptions, started: datetime) -> Path:
     """Return the folder for the report of a test."""
     return Path(options.out) if options.out else FOLDER / started.strftime("%Y%m%dT%H%M%SZ")
-
-
-class Stopper(Protocol):
-    """Ends a test from within: given to parts that may have to."""
-
-    def end(self, reason: str) -> None:
-        """End the test with its report, because of `reason`."""
-
-
-Parts = Sequence[Part]

@@ -7,14 +7,23 @@ from __future__ import annotations
 from typing import Any
 
 from locust import events
+from locust.runners import MasterRunner, WorkerRunner
 
+from loadtest._chaos import Chaos
+from loadtest._conclude import Conclusion
 from loadtest._counts import Counts
-from loadtest._load_run import LoadRun, role_of
+from loadtest._ending import Ending
+from loadtest._load_run import LoadRun
 from loadtest._measuring import Measuring
 from loadtest._memory_part import MemoryPart
 from loadtest._options import DEFAULT_HOST, add_options
-from loadtest._part import Context, Part
+from loadtest._part import Context, Role
+from loadtest._pools_watch import PoolsWatch
+from loadtest._preparing import Preparing
+from loadtest._reporting import Reporting
+from loadtest._server_watch import ServerWatch
 from loadtest._traffic import Traffic
+from scheduler.errors import ConfigError
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -28,16 +37,58 @@ def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
     """Make the parts of this process and tie them to the events of a run."""
     context = Context(environment, runner, web_ui, role_of(runner))
     environment.host = environment.host or DEFAULT_HOST
-    run = environment.voxpool = LoadRun(context)
-    memory = MemoryPart(context)
-    run.add(parts(context, memory))
-    environment.events.quitting.add_listener(memory.on_quitting)
-    environment.events.test_start.add_listener(run.on_test_start)
-    environment.events.test_stop.add_listener(run.on_test_stop)
-    environment.events.quitting.add_listener(run.on_quitting)
+    if context.decides:
+        decide(context)
+    else:
+        generate(context)
 
 
-def parts(context: Context, memory: MemoryPart) -> list[Part]:
-    """Return the parts of this process, in the order in which they start."""
+def generate(context: Context) -> None:
+    """Be a worker: make load, and tell the master what came of it."""
     counts = Counts()
-    return [Measuring(context, counts), Traffic(context, counts), memory]
+    run = LoadRun(context, [Measuring(context, counts), Traffic(context, counts)])
+    ending = Ending(context, run)
+    listen(context, run, ending)
+    context.environment.process_exit_code = 0  # the verdict is the master's
+
+
+def decide(context: Context) -> None:
+    """Be a master, or all in one: make the test ready, look at the scheduler meanwhile, and come to a verdict."""
+    counts = Counts()
+    preparing = Preparing(context)
+    measuring, traffic = Measuring(context, counts), Traffic(context, counts)
+    pools, memory = PoolsWatch(context), MemoryPart(context)
+    server = ServerWatch(context, lambda reason: run.end(reason))
+    chaos = Chaos(context, preparing.redis, lambda reason: run.end(reason))
+    conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
+    parts = [measuring, traffic, pools, memory, server, chaos]
+    run = LoadRun(context, parts, preparing.prepare, conclusion.conclude)
+    ending = Ending(context, run, preparing.stop)
+    listen(context, run, ending)
+    context.environment.events.quit.add_listener(memory.on_quitting)
+    try:
+        preparing.fill_in()
+        options = context.environment.parsed_options
+        # A master waits with it until it can tell workers elsewhere, too, that there will be no test.
+        if options.headless and (context.role == "local" or options.processes):
+            run.get_ready()
+    except ConfigError as error:
+        ending.at_once(run.refuse(str(error)))
+
+
+def listen(context: Context, run: LoadRun, ending: Ending) -> None:
+    """Tie a run to Locust's events; who is added last hears first that the process ends."""
+    happens = context.environment.events
+    context.environment.voxpool = run
+    happens.test_start.add_listener(run.on_test_start)
+    happens.test_stop.add_listener(run.on_test_stop)
+    happens.quitting.add_listener(run.on_quitting)
+    happens.quit.add_listener(ending.on_quit)
+    ending.listen()
+
+
+def role_of(runner: Any) -> Role:
+    """Return what this process is in the run."""
+    if isinstance(runner, MasterRunner):
+        return "master"
+    return "worker" if isinstance(runner, WorkerRunner) else "local"

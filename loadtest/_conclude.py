@@ -1,0 +1,89 @@
+"""The end of a test: what the parts have measured becomes a verdict, an exit code and a report."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import msgspec
+
+from loadtest._measuring import Figures
+from loadtest._memory import MemoryReport
+from loadtest._part import Context
+from loadtest._report import Judged
+from loadtest._reporting import Reporting, write_report
+from loadtest._verdict import EXIT_WRONG_INPUT, Evidence, judge
+from sim.report import Check, Outcome
+
+logger = logging.getLogger("voxpool.load")
+
+
+class TellsMemory(Protocol):
+    """The memory watch, as far as it is used here."""
+
+    def report(self) -> MemoryReport:
+        """What is known by now."""
+
+
+class TellsNotes(Protocol):
+    """A part that has sentences for the report."""
+
+    @property
+    def notes(self) -> list[str]:
+        """About this test."""
+
+
+class Conclusion:
+    """Made of the parts that know something; only on the process that decides."""
+
+    def __init__(self, context: Context, reporting: Reporting, memory: TellsMemory, *others: TellsNotes) -> None:
+        self._context = context
+        self._reporting = reporting
+        self._memory = memory
+        self._others = others
+
+    def conclude(self, refused: str = "") -> int:
+        """Write the report and return the exit code; `refused` is why the test could not start."""
+        context = self._context
+        figures = self._reporting.figures()
+        memory = None if refused or context.options.memory == "off" else self._memory.report()
+        verdict = judge(self._evidence(figures, memory))
+        outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
+        if refused:
+            outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
+        notes = [*context.notes, *(note for other in self._others for note in other.notes)]
+        judged = Judged(outcome.value, code, why, checks, notes)
+        scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
+        written = write_report(self._reporting.compose(figures, judged, memory, scheduler), context.folder)
+        logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
+        if figures.generator.was_limit:
+            logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
+        logger.info("Report: %s", " and ".join(map(str, written)))
+        return code
+
+    def _evidence(self, figures: Figures, memory: MemoryReport | None) -> Evidence:
+        context = self._context
+        checks, unclear = memory_checks(memory)
+        return Evidence(
+            requests=sum(one.requests for one in figures.operations),
+            failures=sum(one.failures for one in figures.operations),
+            failures_max=context.options.failures_max,
+            exceptions=sum(one["count"] for one in context.runner.exceptions.values()),
+            gone=context.gone,
+            missing=context.missing,
+            others=checks,
+            unclear=unclear,
+        )
+
+
+SAID = {Outcome.HOLDS: "holds", Outcome.BROKEN: "does not hold", Outcome.UNCLEAR: "is unclear"}
+
+
+def memory_checks(memory: MemoryReport | None) -> tuple[list[Check], list[str]]:
+    """Return what the memory watch demands of the run, and what it could not tell: nothing unless it is a gate."""
+    if memory is None or memory.mode != "gate":
+        return [], []
+    finding = memory.finding
+    clear = finding.verdict in ("leak", "no leak")
+    check = Check("memory", finding.verdict == "no leak", finding.verdict, "== no leak", clear)
+    return [check], [] if clear else [f"memory: {finding.reason}"]
