@@ -10,7 +10,6 @@ import msgspec
 from loadtest._measuring import Figures
 from loadtest._memory import MemoryReport
 from loadtest._part import Context
-from loadtest._report import Judged
 from loadtest._reporting import Reporting, write_report
 from loadtest._verdict import EXIT_WRONG_INPUT, Evidence, judge
 from sim.report import Check, Outcome
@@ -52,9 +51,18 @@ class Conclusion:
         if refused:
             outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
         notes = [*context.notes, *(note for other in self._others for note in other.notes)]
-        judged = Judged(outcome.value, code, why, checks, notes)
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
-        written = write_report(self._reporting.compose(figures, judged, memory, scheduler), context.folder)
+        report = self._reporting.compose(
+            figures,
+            outcome=outcome,
+            exit_code=code,
+            why=why,
+            checks=checks,
+            notes=notes,
+            memory=memory,
+            scheduler=scheduler,
+        )
+        written = write_report(report, context.folder)
         logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
         if figures.generator.was_limit:
             logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))

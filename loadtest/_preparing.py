@@ -82,5 +82,3 @@ class Preparing:
             self._own = OwnScheduler(context.folder, context.options.store, context.options.serve_flags)
             atexit.register(self.stop)
         context.environment.host = self._own.url
-
-
