@@ -4,6 +4,7 @@ knows all parts. `locust -f loadtest/` loads it beside the users and the shape.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from locust import events
@@ -17,7 +18,7 @@ from loadtest._load_run import LoadRun
 from loadtest._measuring import Measuring
 from loadtest._memory_part import MemoryPart
 from loadtest._options import DEFAULT_HOST, add_options
-from loadtest._part import Context, Role
+from loadtest._part import Context, Part, Role
 from loadtest._pools_watch import PoolsWatch
 from loadtest._preparing import Preparing
 from loadtest._reporting import Reporting
@@ -35,6 +36,7 @@ def add_to_command_line(parser: Any, **_: Any) -> None:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
     """Make the parts of this process and tie them to the events of a run."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each look at the scheduler
     context = Context(environment, runner, web_ui, role_of(runner))
     environment.host = environment.host or DEFAULT_HOST
     if context.decides:
@@ -61,11 +63,11 @@ def decide(context: Context) -> None:
     server = ServerWatch(context, lambda reason: run.end(reason))
     chaos = Chaos(context, preparing.redis, lambda reason: run.end(reason))
     conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
-    parts = [measuring, traffic, pools, memory, server, chaos]
+    parts: list[Part] = [measuring, traffic, pools, memory, server, chaos]
     run = LoadRun(context, parts, preparing.prepare, conclusion.conclude)
     ending = Ending(context, run, preparing.stop)
+    context.environment.events.quitting.add_listener(memory.on_quitting)
     listen(context, run, ending)
-    context.environment.events.quit.add_listener(memory.on_quitting)
     try:
         preparing.fill_in()
         options = context.environment.parsed_options
