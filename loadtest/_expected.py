@@ -29,6 +29,8 @@ class Wanted(msgspec.Struct):
     answer: _audio.Heard | None
     """None: only the state counts, nodes of somebody else answer."""
     job_id: str = ""
+    sends: int = 1
+    """How often it was submitted: after a reconnect the result of each may come."""
     tag: Any = None
     """The user's own: what it belongs to."""
 
@@ -46,7 +48,8 @@ class Expected:
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
         self._open: OrderedDict[str, Wanted] = OrderedDict()
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        """Request id -> results that may still come because it was submitted again."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -64,18 +67,19 @@ class Expected:
         return list(self._open.values())
 
     def drop(self, request_id: str) -> Wanted | None:
-        """Wait no more: it was refused, or it is given up. A result that comes all the same is not counted as one."""
+        """Wait no more: it was refused, or it is given up; a result that comes all the same is no second one."""
         wanted = self._open.pop(request_id, None)
         if wanted is not None:
-            self._remember(request_id)
+            wanted.sends += 1
+            self._remember(wanted)
         return wanted
 
     def came(self, request_id: str, state: str, output: Any, error: str | None) -> Judged:
         """Take a result; a second one for the same request, or one for none, is a failure."""
         wanted = self._open.pop(request_id, None)
         if wanted is None:
-            return Judged(None, TWICE if request_id in self._ended else STRANGE)
-        self._remember(request_id)
+            return Judged(None, self._one_more(request_id))
+        self._remember(wanted)
         return Judged(wanted, failure_of(state, output, error, wanted.answer))
 
     def overdue(self, now_s: float) -> list[Wanted]:
@@ -88,8 +92,15 @@ class Expected:
             self.drop(wanted.request_id)
         return late
 
-    def _remember(self, request_id: str) -> None:
-        self._ended[request_id] = None
+    def _one_more(self, request_id: str) -> str:
+        more = self._ended.get(request_id)
+        if more is None:
+            return STRANGE
+        self._ended[request_id] = more - 1
+        return "" if more > 0 else TWICE
+
+    def _remember(self, wanted: Wanted) -> None:
+        self._ended[wanted.request_id] = wanted.sends - 1
         if len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
 

@@ -25,8 +25,8 @@ from scheduler.sdk.tls import tls_context
 CONNECTING_MAX = 50
 """Users of a process that connect at a time: a thousand at once would be no load but a flood."""
 FILES_BESIDE = 200
-CLIENT_USERS = "voxpool_client_users"
-"""Among the options that a master sends: client users in all, over which a scenario's rates are spread."""
+CLIENT_USERS, WORKERS = "voxpool_client_users", "voxpool_workers"
+"""Among the options that a master sends: client users in all, over which a scenario's rates are spread, and workers."""
 
 HTTP, WS, NODE = "HTTP", "WS", "NODE"
 """Kinds of requests; beside them stands the operation."""
@@ -58,11 +58,12 @@ class Traffic:
         self.workload = _workload.of_options(options)
         self.counts.clear()
         self.run_id = f"{fresh_random().getrandbits(32):08x}"
-        self.begun_s = time.monotonic()
+        self.begun_s = 0.0
         self._numbers, self._highest = {}, {}
         parsed = context.environment.parsed_options
         if context.shape is not None:
             setattr(parsed, CLIENT_USERS, context.shape.users_max)
+            setattr(parsed, WORKERS, context.runner.worker_count)
         self.client_users = max(1, int(getattr(parsed, CLIENT_USERS, 1)))
         self._index = max(0, getattr(context.runner, "worker_index", 0))
         self.tls = tls_context(options.ca_file or None) if context.host.startswith("https:") else None
@@ -92,12 +93,12 @@ class Traffic:
 
     def node_index(self, number: int) -> int:
         """Return which of the workload's nodes the `number`-th of this process is: workers take turns."""
-        workers = max(1, int(getattr(self._context.environment.parsed_options, "expect_workers", 1) or 1))
-        is_worker = self._context.role == "worker"
-        return number * workers + self._index if is_worker and workers > 1 else number
+        workers = int(getattr(self._context.environment.parsed_options, WORKERS, 1))
+        return number * max(1, workers) + self._index
 
     def arrivals_of(self, number: int) -> Arrivals:
-        """Return the arrivals of a client user."""
+        """Return the arrivals of a client user; the time of a scenario begins with the first of the process."""
+        self.begun_s = self.begun_s or time.monotonic()
         return Arrivals(
             self.workload.of_one(self.client_users),
             self.workload.seed,

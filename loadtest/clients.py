@@ -129,8 +129,8 @@ class SessionUser(ClientUser):
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.wire: Wire[ToClient] | None = None
-        self.audio: dict[str, tuple[Arrival, int]] = {}
         self.utterance = Utterance()
+        self.gone = False
         self.reader = gevent.spawn(self._stay_connected)
 
     def submit(self, arrival: Arrival) -> None:
@@ -150,10 +150,10 @@ class SessionUser(ClientUser):
 
     def leave(self) -> None:
         """Say goodbye."""
-        self.reader.kill()
+        self.gone = True
         if self.wire is not None:
             self.wire.close()
-            self.wire = None
+        self.reader.kill()
 
     def result(self, wanted: Wanted, failure: str, size: int = 0) -> None:
         """A piece of an utterance has its end."""
@@ -191,13 +191,17 @@ class SessionUser(ClientUser):
             began_s = time.monotonic()
             try:
                 with self.traffic.connecting:
+                    began_s = time.monotonic()
                     self.wire = wire = self._greet()
                 self.traffic.tell(WS, "connect", time.monotonic() - began_s)
                 backoff.reset()
                 for wanted in self.expected.all():
+                    wanted.sends += 1
                     self._send(wire, wanted)
                 self._read(wire)
             except (Closed, NotOpened, BadInput, TimeoutError) as error:
+                if self.gone:
+                    return
                 self.traffic.tell(WS, "connect", time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 if self.wire is not None:
@@ -245,7 +249,7 @@ class SessionUser(ClientUser):
         judged = self.expected.came(message.request_id, message.state, message.output, message.error)
         if judged.wanted is not None:
             self.result(judged.wanted, judged.failure)
-        else:
+        elif judged.failure:
             self.traffic.tell(WS, "result", 0.0, 0, judged.failure)
 
 

@@ -33,6 +33,7 @@ from scheduler.messages import (
     ToNode,
 )
 from scheduler.sdk.backoff import Backoff
+from sim.seeds import plain_random
 
 HEARTBEAT_S = 15.0
 """Until the scheduler has said how often."""
@@ -59,14 +60,10 @@ class NodeUser(User):
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.random = fresh_random()
-        self.process_id = f"p-{self.random.getrandbits(64):016x}"
         self.heartbeat_s = HEARTBEAT_S
         self.wire: Wire[ToNode] | None = None
-        self.registered = False
-        self.running: dict[Attempt, Any] = {}
-        self.unsent: dict[Attempt, NodeResult] = {}
-        self.leaving = False
-        self.reader = gevent.spawn(self._stay_connected)
+        self._new_process()
+        self.churn = gevent.spawn(self._come_and_go) if self.options.shape == "churn" else None
 
     def wait_time(self) -> float:
         """Return the seconds until the next beat."""
@@ -88,6 +85,34 @@ class NodeUser(User):
 
     def on_stop(self) -> None:
         """Take nothing new, finish what runs, for `drain_s` at most, and go."""
+        if self.churn is not None:
+            self.churn.kill()
+        self._leave()
+        self.traffic.leave("node", self.number)
+
+    # ---- its life
+
+    def _new_process(self) -> None:
+        self.process_id = f"p-{self.random.getrandbits(64):016x}"
+        self.registered = self.leaving = self.gone = False
+        self.running: dict[Attempt, Any] = {}
+        self.unsent: dict[Attempt, NodeResult] = {}
+        self.reader = gevent.spawn(self._stay_connected)
+
+    def _come_and_go(self) -> None:
+        """Leave and come back as another process, every other time without a word."""
+        chance = plain_random(self.options.seed, f"churn/{self.traffic.node_index(self.number)}")
+        while True:
+            gevent.sleep(chance.expovariate(1 / self.options.churn_stay_s))
+            if chance.random() < 0.5:
+                self._leave()
+            else:
+                self._die()
+            if self.options.churn_away_s:
+                gevent.sleep(chance.expovariate(1 / self.options.churn_away_s))
+            self._new_process()
+
+    def _leave(self) -> None:
         self.leaving = True
         if self.wire is not None and self.registered:
             try:
@@ -97,12 +122,17 @@ class NodeUser(User):
         end_s = time.monotonic() + self.options.drain_s
         while self.running and time.monotonic() < end_s:
             gevent.sleep(LOOK_S)
+        self.gone = True
+        if self.wire is not None:
+            self.wire.close()
+        self._die()
+
+    def _die(self) -> None:
+        self.gone = True  # the end of the connection is meant
         self.reader.kill()
         for timer in self.running.values():
             timer.kill(block=False)
-        if self.wire is not None:
-            self.wire.close()
-        self.traffic.leave("node", self.number)
+        self.running.clear()
 
     # ---- who reads
 
@@ -112,6 +142,7 @@ class NodeUser(User):
             began_s = time.monotonic()
             try:
                 with self.traffic.connecting:
+                    began_s = time.monotonic()
                     self.wire = wire = self._open()
                     wire.send(self._register())
                     self._on_message(wire, wire.receive(ANSWER_S))
@@ -121,6 +152,8 @@ class NodeUser(User):
                 while True:
                     self._on_message(wire, wire.receive())
             except (Closed, NotOpened, BadInput, TimeoutError) as error:
+                if self.gone:
+                    return
                 self.traffic.tell(NODE, "register", time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 self.registered = False
