@@ -63,7 +63,10 @@ class Conclusion:
             scheduler=scheduler,
         )
         written = write_report(report, context.folder)
-        logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
+        if refused:
+            logger.error("The run can't start (exit code %d): %s", code, why)
+        else:
+            logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
         if figures.generator.was_limit:
             logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
         logger.info("Report: %s", " and ".join(map(str, written)))

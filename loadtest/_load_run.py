@@ -104,7 +104,6 @@ class LoadRun:
 
     def refuse(self, why: str) -> int:
         """Say why the test can't start, in a line and in a report; return the exit code."""
-        logger.error("%s", why)
         return self._concluded(why)
 
     # What Locust's events say.

@@ -192,7 +192,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "embedded"
     serve_flags: Annotated[
-        str, _option("scheduler", "with --with-scheduler: more flags of `voxpool serve`, in one string")
+        str,
+        _option("scheduler", "with --with-scheduler: more flags of `voxpool serve`, as in --serve-flags='--choices 3'"),
     ] = ""
     ca_file: Annotated[str, _option("scheduler", "PEM file with the certificates to trust for https")] = ""
     gone_s: Annotated[

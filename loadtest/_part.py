@@ -65,6 +65,6 @@ class Context:
         return self.role != "worker"
 
 
-def folder_of(options: LoadOptions, started: datetime) -> Path:
-    """Return the folder for the report of a test."""
-    return Path(options.out) if options.out else FOLDER / started.strftime("%Y%m%dT%H%M%SZ")
+def folder_of(out: str, started: datetime) -> Path:
+    """Return the folder for the report of a test; `out` is the option."""
+    return Path(out) if out else FOLDER / started.strftime("%Y%m%dT%H%M%SZ")

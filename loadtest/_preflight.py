@@ -54,7 +54,7 @@ def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
         with _client(host, options, options.client_token) as client:
             seen = _ask(client, host, options)
     except ConfigError as error:
-        raise error if isinstance(error, CannotLoad) else CannotLoad(f"--host {host}: {error}") from None
+        raise error if isinstance(error, CannotLoad) else CannotLoad(f"--host: {error}") from None
     if seen.needs_tokens and not options.client_token:
         raise CannotLoad("--client-token: the scheduler asks for tokens: `voxpool token create` makes one")
     if seen.needs_tokens and nodes and not options.node_token:
@@ -90,7 +90,7 @@ def _ask(client: HttpClient, host: str, options: LoadOptions) -> Seen:
             raise CannotLoad(f"--host {host}: GET /healthz does not answer as a scheduler does: check host and port")
         version = str(client.show("/openapi.json").get("info", {}).get("version"))
     except SchedulerUnreachable as error:
-        raise CannotLoad(f"{_host_words(host)}: {error}{_what_to_do(host)}") from None
+        raise CannotLoad(_unreachable(host, error)) from None
     except VoxpoolError as error:
         raise CannotLoad(f"--host {host}: {error}: is it a scheduler?") from None
     if version != __version__:
@@ -165,9 +165,7 @@ def _client(host: str, options: LoadOptions, token: str) -> HttpClient:
     return HttpClient(host, token=token, ca_file=options.ca_file or None, patience_s=PATIENCE_S)
 
 
-def _host_words(host: str) -> str:
-    return f"no --host was given, and {host}" if host == DEFAULT_HOST else f"--host {host}"
-
-
-def _what_to_do(host: str) -> str:
-    return "; or let --with-scheduler start one" if host == DEFAULT_HOST else ""
+def _unreachable(host: str, error: SchedulerUnreachable) -> str:
+    if host != DEFAULT_HOST:
+        return f"--host {error}"
+    return f"--host {error}; or let --with-scheduler start a scheduler for this run"

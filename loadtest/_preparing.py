@@ -40,6 +40,7 @@ class Preparing:
     def fill_in(self) -> None:
         """Give -u and -r, where they weren't given, the values of the shape; raises ConfigError."""
         parsed = self._context.environment.parsed_options
+        self._context.folder = folder_of(parsed.out or "", self._context.started)
         common = complete(Common(parsed.num_users, parsed.spawn_rate), read_options(vars(parsed)).shape)
         parsed.num_users, parsed.spawn_rate = common.users, common.spawn_rate
 
@@ -48,12 +49,12 @@ class Preparing:
         context = self._context
         parsed = context.environment.parsed_options
         context.started = datetime.now(UTC)
+        context.folder = folder_of(parsed.out or "", context.started)
         context.ended_by = context.gone = ""
         context.missing.clear()
         context.notes.clear()
         context.seen = None
         context.options = options = read_options(vars(parsed))
-        context.folder = folder_of(options, context.started)
         workload = _workload.of_options(options)
         context.nodes = workload.nodes
         run_time_s = parsed.run_time or workload.duration_s
