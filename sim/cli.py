@@ -13,6 +13,7 @@ import click
 
 from scheduler import __version__
 from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+from sim.calibrate.cli import calibrate
 from sim.cli_options import common, progress_bar
 from sim.explore.cli import explore
 from sim.replay_cli import replay, shrink
@@ -109,7 +110,7 @@ def run(
     return report.exit_code
 
 
-for _command in (explore, replay, shrink):
+for _command in (calibrate, explore, replay, shrink):
     cli.add_command(_command)
 
 

@@ -12,25 +12,31 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def common_with(store: str) -> Callable[[Function], Function]:
+    """The options of every command that runs something; `store` is the default of --store."""
+    options = (
+        click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
+        click.option(
+            "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
+        ),
+        click.option(
+            "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
+        ),
+        click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
+        click.option("--store", default=store, show_default=True, help="memory, fakeredis, embedded or redis://…"),
+    )
+
+    def add(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def common(function: Function) -> Function:
-    """The options of every command that runs something."""
-    for option in reversed(
-        (
-            click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
-            click.option(
-                "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
-            ),
-            click.option(
-                "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
-            ),
-            click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
-            click.option(
-                "--store", default="memory", show_default=True, help="memory, fakeredis, embedded or redis://…"
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    """The options of a command that runs on virtual time, where the store in memory is the usual one."""
+    return common_with(store="memory")(function)
 
 
 def progress_bar(title: str) -> Any:

@@ -187,6 +187,7 @@ class Report:
                 }
                 for line in self.lines
             ],
+            "tables": [{"title": table.title, "columns": table.columns, "rows": table.rows} for table in self.tables],
             "notes": list(self.notes),
             **self.extra,
         }

@@ -1,0 +1,79 @@
+"""`voxpool-sim calibrate`: runs the plan, measures, plays the same on virtual time, and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from scheduler.errors import ConfigError
+from scheduler.sdk import Client
+from sim.calibrate.compare import Trio, compare
+from sim.calibrate.costs import Costs, measure
+from sim.calibrate.live import Burst, Lived, burst, live, run_finely
+from sim.calibrate.plan import PAIR, Size, plan
+from sim.calibrate.play import predict
+from sim.calibrate.report import report_of
+from sim.calibrate.service import running
+from sim.report import Report
+from sim.seeds import plain_random
+
+COSTS_FILE = "costs.toml"
+STORES = "embedded, memory or redis://host:port/db"
+
+
+def calibrate(
+    size: Size, *, seed: int, store: str, quick: bool = False, tell: Callable[[float], None] | None = None
+) -> tuple[Report, Costs]:
+    """Run it all; `tell` hears the part that is over. Raises ConfigError, and ServiceFailed when nothing comes up."""
+    if store not in ("embedded", "memory") and "://" not in store:
+        raise ConfigError(f"store {store!r} is nothing that a scheduler runs on: use {STORES}")
+    lived, bursts = run_finely(_live_through(size, seed, store, tell or (lambda part: None)))
+    costs = measure([found for found in lived if not found.run.load], bursts)
+    trios = [
+        Trio(found, predict(costs.applied_to(found.run.scenario)), predict(found.run.scenario))
+        for found in lived
+        if found.run.load
+    ]
+    options = {"quick": quick, "store": store, **asdict(size)}
+    return report_of(compare(trios), costs, seed, options), costs
+
+
+def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None) -> list[Path]:
+    """Write the report, and into the folder `out` the costs, too; return the files written."""
+    written = report.write(json_path, out)
+    if out is not None:
+        (out / COSTS_FILE).write_text(costs.toml(), encoding="utf-8")
+        written.append(out / COSTS_FILE)
+    return written
+
+
+async def _live_through(
+    size: Size, seed: int, store: str, tell: Callable[[float], None]
+) -> tuple[list[Lived], list[Burst]]:
+    rounds = plan(size, seed)
+    settings = rounds[0][0].scenario.settings
+    lived: list[Lived] = []
+    bursts: list[Burst] = []
+    over_s = 0.0
+
+    def tell_seconds(seconds: float) -> None:
+        tell(min(1.0, (over_s + seconds) / size.seconds))
+
+    async with (
+        running(settings, store, size.nodes, size.slots, PAIR) as service,
+        Client(service.url, random=plain_random(seed, "calibrate/client")) as client,
+    ):
+        await burst(service, client, "warm", size.burst)
+        for number, runs in enumerate(rounds):
+            bursts.append(await burst(service, client, f"burst-{number}", size.burst))
+            for run in runs:
+                lived.append(await live(service, client, run, tell_seconds))
+                over_s += run.scenario.duration_s
+    return lived, bursts
+
+
+def sized(size: Size, nodes: int | None, slots: int | None, work_s: float | None) -> Size:
+    """Return `size` with what was given."""
+    given = {"nodes": nodes, "slots": slots, "work_s": work_s}
+    return replace(size, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]

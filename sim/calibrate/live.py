@@ -1,0 +1,163 @@
+"""Plays a scenario's traffic against a real scheduler, open-loop: each job is sent when it is due, whatever became of
+the others, and every time counts from that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from scheduler.clock import SystemClock
+from scheduler.config import Settings
+from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected
+from sim.calibrate.node import pack
+from sim.calibrate.plan import PAIR, Run
+from sim.calibrate.service import Service
+from sim.traffic import Stream
+
+SAMPLE_S = 0.37
+"""Between two looks at the table; no multiple of it is near the sweeps', so all phases of a sweep are seen."""
+FINISHED = tuple(f'jobs_resident{{state="{state}"}}' for state in ("completed", "failed", "cancelled"))
+T = TypeVar("T")
+CPU = "process_cpu_seconds_total"
+
+
+class Record(NamedTuple):
+    """The moments of one job, in seconds from the start of its run."""
+
+    request_id: str
+    work_s: float
+    due_s: float
+    sent_s: float
+    accepted_s: float
+    """The client heard that the scheduler has taken it."""
+    started_s: float
+    """The node began to work on it."""
+    ended_s: float
+    heard_s: float
+    """The client has its result."""
+
+
+@dataclass
+class Lived:
+    """What a run brought: a record for each job that completed, and what the scheduler's metrics said around it."""
+
+    run: Run
+    records: list[Record] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
+    """Why jobs brought no result -> how many."""
+    resident: list[float] = field(default_factory=list)
+    """Finished jobs in the table at even distances, from the time when as many leave as come."""
+    before: dict[str, float] = field(default_factory=dict)
+    after: dict[str, float] = field(default_factory=dict)
+
+
+class Burst(NamedTuple):
+    """Many jobs without work at once: the scheduler's processor time for them."""
+
+    jobs: int
+    cpu_s: float
+
+
+def run_finely(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` on a loop that wakes when it should: epoll waits whole milliseconds, select does not.
+
+    SIGTERM ends it as Ctrl-C does, so that no process that it started stays behind.
+    """
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+        try:
+            return runner.run(_cancelled_by_sigterm(main))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+
+async def _cancelled_by_sigterm(main: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await main
+
+
+async def live(service: Service, client: Client, run: Run, tell: Callable[[float], None]) -> Lived:
+    """Send the traffic of `run`, wait for all results, and return what came of it; `tell` hears the seconds passed.
+
+    Raises ServiceFailed when a process ends.
+    """
+    lived = Lived(run, before=await service.metrics())
+    seconds = SystemClock().seconds
+    start_s = seconds()
+    watching = asyncio.create_task(_watch(service, lived, start_s, tell))
+    jobs = []
+    (traffic,) = run.scenario.traffic
+    for due_s, request in Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule():
+        await asyncio.sleep(start_s + due_s - seconds())
+        audio = pack(request.work_s, request.audio_bytes)
+        jobs.append(asyncio.create_task(_job(client, lived, request.request_id, request.work_s, audio, start_s, due_s)))
+    await asyncio.gather(*jobs)
+    await watching
+    lived.after = await service.metrics()
+    service.check()
+    return lived
+
+
+async def burst(service: Service, client: Client, name: str, jobs: int) -> Burst:
+    """Submit `jobs` jobs without work, as fast as they can be sent, and wait for all of them."""
+    before = await service.metrics()
+    audio = pack(0.0, 0)
+    await asyncio.gather(*(client.submit(audio, PAIR, request_id=f"{name}-{number}") for number in range(jobs)))
+    after = await service.metrics()
+    service.check()
+    return Burst(jobs, after[CPU] - before[CPU])
+
+
+async def _job(
+    client: Client, lived: Lived, request_id: str, work_s: float, audio: bytes, start_s: float, due_s: float
+) -> None:
+    seconds = SystemClock().seconds
+    sent_s = seconds() - start_s
+    (traffic,) = lived.run.scenario.traffic
+    try:
+        started = await client.start(audio, traffic.pair, request_id=f"{lived.run.name}-{request_id}")
+        accepted_s = seconds() - start_s
+        result = await started.result()
+    except (SubmitRejected, SchedulerUnreachable) as error:
+        why = error.reason if isinstance(error, SubmitRejected) else "unreachable"
+        lived.lost[why] = lived.lost.get(why, 0) + 1
+        return
+    heard_s = seconds() - start_s
+    if result.state != "completed":
+        why = result.error or result.state
+        lived.lost[why] = lived.lost.get(why, 0) + 1
+        return
+    times = result.output
+    lived.records.append(
+        Record(
+            request_id,
+            work_s,
+            due_s,
+            sent_s,
+            accepted_s,
+            times["started_s"] - start_s,
+            times["ended_s"] - start_s,
+            heard_s,
+        )
+    )
+
+
+async def _watch(service: Service, lived: Lived, start_s: float, tell: Callable[[float], None]) -> None:
+    """Look at the table until the traffic is over; a probe isn't looked at, since looking costs."""
+    seconds, scenario = SystemClock().seconds, lived.run.scenario
+    settings: Settings = scenario.resolved_settings
+    steady_s = settings.retention_s + settings.cleanup_interval_s
+    at_s = 0.0
+    while (at_s := at_s + SAMPLE_S) < scenario.duration_s:
+        await asyncio.sleep(start_s + at_s - seconds())
+        service.check()
+        tell(at_s)
+        if lived.run.load and at_s >= steady_s:
+            metrics = await service.metrics()
+            lived.resident.append(sum(metrics.get(name, 0.0) for name in FINISHED))

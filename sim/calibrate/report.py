@@ -1,0 +1,179 @@
+"""What a calibration found, as a report: tables for people, a line for each demand, pictures, and the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sim.calibrate.compare import FIGURES, Compared, Figure, Point
+from sim.calibrate.costs import Costs
+from sim.limits import UNCLEAR_WORD, shown
+from sim.pictures import Curve, canvas, curves, png
+from sim.report import WITH, Line, Picture, Report, Table
+
+QUESTION = "Does the simulation predict this machine?"
+LAG_MS_MAX = 2.0
+"""When 1 % of the arrivals were sent later than this, the machine was not ours: a miss then proves nothing."""
+MEASURED, PREDICTED, WITHOUT_COSTS = "measured", "predicted", "predicted without costs"
+COLOURS = ("#1f6fb2", "#1a7f4b", "#c0392b", "#8a5a00")
+TAIL_POINTS = 200
+
+
+def report_of(points: Sequence[Point], costs: Costs, seed: int, options: Mapping[str, Any]) -> Report:
+    """Return the report; its verdict rests on the lines."""
+    lines = [line for point in points for line in _lines(point)]
+    lost = sum(point.lost for point in points)
+    lines.append(Line("", "jobs without a result", "", None, lost, limit="== 0"))
+    lines += [Line("", f"load {point.load:g}: arrivals sent late, 99 %", "ms", None, point.lag_ms) for point in points]
+    return Report(
+        experiment="calibrate",
+        question=QUESTION,
+        seed=seed,
+        options=options,
+        lines=lines,
+        variants={
+            MEASURED: {"points": [_figures(point, "measured") for point in points]},
+            PREDICTED: {"points": [_figures(point, "predicted") for point in points]},
+            WITHOUT_COSTS: {"points": [_figures(point, "without_costs") for point in points]},
+        },
+        variant=WITH,
+        notes=_notes(points, costs),
+        tables=[_costs_table(costs), _table(points)],
+        pictures=[partial(_tails, points), partial(_job_by_job, points)] if any(p.jobs for p in points) else [],
+        extra={
+            "costs": {
+                "link_ms": costs.link_ms,
+                "script_ms": costs.script_ms,
+                "loop_ms": costs.loop_ms,
+                "service_ms": costs.service_ms,
+                "accepted_ms": costs.accepted_ms,
+                "explained_ms": costs.explained_ms,
+                "turnaround_ms": costs.turnaround_ms,
+            },
+            "errors": [
+                {"load": point.load, "figure": name, "error": found.error, "errors_by_round": found.errors}
+                for point in points
+                for name, found in point.figures.items()
+            ],
+        },
+    )
+
+
+def _lines(point: Point) -> list[Line]:
+    return [_line(point, figure, point.figures.get(figure.name)) for figure in FIGURES]
+
+
+def _line(point: Point, figure: Figure, found: Compared | None) -> Line:
+    name = f"load {point.load:g}: {figure.name}, predicted is off by"
+    limit = "" if figure.limit is None else f"{-100 * figure.limit:g} .. {100 * figure.limit:g}"
+    if found is None:
+        return Line("", name, "%", None, None, limit)
+    is_off = figure.limit is not None and not abs(found.error) <= figure.limit
+    if is_off and not point.lag_ms <= LAG_MS_MAX:
+        return Line("", name, "%", None, UNCLEAR_WORD, limit)
+    return Line("", name, "%", None, 100 * found.error, limit)
+
+
+def _figures(point: Point, side: str) -> dict[str, float]:
+    return {"load": point.load, **{name: getattr(found, side) for name, found in point.figures.items()}}
+
+
+def _table(points: Sequence[Point]) -> Table:
+    units = {figure.name: figure.unit for figure in FIGURES}
+    rows = [
+        [
+            f"{point.load:g}: {name}",
+            shown(found.predicted, units[name]),
+            shown(found.measured, units[name]),
+            percent(found.error),
+            f"{percent(min(found.errors))} … {percent(max(found.errors))}",
+            shown(found.without_costs, units[name]),
+        ]
+        for point in points
+        for name, found in point.figures.items()
+    ]
+    return Table(
+        "Predicted beside measured, by the load of the slots",
+        ("load", PREDICTED, MEASURED, "off by", "round by round", WITHOUT_COSTS),
+        rows,
+    )
+
+
+def percent(part: float) -> str:
+    """Return `part` as percent with its sign."""
+    return f"{100 * part:+.1f} %"
+
+
+def _costs_table(costs: Costs) -> Table:
+    link, service = np.array(costs.link_ms), np.array(costs.service_ms)
+    return Table(
+        "What this machine costs",
+        ("cost", "mean", "median"),
+        [
+            ["link: one way between two processes", shown(float(link.mean()), "ms"), shown(_median(link), "ms")],
+            ["script: a round trip to the store", shown(costs.script_ms, "ms"), ""],
+            ["loop: a message that the scheduler reads", shown(costs.loop_ms, "ms"), ""],
+            ["service: an attempt beside its work", shown(float(service.mean()), "ms"), shown(_median(service), "ms")],
+            ["so: from the end of a job to the next on its slot", shown(costs.turnaround_ms, "ms"), ""],
+        ],
+    )
+
+
+def _median(values: Any) -> float:
+    return float(np.median(values))
+
+
+def _notes(points: Sequence[Point], costs: Costs) -> list[str]:
+    jobs = sum(point.jobs for point in points)
+    notes = [
+        f"{jobs:,} jobs were sent to a real scheduler, each when it was due, and the same arrivals and works were "
+        "played on virtual time; a wait runs from then to the start of the work.",
+        f"a check of the costs that nothing rests on: a client hears after {costs.accepted_ms:.2f} ms that its job was "
+        f"taken, by the costs after {costs.explained_ms:.2f} ms",
+    ]
+    late = [f"{point.load:g}" for point in points if not point.lag_ms <= LAG_MS_MAX]
+    if late:
+        notes.append(
+            f"the machine was busy with something else at load {', '.join(late)}: arrivals were sent more than "
+            f"{LAG_MS_MAX:g} ms late, so what is off there proves nothing; run it on a quiet machine"
+        )
+    return notes
+
+
+def _tails(points: Sequence[Point]) -> Picture:
+    """How many jobs wait longer than x: lived, played, and played without costs."""
+    drawn = []
+    for point, colour in zip(points, COLOURS, strict=False):
+        sides = ((MEASURED, point.measured_ms, "line"), (PREDICTED, point.predicted_ms, "predicted"),
+                 (WITHOUT_COSTS, point.without_costs_ms, "dotted"))  # fmt: skip
+        for side, waits_ms, style in sides:
+            if len(waits_ms):
+                share = np.geomspace(1.0, 1 / len(waits_ms), TAIL_POINTS)
+                x = np.quantile(waits_ms, 1 - share)
+                drawn.append(Curve(f"{point.load:g} {side}", x.tolist(), share.tolist(), "", style, colour))  # type: ignore[arg-type]
+    return curves(
+        "waits", "Share of the jobs that wait longer", "wait, ms", "share of the jobs", drawn,
+        "Solid: measured. Dashed: predicted, with the costs of this machine. Dotted: predicted without costs.",
+        y_scale="log",
+    )  # fmt: skip
+
+
+def _job_by_job(points: Sequence[Point]) -> Picture:
+    """Each job's wait, predicted against measured."""
+    figure, axes = canvas("Job by job: the wait that was predicted against the one that was measured")
+    greatest = 1.0
+    for point, colour in zip(points, COLOURS, strict=False):
+        axes.plot(
+            point.measured_ms, point.predicted_ms, linestyle="", marker=".", markersize=2.5, alpha=0.5, color=colour,
+            label=f"load {point.load:g}",
+        )  # fmt: skip
+        greatest = max(greatest, float(point.measured_ms.max(initial=0.0)), float(point.predicted_ms.max(initial=0.0)))
+    axes.plot([0, greatest], [0, greatest], linestyle="--", color="#4a4a4a", linewidth=1)
+    axes.set_xlabel("measured, ms")
+    axes.set_ylabel("predicted, ms")
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    caption = "On the dashed line both are the same. Both saw the same arrivals and works."
+    return Picture("job-by-job", "Predicted against measured wait, job by job", caption, png(figure))

@@ -1,0 +1,1 @@
+"""Tests of what `voxpool-sim calibrate` makes of its measurements."""

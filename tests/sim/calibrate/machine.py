@@ -1,0 +1,73 @@
+"""A machine whose costs are known: the simulation stands in for it, so what `calibrate` says of it can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from sim.calibrate.costs import MESSAGES_A_JOB, Costs, measure
+from sim.calibrate.live import Burst, Lived, Record
+from sim.calibrate.plan import QUICK, Run, Size, plan
+from sim.clients import Request
+from sim.distributions import Gamma
+from sim.nodes import SimNode, Work
+from sim.run import play
+from sim.scenario import Links, Loop, Scenario, Service, StoreDelay
+from sim.watch import Watcher
+from sim.world import World
+
+SIZE = replace(QUICK, rounds=2, run_s=20.0, probe_s=10.0, retention_s=2.0, cleanup_interval_s=0.5)
+LINK_MS, STORE_MS, MESSAGE_MS, OVERHEAD_MS = 0.5, 0.2, 0.08, 0.3
+COSTLY: Mapping[str, Any] = {
+    "links": Links(delay_ms=Gamma(LINK_MS, 0.6)),
+    "store": StoreDelay(delay_ms=STORE_MS),
+    "loop": Loop(message_ms=MESSAGE_MS),
+    "service": Service(overhead_ms=Gamma(OVERHEAD_MS, 0.5)),
+}
+
+
+class _Records(Watcher):
+    def __init__(self, world: World, lived: Lived) -> None:
+        self._env = world.env
+        self._lived = lived
+        self._begun: dict[str, tuple[float, float]] = {}
+
+    def work_started(self, worker: SimNode, work: Work) -> None:
+        self._begun[work.request.request_id] = (work.started_at, work.ends_at)
+
+    def request_told(self, request: Request, state: str) -> None:
+        started_s, ended_s = self._begun[request.request_id]
+        made_s = request.made_at
+        taken_s = request.submitted_at + LINK_MS / 1000
+        self._lived.records.append(
+            Record(request.request_id, request.work_s, made_s, made_s, taken_s, started_s, ended_s, self._env.now)
+        )
+
+
+def live(run: Run, costly: Mapping[str, Any] = COSTLY) -> Lived:
+    """Return what a run on that machine brings."""
+    lived = Lived(run)
+    scenario: Scenario = msgspec.structs.replace(run.scenario, **costly, seed=run.scenario.seed)
+    played = play(scenario, checkers=(), is_traced=False, watchers=[lambda world: _Records(world, lived)])
+    lived.resident.append(played.run["resident"]["jobs_mean"])
+    count = len(lived.records)
+    lived.after = {
+        'script_seconds_sum{script="select_node"}': count * 2 * STORE_MS / 1000,
+        'script_seconds_count{script="select_node"}': float(count),
+    }
+    return lived
+
+
+def burst(jobs: int = 1000) -> Burst:
+    """Return what a burst on that machine costs."""
+    return Burst(jobs, jobs * MESSAGES_A_JOB * MESSAGE_MS / 1000)
+
+
+def lived_through(size: Size = SIZE, costly: Mapping[str, Any] = COSTLY) -> tuple[Costs, list[Lived]]:
+    """Return the measured costs, and the runs at the loads."""
+    lived = [live(run, costly) for runs in plan(size, 1) for run in runs]
+    probes = [found for found in lived if not found.run.load]
+    return measure(probes, [burst()]), [found for found in lived if found.run.load]

@@ -1,0 +1,130 @@
+"""Predictions that fit hold; each kind of misfit is found, and a disturbed machine proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sim.calibrate.command import write
+from sim.calibrate.compare import Trio, compare
+from sim.calibrate.costs import Costs
+from sim.calibrate.live import Lived
+from sim.calibrate.play import Predicted, predict
+from sim.calibrate.report import report_of
+from sim.report import Outcome, Report
+from tests.sim.calibrate.machine import lived_through
+
+Spoil = Callable[[Lived], None]
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Costs, list[Lived]]:
+    """What was measured on a machine whose costs are known."""
+    return lived_through()
+
+
+@pytest.fixture(scope="module")
+def predictions(found: tuple[Costs, list[Lived]]) -> list[tuple[Predicted, Predicted]]:
+    """What the simulation says of the runs, with costs and without."""
+    costs, lived = found
+    return [(predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
+
+
+def reported(
+    found: tuple[Costs, list[Lived]], predictions: Sequence[tuple[Predicted, Predicted]], spoil: Spoil | None = None
+) -> Report:
+    costs, lived = found
+    copies = [replace(each, records=list(each.records), lost=dict(each.lost)) for each in lived]
+    for each in copies:
+        if spoil is not None:
+            spoil(each)
+    trios = [Trio(each, *pair) for each, pair in zip(copies, predictions, strict=True)]
+    return report_of(compare(trios), costs, 1, {"quick": True})
+
+
+def test_with_the_measured_costs_every_limit_is_kept(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
+) -> None:
+    report = reported(found, predictions)
+    assert report.outcome is Outcome.HOLDS, [check for check in report.checks if not check.ok]
+    assert len(report.checks) == 3 * 4 + 1
+    written = write(report, found[0], tmp_path / "report.json", tmp_path / "out")
+    assert {path.name for path in written} == {
+        *("report.json", "report.html", "waits.png", "job-by-job.png", "costs.toml"),
+    }
+    content = report.as_dict()
+    assert [point["load"] for point in content["variants"]["measured"]["points"]] == [0.5, 0.7, 0.79]
+    assert "predicted without costs" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_without_the_costs_it_is_found_to_be_off(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    """The check of the check: a simulation that knows no costs must not pass."""
+    report = reported(found, [(without, without) for _, without in predictions])
+    assert report.outcome is Outcome.BROKEN
+    assert any(check.name == "load 0.5: wait, mean, predicted is off by" and not check.ok for check in report.checks)
+
+
+def slower(lived: Lived) -> None:
+    """The real thing waits a quarter longer than it should."""
+    lived.records[:] = [
+        record._replace(started_s=record.due_s + 1.25 * (record.started_s - record.due_s)) for record in lived.records
+    ]
+
+
+def test_a_machine_that_waits_longer_is_off(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    assert reported(found, predictions, slower).outcome is Outcome.BROKEN
+
+
+def test_what_is_off_on_a_busy_machine_proves_nothing(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    def late(lived: Lived) -> None:
+        slower(lived)
+        lived.records[:] = [record._replace(sent_s=record.due_s + 0.01) for record in lived.records]
+
+    report = reported(found, predictions, late)
+    assert report.outcome is Outcome.UNCLEAR
+    assert any("proves nothing" in note for note in report.notes)
+
+
+def test_jobs_that_brought_no_result_break_it(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    assert reported(found, predictions, lambda lived: lived.lost.update(waiting_timeout=1)).outcome is Outcome.BROKEN
+
+
+def test_a_table_that_keeps_more_jobs_is_off(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    def leaky(lived: Lived) -> None:
+        lived.resident = [1.3 * value for value in lived.resident]
+
+    report = reported(found, predictions, leaky)
+    assert report.outcome is Outcome.BROKEN
+    assert {check.name.split(": ")[1] for check in report.checks if not check.ok} == {
+        "resident jobs, mean, predicted is off by"
+    }
+
+
+def test_runs_without_any_job_are_unclear(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
+) -> None:
+    report = reported(found, predictions, lambda lived: lived.records.clear())
+    assert report.outcome is Outcome.UNCLEAR
+    write(report, found[0], None, tmp_path)
+
+
+def test_a_table_that_nobody_looked_at_is_unclear(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    def unseen(lived: Lived) -> None:
+        lived.resident = []
+
+    assert reported(found, predictions, unseen).outcome is Outcome.UNCLEAR
