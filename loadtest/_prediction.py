@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from loadtest._audio import Heard
 from scheduler import codec
 from scheduler.core import Parts
 from scheduler.dispatcher import Dispatcher
@@ -33,10 +34,10 @@ from sim.world import World
 
 INSTANCE = "0" * 10
 """As long as the name of a real scheduler: every job id begins with it."""
-REQUEST_ID_CHARACTERS = 16
+REQUEST_ID_CHARACTERS = len("session-01234567-0-12-1234")
 """Length of the request ids of the load; a string of CPython takes 16 bytes more for each 16 characters."""
-CRC32 = 0xFFFFFFFF
-"""The size of any checksum, in an answer whose value nobody looks at."""
+CRC32, NUMBER = 0xFFFFFFFF, 12 << 32 | 1234
+"""As large as those of an answer, whose values nobody looks at."""
 
 
 @dataclass(slots=True)
@@ -93,8 +94,8 @@ class _AnsweringNode(SimNode):
     """A node that answers what a node user of the load does."""
 
     def result_of(self, work: Work) -> NodeResult:
-        size, number = work.request.audio_bytes, int(work.request.request_id.rpartition("-")[2])
-        return NodeResult(work.job_id, work.attempt, {"crc32": CRC32, "bytes": size, "number": number})
+        answer = Heard(CRC32, work.request.audio_bytes, NUMBER)
+        return NodeResult(work.job_id, work.attempt, msgspec.to_builtins(answer))
 
 
 def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, leak_bytes: float, tell: Tell) -> Readings:
