@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from loadtest._audio import Heard
+from loadtest._memory_watch import AIM
 from scheduler import codec
 from scheduler.core import Parts
 from scheduler.dispatcher import Dispatcher
@@ -23,7 +24,7 @@ from scheduler.job import Job
 from scheduler.messages import FromClient, FromNode, NodeResult, Submit
 from scheduler.telemetry.live_bytes import LiveBytes
 from sim.before.leaky import leaking
-from sim.experiments.live_run import NEVER_S, READ_AT, TELL_EVERY
+from sim.experiments.live_run import NEVER_S, TELL_EVERY
 from sim.experiments.processes import Tell
 from sim.links import Connection
 from sim.nodes import SimNode, Work
@@ -123,9 +124,9 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
     gc.collect()
     gc.freeze()  # what stands at the beginning need not be looked at before each reading
     try:
-        sweeps = math.floor(seconds / interval_s - READ_AT)
+        sweeps = math.floor(seconds / interval_s - AIM)
         for sweep in range(1, sweeps + 1):
-            world.run_to((sweep + READ_AT) * interval_s)
+            world.run_to((sweep + AIM) * interval_s)
             gc.collect()
             ended = sum(world.recorder.ended.values())
             readings.add(world.env.now, meter.read().live, world.core.table.finished, ended)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from loadtest._memory import MemoryReport
 from loadtest._memory_verdict import UNCLEAR
 
+CLEAR = "the verdict on memory is clear"
 LOOK_S = 1.0
 """Between two looks at the verdict: it takes some ms of the generator."""
 CLEAR_LOOKS = 3
@@ -25,10 +26,10 @@ class UntilClear:
         self,
         report: Callable[[], MemoryReport],
         end: Callable[[], object],
-        least_s: float,
+        least_s: Callable[[], float],
         seconds: Callable[[], float],
     ) -> None:
-        self.least_s = least_s
+        self._least_s = least_s
         self._report, self._end, self._seconds = report, end, seconds
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -41,7 +42,7 @@ class UntilClear:
         self.stop()
         self._began_s = self._seconds()
         self._verdict, self._in_a_row, self._read = "", 0, 0
-        if self.least_s:
+        if self._least_s():
             self._stopped = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="until clear", daemon=True)
             self._thread.start()
@@ -63,7 +64,7 @@ class UntilClear:
         verdict = found.finding.verdict
         self._in_a_row = 0 if verdict == UNCLEAR else self._in_a_row + 1 if verdict == self._verdict else 1
         self._verdict = verdict
-        return self._in_a_row >= CLEAR_LOOKS and self._seconds() - self._began_s >= self.least_s
+        return self._in_a_row >= CLEAR_LOOKS and self._seconds() - self._began_s >= self._least_s()
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(LOOK_S):

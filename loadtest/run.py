@@ -5,6 +5,7 @@ knows all parts. `locust -f loadtest/` loads it beside the users and the shape.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from locust import events
@@ -24,6 +25,7 @@ from loadtest._preparing import Preparing
 from loadtest._reporting import Reporting
 from loadtest._server_watch import ServerWatch
 from loadtest._traffic import Traffic
+from loadtest._until_clear import CLEAR, UntilClear
 from scheduler.errors import ConfigError
 
 
@@ -62,8 +64,9 @@ def decide(context: Context) -> None:
     pools, memory = PoolsWatch(context), MemoryPart(context)
     server = ServerWatch(context, lambda reason: run.end(reason))
     chaos = Chaos(context, preparing.redis, lambda reason: run.end(reason))
+    clear = UntilClear(memory.report, lambda: run.end(CLEAR), lambda: context.options.until_clear, time.monotonic)
     conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
-    parts: list[Part] = [measuring, traffic, pools, memory, server, chaos]
+    parts: list[Part] = [measuring, traffic, pools, memory, clear, server, chaos]
     run = LoadRun(context, parts, preparing.prepare, conclusion.conclude)
     ending = Ending(context, run, preparing.stop)
     context.environment.events.quitting.add_listener(memory.on_quitting)

@@ -18,7 +18,7 @@ class Run:
         self.verdict = "unclear"
         self.read = 0
         self.ended = threading.Event()
-        self.until_clear = UntilClear(self.report, self.ended.set, least_s, lambda: self.now_s)
+        self.until_clear = UntilClear(self.report, self.ended.set, lambda: least_s, lambda: self.now_s)
 
     def report(self) -> MemoryReport:
         column = [0] * self.read
