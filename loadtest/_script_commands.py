@@ -1,0 +1,97 @@
+"""What the scripts of a scheduler do in its Redis or Valkey, seen by the server itself.
+
+MONITOR shows each call of a script and behind it, since a script runs alone, the commands of that call. It slows the
+server down, so it is for a few seconds, and no time is measured meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import msgspec
+import redis
+
+from scheduler.script_sources import load_sources
+
+COMMANDS_MAX = 200_000
+"""A look ends here at the latest."""
+SILENCE_S = 2.0
+_SELECT_HEAD = 4
+"""Arguments of select_node before the first job: now, seed, choices, throws_max."""
+_JOB_HEAD = 5
+"""Of each job: hold, pair, due, prefer, avoid_count; so many to avoid follow."""
+SELECT = "select_node"
+
+
+class Calls(msgspec.Struct):
+    """Calls of one script that were seen whole."""
+
+    calls: int = 0
+    commands: int = 0
+    jobs: int = 0
+    """Of select_node: jobs that were asked for, one a hold."""
+
+    @property
+    def commands_a_job(self) -> float | None:
+        """None when there was no job."""
+        return self.commands / self.jobs if self.jobs else None
+
+
+class ScriptCommands:
+    """Counts what MONITOR shows. `names` is SHA-1 -> script."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.seen: dict[str, Calls] = {}
+        self._names = names
+        self._open: tuple[str, int] | None = None
+        self._commands = 0
+
+    def line(self, by_script: bool, command: str) -> None:
+        """Take one line: a command with its arguments, from a script or from a client."""
+        if by_script:
+            self._commands += 1
+            return
+        self._close()
+        words = command.split(" ")  # an empty argument is one, too
+        if words[0].upper() == "EVALSHA" and words[1] in self._names:
+            name = self._names[words[1]]
+            arguments = words[3 + int(words[2]) :]
+            self._open = name, _jobs(arguments) if name == SELECT else 0
+
+    def _close(self) -> None:
+        """Count the call that has ended."""
+        if self._open is not None:
+            name, jobs = self._open
+            calls = self.seen.setdefault(name, Calls())
+            calls.calls += 1
+            calls.commands += self._commands
+            calls.jobs += jobs
+        self._open, self._commands = None, 0
+
+
+def watch(url: str, seconds: float) -> dict[str, Calls]:
+    """Return the calls of all scripts at the server `url` in the next `seconds`. Raises redis.RedisError."""
+    counting = ScriptCommands({source.sha1: name for name, source in load_sources().items()})
+    end_s = time.monotonic() + seconds
+    with (
+        redis.Redis.from_url(url, decode_responses=True, socket_timeout=SILENCE_S) as client,
+        client.monitor() as monitor,
+    ):
+        for _ in range(COMMANDS_MAX):
+            if time.monotonic() >= end_s:
+                break
+            try:
+                shown = monitor.next_command()
+            except redis.TimeoutError:
+                continue  # nothing happens there
+            counting.line(shown["client_type"] == "lua", shown["command"])
+    return counting.seen
+
+
+def _jobs(arguments: list[str]) -> int:
+    jobs, place = 0, _SELECT_HEAD
+    while place < len(arguments):
+        jobs += 1
+        place += _JOB_HEAD + int(arguments[place + _JOB_HEAD - 1])
+    return jobs
