@@ -1,0 +1,85 @@
+"""Runs `locust -f loadtest/` as a user does, in processes of their own; Locust is never imported by the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from loadtest._report import LoadReport, read_report
+from tests.live.processes import descendants_of, runs, wait_until
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60.0
+
+
+class LocustRun:
+    """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does."""
+
+    def __init__(self, folder: Path, *arguments: str, name: str = "locust", files: int | None = None) -> None:
+        self.folder = folder / f"{name}-report"
+        self.log = folder / f"{name}.log"
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("VOXPOOL_", "LOCUST_"))}
+        command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
+        if "--worker" not in arguments:
+            command += ["--out", str(self.folder)]
+        if files is not None:
+            command = ["bash", "-c", f'ulimit -Hn {files}; exec "$@"', "bash", *command]
+        with self.log.open("ab") as file:
+            self.popen = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+        self.seen: set[int] = {self.popen.pid}
+
+    def __enter__(self) -> LocustRun:
+        """It is running already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill what is left of it."""
+        for pid in [*self.left(), *descendants_of(self.popen.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        self.popen.kill()
+        self.popen.wait()
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text(errors="replace")
+
+    def waits_for(self, words: str) -> None:
+        """Return once it has said `words`; who was started by it until then is remembered."""
+        wait_until(lambda: words in self.text or self.popen.poll() is not None, PATIENCE_S)
+        assert words in self.text, self.text
+        self.seen |= set(descendants_of(self.popen.pid))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, as `kill` does."""
+        self.popen.send_signal(number)
+
+    def end(self, within_s: float = PATIENCE_S) -> int:
+        """Wait for its end and return its exit code."""
+        return self.popen.wait(within_s)
+
+    def left(self) -> list[int]:
+        """Return the processes that it had started, and that still run."""
+        return [pid for pid in self.seen if pid != self.popen.pid and runs(pid)]
+
+    def report(self) -> LoadReport:
+        """Return its report; both forms must be there."""
+        assert (self.folder / "report.html").stat().st_size > 1000
+        return read_report(self.folder)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report as another program reads it."""
+        facts: dict[str, Any] = msgspec.json.decode((self.folder / "report.json").read_bytes())
+        return facts

@@ -1,0 +1,160 @@
+"""Whole runs of `locust -f loadtest/`: alone, as master and workers, ended by signals, and when the scheduler dies."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.processes import Scheduler, wait_until
+from tests.load.locust_run import LocustRun
+
+pytestmark = pytest.mark.alone
+
+UNDER_WAY = "All users spawned: {"
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
+    """A scheduler of the test's own, without nodes."""
+    running = Scheduler(tmp_path, "embedded")
+    yield running
+    running.stop()
+
+
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+def users_are_there(run: LocustRun, users: int) -> None:
+    """Wait until all users have been spawned."""
+    run.waits_for(f"({users} total users)")
+
+
+def test_the_command_of_the_readme_ends_well_with_a_report(scheduler: Scheduler, tmp_path: Path) -> None:
+    """200 clients, 20 nodes, half a minute: all results come, none twice, none wrong, and the report says so."""
+    with LocustRun(
+        tmp_path, "--headless", "-u", "200", "-r", "50", "-t", "30s", "--host", scheduler.url
+    ) as run:  # fmt: skip
+        assert run.end(120) == 0, run.text
+        report = run.report()
+        assert (report.verdict, report.exit_code, report.ended_by) == ("holds", 0, "time"), run.text
+        assert report.host == scheduler.url
+        assert report.jobs is not None and report.arrivals is not None and report.pools is not None
+        # 200 users at 0.5 jobs/s; Poisson, so five deviations of the count are allowed
+        expected = 200 * 0.5 * 30
+        assert abs(report.arrivals.intended - expected) < 5 * expected**0.5 + 200 * 0.5 * 4, "users come over 4 s"
+        assert report.arrivals.sent + report.arrivals.dropped == report.arrivals.intended
+        assert report.jobs.completed == report.jobs.submitted == report.arrivals.sent
+        assert (report.jobs.lost, report.jobs.twice, report.jobs.wrong) == (0, 0, 0)
+        assert {operation.type for operation in report.operations} == {"HTTP", "WS", "NODE"}
+        assert report.errors == []
+        assert sum(group.nodes for group in report.pools.groups) == 20
+        assert run.left() == []
+
+
+def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path: Path) -> None:
+    """What the workers counted is in the master's report, to the last job."""
+    port = free_port()
+    load = ("--headless", "-u", "20", "-r", "20", "-t", "4s", "--rate-per-user", "2", "--host", scheduler.url)
+    to_master = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    with (
+        LocustRun(
+            tmp_path, *load, "--master", "--expect-workers", "2", "--master-bind-port", port, name="master"
+        ) as master,
+        LocustRun(tmp_path, *to_master, name="worker-1") as first,
+        LocustRun(tmp_path, *to_master, name="worker-2") as second,
+    ):  # fmt: skip
+        assert master.end() == 0, master.text
+        assert (first.end(), second.end()) == (0, 0), first.text + second.text
+        report = master.report()
+        assert report.jobs is not None and report.arrivals is not None and report.pools is not None
+        assert report.verdict == "holds"
+        assert report.jobs.completed == report.jobs.submitted == report.arrivals.sent > 0
+        assert {process.name == "master" for process in report.generator.processes} == {True, False}
+        assert len(report.generator.processes) == 3
+        assert sum(group.nodes for group in report.pools.groups) == 20
+        ended = sum(scheduler_count(scheduler, "completed").values())
+        assert ended == report.jobs.completed, "the scheduler counts the same"
+
+
+def scheduler_count(scheduler: Scheduler, state: str) -> dict[str, int]:
+    """Return how many jobs of each pair ended in a state, as the scheduler counts them."""
+    import httpx
+
+    counts = {}
+    for line in httpx.get(scheduler.url + "/metrics", trust_env=False).text.splitlines():
+        if line.startswith("voxpool_jobs_ended_total{") and f'state="{state}"' in line:
+            labels, _, value = line.rpartition(" ")
+            counts[labels] = int(float(value))
+    return counts
+
+
+@pytest.mark.parametrize(("number", "more"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--processes", "2"))])
+def test_a_signal_ends_a_run_with_its_report_and_no_orphan(
+    number: signal.Signals, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Jobs under way get their end, the report is written, and scheduler and workers that it started are gone."""
+    load = ("--headless", "-u", "10", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
+    with LocustRun(tmp_path, *load, *more) as run:
+        users_are_there(run, 30)
+        wait_until(lambda: descendants(run) >= 1 + 2 * bool(more))
+        run.signal(number)
+        assert run.end() == 0, run.text
+        report = run.report()
+        assert (report.verdict, report.ended_by) == ("holds", number.name), run.text
+        assert report.jobs is not None and report.jobs.completed == report.jobs.submitted
+        assert report.duration_s < 60
+        wait_until(lambda: run.left() == [])
+
+
+def descendants(run: LocustRun) -> int:
+    """Return how many processes it has started so far."""
+    run.waits_for("")
+    return len(run.seen) - 1
+
+
+def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
+    """Jobs that take minutes are not waited for, and nothing stays."""
+    load = ("--headless", "-u", "5", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
+    slow = ("--work-ms", "600000", "--drain-s", "600", "--rate-per-user", "5")
+    with LocustRun(tmp_path, *load, *slow) as run:
+        users_are_there(run, 25)
+        run.signal(signal.SIGTERM)
+        run.waits_for("The test ends: SIGTERM")
+        run.signal(signal.SIGTERM)
+        assert run.end() == 128 + signal.SIGTERM, run.text
+        wait_until(lambda: run.left() == [])
+
+
+def test_workers_end_when_their_master_was_killed(tmp_path: Path) -> None:
+    """kill -9 of the master: forked workers and the scheduler that it started end by themselves."""
+    load = ("--headless", "-u", "5", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
+    with LocustRun(tmp_path, *load, "--processes", "2", "--nodes", "2", "--drain-s", "0") as run:
+        users_are_there(run, 7)
+        run.signal(signal.SIGKILL)
+        run.end()
+        wait_until(lambda: run.left() == [], 30)
+
+
+def test_a_scheduler_that_dies_ends_the_run_with_what_was_measured(tmp_path: Path) -> None:
+    """The line says when it went, the exit code is 1, and the report has the jobs until then."""
+    scheduler = Scheduler(tmp_path, "memory")
+    with LocustRun(
+        tmp_path, "--headless", "-u", "10", "-r", "50", "-t", "10m", "--host", scheduler.url, "--gone-s", "2"
+    ) as run:  # fmt: skip
+        users_are_there(run, 30)
+        wait_until(lambda: sum(scheduler_count(scheduler, "completed").values()) > 5)
+        scheduler.popen.kill()
+        assert run.end() == 1, run.text
+        report = run.report()
+        assert (report.verdict, report.exit_code) == ("broken", 1)
+        assert report.why.startswith("the scheduler went away after ") and "nothing listens there" in report.why
+        assert report.ended_by == report.why
+        assert report.jobs is not None and report.jobs.completed > 5
+    scheduler.popen.wait()
