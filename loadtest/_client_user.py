@@ -32,8 +32,9 @@ class ClientUser(User):
         self.number = self.traffic.enter("client")
         self.name = self.traffic.name(self.part, self.number)
         self.expected = Expected(self.traffic.workload.deadline_s)
-        self.arrivals = self.traffic.arrivals_of(self.number)
         self.asked = 0
+        self.enter()
+        self.arrivals = self.traffic.arrivals_of(self.number)
 
     def wait_time(self) -> float:
         """Return the seconds until the next arrival, or until it is time to look for what is overdue."""
@@ -61,6 +62,10 @@ class ClientUser(User):
             self.traffic.counts.unfinished += 1
             self.traffic.ended()
         self.traffic.leave("client", self.number)
+
+    def enter(self) -> None:
+        """Connect, or get ready to; the arrivals begin afterwards."""
+        raise NotImplementedError
 
     def submit(self, arrival: Arrival) -> None:
         """Send the job of `arrival`."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from gevent.event import Event
 from gevent.pool import Group
 
 from loadtest._arrivals import Arrival
@@ -40,9 +41,8 @@ class HttpClientUser(ClientUser):
     part = "http"
     kind = HTTP
 
-    def on_start(self) -> None:
+    def enter(self) -> None:
         """Nothing is connected yet."""
-        super().on_start()
         options = self.options
         self.jobs = HttpJobs(self.traffic.host, options.client_token, options.ca_file, options.outstanding_max)
         self.polls = Group()
@@ -123,15 +123,16 @@ class SessionUser(ClientUser):
     part = "session"
     kind = WS
 
-    def on_start(self) -> None:
-        """Connect, in the background: arrivals don't wait for it."""
-        super().on_start()
+    def enter(self) -> None:
+        """Connect; with a scheduler that is not there the arrivals begin all the same, and fail."""
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.wire: Wire[ToClient] | None = None
         self.utterance = Utterance()
         self.gone = False
+        self.tried = Event()
         self.reader = gevent.spawn(self._stay_connected)
+        self.tried.wait()
 
     def submit(self, arrival: Arrival) -> None:
         """Send a submit, the next piece of the utterance."""
@@ -193,6 +194,7 @@ class SessionUser(ClientUser):
                 with self.traffic.connecting:
                     began_s = time.monotonic()
                     self.wire = wire = self._greet()
+                self.tried.set()
                 self.traffic.tell(WS, "connect", time.monotonic() - began_s)
                 backoff.reset()
                 for wanted in self.expected.all():
@@ -202,6 +204,7 @@ class SessionUser(ClientUser):
             except (Closed, NotOpened, BadInput, TimeoutError) as error:
                 if self.gone:
                     return
+                self.tried.set()
                 self.traffic.tell(WS, "connect", time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 if self.wire is not None:

@@ -1,0 +1,88 @@
+"""Users that do everything wrong, beside the others: `--misbehaving N`. What is looked at is the scheduler's answer.
+
+A refusal in order is a success; whatever else comes is a failure of `misbehave:<kind>`. Half of them are clients, half
+nodes; nodes misbehave on a pair of their own, so that the figures of the others are those of a scheduler under attack.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from locust import User, between, task
+
+from loadtest import _bad_clients, _bad_nodes
+from loadtest._reasons import why_lost
+from loadtest._target import Target, Wrong
+from loadtest._traffic import NODE, WS, traffic_of
+from loadtest._wire import Closed, NotOpened
+from scheduler.errors import BadInput
+
+
+class MisbehavingUser(User):
+    """Does what is wrong, one kind after the other."""
+
+    abstract = True
+    part: ClassVar[str]
+    kind: ClassVar[str]
+    acts: ClassVar[Mapping[str, Callable[[Target], None]]]
+    wait_time = between(0.2, 1.0)
+
+    def on_start(self) -> None:
+        """Take a number; users begin with different kinds."""
+        self.traffic = traffic_of(self.environment)
+        self.number = self.traffic.enter(self.part)
+        name = self.traffic.name("bad", self.number)
+        options = self.traffic.context.options
+        self.target = Target(
+            self.traffic.host,
+            f"{name}-{self.kind.lower()}",
+            self.traffic.workload.pairs[0],
+            f"bad:{name.partition('-')[2][-16:]}",
+            options.client_token,
+            options.node_token,
+            self.traffic.tls,
+        )
+        names = list(self.acts)
+        first = self.number % len(names)
+        self.turns = itertools.cycle(names[first:] + names[:first])
+
+    @task
+    def misbehave(self) -> None:
+        """Do the next thing that is wrong."""
+        if not self.traffic.may_ask():
+            return
+        name = next(self.turns)
+        began_s = time.monotonic()
+        failure = ""
+        try:
+            self.acts[name](self.target)
+        except Wrong as wrong:
+            failure = str(wrong)
+        except Closed as closed:
+            failure = f"closed_{closed.code}"
+        except (NotOpened, BadInput, TimeoutError, OSError) as error:
+            failure = "no_answer" if isinstance(error, TimeoutError) else why_lost(error)
+        self.traffic.tell(self.kind, f"misbehave:{name}", time.monotonic() - began_s, 0, failure)
+
+    def on_stop(self) -> None:
+        """Give the number back."""
+        self.traffic.leave(self.part, self.number)
+
+
+class MisbehavingClientUser(MisbehavingUser):
+    """A client that does everything wrong."""
+
+    part = "misbehaving_client"
+    kind = WS
+    acts = _bad_clients.KINDS
+
+
+class MisbehavingNodeUser(MisbehavingUser):
+    """A node that does everything wrong."""
+
+    part = "misbehaving_node"
+    kind = NODE
+    acts = _bad_nodes.KINDS
