@@ -91,14 +91,21 @@ async def live(service: Service, client: Client, run: Run, tell: Callable[[float
     seconds = SystemClock().seconds
     start_s = seconds()
     watching = asyncio.create_task(_watch(service, lived, start_s, tell))
-    jobs = []
+    jobs: list[asyncio.Task[None]] = []
     (traffic,) = run.scenario.traffic
-    for due_s, request in Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule():
-        await asyncio.sleep(start_s + due_s - seconds())
-        audio = pack(request.work_s, request.audio_bytes)
-        jobs.append(asyncio.create_task(_job(client, lived, request.request_id, request.work_s, audio, start_s, due_s)))
-    await asyncio.gather(*jobs)
-    await watching
+    try:
+        for due_s, request in Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule():
+            await asyncio.sleep(start_s + due_s - seconds())
+            if watching.done():
+                watching.result()  # raises when something has ended that should not
+            audio = pack(request.work_s, request.audio_bytes)
+            job = _job(client, lived, request.request_id, request.work_s, audio, start_s, due_s)
+            jobs.append(asyncio.create_task(job))
+        await asyncio.gather(watching, *jobs)
+    finally:
+        for task in (watching, *jobs):
+            task.cancel()
+        await asyncio.gather(watching, *jobs, return_exceptions=True)
     lived.after = await service.metrics()
     service.check()
     return lived

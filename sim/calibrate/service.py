@@ -42,8 +42,16 @@ class Service:
         self._http = http
 
     async def metrics(self) -> dict[str, float]:
-        """Return what its /metrics say, by name and labels as they stand there, without the prefix."""
-        return parse_metrics((await self._http.get(f"{self.url}/metrics")).text)
+        """Return what its /metrics say, by name and labels as they stand there, without the prefix.
+
+        Raises ServiceFailed when it doesn't answer.
+        """
+        try:
+            page = await self._http.get(f"{self.url}/metrics")
+        except httpx.HTTPError as error:
+            self.check()
+            raise ServiceFailed(f"calibrate: the scheduler does not answer: {type(error).__name__}") from None
+        return parse_metrics(page.text)
 
     def check(self) -> None:
         """Raise ServiceFailed when one of its processes has ended."""
