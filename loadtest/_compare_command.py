@@ -46,8 +46,9 @@ def compare(
     from loadtest import _compare
     from loadtest._report import read_report
 
+    allowed = _allowed(worse_by)
     found = _compare.compare(
-        read_report(a), read_report(b), worse_by=_allowed(worse_by), operation=operation, confidence=confidence,
+        read_report(a), read_report(b), worse_by=allowed, operation=operation, confidence=confidence,
         seed=seed, anyway=anyway,
     )  # fmt: skip
     if json_path is not None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
+from loadtest._memory_charts import memory_html
 from loadtest._pictures import pictures_of
 from loadtest._report import LoadReport, Operation
+from loadtest._svg import CSS_FILE
 from sim.limits import shown
 from sim.page import STYLE, definitions, figures_of
 
 _MORE_STYLE = """
-.word.slow { color:var(--unclear); } p.note { margin:.5rem 0; color:var(--soft); }
+.memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }
+.scroll + .scroll, .memory .scroll { margin:1rem 0; }
+.memory h3 { margin:.25rem 0 .5rem; font-size:1rem; font-weight:500; }
+.memory td { text-align:right; } p.note { margin:.5rem 0; color:var(--soft); }
 @media print { body { background:#fff; } figure { break-inside:avoid; } }
 """
 ROWS_MAX = 100
@@ -28,16 +34,16 @@ def html_page(report: LoadReport) -> str:
         ("Operations", _operations(report.operations)),
         ("Failures by reason", _errors(report)),
         ("Pools", _pools(report)),
-        ("Memory of the scheduler", _memory(report)),
         ("Pictures", figures_of(pictures_of(report))),
+        ("Memory of the scheduler", _memory(report)),
         ("Options", definitions({name: "" if value is None else value for name, value in report.options.items()})),
-        ("The scheduler", definitions(report.scheduler) if report.scheduler else ""),
+        ("The scheduler", _scheduler(report.scheduler)),
         ("Versions of the generator", definitions(report.versions)),
     ]
     body = "\n".join(f"<h2>{escape(head)}</h2>{content}" for head, content in parts if content)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}{_MORE_STYLE}</style></head><body><main>
+<title>{escape(title)}</title><style>{CSS_FILE.read_text(encoding="utf-8")}{STYLE}{_MORE_STYLE}</style></head><body><main>
 <h1>Load test of {escape(report.host)}</h1>
 <p class="question">{escape(report.started)}, {shown(report.duration_s, "s")}, up to {report.users_max:,} users;
 ended by: {escape(report.ended_by)}</p>
@@ -125,11 +131,13 @@ def _pools(report: LoadReport) -> str:
     pools = report.pools
     if pools is None:
         return ""
-    found = f'<p class="note">{pools.count:,} pools; the largest has {pools.nodes_max:,} nodes.'
+    many = "pool" if pools.count == 1 else "pools"
+    found = f'<p class="note">{pools.count:,} {many}; the largest has {pools.nodes_max:,} nodes.'
     if pools.p_value is not None:
         found += (
             f" Jobs a node against even shares, over all nodes that are alike: chi-square {shown(pools.chi_square)} "
-            f"with {pools.degrees:,} degrees, p = {shown(pools.p_value)}."
+            f"with {pools.degrees:,} degrees, p = {shown(pools.p_value)}. Jobs of one session go to the node that had "
+            "its last one, where that has room: with few sessions shares are uneven by intent."
         )
     found += f" {escape(pools.unreadable)}</p>"
     groups: list[list[Cell]] = [
@@ -155,30 +163,18 @@ def _pools(report: LoadReport) -> str:
 
 
 def _memory(report: LoadReport) -> str:
-    memory = report.memory
-    if memory is None:
-        return ""
-    finding = memory.finding
-    word = {"leak": "broken", "no leak": "holds"}.get(finding.verdict, "unclear")
-    found = (
-        f'<p><b class="{word}">{escape(finding.verdict)}</b>: {escape(finding.reason)}</p>'
-        f'<p class="note">{finding.jobs:,} jobs ended between the samples that were judged; live bytes a job: '
-        f"{shown(finding.bytes_a_job)} ({shown(finding.bytes_a_job_low)} to {shown(finding.bytes_a_job_high)}), "
-        f"growth below {shown(finding.leak_floor)} counts as none.</p>{_list(finding.notes)}"
+    return "" if report.memory is None else f'<div class="memory">{memory_html(report.memory)}</div>'
+
+
+def _scheduler(told: Mapping[str, Any]) -> str:
+    """Return what it said of itself; what has parts of its own, such as its settings, is folded up."""
+    plain = {name: value for name, value in told.items() if not isinstance(value, Mapping)}
+    folded = "".join(
+        f"<details><summary>{escape(name)}</summary>{definitions(value)}</details>"
+        for name, value in told.items()
+        if isinstance(value, Mapping)
     )
-    trends: list[list[Cell]] = [
-        [name, trend.verdict, _right(f"{trend.samples:,}"), _right(shown(trend.growth)),
-         _right(shown(trend.growth_low)), _right(shown(trend.growth_high)), trend.reason]
-        for name, trend in finding.trends.items()
-    ]  # fmt: skip
-    heads = [_right(head) for head in ("samples", "growth", "at least", "at most")]
-    found += _table(["series", "verdict", *heads, "why"], trends)
-    growing: list[list[Cell]] = [
-        [one.name, _right(shown(one.a_job)), _right(f"{one.values[0]:,}" if one.values else "-"),
-         _right(f"{one.values[-1]:,}" if one.values else "-")]
-        for one in finding.growing[:ROWS_MAX]
-    ]  # fmt: skip
-    return found + _table(["count that grows", _right("a job"), _right("first"), _right("last")], growing)
+    return f"{definitions(plain) if plain else ''}{folded}"
 
 
 Cell = str | tuple[str, str]

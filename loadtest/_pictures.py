@@ -1,4 +1,7 @@
-"""The pictures of a load report, drawn from the report alone, in the look of the simulation's."""
+"""The pictures of a load report, drawn from the report alone, in the look of the simulation's.
+
+Those of memory are in _memory_charts.py: the memory page shows them while the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,6 @@ def pictures_of(report: LoadReport) -> Iterator[Picture]:
         yield _distribution(clients)
     if report.errors:
         yield _failures(windows)
-    yield from _memory(report)
     yield from _shares(report)
 
 
@@ -122,35 +124,6 @@ def _failures(windows: list[Window]) -> Picture:
         for place, name in enumerate(named)
     ]
     return curves("failures", "Failures by operation", "time, s", "failures a second", lines, "Reasons: see the table.")
-
-
-def _memory(report: LoadReport) -> Iterator[Picture]:
-    memory = report.memory
-    if memory is None or memory.raw is None:
-        return
-    raw, swept = memory.raw, memory.swept
-    lines = []
-    for place, (label, name) in enumerate(
-        (("RSS", "rss_bytes"), ("held by the allocators", "held_bytes"), ("live bytes", "live_bytes"))
-    ):
-        points = [(t, value) for t, value in zip(raw.t_s, getattr(raw, name), strict=True) if value is not None]
-        lines.append(Curve(label, [t for t, _ in points], [value / 1e6 for _, value in points], colour=PALETTE[place]))
-    if swept is not None:
-        points = [(t, value) for t, value in zip(swept.t_s, swept.live_bytes, strict=True) if value is not None]
-        lines.append(
-            Curve("live bytes just after a sweep", [t for t, _ in points], [value / 1e6 for _, value in points],
-                  style="points", colour=PALETTE[3])
-        )  # fmt: skip
-    yield curves(
-        "memory", "Memory of the scheduler", "time, s", "MB", [line for line in lines if line.x],
-        f"{memory.finding.verdict}: {memory.finding.reason}. The verdict rests on the points.",
-    )  # fmt: skip
-    lines = [
-        Curve("finished, in the table", raw.t_s, [float(n) for n in raw.jobs_finished], colour=PALETTE[0]),
-        Curve("unfinished", raw.t_s, [float(n) for n in raw.jobs_unfinished], colour=PALETTE[1]),
-    ]
-    caption = f"Finished jobs stay {memory.retention_s:g} s, and up to {memory.interval_s:g} s more until a sweep."
-    yield curves("residents", "Jobs in the scheduler", "time, s", "jobs", lines, caption)
 
 
 def _shares(report: LoadReport) -> Iterator[Picture]:

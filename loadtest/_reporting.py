@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,6 @@ from loadtest._report import HTML_NAME, JSON_NAME, LoadReport, encoded
 from sim.report import Check, Outcome, versions
 
 PACKAGES = ("locust", "gevent", "websockets")
-QUESTION = "Does the scheduler hold under this load?"
 
 
 class Reporting:
@@ -43,7 +43,7 @@ class Reporting:
             verdict=outcome.value,
             exit_code=exit_code,
             why=why,
-            host=context.host,
+            host=_without_password(context.host),
             started=context.started.isoformat(timespec="seconds"),
             duration_s=figures.duration_s,
             ended_by=context.ended_by or "time",
@@ -77,9 +77,14 @@ def write_report(report: LoadReport, folder: Path) -> list[Path]:
 def _options(context: Context) -> dict[str, Any]:
     """Return the options of the run without secrets, and Locust's own that set the load."""
     given: dict[str, Any] = msgspec.to_builtins(context.options)
-    shown = {name: value for name, value in given.items() if not name.endswith("_token")}
+    shown = {name: _without_password(value) for name, value in given.items() if not name.endswith("_token")}
     parsed = vars(context.environment.parsed_options)
     return {**{name: parsed.get(name) for name in ("num_users", "spawn_rate", "run_time")}, **shown}
+
+
+def _without_password(value: Any) -> Any:
+    """Return `value`, and of a URL the part without user and password."""
+    return re.sub(r"://[^/@\s]*@", "://", value) if isinstance(value, str) else value
 
 
 def _versions() -> dict[str, str]:

@@ -15,7 +15,7 @@ from sim.report import WITH, WITHOUT, Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogFormatter
 
 COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
 _INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
@@ -125,6 +125,15 @@ def _set_y_scale(axes: Axes, scale: Scale) -> None:
         if scale == "linear":
             axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(_plain_numbers())
+    if scale == "log":
+        axes.yaxis.set_minor_formatter(_between_decades())
+
+
+def _between_decades() -> LogFormatter:
+    """Label the lines between powers of ten where an axis has too few of those: 40, not 4 x 10^1."""
+    from matplotlib.ticker import LogFormatter
+
+    return LogFormatter(minor_thresholds=(1, 0.4))
 
 
 def _plain_numbers() -> FuncFormatter:

@@ -91,6 +91,7 @@ def memory_report(bytes_a_job: float) -> MemoryReport:
     finding = MemoryFinding(
         verdict=verdict,
         reason="as planted",
+        samples=len(times),
         jobs=12_000,
         bytes_a_job=bytes_a_job,
         bytes_a_job_low=bytes_a_job - 5,

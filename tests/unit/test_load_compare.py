@@ -1,0 +1,204 @@
+"""`loadtest compare`: a planted change is found, none is not, and what can't be told is not a pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from loadtest._bootstrap import full_load, resample, weights_of
+from loadtest._compare import Change, Comparison, Word, compare
+from loadtest._report import LoadReport, encoded
+from scheduler.errors import ConfigError
+from tests.unit.load_reports import load_report
+
+
+def changes(found: Comparison) -> dict[str, Change]:
+    return {change.name: change for change in found.changes}
+
+
+def test_a_run_is_no_worse_than_another_of_the_same_scheduler() -> None:
+    verdicts = [compare(load_report(seed), load_report(100 + seed)).exit_code for seed in range(10)]
+    assert verdicts.count(1) == 0
+    assert verdicts.count(0) >= 9
+
+
+@pytest.mark.parametrize(
+    ("planted", "worse"),
+    [
+        ({"slower": 1.3}, "mean"),
+        ({"slower": 1.3}, "p50"),
+        ({"slower": 1.3}, "p90"),
+        ({"slower": 1.6}, "p99"),
+        ({"tail": 0.02}, "p99"),
+        ({"failing": 0.02}, "failures"),
+        ({"rate_per_s": 80}, "rate"),
+        ({"bytes_a_job": 200.0}, "bytes_a_job"),
+    ],
+)
+def test_a_planted_change_is_found(planted: dict[str, float], worse: str) -> None:
+    usual: dict[str, Any] = {"bytes_a_job": 0.0}
+    found = compare(load_report(1, **usual), load_report(2, **{**usual, **planted}))
+    assert found.exit_code == 1
+    assert changes(found)[worse].word is Word.WORSE
+
+
+def test_a_slow_tail_is_not_blamed_on_the_median() -> None:
+    found = changes(compare(load_report(1), load_report(2, tail=0.02)))
+    assert found["p50"].word is Word.NO_WORSE
+
+
+def test_a_faster_run_is_no_worse_and_says_by_how_much() -> None:
+    found = compare(load_report(1), load_report(2, slower=0.5))
+    assert found.exit_code == 0
+    change = changes(found)["mean"]
+    assert change.low is not None
+    assert change.high is not None
+    assert change.low < -0.5 < change.high
+
+
+def test_the_interval_holds_the_true_change_as_often_as_it_says() -> None:
+    held = 0
+    for seed in range(40):
+        a, b = (load_report(number, rate_per_s=20) for number in (seed, 500 + seed))
+        change = changes(compare(a, b))["mean"]
+        assert change.low is not None
+        assert change.high is not None
+        held += change.low <= 0 <= change.high
+    assert held >= 34  # of 40 at 95 %: fewer than 34 have a chance of 0.4 %
+
+
+def test_a_change_as_large_as_what_is_allowed_is_unclear_and_says_how_to_tell() -> None:
+    found = compare(load_report(1, lasts_s=90), load_report(2, lasts_s=90, slower=1.05))
+    assert found.exit_code == 2
+    assert "times as long would tell" in changes(found)["mean"].why
+
+
+def test_what_is_allowed_can_be_set_by_figure() -> None:
+    a, b = load_report(1), load_report(2, slower=1.3)
+    assert compare(a, b, worse_by=dict.fromkeys(("mean", "p50", "p90", "p99"), 0.5)).exit_code == 0
+    assert changes(compare(a, b, worse_by={"mean": 0.5}))["p50"].word is Word.WORSE
+
+
+def test_a_millisecond_is_no_change() -> None:
+    found = compare(load_report(1, mean_s=0.0005), load_report(2, mean_s=0.0005, slower=1.3))
+    assert changes(found)["mean"].word is Word.NO_WORSE
+
+
+def test_same_runs_same_seed_same_answer() -> None:
+    a, b = load_report(1), load_report(2)
+    assert compare(a, b, seed=7) == compare(a, b, seed=7)
+    assert compare(a, b, seed=7) != compare(a, b, seed=8)
+
+
+def test_short_runs_are_unclear() -> None:
+    found = compare(load_report(1), load_report(2, lasts_s=40))
+    assert found.exit_code == 2
+    assert "B has 7 windows" in found.changes[0].why
+
+
+def test_a_generator_that_was_the_limit_makes_times_unclear_and_failures_count() -> None:
+    found = compare(load_report(1), load_report(2, was_limit=True))
+    assert found.exit_code == 2
+    assert {change.word for change in found.changes if change.name != "failures"} == {Word.UNCLEAR}
+    assert "core full" in found.notes[-1]
+    assert compare(load_report(1), load_report(2, was_limit=True, failing=0.02)).exit_code == 1
+
+
+def test_memory_that_only_one_run_tells_is_unclear() -> None:
+    found = compare(load_report(1, bytes_a_job=0.0), load_report(2))
+    assert found.exit_code == 2
+    assert changes(found)["bytes_a_job"].why == "B does not tell them"
+    assert "not told by either run" in compare(load_report(1), load_report(2)).notes[0]
+
+
+def test_runs_under_different_loads_are_refused_unless_asked_for() -> None:
+    a, b = load_report(1), msgspec.structs.replace(load_report(2), options={"num_users": 70})
+    with pytest.raises(ConfigError, match="num_users is 50 and 70"):
+        compare(a, b)
+    assert "num_users is 50 and 70" in compare(a, b, anyway=True).notes[0]
+
+
+def test_an_operation_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="WS result, WS submit"):
+        compare(load_report(1), load_report(2), operation="resutl")
+    assert compare(load_report(1), load_report(2), operation="WS result").operation == "WS result"
+
+
+def test_the_rise_of_the_load_is_left_out() -> None:
+    report = load_report(1)
+    windows = [
+        msgspec.structs.replace(window, users=10 if number < 4 or number > 20 else 50)
+        for number, window in enumerate(report.windows)
+    ]
+    full = full_load(msgspec.structs.replace(report, windows=windows))
+    assert (full[0].start_s, full[-1].start_s) == (25, 100)
+
+
+def test_neighbours_stay_together_in_a_resample() -> None:
+    weights = weights_of(40, 10, np.random.default_rng(1))
+    assert weights.sum(axis=1).tolist() == [40] * len(weights)
+    # Four blocks in a circle: the number of windows changes at no more than twice four places.
+    changed = (np.diff(np.hstack([weights, weights[:, :1]]), axis=1) != 0).sum(axis=1)
+    assert changed.max() <= 8
+
+
+def test_windows_that_depend_on_each_other_widen_the_interval() -> None:
+    """Twelve slow or fast minutes are twelve events, however many windows each has."""
+    runs = [load_report(1, lasts_s=600, rate_per_s=30), load_report(2, lasts_s=600, rate_per_s=30, slower=3)]
+    rng = np.random.default_rng(5)
+
+    def width(chosen: list[int]) -> float:
+        windows = [runs[which].windows[number] for number, which in enumerate(chosen)]
+        found = resample(windows, "result", np.random.default_rng(1))["mean"].resamples
+        return float(np.subtract(*np.quantile(found, [0.975, 0.025])))
+
+    alone = width(rng.integers(0, 2, 120).tolist())
+    in_minutes = width(np.repeat(rng.integers(0, 2, 12), 10).tolist())
+    assert in_minutes > 2 * alone
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtest", "compare", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def written(folder: Path, report: LoadReport) -> Path:
+    folder.mkdir()
+    (folder / "report.json").write_bytes(encoded(report))
+    return folder
+
+
+def test_the_command_ends_with_the_verdict_and_writes_it(tmp_path: Path) -> None:
+    a, b = written(tmp_path / "a", load_report(1)), written(tmp_path / "b", load_report(2, slower=1.3))
+    found = run(a, b / "report.json", "--json", tmp_path / "found.json")
+    assert found.returncode == 1, found.stderr
+    assert "worse (exit 1)" in found.stdout
+    told = msgspec.json.decode((tmp_path / "found.json").read_bytes())
+    assert (told["experiment"], told["verdict"], told["exit_code"]) == ("compare", "broken", 1)
+    assert {check["name"] for check in told["checks"] if not check["ok"]} >= {"mean", "p50"}
+    assert run(a, b, "--worse-by", "60%").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere.json", "."), "nowhere.json: No such file"),
+        ((".",), "Missing argument 'B'"),
+        ((".", ".", "--worse-by", "p9=3"), "no figure 'p9'"),
+        ((".", ".", "--worse-by", "much"), "'much' is no share"),
+        ((".", ".", "--worse-by", "-1%"), "want 0 or more"),
+        ((".", ".", "--confidence", "2"), "0.5<=x<=0.999"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_3(arguments: tuple[str, ...], words: str) -> None:
+    found = run(*arguments)
+    assert found.returncode == 3
+    assert words in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert found.stdout == ""
