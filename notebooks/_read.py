@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "race": ["race"],
     "explore": ["explore", "1-timeout-offline"],
     "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
+    "calibrate": ["calibrate"],
     "leak-live": ["leak-live"],
 }
 """Name of the JSON -> what `voxpool-sim`, or `loadtest`, is told."""
@@ -38,6 +39,12 @@ _MEASURED_AND_SIMULATED: tuple[tuple[str, Literal["line", "dotted"]], ...] = (
     ("measured", "line"),
     ("predicted", "dotted"),
 )
+_STYLES: Mapping[str, Literal["line", "dotted", "predicted"]] = {
+    "measured": "line",
+    "predicted": "predicted",
+    "predicted without costs": "dotted",
+}
+"""How the variants of a report are drawn that are no sides of a fix."""
 
 
 def report(name: str) -> Found:
@@ -75,20 +82,29 @@ class Found:
         """What the report itself says beside its figures."""
         return Markdown("\n".join(f"- {note}" for note in self.content["notes"] or ["nothing"]))
 
+    def checks(self) -> Markdown:
+        """A sentence for each demand of the report."""
+        return Markdown("\n".join(f"- {_demand(check)}" for check in self.content["checks"]))
+
+    def tables(self) -> Markdown:
+        """The tables that the report has beside its lines."""
+        return Markdown("\n\n".join(_table(table) for table in self.content["tables"]))
+
     def bars(self, row: str, unit: str = "") -> Image:
         """The figures of a row that are numbers of this unit, without beside with."""
         lines = [line for line in self.content["lines"] if line["row"] == row and line["unit"] == unit]
         groups = [Bar(_short(line["name"]), _number(line["without"]), _number(line["with"])) for line in lines]
         return Image(bars(row, f"{row}: without and with the fix", unit or "count", groups, "", "symlog").png)
 
-    def curves(self, path: str, x: str, y: str, scale: Scale = "log") -> Image:
+    def curves(self, path: str, x: str, y: str, scale: Scale = "log", x_scale: Scale = "log") -> Image:
         """`y` over `x` of the points that lie at `path` (names with dots) of each variant."""
         drawn = []
         for side, run in self.content["variants"].items():
             for label, points in _lists(_at(run, path), side):
                 chosen = sorted((point[x], point[y]) for point in points if point.get(y) is not None)
-                drawn.append(Curve(label, [point[0] for point in chosen], [point[1] for point in chosen], side))
-        picture = curves(path, f"{y} against {x}", x, y, drawn, "", y_scale=scale, x_scale="log", markers=True)
+                style = _STYLES.get(side, _STYLES["measured"])
+                drawn.append(Curve(label, [point[0] for point in chosen], [point[1] for point in chosen], side, style))
+        picture = curves(path, f"{y} against {x}", x, y, drawn, "", y_scale=scale, x_scale=x_scale, markers=True)
         return Image(picture.png)
 
     def beside(self, x: str, y: str, scale: Scale = "linear") -> Image:
@@ -150,6 +166,17 @@ def _sentence(line: Mapping[str, Any]) -> str:
     verdict = {True: "kept", False: "**not kept**", None: "not known"}[kept]
     limit = f"; the limit is {line['limit']}: {verdict}" if line["limit"] else ""
     return f"{line['row']} {line['name']}: {without} without the fix, {with_} with it{limit}."
+
+
+def _demand(check: Mapping[str, Any]) -> str:
+    figure = "not known" if check["figure"] is None else shown(check["figure"])
+    return f"{check['name']}: {figure}; the limit is {check['limit']}: {'kept' if check['ok'] else '**not kept**'}."
+
+
+def _table(table: Mapping[str, Any]) -> str:
+    rules = ["---", *["---:"] * (len(table["columns"]) - 1)]
+    rows = [table["columns"], rules, *table["rows"]]
+    return f"**{table['title']}**\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _at(tree: Any, path: str) -> Any:

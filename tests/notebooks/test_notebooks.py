@@ -12,6 +12,9 @@ import nbclient
 import nbformat
 import pytest
 
+from sim.calibrate.compare import Trio, compare
+from sim.calibrate.play import predict
+from sim.calibrate.report import report_of as calibration_report
 from sim.experiments import Options, leak
 from sim.experiments.leak_report import report as leak_report
 from sim.experiments.policy import report_of as policy_report
@@ -27,6 +30,7 @@ from tests.loadtest import test_leak_report as leak_live_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
+from tests.sim.calibrate import machine as calibrated
 from tests.sim.row_checks import TINY, played
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
@@ -59,6 +63,12 @@ def small_leak_live() -> Report:
     return leak_live_test.of(leak_live_test.side(WITHOUT, 1), leak_live_test.side(WITH, 0))
 
 
+def small_calibration() -> Report:
+    costs, lived = calibrated.lived_through()
+    trios = [Trio(each, predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
+    return calibration_report(compare(trios), costs, 1, {"quick": True})
+
+
 def silent(_: float) -> None:
     """Nobody looks at the progress."""
 
@@ -71,6 +81,7 @@ SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "explore-without-R1": lambda: small_search("R1"),
     "leak-live": small_leak_live,
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
+    "calibrate": small_calibration,
 }
 
 
@@ -80,6 +91,7 @@ READ_BY = {
     "03_policy": ["policy"],
     "04_race": ["race"],
     "05_explore": ["explore", "explore-without-R1"],
+    "07_calibration": ["calibrate"],
     "06_live_leak": ["leak-live"],
 }
 
