@@ -63,7 +63,10 @@ def half_message(target: Target) -> None:
 
 
 def vanishes(target: Target) -> None:
-    """Submits and is gone without a goodbye; back within its grace it gets the result, once."""
+    """Submits and is gone without a goodbye; back within its grace it asks for the same again, and gets the result.
+
+    As the SDK does: a result that was sent while it went away is lost with the connection, the job's end is not.
+    """
     session_id = target.fresh("s")
     submit = target.submit()
     with target.session(session_id) as wire:
@@ -71,6 +74,7 @@ def vanishes(target: Target) -> None:
         expect(wire, Accepted)
         wire.abort()
     with target.session(session_id, resume=True) as wire:
+        wire.send(submit)
         result = expect(wire, JobResult)
         check(result.request_id == submit.request_id, "another_result")
         completed(result)

@@ -46,8 +46,9 @@ JOBS_A_NODE = 7.0
 LEAST_S = 20.0
 LEAST_QUICK_S = 12.0
 WATCH_S = 3.0
-PLAIN_S = 4.0
-"""So long at least no MONITOR disturbs the times that are measured."""
+PLAIN_S = 3.0
+PLAIN_SHARE = 0.25
+"""So long at least, and so much of a run, no MONITOR disturbs the times that are measured."""
 READY_S = 120.0
 END_S = 60.0
 LOOK_S = 0.2
@@ -202,7 +203,7 @@ class _Look:
             self._wait(lambda: self._nodes() >= shape.nodes, f"{shape.name}: they don't all register")
             self._wait(lambda: self._sample("jobs_submitted_total") > 0, f"{shape.name}: no job comes")
             before = self._select()
-            time.sleep(max(PLAIN_S, seconds / 2))
+            time.sleep(max(PLAIN_S, PLAIN_SHARE * seconds))
             after = self._select()
             store = self._http.get("/v1/debug/checkup").json()["store"]
             try:

@@ -36,7 +36,7 @@ def test_it_measures_compares_and_leaves_nothing_running(tmp_path: Path) -> None
     report, costs = command.calibrate(SMALL, seed=1, store="embedded", tell=told.append)
     written = command.write(report, costs, tmp_path / "report.json", tmp_path / "out")
 
-    assert set(children_of(os.getpid())) == before
+    assert set(children_of(os.getpid())) <= before
     assert told == sorted(told) and 0.8 < told[-1] <= 1.0
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["verdict"] in [outcome.value for outcome in Outcome]
