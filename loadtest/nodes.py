@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from gevent.event import Event
 from locust import User, task
 
 from loadtest import _audio
@@ -38,7 +39,8 @@ from sim.seeds import plain_random
 HEARTBEAT_S = 15.0
 """Until the scheduler has said how often."""
 ANSWER_S = 10.0
-LOOK_S = 0.05
+LOOK_S = 1.0
+DRAIN_LOOK_S = 0.05
 NOT_HELD = "not_held"
 
 Attempt = tuple[str, int]
@@ -62,12 +64,14 @@ class NodeUser(User):
         self.random = fresh_random()
         self.heartbeat_s = HEARTBEAT_S
         self.wire: Wire[ToNode] | None = None
+        self.tried = Event()
         self._new_process()
+        self.tried.wait()
         self.churn = gevent.spawn(self._come_and_go) if self.options.shape == "churn" else None
 
     def wait_time(self) -> float:
-        """Return the seconds until the next beat."""
-        return self.heartbeat_s
+        """Return the seconds until the next beat, or until the next look whether it has registered."""
+        return self.heartbeat_s if self.registered else LOOK_S
 
     @task
     def beat(self) -> None:
@@ -121,7 +125,7 @@ class NodeUser(User):
                 self.registered = False
         end_s = time.monotonic() + self.options.drain_s
         while self.running and time.monotonic() < end_s:
-            gevent.sleep(LOOK_S)
+            gevent.sleep(DRAIN_LOOK_S)
         self.gone = True
         if self.wire is not None:
             self.wire.close()
@@ -146,6 +150,7 @@ class NodeUser(User):
                     self.wire = wire = self._open()
                     wire.send(self._register())
                     self._on_message(wire, wire.receive(ANSWER_S))
+                self.tried.set()
                 if self.registered:
                     self.traffic.tell(NODE, "register", time.monotonic() - began_s)
                     backoff.reset()
@@ -154,6 +159,7 @@ class NodeUser(User):
             except (Closed, NotOpened, BadInput, TimeoutError) as error:
                 if self.gone:
                     return
+                self.tried.set()
                 self.traffic.tell(NODE, "register", time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 self.registered = False

@@ -1,0 +1,88 @@
+"""A scheduler that lies: `python -m tests.loadtest.lying_scheduler serve …` is a `voxpool serve` whose results get
+lost, come twice or are changed, and whose assigns go beyond the slots or under another pair. The users must notice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+from unittest.mock import patch
+
+from scheduler.cli import main
+from scheduler.job import Job
+from scheduler.messages import Assign, JobResult, Register, ToNode
+from scheduler.node import Node
+from scheduler.node_desk import NodeDesk
+from scheduler.seams import NodeLink
+from scheduler.web import jobs, views
+from scheduler.web.nodes import NodeConnection
+from scheduler.web.session import Session
+
+LOST_EVERY, TWICE_EVERY, CHANGED_EVERY, PAIR_EVERY = 7, 5, 3, 6
+_results = itertools.count(1)
+_views = itertools.count(1)
+_assigns = itertools.count(1)
+
+
+def lie_to_sessions() -> None:
+    """Some results are not sent, some twice, some with another output."""
+    send = Session.send
+
+    def lying(session: Session, message: Any) -> None:
+        if not isinstance(message, JobResult):
+            send(session, message)
+            return
+        number = next(_results)
+        if not number % LOST_EVERY:
+            return
+        if not number % CHANGED_EVERY:
+            message.output = {**message.output, "crc32": 1}
+        send(session, message)
+        if not number % TWICE_EVERY:
+            send(session, message)
+
+    patch.object(Session, "send", lying).start()
+
+
+def lie_to_http() -> None:
+    """Some jobs are shown with another output."""
+    show = views.job_view
+
+    def lying(job: Job, with_output: bool = True) -> Any:
+        view = show(job, with_output)
+        if job.ended and not next(_views) % CHANGED_EVERY:
+            view.output = "something else"
+        return view
+
+    patch.object(jobs, "job_view", lying).start()
+
+
+def overload_nodes() -> None:
+    """Some nodes are taken to have a slot more than they said."""
+    joined = NodeDesk.joined
+
+    async def lying(desk: NodeDesk, link: NodeLink, register: Register, owner: str = "") -> Node:
+        register.slots += register.node_id.endswith("-0")
+        return await joined(desk, link, register, owner)
+
+    patch.object(NodeDesk, "joined", lying).start()
+
+
+def mix_up_pairs() -> None:
+    """Some assigns are of a pair that the node does not serve."""
+    send = NodeConnection.send
+
+    def lying(connection: NodeConnection, message: ToNode) -> None:
+        if isinstance(message, Assign) and not next(_assigns) % PAIR_EVERY:
+            message.pair = "another:pair"
+        send(connection, message)
+
+    patch.object(NodeConnection, "send", lying).start()
+
+
+if __name__ == "__main__":
+    lie_to_sessions()
+    lie_to_http()
+    overload_nodes()
+    mix_up_pairs()
+    main()

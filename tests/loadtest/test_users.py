@@ -1,0 +1,119 @@
+"""Users of every kind against real schedulers: one in order, with tokens and TLS; one that lies; one that crashes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import make_certificate
+from tests.live.processes import Scheduler, wait_until
+from tests.live.secured import Keys
+from tests.loadtest.load_run import LoadRun
+
+pytestmark = pytest.mark.alone
+
+CLIENTS = {"HTTP submit", "HTTP job", "HTTP result", "WS connect", "WS submit", "WS result", "WS utterance"}
+NODES = {"NODE register", "NODE heartbeat", "NODE work"}
+
+
+class Lying(Scheduler):
+    """One that lies in every way that users must notice."""
+
+    program = (sys.executable, "-m", "tests.loadtest.lying_scheduler")
+
+
+@pytest.fixture
+def runs() -> Iterator[list[LoadRun]]:
+    """Runs that are killed at the end, if they have not ended."""
+    started: list[LoadRun] = []
+    yield started
+    for run in started:
+        if run.popen.poll() is None:
+            run.popen.kill()
+            run.popen.wait()
+
+
+def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
+    """Clients of three kinds, nodes, and users that misbehave: no failure, and each job has its one right result."""
+    certificate = make_certificate(tmp_path)
+    keys = Keys(tmp_path)
+    flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key), "--heartbeat-s", "1")
+    scheduler = Scheduler(tmp_path, "memory", "--token-file", str(keys.file), *flags)
+    try:
+        secrets = keys.secrets
+        run = LoadRun(
+            tmp_path,
+            scheduler.url,
+            *("-u", "12", "-r", "100", "-t", "4s", "--rate-per-user", "3", "--misbehaving", "6", "--nodes", "4"),
+            *("--http-share", "0.34", "--ca-file", str(certificate.cert), "--client-token", secrets["ann"]),
+            *("--node-token", secrets["gpu"], "--admin-token", secrets["root"]),
+        )
+        code = run.end()
+    finally:
+        scheduler.stop()
+    assert code == 0, run.text
+    jobs = run.report["jobs"]
+    assert run.errors() == {}
+    assert jobs["submitted"] == jobs["completed"] > 50
+    assert (jobs["lost"], jobs["twice"], jobs["wrong"]) == (0, 0, 0)
+    names = set(run.operations())
+    misbehaved = {name for name in names if "misbehave:" in name}
+    assert names - misbehaved - {"NODE cancel"} == CLIENTS | NODES
+    assert len(misbehaved) > 10
+    assert run.report["arrivals"]["sent"] == jobs["submitted"]
+
+
+def test_a_scheduler_that_lies_is_found_out(tmp_path: Path) -> None:
+    """A result that never comes, comes twice or is wrong; too many jobs for a node; a pair that it doesn't serve."""
+    scheduler = Lying(tmp_path, "memory")
+    try:
+        run = LoadRun(
+            tmp_path,
+            scheduler.url,
+            *("-u", "12", "-r", "100", "-t", "4s", "--rate-per-user", "3", "--nodes", "4", "--slots", "1"),
+            *("--work-ms", "50", "--result-timeout-s", "2", "--memory", "off"),
+        )
+        code = run.end()
+    finally:
+        scheduler.stop()
+    assert code == 1, run.text
+    errors = run.errors()
+    for expected in (
+        "WS result: no_result",
+        "WS result: twice",
+        "WS result: wrong_result",
+        "HTTP result: wrong_result",
+        "WS utterance: piece_failed",
+        "NODE assign: over_slots",
+        "NODE assign: wrong_pair",
+    ):
+        assert errors.get(expected, 0) > 0, (expected, errors)
+    assert run.report["verdict"] == "broken"
+
+
+def test_after_a_crash_of_the_scheduler_its_sessions_ask_again(tmp_path: Path, runs: list[LoadRun]) -> None:
+    """It is killed and comes back with nothing: lost connections are told, and every job still has one result."""
+    scheduler = Scheduler(tmp_path, "memory")
+    try:
+        flags = ("-u", "10", "-r", "100", "-t", "5s", "--rate-per-user", "2", "--http-share", "0", "--memory", "off")
+        runs.append(LoadRun(tmp_path, scheduler.url, *flags, "--work-ms", "200"))
+        wait_until(lambda: len(scheduler.node_ids()) == 20)
+        wait_until(lambda: scheduler.get("/v1/jobs?state=completed")["jobs"])
+        scheduler.signal(signal.SIGKILL)
+        scheduler.end()
+        scheduler = Scheduler(tmp_path, "memory", port=scheduler.port, name="again")
+        code = runs[0].end()
+    finally:
+        scheduler.stop()
+    run = runs[0]
+    errors = run.errors()
+    assert code == 1, run.text
+    assert errors["WS connect: connection_lost"] >= 10
+    assert errors["NODE register: connection_lost"] >= 20
+    assert run.operations()["WS result"]["failures"] == 0
+    assert run.operations()["WS result"]["requests"] > 50
+    assert run.report["jobs"]["lost"] == 0
