@@ -46,6 +46,14 @@ def full_load(report: LoadReport) -> list[Window]:
     return windows[full[0] + 1 : full[-1] + 1] if full else []
 
 
+def block_of(windows: Sequence[Window], operation: str) -> int:
+    """Return the windows a block: as many as depend on each other, a quarter of all at most."""
+    latencies = [latencies_of(window, operation) for window in windows]
+    means = np.array([histogram.mean_us() if histogram.total else 0.0 for histogram in latencies])
+    totals = np.array([histogram.total for histogram in latencies], dtype=float)
+    return max(1, min(max(block_length(means), block_length(totals)), len(windows) // 4))
+
+
 def weights_of(count: int, block: int, rng: np.random.Generator) -> Floats:
     """Return RESAMPLES rows that say how often each of `count` windows is in a resample."""
     starts = rng.integers(0, count, (RESAMPLES, -(-count // block)))
@@ -55,26 +63,22 @@ def weights_of(count: int, block: int, rng: np.random.Generator) -> Floats:
     return weights
 
 
-def resample(windows: Sequence[Window], operation: str, rng: np.random.Generator) -> dict[str, Resampled]:
+def resample(windows: Sequence[Window], operation: str, weights: Floats) -> dict[str, Resampled]:
     """Return rate (a second, without failures), mean, p50, p90, p99 (in s) and failures (share) of `operation`.
 
-    Latencies are left out when there are none. Raises ValueError for fewer than WINDOWS_MIN windows.
+    `weights` has a row for each resample and a column for each of `windows`. Latencies are left out when there are
+    none in one of the resamples.
     """
-    if len(windows) < WINDOWS_MIN:
-        raise ValueError(f"{len(windows)} windows, {WINDOWS_MIN} are needed")
     requests = np.array([requests_of(window, operation) for window in windows], dtype=float)
     latencies = [latencies_of(window, operation) for window in windows]
     seconds = np.array([window.length_s for window in windows])
     sums = np.array([histogram.total_us for histogram in latencies], dtype=float)
     totals = np.array([histogram.total for histogram in latencies], dtype=float)
-    means = sums / np.maximum(totals, 1)
-    block = min(max(block_length(means), block_length(totals)), len(windows) // 4)
     # The first row is the run itself.
-    weights = np.vstack([np.ones(len(windows)), weights_of(len(windows), block, rng)])
+    weights = np.vstack([np.ones(len(windows)), weights])
     asked, failed = (weights @ requests[:, 0]), (weights @ requests[:, 1])
     found = {"rate": (asked - failed) / (weights @ seconds)}
     count = weights @ totals
-    # A resample may have nothing in it, where results are rare: it can't have a latency either.
     if np.all(count > 0):
         found["mean"] = (weights @ sums) / count / 1e6
         found.update(_quantiles(weights, latencies))

@@ -2,6 +2,9 @@
 
 A figure is worse when the whole interval of its change is past what is allowed, no worse when the whole interval is
 within, and unclear else: then a longer run tells. Unclear is not a pass.
+
+Runs of one seed ask for the same jobs at the same times, so their windows are resampled in pairs: what the draw of the
+jobs did to both cancels out, and the intervals are those of what is left.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from loadtest._bootstrap import WINDOWS_MIN, Resampled, full_load, resample
-from loadtest._report import LoadReport
+from loadtest._bootstrap import WINDOWS_MIN, Resampled, block_of, full_load, resample, weights_of
+from loadtest._report import LoadReport, Window
 from scheduler.errors import ConfigError
 from sim.report import Check, Outcome
 
@@ -135,18 +138,37 @@ def _by_windows(
     a: LoadReport, b: LoadReport, allowed: Mapping[str, float], operation: str, confidence: float, seed: int,
     limits: Sequence[str],
 ) -> list[Change]:  # fmt: skip
-    windows = {"A": full_load(a), "B": full_load(b)}
+    first, second = full_load(a), full_load(b)
+    is_paired = _same_arrivals(a, b)
+    if is_paired:
+        first, second = _pairs(first, second)
     few = [
-        f"{name} has {len(found)} windows under full load, {WINDOWS_MIN} are needed"
-        for name, found in windows.items()
-        if len(found) < WINDOWS_MIN
+        f"{name} has {len(windows)} windows under full load{' that the other has, too' if is_paired else ''}, "
+        f"{WINDOWS_MIN} are needed"
+        for name, windows in (("A", first), ("B", second))
+        if len(windows) < WINDOWS_MIN
     ]
     if few:
         return [_nothing(name, allowed[name], "; ".join(few)) for name in WORSE_BY]
-    # Two seeds: with one, both would be resampled alike, as if they were pairs.
-    first = resample(windows["A"], operation, np.random.default_rng(seed))
-    second = resample(windows["B"], operation, np.random.default_rng(seed + 1))
-    return [_change(name, first.get(name), second.get(name), allowed[name], confidence, limits) for name in WORSE_BY]
+    rng = np.random.default_rng(seed)
+    block = max(block_of(first, operation), block_of(second, operation))
+    weights = weights_of(len(first), block, rng)
+    in_a = resample(first, operation, weights)
+    in_b = resample(second, operation, weights if is_paired else weights_of(len(second), block, rng))
+    return [_change(name, in_a.get(name), in_b.get(name), allowed[name], confidence, limits) for name in WORSE_BY]
+
+
+def _same_arrivals(a: LoadReport, b: LoadReport) -> bool:
+    """Return whether both runs asked the same at the same times: the same load from the same seed."""
+    seeds = a.options.get("seed"), b.options.get("seed")
+    return seeds[0] is not None and seeds[0] == seeds[1] and not _different(a, b)
+
+
+def _pairs(a: Sequence[Window], b: Sequence[Window]) -> tuple[list[Window], list[Window]]:
+    """Return the windows that both runs have, at the same times: with the same jobs, chance is the same for both."""
+    in_a, in_b = ({(window.start_s, window.length_s): window for window in windows} for windows in (a, b))
+    common = sorted(in_a.keys() & in_b.keys())
+    return [in_a[at] for at in common], [in_b[at] for at in common]
 
 
 def _change(
