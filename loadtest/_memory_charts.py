@@ -64,7 +64,7 @@ def memory_html(report: MemoryReport) -> str:
     word = _WORDS.get(finding.verdict, "unclear")
     return (
         f'<p class="finding {word.replace(" ", "-")}"><strong>{escape(word)}</strong> {escape(finding.reason)}</p>'
-        f"{notes}{_rows(report)}{figures}"
+        f"{notes}{figures}{_rows(report)}"
     )
 
 
