@@ -133,7 +133,8 @@ def _try_token(host: str, options: LoadOptions, role: Literal["client", "node"] 
     tls = tls_context(options.ca_file or None) if url.startswith("wss") else None
     headers = {"Authorization": f"Bearer {token}"}
     try:
-        connect(url, additional_headers=headers, ssl=tls, open_timeout=PATIENCE_S, proxy=None).close()
+        with connect(url, additional_headers=headers, ssl=tls, open_timeout=PATIENCE_S, proxy=None):
+            pass
     except InvalidStatus as refused:
         status = refused.response.status_code
         if status in (401, 403):

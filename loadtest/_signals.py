@@ -64,16 +64,16 @@ def end_with_parent(parent: int, end: Callable[[], None]) -> None:
 
 def end_children() -> None:
     """End all processes that were started here: in good order, then by force."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
+    for child in _running_children():
         _send(child, signal.SIGTERM)
-    _, alive = psutil.wait_procs(children, GRACE_S)
-    for child in alive:
-        _send(child, signal.SIGKILL)
+    wait_for_children(GRACE_S)
 
 
 def wait_for_children(within_s: float) -> None:
-    """Return when no process that was started here runs any more; those that still do after `within_s` are killed."""
+    """Return when no process that was started here runs any more; those that still do after `within_s` are killed.
+
+    None is reaped: Locust does that for its workers, and insists.
+    """
     end_s = time.monotonic() + within_s
     while (children := _running_children()) and time.monotonic() < end_s:
         gevent.sleep(LOOK_S)

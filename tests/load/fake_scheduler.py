@@ -14,7 +14,7 @@ from scheduler import __version__
 GOOD: dict[str, Any] = {
     "/healthz": {"status": "ok"},
     "/openapi.json": {"info": {"version": __version__}},
-    "/v1/jobs": {"jobs": [], "next_cursor": None},
+    "/v1/jobs": {"jobs": [], "total": 0, "next_cursor": None},
 }
 """What a scheduler answers, as far as it is looked at before a load."""
 

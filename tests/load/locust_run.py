@@ -22,15 +22,13 @@ PATIENCE_S = 60.0
 class LocustRun:
     """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does."""
 
-    def __init__(self, folder: Path, *arguments: str, name: str = "locust", files: int | None = None) -> None:
+    def __init__(self, folder: Path, *arguments: str, name: str = "locust") -> None:
         self.folder = folder / f"{name}-report"
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("VOXPOOL_", "LOCUST_"))}
         command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
         if "--worker" not in arguments:
             command += ["--out", str(self.folder)]
-        if files is not None:
-            command = ["bash", "-c", f'ulimit -Hn {files}; exec "$@"', "bash", *command]
         with self.log.open("ab") as file:
             self.popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, env=environment,

@@ -1,0 +1,144 @@
+"""What can be wrong before a load: each is one line that says what to do, exit code 3, and a report that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loadtest._options import DEFAULT_HOST, LoadOptions
+from loadtest._preflight import CannotLoad, examine, room_here
+from tests.live.command_line import stranger
+from tests.live.processes import Scheduler
+from tests.live.secured import WRONG, Keys, Secured
+from tests.load.fake_scheduler import GOOD, fake_scheduler
+from tests.load.locust_run import LocustRun
+
+
+def refusal(host: str, clients: int = 1, nodes: int = 1, **options: str) -> str:
+    """Return why a load there is refused."""
+    with pytest.raises(CannotLoad) as refused:
+        examine(host, LoadOptions(**options), clients, nodes)  # type: ignore[arg-type]
+    line = str(refused.value)
+    assert "\n" not in line and WRONG not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("http://127.0.0.1:1", "--host http://127.0.0.1:1: nothing listens there: start `voxpool serve`"),
+        ("http://nobody.invalid:5010", "--host http://nobody.invalid:5010: there is no such host"),
+        ("127.0.0.1:5010", "--host: '127.0.0.1:5010' is not the URL of a scheduler; write http://HOST:PORT"),
+        ("ftp://127.0.0.1", "--host: 'ftp://127.0.0.1' is not the URL of a scheduler"),
+        ("http://127.0.0.1:99999", "--host: 'http://127.0.0.1:99999' is not the URL of a scheduler"),
+    ],
+)
+def test_a_wrong_host(host: str, says: str) -> None:
+    assert refusal(host).startswith(says)
+
+
+def test_what_is_no_scheduler() -> None:
+    with stranger(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
+        assert "it does not speak HTTP there" in refusal(f"http://127.0.0.1:{port}")
+    with fake_scheduler({"/healthz": {"hello": "world"}}) as url:
+        assert "does not answer as a scheduler does" in refusal(url)
+    with fake_scheduler({}) as url:
+        assert "answers 404 as no scheduler does: check host and port" in refusal(url)
+
+
+def test_a_scheduler_of_another_version() -> None:
+    with fake_scheduler({**GOOD, "/openapi.json": {"info": {"version": "9.9.9"}}}) as url:
+        assert "the scheduler is version 9.9.9, this load test" in refusal(url)
+    with fake_scheduler(GOOD) as url:
+        assert examine(url, LoadOptions(), 1, 1).left_out, "one of this version is let through"
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A scheduler that asks for tokens."""
+    folder = tmp_path_factory.mktemp("secured")
+    running = Secured(folder, Keys(folder))
+    yield running
+    assert running.stop() == 0
+
+
+def test_a_token_that_is_refused(secured: Secured) -> None:
+    secrets = secured.keys.secrets
+    client, node = secrets["ann"], secrets["gpu"]
+    assert refusal(secured.url).startswith("--client-token: the scheduler asks for tokens")
+    assert refusal(secured.url, client_token=WRONG).startswith("--client-token: the scheduler refuses it")
+    assert refusal(secured.url, client_token=node).startswith("--client-token: the scheduler refuses it")
+    assert refusal(secured.url, client_token=client).startswith("--node-token: the scheduler asks for tokens")
+    says = "--node-token: the scheduler refuses it: "
+    assert refusal(secured.url, client_token=client, node_token=WRONG) == says + "it knows no such token"
+    assert refusal(secured.url, client_token=client, node_token=client) == says + "that token has another role"
+    says = "--admin-token: the scheduler refuses it"
+    assert refusal(secured.url, client_token=client, node_token=node, admin_token=WRONG).startswith(says)
+
+
+def test_the_right_tokens_are_let_in(secured: Secured) -> None:
+    secrets = secured.keys.secrets
+    tokens = LoadOptions(client_token=secrets["ann"], node_token=secrets["gpu"])
+    without = examine(secured.url, tokens, 10, 10)
+    assert (without.needs_tokens, without.left_out) == (True, "no --admin-token was given")
+    seen = examine(secured.url, msgspec.structs.replace(tokens, admin_token=secrets["root"]), 10, 10)
+    assert (seen.cleanup_interval_s, seen.left_out) == (60.0, "")
+    no_nodes = examine(secured.url, LoadOptions(client_token=secrets["ann"]), 10, 0)
+    assert no_nodes.needs_tokens
+
+
+def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
+    running = Scheduler(tmp_path, "memory", "--connections-max", "50")
+    try:
+        assert examine(running.url, LoadOptions(), 30, 20).settings["connections_max"] == 50
+        assert refusal(running.url, 31, 20).startswith("connections: the scheduler takes 50, this load needs 51")
+    finally:
+        assert running.stop() == 0
+
+
+def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is root may have any number, so the limit of the machine is played."""
+    monkeypatch.setattr("loadtest._preflight.allow", lambda files: min(files, 1000))
+    room_here(100, 700)
+    with pytest.raises(
+        CannotLoad, match=r"^open files: this process may have 1000 and needs 1064 for its users: raise"
+    ):
+        room_here(100, 800)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--host", "http://127.0.0.1:1"), "nothing listens there: start `voxpool serve`"),
+        (("--host", "http://127.0.0.1:1", "--processes", "2"), "nothing listens there"),
+        (("--with-scheduler", "--store", "nonsense"), "--with-scheduler: `voxpool serve` ended at once"),
+        (("--with-scheduler", "--slots", "0"), "--slots 0: expected `int` >= 1"),
+        (("--scenario", "no_such"), "no_such"),
+    ],
+)
+def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(
+    arguments: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    with LocustRun(tmp_path, "--headless", "-u", "200", "-t", "5s", *arguments) as run:
+        assert run.end() == 3, run.text
+        lines = [line for line in run.text.splitlines() if "/ERROR/" in line]
+        assert len(lines) == 1 and says in lines[0] and "Traceback" not in run.text, run.text
+        report = run.report()
+        assert (report.verdict, report.exit_code) == ("unclear", 3) and says in report.why
+        assert report.jobs is None or report.jobs.submitted == 0
+
+
+@pytest.mark.alone
+def test_without_a_host_and_a_server_it_says_what_to_do(tmp_path: Path) -> None:
+    """The scheduler is looked for where `voxpool serve` listens by default, or one is started when asked."""
+    assert DEFAULT_HOST == "http://127.0.0.1:5010"
+    with LocustRun(tmp_path, "--headless", "-t", "1s", "--nodes", "1", name="alone") as run:
+        # A scheduler may run on the machine of the tests: then the run is simply done.
+        if run.end():
+            assert "start `voxpool serve`" in run.text and "--with-scheduler start a scheduler" in run.text
+    with LocustRun(tmp_path, "--headless", "-t", "1s", "-u", "2", "--with-scheduler", name="with") as run:
+        assert run.end() == 0, run.text
