@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from scheduler.errors import ConfigError
 from scheduler.sdk import Client
@@ -19,6 +20,7 @@ from sim.report import Report
 from sim.seeds import plain_random
 
 COSTS_FILE = "costs.toml"
+LOADS_MAX = 9
 STORES = "embedded, memory or redis://host:port/db"
 
 
@@ -73,7 +75,19 @@ async def _live_through(
     return lived, bursts
 
 
-def sized(size: Size, nodes: int | None, slots: int | None, work_s: float | None) -> Size:
-    """Return `size` with what was given."""
-    given = {"nodes": nodes, "slots": slots, "work_s": work_s}
-    return replace(size, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+def sized(size: Size, nodes: int | None, slots: int | None, work_s: float | None, loads: str | None) -> Size:
+    """Return `size` with what was given; `loads` are numbers with commas. Raises ConfigError."""
+    given: dict[str, Any] = {"nodes": nodes, "slots": slots, "work_s": work_s}
+    if loads is not None:
+        given["loads"] = _loads(loads)
+    return replace(size, **{name: value for name, value in given.items() if value is not None})
+
+
+def _loads(text: str) -> tuple[float, ...]:
+    try:
+        loads = tuple(sorted({float(word) for word in text.split(",")}))
+    except ValueError:
+        loads = ()
+    if not 1 <= len(loads) <= LOADS_MAX or not all(0 < load < 1 for load in loads):
+        raise ConfigError(f"--loads {text!r}: wants 1 to {LOADS_MAX} numbers between 0 and 1, such as 0.5,0.7")
+    return loads

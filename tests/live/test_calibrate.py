@@ -101,6 +101,8 @@ def _nodes_of(pid: int) -> list[int]:
         (["--store", "fakeredis"], "voxpool-sim: store 'fakeredis' is nothing that a scheduler runs on: use embedded"),
         (["--store", "redis://127.0.0.1:1/0"], "voxpool-sim: calibrate: the scheduler does not start: "),
         (["--nodes", "0"], "voxpool-sim calibrate: Invalid value for '--nodes'"),
+        (["--loads", "0.5,1.5"], "voxpool-sim: --loads '0.5,1.5': wants 1 to 9 numbers between 0 and 1, such as"),
+        (["--loads", "half"], "voxpool-sim: --loads 'half': wants 1 to 9 numbers"),
         (["--work-s", "0"], "voxpool-sim calibrate: Invalid value for '--work-s'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from sim.calibrate.command import write
+from sim.calibrate.command import sized, write
 from sim.calibrate.compare import Trio, compare
 from sim.calibrate.costs import Costs
 from sim.calibrate.live import Lived
+from sim.calibrate.plan import QUICK
 from sim.calibrate.play import Predicted, predict
 from sim.calibrate.report import report_of
 from sim.report import Outcome, Report
-from tests.sim.calibrate.machine import lived_through
+from tests.sim.calibrate.machine import SIZE, lived_through
 
 Spoil = Callable[[Lived], None]
 
@@ -128,3 +129,18 @@ def test_a_table_that_nobody_looked_at_is_unclear(
         lived.resident = []
 
     assert reported(found, predictions, unseen).outcome is Outcome.UNCLEAR
+
+
+def test_near_the_full_load_nothing_is_demanded() -> None:
+    costs, lived = lived_through(replace(SIZE, loads=(0.9,), rounds=1))
+    wrong = [(predict(each.run.scenario), predict(each.run.scenario)) for each in lived]
+    report = reported((costs, lived), wrong, slower)
+    assert [check.name for check in report.checks] == ["jobs without a result"]
+    assert any(note.startswith("nothing is demanded at load 0.9") for note in report.notes)
+    assert report.outcome is Outcome.HOLDS
+
+
+def test_the_size_is_what_was_asked_for() -> None:
+    size = sized(QUICK, 3, None, 0.2, "0.7,0.5")
+    assert (size.nodes, size.slots, size.work_s, size.loads) == (3, QUICK.slots, 0.2, (0.5, 0.7))
+    assert sized(QUICK, None, None, None, None) == QUICK
