@@ -1,0 +1,101 @@
+"""A scheduler that stands still for a while: the report shows all who had to wait, and a comparison blames it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtest._histogram import Histogram
+from loadtest._report import LoadReport
+from tests.live.processes import Scheduler, wait_until
+from tests.load.locust_run import LocustRun
+
+pytestmark = pytest.mark.alone
+
+STALL_S = 2.0
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
+    """A scheduler of the test's own, without nodes."""
+    running = Scheduler(tmp_path, "memory")
+    yield running
+    running.popen.send_signal(signal.SIGCONT)
+    running.stop()
+
+
+def stand_still(scheduler: Scheduler, seconds: float) -> None:
+    """Stop the process for so long: it reads nothing, and the kernel takes what is sent to it."""
+    scheduler.popen.send_signal(signal.SIGSTOP)
+    end_s = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end_s)
+    scheduler.popen.send_signal(signal.SIGCONT)
+
+
+def slow_results(report: LoadReport, above_s: float) -> int:
+    """Return how many results took longer than that."""
+    return sum(
+        count
+        for operation in report.operations
+        if operation.name == "result" and operation.type != "NODE"
+        for low, _, count in Histogram.unpacked(operation.histogram).buckets()
+        if low >= above_s * 1e6
+    )
+
+
+def test_a_stall_shows_in_all_jobs_that_were_due_while_it_lasted(scheduler: Scheduler, tmp_path: Path) -> None:
+    """Ten clients that wait for answers would make ten slow results; an open model has all that were due."""
+    users, rate_per_s = 10, 4.0
+    with LocustRun(
+        tmp_path, "--headless", "-u", str(users), "-r", "10", "-t", "9s", "--rate-per-user", str(rate_per_s),
+        "--http-share", "0", "--host", scheduler.url,
+    ) as run:  # fmt: skip
+        wait_until(lambda: scheduler.get("/v1/jobs?limit=1")["total"] >= users)
+        stand_still(scheduler, STALL_S)
+        assert run.end(60) == 0, run.text
+        report = run.report()
+    # Those due in the first 1.5 s of the stall waited for half a second at least.
+    due = users * rate_per_s * (STALL_S - 0.5)
+    assert slow_results(report, 0.5) > due / 2 > users
+    assert max(one.latency_s.max for one in report.operations if one.name == "result" and one.latency_s) > 0.9 * STALL_S
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+def test_compare_passes_the_same_scheduler_and_finds_one_that_stutters(scheduler: Scheduler, tmp_path: Path) -> None:
+    """Three runs of 80 s: two of the same, and one in which the scheduler stands still for 0.1 s of every 0.6 s."""
+    folders = {}
+    for name in ("a", "same", "stutters"):
+        done = threading.Event()
+        stutter = threading.Thread(target=_stutter, args=(scheduler, done))
+        with LocustRun(
+            tmp_path, "--headless", "-u", "60", "-r", "60", "-t", "80s", "--host", scheduler.url, name=name
+        ) as run:  # fmt: skip
+            if name == "stutters":
+                stutter.start()
+            try:
+                assert run.end(150) == 0, run.text
+            finally:
+                done.set()
+                if stutter.ident is not None:
+                    stutter.join()
+        folders[name] = run.folder
+    assert _compare(folders["a"], folders["same"]) == 0
+    assert _compare(folders["a"], folders["stutters"]) == 1
+
+
+def _stutter(scheduler: Scheduler, done: threading.Event) -> None:
+    while not done.wait(0.5):
+        stand_still(scheduler, 0.1)
+
+
+def _compare(a: Path, b: Path) -> int:
+    command = [sys.executable, "-m", "loadtest", "compare", str(a), str(b)]
+    return subprocess.run(command, check=False, timeout=60).returncode
