@@ -82,10 +82,17 @@ class ClientUser(User):
         audio = _audio.make(arrival.work_s, number, arrival.audio_bytes)
         order = _audio.order_of(audio) if self.traffic.answers_are_ours else None
         answer = None if order is None else _audio.heard(audio, order)
-        wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer)
+        wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, retries=arrival.stream.retries)
         self.expected.add(wanted)
         self.traffic.begun()
         return wanted, audio
+
+    def may_retry(self, wanted: Wanted, after_ms: int | None) -> bool:
+        """Whether a refused job is to be submitted again, after that time; it is counted."""
+        if after_ms is None or not wanted.retries:
+            return False
+        wanted.retries -= 1
+        return True
 
     def result(self, wanted: Wanted, failure: str, size: int = 0) -> None:
         """A job has its end; `failure` says what is wrong with it, "" = nothing."""

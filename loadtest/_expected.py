@@ -31,6 +31,8 @@ class Wanted(msgspec.Struct):
     job_id: str = ""
     sends: int = 1
     """How often it was submitted: after a reconnect the result of each may come."""
+    retries: int = 0
+    """How often it may still be submitted again after a refusal with a time to retry."""
     tag: Any = None
     """The user's own: what it belongs to."""
 

@@ -16,15 +16,17 @@ CONNECT_TIMEOUT_S = 10.0
 ANSWER_S = 15.0
 """How long an answer may take, beyond what was asked for."""
 POLL_S = 20.0
+NO_ENTRY = (401, 403)
 BROKEN = (OSError, HTTPConnectionClosed, HTTPParseError)
 
 
 class Refused(VoxpoolError):
     """The scheduler answered something else than a job."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, retry_after_ms: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.retry_after_ms = retry_after_ms
 
 
 class HttpJobs:
@@ -67,10 +69,7 @@ class HttpJobs:
         try:
             if status < 300:
                 return msgspec.json.decode(content, type=JobView)
-            raise Refused(_reason(status, msgspec.json.decode(content, type=Problem)))
+            problem = msgspec.json.decode(content, type=Problem)
         except msgspec.MsgspecError:
             raise Refused(f"answer_{status}") from None
-
-
-def _reason(status: int, problem: Problem) -> str:
-    return "token_refused" if status in (401, 403) else problem.reason
+        raise Refused("token_refused" if status in NO_ENTRY else problem.reason, problem.retry_after_ms)

@@ -80,6 +80,8 @@ class Stream(msgspec.Struct, frozen=True):
     end_s: float | None = None
     timeout_ms: int | None = None
     affinity: bool = False
+    retries: int = 0
+    """How often a job is submitted again that was refused with a time to retry."""
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -225,6 +227,7 @@ def _stream(traffic: Traffic) -> Stream:
         traffic.end_s,
         None if traffic.timeout_s is None else max(1, round(traffic.timeout_s * 1000)),
         traffic.affinity,
+        traffic.retries,
     )
 
 

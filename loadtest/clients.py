@@ -73,7 +73,8 @@ class HttpClientUser(ClientUser):
 
     def _submit(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> Any:
         session = self.name if arrival.stream.affinity else ""
-        for again in (True, False):
+        breaks = 0
+        while True:
             try:
                 view = self.jobs.submit(
                     audio, arrival.stream.pair, wanted.request_id, session=session, timeout_ms=arrival.stream.timeout_ms
@@ -81,12 +82,15 @@ class HttpClientUser(ClientUser):
                 self.traffic.tell(HTTP, "submit", time.monotonic() - wanted.intended_s, len(audio))
                 return view
             except Refused as refused:
-                self.not_taken(wanted, refused_as(refused.reason))
-                return None
+                if not self.may_retry(wanted, refused.retry_after_ms):
+                    self.not_taken(wanted, refused_as(refused.reason))
+                    return None
+                gevent.sleep((refused.retry_after_ms or 0) / 1000)
             except BROKEN:
-                if not again:  # once more with the same key makes no second job; a kept connection may just have ended
+                breaks += 1
+                if breaks > 1:  # once more with the same key makes no second job; a kept connection may just have ended
                     self.not_taken(wanted, LOST)
-        return None
+                    return None
 
     def _poll(self, wanted: Wanted, view: Any, wait_s: float) -> Any:
         began_s = time.monotonic()
@@ -235,9 +239,7 @@ class SessionUser(ClientUser):
             elif isinstance(message, Accepted):
                 self._accepted(message)
             elif isinstance(message, RejectedSubmit):
-                wanted = self.expected.find(message.request_id)
-                if wanted is not None:
-                    self.not_taken(wanted, refused_as(message.reason))
+                self._rejected(message)
             elif isinstance(message, Error):
                 self.traffic.tell(WS, "connect", 0.0, 0, refused_as(message.reason))
 
@@ -247,6 +249,18 @@ class SessionUser(ClientUser):
             if not wanted.job_id:
                 self.traffic.tell(WS, "submit", time.monotonic() - wanted.intended_s)
             wanted.job_id = message.job_id
+
+    def _rejected(self, message: RejectedSubmit) -> None:
+        wanted = self.expected.find(message.request_id)
+        if wanted is not None:
+            if self.may_retry(wanted, message.retry_after_ms):
+                gevent.spawn_later((message.retry_after_ms or 0) / 1000, self._send_again, wanted)
+            else:
+                self.not_taken(wanted, refused_as(message.reason))
+
+    def _send_again(self, wanted: Wanted) -> None:
+        if self.wire is not None and self.expected.find(wanted.request_id) is wanted:
+            self._send(self.wire, wanted)
 
     def _came(self, message: JobResult) -> None:
         judged = self.expected.came(message.request_id, message.state, message.output, message.error)

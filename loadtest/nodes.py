@@ -65,9 +65,11 @@ class NodeUser(User):
         self.heartbeat_s = HEARTBEAT_S
         self.wire: Wire[ToNode] | None = None
         self.tried = Event()
+        self.churn: Any = None
         self._new_process()
         self.tried.wait()
-        self.churn = gevent.spawn(self._come_and_go) if self.options.shape == "churn" else None
+        if self.options.shape == "churn":
+            self.churn = gevent.spawn(self._come_and_go)
 
     def wait_time(self) -> float:
         """Return the seconds until the next beat, or until the next look whether it has registered."""

@@ -23,7 +23,7 @@ class LoadRun:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("VOXPOOL", "LOCUST"))}
         self.popen = subprocess.Popen(
             [
-                *(sys.executable, "-m", "locust", "-f", "loadtest/", "--headless", "--skip-log-setup"),
+                *(sys.executable, "-m", "locust", "-f", "loadtest/", "--headless"),
                 *("--host", host, "--out", str(self.out), *flags),
             ],
             stdout=self._log,
