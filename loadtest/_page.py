@@ -59,7 +59,7 @@ def _checks(report: LoadReport) -> str:
     for check in report.checks:
         word = "holds" if check.ok else "broken" if check.clear else "unclear"
         rows.append([check.name, _right(shown(check.figure)), check.limit, (word, f"word {word}")])
-    return _table(["check", _right("figure"), "limit", "verdict"], rows)
+    return _table("checks", ["check", _right("figure"), "limit", "verdict"], rows)
 
 
 def _generator(report: LoadReport) -> str:
@@ -80,7 +80,9 @@ def _generator(report: LoadReport) -> str:
         for process in generator.processes
     ]
     heads: list[Cell] = ["process", _right("pid"), _right("CPU of a core, mean"), _right("max"), _right("RSS, max")]
-    found = f'<p class="{word}">{sentence}</p>{_list(generator.reasons)}{_table(heads, rows)}'
+    found = (
+        f'<p class="{word}">{sentence}</p>{_list(generator.reasons)}{_table("processes of the generator", heads, rows)}'
+    )
     arrivals = report.arrivals
     if arrivals is not None:
         lag = arrivals.lag_s
@@ -97,7 +99,9 @@ def _jobs(report: LoadReport) -> str:
     if report.jobs is None:
         return ""
     names = list(report.jobs.__struct_fields__)
-    return _table([_right(name) for name in names], [[_right(f"{getattr(report.jobs, name):,}") for name in names]])
+    return _table(
+        "jobs", [_right(name) for name in names], [[_right(f"{getattr(report.jobs, name):,}") for name in names]]
+    )
 
 
 def _operations(operations: Sequence[Operation]) -> str:
@@ -115,7 +119,7 @@ def _operations(operations: Sequence[Operation]) -> str:
             ]
         )
     heads = ["requests", "failures", "a second", "mean", "p50", "p90", "p99", "p99.9", "max"]
-    return _table(["operation", *map(_right, heads)], rows)
+    return _table("operations", ["operation", *map(_right, heads)], rows)
 
 
 def _errors(report: LoadReport) -> str:
@@ -124,7 +128,9 @@ def _errors(report: LoadReport) -> str:
          _right(shown(one.last_s, "s"))]
         for one in report.errors[:ROWS_MAX]
     ]  # fmt: skip
-    return _table(["operation", "reason", _right("count"), _right("first at"), _right("last at")], rows)
+    return _table(
+        "failures by reason", ["operation", "reason", _right("count"), _right("first at"), _right("last at")], rows
+    )
 
 
 def _pools(report: LoadReport) -> str:
@@ -154,12 +160,12 @@ def _pools(report: LoadReport) -> str:
         for group in pools.groups[:ROWS_MAX]
     ]
     heads = ["nodes", "jobs", "greatest share", "smallest share", "chi-square", "degrees", "p"]
-    found += _table(["nodes of", *map(_right, heads)], groups)
+    found += _table("shares of nodes", ["nodes of", *map(_right, heads)], groups)
     told: list[list[Cell]] = [
         [pool.pair, *(_right(f"{number:,}") for number in (pool.nodes, pool.slots, pool.running_max, pool.waiting_max))]
         for pool in pools.pools[:ROWS_MAX]
     ]
-    return found + _table(["pool", *map(_right, ["nodes", "slots", "running, max", "waiting, max"])], told)
+    return found + _table("pools", ["pool", *map(_right, ["nodes", "slots", "running, max", "waiting, max"])], told)
 
 
 def _memory(report: LoadReport) -> str:
@@ -193,13 +199,14 @@ def _ms(seconds: float | None) -> str:
     return "-" if seconds is None else shown(seconds * 1000, "ms")
 
 
-def _table(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table; nothing when it has no rows."""
+def _table(name: str, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return a table, which a narrow window scrolls (by keys, too); nothing when it has no rows."""
     if not rows:
         return ""
     head = "".join(_cell("th", cell) for cell in heads)
     body = "".join(f"<tr>{''.join(_cell('td', cell) for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
 
 
 def _cell(tag: str, cell: Cell) -> str:

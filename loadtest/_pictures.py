@@ -30,7 +30,7 @@ def pictures_of(report: LoadReport) -> Iterator[Picture]:
     clients = [operation for operation in report.operations if operation.type != "NODE" and operation.latency_s]
     if clients:
         yield _distribution(clients)
-    if report.errors:
+    if any(one.failures for window in windows for one in window.operations.values()):
         yield _failures(windows)
     yield from _shares(report)
 
