@@ -103,15 +103,19 @@ async def test_results_that_were_missed_come_to_the_next_process_of_a_session(sc
 
     missed: list[JobResult] = []
     name = pair.split(":")[0]
+    session = f"s-{name}"
     async with running(Worker(scheduler.url, node_id=f"late-{name}", pairs=[pair], work=work)):
-        async with Client(scheduler.url, session_id=f"s-{name}") as first:
+        async with Client(scheduler.url, session_id=session) as first:
             job = await first.start(TONE, pair)
             cut(first)
             assert first._runner is not None
             first._runner.cancel()  # the process dies: no goodbye
-            gate.set()
+            await until(
+                lambda: [event for event in scheduler.events("session_closed") if event["session_id"] == session]
+            )
+            gate.set()  # before that the result would be sent to who is gone
             await until(lambda: scheduler.get(f"/v1/jobs/{job.job_id}")["state"] == "completed")
-        async with Client(scheduler.url, session_id=f"s-{name}", resume=True, on_result=missed.append):
+        async with Client(scheduler.url, session_id=session, resume=True, on_result=missed.append):
             await until(lambda: missed)
     assert [(result.job_id, result.output) for result in missed] == [(job.job_id, "late")]
 
