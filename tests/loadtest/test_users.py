@@ -23,6 +23,9 @@ CLIENTS = {"HTTP submit", "HTTP job", "HTTP result", "WS connect", "WS submit", 
 NODES = {"NODE register", "NODE heartbeat", "NODE work"}
 
 
+STALL_S = 1.5
+
+
 class Lying(Scheduler):
     """One that lies in every way that users must notice."""
 
@@ -123,7 +126,7 @@ def test_after_a_crash_of_the_scheduler_its_sessions_ask_again(tmp_path: Path, r
 
 
 def test_a_stall_of_the_scheduler_shows_in_the_latencies(tmp_path: Path, runs: list[LoadRun]) -> None:
-    """It stands still for 1.5 s of 4: whoever was to ask then has waited, though nobody could be asked meanwhile.
+    """It stands still for STALL_S of 4 s: whoever was to ask then has waited, though nobody could be asked meanwhile.
 
     Users that wait for an answer before they ask again would have had ten slow submits out of hundreds.
     """
@@ -134,7 +137,8 @@ def test_a_stall_of_the_scheduler_shows_in_the_latencies(tmp_path: Path, runs: l
         wait_until(lambda: scheduler.get("/v1/jobs?state=completed")["jobs"])
         scheduler.signal(signal.SIGSTOP)
         try:
-            time.sleep(1.5)  # the length of the stall is what is measured
+            stalled_s = time.monotonic()  # how long it stands still is what is measured
+            wait_until(lambda: time.monotonic() > stalled_s + STALL_S)
         finally:
             scheduler.signal(signal.SIGCONT)
         code = runs[0].end()
@@ -145,7 +149,7 @@ def test_a_stall_of_the_scheduler_shows_in_the_latencies(tmp_path: Path, runs: l
     submits = run.operations()["WS submit"]
     assert submits["requests"] > 200
     assert submits["latency_s"]["p90"] > 0.5
-    assert submits["latency_s"]["max"] > 1.3
+    assert submits["latency_s"]["max"] > STALL_S - 0.2
 
 
 RETRIES = """
