@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from loadtest._knee import counted_until, knee_check, knee_note, knee_of
 from loadtest._measuring import Figures
 from loadtest._memory import MemoryReport
 from loadtest._part import Context
+from loadtest._report import Knee
 from loadtest._reporting import Reporting, write_report
 from loadtest._verdict import EXIT_WRONG_INPUT, Evidence, judge
 from sim.report import Check, Outcome
@@ -46,11 +48,14 @@ class Conclusion:
         context = self._context
         figures = self._reporting.figures()
         memory = None if refused or context.options.memory == "off" else self._memory.report()
-        verdict = judge(self._evidence(figures, memory))
+        knee = self._knee(figures)
+        verdict = judge(self._evidence(figures, memory, knee))
         outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
         if refused:
             outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
         notes = [*context.notes, *(note for other in self._others for note in other.notes)]
+        if knee is not None:
+            notes.append(knee_note(knee))
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
         report = self._reporting.compose(
             figures,
@@ -61,6 +66,7 @@ class Conclusion:
             notes=notes,
             memory=memory,
             scheduler=scheduler,
+            knee=knee,
         )
         written = write_report(report, context.folder)
         if refused:
@@ -72,12 +78,22 @@ class Conclusion:
         logger.info("Report: %s", " and ".join(map(str, written)))
         return code
 
-    def _evidence(self, figures: Figures, memory: MemoryReport | None) -> Evidence:
+    def _evidence(self, figures: Figures, memory: MemoryReport | None, knee: Knee | None) -> Evidence:
         context = self._context
         checks, unclear = memory_checks(memory)
+        requests = sum(one.requests for one in figures.operations)
+        failures = sum(one.failures for one in figures.operations)
+        if knee is not None:
+            check, why = knee_check(knee)
+            checks.append(check)
+            unclear += [why] if why else []
+            # Past the knee the load is meant to be too much: what fails there is no fault.
+            windows = counted_until(figures.windows, knee, self._standing)
+            cells = [one for window in windows for one in window.operations.values()]
+            requests, failures = sum(one.requests for one in cells), sum(one.failures for one in cells)
         return Evidence(
-            requests=sum(one.requests for one in figures.operations),
-            failures=sum(one.failures for one in figures.operations),
+            requests=requests,
+            failures=failures,
             failures_max=context.options.failures_max,
             exceptions=sum(one["count"] for one in context.runner.exceptions.values()),
             gone=context.gone,
@@ -85,6 +101,19 @@ class Conclusion:
             others=checks,
             unclear=unclear,
         )
+
+    def _knee(self, figures: Figures) -> Knee | None:
+        options = self._context.options
+        if options.shape != "steps":
+            return None
+        return knee_of(
+            figures.windows, standing=self._standing, knee_ms=options.knee_ms, failures_max=options.failures_max
+        )
+
+    @property
+    def _standing(self) -> int:
+        """Users that are there all the time."""
+        return self._context.nodes + self._context.options.misbehaving
 
 
 SAID = {Outcome.HOLDS: "holds", Outcome.BROKEN: "does not hold", Outcome.UNCLEAR: "is unclear"}

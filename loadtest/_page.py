@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from loadtest._knee import knee_note
 from loadtest._memory_charts import memory_html
 from loadtest._pictures import pictures_of
 from loadtest._report import LoadReport, Operation
@@ -31,6 +32,7 @@ def html_page(report: LoadReport) -> str:
         ("What to know", _list(report.notes)),
         ("Load generator", _generator(report)),
         ("Jobs", _jobs(report)),
+        ("Steps", _steps(report)),
         ("Operations", _operations(report.operations)),
         ("Failures by reason", _errors(report)),
         ("Pools", _pools(report)),
@@ -102,6 +104,20 @@ def _jobs(report: LoadReport) -> str:
     return _table(
         "jobs", [_right(name) for name in names], [[_right(f"{getattr(report.jobs, name):,}") for name in names]]
     )
+
+
+def _steps(report: LoadReport) -> str:
+    if report.knee is None:
+        return ""
+    rows: list[list[Cell]] = [
+        [_right(f"{step.users:,}"), _right(shown(step.rate_per_s)), _right(f"{step.failures:,}"),
+         _right(_ms(getattr(step.latency_s, "p50", None))), _right(_ms(getattr(step.latency_s, "p99", None))),
+         ("good", "word holds") if step.is_good else ("too much", "word unclear")]
+        for step in report.knee.steps
+    ]  # fmt: skip
+    heads = [_right(head) for head in ("client users", "results a second", "failures", "p50", "p99")]
+    limit = f"p99 up to {report.knee.limit_ms:g} ms"
+    return f'<p class="note">{escape(knee_note(report.knee))}</p>{_table("steps", [*heads, limit], rows)}'
 
 
 def _operations(operations: Sequence[Operation]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadtest._histogram import Histogram
-from loadtest._report import LoadReport, Operation, Window
+from loadtest._knee import knee_note
+from loadtest._report import Knee, LoadReport, Operation, Window
 from loadtest._tally import DIGITS
 from loadtest._windows import latencies_of, requests_of
 from sim.pictures import Curve, curves
@@ -27,6 +28,8 @@ def pictures_of(report: LoadReport) -> Iterator[Picture]:
         yield _users(windows)
     if any(latencies_of(window, RESULT).total for window in windows):
         yield _latency_over_time(windows)
+    if report.knee is not None and any(step.latency_s for step in report.knee.steps):
+        yield _knee(report.knee)
     clients = [operation for operation in report.operations if operation.type != "NODE" and operation.latency_s]
     if clients:
         yield _distribution(clients)
@@ -80,6 +83,20 @@ def _latency_over_time(windows: list[Window]) -> Picture:
     return curves(
         "latency", "Latency of results over time", "time, s", "ms (logarithmic)", lines, caption, y_scale="log"
     )
+
+
+def _knee(knee: Knee) -> Picture:
+    steps = [step for step in knee.steps if step.latency_s is not None]
+    rates = [step.rate_per_s for step in steps]
+    lines = [
+        Curve(name, rates, [1000 * getattr(step.latency_s, name) for step in steps], colour=PALETTE[place])
+        for place, name in enumerate(("p50", "p99"))
+    ]
+    lines.append(Curve("limit of p99", [min(rates), max(rates)], [knee.limit_ms] * 2, style="predicted"))
+    return curves(
+        "knee", "Latency by load", "results a second", "ms (logarithmic)", lines, knee_note(knee), y_scale="log",
+        markers=True,
+    )  # fmt: skip
 
 
 def _distribution(operations: list[Operation]) -> Picture:

@@ -185,6 +185,34 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """Results that did not belong to what was sent."""
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a load that goes up."""
+
+    users: int
+    """Client users."""
+    seconds: float
+    """How much of it was measured: whole windows between two others of as many users."""
+    rate_per_s: float
+    """Results a second that did not fail."""
+    failures: int
+    latency_s: Spread | None
+    """Of results."""
+    is_good: bool
+    """p99 within the limit, and no more failures than may be."""
+
+
+class Knee(msgspec.Struct, frozen=True, kw_only=True):
+    """Where results stop to come in time."""
+
+    steps: list[Step]
+    limit_ms: float
+    """What p99 may be."""
+    knee: int | None
+    """Index of the last good step before the first bad one; None when the first is bad."""
+    is_reached: bool
+    """Whether there is a bad step at all."""
+
+
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """A load run. `exit_code`: 0 holds, 1 does not, 2 not enough evidence, 3 could not start."""
 
@@ -215,6 +243,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     operations: list[Operation] = []
     errors: list[ErrorCount] = []
     windows: list[Window] = []
+    knee: Knee | None = None
+    """Of a run in steps."""
     pools: Pools | None = None
     memory: MemoryReport | None = None
 

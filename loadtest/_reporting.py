@@ -15,7 +15,7 @@ from loadtest._memory import MemoryReport
 from loadtest._part import Context
 from loadtest._pools import pools_of
 from loadtest._pools_watch import PoolsWatch
-from loadtest._report import HTML_NAME, JSON_NAME, LoadReport, encoded
+from loadtest._report import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from sim.report import Check, Outcome, versions
 
 PACKAGES = ("locust", "gevent", "websockets")
@@ -36,6 +36,7 @@ class Reporting:
     def compose(
         self, figures: Figures, *, outcome: Outcome, exit_code: int, why: str, checks: Sequence[Check],
         notes: Sequence[str] = (), memory: MemoryReport | None = None, scheduler: Mapping[str, Any] | None = None,
+        knee: Knee | None = None,
     ) -> LoadReport:  # fmt: skip
         """Return the report of the test; `scheduler` is what it said of itself."""
         context = self._context
@@ -59,6 +60,7 @@ class Reporting:
             operations=figures.operations,
             errors=figures.errors,
             windows=figures.windows,
+            knee=knee,
             pools=pools_of(self._pools.seen, figures.served, self._pools.unreadable),
             memory=memory,
         )
