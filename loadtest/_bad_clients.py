@@ -156,7 +156,7 @@ def http_nonsense(target: Target) -> None:
     ):
         connection = _http(target)
         try:
-            connection.request(method, path, body, _authorization(target))
+            connection.request(method, urlsplit(target.url).path.rstrip("/") + path, body, _authorization(target))
             answer = connection.getresponse()
             found = msgspec.json.decode(answer.read(), type=Problem).reason
         except msgspec.MsgspecError:

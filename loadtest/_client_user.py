@@ -61,7 +61,6 @@ class ClientUser(User):
             self.expected.drop(wanted.request_id)
             self.traffic.counts.unfinished += 1
             self.traffic.ended()
-        self.traffic.leave("client", self.number)
 
     def enter(self) -> None:
         """Connect, or get ready to; the arrivals begin afterwards."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from geventhttpclient.client import HTTPClient
@@ -34,6 +34,7 @@ class HttpJobs:
 
     def __init__(self, url: str, token: str, ca_file: str, connections_max: int) -> None:
         options: dict[str, Any] = {"ssl_options": {"ca_certs": ca_file}} if ca_file else {}
+        self._base = urlsplit(url).path.rstrip("/")
         self._http = HTTPClient.from_url(
             url,
             concurrency=connections_max,
@@ -61,7 +62,7 @@ class HttpJobs:
         self._http.close()
 
     def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> JobView:
-        response = self._http.request(method, path, body=body, headers=headers)
+        response = self._http.request(method, self._base + path, body=body, headers=headers)
         try:
             status, content = int(response.status_code), bytes(response.read())
         finally:

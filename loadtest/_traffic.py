@@ -75,7 +75,10 @@ class Traffic:
     # Who is who.
 
     def enter(self, kind: str) -> int:
-        """Return a number for a user of `kind` that no other of this process has; `leave` gives it back."""
+        """Return a number for a user of `kind` that no other of this process has; `leave` gives it back.
+
+        A client never does: its number is in its request ids, and a request id stands for one job.
+        """
         free = self._numbers.setdefault(kind, [])
         if free:
             return heapq.heappop(free)

@@ -151,7 +151,9 @@ def of_options(options: LoadOptions) -> Workload:
         if options.nodes > 0:
             raise ConfigError(f"--nodes {options.nodes}: the scenario says which nodes there are; 0 leaves them out")
         scenario = find_scenario(options.scenario)
-        return of_scenario(scenario, with_nodes=options.nodes != 0, deadline_s=options.result_timeout_s)
+        workload = of_scenario(scenario, with_nodes=options.nodes != 0, deadline_s=options.result_timeout_s)
+        own_seed = options.seed == LoadOptions().seed  # none was asked for
+        return workload if own_seed else msgspec.structs.replace(workload, seed=options.seed)
     return plain(
         pairs=options.pair_names,
         rate_per_user=options.rate_per_user,

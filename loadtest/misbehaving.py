@@ -33,8 +33,8 @@ class MisbehavingUser(User):
     def on_start(self) -> None:
         """Take a number; users begin with different kinds."""
         self.traffic = traffic_of(self.environment)
-        self.number = self.traffic.enter(self.part)
-        name = self.traffic.name("bad", self.number)
+        number = self.traffic.enter(self.part)
+        name = self.traffic.name("bad", number)
         options = self.traffic.context.options
         self.target = Target(
             self.traffic.host,
@@ -46,7 +46,7 @@ class MisbehavingUser(User):
             self.traffic.tls,
         )
         names = list(self.acts)
-        first = self.number % len(names)
+        first = number % len(names)
         self.turns = itertools.cycle(names[first:] + names[:first])
 
     @task
@@ -66,10 +66,6 @@ class MisbehavingUser(User):
         except (NotOpened, BadInput, TimeoutError, OSError) as error:
             failure = "no_answer" if isinstance(error, TimeoutError) else why_lost(error)
         self.traffic.tell(self.kind, f"misbehave:{name}", time.monotonic() - began_s, 0, failure)
-
-    def on_stop(self) -> None:
-        """Give the number back."""
-        self.traffic.leave(self.part, self.number)
 
 
 class MisbehavingClientUser(MisbehavingUser):

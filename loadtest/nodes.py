@@ -64,6 +64,8 @@ class NodeUser(User):
         self.random = fresh_random()
         self.heartbeat_s = HEARTBEAT_S
         self.wire: Wire[ToNode] | None = None
+        self.beat_s: float | None = None
+        """When the last beat was sent, as long as its pong has not come."""
         self.tried = Event()
         self.churn: Any = None
         self._new_process()
@@ -81,8 +83,10 @@ class NodeUser(User):
         wire = self.wire
         if wire is None or not self.registered:
             return
-        began_s = time.monotonic()
-        wire.on_pong = lambda data: self.traffic.tell(NODE, "heartbeat", time.monotonic() - began_s)
+        if self.beat_s is not None:
+            self.traffic.tell(NODE, "heartbeat", time.monotonic() - self.beat_s, 0, "no_answer")
+        self.beat_s = time.monotonic()
+        wire.on_pong = self._beat_was_taken
         try:
             wire.send(Heartbeat(self._holding(), load=len(self.running) / self.kind.slots))
             wire.ping(b"beat")
@@ -140,6 +144,11 @@ class NodeUser(User):
             timer.kill(block=False)
         self.running.clear()
 
+    def _beat_was_taken(self, data: bytes) -> None:
+        if self.beat_s is not None:
+            self.traffic.tell(NODE, "heartbeat", time.monotonic() - self.beat_s)
+            self.beat_s = None
+
     # ---- who reads
 
     def _stay_connected(self) -> None:
@@ -165,6 +174,7 @@ class NodeUser(User):
                 self.traffic.tell(NODE, "register", time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 self.registered = False
+                self.beat_s = None
                 if self.wire is not None:
                     self.wire.abort()
                     self.wire = None

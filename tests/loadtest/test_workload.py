@@ -102,4 +102,6 @@ def test_options_become_a_workload() -> None:
     assert of_options(LoadOptions(nodes=0)).nodes == 0
     assert of_options(LoadOptions(scenario="rush")).nodes > 0
     assert of_options(LoadOptions(scenario="rush", nodes=0)).nodes == 0
+    assert of_options(LoadOptions(scenario="rush")).seed == 7
+    assert of_options(LoadOptions(scenario="rush", seed=9)).seed == 9
     assert of_options(msgspec.structs.replace(options, pairs_count=300)).streams[-1].pair == "p299:load"
