@@ -81,7 +81,7 @@ class MemorySource:
     def meet(self) -> Watched:
         """Return what the scheduler is; comes first. Raises NoReading."""
         before_s = self._seconds()
-        checkup = self._get("/v1/debug/checkup").json()
+        checkup = self._json("/v1/debug/checkup")
         now_s = (before_s + self._seconds()) / 2
         try:
             settings = checkup["settings"]
@@ -109,7 +109,7 @@ class MemorySource:
             self._process_s, self._sweeps, self._last_sweep_s = figures.started_s, 0, figures.last_sweep_s
         elif figures.last_sweep_s != self._last_sweep_s:
             self._sweeps, self._last_sweep_s = self._sweeps + 1, figures.last_sweep_s
-        report = self._get(f"/v1/debug/memory?gc=1&types={TYPES_MAX}").json()
+        report = self._json(f"/v1/debug/memory?gc=1&types={TYPES_MAX}")
         age_s = max(0.0, now_s + self._ahead_s - figures.last_sweep_s) if self._sweeps else None
         try:
             return self._sample(report, figures, now_s, age_s), is_new
@@ -150,6 +150,12 @@ class MemorySource:
 
     def _figures(self) -> Figures:
         return parse_metrics(self._get("/metrics").text)
+
+    def _json(self, path: str) -> Any:
+        try:
+            return self._get(path).json()
+        except ValueError as error:
+            raise NoReading(f"{path} is not that of voxpool {__version__}: it is no JSON") from error
 
     def _get(self, path: str) -> httpx.Response:
         try:

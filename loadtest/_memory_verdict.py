@@ -185,7 +185,9 @@ class _Judge:
             return "", UNCLEAR, unsteady
         if growing:
             names = ", ".join(f"{one.name} ({one.values[0]:,} to {one.values[-1]:,})" for one in growing[:3])
-            return "counts", LEAK, f"these grow with the jobs: {names}"
+            growth = self._growth(live)
+            size = f"; live bytes by {growth[0] / self._jobs:,.0f} a job" if growth else ""
+            return "counts", LEAK, f"these grow with the jobs: {names}{size}"
         if live is None:
             why = next((s.unreadable for s in self._samples if s.unreadable), "no reason was given")
             return "", UNCLEAR, f"the scheduler can't read its allocators: {why}"

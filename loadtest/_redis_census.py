@@ -73,15 +73,20 @@ class RedisCensus:
         members: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
         end_s = self._seconds() + TIME_MAX_S
-        for some in _in_parts(self._redis.scan_iter(count=KEYS_A_CALL), KEYS_A_CALL):
-            families = [self._family(key, keys) for key in some]
-            for family, size, count in zip(families, *self._measure(some), strict=True):
+        seen: set[str] = set()
+        for scanned in _in_parts(self._redis.scan_iter(count=KEYS_A_CALL), KEYS_A_CALL):
+            some = [
+                key for key in dict.fromkeys(scanned) if key not in seen
+            ]  # SCAN may name a key twice while the server's table changes its size
+            seen.update(some)
+            for key, size, count in zip(some, *self._measure(some), strict=True):
                 if size is not None:  # None: it went away meanwhile
+                    family = self._family(key, keys)
                     keys[family] += 1
                     sizes[family] += size
                     members[family] += count
-            if keys.total() > KEYS_MAX or self._seconds() > end_s:
-                raise NoReading(f"{self.url}: too much to count ({keys.total():,} keys in {TIME_MAX_S:g} s at most)")
+            if len(seen) > KEYS_MAX or self._seconds() > end_s:
+                raise NoReading(f"{self.url}: too much to count: more than {KEYS_MAX:,} keys, or {TIME_MAX_S:g} s")
         return Census(dict(keys), dict(members), dict(sizes))
 
     def _measure(self, keys: list[str]) -> tuple[list[int | None], list[int]]:

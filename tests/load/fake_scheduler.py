@@ -21,12 +21,13 @@ GOOD: dict[str, Any] = {
 
 @contextlib.contextmanager
 def fake_scheduler(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the URL of a server that answers GET with `answers` by path, others with 404."""
+    """Yield the URL of a server that answers GET with `answers` by path, others with 404; bytes go as they are."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            body = json.dumps(answers.get(path, {"detail": "nothing here"})).encode()
+            answer = answers.get(path, {"detail": "nothing here"})
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(200 if path in answers else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
