@@ -6,12 +6,12 @@ It owns the order of things, not what is done: users, shapes, the parts and the 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
-from gevent.lock import RLock
 
 from loadtest._options import read_options
 from loadtest._part import Context, Part
@@ -50,9 +50,10 @@ class LoadRun:
         self._conclude = conclude
         self._prepared: Prepared | None = None
         self._clients_since: float | None = None
+        self._last_tick: tuple[int, float] | None = None
         self._running = self._has_begun = False
+        self._stopping = self._ends = False
         self._started: list[Part] = []
-        self._ending = RLock()
         self._workers_at_start: set[str] = set()
         self._finals: set[str] = set()
         self._closed: set[str] = set()
@@ -82,6 +83,8 @@ class LoadRun:
     def tick(self) -> tuple[int, float] | None:
         """Return users and spawn rate of this moment; None = the test is over."""
         runner = self.context.runner
+        if self._stopping:
+            return self._last_tick
         if self._prepared is None:
             try:
                 if self.context.role == "master" and not runner.worker_count:
@@ -100,7 +103,8 @@ class LoadRun:
         if users is None:
             self.end("")
             return None
-        return standing + users, shape.spawn_rate
+        self._last_tick = standing + users, shape.spawn_rate
+        return self._last_tick
 
     def refuse(self, why: str) -> int:
         """Say why the test can't start, in a line and in a report; return the exit code."""
@@ -120,6 +124,7 @@ class LoadRun:
         self._finals.clear()
         self._closed.clear()
         self._running = self._has_begun = True
+        self._stopping = self._ends = False
         self._started = []
         for part in self._parts:
             if self._went_well(part, "start", part.start):
@@ -129,7 +134,7 @@ class LoadRun:
         """The users are gone; on a master, perhaps, only told to go."""
         context = self.context
         if self._running:
-            self._running = False
+            self._running = self._stopping = False
             self._prepared = None
             if context.role == "master":
                 self._wait(lambda: self._workers() <= self._finals, FINAL_S)
@@ -148,19 +153,29 @@ class LoadRun:
         """The process ends; comes first of all who hear of it."""
         self.end("")
 
-    def end(self, reason: str) -> None:
-        """End the test: nothing new is sent, what was sent gets `drain_s` to end; then users go and parts stop.
+    def on_test_stopping(self, **_: Any) -> None:
+        """The users will be stopped: nothing new is sent, and what was sent gets `drain_s` to end."""
+        if not self._running or self._stopping:
+            return
+        if self.context.decides and not self._ends:
+            self.context.ended_by = "the page"
+        self._stopping = True
+        self._close()
 
-        Returns when that is done, by whomever it was begun. `reason` is "" at the end that was planned.
-        """
-        with self._ending:
-            if not self._running:
-                return
-            if reason:
-                self.context.ended_by = reason
-                logger.warning("The test ends: %s", reason)
-            self._close()
-            self.context.runner.stop()
+    def end(self, reason: str) -> None:
+        """End the test, and return when that is done, by whomever it was begun. `reason` is "" at the planned end."""
+        if not self._running:
+            return
+        if self._stopping:
+            self._wait(lambda: not self._running, math.inf)
+            return
+        self._ends = True
+        if reason:
+            self.context.ended_by = reason
+            logger.warning("The test ends: %s", reason)
+        self.context.runner.stop()
+        if self._running:  # Locust stops nothing, and says nothing, when the first user has not been spawned yet
+            self.on_test_stop()
 
     # Closing.
 

@@ -30,6 +30,13 @@ GROUPS: dict[Group, str] = {
 }
 ShapeName = Literal["steady", "smoke", "steps", "spike", "soak", "big-pools", "churn", "chaos"]
 MemoryMode = Literal["watch", "gate", "off"]
+ON_THE_COMMAND_LINE = frozenset(
+    {
+        *("client_token", "node_token", "admin_token"),
+        *("scenario", "redis_url", "with_scheduler", "store", "serve_flags", "ca_file", "out"),
+    }
+)
+"""Secrets, and what names files or starts processes of this machine: not for whoever can open Locust's page."""
 WorkKind = Literal["exponential", "even", "lognormal", "gamma", "pareto"]
 
 
@@ -40,9 +47,8 @@ def _option(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
-    secret: bool = False,
 ) -> msgspec.Meta:
-    extra = {"group": group, "secret": secret}
+    extra = {"group": group}
     if gt is not None:
         return msgspec.Meta(description=text, extra=extra, gt=gt, le=le)
     return msgspec.Meta(description=text, extra=extra, ge=ge, le=le)
@@ -201,11 +207,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10.0
 
     # Tokens.
-    client_token: Annotated[str, _option("tokens", "of client users", secret=True)] = ""
-    node_token: Annotated[str, _option("tokens", "of node users", secret=True)] = ""
-    admin_token: Annotated[
-        str, _option("tokens", "for what only an admin may see: memory, settings, pools", secret=True)
-    ] = ""
+    client_token: Annotated[str, _option("tokens", "of client users")] = ""
+    node_token: Annotated[str, _option("tokens", "of node users")] = ""
+    admin_token: Annotated[str, _option("tokens", "for what only an admin may see: memory, settings, pools")] = ""
 
     # Verdict and report.
     failures_max: Annotated[
@@ -236,7 +240,7 @@ class Parser(Protocol):
 
 
 def add_options(parser: Parser) -> None:
-    """Add all options to Locust's parser, in groups; they stand in the form of its page, too."""
+    """Add all options to Locust's parser, in groups; most stand in the form of its page, too."""
     defaults = LoadOptions()
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     for name, (kind, meta) in _fields().items():
@@ -249,11 +253,11 @@ def add_options(parser: Parser) -> None:
         else:
             form["type"] = kind
             form["metavar"] = {int: "N", float: "X"}.get(kind, "TEXT")
-        extra = meta.extra or {}
-        action = groups[extra["group"]].add_argument(_flag(name), dest=name, env_var=ENVIRONMENT + name.upper(), **form)
+        group = groups[(meta.extra or {})["group"]]
+        action = group.add_argument(_flag(name), dest=name, env_var=ENVIRONMENT + name.upper(), **form)
         # A group doesn't know the words that Locust's parser has for its form; the form reads them off the action.
-        action.include_in_web_ui = True
-        action.is_secret = extra["secret"]
+        action.include_in_web_ui = name not in ON_THE_COMMAND_LINE
+        action.is_secret = name.endswith("_token")
         action.is_required = action.is_multiple = False
 
 

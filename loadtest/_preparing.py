@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from loadtest import _crowd, _workload
-from loadtest._options import read_options
+from loadtest._options import ON_THE_COMMAND_LINE, read_options
 from loadtest._own_redis import OwnRedis
 from loadtest._own_scheduler import OwnScheduler
 from loadtest._part import Context, folder_of
@@ -31,6 +32,7 @@ class Preparing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._classes = list(context.environment.user_classes)
+        self._kept: dict[str, Any] = {}
         self._own: OwnScheduler | None = None
 
     def redis(self) -> OwnRedis | None:
@@ -38,16 +40,22 @@ class Preparing:
         return None if self._own is None else self._own.redis
 
     def fill_in(self) -> None:
-        """Give -u and -r, where they weren't given, the values of the shape; raises ConfigError."""
+        """Give -u and -r, where they weren't given, the values of the shape, and keep what no page may change.
+
+        Raises ConfigError.
+        """
         parsed = self._context.environment.parsed_options
         self._context.folder = folder_of(parsed.out or "", self._context.started)
-        common = complete(Common(parsed.num_users, parsed.spawn_rate), read_options(vars(parsed)).shape)
+        options = read_options(vars(parsed))
+        common = complete(Common(parsed.num_users, parsed.spawn_rate), options.shape)
         parsed.num_users, parsed.spawn_rate = common.users, common.spawn_rate
+        self._kept = {name: getattr(options, name) for name in ON_THE_COMMAND_LINE}
 
     def prepare(self) -> Prepared:
         """Check all that the next test needs, and return it. Raises ConfigError."""
         context = self._context
         parsed = context.environment.parsed_options
+        vars(parsed).update(self._kept)
         context.started = datetime.now(UTC)
         context.folder = folder_of(parsed.out or "", context.started)
         context.ended_by = context.gone = ""

@@ -86,6 +86,7 @@ def listen(context: Context, run: LoadRun, ending: Ending) -> None:
     happens = context.environment.events
     context.environment.voxpool = run
     happens.test_start.add_listener(run.on_test_start)
+    happens.test_stopping.add_listener(run.on_test_stopping)
     happens.test_stop.add_listener(run.on_test_stop)
     happens.quitting.add_listener(run.on_quitting)
     happens.quit.add_listener(ending.on_quit)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest._options import GROUPS, LoadOptions, add_options, read_options
+from loadtest._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, add_options, read_options
 from scheduler.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def test_each_option_has_a_description_a_variable_and_a_place_in_the_form(parser
     for name, action in names.items():
         assert action.help and action.help.endswith("."), name
         assert action.env_var == "VOXPOOL_LOAD_" + name.upper()  # type: ignore[attr-defined]
-        assert action.include_in_web_ui is True  # type: ignore[attr-defined]
+        assert action.include_in_web_ui is (name not in ON_THE_COMMAND_LINE)  # type: ignore[attr-defined]
         assert action.is_secret is name.endswith("_token")  # type: ignore[attr-defined]
     assert {group.title for group in parser._action_groups} >= set(GROUPS.values())
     assert "%%" not in parser.format_help()
@@ -55,9 +55,9 @@ def test_each_option_has_a_description_a_variable_and_a_place_in_the_form(parser
 
 def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
     """Text for numbers, and nothing for a field that was emptied."""
-    form = {**vars(parser.parse_args([])), "slots": "3", "nodes": "", "rate_per_user": "0.25", "with_scheduler": True}
+    form = {**vars(parser.parse_args([])), "slots": "3", "nodes": "", "rate_per_user": "0.25"}
     options = read_options(form)
-    assert (options.slots, options.nodes, options.rate_per_user, options.with_scheduler) == (3, -1, 0.25, True)
+    assert (options.slots, options.nodes, options.rate_per_user) == (3, -1, 0.25)
 
 
 @pytest.mark.parametrize(
