@@ -88,8 +88,8 @@ class MemorySeries:
         self._raw_seen = self._swept_seen = 0
         self._last_sweep = 0
 
-    def add(self, sample: MemorySample) -> None:
-        """Take in `sample`, which is the newest."""
+    def add(self, sample: MemorySample, is_judged: bool = True) -> None:
+        """Take in `sample`, which is the newest. One that is not judged is shown only: the load was already ending."""
         self.first, self.last = self.first or sample, sample
         if self._raw_seen % self._raw_stride == 0:
             self.raw.append(msgspec.structs.replace(sample, counts={}))
@@ -97,7 +97,7 @@ class MemorySeries:
                 del self.raw[1::2]
                 self._raw_stride *= 2
         self._raw_seen += 1
-        if self.is_after_a_sweep(sample):
+        if is_judged and self.is_after_a_sweep(sample):
             self._last_sweep = sample.sweep
             if self._swept_seen % self._swept_stride == 0:
                 self.swept.append(sample)

@@ -12,6 +12,7 @@ from loadtest._memory_verdict import LEAK_FLOOR, UNCLEAR, warm_up
 from loadtest._memory_watch import MemoryWatch
 from loadtest._part import Context
 from loadtest._report_append import append_memory
+from loadtest._state import STATE
 
 
 class MemoryPart:
@@ -40,6 +41,7 @@ class MemoryPart:
             leak_floor=options.leak_floor or LEAK_FLOOR,
             every_s=options.memory_interval_s,
             ca_file=options.ca_file,
+            is_loaded=lambda: STATE.open,
         )
         self._watch.start()
 

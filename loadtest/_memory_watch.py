@@ -36,18 +36,20 @@ class MemoryWatch:
     `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when
     it can be reached from here), `leak_floor` the bytes a job that still count as none, `every_s` the time between
     two readings (0 = four between two sweeps), `ca_file` the certificates to trust for https. `seconds` is a
-    monotonic clock.
+    monotonic clock. What is read once `is_loaded` no longer holds is shown, not judged: the jobs run out.
     """
 
     def __init__(
         self, host: str, token: str, mode: Mode, seconds: Callable[[], float], *, redis_url: str = "",
         leak_floor: float = LEAK_FLOOR, every_s: float = 0.0, ca_file: str = "",
+        is_loaded: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self.mode: Mode = mode
         self.series = MemorySeries(0.0)
         self._host, self._token, self._redis_url = host, token, redis_url
         self._leak_floor, self._every_s = leak_floor, every_s
         self._ca_file = ca_file
+        self._is_loaded = is_loaded
         self._seconds = seconds
         self._watched: Watched | None = None
         self._notes: list[str] = []
@@ -127,7 +129,7 @@ class MemoryWatch:
                         self.series = MemorySeries(watched.interval_s)
                     elif self.series.is_after_a_sweep(sample):
                         sample = self._counted(sample, census)
-                    self.series.add(sample)
+                    self.series.add(sample, self._is_loaded())
                 except NoReading as error:
                     self.series.missed += 1
                     self._note(str(error))

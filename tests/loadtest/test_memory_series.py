@@ -39,6 +39,13 @@ def test_with_the_clean_up_off_every_sample_counts() -> None:
     assert len(made.swept) == 5
 
 
+def test_what_comes_while_the_load_ends_is_shown_and_not_judged() -> None:
+    made = MemorySeries(1.0)
+    made.add(sample(0))
+    made.add(sample(1), is_judged=False)
+    assert (len(made.raw), len(made.swept), made.last) == (2, 1, sample(1))
+
+
 def test_a_snapshot_stays_as_it_is() -> None:
     made = MemorySeries(0.0)
     made.add(sample(0, 0.0))
