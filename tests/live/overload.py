@@ -132,6 +132,7 @@ async def overload(scheduler: Scheduler, seconds: float) -> Overload:
         report = await _load(scheduler, seconds)
     finally:
         node.stop()
+    await until(lambda: len(scheduler.events("job_ended")) >= report.accepted)  # the log is written a little later
     _foresee(scheduler, report)
     return report
 

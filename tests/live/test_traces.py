@@ -137,6 +137,7 @@ async def test_a_job_is_one_trace_across_three_processes(
     assert isinstance(result.output, dict)
     assert result.output["span"] == by_name["user"].span, "the user's code is in the context of the work"
     assert result.output["trace"] == f"00-{job.trace}-{attempt.span}-01", "and is told it without the package, too"
+    await until(lambda: [line for line in traced.events("job_ended") if line["job_id"] == result.job_id])
     logged = [line for line in traced.events() if line.get("job_id") == result.job_id]
     told = [(line["event"], line.get("trace_id")) for line in logged if line["event"] != "job_removed"]
     assert told == [(event, job.trace) for event in ("job_submitted", "job_dispatched", "job_ended")]
@@ -245,7 +246,7 @@ async def test_a_late_result_stands_under_the_attempt_that_it_came_from(
     assert late.attributes == {"job_id": assign.job_id, "attempt": 1, "node_id": "slow"}
     attempts = [span for span in spans if span.name == "voxpool.attempt"]
     assert [span.error for span in attempts] == ["assign_lost", ""] and assign.trace[36:52] == attempts[0].span
-    assert traced.events("late_result")[-1]["trace_id"] == late.trace
+    assert (await until(lambda: traced.events("late_result")))[-1]["trace_id"] == late.trace
 
 
 async def test_the_parent_comes_over_http_and_from_the_synchronous_clients(
