@@ -10,9 +10,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,6 +37,8 @@ LEAST_S, LEAST_QUICK_S = 120.0, 45.0
 """A side lasts so long at least: the growth a job is then known to one or two per cent; quick, to five or so."""
 END_S = 90.0
 """A run of Locust has so long to end after its time, or after a signal, with its report."""
+SETTINGS: dict[str, dict[str, Any]] = {WITHOUT: {"cleanup_interval_s": 0.0}, WITH: {}}
+"""What comes over the settings of the scenario."""
 
 
 class LoadFailed(VoxpoolError):
@@ -53,8 +55,6 @@ class Wanted:
     sides: tuple[str, ...] = (WITHOUT, WITH)
     floor_bytes: float = LEAK_FLOOR
     least_s: float = LEAST_S
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """They come over those of the scenario."""
     progress: bool = False
 
 
@@ -72,7 +72,7 @@ def measure(wanted: Wanted) -> Report:
         Part(
             f"simulated {name}",
             predict,
-            (scenario, _settings_of(name, wanted), _length_s(wanted, name, found[name]), 0.0),
+            (scenario, SETTINGS[name], _length_s(wanted, name, found[name]), 0.0),
         )
         for name in wanted.sides
     ]
@@ -98,22 +98,18 @@ def measure(wanted: Wanted) -> Report:
     )
 
 
-def _settings_of(side: str, wanted: Wanted) -> dict[str, Any]:
-    return {**wanted.settings, **({"cleanup_interval_s": 0.0} if side == WITHOUT else {})}
-
-
 # ---- the load
 
 
 def command(wanted: Wanted, scenario: Scenario, side: str) -> list[str]:
     """Return the command line of the load test of one side."""
-    settings = {**scenario.settings, **_settings_of(side, wanted)}
+    settings = {**scenario.settings, **SETTINGS[side]}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     return [
         *(sys.executable, "-m", "locust", "-f", str(FOLDER), "--headless", "--only-summary"),
         *("-u", str(USERS), "-r", str(USERS), "-t", f"{scenario.duration_s:g}s"),
         *("--scenario", str(wanted.scenario), "--with-scheduler", "--store", wanted.store),
-        *("--serve-flags", shlex.join(flags)),
+        f"--serve-flags={shlex.join(flags)}",  # one word: what begins with a dash is no value of its own
         *("--memory", "gate", "--leak-floor", f"{wanted.floor_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
         *("--out", str(wanted.out / side)),
     ]
@@ -187,6 +183,7 @@ def _side(name: str, found: LoadReport, predicted: Readings, scenario: Scenario)
         predicted=predicted,
         seconds=found.duration_s,
         failures=sum(operation.failures for operation in found.operations),
+        generator=tuple(found.generator.reasons) if found.generator.was_limit else (),
         settled_s=settings.retention_s + 2 * settings.cleanup_interval_s,
     )
 

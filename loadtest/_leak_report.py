@@ -39,6 +39,8 @@ class Side:
     """How long the load lasted."""
     failures: int
     """Requests of the load that failed."""
+    generator: tuple[str, ...]
+    """What gave out in the generator, a sentence each; empty when it kept up."""
     settled_s: float
     """From then on the clean-up is at work: retention and an interval are over."""
 
@@ -129,7 +131,7 @@ def _per_cent(measured: Figure, predicted: Figure) -> Figure:
 def _notes(sides: Sequence[Side], floor: float) -> list[str]:
     notes = [f"{side.name}: {side.finding.reason}; {side.seconds:.0f} s of load" for side in sides]
     notes.append(f"Growth of live bytes below {floor:g} bytes a job counts as none.")
-    notes += [f"{side.name}: {note}" for side in sides for note in side.finding.notes]
+    notes += [f"{side.name}: {note}" for side in sides for note in [*side.generator, *side.finding.notes]]
     return notes
 
 

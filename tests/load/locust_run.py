@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 class LocustRun:
     """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does."""
 
-    def __init__(self, folder: Path, *arguments: str, name: str = "locust") -> None:
+    def __init__(self, folder: Path, *arguments: str, name: str = "locust", cwd: Path = ROOT) -> None:
         self.folder = folder / f"{name}-report"
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("VOXPOOL_", "LOCUST_"))}
@@ -31,7 +31,7 @@ class LocustRun:
             command += ["--out", str(self.folder)]
         with self.log.open("ab") as file:
             self.popen = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, env=environment,
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=cwd, env=environment,
                 start_new_session=True,
             )  # fmt: skip
         self.seen: set[int] = {self.popen.pid}

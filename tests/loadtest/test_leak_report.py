@@ -39,6 +39,7 @@ def side(name: str, exit_code: int, measured: float = 980.0, simulated: float = 
         predicted=readings(simulated, kept_s),
         seconds=180.0,
         failures=failures,
+        generator=("the generator was slow",) if failures else (),
         settled_s=SETTLED_S,
     )
 
@@ -72,7 +73,9 @@ def test_jobs_that_are_not_as_large_as_simulated_are_not_passed_over() -> None:
 
 
 def test_a_load_that_failed_in_part_is_not_passed_over() -> None:
-    assert of(side(WITHOUT, 1), side(WITH, 0, failures=3)).exit_code == 1
+    found = of(side(WITHOUT, 1), side(WITH, 0, failures=3))
+    assert found.exit_code == 1
+    assert "with: the generator was slow" in found.notes
 
 
 def test_one_side_alone_ends_as_that_side_does() -> None:

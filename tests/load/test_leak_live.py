@@ -1,0 +1,150 @@
+"""`loadtest leak-live` with real servers, small; and the guide to proving a fix, whose leak is found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from loadtest._options import LoadOptions
+from scheduler.cli.exits import EXIT_INTERRUPTED
+from scheduler.config import Settings
+from tests.live.processes import descendants_of, runs, wait_until
+from tests.load.locust_run import ROOT, LocustRun
+
+pytestmark = pytest.mark.alone
+
+SCENARIO = """
+name = "small leak"
+seed = 1
+duration_s = 60
+[settings]
+retention_s = 1
+cleanup_interval_s = 0.5
+finished_max = 0
+log_sample = 0
+[[nodes]]
+count = 10
+pairs = ["load:test"]
+slots = 2
+[[traffic]]
+pair = "load:test"
+rate_per_s = 50
+work_s = 0.05
+audio_bytes = 200
+"""
+MEMBERS = 2
+"""Processes below leak-live when its load is on: Locust, and the scheduler that Locust has started."""
+CODE = ("scheduler", "sim", "loadtest", "lua")
+"""What a load test runs of the tree."""
+GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
+PATCH = ROOT / "docs" / "a-leak.patch"
+
+
+class LeakLive:
+    """One `loadtest leak-live`; within `with` it runs, afterwards nothing of it does."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.out = folder / "out"
+        self.log = folder / "leak-live.log"
+        command = [sys.executable, "-m", "loadtest", "leak-live", "--out", str(self.out), *arguments]
+        with self.log.open("wb") as file:
+            self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT)
+
+    def __enter__(self) -> LeakLive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pid in [*descendants_of(self.popen.pid), self.popen.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What it found."""
+        found: dict[str, Any] = json.loads((self.out / "report.json").read_text(encoding="utf-8"))
+        return found
+
+
+def small_scenario(folder: Path) -> str:
+    """Write a scenario whose sweeps come every half second; return its path."""
+    file = folder / "small.toml"
+    file.write_text(SCENARIO)
+    return str(file)
+
+
+def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_path: Path) -> None:
+    with LeakLive(
+        tmp_path, "--scenario", small_scenario(tmp_path), "--variant", "without", "--least", "4"
+    ) as run:  # fmt: skip
+        assert run.popen.wait(100) == 1, run.text
+        found = run.report["variants"]["without"]
+        assert found["exit_code"] == 1 and found["finding"]["kind"] == "finished jobs"
+        assert found["measured"][-1]["finished"] == found["measured"][-1]["ended"] > 0
+        assert found["predicted"][-1]["finished"] == found["predicted"][-1]["ended"] > 0
+        assert abs(found["predicted"][-1]["at_s"] - found["measured"][-1]["at_s"]) < 2
+        assert {path.name for path in run.out.iterdir()} >= {"report.html", "live_bytes.png", "resident_jobs.png"}
+
+
+def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
+    with LeakLive(tmp_path, "--scenario", small_scenario(tmp_path)) as run:
+        wait_until(lambda: len(descendants_of(run.popen.pid)) >= MEMBERS, 60)
+        started = descendants_of(run.popen.pid)
+        run.popen.terminate()
+        assert run.popen.wait(60) == EXIT_INTERRUPTED, run.text
+        wait_until(lambda: not [pid for pid in started if runs(pid)])
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1500)
+def test_leak_live_as_it_comes(tmp_path: Path) -> None:
+    """Both sides in the full size: a leak without, none with, and both as simulated."""
+    with LeakLive(tmp_path) as run:
+        assert run.popen.wait(1400) == 0, run.text
+
+
+def test_the_leak_of_the_guide_is_found_by_its_command_and_named(tmp_path: Path) -> None:
+    """docs/a-leak.patch still applies, and the gate of the guide fails on it: the guard in CI is proven by it."""
+    tree = tmp_path / "tree"
+    for name in CODE:
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(["git", "apply", str(PATCH)], cwd=tree, check=True)
+
+    flags = "--retention-s 1 --cleanup-interval-s 0.5"
+    with LocustRun(
+        tmp_path, "--headless", "-u", "100", "-r", "100", "-t", "60s", "--with-scheduler", "--serve-flags", flags,
+        "--memory", "gate", "--until-clear", "5", cwd=tree,
+    ) as run:  # fmt: skip
+        assert run.end(100) == 1, run.text
+        memory = run.report().memory
+        assert memory is not None and memory.finding.verdict == "leak", run.text
+        assert "table results._told" in [one.name for one in memory.finding.growing]
+
+
+def test_the_guide_shows_the_patch_and_commands_that_there_are() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    added = [line for line in PATCH.read_text(encoding="utf-8").splitlines() if line.startswith("+ ")]
+    assert added and all(line.replace("+        ", "") in text for line in added)
+    options = set(re.findall(r"(?<=\s)--[a-z-]+", "\n".join(re.findall(r"^    .*", text, re.MULTILINE))))
+    known = {f"--{name.replace('_', '-')}" for name in LoadOptions.__struct_fields__}
+    settings = {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__}
+    of_others = {"--headless", "--only-summary", "--quick", "--no-edit", "--json"}
+    assert options <= known | settings | of_others
