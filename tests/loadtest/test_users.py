@@ -47,7 +47,7 @@ def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
     """Clients of three kinds, nodes, and users that misbehave: no failure, and each job has its one right result."""
     certificate = make_certificate(tmp_path)
     keys = Keys(tmp_path)
-    flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key), "--heartbeat-s", "1")
+    flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key))
     scheduler = Scheduler(tmp_path, "memory", "--token-file", str(keys.file), *flags)
     try:
         secrets = keys.secrets
@@ -69,7 +69,7 @@ def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
     names = set(run.operations())
     misbehaved = {name for name in names if "misbehave:" in name}
     assert names - misbehaved - {"NODE cancel"} == CLIENTS | NODES
-    assert len(misbehaved) > 10
+    assert len(misbehaved) > 5
     assert run.report["arrivals"]["sent"] == jobs["submitted"]
 
 
@@ -81,7 +81,7 @@ def test_a_scheduler_that_lies_is_found_out(tmp_path: Path) -> None:
             tmp_path,
             scheduler.url,
             *("-u", "12", "-r", "100", "-t", "3s", "--rate-per-user", "4", "--nodes", "4", "--slots", "1"),
-            *("--work-ms", "50", "--result-timeout-s", "2", "--memory", "off"),
+            *("--work-ms", "70", "--result-timeout-s", "2", "--memory", "off"),
         )
         code = run.end()
     finally:
