@@ -31,12 +31,12 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     running.stop()
 
 
-def stand_still(scheduler: Scheduler, seconds: float) -> None:
-    """Stop the process for so long: it reads nothing, and the kernel takes what is sent to it."""
-    scheduler.popen.send_signal(signal.SIGSTOP)
+def stand_still(process: Scheduler | LocustRun, seconds: float) -> None:
+    """Stop it for so long: it reads nothing, and the kernel takes what is sent to it."""
+    process.popen.send_signal(signal.SIGSTOP)
     end_s = time.monotonic() + seconds
     wait_until(lambda: time.monotonic() >= end_s)
-    scheduler.popen.send_signal(signal.SIGCONT)
+    process.popen.send_signal(signal.SIGCONT)
 
 
 def slow_results(report: LoadReport, above_s: float) -> int:
@@ -65,6 +65,39 @@ def test_a_stall_shows_in_all_jobs_that_were_due_while_it_lasted(scheduler: Sche
     due = users * rate_per_s * (STALL_S - 0.5)
     assert slow_results(report, 0.5) > due / 2 > users
     assert max(one.latency_s.max for one in report.operations if one.name == "result" and one.latency_s) > 0.9 * STALL_S
+
+
+def test_a_generator_that_stands_still_says_that_it_was_the_limit(scheduler: Scheduler, tmp_path: Path) -> None:
+    """What was due meanwhile is sent late, and counted; the scheduler is not blamed in silence."""
+    with LocustRun(
+        tmp_path, "--headless", "-u", "10", "-r", "10", "-t", "5s", "--rate-per-user", "4", "--host", scheduler.url
+    ) as run:  # fmt: skip
+        wait_until(lambda: scheduler.get("/v1/jobs?limit=1")["total"] >= 10)
+        stand_still(run, 1.0)
+        assert run.end(60) == 0, run.text
+        report = run.report()
+    assert report.arrivals is not None
+    assert report.arrivals.late > 10
+    assert report.arrivals.sent == report.arrivals.intended
+    assert report.generator.was_limit
+    assert any("arrivals were sent more than 100 ms after their time" in reason for reason in report.generator.reasons)
+    assert "The load generator was the limit" in run.text
+
+
+@pytest.mark.large
+def test_steps_find_the_knee_below_what_a_node_can_do(scheduler: Scheduler, tmp_path: Path) -> None:
+    """One slot at 50 ms a job does 20 a second: 12 are in time, 24 are not."""
+    with LocustRun(
+        tmp_path, "--headless", "--shape", "steps", "-u", "24", "-r", "24", "--steps", "2", "--step-s", "16",
+        "--rate-per-user", "1", "--nodes", "1", "--slots", "1", "--work", "even", "--work-ms", "50", "--knee-ms", "1500",
+        "--host", scheduler.url,
+    ) as run:  # fmt: skip
+        assert run.end(100) == 0, run.text
+        report = run.report()
+    assert report.knee is not None
+    assert [step.users for step in report.knee.steps] == [12, 24]
+    assert (report.knee.knee, report.knee.is_reached) == (0, True)
+    assert report.knee.steps[1].rate_per_s < 20.5
 
 
 @pytest.mark.large
