@@ -89,8 +89,8 @@ def test_steps_find_the_knee_below_what_a_node_can_do(scheduler: Scheduler, tmp_
     """One slot at 50 ms a job does 20 a second: 12 are in time, 24 are not."""
     with LocustRun(
         tmp_path, "--headless", "--shape", "steps", "-u", "24", "-r", "24", "--steps", "2", "--step-s", "16",
-        "--rate-per-user", "1", "--nodes", "1", "--slots", "1", "--work", "even", "--work-ms", "50", "--knee-ms", "1500",
-        "--host", scheduler.url,
+        "--rate-per-user", "1", "--nodes", "1", "--slots", "1", "--work", "even", "--work-ms", "50",
+        "--knee-ms", "1500", "--host", scheduler.url,
     ) as run:  # fmt: skip
         assert run.end(100) == 0, run.text
         report = run.report()
