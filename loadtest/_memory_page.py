@@ -36,6 +36,7 @@ _PAGE = """<!doctype html>
 <script type="module" src="{base}/memory/memory.js"></script></head>
 <body><main><p><a href="{base}/">Locust</a></p><h1>Memory of the scheduler</h1>
 <p class="state" id="state" role="status">Read when the page was opened.</p>
+<h2>Verdict and figures</h2>
 <div id="content" data-source="{base}/memory/content">{content}</div></main></body></html>
 """
 

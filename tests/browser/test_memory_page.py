@@ -1,0 +1,67 @@
+"""Memory in Locust's web interface: the tab and the page of charts, live, below a base path, in light and dark."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import PageMaker, fits, violations
+from tests.browser.test_load_page import answers, port
+from tests.live.processes import Scheduler, until
+from tests.load.locust_run import LocustRun
+
+pytestmark = pytest.mark.alone
+
+FLAGS = ("--autostart", "-u", "5", "-r", "50", "--nodes", "2", "--web-base-path", "/load", "--web-host", "127.0.0.1")
+
+
+async def test_the_charts_are_drawn_again_as_the_run_goes_on(pages: PageMaker, tmp_path: Path) -> None:
+    scheduler = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "1", "--retention-s", "1")
+    web = port()
+    url = f"http://127.0.0.1:{web}/load"
+    try:
+        with LocustRun(tmp_path, *FLAGS, "--web-port", web, "--host", scheduler.url) as run:
+            await until(lambda: answers(url + "/memory/content"))
+            await look_at_the_page(pages, url)
+            await look_at_the_tab(pages, url)
+            page, watched = await pages.new()
+            watched.tolerated.append("Failed to load resource")
+            await page.goto(url + "/memory")
+            run.signal(signal.SIGINT)
+            await asyncio.to_thread(run.end)
+            await expect(page.locator("#state")).to_have_text("Locust does not answer: this is what was known last.")
+            await expect(page.locator("svg").first).to_be_visible()
+    finally:
+        scheduler.stop()
+
+
+async def look_at_the_page(pages: PageMaker, url: str) -> None:
+    for scheme in ("light", "dark"):
+        page, watched = await pages.new(viewport={"width": 360, "height": 800}, color_scheme=scheme)
+        await page.goto(url + "/memory")
+        await expect(page.get_by_role("heading", name="Memory of the scheduler").first).to_be_visible()
+        await expect(page.get_by_role("img", name="Live bytes just after each sweep, by jobs ended")).to_be_visible()
+        assert await fits(page) and await violations(page) == []
+        first = await page.locator("#content").inner_html()
+        await page.wait_for_function("first => document.getElementById('content').innerHTML !== first", arg=first)
+        assert all(request.startswith(url) for request in watched.requests)
+        await page.close()
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        answer = await http.get("/memory")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "<style" not in answer.text and " style=" not in answer.text
+        assert (await http.get("/memory/nothing")).status_code == 404
+
+
+async def look_at_the_tab(pages: PageMaker, url: str) -> None:
+    page, _ = await pages.new(viewport={"width": 1280, "height": 900})
+    await page.goto(url + "/?tab=memory")
+    await expect(page.get_by_role("tab", name="Memory")).to_have_attribute("aria-selected", "true")
+    for name in ("live bytes", "table core.fleet.nodes", "finished jobs in the table"):
+        await expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
+    await page.close()
