@@ -16,6 +16,7 @@ from loadtest._memory import MemoryFinding, MemoryReport, MemorySample, MemorySe
 from loadtest._memory_source import MemorySource, NoReading, Watched
 from loadtest._memory_verdict import LEAK_FLOOR, UNCLEAR, judge_memory
 from loadtest._redis_census import RedisCensus, reachable_url
+from scheduler.errors import ConfigError
 
 AIM = 0.1
 """When after a sweep the first reading is due, in intervals: the sweep is over, and there is room to be late."""
@@ -55,6 +56,7 @@ class MemoryWatch:
         self._notes: list[str] = []
         self._trouble = "the memory watch is off" if mode == "off" else "nothing was read: the run ended first"
         self._stopped = threading.Event()
+        self._broken = ""
         self._thread: threading.Thread | None = None
         self._latest: tuple[tuple[object, ...], MemoryReport] | None = None
 
@@ -63,7 +65,7 @@ class MemoryWatch:
         if self.mode == "off":
             return
         self.stop()
-        self.series, self._notes, self._watched = MemorySeries(0.0), [], None
+        self.series, self._notes, self._watched, self._broken = MemorySeries(0.0), [], None, ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(self._stopped,), name="memory watch", daemon=True)
         self._thread.start()
@@ -78,7 +80,7 @@ class MemoryWatch:
     def report(self) -> MemoryReport:
         """Return what is known by now, with the verdict on it."""
         watched, series = self._watched, self.series
-        state = (watched, series, series.last, series.missed, len(self._notes), self._trouble)
+        state = (watched, series, series.last, series.missed, len(self._notes), self._trouble, self._broken)
         if self._latest is None or self._latest[0] != state:
             self._latest = state, self._report(watched, series.snapshot())
         return self._latest[1]
@@ -87,9 +89,12 @@ class MemoryWatch:
         if watched is None:
             finding = MemoryFinding(UNCLEAR, self._trouble, leak_floor=self._leak_floor)
             return MemoryReport(self.mode, finding)
+        finding = judge_memory(series, watched.retention_s, self._leak_floor, self._notes)
+        if self._broken:
+            finding = MemoryFinding(UNCLEAR, self._broken, leak_floor=self._leak_floor)
         return MemoryReport(
             mode=self.mode,
-            finding=judge_memory(series, watched.retention_s, self._leak_floor, self._notes),
+            finding=finding,
             interval_s=watched.interval_s,
             retention_s=watched.retention_s,
             raw=curves(series.raw),
@@ -100,10 +105,17 @@ class MemoryWatch:
         )
 
     def _run(self, stopped: threading.Event) -> None:
-        source = MemorySource(self._host, self._token, self._seconds, self._ca_file)
+        try:
+            source = MemorySource(self._host, self._token, self._seconds, self._ca_file)
+        except ConfigError as error:
+            self._trouble = str(error)
+            return
         try:
             if (watched := self._meet(source, stopped)) is not None:
                 self._watch(source, watched, stopped)
+        except Exception as error:  # a bug of ours: what was read until then is no evidence of health
+            self._broken = f"the memory watch broke: {error!r}"
+            raise
         finally:
             source.close()
 
