@@ -62,13 +62,15 @@ def _schedule(run: Run) -> Iterator[tuple[float, Request]]:
 
 @pytest.mark.alone
 def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
+    others = set(children_of(os.getpid()))
+
     async def main() -> Lived:
         async with running(SETTINGS, "memory", 1, 2, PAIR) as service, Client(service.url) as client:
             await burst(service, client, "warm", 10)
             run = plan(SMALL, 1)[0][1]
 
             def kill(_: float) -> None:
-                for pid in children_of(os.getpid()):
+                for pid in set(children_of(os.getpid())) - others:
                     if "serve" in Path(f"/proc/{pid}/cmdline").read_text():
                         os.kill(pid, signal.SIGKILL)
 
