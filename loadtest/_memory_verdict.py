@@ -32,6 +32,13 @@ BOUNDED = {HISTORY: 312, "type scheduler.telemetry.spread.Spread": 4 * 312}
 """The scheduler's history for its dashboard: a record a second, of the last 310. Up to so many are no growth."""
 HISTORY_BYTES = 5_000.0
 """What one such record takes at most: counts of waits and services in some sixty bins each."""
+HEAP = "._deadlines._heap"
+HEAP_S = 70.0
+"""A heap of deadlines keeps what has ended behind the oldest job that has not, so at most what came within the waiting
+and the dispatch time-out: that is no growth, either."""
+OF_A_JOB = 10
+"""Objects and entries that a job in the table may have: a count that rises by less than so many for each job more in
+it follows the load."""
 OUTLIVED_SLACK = 0.01
 """How far finished jobs may be above what can be there: the two readings of a sample are some ms apart."""
 OUTLIVED_TIMES = 3
@@ -219,17 +226,34 @@ class _Judge:
     def _growing(self) -> list[Growing]:
         """The counts that grow, the fastest first. A name that is missing where not all were named is left out."""
         found = []
+        more_jobs = self._more_jobs()
         for name in sorted({name for sample in self._samples for name in sample.counts}):
             values = self._values(name)
-            floor = max(COUNT_FLOOR, COUNT_FLOOR_A_JOB * self._jobs)
-            if name.startswith("store bytes"):
-                floor = self._floor_bytes
+            floor = self._count_floor(name) + OF_A_JOB * more_jobs
             if values is None or _rise(values) <= floor / 2 or max(values) <= BOUNDED.get(name, 0):
                 continue
             trend = judge(values, floor)
             if trend.verdict is Verdict.LEAK:
                 found.append(Growing(name, trend.growth / self._jobs, values))
         return sorted(found, key=lambda one: -one.a_job)[:GROWING_MAX]
+
+    def _more_jobs(self) -> float:
+        """How many more jobs are in the table at the end, past what chance explains; with the clean-up off that is the
+        leak, not its reason.
+        """
+        if not self._is_swept:
+            return 0.0
+        jobs = [sample.jobs_unfinished + sample.jobs_finished for sample in self._samples]
+        return max(0.0, 1.5 * _rise(jobs) - 3.0 * float(np.sqrt(np.mean(jobs))))
+
+    def _count_floor(self, name: str) -> float:
+        if name.startswith("store bytes"):
+            return self._floor_bytes
+        floor = max(COUNT_FLOOR, COUNT_FLOOR_A_JOB * self._jobs)
+        if name.endswith(HEAP):
+            span_s = self._samples[-1].t_s - self._samples[0].t_s
+            floor += self._jobs * HEAP_S / span_s
+        return floor
 
     def _values(self, name: str) -> list[int] | None:
         if not all(sample.counts_are_whole or name in sample.counts for sample in self._samples):
@@ -238,7 +262,9 @@ class _Judge:
 
 
 def _rise(values: Sequence[float]) -> float:
-    """From the median of the first third to that of the last: how far a series moved, whatever its noise."""
+    """From the median of the first third to that of the last: how far a series moved, whatever its noise. Of what
+    grows steadily that is two thirds.
+    """
     third = max(1, len(values) // 3)
     return float(np.median(values[-third:]) - np.median(values[:third]))
 

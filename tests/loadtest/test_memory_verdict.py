@@ -76,6 +76,26 @@ def test_counts_that_move_and_do_not_grow_are_none() -> None:
     assert judged(series(counts=counts)).verdict == "no leak"
 
 
+def test_a_backlog_is_no_leak_of_its_entries() -> None:
+    """Jobs that pile up because the nodes are slow have objects of their own, and hold up the heap of deadlines."""
+
+    def piling_up(number: int) -> dict[str, Any]:
+        return {"jobs_unfinished": 5 * number}
+
+    counts: dict[str, Numbers] = {
+        "type uvloop.loop.UVTimer": lambda n: 40 * n,
+        "table core.dispatcher._deadlines._heap": lambda n: 60 * n,
+    }
+    assert judged(series(counts=counts, fields=piling_up)).growing == []
+    assert [one.name for one in judged(series(counts=counts)).growing] == ["type uvloop.loop.UVTimer"]
+
+
+def test_a_heap_that_grows_for_longer_than_its_deadlines_is_found() -> None:
+    heap = "table core.dispatcher._deadlines._heap"
+    assert judged(series(60, counts={heap: lambda n: 100 * n})).growing == []
+    assert [one.name for one in judged(series(120, counts={heap: lambda n: 100 * n})).growing] == [heap]
+
+
 def test_the_history_of_a_young_scheduler_is_no_leak_and_its_bytes_are_allowed_for() -> None:
     counts: dict[str, Numbers] = {HISTORY: lambda n: n, "type scheduler.telemetry.spread.Spread": lambda n: 2 * n}
     history = series(live=lambda n: 6_000.0 * n, counts=counts)
