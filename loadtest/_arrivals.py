@@ -7,8 +7,9 @@ and so is an arrival that is dropped because too much of the user is under way. 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from itertools import accumulate, repeat
 from typing import Protocol
 
 import msgspec
@@ -64,7 +65,7 @@ class Arrivals:
         self._late_s = late_s
         now_s = clock()
         begun = now_s if begun_s is None else begun_s
-        self._sources = [_Source(stream, seed, f"{name}/{k}", begun, now_s) for k, stream in enumerate(streams)]
+        self._sources = [_Source(alike, seed, f"{name}/{k}", begun, now_s) for k, alike in enumerate(_alike(streams))]
         self._queue: list[tuple[float, int]] = []
         for k, source in enumerate(self._sources):
             self._plan(k, source)
@@ -81,6 +82,7 @@ class Arrivals:
             return None
         at_s, k = heapq.heappop(self._queue)
         source = self._sources[k]
+        stream = source.which()
         work_s, audio_bytes = source.work_s(), int(source.audio_bytes())
         self._plan(k, source)
         if outstanding >= outstanding_max:
@@ -88,7 +90,7 @@ class Arrivals:
             return None
         lag_s = self._clock() - at_s
         self._counts.arrived(lag_s, lag_s > self._late_s)
-        return Arrival(at_s, source.stream, work_s, audio_bytes)
+        return Arrival(at_s, stream, work_s, audio_bytes)
 
     def _plan(self, k: int, source: _Source) -> None:
         at_s = next(source.times, None)
@@ -96,17 +98,42 @@ class Arrivals:
             heapq.heappush(self._queue, (at_s, k))
 
 
-class _Source:
-    """One stream of one user: the times of its arrivals, and the draws of what each is."""
+def _alike(streams: Sequence[Stream]) -> list[list[Stream]]:
+    """Return the streams in groups: Poisson streams that differ by pair and rate alone are one, of all their rates.
 
-    def __init__(self, stream: Stream, seed: int, name: str, begun_s: float, now_s: float) -> None:
-        self.stream = stream
+    The arrivals of such a group are Poisson, and each is of a stream by chance, as its rate says (superposition), so
+    that a user who asks in a thousand pools needs no thousand generators.
+    """
+    groups: dict[bytes, list[Stream]] = {}
+    for k, stream in enumerate(streams):
+        same = msgspec.json.encode(msgspec.structs.replace(stream, pair="", rate_per_s=0.0))
+        key = same if stream.arrivals == "poisson" and stream.rate_per_s else b"%d" % k
+        groups.setdefault(key, []).append(stream)
+    return list(groups.values())
+
+
+class _Source:
+    """Streams of one user that are alike: the times of their arrivals, and the draws of what each is."""
+
+    def __init__(self, streams: Sequence[Stream], seed: int, name: str, begun_s: float, now_s: float) -> None:
+        stream = msgspec.structs.replace(streams[0], rate_per_s=sum(one.rate_per_s for one in streams))
+        self._streams = streams
+        self._below = list(accumulate(one.rate_per_s for one in streams))
+        self._rng = generator(seed, f"{name}/which") if len(streams) > 1 else None
+        self._one = stream
         self.work_s: Draw = draws(stream.work_s, generator(seed, f"{name}/work"))
         self.audio_bytes: Draw = draws(stream.audio_bytes, generator(seed, f"{name}/audio"))
         self.times = self._times(generator(seed, f"{name}/arrivals"), begun_s, now_s)
 
+    def which(self) -> Stream:
+        """Return the stream that the next arrival is of."""
+        if self._rng is None:
+            return self._streams[0]
+        at = bisect_right(self._below, self._rng.random() * self._below[-1])
+        return self._streams[min(at, len(self._streams) - 1)]
+
     def _times(self, rng: np.random.Generator, begun_s: float, now_s: float) -> Iterator[float]:
-        stream = self.stream
+        stream = self._one
         if not stream.rate_per_s:
             return
         together = stream.burst if stream.arrivals == "bursts" else 1

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any
 
-from locust import events
+from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest._chaos import Chaos
@@ -27,6 +27,9 @@ from loadtest._server_watch import ServerWatch
 from loadtest._traffic import Traffic
 from loadtest._until_clear import CLEAR, UntilClear
 from scheduler.errors import ConfigError
+
+WORKER_SILENCE_S = 20
+"""A worker that was silent for so long is lost. Locust's own 3 s are over while one on a busy core connects users."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -58,6 +61,7 @@ def generate(context: Context) -> None:
 
 def decide(context: Context) -> None:
     """Be a master, or all in one: make the test ready, look at the scheduler meanwhile, and come to a verdict."""
+    runners.HEARTBEAT_LIVENESS = WORKER_SILENCE_S
     counts = Counts()
     preparing = Preparing(context)
     measuring, traffic = Measuring(context, counts), Traffic(context, counts)

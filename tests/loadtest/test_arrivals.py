@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -110,6 +111,20 @@ def test_streams_come_merged_in_order_of_time(rates: list[float], seed: int) -> 
     user = User(*(Stream(f"p{k}:en", rate) for k, rate in enumerate(rates)), seed=seed)
     times = [user.next().intended_s for _ in range(60)]
     assert times == sorted(times)
+
+
+def test_streams_that_are_alike_share_their_arrivals_by_their_rates() -> None:
+    """A user that asks in a thousand pools draws from one stream: together the rates of all, each pair its share."""
+    user = User(
+        *(Stream(f"p{k}:en", 1.0 + (k == 0) * 9.0) for k in range(1000)), Stream("even:en", 1.0, arrivals="even")
+    )
+    assert len(user.arrivals._sources) == 2
+    drawn = [user.next() for _ in range(20_000)]
+    assert drawn[-1].intended_s - 100 == pytest.approx(20_000 / 1010, rel=0.05)
+    counts = Counter(arrival.stream.pair for arrival in drawn)
+    assert len(counts) == 1001
+    assert counts["p0:en"] == pytest.approx(10 * 20_000 / 1010, rel=0.35), "five deviations"
+    assert {arrival.stream.rate_per_s for arrival in drawn} == {1.0, 10.0}, "each is the stream that it was asked as"
 
 
 def test_a_stream_begins_and_ends_at_the_times_of_the_run() -> None:
