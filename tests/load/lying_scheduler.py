@@ -1,4 +1,4 @@
-"""A scheduler that lies: `python -m tests.loadtest.lying_scheduler serve …` is a `voxpool serve` whose results get
+"""A scheduler that lies: `python -m tests.load.lying_scheduler serve …` is a `voxpool serve` whose results get
 lost, come twice or are changed, and whose assigns go beyond the slots or under another pair. The users must notice.
 """
 
