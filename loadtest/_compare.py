@@ -92,6 +92,7 @@ def compare(
             raise ConfigError(f"{name} has no operation {operation!r}; it has {', '.join(known) or 'none'}")
     allowed = {**WORSE_BY, **(worse_by or {})}
     notes = [f"not the same: {text}" for text in different]
+    notes += [f"{name} itself is {one.verdict}: {one.why}" for name, one in (("A", a), ("B", b)) if one.exit_code]
     limits = [
         f"the generator of {name} was the limit: {'; '.join(report.generator.reasons)}"
         for name, report in (("A", a), ("B", b))

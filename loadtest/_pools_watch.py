@@ -6,21 +6,33 @@ import threading
 from typing import Any
 
 import httpx
+import msgspec
 
 from loadtest._part import Context
 from loadtest._report import PoolFigures
+from scheduler.web.views import PoolView
 
+FIRST_S = 1.0
 EVERY_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
 PAGES_MAX = 20
 """Of 1,000 pools each: what is beyond is not looked at."""
 
 
+class _Page(msgspec.Struct):
+    """What is read of an answer."""
+
+    pools: list[PoolView]
+    next_cursor: str | None = None
+
+
 class PoolsWatch:
     """Of the process that decides. `seen` holds each pool with the most that it had at a time."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, first_s: float = FIRST_S, every_s: float = EVERY_S) -> None:
         self._context = context
+        self._first_s = first_s
+        self._every_s = every_s
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.seen: dict[str, PoolFigures] = {}
@@ -49,10 +61,12 @@ class PoolsWatch:
             timeout=ANSWER_TIMEOUT_S,
             verify=_trust(options.ca_file),
         ) as client:
-            while not stopped.wait(EVERY_S):
+            pause_s = self._first_s
+            while not stopped.wait(pause_s):
+                pause_s = self._every_s
                 try:
                     self._ask(client)
-                except httpx.HTTPError as error:
+                except (httpx.HTTPError, msgspec.MsgspecError) as error:
                     self._failed(f"GET /v1/pools: {type(error).__name__} {error}".rstrip())
 
     def _ask(self, client: httpx.Client) -> None:
@@ -62,22 +76,22 @@ class PoolsWatch:
             if answer.status_code != httpx.codes.OK:
                 self._failed(f"GET /v1/pools answers {answer.status_code}")
                 return
-            page = answer.json()
-            for pool in page["pools"]:
+            page = msgspec.json.decode(answer.content, type=_Page)
+            for pool in page.pools:
                 self._note(pool)
-            if not page["next_cursor"]:
+            if not page.next_cursor:
                 return
-            cursor = {"cursor": page["next_cursor"]}
+            cursor = {"cursor": page.next_cursor}
 
-    def _note(self, pool: dict[str, Any]) -> None:
+    def _note(self, pool: PoolView) -> None:
         self.unreadable = ""
-        old = self.seen.get(pool["pair"])
-        self.seen[pool["pair"]] = PoolFigures(
-            pair=pool["pair"],
-            nodes=max(pool["nodes"], old.nodes if old else 0),
-            slots=max(pool["slots"], old.slots if old else 0),
-            running_max=max(pool["running"], old.running_max if old else 0),
-            waiting_max=max(pool["waiting"], old.waiting_max if old else 0),
+        old = self.seen.get(pool.pair)
+        self.seen[pool.pair] = PoolFigures(
+            pair=pool.pair,
+            nodes=max(pool.nodes, old.nodes if old else 0),
+            slots=max(pool.slots, old.slots if old else 0),
+            running_max=max(pool.running, old.running_max if old else 0),
+            waiting_max=max(pool.waiting, old.waiting_max if old else 0),
         )
 
     def _failed(self, why: str) -> None:

@@ -6,17 +6,19 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loadtest._measuring import Figures, Measuring
 from loadtest._memory import MemoryReport
 from loadtest._part import Context
 from loadtest._pools import pools_of
-from loadtest._pools_watch import PoolsWatch
 from loadtest._report import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from sim.report import Check, Outcome, versions
+
+if TYPE_CHECKING:
+    from loadtest._measuring import Figures, Measuring
+    from loadtest._pools_watch import PoolsWatch
 
 PACKAGES = ("locust", "gevent", "websockets")
 
@@ -53,7 +55,7 @@ class Reporting:
             scheduler=dict(scheduler or {}),
             users_max=figures.users_max,
             checks=list(checks),
-            notes=[*notes, *figures.generator.notes],
+            notes=[*notes, *_notes(figures)],
             generator=figures.generator,
             arrivals=figures.arrivals,
             jobs=figures.jobs,
@@ -74,6 +76,19 @@ def write_report(report: LoadReport, folder: Path) -> list[Path]:
     (folder / JSON_NAME).write_bytes(encoded(report))
     (folder / HTML_NAME).write_text(html_page(report), encoding="utf-8")
     return [folder / JSON_NAME, folder / HTML_NAME]
+
+
+def _notes(figures: Figures) -> list[str]:
+    """Return what to know of the load itself when reading the figures."""
+    generator, arrivals = figures.generator, figures.arrivals
+    notes = [f"The generator, not the scheduler, may have set these figures: {one}." for one in generator.reasons]
+    notes += [f"{one[:1].upper()}{one[1:]}." for one in generator.notes]
+    if arrivals is not None and arrivals.dropped:
+        notes.append(
+            f"{arrivals.dropped:,} of {arrivals.intended:,} arrivals were not sent, because their user had "
+            "--outstanding-max jobs in flight: the load was less than asked for, and latencies are those of the others."
+        )
+    return notes
 
 
 def _options(context: Context) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def test_runs_under_different_loads_are_refused_unless_asked_for() -> None:
     assert "num_users is 50 and 70" in compare(a, b, anyway=True).notes[0]
 
 
+def test_a_run_that_did_not_hold_is_told() -> None:
+    broken = msgspec.structs.replace(load_report(1), verdict="broken", exit_code=1, why="failures 0.1, want <= 0")
+    assert "A itself is broken: failures 0.1, want <= 0" in compare(broken, load_report(2)).notes
+
+
 def test_an_operation_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match="WS result, WS submit"):
         compare(load_report(1), load_report(2), operation="resutl")
