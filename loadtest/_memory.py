@@ -18,6 +18,9 @@ fits as well as a minute, evenly spaced."""
 PHASE_MAX = 0.3
 """A sample counts as taken just after a sweep when its age is below this share of the interval."""
 
+STORE = "store "
+"""What the names of all counts of the store begin with."""
+
 Mode = Literal["off", "watch", "gate"]
 Kind = Literal["", "finished jobs", "counts", "objects", "native", "fragmentation"]
 """What grows: "" nothing; finished jobs outlive their retention; entries of a table or objects of a type; live bytes;
@@ -80,7 +83,9 @@ class MemorySeries:
         """The first sample after each sweep, where one was taken in time."""
         self.first: MemorySample | None = None
         self.last: MemorySample | None = None
-        """The first and the newest sample, with all their counts."""
+        """The first and the newest sample, with all their counts. What is in the store is told just after a sweep only:
+        it is that of the first and the newest one that had it.
+        """
         self.missed = 0
         """Readings that failed."""
         self._samples_max = samples_max
@@ -90,7 +95,8 @@ class MemorySeries:
 
     def add(self, sample: MemorySample, is_judged: bool = True) -> None:
         """Take in `sample`, which is the newest. One that is not judged is shown only: the load was already ending."""
-        self.first, self.last = self.first or sample, sample
+        self.first = _with_store(self.first or sample, sample)
+        self.last = _with_store(sample, self.last)
         if self._raw_seen % self._raw_stride == 0:
             self.raw.append(msgspec.structs.replace(sample, counts={}))
             if len(self.raw) >= self._samples_max:
@@ -118,6 +124,14 @@ class MemorySeries:
             return True
         in_time = sample.age_s is not None and sample.age_s <= PHASE_MAX * self.interval_s
         return in_time and sample.sweep > self._last_sweep
+
+
+def _with_store(sample: MemorySample, other: MemorySample | None) -> MemorySample:
+    """Return `sample` with the store's counts of `other`, unless it has its own."""
+    if other is None or other.store_bytes is None or sample.store_bytes is not None:
+        return sample
+    store = {name: count for name, count in other.counts.items() if name.startswith(STORE)}
+    return msgspec.structs.replace(sample, counts={**sample.counts, **store}, store_bytes=other.store_bytes)
 
 
 class Growing(msgspec.Struct, frozen=True):

@@ -37,10 +37,9 @@ class Row(NamedTuple):
     first: str
     last: str
     growth: str
-    a_job: str
 
 
-COLUMNS = Row("what", "first", "now", "growth", "a job")
+COLUMNS = Row("what", "first", "now", "growth")
 
 
 def memory_charts(report: MemoryReport) -> list[Chart]:
@@ -73,24 +72,23 @@ def memory_rows(report: MemoryReport) -> list[Row]:
     first, last = report.first, report.last
     if first is None or last is None:
         return []
-    jobs = last.jobs_ended - first.jobs_ended
-    rows = [_row(name, getattr(first, field), getattr(last, field), jobs, True) for name, field in _SIZES.items()]
-    rows += [_row(name, getattr(first, field), getattr(last, field), jobs, False) for name, field in _COUNTS.items()]
+    rows = [_row(name, getattr(first, field), getattr(last, field), True) for name, field in _SIZES.items()]
+    rows += [_row(name, getattr(first, field), getattr(last, field), False) for name, field in _COUNTS.items()]
     grown = {name: last.counts.get(name, 0) - first.counts.get(name, 0) for name in {**first.counts, **last.counts}}
     types = sorted((name for name in grown if name.startswith("type ")), key=lambda name: (-grown[name], name))
     names = sorted(name for name in grown if not name.startswith("type ")) + types[:TYPES_SHOWN]
     for name in names:
         before, now = first.counts.get(name), last.counts.get(name)
         if before or now:
-            rows.append(_row(name, before or 0, now or 0, jobs, name.startswith("store bytes")))
+            rows.append(_row(name, before or 0, now or 0, name.startswith("store bytes")))
     return [row for row in rows if row is not None]
 
 
-def _row(name: str, first: int | None, last: int | None, jobs: int, is_bytes: bool) -> Row | None:
+def _row(name: str, first: int | None, last: int | None, is_bytes: bool) -> Row | None:
     if first is None or last is None:
         return None
     told = bytes_told if is_bytes else number_told
-    return Row(name, told(first), told(last), told(last - first), f"{(last - first) / jobs:,.2f}" if jobs else "")
+    return Row(name, told(first), told(last), told(last - first))
 
 
 def _rows(report: MemoryReport) -> str:

@@ -46,6 +46,17 @@ def test_what_comes_while_the_load_ends_is_shown_and_not_judged() -> None:
     assert (len(made.raw), len(made.swept), made.last) == (2, 1, sample(1))
 
 
+def test_the_ends_tell_of_the_store_what_was_known_first_and_last() -> None:
+    made = MemorySeries(1.0)
+    for number, (counts, store_bytes) in enumerate(
+        [({}, None), ({"store keys a": 1}, 7), ({"store keys a": 2}, 9), ({}, None)]
+    ):
+        made.add(sample(number, counts={"threads": number, **counts}, store_bytes=store_bytes))
+    assert made.first is not None and made.last is not None
+    assert (made.first.counts, made.first.store_bytes) == ({"threads": 0, "store keys a": 1}, 7)
+    assert (made.last.counts, made.last.store_bytes) == ({"threads": 3, "store keys a": 2}, 9)
+
+
 def test_a_snapshot_stays_as_it_is() -> None:
     made = MemorySeries(0.0)
     made.add(sample(0, 0.0))
