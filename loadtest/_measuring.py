@@ -133,9 +133,17 @@ class Measuring:
 
     def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
         told = data.get(TOLD)
-        if told is not None:
+        if told is None:
+            return
+        try:
+            process = msgspec.convert(told["told"], Told)
             self._latencies.absorb(told["tally"])
-            self._workers[client_id] = msgspec.convert(told["told"], Told)
+        except (KeyError, TypeError, ValueError) as error:  # msgspec's are ValueErrors
+            why = f"worker {client_id} tells its figures in another form: does it run another version? ({error})"
+            if why not in self._context.missing:
+                self._context.missing.append(why)
+            return
+        self._workers[client_id] = process
 
     def _told(self) -> Told:
         return self._counts.told(self._watch.readings)

@@ -1,0 +1,146 @@
+"""The part that measures, without Locust: requests come in by an event, workers' counts by their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from loadtest._counts import Counts
+from loadtest._measuring import Measuring
+from loadtest._options import LoadOptions
+from loadtest._part import Context, Role
+from loadtest._state import STATE
+
+
+class Hook:
+    """An event as Locust has them."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Any] = []
+
+    def add_listener(self, listener: Any) -> None:
+        self._listeners.append(listener)
+
+    def fire(self, **arguments: Any) -> None:
+        for listener in self._listeners:
+            listener(**arguments)
+
+
+class Process:
+    """One of a run: its events, its part, and a clock that is set by hand."""
+
+    def __init__(self, role: Role) -> None:
+        self.events = SimpleNamespace(request=Hook(), report_to_master=Hook(), worker_report=Hook())
+        environment = SimpleNamespace(events=self.events)
+        self.context = Context(environment, SimpleNamespace(user_count=30), None, role, LoadOptions())
+        self.counts = Counts()
+        self.now_s = 1000.0
+        self.measuring = Measuring(self.context, self.counts, lambda: self.now_s)
+
+    def request(self, at_s: float, name: str = "result", exception: Any = None) -> None:
+        self.now_s = 1000.0 + at_s
+        self.events.request.fire(
+            request_type="WS", name=name, response_time=50.0, response_length=10, exception=exception, context={}
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Return what this worker tells its master."""
+        data: dict[str, Any] = {"user_count": 3}
+        self.events.report_to_master.fire(client_id="w", data=data)
+        return data
+
+
+@pytest.fixture
+def started() -> Iterator[Any]:
+    """Makes processes of a run that has begun."""
+    made: list[Process] = []
+    STATE.start()
+
+    def start(role: Role) -> Process:
+        process = Process(role)
+        process.measuring.start()
+        made.append(process)
+        return process
+
+    yield start
+    for process in made:
+        process.measuring.stop()
+    STATE.start()
+
+
+def test_a_lone_process_counts_its_requests(started: Any) -> None:
+    local = started("local")
+    local.request(1)
+    local.request(7, exception="no_result")
+    local.request(8, exception=ValueError("first line\nsecond line"))
+    local.request(9, exception=KeyError())
+    figures = local.measuring.figures()
+    assert figures.duration_s == 9
+    assert {error.reason for error in figures.errors} == {"no_result", "first line", "KeyError"}
+    assert [window.operations["WS result"].requests for window in figures.windows] == [1, 3]
+    assert figures.generator.processes[0].name == "local"
+
+
+def test_nothing_counts_before_the_start_and_a_new_test_begins_at_nothing(started: Any) -> None:
+    process = Process("local")
+    process.request(1)
+    assert process.measuring.figures().operations == []
+    local = started("local")
+    local.request(1)
+    local.measuring.stop()
+    local.measuring.start()
+    assert local.measuring.figures().operations == []
+
+
+def test_what_workers_tell_is_in_the_masters_figures_once(started: Any) -> None:
+    master, first, second = started("master"), started("worker"), started("worker")
+    first.request(1)
+    first.counts.arrived(0.01, False)
+    first.counts.stands("a:b", "n1")
+    second.request(2, exception="twice")
+    second.counts.answered("a:b", "n2")
+    for _ in range(3):
+        master.events.worker_report.fire(client_id="first", data=first.report())
+    master.events.worker_report.fire(client_id="second", data=second.report())
+    figures = master.measuring.figures()
+    (operation,) = figures.operations
+    assert (operation.requests, operation.failures) == (2, 1)
+    assert figures.arrivals is not None
+    assert figures.arrivals.intended == 1
+    assert figures.served == {("a:b", "n1"): 0, ("a:b", "n2"): 1}
+    assert [process.name for process in figures.generator.processes] == ["master", "first", "second"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"told": {}, "tally": {"cells": [], "errors": []}},
+        {"told": {"process": {"pid": 1}}, "tally": {}},
+        {"told": {"process": {"pid": "x"}}, "tally": {"cells": [], "errors": []}},
+        {"told": {"process": {"pid": 1}}, "tally": {"cells": [[0, "WS", "result", 1, 0, [7]]], "errors": []}},
+        [],
+    ],
+)
+def test_a_worker_of_another_version_leaves_a_run_without_a_pass(started: Any, told: Any) -> None:
+    master = started("master")
+    for _ in range(3):
+        master.events.worker_report.fire(client_id="odd", data={"voxpool_figures": told})
+    (missing,) = master.context.missing
+    assert missing.startswith("worker odd tells its figures in another form")
+    assert [process.name for process in master.measuring.figures().generator.processes] == ["master"]
+
+
+def test_the_time_of_the_run_ends_when_no_more_is_sent(started: Any) -> None:
+    local = started("local")
+    local.request(4)
+    STATE.closed_s = 1005.0
+    local.request(9)
+    assert local.measuring.figures().duration_s == 5
+    local.measuring.stop()
+    local.now_s = 2000.0
+    assert local.measuring.figures().duration_s == 5
+    assert local.measuring.figures().operations[0].requests == 2
