@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gevent
 from locust import User, task
@@ -82,6 +82,9 @@ class ClientUser(User):
         order = _audio.order_of(audio) if self.traffic.answers_are_ours else None
         answer = None if order is None else _audio.heard(audio, order)
         wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, retries=arrival.stream.retries)
+        share = self.options.cancel_share
+        if int(self.asked * share) > int((self.asked - 1) * share):
+            wanted.cancel_after_s = arrival.work_s / 2
         self.expected.add(wanted)
         self.traffic.begun()
         return wanted, audio
@@ -93,13 +96,45 @@ class ClientUser(User):
         wanted.retries -= 1
         return True
 
-    def result(self, wanted: Wanted, failure: str, size: int = 0) -> None:
+    def accepted(self, wanted: Wanted, job_id: str) -> None:
+        """The scheduler has taken a job."""
+        if not wanted.job_id and wanted.cancel_after_s is not None:
+            gevent.spawn_later(wanted.cancel_after_s, self._cancel, wanted)
+        wanted.job_id = job_id
+
+    def _cancel(self, wanted: Wanted) -> None:
+        if self.expected.find(wanted.request_id) is wanted:
+            wanted.cancelled_s = time.monotonic()
+            self.cancel(wanted)
+
+    def cancel(self, wanted: Wanted) -> None:
+        """Ask for the end of a job; it comes as its result."""
+        raise NotImplementedError
+
+    def came(self, request_id: str, state: str, output: Any, error: str | None) -> None:
+        """The end of a job has come; one that was cancelled counts as that, from when its client asked for it."""
+        judged = self.expected.came(request_id, state, output, error)
+        wanted = judged.wanted
+        if wanted is None:
+            if judged.failure:
+                self.traffic.tell(self.kind, "result", 0.0, 0, judged.failure)
+        elif state == "cancelled" and wanted.cancelled_s is not None:
+            self.traffic.tell(self.kind, "cancel", time.monotonic() - wanted.cancelled_s)
+            self.ended(wanted, "")
+        else:
+            self.result(wanted, judged.failure)
+
+    def result(self, wanted: Wanted, failure: str) -> None:
         """A job has its end; `failure` says what is wrong with it, "" = nothing."""
-        self.traffic.tell(self.kind, "result", time.monotonic() - wanted.intended_s, size, failure)
+        self.traffic.tell(self.kind, "result", time.monotonic() - wanted.intended_s, 0, failure)
+        self.ended(wanted, failure)
+
+    def ended(self, wanted: Wanted, failure: str) -> None:
+        """A job is not waited for any more, and was told of."""
         self.traffic.ended()
 
     def not_taken(self, wanted: Wanted, failure: str) -> None:
         """A submit was refused, or could not be sent."""
         if self.expected.drop(wanted.request_id) is not None:
             self.traffic.tell(self.kind, "submit", time.monotonic() - wanted.intended_s, 0, failure)
-            self.traffic.ended()
+            self.ended(wanted, failure)

@@ -33,6 +33,10 @@ class Wanted(msgspec.Struct):
     """How often it was submitted: after a reconnect the result of each may come."""
     retries: int = 0
     """How often it may still be submitted again after a refusal with a time to retry."""
+    cancel_after_s: float | None = None
+    """How long after it was accepted its client cancels it; None = never."""
+    cancelled_s: float | None = None
+    """When its client asked for its end."""
     tag: Any = None
     """The user's own: what it belongs to."""
 

@@ -57,6 +57,10 @@ class HttpJobs:
         """Return the job, once it has ended or after `wait_s`. Raises Refused or one of BROKEN."""
         return self._ask("GET", f"/v1/jobs/{job_id}?wait_s={min(wait_s, POLL_S):.3f}", b"", {})
 
+    def cancel(self, job_id: str) -> JobView:
+        """Cancel the job, unless it has ended. Raises Refused or one of BROKEN."""
+        return self._ask("DELETE", f"/v1/jobs/{job_id}", b"", {})
+
     def close(self) -> None:
         """Let the connections go."""
         self._http.close()

@@ -98,6 +98,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     messagepack_share: Annotated[
         float, _option("work", "share of sessions and nodes that speak MessagePack; the others JSON", ge=0, le=1)
     ] = 0.5
+    cancel_share: Annotated[
+        float, _option("work", "share of jobs that their client cancels when half of their work is over", ge=0, le=1)
+    ] = 0.0
     drain_s: Annotated[
         float,
         _option(

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from loadtest._report import ErrorCount, Jobs, Operation
 
-SUBMIT, RESULT = "submit", "result"
-"""Names of the two operations that a client counts for each job."""
+SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
+"""Names of the operations that a client counts for each job; a job that it has cancelled has a cancel and no result."""
 
 
 def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jobs:
     """Return what became of the jobs that the operations are about."""
     submits = [operation for operation in operations if operation.name == SUBMIT and operation.type != "NODE"]
+    cancels = [operation for operation in operations if operation.name == CANCEL and operation.type != "NODE"]
     results = [operation for operation in operations if operation.name == RESULT and operation.type != "NODE"]
     reasons: dict[str, int] = {}
     rejected = 0
@@ -28,7 +29,7 @@ def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jo
         submitted=sum(operation.requests - operation.failures for operation in submits),
         completed=sum(operation.requests - operation.failures for operation in results),
         failed=reasons.get("failed", 0),
-        cancelled=reasons.get("cancelled", 0),
+        cancelled=reasons.get("cancelled", 0) + sum(one.requests - one.failures for one in cancels),
         rejected=rejected + reasons.get("refused", 0),
         lost=reasons.get("no_result", 0),
         twice=reasons.get("twice", 0),

@@ -25,7 +25,7 @@ from loadtest._wire import Closed, NotOpened, Wire
 from scheduler.chance import fresh_random
 from scheduler.codec import to_client
 from scheduler.errors import BadInput
-from scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit, ToClient, Welcome
+from scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, Submit, ToClient, Welcome
 from scheduler.sdk.backoff import Backoff
 
 AGAIN_S = 0.5
@@ -67,9 +67,16 @@ class HttpClientUser(ClientUser):
                 return  # who looks for what is overdue tells it
             view = self._poll(wanted, view, left_s)
         if view is not None:
-            judged = self.expected.came(wanted.request_id, view.state, view.output, view.error)
-            if judged.wanted is not None:
-                self.result(wanted, judged.failure)
+            self.came(wanted.request_id, view.state, view.output, view.error)
+
+    def cancel(self, wanted: Wanted) -> None:
+        """Cancel by DELETE; who polls sees the end."""
+        try:
+            self.jobs.cancel(wanted.job_id)
+        except Refused as refused:
+            self.traffic.tell(HTTP, "cancel", 0.0, 0, refused_as(refused.reason))
+        except BROKEN:
+            self.traffic.tell(HTTP, "cancel", 0.0, 0, LOST)
 
     def _submit(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> Any:
         session = self.name if arrival.stream.affinity else ""
@@ -80,6 +87,7 @@ class HttpClientUser(ClientUser):
                     audio, arrival.stream.pair, wanted.request_id, session=session, timeout_ms=arrival.stream.timeout_ms
                 )
                 self.traffic.tell(HTTP, "submit", time.monotonic() - wanted.intended_s, len(audio))
+                self.accepted(wanted, view.job_id)
                 return view
             except Refused as refused:
                 if not self.may_retry(wanted, refused.retry_after_ms):
@@ -160,17 +168,15 @@ class SessionUser(ClientUser):
             self.wire.close()
         self.reader.kill()
 
-    def result(self, wanted: Wanted, failure: str, size: int = 0) -> None:
+    def cancel(self, wanted: Wanted) -> None:
+        """Send a cancel; without a connection the job goes on."""
+        if self.wire is not None:
+            with contextlib.suppress(Closed):  # who reads sees it, too
+                self.wire.send(CancelJob(wanted.job_id))
+
+    def ended(self, wanted: Wanted, failure: str) -> None:
         """A piece of an utterance has its end."""
-        super().result(wanted, failure, size)
-        self._piece_ended(wanted, failure)
-
-    def not_taken(self, wanted: Wanted, failure: str) -> None:
-        """A piece of an utterance was refused."""
-        super().not_taken(wanted, failure)
-        self._piece_ended(wanted, failure)
-
-    def _piece_ended(self, wanted: Wanted, failure: str) -> None:
+        super().ended(wanted, failure)
         if wanted.tag is None:
             return
         utterance = wanted.tag[1]
@@ -235,20 +241,20 @@ class SessionUser(ClientUser):
         while True:
             message = wire.receive()
             if isinstance(message, JobResult):
-                self._came(message)
+                self.came(message.request_id, message.state, message.output, message.error)
             elif isinstance(message, Accepted):
-                self._accepted(message)
+                self._taken(message)
             elif isinstance(message, RejectedSubmit):
                 self._rejected(message)
             elif isinstance(message, Error):
                 self.traffic.tell(WS, "connect", 0.0, 0, refused_as(message.reason))
 
-    def _accepted(self, message: Accepted) -> None:
+    def _taken(self, message: Accepted) -> None:
         wanted = self.expected.find(message.request_id)
         if wanted is not None:
             if not wanted.job_id:
                 self.traffic.tell(WS, "submit", time.monotonic() - wanted.intended_s)
-            wanted.job_id = message.job_id
+            self.accepted(wanted, message.job_id)
 
     def _rejected(self, message: RejectedSubmit) -> None:
         wanted = self.expected.find(message.request_id)
@@ -261,13 +267,6 @@ class SessionUser(ClientUser):
     def _send_again(self, wanted: Wanted) -> None:
         if self.wire is not None and self.expected.find(wanted.request_id) is wanted:
             self._send(self.wire, wanted)
-
-    def _came(self, message: JobResult) -> None:
-        judged = self.expected.came(message.request_id, message.state, message.output, message.error)
-        if judged.wanted is not None:
-            self.result(judged.wanted, judged.failure)
-        elif judged.failure:
-            self.traffic.tell(WS, "result", 0.0, 0, judged.failure)
 
 
 def _ended(view: Any) -> bool:

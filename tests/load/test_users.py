@@ -149,6 +149,7 @@ retries = 100
 
 def test_a_scenario_is_played_while_its_nodes_come_and_go(tmp_path: Path) -> None:
     """What is refused for now is submitted again: three unfinished jobs are allowed, and bursts of five get done.
+    Some are cancelled by their clients, and end as that.
 
     Nodes leave in good order or not, and come back as other processes; no job is lost by it.
     """
@@ -156,7 +157,7 @@ def test_a_scenario_is_played_while_its_nodes_come_and_go(tmp_path: Path) -> Non
     scenario.write_text(SCENARIO)
     scheduler = Scheduler(tmp_path, "memory", "--jobs-max", "3", "--retry-after-s", "0.1")
     try:
-        flags = ("-u", "6", "-t", "3s", "--scenario", str(scenario), "--shape", "churn")
+        flags = ("-u", "6", "-t", "3s", "--scenario", str(scenario), "--shape", "churn", "--cancel-share", "0.3")
         with load(tmp_path, scheduler, *flags, "--churn-stay-s", "1", "--churn-away-s", "0.1") as run:
             assert run.end() == 0, run.text
         metrics = httpx.get(scheduler.url + "/metrics", trust_env=False).text
@@ -167,6 +168,8 @@ def test_a_scenario_is_played_while_its_nodes_come_and_go(tmp_path: Path) -> Non
     report = run.report()
     jobs, pools = report.jobs, report.pools
     assert jobs is not None and pools is not None
-    assert jobs.submitted == jobs.completed > 30
+    assert jobs.submitted == jobs.completed + jobs.cancelled
+    assert jobs.completed > 20 and jobs.cancelled > 0
+    assert {"HTTP cancel", "WS cancel"} <= set(operations(report))
     assert {group.pair: group.nodes for group in pools.groups} == {"zh:en": 2, "en:zh": 1}
     assert operations(report)["NODE register"] > 3
