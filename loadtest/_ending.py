@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -42,8 +43,10 @@ class Ending:
         if context.decides and not began and context.web_ui is None:
             code = self._run.refuse(f"ended by {why} before the test began")
             self.at_once(code)  # the main greenlet waits for workers, and hears of nothing else
-        context.runner.quit()
-        if context.web_ui is not None:
+        if context.web_ui is None:
+            context.runner.quit()
+        elif why != signal.SIGTERM.name:  # of that Locust hears, too, once it serves a page, and ends the process itself
+            context.runner.quit()
             context.web_ui.stop()
 
     def at_once(self, code: int) -> NoReturn:
