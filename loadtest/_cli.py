@@ -15,6 +15,7 @@ from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 COMMANDS = {
     "compare": ("loadtest._compare_command", "compare"),
     "leak-live": ("loadtest._leak_live", "leak_live"),
+    "options": ("loadtest._options_command", "options"),
     "pools": ("loadtest._big_pools", "pools"),
 }
 """Name -> module and function; a module is imported when its command is asked for."""

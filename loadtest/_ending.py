@@ -45,7 +45,9 @@ class Ending:
             self.at_once(code)  # the main greenlet waits for workers, and hears of nothing else
         if context.web_ui is None:
             context.runner.quit()
-        elif why != signal.SIGTERM.name:  # of that Locust hears, too, once it serves a page, and ends the process itself
+        elif (
+            why != signal.SIGTERM.name
+        ):  # of that Locust hears, too, once it serves a page, and ends the process itself
             context.runner.quit()
             context.web_ui.stop()
 

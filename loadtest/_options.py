@@ -7,7 +7,7 @@ master sends them to its workers with the users to spawn, so they are read when 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -235,49 +235,20 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         return 1500 if self.shape == "big-pools" else 20
 
 
-class Parser(Protocol):
-    """Locust's parser of the command line, as far as it is used here."""
-
-    def add_argument_group(self, title: str) -> Any:
-        """As argparse does."""
-
-
-def add_options(parser: Parser) -> None:
-    """Add all options to Locust's parser, in groups; most stand in the form of its page, too."""
-    defaults = LoadOptions()
-    groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
-    for name, (kind, meta) in _fields().items():
-        default = getattr(defaults, name)
-        form: dict[str, Any] = {"default": default, "help": _help(meta.description or "", default)}
-        if kind is bool:
-            form["action"] = "store_true"
-        elif get_origin(kind) is Literal:
-            form["choices"] = list(get_args(kind))
-        else:
-            form["type"] = kind
-            form["metavar"] = {int: "N", float: "X"}.get(kind, "TEXT")
-        group = groups[(meta.extra or {})["group"]]
-        action = group.add_argument(_flag(name), dest=name, env_var=ENVIRONMENT + name.upper(), **form)
-        # A group doesn't know the words that Locust's parser has for its form; the form reads them off the action.
-        action.include_in_web_ui = name not in ON_THE_COMMAND_LINE
-        action.is_secret = name.endswith("_token")
-        action.is_required = action.is_multiple = False
-
-
 def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     """Return the options among all that Locust has parsed. Raises ConfigError: one line that names the flag."""
     given = {}
-    for name, (kind, _) in _fields().items():
+    for name, (kind, _) in fields_of_options().items():
         value = parsed.get(name)
         if value is None or (value == "" and kind is not str):
             continue  # an empty field of the form
-        given[name] = secret_of(value, _flag(name)) if name.endswith("_token") else value
+        given[name] = secret_of(value, flag_of(name)) if name.endswith("_token") else value
     try:
         options = msgspec.convert(given, LoadOptions, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).rpartition(" - at `$.")
         name = place.rstrip("`")
-        raise ConfigError(f"{_flag(name)} {given.get(name)}: {text[:1].lower()}{text[1:]}") from None
+        raise ConfigError(f"{flag_of(name)} {given.get(name)}: {text[:1].lower()}{text[1:]}") from None
     for pair in options.pair_names:
         try:
             msgspec.convert(pair, Pair)
@@ -288,7 +259,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     return options
 
 
-def _fields() -> dict[str, tuple[Any, msgspec.Meta]]:
+def fields_of_options() -> dict[str, tuple[Any, msgspec.Meta]]:
     """Return type and description of each option."""
     fields = {}
     for name, hint in get_type_hints(LoadOptions, include_extras=True).items():
@@ -297,10 +268,5 @@ def _fields() -> dict[str, tuple[Any, msgspec.Meta]]:
     return fields
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _help(text: str, default: object) -> str:
-    shown = "" if default in ("", False) else f" (default {default})"
-    return (text[:1].upper() + text[1:] + shown + ".").replace("%", "%%")

@@ -18,7 +18,8 @@ from loadtest._ending import Ending
 from loadtest._load_run import LoadRun
 from loadtest._measuring import Measuring
 from loadtest._memory_part import MemoryPart
-from loadtest._options import DEFAULT_HOST, add_options
+from loadtest._options import DEFAULT_HOST
+from loadtest._options_shown import add_options
 from loadtest._part import Context, Part, Role
 from loadtest._pools_watch import PoolsWatch
 from loadtest._preparing import Preparing

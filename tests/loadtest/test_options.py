@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
-from loadtest._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, add_options, read_options
+from loadtest._cli import cli
+from loadtest._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
+from loadtest._options_shown import add_options
 from scheduler.errors import ConfigError
 
 
@@ -98,3 +101,11 @@ def test_pairs_may_be_a_number() -> None:
     options = LoadOptions(pairs_count=1200)
     assert len(set(options.pair_names)) == 1200
     assert read_options(msgspec.to_builtins(options)) == options
+
+
+def test_a_command_lists_them_all() -> None:
+    """`locust --help` knows nothing of a locustfile's own options."""
+    listed = CliRunner().invoke(cli, ["options"])
+    assert listed.exit_code == 0
+    for name in LoadOptions.__struct_fields__:
+        assert f"--{name.replace('_', '-')}" in listed.output and f"[VOXPOOL_LOAD_{name.upper()}]" in listed.output
