@@ -6,6 +6,7 @@ Reasons are short words without ids, so that they can be counted. Pure: the time
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -90,11 +91,9 @@ class Expected:
 
     def overdue(self, now_s: float) -> list[Wanted]:
         """Return, and forget, the jobs whose deadline is over."""
-        late = []
-        for wanted in list(self._open.values()):
-            if wanted.intended_s + self._deadline_s > now_s:
-                break  # they stand in the order of their starts, but for a few ms
-            late.append(wanted)
+        due_s = now_s - self._deadline_s  # they stand in the order of their starts, but for a few ms
+        late = list(takewhile(lambda wanted: wanted.intended_s <= due_s, self._open.values()))
+        for wanted in late:
             self.drop(wanted.request_id)
         return late
 

@@ -59,6 +59,7 @@ class NodeUser(User):
         self.name = self.traffic.name("node", self.number)
         self.kind = self.traffic.workload.node(self.traffic.node_index(self.number))
         self.pairs = frozenset(self.kind.pairs)
+        self.served = ",".join(self.kind.pairs)
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.random = fresh_random()
@@ -247,7 +248,7 @@ class NodeUser(User):
         if self.running.pop(attempt, None) is None:
             return
         self.traffic.tell(NODE, "work", time.monotonic() - came_s)
-        self.traffic.counts.answered(",".join(self.kind.pairs), self.name)
+        self.traffic.counts.answered(self.served, self.name)
         self._answer(attempt, NodeResult(*attempt, output))
 
     def _answer(self, attempt: Attempt, result: NodeResult) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadtest._arrivals import Arrival, Arrivals
 from loadtest._counts import Counts
-from loadtest._workload import Stream
+from loadtest._workload import Stream, Workload
 from sim.distributions import Exponential
 
 
@@ -51,6 +51,18 @@ def test_the_times_are_poisson_of_the_rate() -> None:
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert statistics.fmean(gaps) == pytest.approx(0.2, rel=0.05)
     assert statistics.stdev(gaps) == pytest.approx(0.2, rel=0.05)
+
+
+def test_many_users_together_ask_at_the_rate_of_the_scenario() -> None:
+    """Forty users with a fortieth each: 6,000 of 6,000 expected in 300 s, but for chance (five standard deviations)."""
+    workload = Workload((Stream("zh:en", 15.0), Stream("en:zh", 5.0)))
+    users = [User(*workload.of_one(40), name=f"client-{k}") for k in range(40)]
+    pairs: list[str] = []
+    for user in users:
+        while (wait_s := user.arrivals.wait_s()) is not None and user.clock.now_s + wait_s < 400:
+            pairs.append(user.next().stream.pair)
+    assert abs(len(pairs) - 6000) < 5 * 6000**0.5
+    assert abs(pairs.count("en:zh") - 1500) < 5 * 1500**0.5
 
 
 def test_a_slow_scheduler_does_not_slow_the_arrivals_down() -> None:
