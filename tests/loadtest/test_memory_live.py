@@ -17,7 +17,7 @@ pytestmark = pytest.mark.alone
 
 
 def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
-    report = measured(tmp_path, 200.0, samples=20, patience_s=60)
+    report = measured(tmp_path, 200.0, samples=14, patience_s=60)
     finding = report.finding
     assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
     assert "type tuple" in [one.name for one in finding.growing], "in its chain of tuples"
@@ -25,7 +25,7 @@ def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
 
 
 def test_a_healthy_saw_tooth_is_passed(tmp_path: Path) -> None:
-    report = measured(tmp_path, 0.0, samples=20, patience_s=60)
+    report = measured(tmp_path, 0.0, samples=14, patience_s=60, leak_floor=100.0)
     assert report.finding.verdict == "no leak", report.finding
     assert report.raw is not None and report.swept is not None
     assert len(report.raw.t_s) > len(report.swept.t_s), "the saw-tooth was seen"

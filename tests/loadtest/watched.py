@@ -70,11 +70,11 @@ def swept(samples: int) -> Callable[[MemoryReport], bool]:
     return lambda report: report.finding.samples >= samples and report.finding.verdict != "unclear"
 
 
-def measured(folder: Path, bytes_a_job: float, samples: int, patience_s: float, store: str = "memory") -> MemoryReport:
-    """Return what the watch says of a scheduler with a planted leak."""
-    server = leaking(bytes_a_job)(folder, store, *SETTINGS)
+def measured(folder: Path, bytes_a_job: float, samples: int, patience_s: float, **options: Any) -> MemoryReport:
+    """Return what the watch, made with `options`, says of a scheduler with a planted leak."""
+    server = leaking(bytes_a_job)(folder, "memory", *SETTINGS)
     try:
-        with steady_load(server.url), watch(server.url) as made:
+        with steady_load(server.url), watch(server.url, **options) as made:
             return until_clear(made, patience_s, swept(samples))
     finally:
         server.stop()
