@@ -26,8 +26,10 @@ STANDING_RATE = 100
 FINAL_S = 10.0
 """How long a master waits for the last figures of its workers, once their users are gone."""
 LOOK_S = 0.05
-CLOSE, CLOSED, FINAL = "voxpool_close", "voxpool_closed", "voxpool_final"
-"""Messages between master and workers: send nothing new; all that was sent has ended; my figures are complete."""
+CLOSE, CLOSED, FINAL, REFUSED = "voxpool_close", "voxpool_closed", "voxpool_final", "voxpool_refused"
+"""Messages between master and workers: send nothing new; all that was sent has ended; my figures are complete; I can't
+do what is asked, because.
+"""
 
 
 class LoadRun:
@@ -60,6 +62,7 @@ class LoadRun:
         if context.role == "master":
             context.runner.register_message(CLOSED, lambda msg, **_: self._closed.add(msg.node_id))
             context.runner.register_message(FINAL, lambda msg, **_: self._finals.add(msg.node_id))
+            context.runner.register_message(REFUSED, lambda msg, **_: self._refused(f"a worker: {msg.data}"))
         elif context.role == "worker":
             context.runner.register_message(CLOSE, self._on_close, concurrent=True)
 
@@ -144,7 +147,7 @@ class LoadRun:
             for part in reversed(self._started):
                 self._went_well(part, "stop", part.stop)
             if context.decides:
-                self._concluded("")
+                self._concluded(context.refused)
         if context.role == "worker":
             context.runner._send_stats()  # its own report comes every 3 s only, and the master may not wait so long
             context.runner.send_message(FINAL)
@@ -204,11 +207,22 @@ class LoadRun:
         """Let a part start or stop. One that fails must not keep the others from it: the verdict tells of it."""
         try:
             act()
+        except ConfigError as error:
+            self._refused(str(error))
+            return False
         except Exception as error:
             logger.exception("%s does not %s", type(part).__name__, what)
             self.context.missing.append(f"{type(part).__name__} did not {what}: {error}")
             return False
         return True
+
+    def _refused(self, why: str) -> None:
+        """End the test because this process, or a worker, can't do what is asked of it."""
+        if self.context.role == "worker":
+            self.context.runner.send_message(REFUSED, why)
+        elif not self.context.refused:
+            self.context.refused = why
+            gevent.spawn(self.end, why)
 
     def _workers(self) -> set[str]:
         """Return the workers that are there, lost ones left out."""

@@ -50,6 +50,8 @@ class Context:
     """Of this test's report; made by whoever writes into it first."""
     ended_by: str = ""
     """Why the test ended before its time; "" = it did not."""
+    refused: str = ""
+    """Why the test could not go on though it had started: a worker has no room; "" = it could."""
     gone: str = ""
     """What was seen of a scheduler that went away in mid run; "" = it stayed."""
     seen: Seen | None = None

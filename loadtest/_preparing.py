@@ -58,7 +58,7 @@ class Preparing:
         vars(parsed).update(self._kept)
         context.started = datetime.now(UTC)
         context.folder = folder_of(parsed.out or "", context.started)
-        context.ended_by = context.gone = ""
+        context.ended_by = context.gone = context.refused = ""
         context.missing.clear()
         context.notes.clear()
         context.seen = None

@@ -15,6 +15,7 @@ from loadtest import _workload
 from loadtest._arrivals import Arrivals
 from loadtest._counts import Counts
 from loadtest._part import Context
+from loadtest._preflight import room_here
 from loadtest._state import STATE
 from loadtest._workload import Workload
 from scheduler.chance import fresh_random
@@ -53,7 +54,7 @@ class Traffic:
     # A part of the run.
 
     def start(self) -> None:
-        """A test starts."""
+        """A test starts. Raises CannotLoad when this process may not have the open files for its users."""
         context, options = self._context, self._context.options
         self.workload = _workload.of_options(options)
         self.counts.clear()
@@ -67,7 +68,12 @@ class Traffic:
         self.client_users = max(1, int(getattr(parsed, CLIENT_USERS, 1)))
         self._index = max(0, getattr(context.runner, "worker_index", 0))
         self.tls = tls_context(options.ca_file or None) if context.host.startswith("https:") else None
-        allow(FILES_BESIDE + 2 * self.workload.nodes + self.client_users * (2 + min(20, options.outstanding_max)))
+        if context.role == "master":
+            return
+        workers = max(1, int(getattr(parsed, WORKERS, 1))) if context.role == "worker" else 1
+        clients, nodes = self.client_users / workers, self.workload.nodes / workers
+        allow(round(FILES_BESIDE + 2 * nodes + clients * (2 + min(20, options.outstanding_max))))
+        room_here(clients, nodes + options.misbehaving / workers)
 
     def stop(self) -> None:
         """The test is over."""

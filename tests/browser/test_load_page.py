@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PageMaker
 from tests.live.processes import Scheduler, until
-from tests.load.locust_run import LocustRun
+from tests.load.locust_run import LocustRun, free_port
 
 pytestmark = pytest.mark.alone
 
@@ -24,7 +23,7 @@ async def test_a_run_is_started_watched_and_stopped_on_the_page(pages: PageMaker
     """The form takes our options, the tables fill, /memory has charts, and the stop writes a report."""
     scheduler = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "1", "--retention-s", "1")
     try:
-        with LocustRun(tmp_path, "--web-host", "127.0.0.1", "--web-port", port(), "--host", scheduler.url) as run:
+        with LocustRun(tmp_path, "--web-host", "127.0.0.1", "--web-port", free_port(), "--host", scheduler.url) as run:
             await run_on_the_page(pages, run)
     finally:
         scheduler.stop()
@@ -62,12 +61,6 @@ async def run_on_the_page(pages: PageMaker, run: LocustRun) -> None:
     await charts.close()
     run.signal(signal.SIGINT)
     assert run.end() == 0, run.text
-
-
-def port() -> str:
-    """A free one."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import PageMaker, fits, violations
-from tests.browser.test_load_page import answers, port
+from tests.browser.test_load_page import answers
 from tests.live.processes import Scheduler, until
-from tests.load.locust_run import LocustRun
+from tests.load.locust_run import LocustRun, free_port
 
 pytestmark = pytest.mark.alone
 
@@ -22,7 +22,7 @@ FLAGS = ("--autostart", "-u", "5", "-r", "50", "--nodes", "2", "--web-base-path"
 
 async def test_the_charts_are_drawn_again_as_the_run_goes_on(pages: PageMaker, tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "1", "--retention-s", "1")
-    web = port()
+    web = free_port()
     url = f"http://127.0.0.1:{web}/load"
     try:
         with LocustRun(tmp_path, *FLAGS, "--web-port", web, "--host", scheduler.url) as run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +21,22 @@ PATIENCE_S = 60.0
 
 
 class LocustRun:
-    """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does."""
+    """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does.
 
-    def __init__(self, folder: Path, *arguments: str, name: str = "locust", cwd: Path = ROOT) -> None:
+    `files` is how many files it may have open at most.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, name: str = "locust", files: int | None = None, cwd: Path = ROOT
+    ) -> None:
         self.folder = folder / f"{name}-report"
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("VOXPOOL_", "LOCUST_"))}
         command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
         if "--worker" not in arguments:
             command += ["--out", str(self.folder)]
+        if files is not None:
+            command = limited(files, command)
         with self.log.open("ab") as file:
             self.popen = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=cwd, env=environment,
@@ -81,3 +89,15 @@ class LocustRun:
         """Return the report as another program reads it."""
         facts: dict[str, Any] = msgspec.json.decode((self.folder / "report.json").read_bytes())
         return facts
+
+
+def limited(files: int, command: list[str]) -> list[str]:
+    """Return the command that runs `command` with so many open files and no right to raise that."""
+    tied = ["setpriv", "--bounding-set", "-sys_resource"] if os.geteuid() == 0 else []
+    return [*tied, "bash", "-c", f'ulimit -n {files}; exec "$@"', "bash", *command]
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])

@@ -14,7 +14,7 @@ from tests.live.command_line import stranger
 from tests.live.processes import Scheduler
 from tests.live.secured import WRONG, Keys, Secured
 from tests.load.fake_scheduler import GOOD, fake_scheduler
-from tests.load.locust_run import LocustRun
+from tests.load.locust_run import LocustRun, free_port
 
 
 def refusal(host: str, clients: int = 1, nodes: int = 1, **options: str) -> str:
@@ -142,3 +142,19 @@ def test_without_a_host_and_a_server_it_says_what_to_do(tmp_path: Path) -> None:
             assert "start `voxpool serve`" in run.text and "--with-scheduler start a scheduler" in run.text
     with LocustRun(tmp_path, "--headless", "-t", "1s", "-u", "2", "--with-scheduler", name="with") as run:
         assert run.end() == 0, run.text
+
+
+@pytest.mark.alone
+def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> None:
+    """The master has no users, and knows nothing of the limits where the workers are."""
+    port = free_port()
+    load = ("--headless", "-u", "50", "-t", "1m", "--nodes", "900", "--with-scheduler", "--store", "memory")
+    at_port = ("--master", "--expect-workers", "1", "--master-bind-port", port)
+    with (
+        LocustRun(tmp_path, *load, *at_port, name="master") as master,
+        LocustRun(tmp_path, "--worker", "--master-port", port, name="worker", files=500) as worker,
+    ):
+        assert (master.end(), worker.end()) == (3, 0), master.text + worker.text
+        report = master.report()
+        assert (report.verdict, report.exit_code) == ("unclear", 3)
+        assert report.why.startswith("a worker: open files: this process may have 500 and needs 1064 for its users")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.live.processes import Scheduler, wait_until
-from tests.load.locust_run import LocustRun
+from tests.load.locust_run import LocustRun, free_port
 
 pytestmark = pytest.mark.alone
 
@@ -23,12 +22,6 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     running = Scheduler(tmp_path, "embedded")
     yield running
     running.stop()
-
-
-def free_port() -> str:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
 
 
 def users_are_there(run: LocustRun, users: int) -> None:
