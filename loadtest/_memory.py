@@ -112,6 +112,11 @@ class MemorySeries:
                     self._swept_stride *= 2
             self._swept_seen += 1
 
+    @property
+    def read(self) -> int:
+        """Readings that did not fail."""
+        return self._raw_seen
+
     def snapshot(self) -> MemorySeries:
         """Return a copy that stays as it is, for a thread of its own."""
         copied = copy(self)

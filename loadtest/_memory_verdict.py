@@ -15,9 +15,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 
-from loadtest._memory import Growing, MemoryFinding, MemorySample, MemorySeries, TrendFigures
+from loadtest._memory import STORE, Growing, MemoryFinding, MemorySample, MemorySeries, TrendFigures
 from sim.stats import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
 
 LEAK_FLOOR = 50.0
@@ -46,7 +47,7 @@ OUTLIVED_TIMES = 3
 JOBS_BYTES_TIMES = 2.0
 """The table's own account of a job leaves out the text of its result and its place in the indices."""
 MISSED_MAX = 0.1
-"""The share of readings that may fail."""
+"""The share of readings, and of looks into the store, that may fail."""
 GROWING_MAX = 12
 LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
 
@@ -57,9 +58,12 @@ def warm_up() -> None:
 
 
 def judge_memory(
-    series: MemorySeries, retention_s: float, leak_floor: float = LEAK_FLOOR, notes: Sequence[str] = ()
-) -> MemoryFinding:
+    series: MemorySeries, retention_s: float, leak_floor: float = LEAK_FLOOR, notes: Sequence[str] = (),
+    is_store_asked: bool = False,
+) -> MemoryFinding:  # fmt: skip
     """Return the finding on `series`; `leak_floor` is in bytes a job that ended, `notes` come first in its notes.
+
+    `is_store_asked`: somebody wants to know of the store, so without its figures nothing is healthy.
 
     With the clean-up on nothing is judged before the table can be full: a retention and an interval after the start.
     """
@@ -73,7 +77,12 @@ def judge_memory(
         verdict = LEAK if outlived else UNCLEAR
         kind = "finished jobs" if outlived else ""
         return MemoryFinding(verdict, reason, kind, leak_floor=leak_floor, notes=list(notes))  # type: ignore[arg-type]
-    return _Judge(samples, jobs, leak_floor, [*notes], bool(series.interval_s)).finding(outlived)
+    finding = _Judge(samples, jobs, leak_floor, [*notes], bool(series.interval_s)).finding(outlived)
+    counted = sum(sample.store_bytes is not None for sample in samples)
+    if is_store_asked and finding.verdict == NO_LEAK and counted < (1 - MISSED_MAX) * len(samples):
+        reason = f"the store could be counted in {counted} of {len(samples)} samples only"
+        return msgspec.structs.replace(finding, verdict=UNCLEAR, reason=reason)
+    return finding
 
 
 def _judged(series: MemorySeries, retention_s: float) -> list[MemorySample]:
@@ -87,7 +96,7 @@ def _judged(series: MemorySeries, retention_s: float) -> list[MemorySample]:
 def _too_little(series: MemorySeries, samples: list[MemorySample], retention_s: float) -> str:
     if not series.raw:
         return "nothing could be read"
-    read = len(series.raw) + series.missed
+    read = series.read + series.missed
     if series.missed > MISSED_MAX * read:
         return f"{series.missed} of {read} readings failed"
     if len(samples) < BLOCKS_MIN:
@@ -256,6 +265,10 @@ class _Judge:
         return floor
 
     def _values(self, name: str) -> list[int] | None:
+        if name.startswith(STORE):
+            counted = [sample for sample in self._samples if sample.store_bytes is not None]
+            enough = len(counted) >= max(BLOCKS_MIN, (1 - MISSED_MAX) * len(self._samples))
+            return [sample.counts.get(name, 0) for sample in counted] if enough else None
         if not all(sample.counts_are_whole or name in sample.counts for sample in self._samples):
             return None
         return [sample.counts.get(name, 0) for sample in self._samples]

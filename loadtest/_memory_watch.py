@@ -89,7 +89,9 @@ class MemoryWatch:
         if watched is None:
             finding = MemoryFinding(UNCLEAR, self._trouble, leak_floor=self._leak_floor)
             return MemoryReport(self.mode, finding)
-        finding = judge_memory(series, watched.retention_s, self._leak_floor, self._notes)
+        finding = judge_memory(
+            series, watched.retention_s, self._leak_floor, self._notes, is_store_asked=bool(self._redis_url)
+        )
         if self._broken:
             finding = MemoryFinding(UNCLEAR, self._broken, leak_floor=self._leak_floor)
         return MemoryReport(
@@ -165,7 +167,7 @@ class MemoryWatch:
             found = census.take()
         except NoReading as error:
             self._note(str(error))
-            return msgspec.structs.replace(sample, counts_are_whole=False)
+            return sample
         counts = dict(sample.counts)
         for kind, numbers in (("keys", found.keys), ("members", found.members), ("bytes", found.bytes)):
             counts |= {f"store {kind} {family}": number for family, number in numbers.items()}

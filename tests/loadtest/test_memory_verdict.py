@@ -59,7 +59,7 @@ def test_a_tenth_of_the_records_that_stays_is_found() -> None:
 @pytest.mark.parametrize("name", ["table sessions._open", "type dict", "store members free", "open files"])
 def test_a_count_that_grows_is_found_though_the_bytes_are_in_noise(name: str) -> None:
     counts: dict[str, Numbers] = {name: added(lambda n: 100, rising(0.01), noise(2)), "threads": lambda n: 4}
-    finding = judged(series(live=noise(2_000_000), counts=counts))
+    finding = judged(series(live=noise(2_000_000), counts=counts, fields=lambda n: {"store_bytes": 5000}))
     assert (finding.verdict, finding.kind) == ("leak", "counts")
     assert [one.name for one in finding.growing] == [name]
     assert finding.growing[0].a_job == pytest.approx(0.01, rel=0.2)
@@ -109,6 +109,21 @@ def test_a_type_that_was_not_always_named_is_not_judged() -> None:
     made = series(counts={"type dict": rising(1)})
     made.swept[50] = msgspec.structs.replace(made.swept[50], counts={}, counts_are_whole=False)
     assert judged(made).growing == []
+
+
+def test_a_store_that_could_not_be_counted_now_and_then_is_judged_by_the_rest() -> None:
+    def counted(number: int) -> dict[str, Any]:
+        return {"store_bytes": None if number % 20 == 0 else 5000}
+
+    counts: dict[str, Numbers] = {"store members kept": lambda n: 0 if n % 20 == 0 else 10 * n}
+    assert [one.name for one in judged(series(counts=counts, fields=counted)).growing] == ["store members kept"]
+
+
+def test_a_store_that_was_asked_for_and_could_not_be_counted_is_unclear() -> None:
+    finding = judge_memory(series(), RETENTION_S, is_store_asked=True)
+    assert finding.verdict == "unclear" and "the store could be counted in 0 of" in finding.reason
+    seen = series(fields=lambda n: {"store_bytes": 5000})
+    assert judge_memory(seen, RETENTION_S, is_store_asked=True).verdict == "no leak"
 
 
 def test_fragmentation_is_told_and_is_no_leak() -> None:
