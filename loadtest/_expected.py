@@ -13,7 +13,7 @@ import msgspec
 
 from loadtest import _audio
 
-ENDED_KEPT = 1000
+ENDED_KEPT = 256
 """Request ids that a user remembers, to notice a result that comes twice."""
 
 NO_RESULT = "no_result"
