@@ -70,7 +70,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, floor: 
         question=QUESTION,
         seed=seed,
         options=options,
-        lines=_lines(of, demanded=variant != WITHOUT),
+        lines=_lines(of, floor, demanded=variant != WITHOUT),
         variants={side.name: _run(side, floor) for side in sides},
         variant=variant,
         notes=_notes(sides, floor),
@@ -78,7 +78,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, floor: 
     )
 
 
-def _lines(of: Mapping[str, Side], demanded: bool) -> list[Line]:
+def _lines(of: Mapping[str, Side], floor: float, demanded: bool) -> list[Line]:
     """Return the lines. Of the side without, alone, only the defect is `demanded`, not that it is as simulated."""
     agrees, none = (AGREES, "== 0") if demanded else ("", "")
 
@@ -101,6 +101,7 @@ def _lines(of: Mapping[str, Side], demanded: bool) -> list[Line]:
             "M1", "verdict on memory", "", *both(lambda side: side.finding.verdict),
             limit=f"== {Verdict.NO_LEAK}", shows=f"== {Verdict.LEAK}",
         ),
+        Line("M1", "the same code on what was simulated", "", *both(lambda side: _judged(side, floor))),
         Line("M1", "exit code of a load test with the gate", "", *both(_exit_code), "== 0", "== 1"),
         Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
         Line("M1", "the same, simulated", "", *jobs["predicted"]),
@@ -142,14 +143,15 @@ def _run(side: Side, floor: float) -> dict[str, Any]:
         "failures": side.failures,
         "settled_s": side.settled_s,
         "finding": msgspec.to_builtins(side.finding),
-        "simulated_verdict": _judged(side.predicted.since(side.settled_s), floor),
+        "simulated_verdict": _judged(side, floor),
         "measured": _points(side.measured, side.settled_s),
         "predicted": _points(side.predicted, side.settled_s),
     }
 
 
-def _judged(readings: Readings, floor: float) -> str:
-    """Return the verdict on what was simulated, by the same code."""
+def _judged(side: Side, floor: float) -> str:
+    """Return the verdict on the live bytes that were simulated, by the code that judges a real server's."""
+    readings = side.predicted.since(side.settled_s)
     if len(readings) < 2:
         return Verdict.UNCLEAR.value
     return judge(readings.live, max(1.0, floor * (readings.ended[-1] - readings.ended[0]))).verdict.value
