@@ -10,7 +10,7 @@ jobs did to both cancels out, and the intervals are those of what is left.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -77,11 +77,12 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(
     a: LoadReport, b: LoadReport, *, worse_by: Mapping[str, float] | None = None, operation: str = "result",
-    confidence: float = CONFIDENCE, seed: int = SEED, anyway: bool = False,
+    confidence: float = CONFIDENCE, seed: int = SEED, anyway: bool = False, figures: Collection[str] = (),
 ) -> Comparison:  # fmt: skip
     """Return how `b` compares with `a`. `worse_by` replaces what WORSE_BY allows, figure by figure.
 
-    Raises ConfigError when the runs were not under the same load (unless `anyway`), or have no such operation.
+    `figures` are those that count; without, all do. Raises ConfigError when the runs were not under the same load
+    (unless `anyway`), or have no such operation.
     """
     different = _different(a, b)
     if different and not anyway:
@@ -104,6 +105,7 @@ def compare(
         notes.append("live bytes a job: not told by either run")
     else:
         changes.append(memory)
+    changes = [one for one in changes if one.name in figures or not figures]
     outcome = _outcome(changes)
     return Comparison(
         operation=operation,
@@ -190,7 +192,7 @@ def _change(
     room = max(allowed, LEAST_S / a.figure) if name in LATENCIES else allowed
     word, why = _word(change, low, high, room)
     if limits and name != "failures":
-        word, why = Word.UNCLEAR, "; ".join(limits)
+        word, why = Word.UNCLEAR, "a generator was the limit"
     return Change(
         name=name, unit=UNITS[name], a=a.figure, b=b.figure, change=change, low=low, high=high, allowed=room,
         word=word, why=why,

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     help="How much worse B may be, such as 5% or p99=30%; of failures a difference of shares, of bytes_a_job bytes. "
     "Default: rate and mean 5%, p50 and p90 10%, p99 20%, failures 0.1%, bytes_a_job the floor of the gate.",
 )  # fmt: skip
+@click.option(
+    "--figure", "figures", multiple=True, metavar="FIGURE",
+    help="Only this one counts: rate, mean, p50, p90, p99, failures or bytes_a_job; can be given again.",
+)  # fmt: skip
 @click.option("--operation", default="result", show_default=True, help="Whose figures: result, or such as 'WS submit'.")
 @click.option(
     "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals."
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there."
 )
 def compare(
-    a: Path, b: Path, worse_by: tuple[str, ...], operation: str, confidence: float, seed: int, anyway: bool,
-    json_path: Path | None,
+    a: Path, b: Path, worse_by: tuple[str, ...], figures: tuple[str, ...], operation: str, confidence: float,
+    seed: int, anyway: bool, json_path: Path | None,
 ) -> int:  # fmt: skip
     """Tell whether run B is worse than run A, from their report.json (or their folders).
 
@@ -47,9 +51,11 @@ def compare(
     from loadtest._report import read_report
 
     allowed = _allowed(worse_by)
+    for name in figures:
+        _check_figure(name, f"--figure {name}")
     found = _compare.compare(
         read_report(a), read_report(b), worse_by=allowed, operation=operation, confidence=confidence,
-        seed=seed, anyway=anyway,
+        seed=seed, anyway=anyway, figures=figures,
     )  # fmt: skip
     if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,16 +72,26 @@ def _allowed(given: tuple[str, ...]) -> dict[str, float]:
     shares = [name for name in WORSE_BY if name != "failures"]
     for text in sorted(given, key=lambda text: "=" in text):
         name, sign, number = text.rpartition("=")
-        if sign and name not in (*WORSE_BY, BYTES):
-            raise click.UsageError(f"--worse-by {text}: no figure {name!r}; there are {', '.join((*WORSE_BY, BYTES))}")
+        if sign:
+            _check_figure(name, f"--worse-by {text}")
         try:
             value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
             raise click.UsageError(f"--worse-by {text}: {number!r} is no share such as 5% or 0.05") from None
+        if name == BYTES and number.endswith("%"):
+            raise click.UsageError(f"--worse-by {text}: give bytes, such as {name}=20")
         if not 0 <= value < float("inf"):
             raise click.UsageError(f"--worse-by {text}: want 0 or more")
         allowed.update(dict.fromkeys([name] if sign else shares, value))
     return allowed
+
+
+def _check_figure(name: str, option: str) -> None:
+    """Raise UsageError when there is no such figure."""
+    from loadtest._compare import UNITS
+
+    if name not in UNITS:
+        raise click.UsageError(f"{option}: no figure {name!r}; there are {', '.join(UNITS)}")
 
 
 def _print(found: Comparison, console: Console) -> None:

@@ -208,6 +208,7 @@ def test_the_command_ends_with_the_verdict_and_writes_it(tmp_path: Path) -> None
     assert (told["experiment"], told["verdict"], told["exit_code"]) == ("compare", "broken", 1)
     assert {check["name"] for check in told["checks"] if not check["ok"]} >= {"mean", "p50"}
     assert run(a, b, "--worse-by", "60%").returncode == 0
+    assert run(a, b, "--figure", "rate", "--figure", "failures").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,8 @@ def test_the_command_ends_with_the_verdict_and_writes_it(tmp_path: Path) -> None
         (("nowhere.json", "."), "nowhere.json: No such file"),
         ((".",), "Missing argument 'B'"),
         ((".", ".", "--worse-by", "p9=3"), "no figure 'p9'"),
+        ((".", ".", "--figure", "p95"), "no figure 'p95'"),
+        ((".", ".", "--worse-by", "bytes_a_job=5%"), "give bytes"),
         ((".", ".", "--worse-by", "much"), "'much' is no share"),
         ((".", ".", "--worse-by", "-1%"), "want 0 or more"),
         ((".", ".", "--confidence", "2"), "0.5<=x<=0.999"),
