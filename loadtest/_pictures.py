@@ -5,6 +5,7 @@ Those of memory are in _memory_charts.py: the memory page shows them while the r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from loadtest._histogram import Histogram
@@ -43,7 +44,12 @@ def _middle(window: Window) -> float:
 
 
 def _names(windows: list[Window]) -> list[str]:
-    return sorted({name for window in windows for name in window.operations})[: len(PALETTE)]
+    """Return the operations with most requests, as many as there are colours, by name."""
+    totals: Counter[str] = Counter()
+    for window in windows:
+        for name, operation in window.operations.items():
+            totals[name] += operation.requests
+    return sorted(name for name, _ in totals.most_common(len(PALETTE)))
 
 
 def _rates(windows: list[Window]) -> Picture:
@@ -130,7 +136,11 @@ def _percentile_curve(histogram: Histogram) -> tuple[list[float], list[float]]:
 
 
 def _failures(windows: list[Window]) -> Picture:
-    named = [name for name in _names(windows) if any(requests_of(window, name)[1] for window in windows)]
+    failed: Counter[str] = Counter()
+    for window in windows:
+        for name, operation in window.operations.items():
+            failed[name] += operation.failures
+    named = [name for name, count in failed.most_common(len(PALETTE)) if count]
     lines = [
         Curve(
             name,
