@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,3 +152,43 @@ def test_a_scheduler_that_dies_ends_the_run_with_what_was_measured(tmp_path: Pat
         assert report.ended_by == report.why
         assert report.jobs is not None and report.jobs.completed > 5
     scheduler.popen.wait()
+
+
+def test_chaos_loses_nothing(tmp_path: Path) -> None:
+    """Nodes are killed -9 and Redis starts again, empty, under load: each job has one right result all the same."""
+    chaos = ("--shape", "chaos", "--store", "redis", "--kill-every-s", "1", "--redis-restart-every-s", "3")
+    load = (
+        "--headless",
+        "-u",
+        "10",
+        "-r",
+        "50",
+        "-t",
+        "8s",
+        "--nodes",
+        "5",
+        "--with-scheduler",
+        "--failures-max",
+        "0.1",
+    )
+    with LocustRun(tmp_path, *load, *chaos, "--failures-max", "0.1") as run:
+        users_are_there(run, 15)
+        assert run.end() == 0, run.text
+        report = run.report()
+        assert report.jobs is not None and report.jobs.completed > 0
+        assert (report.jobs.lost, report.jobs.twice, report.jobs.wrong) == (0, 0, 0), run.text
+        note = next(note for note in report.notes if note.startswith("chaos: "))
+        kills, restarts = map(int, re.findall(r"\d+", note))
+        assert kills and restarts, note
+        wait_until(lambda: run.left() == [])
+
+
+def test_nodes_that_come_and_go_lose_nothing(scheduler: Scheduler, tmp_path: Path) -> None:
+    """Each node stays for a second or two; the scheduler gives their jobs to others."""
+    load = ("--headless", "-u", "10", "-r", "100", "-t", "6s", "--host", scheduler.url, "--rate-per-user", "2")
+    with LocustRun(tmp_path, *load, "--shape", "churn", "--churn-stay-s", "1", "--churn-away-s", "0.2") as run:
+        assert run.end() == 0, run.text
+        report = run.report()
+        assert report.jobs is not None and report.jobs.completed == report.jobs.submitted > 0
+        registers = next(one for one in report.operations if one.name == "register")
+        assert registers.requests > 20, "20 nodes, and each came more than once"

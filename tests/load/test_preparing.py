@@ -1,0 +1,99 @@
+"""What comes before a test: what a page may change and what not, -u and -r of the shape, the crowd that is spawned."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+from loadtest._options import ON_THE_COMMAND_LINE, LoadOptions
+from loadtest._part import Context
+from loadtest._preparing import Preparing
+from scheduler.errors import ConfigError
+from tests.load.fake_scheduler import GOOD, fake_scheduler
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Of what looks like a scheduler before a load."""
+    with fake_scheduler(GOOD) as where:
+        yield where
+
+
+def context(url: str, **given: Any) -> Context:
+    """Of a lone process with two kinds of users, and the options `given` to Locust."""
+
+    class Session:
+        part: ClassVar[str] = "session"
+        weight = fixed_count = 0
+
+    class Node:
+        part: ClassVar[str] = "node"
+        weight = fixed_count = 0
+
+    common = {"num_users": None, "spawn_rate": None, "run_time": None}
+    parsed = Namespace(**{**msgspec.to_builtins(LoadOptions()), **common, **given})
+    environment = SimpleNamespace(parsed_options=parsed, user_classes=[Session, Node], host=url)
+    return Context(environment, None, None, "local")
+
+
+def test_a_page_changes_the_load_but_nothing_of_this_machine(url: str, tmp_path: Path) -> None:
+    """Locust sets whatever a form names: a token from a file, or flags of a process, must not come from there."""
+    here = context(url, out=str(tmp_path))
+    preparing = Preparing(here)
+    preparing.fill_in()
+    kept = {name: getattr(here.options, name) for name in ON_THE_COMMAND_LINE} | {"out": str(tmp_path)}
+    form = dict.fromkeys(ON_THE_COMMAND_LINE, "@/etc/passwd") | {"with_scheduler": "true", "slots": "3"}
+    vars(here.environment.parsed_options).update(form)
+    preparing.prepare()
+    assert here.options.slots == 3
+    assert {name: getattr(here.options, name) for name in ON_THE_COMMAND_LINE} == kept
+    assert here.environment.host == url
+
+
+def test_a_token_in_a_file_is_read_once_where_it_was_given(url: str, tmp_path: Path) -> None:
+    """Workers get the token itself: they may be on other machines, and nobody may make them read a file."""
+    file = tmp_path / "token"
+    file.write_text("vxp_secret\n")
+    here = context(url, client_token=f"@{file}")
+    preparing = Preparing(here)
+    preparing.fill_in()
+    file.unlink()
+    with pytest.raises(ConfigError):  # the fake scheduler has no session to try it on
+        preparing.prepare()
+    assert here.environment.parsed_options.client_token == here.options.client_token == "vxp_secret"
+
+
+def test_the_shape_says_what_was_not_given(url: str) -> None:
+    here = context(url, shape="smoke", spawn_rate=3.0)
+    Preparing(here).fill_in()
+    parsed = here.environment.parsed_options
+    assert (parsed.num_users, parsed.spawn_rate) == (10, 3.0)
+
+
+def test_nodes_stand_before_the_shape_begins(url: str) -> None:
+    here = context(url, nodes=7, num_users=5, spawn_rate=1.0, run_time=60)
+    prepared = Preparing(here).prepare()
+    assert (prepared.standing, prepared.shape.users(59), prepared.shape.users(60)) == (7, 5, None)
+    assert here.nodes == 7 and here.seen is not None
+    alone = context(url, nodes=0, num_users=5)
+    assert Preparing(alone).prepare().standing == 0
+    assert [one.part for one in alone.environment.user_classes] == ["session"]
+
+
+def test_a_scenario_says_how_long_it_takes(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "rush.toml"
+    file.write_text(
+        'name = "rush"\nduration_s = 90\n[[nodes]]\ncount = 4\npairs = ["zh:en"]\nslots = 2\n'
+        '[[traffic]]\npair = "zh:en"\nrate_per_s = 12.0\nwork_s = 0.1\n'
+    )
+    here = context(url, scenario=str(file), num_users=5)
+    prepared = Preparing(here).prepare()
+    assert (prepared.standing, prepared.shape.run_time_s) == (4, 90)
+    shorter = context(url, scenario=str(file), num_users=5, run_time=10)
+    assert Preparing(shorter).prepare().shape.run_time_s == 10
