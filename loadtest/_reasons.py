@@ -7,6 +7,8 @@ from scheduler.errors import BadInput
 
 TOKEN_REFUSED = "token_refused"
 LOST = "connection_lost"
+NOT_CONNECTED = "not_connected"
+"""A job was due while its user had no connection; why it has none is told by itself."""
 _NO_ENTRY = {"unauthorized", "forbidden", TOKEN_REFUSED}
 _NO_ENTRY_STATUS = {401, 403}
 

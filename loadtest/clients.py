@@ -19,7 +19,7 @@ from loadtest._arrivals import Arrival
 from loadtest._client_user import ClientUser
 from loadtest._expected import Wanted
 from loadtest._http import BROKEN, HttpJobs, Refused
-from loadtest._reasons import LOST, refused_as, why_lost
+from loadtest._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
 from loadtest._traffic import HTTP, WS
 from loadtest._wire import Closed, NotOpened, Wire
 from scheduler.chance import fresh_random
@@ -150,7 +150,7 @@ class SessionUser(ClientUser):
         """Send a submit, the next piece of the utterance."""
         wanted, audio = self.next_job(arrival)
         if self.wire is None:
-            self.not_taken(wanted, LOST)
+            self.not_taken(wanted, NOT_CONNECTED)
             return
         utterance = self.utterance
         utterance.open += 1
