@@ -58,7 +58,8 @@ class Wire(Generic[M]):
         self._codec = codec
         self.binary = binary
         self._sending = threading.RLock()
-        self._frames: list[Frame] = []
+        self._frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
+        """What has come and was not read yet; it may have come with the answer to the handshake."""
         self._part = bytearray()
         self._part_is_binary = False
         self.on_pong: Callable[[bytes], None] = lambda data: None
@@ -96,7 +97,10 @@ class Wire(Generic[M]):
         except BaseException:
             sock.close()
             raise
-        return cls(sock, protocol, codec, binary)
+        wire = cls(sock, protocol, codec, binary)
+        with contextlib.suppress(Closed):  # answers to what came at once: a ping, a goodbye
+            wire._flush()
+        return wire
 
     def send(self, message: msgspec.Struct) -> int:
         """Send `message` and return its bytes. Raises Closed."""
@@ -236,6 +240,6 @@ def _shake_hands(sock: socket.socket, protocol: ClientProtocol, token: str) -> N
     failed = protocol.handshake_exc
     if isinstance(failed, InvalidStatus):
         raise NotOpened(str(failed), failed.response.status_code)
-    if failed is not None or protocol.state is not State.OPEN:
+    if failed is not None or protocol.state is State.CONNECTING:  # else it was opened, and may be closed again already
         why = failed if isinstance(failed, InvalidHandshake) else "the connection ended in the handshake"
         raise NotOpened(str(why))

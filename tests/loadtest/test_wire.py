@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 from loadtest._wire import Closed, NotOpened, Wire
@@ -188,3 +190,30 @@ def unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
+
+
+def test_what_comes_with_the_answer_to_the_handshake_is_not_lost() -> None:
+    """A message and a goodbye in the same piece: the connection was opened, all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                other = ServerProtocol()
+                while not (asked := other.events_received()):
+                    other.receive_data(peer.recv(65536))
+                assert isinstance(asked[0], Request)
+                other.send_response(other.accept(asked[0]))
+                other.send_text(b'{"type": "accepted", "request_id": "r", "job_id": "j"}')
+                other.send_close(4000, "enough")
+                peer.sendall(b"".join(other.data_to_send()))
+                peer.recv(65536)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with closing(Wire.open(f"ws://127.0.0.1:{listener.getsockname()[1]}", to_client, binary=False)) as wire:
+            assert wire.receive(PATIENCE_S) == Accepted("r", "j")
+            with pytest.raises(Closed) as closed:
+                wire.receive(PATIENCE_S)
+        assert closed.value.code == 4000
+        thread.join()
