@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,24 @@ def calibrate(
     """Run it all; `tell` hears the part that is over. Raises ConfigError, and ServiceFailed when nothing comes up."""
     if store not in ("embedded", "memory") and "://" not in store:
         raise ConfigError(f"store {store!r} is nothing that a scheduler runs on: use {STORES}")
-    lived, bursts = run_finely(_live_through(size, seed, store, tell or (lambda part: None)))
-    costs = measure([found for found in lived if not found.run.load], bursts)
-    trios = [
-        Trio(found, predict(costs.applied_to(found.run.scenario)), predict(found.run.scenario))
-        for found in lived
-        if found.run.load
-    ]
+    rounds = run_finely(_live_through(size, seed, store, tell or (lambda part: None)))
+    trios = [trio for lived, burst_of_round in rounds for trio in predicted(lived, [burst_of_round])]
+    costs = measure([found for lived, _ in rounds for found in lived if found.run.is_probe], [b for _, b in rounds])
     options = {"quick": quick, "store": store, **asdict(size)}
     return report_of(compare(trios), costs, seed, options), costs
+
+
+def predicted(lived: Sequence[Lived], bursts: Sequence[Burst]) -> list[Trio]:
+    """Return the runs of a round with what the simulation says of them, by the costs that its probes show.
+
+    A machine is not the same from one minute to the next, so each round has costs of its own. Raises ConfigError.
+    """
+    costs = measure([found for found in lived if found.run.is_probe], bursts)
+    return [
+        Trio(found, predict(costs.applied_to(found.run.scenario)), predict(found.run.scenario))
+        for found in lived
+        if not found.run.is_probe
+    ]
 
 
 def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None) -> list[Path]:
@@ -52,11 +61,11 @@ def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None
 
 async def _live_through(
     size: Size, seed: int, store: str, tell: Callable[[float], None]
-) -> tuple[list[Lived], list[Burst]]:
+) -> list[tuple[list[Lived], Burst]]:
+    """Run the plan; return for each round what its runs brought, and its burst."""
     rounds = plan(size, seed)
     settings = rounds[0][0].scenario.settings
-    lived: list[Lived] = []
-    bursts: list[Burst] = []
+    found: list[tuple[list[Lived], Burst]] = []
     over_s = 0.0
 
     def tell_seconds(seconds: float) -> None:
@@ -68,11 +77,12 @@ async def _live_through(
     ):
         await burst(service, client, "warm", size.burst)
         for number, runs in enumerate(rounds):
-            bursts.append(await burst(service, client, f"burst-{number}", size.burst))
+            lived: list[Lived] = []
+            found.append((lived, await burst(service, client, f"burst-{number}", size.burst)))
             for run in runs:
                 lived.append(await live(service, client, run, tell_seconds))
                 over_s += run.scenario.duration_s
-    return lived, bursts
+    return found
 
 
 def sized(size: Size, nodes: int | None, slots: int | None, work_s: float | None, loads: str | None) -> Size:

@@ -29,7 +29,7 @@ MESSAGES_A_JOB = 2
 """That the scheduler reads: the submit and the result."""
 FINE = 200 * VALUES
 SPREAD_MIN = 1e-6
-JOBS_MIN = 50
+JOBS_MIN = 30
 """Fewer jobs than this are no measurement."""
 _SCRIPT = '{script="select_node"}'
 

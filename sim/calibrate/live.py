@@ -165,6 +165,6 @@ async def _watch(service: Service, lived: Lived, start_s: float, tell: Callable[
         await asyncio.sleep(start_s + at_s - seconds())
         service.check()
         tell(at_s)
-        if lived.run.load and at_s >= steady_s:
+        if not lived.run.is_probe and at_s >= steady_s:
             metrics = await service.metrics()
             lived.resident.append(sum(metrics.get(name, 0.0) for name in FINISHED))

@@ -17,7 +17,7 @@ PROBE_WORK_PART = 0.1
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run: `rounds` times a probe and a run at each of `loads`, on `nodes` processes of `slots` each."""
+    """How much is run: `rounds` times, for each of `loads`, a probe and a run, on `nodes` processes of `slots` each."""
 
     nodes: int = 2
     slots: int = 2
@@ -26,7 +26,7 @@ class Size:
     loads: tuple[float, ...] = (0.5, 0.7, 0.79)
     rounds: int = 3
     run_s: float = 20.0
-    probe_s: float = 6.0
+    probe_s: float = 4.0
     retention_s: float = 4.0
     cleanup_interval_s: float = 1.0
     burst: int = 1000
@@ -42,11 +42,11 @@ class Size:
     @property
     def seconds(self) -> float:
         """How long all runs take, start and end of the processes apart."""
-        return self.rounds * (self.probe_s + len(self.loads) * self.run_s)
+        return self.rounds * len(self.loads) * (self.probe_s + self.run_s)
 
 
 FULL = Size()
-QUICK = Size(rounds=1, run_s=8.0, probe_s=3.0, burst=400, retention_s=2.0, cleanup_interval_s=0.5)
+QUICK = Size(rounds=1, run_s=8.0, probe_s=2.0, burst=400, retention_s=2.0, cleanup_interval_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -56,37 +56,35 @@ class Run:
     name: str
     round: int
     load: float
-    """The part of the slots that the work alone fills; 0 for a probe."""
+    """The part of the slots that the work alone fills; a probe's jobs come as often, and are shorter."""
+    is_probe: bool
     scenario: Scenario
 
 
 def plan(size: Size, seed: int) -> list[list[Run]]:
-    """Return the runs, a list a round, its probe first. Loads take turns, so that a disturbance meets all of them."""
-    rate_per_s = sum(size.loads) / len(size.loads) * size.places / size.work_s
-    rounds = []
-    for number in range(size.rounds):
-        probe = _scenario(size, seed, f"probe-{number}", size.probe_s, rate_per_s, PROBE_WORK_PART * size.work_s)
-        runs = [Run(probe.name, number, 0.0, probe)]
-        for load in size.loads:
-            name = f"load-{load:g}-{number}"
-            scenario = _scenario(size, seed, name, size.run_s, load * size.places / size.work_s, size.work_s)
-            runs.append(Run(name, number, load, scenario))
-        rounds.append(runs)
-    return rounds
+    """Return the runs, a list a round: before each load its probe. Loads take turns, so disturbances meet them all."""
+    return [
+        [
+            Run(name, number, load, is_probe, _scenario(size, seed, name, load, is_probe))
+            for load in size.loads
+            for is_probe, name in ((True, f"probe-{load:g}-{number}"), (False, f"load-{load:g}-{number}"))
+        ]
+        for number in range(size.rounds)
+    ]
 
 
-def _scenario(size: Size, seed: int, name: str, duration_s: float, rate_per_s: float, work_s: float) -> Scenario:
+def _scenario(size: Size, seed: int, name: str, load: float, is_probe: bool) -> Scenario:
     return Scenario(
         name=name,
         seed=sub_seed(seed, f"calibrate/{name}") % 2**32,
-        duration_s=duration_s,
+        duration_s=size.probe_s if is_probe else size.run_s,
         settings={"retention_s": size.retention_s, "cleanup_interval_s": size.cleanup_interval_s},
         nodes=[Nodes(count=size.nodes, pairs=[PAIR], slots=size.slots)],
         traffic=[
             Traffic(
                 pair=PAIR,
-                rate_per_s=rate_per_s,
-                work_s=Exponential(work_s),
+                rate_per_s=load * size.places / size.work_s,
+                work_s=Exponential(size.work_s * (PROBE_WORK_PART if is_probe else 1.0)),
                 audio_bytes=float(size.audio_bytes),
                 start_s=SETTLE_S,
             )

@@ -69,5 +69,5 @@ def burst(jobs: int = 1000) -> Burst:
 def lived_through(size: Size = SIZE, costly: Mapping[str, Any] = COSTLY) -> tuple[Costs, list[Lived]]:
     """Return the measured costs, and the runs at the loads."""
     lived = [live(run, costly) for runs in plan(size, 1) for run in runs]
-    probes = [found for found in lived if not found.run.load]
-    return measure(probes, [burst()]), [found for found in lived if found.run.load]
+    probes = [found for found in lived if found.run.is_probe]
+    return measure(probes, [burst()]), [found for found in lived if not found.run.is_probe]

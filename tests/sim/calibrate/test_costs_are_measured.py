@@ -17,7 +17,7 @@ from tests.sim.calibrate import machine
 
 
 def test_the_costs_of_a_machine_are_found_again() -> None:
-    probes = [machine.live(runs[0]) for runs in plan(machine.SIZE, 3)]
+    probes = [machine.live(run) for runs in plan(machine.SIZE, 3) for run in runs if run.is_probe]
     costs = measure(probes, [machine.burst(500), machine.burst(1500)])
     assert np.mean(costs.link_ms) == pytest.approx(machine.LINK_MS, rel=0.05)
     assert np.std(costs.link_ms) == pytest.approx(0.6 * machine.LINK_MS, rel=0.25)
@@ -56,17 +56,18 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_too_few_jobs_are_no_measurement() -> None:
     probe = machine.live(plan(machine.SIZE, 3)[0][0])
-    del probe.records[40:]
-    with pytest.raises(ConfigError, match="40 jobs completed in the probes, 50 are needed"):
+    del probe.records[20:]
+    with pytest.raises(ConfigError, match="20 jobs completed in the probes, 30 are needed"):
         measure([probe], [machine.burst()])
 
 
 def test_the_plan_takes_turns_and_no_two_runs_are_alike() -> None:
     rounds = plan(machine.SIZE, 1)
-    assert [[run.load for run in runs] for runs in rounds] == [[0.0, 0.5, 0.7, 0.79]] * 2
+    assert [[run.load for run in runs] for runs in rounds] == [[0.5, 0.5, 0.7, 0.7, 0.79, 0.79]] * 2
+    assert [[run.is_probe for run in runs] for runs in rounds] == [[True, False] * 3] * 2
     runs = [run for runs in rounds for run in runs]
     assert len({run.scenario.seed for run in runs}) == len({run.name for run in runs}) == len(runs)
-    for run in runs[1:4]:
+    for run in runs:
         (traffic,), (nodes,) = run.scenario.traffic, run.scenario.nodes
         assert traffic.rate_per_s * machine.SIZE.work_s / (nodes.count * nodes.slots) == pytest.approx(run.load)
     assert plan(machine.SIZE, 1) == rounds
