@@ -40,7 +40,8 @@ SLOTS = 8
 """So many that no node is ever full: each select then finds what it draws."""
 PAIRS_A_NODE, NODES_A_POOL = 20, 5
 """With several pools: so many pairs are served by the same so many nodes."""
-USERS = 20
+USERS = 5
+"""Few: each has a stream of arrivals for each pair."""
 JOBS_A_NODE = 7.0
 """Fair shares are told by chi-square from five jobs a node on."""
 LEAST_S = 20.0
