@@ -68,14 +68,21 @@ class Conclusion:
             scheduler=scheduler,
             knee=knee,
         )
-        written = write_report(report, context.folder)
+        try:
+            written = write_report(report, context.folder)
+        except OSError as error:
+            if not refused:  # else the reason says it
+                logger.error("There is no report: %s: %s", error.filename, error.strerror)
+            written = []
+            code = code or Outcome.UNCLEAR.exit_code  # nobody could look at what a pass rests on
         if refused:
             logger.error("The run can't start (exit code %d): %s", code, why)
         else:
             logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
         if figures.generator.was_limit:
             logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
-        logger.info("Report: %s", " and ".join(map(str, written)))
+        if written:
+            logger.info("Report: %s", " and ".join(map(str, written)))
         return code
 
     def _evidence(self, figures: Figures, memory: MemoryReport | None, knee: Knee | None) -> Evidence:

@@ -14,6 +14,7 @@ from loadtest._own_redis import OwnRedis
 from loadtest._own_scheduler import OwnScheduler
 from loadtest._part import Context, folder_of
 from loadtest._preflight import examine, room_here
+from loadtest._reporting import make_folder
 from loadtest._shapes import Common, Shape, complete, shape_of
 from scheduler.errors import ConfigError
 
@@ -63,6 +64,7 @@ class Preparing:
         context.notes.clear()
         context.seen = None
         context.options = options = read_options(vars(parsed))
+        make_folder(context.folder)
         workload = _workload.of_options(options)
         context.nodes = workload.nodes
         run_time_s = parsed.run_time or workload.duration_s

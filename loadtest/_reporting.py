@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,7 @@ from loadtest._memory import MemoryReport
 from loadtest._part import Context
 from loadtest._pools import pools_of
 from loadtest._report import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
+from scheduler.errors import ConfigError
 from sim.report import Check, Outcome, versions
 
 if TYPE_CHECKING:
@@ -66,6 +68,18 @@ class Reporting:
             pools=pools_of(self._pools.seen, figures.served, self._pools.unreadable),
             memory=memory,
         )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report, before there is a load. Raises ConfigError when nothing could be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {folder}: {error.strerror}: no report can be written there") from error
+    taken = [name for name in (JSON_NAME, HTML_NAME) if (folder / name).is_dir()]
+    if taken or not os.access(folder, os.W_OK | os.X_OK):
+        what = f"{taken[0]} is a folder" if taken else "it can't be written to"
+        raise ConfigError(f"--out {folder}: {what}: no report can be written there")
 
 
 def write_report(report: LoadReport, folder: Path) -> list[Path]:

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from loadtest._options import LoadOptions
 from loadtest._part import Context
 from loadtest._report import Arrivals, Generator, LoadReport, encoded, read_report
-from loadtest._reporting import Reporting, write_report
+from loadtest._reporting import Reporting, make_folder, write_report
+from scheduler.errors import ConfigError
 from sim.report import Check, Outcome
 from tests.unit.load_reports import load_report
 
@@ -86,3 +88,17 @@ def test_all_fields_of_an_older_report_that_are_missing_have_defaults() -> None:
     assert needed == {
         "verdict", "exit_code", "why", "host", "started", "duration_s", "ended_by", "options", "versions", "generator",
     }  # fmt: skip
+
+
+def test_a_folder_that_can_not_be_written_to_is_refused_before_the_load(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "report.html").mkdir(parents=True)
+    for folder, words in (
+        (tmp_path / "file", "File exists"),
+        (tmp_path / "file" / "below", "Not a directory"),
+        (tmp_path / "taken", r"report\.html is a folder"),
+    ):
+        with pytest.raises(ConfigError, match=rf"--out .*{words}: no report can be written there"):
+            make_folder(folder)
+    make_folder(tmp_path / "new" / "folder")
+    make_folder(tmp_path / "new" / "folder")
