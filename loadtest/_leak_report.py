@@ -105,10 +105,10 @@ def _lines(of: Mapping[str, Side], floor: float, demanded: bool) -> list[Line]:
         Line("M1", "exit code of a load test with the gate", "", *both(_exit_code), "== 0", "== 1"),
         Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
         Line("M1", "the same, simulated", "", *jobs["predicted"]),
-        Line("M1", "measured beside simulated", "%", *_off(jobs), limit=AGREES, shows=agrees),
+        Line("M1", "finished jobs, measured above simulated", "%", *_off(jobs), limit=AGREES, shows=agrees),
         Line("M1", "growth of live bytes", "B a job", *growth["measured"]),
         Line("M1", "the same, simulated", "B a job", *growth["predicted"]),
-        Line("M1", "measured beside simulated, bytes a job", "%", _off(growth)[0], None, shows=agrees),
+        Line("M1", "bytes a job, measured above simulated", "%", _off(growth)[0], None, shows=agrees),
     ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_a_side_that_shows_nothing_is_unclear(without: int, with_: int) -> None:
 def test_jobs_that_are_not_as_large_as_simulated_are_not_passed_over() -> None:
     found = of(side(WITHOUT, 1, measured=1200.0), side(WITH, 0))
     assert [check.name for check in found.checks if not check.ok] == [
-        "M1 measured beside simulated, bytes a job, without"
+        "M1 bytes a job, measured above simulated, without"
     ]
     assert found.exit_code == 2
 
