@@ -142,8 +142,13 @@ class _Judge:
         self._samples = samples
         self._jobs = jobs
         self._leak_floor = leak_floor
-        history = [sample.counts.get(HISTORY, 0) for sample in samples]
-        self._floor_bytes = leak_floor * jobs + HISTORY_BYTES * max(0, history[-1] - history[0])
+        records = max(0, samples[-1].counts.get(HISTORY, 0) - samples[0].counts.get(HISTORY, 0))
+        self._floor_bytes = leak_floor * jobs + HISTORY_BYTES * records
+        if records:
+            notes.append(
+                f"the scheduler is young: the history of its dashboard grew by {records} records meanwhile, for which "
+                f"{HISTORY_BYTES * records / jobs:,.0f} bytes a job are allowed on top of {leak_floor:g}"
+            )
         self._notes = notes
         self._trends: dict[str, Trend] = {}
 
