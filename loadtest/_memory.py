@@ -43,6 +43,8 @@ class MemorySample(msgspec.Struct, frozen=True):
     jobs_bytes: int
     """What the table of jobs takes, by its own account: audio of unfinished jobs and a record each."""
     rss_bytes: int
+    users: int | None = None
+    """Users of the load at that moment, of all kinds; None = the watch was not told."""
     live_bytes: int | None = None
     """Asked for and not given back: `python_bytes` + `malloc_bytes`."""
     held_bytes: int | None = None

@@ -42,6 +42,7 @@ class MemoryPart:
             every_s=options.memory_interval_s,
             ca_file=options.ca_file,
             is_loaded=lambda: STATE.open,
+            users=lambda: int(context.runner.user_count),
         )
         self._watch.start()
 

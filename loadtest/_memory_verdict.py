@@ -48,6 +48,8 @@ JOBS_BYTES_TIMES = 2.0
 """The table's own account of a job leaves out the text of its result and its place in the indices."""
 MISSED_MAX = 0.1
 """The share of readings, and of looks into the store, that may fail."""
+USERS_MOVE = 0.05
+"""Users that come or go, as a share of all, past which a load is not steady."""
 GROWING_MAX = 12
 LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
 
@@ -86,10 +88,16 @@ def judge_memory(
 
 
 def _judged(series: MemorySeries, retention_s: float) -> list[MemorySample]:
-    """The samples after the warm-up that is known: with the clean-up off nothing ever leaves, so there is none."""
-    if not series.raw or not series.interval_s:
-        return list(series.swept)
-    from_s = series.raw[0].t_s + retention_s + series.interval_s
+    """The samples after the warm-up that is known: once the users are there, and the table can be full. With the
+    clean-up off nothing ever leaves it, so it is never full.
+    """
+    if not series.raw:
+        return []
+    users = [sample.users for sample in series.raw if sample.users is not None]
+    all_there = (1 - USERS_MOVE) * float(np.median(users)) if users else 0.0
+    from_s = next(sample.t_s for sample in series.raw if sample.users is None or sample.users >= all_there)
+    if series.interval_s:
+        from_s += retention_s + series.interval_s
     return [sample for sample in series.swept if sample.t_s >= from_s]
 
 
@@ -226,6 +234,11 @@ class _Judge:
         """Say that the load itself moved the bytes by more than the floor; "" when it did not. With the clean-up off
         every job adds to the table, and that is the leak.
         """
+        users = [sample.users for sample in self._samples if sample.users is not None]
+        if users and abs(_rise(users)) > USERS_MOVE * max(users):
+            return (
+                f"the load was not steady: its users went from {users[0]} to {users[-1]}, and what they hold with them"
+            )
         if not self._is_swept:
             return ""
         moved = JOBS_BYTES_TIMES * _rise([sample.jobs_bytes for sample in self._samples])

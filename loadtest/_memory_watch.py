@@ -38,12 +38,13 @@ class MemoryWatch:
     it can be reached from here), `leak_floor` the bytes a job that still count as none, `every_s` the time between
     two readings (0 = four between two sweeps), `ca_file` the certificates to trust for https. `seconds` is a
     monotonic clock. What is read once `is_loaded` no longer holds is shown, not judged: the jobs run out.
+    `users` is how many users there are: connections that come with them are no leak.
     """
 
     def __init__(
         self, host: str, token: str, mode: Mode, seconds: Callable[[], float], *, redis_url: str = "",
         leak_floor: float = LEAK_FLOOR, every_s: float = 0.0, ca_file: str = "",
-        is_loaded: Callable[[], bool] = lambda: True,
+        is_loaded: Callable[[], bool] = lambda: True, users: Callable[[], int | None] = lambda: None,
     ) -> None:  # fmt: skip
         self.mode: Mode = mode
         self.series = MemorySeries(0.0)
@@ -51,6 +52,7 @@ class MemoryWatch:
         self._leak_floor, self._every_s = leak_floor, every_s
         self._ca_file = ca_file
         self._is_loaded = is_loaded
+        self._users = users
         self._seconds = seconds
         self._watched: Watched | None = None
         self._notes: list[str] = []
@@ -137,6 +139,7 @@ class MemoryWatch:
             while not stopped.wait(pause_s(watched.interval_s, source.since_sweep_s(), self._every_s)):
                 try:
                     sample, is_another = source.read()
+                    sample = msgspec.structs.replace(sample, users=self._users())
                     if is_another:
                         watched = self._watched = source.meet()
                         self._note("the scheduler was restarted: only what came after the last start is judged")

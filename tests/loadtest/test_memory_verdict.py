@@ -152,6 +152,30 @@ def test_a_load_that_is_not_steady_is_neither_health_nor_a_leak(a_sweep: int) ->
     assert "not steady" in finding.reason and ("rose" if a_sweep > 0 else "fell") in finding.reason
 
 
+def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
+    def coming(number: int) -> dict[str, Any]:
+        return {"users": 10 + number}
+
+    counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
+    finding = judged(series(live=lambda n: 50_000.0 * n, counts=counts, fields=coming))
+    assert (finding.verdict, finding.growing) == ("unclear", [])
+    assert finding.reason.startswith("the load was not steady: its users went from 73 to 129")
+
+
+def test_the_users_of_the_start_are_waited_for() -> None:
+    def starting(number: int) -> dict[str, Any]:
+        return {"users": min(100, 5 * number)}
+
+    made = series(live=lambda n: 1e6 * min(20, n), fields=starting)
+    finding = judged(made)
+    assert finding.verdict == "no leak" and finding.samples == 120 - 19 - 6
+
+
+def test_connections_that_stay_though_the_users_do_not_come_are_found() -> None:
+    counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
+    assert judged(series(counts=counts, fields=lambda n: {"users": 10})).kind == "counts"
+
+
 def test_what_cant_be_read_is_unclear() -> None:
     def unreadable(number: int) -> dict[str, Any]:
         return {"live_bytes": None, "held_bytes": None, "unreadable": "use CPython"} if number == 60 else {}
