@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.certificates import make_certificate
 from tests.live.processes import Scheduler, wait_until
-from tests.live.secured import Keys, Secured
 from tests.load.locust_run import LocustRun, free_port
 
 pytestmark = pytest.mark.alone
@@ -184,39 +181,3 @@ def test_chaos_loses_nothing(tmp_path: Path) -> None:
         kills, restarts = map(int, re.findall(r"\d+", note))
         assert kills and restarts, note
         wait_until(lambda: run.left() == [])
-
-
-def test_nodes_that_come_and_go_lose_nothing(scheduler: Scheduler, tmp_path: Path) -> None:
-    """Each node stays for a second or two; the scheduler gives their jobs to others."""
-    load = ("--headless", "-u", "10", "-r", "100", "-t", "6s", "--host", scheduler.url, "--rate-per-user", "2")
-    with LocustRun(tmp_path, *load, "--shape", "churn", "--churn-stay-s", "1", "--churn-away-s", "0.2") as run:
-        assert run.end() == 0, run.text
-        report = run.report()
-        assert report.jobs is not None and report.jobs.completed == report.jobs.submitted > 0
-        registers = next(one for one in report.operations if one.name == "register")
-        assert registers.requests > 20, "20 nodes, and each came more than once"
-
-
-def test_a_scheduler_with_tokens_and_tls_is_loaded_by_two_processes(tmp_path: Path) -> None:
-    """Every user, and all that looks at the scheduler, shows its token and trusts the CA file; no secret is written."""
-    made = make_certificate(tmp_path)
-    keys = Keys(tmp_path)
-    flags = ("--tls-cert", str(made.cert), "--tls-key", str(made.key))
-    scheduler = Secured(tmp_path, keys, *flags, verify=ssl.create_default_context(cafile=made.cert))
-    secrets = tmp_path / "admin-token"
-    secrets.write_text(keys.secrets["root"])
-    of = keys.secrets
-    watch = ("--memory-interval-s", "0.5")
-    tokens = ("--client-token", of["ann"], "--node-token", of["gpu"], "--admin-token", f"@{secrets}")
-    load = ("--headless", "-u", "6", "-r", "50", "-t", "3s", "--nodes", "4", "--rate-per-user", "3", "--processes", "2")
-    try:
-        with LocustRun(tmp_path, *load, "--host", scheduler.url, "--ca-file", str(made.cert), *tokens, *watch) as run:
-            assert run.end() == 0, run.text
-            report = run.report()
-            assert report.jobs is not None and report.jobs.completed == report.jobs.submitted > 0
-            assert report.pools is not None and not report.pools.unreadable
-            assert report.memory is not None and report.memory.raw is not None, "the admin's doors were open"
-            for file in (run.log, run.folder / "report.json", run.folder / "report.html"):
-                assert keys.shown_in(file.read_bytes()) == []
-    finally:
-        scheduler.stop()

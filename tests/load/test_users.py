@@ -44,17 +44,23 @@ def errors(report: LoadReport) -> dict[str, int]:
 
 
 def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
-    """Clients of three kinds, nodes, and users that misbehave: no failure, and each job has its one right result."""
+    """Clients of three kinds, nodes, and users that misbehave: no failure, and each job has its one right result.
+
+    All that looks at the scheduler meanwhile is let in, too, and no secret is written.
+    """
     certificate = make_certificate(tmp_path)
     keys = Keys(tmp_path)
     flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key))
     scheduler = Scheduler(tmp_path, "memory", "--token-file", str(keys.file), *flags)
     try:
         secrets = keys.secrets
+        file = tmp_path / "admin-token"
+        file.write_text(secrets["root"])
         with load(
             *(tmp_path, scheduler, "-u", "12", "-t", "4s", "--rate-per-user", "3", "--misbehaving", "6"),
             *("--nodes", "4", "--http-share", "0.34", "--ca-file", str(certificate.cert)),
-            *("--client-token", secrets["ann"], "--node-token", secrets["gpu"], "--admin-token", secrets["root"]),
+            *("--client-token", secrets["ann"], "--node-token", secrets["gpu"], "--admin-token", f"@{file}"),
+            *("--memory", "watch", "--memory-interval-s", "0.5"),
         ) as run:
             assert run.end() == 0, run.text
     finally:
@@ -69,6 +75,10 @@ def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
     misbehaved = {name for name in names if "misbehave:" in name}
     assert names - misbehaved - {"NODE cancel"} == CLIENTS | NODES
     assert len(misbehaved) > 5
+    assert report.pools is not None and not report.pools.unreadable
+    assert report.memory is not None and report.memory.raw is not None, "the admin's doors were open"
+    for written in (run.log, run.folder / "report.json", run.folder / "report.html"):
+        assert keys.shown_in(written.read_bytes()) == []
 
 
 def test_a_scheduler_that_lies_is_found_out(tmp_path: Path) -> None:
