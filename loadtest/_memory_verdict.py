@@ -221,8 +221,9 @@ class _Judge:
             why = next((s.unreadable for s in self._samples if s.unreadable), "no reason was given")
             return "", UNCLEAR, f"the scheduler can't read its allocators: {why}"
         if live.verdict is not Verdict.NO_LEAK:
-            kind = "objects" if live.verdict is Verdict.LEAK else ""
-            return kind, live.verdict.value, f"live bytes: {live.reason}"
+            if live.verdict is Verdict.UNCLEAR:
+                return "", UNCLEAR, f"live bytes: {live.reason}; a longer run, or more jobs a second, would tell"
+            return "objects", LEAK, f"live bytes: {live.reason}"
         if self._trends["outside"].verdict is Verdict.LEAK:
             return "native", LEAK, "live bytes are flat, but the RSS grows beyond what both allocators hold"
         if self._trends["held"].verdict is Verdict.LEAK:
