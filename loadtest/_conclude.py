@@ -46,6 +46,9 @@ class Conclusion:
     def conclude(self, refused: str = "") -> int:
         """Write the report and return the exit code; `refused` is why the test could not start."""
         context = self._context
+        never_ran = bool(refused) and not context.refused
+        if never_ran:
+            self._reporting.forget()  # on a page, tests came before
         figures = self._reporting.figures()
         memory = None if refused or context.options.memory == "off" else self._memory.report()
         knee = self._knee(figures)
@@ -53,7 +56,9 @@ class Conclusion:
         outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
         if refused:
             outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
-        notes = [*context.notes, *(note for other in self._others for note in other.notes)]
+        notes = list(context.notes)
+        if not never_ran:
+            notes += [note for other in self._others for note in other.notes]
         if knee is not None:
             notes.append(knee_note(knee))
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)

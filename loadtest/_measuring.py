@@ -64,11 +64,17 @@ class Measuring:
 
     def start(self) -> None:
         """Begin to measure."""
-        self._tally, self._latencies = Tally(), Latencies()
-        self._workers = {}
-        self._started, self._stopped = self._clock(), None
+        self.forget()
+        self._started = self._clock()
         self._watch.start()
         self._sampler = gevent.spawn(self._sample_forever)
+
+    def forget(self) -> None:
+        """Forget the test before: there is none now."""
+        self._tally, self._latencies = Tally(), Latencies()
+        self._workers = {}
+        self._counts.clear()
+        self._started = self._stopped = None
 
     def stop(self) -> None:
         """The time of the run is over; what comes in later still counts."""

@@ -41,10 +41,14 @@ class PoolsWatch:
 
     def start(self) -> None:
         """Begin to ask, from another thread (a greenlet, where gevent has patched it)."""
-        self.seen, self.unreadable = {}, ""
+        self.forget()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._ask_until, args=(self._stopped,), name="pools", daemon=True)
         self._thread.start()
+
+    def forget(self) -> None:
+        """Forget what was seen."""
+        self.seen, self.unreadable = {}, ""
 
     def stop(self) -> None:
         """Ask no more."""

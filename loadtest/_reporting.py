@@ -33,6 +33,11 @@ class Reporting:
         self._measuring = measuring
         self._pools = pools
 
+    def forget(self) -> None:
+        """Forget the test before, which is not the one that is reported on."""
+        self._measuring.forget()
+        self._pools.forget()
+
     def figures(self) -> Figures:
         """Return what was measured so far: what a verdict is made of."""
         return self._measuring.figures()

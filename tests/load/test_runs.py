@@ -7,8 +7,10 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from loadtest._report import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
 
@@ -79,8 +81,6 @@ def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path:
 
 def scheduler_count(scheduler: Scheduler, state: str) -> dict[str, int]:
     """Return how many jobs of each pair ended in a state, as the scheduler counts them."""
-    import httpx
-
     counts = {}
     for line in httpx.get(scheduler.url + "/metrics", trust_env=False).text.splitlines():
         if line.startswith("voxpool_jobs_ended_total{") and f'state="{state}"' in line:
@@ -152,6 +152,44 @@ def test_a_scheduler_that_dies_ends_the_run_with_what_was_measured(tmp_path: Pat
         assert report.ended_by == report.why
         assert report.jobs is not None and report.jobs.completed > 5
     scheduler.popen.wait()
+
+
+def test_on_a_page_each_test_has_its_own_report(scheduler: Scheduler, tmp_path: Path) -> None:
+    """One that ends by its time, one that is refused, one that SIGTERM ends: none has figures of the one before."""
+    port = free_port()
+    page = ("--web-host", "127.0.0.1", "--web-port", port, "--nodes", "2", "--host", scheduler.url)
+    with LocustRun(tmp_path, *page) as run:
+
+        def start(reports: int, **form: str) -> LoadReport | None:
+            run.waits_for("Starting web interface")
+            common = {"user_count": "4", "spawn_rate": "50", "rate_per_user": "5", "host": scheduler.url}
+            wait_until(lambda: posted(f"http://127.0.0.1:{port}/swarm", common | form))
+            if not reports:
+                return None
+            wait_until(lambda: run.text.count("Report: ") == reports, 30)
+            return run.report()
+
+        first = start(1, run_time="2s")
+        assert first is not None and first.jobs is not None and first.jobs.completed > 0
+        assert (first.verdict, first.ended_by) == ("holds", "time")
+        second = start(2, slots="0")
+        assert second is not None and (second.exit_code, second.operations) == (3, [])
+        assert second.why == "--slots 0: expected `int` >= 1"
+        start(0, slots="2", run_time="5m")
+        wait_until(lambda: run.text.count("(6 total users)") == 2)
+        run.signal(signal.SIGTERM)
+        assert run.end() == 0, run.text
+        third = run.report()
+        assert third.ended_by == "SIGTERM" and third.jobs is not None
+        assert third.jobs.completed == third.jobs.submitted
+
+
+def posted(url: str, form: dict[str, str]) -> bool:
+    """Whether a page took the form."""
+    try:
+        return bool(httpx.post(url, data=form, trust_env=False).json()["success"])
+    except httpx.TransportError:
+        return False
 
 
 def test_chaos_loses_nothing(tmp_path: Path) -> None:
