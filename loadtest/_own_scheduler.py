@@ -20,6 +20,7 @@ SAID_MAX = 300
 class OwnScheduler:
     """Runs when the constructor returns; raises CannotLoad, with what it said, when it doesn't.
 
+    Its log has no lines of single jobs, which would fill the disk in a long run; `flags` may ask for them.
     `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is.
     """
 
@@ -32,7 +33,19 @@ class OwnScheduler:
             raise CannotLoad(f"--serve-flags {flags}: {error}") from None
         self.redis = OwnRedis(folder / "redis.log") if store == "redis" else None
         where = self.redis.url if self.redis else store
-        arguments = ["scheduler", "serve", "--port", "0", "--store", where, "--drain-s", "0", *more]
+        arguments = [
+            "scheduler",
+            "serve",
+            "--port",
+            "0",
+            "--store",
+            where,
+            "--drain-s",
+            "0",
+            "--log-sample",
+            "0",
+            *more,
+        ]
         self._process = OwnProcess(python(*arguments), self.log)
         try:
             self.url = self._started()

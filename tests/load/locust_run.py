@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -62,11 +63,15 @@ class LocustRun:
         """What it has said so far."""
         return self.log.read_text(errors="replace")
 
-    def waits_for(self, words: str) -> None:
-        """Return once it has said `words`; who was started by it until then is remembered."""
-        wait_until(lambda: words in self.text or self.popen.poll() is not None, PATIENCE_S)
-        assert words in self.text, self.text
+    def waits_for(self, *words: str) -> None:
+        """Return once it has said one of `words`; who was started by it until then is remembered."""
+        wait_until(lambda: self._said(words) or self.popen.poll() is not None, PATIENCE_S)
+        assert self._said(words), self.text
         self.seen |= set(descendants_of(self.popen.pid))
+
+    def _said(self, words: Sequence[str]) -> bool:
+        text = self.text
+        return any(one in text for one in words)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, as `kill` does."""
