@@ -23,6 +23,7 @@ from loadtest._own_scheduler import OwnScheduler
 from loadtest._pools_report import Side, report
 from loadtest._report import JSON_NAME, LoadReport, read_report
 from loadtest._script_commands import SELECT, Calls, watch
+from loadtest._script_seconds import ScriptSeconds
 from scheduler.errors import VoxpoolError
 from sim.report import Report
 
@@ -186,8 +187,8 @@ class Seen:
     product: str
     """Of the store, with its version."""
     selects: Calls
-    select_seconds: float | None
-    """Mean of the flushes that had a select in them, by script_seconds."""
+    select: ScriptSeconds
+    """Of the time without MONITOR."""
     script_errors: float
 
 
@@ -211,11 +212,10 @@ class _Look:
                 calls = watch(store["url"], WATCH_S)
             except redis.RedisError as error:
                 raise PoolsFailed(f"the store {store['url']} can't be watched: {error}") from error
-            count, total = after[0] - before[0], after[1] - before[1]
             return Seen(
                 f"{store['product']} {store['version']}",
                 calls.get(SELECT, Calls()),
-                total / count if count else None,
+                after.since(before),
                 self._sample("script_errors_total"),
             )
 
@@ -223,10 +223,8 @@ class _Look:
         total: int = self._http.get("/v1/nodes", params={"limit": 1}).json()["total"]
         return total
 
-    def _select(self) -> tuple[float, float]:
-        """Return how many flushes had a select in them, and their seconds."""
-        label = f'{{script="{SELECT}"}}'
-        return self._sample(f"script_seconds_count{label}"), self._sample(f"script_seconds_sum{label}")
+    def _select(self) -> ScriptSeconds:
+        return ScriptSeconds.of(self._http.get("/metrics").text, SELECT)
 
     def _sample(self, name: str) -> float:
         """Return the sum of all samples whose line begins with that metric."""
@@ -260,13 +258,18 @@ def _of(store: str, shape: Shape, found: LoadReport, seen: Seen) -> Side:
         script_errors=seen.script_errors,
         commands_a_select=seen.selects.commands_a_job,
         selects_seen=seen.selects.jobs,
-        select_us=None if seen.select_seconds is None else 1e6 * seen.select_seconds,
+        select_us=_us(seen.select.mean_s),
+        select_median_us=_us(seen.select.median_s),
         chi_square=None if pools is None else pools.chi_square,
         degrees=0 if pools is None else pools.degrees,
         p_value=None if pools is None else pools.p_value,
         result_p99_ms=max((1000 * one.latency_s.p99 for one in results if one.latency_s), default=None),
         notes=[*found.generator.reasons] if found.generator.was_limit else [],
     )
+
+
+def _us(seconds: float | None) -> float | None:
+    return None if seconds is None else 1e6 * seconds
 
 
 @click.command(name="pools")

@@ -10,6 +10,7 @@ import pytest
 from loadtest._big_pools import NODES_A_POOL, PAIRS_A_NODE, Shape
 from loadtest._pools_report import SELECTS_MIN, Side, report
 from loadtest._script_commands import SELECT, ScriptCommands
+from loadtest._script_seconds import ScriptSeconds
 from scheduler.script_sources import partition_keys
 from scheduler.scripts import Want, heartbeat, select_node
 from sim.report import Outcome, Report
@@ -27,6 +28,7 @@ FEW = Side(
     commands_a_select=14.0,
     selects_seen=100,
     select_us=400.0,
+    select_median_us=350.0,
     chi_square=9.0,
     degrees=9,
     p_value=0.4,
@@ -108,3 +110,24 @@ def test_what_many_must_not_do_is_found(changes: dict[str, object]) -> None:
 )
 def test_what_could_not_be_told_is_unclear(changes: dict[str, object]) -> None:
     assert found(**changes).exit_code == 2
+
+
+METRICS = """
+voxpool_script_seconds_bucket{le="0.001",script="select_node"} 10.0
+voxpool_script_seconds_bucket{le="0.002",script="select_node"} 40.0
+voxpool_script_seconds_bucket{le="+Inf",script="select_node"} 50.0
+voxpool_script_seconds_count{script="select_node"} 50.0
+voxpool_script_seconds_sum{script="select_node"} 0.2
+voxpool_script_seconds_count{script="heartbeat"} 900.0
+"""
+
+
+def test_script_seconds_are_those_of_one_script_between_two_looks() -> None:
+    found = ScriptSeconds.of(METRICS, SELECT)
+    assert found.count == 50 and found.mean_s == pytest.approx(0.004)
+    assert found.median_s == pytest.approx(0.001 + 0.001 * 15 / 30)
+    nothing = ScriptSeconds.of("", SELECT)
+    assert found.since(nothing) == found and nothing.mean_s is nothing.median_s is None
+    assert found.since(found).median_s is None
+    slow = ScriptSeconds(10, 50.0, {0.001: 1.0, float("inf"): 10.0})
+    assert slow.median_s is None, "half of them are past the last bound"
