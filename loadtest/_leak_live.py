@@ -207,7 +207,12 @@ def _readings(found: LoadReport) -> Readings:
 @click.option(
     "--variant", type=click.Choice(["both", WITH, WITHOUT]), default="both", show_default=True, help="The sides to run."
 )
-@click.option("--store", default="embedded", show_default=True, help="Of the scheduler: embedded, memory or redis://…")
+@click.option(
+    "--store",
+    default="embedded",
+    show_default=True,
+    help="Of the scheduler: embedded, memory, redis (one of its own) or redis://…",
+)
 @click.option(
     "--leak-floor",
     type=click.FloatRange(0, min_open=True),
