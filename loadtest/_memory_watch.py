@@ -21,6 +21,8 @@ from scheduler.errors import ConfigError
 AIM = 0.1
 """When after a sweep the first reading is due, in intervals: the sweep is over, and there is room to be late."""
 READINGS_A_SWEEP = 4
+STEP_MAX_S = 5.0
+"""More of them where sweeps are rare, so that a short run shows something, too."""
 PAUSE_MIN_S = 0.25
 """Each reading makes the scheduler collect its garbage: not more often than this."""
 EVERY_S = 1.0
@@ -36,7 +38,7 @@ class MemoryWatch:
 
     `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when
     it can be reached from here), `leak_floor` the bytes a job that still count as none, `every_s` the time between
-    two readings (0 = four between two sweeps), `ca_file` the certificates to trust for https. `seconds` is a
+    two readings (0 = four between two sweeps, or more), `ca_file` the certificates to trust for https. `seconds` is a
     monotonic clock. What is read once `is_loaded` no longer holds is shown, not judged: the jobs run out.
     `users` is how many users there are: connections that come with them are no leak.
     """
@@ -136,7 +138,7 @@ class MemoryWatch:
         self.series, self._watched = MemorySeries(watched.interval_s), watched
         census = self._census(watched)
         try:
-            while not stopped.wait(pause_s(watched.interval_s, source.since_sweep_s(), self._every_s)):
+            while not stopped.is_set():
                 try:
                     sample, is_another = source.read()
                     sample = msgspec.structs.replace(sample, users=self._users())
@@ -150,6 +152,7 @@ class MemoryWatch:
                 except NoReading as error:
                     self.series.missed += 1
                     self._note(str(error))
+                stopped.wait(pause_s(watched.interval_s, source.since_sweep_s(), self._every_s))
         finally:
             if census is not None:
                 census.close()
@@ -182,17 +185,17 @@ class MemoryWatch:
 
 
 def pause_s(interval_s: float, since_sweep_s: float | None, every_s: float = 0.0) -> float:
-    """Return how long to wait before the next reading: until AIM after a sweep, or the next quarter from there on.
+    """Return how long to wait before the next reading: until AIM after a sweep, or the next step from there on.
 
     Short intervals have one reading a sweep, or one in several.
     """
     if every_s or not interval_s:
         return every_s or EVERY_S
-    step_s = interval_s / READINGS_A_SWEEP
+    step_s = interval_s / max(READINGS_A_SWEEP, math.ceil(interval_s / STEP_MAX_S))
     if since_sweep_s is None:
         return max(PAUSE_MIN_S, step_s)
     if step_s < PAUSE_MIN_S:
         step_s = interval_s * math.ceil(PAUSE_MIN_S / interval_s)
     first_s = AIM * interval_s
-    steps = max(0, math.floor((since_sweep_s - first_s) / step_s) + 1)
+    steps = max(0, math.floor((since_sweep_s - first_s) / step_s + 1e-6) + 1)
     return first_s + steps * step_s - since_sweep_s

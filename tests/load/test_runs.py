@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from loadtest._report import LoadReport
+from loadtest._report_append import MARK
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
 
@@ -57,10 +58,10 @@ def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path:
     port = free_port()
     load = ("--headless", "-u", "20", "-r", "20", "-t", "4s", "--rate-per-user", "2", "--host", scheduler.url)
     to_master = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    page = tmp_path / "locust.html"
+    be_master = ("--master", "--expect-workers", "2", "--master-bind-port", port, "--html", str(page))
     with (
-        LocustRun(
-            tmp_path, *load, "--master", "--expect-workers", "2", "--master-bind-port", port, name="master"
-        ) as master,
+        LocustRun(tmp_path, *load, *be_master, name="master") as master,
         LocustRun(tmp_path, *to_master, name="worker-1") as first,
         LocustRun(tmp_path, *to_master, name="worker-2") as second,
     ):  # fmt: skip
@@ -72,6 +73,8 @@ def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path:
         assert report.jobs.completed == report.jobs.submitted == report.arrivals.sent > 0
         assert {process.name == "master" for process in report.generator.processes} == {True, False}
         assert len(report.generator.processes) == 3
+        assert report.memory is not None and report.memory.last is not None
+        assert page.read_text().count(MARK) == 1, "the charts of memory are in Locust's own report, too"
         assert sum(group.nodes for group in report.pools.groups) == 20
         ended = sum(scheduler_count(scheduler, "completed").values())
         assert ended == report.jobs.completed, "the scheduler counts the same"

@@ -93,8 +93,10 @@ def test_readings_come_soon_after_the_sweeps_and_not_too_often(interval_s: float
 
 def test_the_pause_without_a_sweep() -> None:
     assert pause_s(0.0, None) == EVERY_S
-    assert pause_s(60.0, None) == 15.0
+    assert pause_s(12.0, None) == 3.0
+    assert pause_s(60.0, None) == 5.0
     assert pause_s(60.0, 1.0, every_s=2.5) == 2.5
     assert pause_s(60.0, 0.0) == pytest.approx(60 * AIM)
-    assert pause_s(60.0, 6.0) == pytest.approx(15.0)
-    assert pause_s(60.0, 59.0) == pytest.approx(7.0), "the next one, just after the sweep that is due"
+    assert pause_s(60.0, 6.0) == pytest.approx(5.0)
+    assert pause_s(12.0, 1.2) == pytest.approx(3.0)
+    assert pause_s(12.0, 11.8) == pytest.approx(1.4), "the next one, just after the sweep that is due"
