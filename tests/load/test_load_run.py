@@ -1,0 +1,243 @@
+"""The order of a load run in one process, without Locust: parts, messages between master and workers, its end."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest import _load_run
+from loadtest._load_run import CLOSE, CLOSED, FINAL, REFUSED, LoadRun
+from loadtest._options import LoadOptions
+from loadtest._part import Context, Role
+from loadtest._preflight import CannotLoad
+from loadtest._preparing import Prepared
+from loadtest._shapes import Shape, Stage
+from loadtest._state import STATE
+from scheduler.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def fresh_state() -> Iterator[None]:
+    """What all users of a process share is left as a test of somebody else wants to find it."""
+    STATE.start()
+    yield
+    STATE.start()
+
+
+class Runner:
+    """As much of Locust's as a run uses: it stops users and says so, and has workers."""
+
+    def __init__(self, workers: tuple[str, ...] = ()) -> None:
+        self.user_count = 0
+        self.clients = {name: SimpleNamespace(id=name, state="running") for name in workers}
+        self.sent: list[tuple[str, Any]] = []
+        self.listeners: dict[str, Callable[..., None]] = {}
+        self.run: LoadRun | None = None
+        self.says_stop = True
+
+    @property
+    def worker_count(self) -> int:
+        return len(self.clients)
+
+    def register_message(self, name: str, listener: Callable[..., None], concurrent: bool = False) -> None:
+        self.listeners[name] = listener
+
+    def send_message(self, name: str, data: Any = None) -> None:
+        self.sent.append((name, data))
+        if name == CLOSE:  # the workers have nothing under way, and their users go at once
+            for worker in self.clients:
+                self.hear(CLOSED, worker)
+                self.hear(FINAL, worker)
+
+    def hear(self, name: str, worker: str, data: Any = None) -> None:
+        self.listeners[name](environment=None, msg=SimpleNamespace(node_id=worker, data=data))
+
+    def stop(self) -> None:
+        if self.says_stop and self.run is not None:
+            self.run.on_test_stopping()
+            self.run.on_test_stop()
+
+    def _send_stats(self) -> None:
+        self.sent.append(("stats", None))
+
+
+class Noted:
+    """A part that notes when it starts and stops, or fails to."""
+
+    def __init__(self, notes: list[str], name: str, fails: str = "", error: Exception | None = None) -> None:
+        self._notes, self._name, self._fails = notes, name, fails
+        self._error = error or RuntimeError("it broke")
+
+    def start(self) -> None:
+        self._do("start")
+
+    def stop(self) -> None:
+        self._do("stop")
+
+    def _do(self, what: str) -> None:
+        self._notes.append(f"{what} {self._name}")
+        if what == self._fails:
+            raise self._error
+
+
+class Rig:
+    """A run of a role, with parts that note what they hear, and a shape of a minute."""
+
+    def __init__(self, role: Role = "local", *parts: Noted, workers: tuple[str, ...] = (), standing: int = 2) -> None:
+        self.notes: list[str] = []
+        self.runner = Runner(workers)
+        parsed = Namespace(**msgspec.to_builtins(LoadOptions()))
+        environment = SimpleNamespace(parsed_options=parsed, host="http://127.0.0.1:1", process_exit_code=None)
+        self.context = Context(environment, self.runner, None, role)
+        self.refused: list[str] = []
+        self.prepared = Prepared(Shape((Stage(10, 60.0),), 5.0), standing)
+        self.why_not = ""
+        made = parts or (Noted(self.notes, "a"), Noted(self.notes, "b"))
+        decides = role != "worker"
+        self.run = LoadRun(self.context, made, self.prepare if decides else None, self.conclude if decides else None)
+        self.runner.run = self.run
+
+    def prepare(self) -> Prepared:
+        if self.why_not:
+            raise ConfigError(self.why_not)
+        return self.prepared
+
+    def conclude(self, refused: str) -> int:
+        self.notes.append("report")
+        self.refused.append(refused)
+        return 3 if refused else 0
+
+
+def test_parts_start_in_order_and_stop_in_the_opposite_one_and_then_comes_the_report() -> None:
+    rig = Rig()
+    assert rig.run.tick() == (2, _load_run.STANDING_RATE), "nodes first, as fast as they may come"
+    rig.run.on_test_start()
+    rig.runner.user_count = 2
+    assert rig.run.tick() == (12, 5.0), "then clients, as fast as the shape says"
+    rig.run.end("")
+    assert rig.notes == ["start a", "start b", "stop b", "stop a", "report"]
+    assert rig.context.environment.process_exit_code == 0
+    assert not STATE.open, "nothing new was sent at the end"
+
+
+def test_a_test_ends_once() -> None:
+    """By its time, by a signal, by Locust's last event: whatever comes first."""
+    rig = Rig()
+    rig.run.tick()
+    rig.run.on_test_start()
+    rig.run.end("SIGTERM")
+    rig.run.end("")
+    rig.run.on_test_stop()
+    rig.run.on_quitting()
+    assert rig.notes.count("report") == 1 and rig.context.ended_by == "SIGTERM"
+
+
+def test_a_test_without_a_user_yet_has_its_report_all_the_same() -> None:
+    """Locust stops nothing, and says nothing, before the first user was spawned."""
+    rig = Rig()
+    rig.run.tick()
+    rig.run.on_test_start()
+    rig.runner.says_stop = False
+    rig.run.end("SIGTERM")
+    assert rig.notes[-1] == "report"
+
+
+def test_stop_on_the_page_is_told_from_the_end_of_the_time() -> None:
+    rig = Rig()
+    rig.run.tick()
+    rig.run.on_test_start()
+    rig.runner.stop()
+    assert rig.context.ended_by == "the page" and rig.notes[-1] == "report"
+
+
+def test_what_is_under_way_gets_its_time_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The users go as soon as nothing is under way, or when the option drain_s is over."""
+    waited: list[float] = []
+
+    def wait(holds: Callable[[], bool], patience_s: float) -> None:
+        waited.append(patience_s)
+        assert not holds()
+        STATE.outstanding = 0
+        assert holds()
+
+    rig = Rig()
+    rig.run.tick()
+    rig.run.on_test_start()
+    STATE.outstanding = 3
+    monkeypatch.setattr(rig.run, "_wait", wait)
+    rig.run.end("")
+    assert waited == [LoadOptions().drain_s]
+
+
+def test_a_part_that_fails_keeps_nobody_from_working_and_makes_the_run_unclear() -> None:
+    notes: list[str] = []
+    rig = Rig("local", Noted(notes, "a", fails="start"), Noted(notes, "b", fails="stop"), Noted(notes, "c"))
+    rig.run.tick()
+    rig.run.on_test_start()
+    rig.run.end("")
+    assert notes == ["start a", "start b", "start c", "stop c", "stop b"]
+    assert rig.context.missing == ["Noted did not start: it broke", "Noted did not stop: it broke"]
+    assert rig.refused == [""]
+
+
+def test_a_test_that_can_t_start_ends_with_its_reason() -> None:
+    rig = Rig()
+    rig.why_not = "--host: nothing listens there"
+    assert rig.run.tick() is None
+    assert rig.refused == ["--host: nothing listens there"]
+    assert rig.context.environment.process_exit_code == 3
+
+
+def test_a_master_without_workers_says_so() -> None:
+    rig = Rig("master")
+    assert rig.run.tick() is None
+    assert rig.refused == ["no worker has connected: start some with `locust -f loadtest/ --worker`"]
+
+
+def test_a_master_waits_for_the_last_figures_of_its_workers() -> None:
+    rig = Rig("master", workers=("w1", "w2"))
+    assert rig.run.tick() == (2, 2 * _load_run.STANDING_RATE)
+    rig.run.on_test_start()
+    rig.run.end("")
+    assert rig.runner.sent == [(CLOSE, {"drain_s": 10.0})]
+    assert rig.context.missing == [] and rig.notes[-1] == "report"
+
+
+def test_a_worker_that_is_lost_makes_the_run_unclear() -> None:
+    """Its last figures are missing, so nobody can say that all went well."""
+    rig = Rig("master", workers=("w1", "w2"))
+    rig.run.tick()
+    rig.run.on_test_start()
+    del rig.runner.clients["w2"]
+    rig.run.end("")
+    assert rig.context.missing == ["the last figures of 1 of 2 workers"]
+
+
+def test_a_worker_hands_over_its_figures_after_its_parts_have_stopped() -> None:
+    rig = Rig("worker")
+    rig.run.on_test_start()
+    assert rig.context.host == "http://127.0.0.1:1"
+    rig.runner.listeners[CLOSE](environment=None, msg=SimpleNamespace(data={"drain_s": 0}))
+    assert not STATE.open and rig.runner.sent == [(CLOSED, None)]
+    rig.runner.stop()
+    assert rig.notes == ["start a", "start b", "stop b", "stop a"]
+    assert rig.runner.sent[-2:] == [("stats", None), (FINAL, None)]
+
+
+def test_a_worker_without_room_tells_its_master_which_ends_the_test() -> None:
+    notes: list[str] = []
+    worker = Rig("worker", Noted(notes, "a", fails="start", error=CannotLoad("open files: too few")))
+    worker.run.on_test_start()
+    assert worker.runner.sent == [(REFUSED, "open files: too few")]
+    master = Rig("master", workers=("w1",))
+    master.run.tick()
+    master.run.on_test_start()
+    master.runner.hear(REFUSED, "w1", "open files: too few")
+    master.run.end("")
+    assert master.refused == ["a worker: open files: too few"]
+    assert master.context.environment.process_exit_code == 3
