@@ -6,7 +6,7 @@ from html import escape
 from typing import NamedTuple
 
 from loadtest._memory import MemoryCurves, MemoryFinding, MemoryReport
-from loadtest._svg import Chart, Curve, bytes_told, draw, number_told
+from loadtest._svg import Chart, Curve, Role, bytes_told, draw, number_told
 
 GROWING_DRAWN = 4
 TYPES_SHOWN = 15
@@ -26,7 +26,7 @@ _COUNTS = {
     "blocks of Python's allocator": "blocks",
     "objects that the collector follows": "objects",
 }
-_ROLES = ("first", "second", "third", "fourth")
+_ROLES: tuple[Role, ...] = ("first", "second", "third", "fourth")
 _WORDS = {"leak": "leak", "no leak": "no leak", "unclear": "unclear"}
 
 
@@ -133,11 +133,12 @@ def _swept(report: MemoryReport) -> Chart:
         level = sorted(y for _, y in known)[len(known) // 2]
         middle = (known[0][0] + known[-1][0]) / 2
         ends = [known[0][0], known[-1][0]]
-        for label, slope, role in (
+        slopes: list[tuple[str, float, Role]] = [
             (f"growth: {finding.bytes_a_job:,.1f} bytes a job", finding.bytes_a_job, "second"),
             (f"limit: {finding.leak_floor:g} bytes a job", finding.leak_floor, "limit"),
-        ):
-            lines.append(Curve(label, ends, [level + slope * (x - middle) for x in ends], role))  # type: ignore[arg-type]
+        ]
+        for label, slope, role in slopes:
+            lines.append(Curve(label, ends, [level + slope * (x - middle) for x in ends], role))
         said = (
             f"{finding.bytes_a_job:,.1f} bytes a job, at least {finding.bytes_a_job_low or 0:,.1f}, at most "
             f"{finding.bytes_a_job_high or 0:,.1f}; up to {finding.leak_floor:g} counts as none."
@@ -166,7 +167,7 @@ def _store(raw: MemoryCurves, swept: MemoryCurves | None) -> Chart:
 def _growing(finding: MemoryFinding) -> Chart:
     title = "What grows"
     lines = [
-        Curve(one.name, range(len(one.values)), one.values, role)  # type: ignore[arg-type]
+        Curve(one.name, range(len(one.values)), one.values, role)
         for one, role in zip(finding.growing[:GROWING_DRAWN], _ROLES, strict=False)
     ]
     return Chart("memory_growing", title, "Counts at each sample that was judged.", draw(title, "sample", "", lines))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from loadtest._memory import STORE, Growing, MemoryFinding, MemorySample, MemorySeries, TrendFigures
+from loadtest._memory import STORE, Growing, Kind, MemoryFinding, MemorySample, MemorySeries, TrendFigures
 from sim.stats import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
 
 LEAK_FLOOR = 50.0
@@ -77,8 +77,8 @@ def judge_memory(
     if jobs <= 0:
         reason = outlived or "no job ended between the samples"
         verdict = LEAK if outlived else UNCLEAR
-        kind = "finished jobs" if outlived else ""
-        return MemoryFinding(verdict, reason, kind, leak_floor=leak_floor, notes=list(notes))  # type: ignore[arg-type]
+        kind: Kind = "finished jobs" if outlived else ""
+        return MemoryFinding(verdict, reason, kind, leak_floor=leak_floor, notes=list(notes))
     finding = _Judge(samples, jobs, leak_floor, [*notes], bool(series.interval_s)).finding(outlived)
     counted = sum(sample.store_bytes is not None for sample in samples)
     if is_store_asked and finding.verdict == NO_LEAK and counted < (1 - MISSED_MAX) * len(samples):
@@ -171,7 +171,7 @@ class _Judge:
         return MemoryFinding(
             verdict=verdict,
             reason=reason,
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             samples=len(self._samples),
             jobs=self._jobs,
             bytes_a_job=growth[0] / self._jobs if growth else None,
@@ -207,7 +207,7 @@ class _Judge:
 
     def _decide(
         self, outlived: str | None, growing: list[Growing], unsteady: str, live: Trend | None
-    ) -> tuple[str, str, str]:
+    ) -> tuple[Kind, str, str]:
         if outlived is not None:
             return "finished jobs", LEAK, outlived
         if unsteady:

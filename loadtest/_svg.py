@@ -19,6 +19,7 @@ POINTS_MAX = 600
 """Points of a line that are drawn: more are thinner than a pixel. The first and the last are among them."""
 CSS_FILE = Path(__file__).parent / "_assets" / "charts.css"
 Number = float | int
+Role = Literal["first", "second", "third", "fourth", "limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Curve:
     label: str
     x: Sequence[Number]
     y: Sequence[Number | None]
-    role: Literal["first", "second", "third", "fourth", "limit"] = "first"
+    role: Role = "first"
     dots: bool = False
 
 
