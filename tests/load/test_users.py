@@ -110,7 +110,7 @@ def test_after_a_crash_of_the_scheduler_its_sessions_ask_again(tmp_path: Path) -
     """It is killed and comes back with nothing: lost connections are told, and every job still has one result."""
     scheduler = Scheduler(tmp_path, "memory")
     try:
-        flags = ("-u", "10", "-t", "4s", "--rate-per-user", "2", "--http-share", "0", "--work-ms", "200")
+        flags = ("-u", "10", "-t", "7s", "--rate-per-user", "2", "--http-share", "0", "--work-ms", "200")
         with load(tmp_path, scheduler, *flags) as run:
             wait_until(lambda: len(scheduler.node_ids()) == 20)
             wait_until(lambda: scheduler.get("/v1/jobs?state=completed")["jobs"])
