@@ -1,4 +1,4 @@
-"""How long calls of a script took, by /metrics of a scheduler: the histogram `script_seconds` between two looks."""
+"""How long calls of a script took, read off /metrics of a scheduler: `script_seconds` between two looks."""
 
 from __future__ import annotations
 
