@@ -36,6 +36,9 @@ class LocustRun:
         command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
         if "--worker" not in arguments:
             command += ["--out", str(self.folder)]
+        if "--processes" in arguments:  # they meet at a port of their own: another run may have Locust's
+            port = free_port()
+            command += ["--master-bind-port", port, "--master-port", port]
         if files is not None:
             command = limited(files, command)
         with self.log.open("ab") as file:
