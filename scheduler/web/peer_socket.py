@@ -205,10 +205,23 @@ class PeerSocket(WebSocketsSansIOProtocol):
         else:
             self._count(len(data))
 
+    def handle_text(self, event: WireFrame) -> None:
+        """Take a message, or its first part. The parser holds the last frame until the next: not its data, which may
+        be the audio of a job that has long ended.
+        """
+        super().handle_text(event)
+        event.data = b""
+
+    def handle_bytes(self, event: WireFrame) -> None:
+        """Take a message, or its first part."""
+        super().handle_bytes(event)
+        event.data = b""
+
     def handle_cont(self, event: WireFrame) -> None:
         """Take a part of a message; empty parts, of which there is no bound, are not kept."""
         if event.data or event.fin:
             super().handle_cont(event)
+        event.data = b""
 
     def handle_pong(self, event: WireFrame) -> None:
         """Take the answer to a ping."""
