@@ -112,8 +112,9 @@ def canvas(title: str) -> tuple[Figure, Axes]:
 
 
 def _legend(figure: Figure) -> None:
-    """Put the legend under the axes, where it hides nothing."""
-    figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    """Put the legend under the axes, where it hides nothing; a lone curve without a name needs none."""
+    if any(axes.get_legend_handles_labels()[1] for axes in figure.axes):
+        figure.legend(frameon=False, loc="outside lower center", ncols=4)
 
 
 def _set_y_scale(axes: Axes, scale: Scale) -> None:
