@@ -65,6 +65,8 @@ class LoadRun:
             context.runner.register_message(REFUSED, lambda msg, **_: self._refused(f"a worker: {msg.data}"))
         elif context.role == "worker":
             context.runner.register_message(CLOSE, self._on_close, concurrent=True)
+        self._quit = context.runner.quit
+        context.runner.quit = self._quit_after_the_end
 
     @property
     def has_begun(self) -> bool:
@@ -181,6 +183,15 @@ class LoadRun:
             self.on_test_stop()
 
     # Closing.
+
+    def _quit_after_the_end(self) -> None:
+        """Locust quits: not before the test has ended.
+
+        When a signal ends it, Locust's main greenlet sees the shape gone and quits: no message of a worker is read
+        from then on, so their last figures, and the end of their users, would be waited for in vain.
+        """
+        self.end("")
+        self._quit()
 
     def _concluded(self, refused: str) -> int:
         """Write the report; set and return the exit code of this process."""

@@ -15,10 +15,13 @@ from types import FrameType
 
 import gevent
 import psutil
+from gevent.monkey import get_original
 
 logger = logging.getLogger("voxpool.load")
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
+SAME_S = 1.0
+"""A signal so soon after the first is the same wish: timeout(1) sends it to its child and to the group of both."""
 ORPHAN_LOOK_S = 1.0
 LOOK_S = 0.05
 GRACE_S = 3.0
@@ -30,7 +33,7 @@ class Signals:
 
     def __init__(self, first: Callable[[str], None]) -> None:
         self._first = first
-        self._count = 0
+        self._first_s: float | None = None
 
     def listen(self) -> None:
         """From now on; what listened to SIGINT before is replaced."""
@@ -38,11 +41,13 @@ class Signals:
             gevent.signal_handler(number, self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._count += 1
-        if self._count > 1:
+        if self._first_s is not None:
+            if time.monotonic() - self._first_s < SAME_S:
+                return
             logger.warning("%s again: the end, at once", number.name)
             end_children()
             os._exit(128 + number)
+        self._first_s = time.monotonic()
         self._first(number.name)
 
 
@@ -63,20 +68,20 @@ def end_with_parent(parent: int, end: Callable[[], None]) -> None:
 
 
 def end_children() -> None:
-    """End all processes that were started here: in good order, then by force."""
+    """End all processes that were started here: in good order, then by force. Nothing else happens here meanwhile."""
     for child in _running_children():
         _send(child, signal.SIGTERM)
-    wait_for_children(GRACE_S)
+    wait_for_children(GRACE_S, get_original("time", "sleep"))
 
 
-def wait_for_children(within_s: float) -> None:
+def wait_for_children(within_s: float, sleep: Callable[[float], None] = gevent.sleep) -> None:
     """Return when no process that was started here runs any more; those that still do after `within_s` are killed.
 
     None is reaped: Locust does that for its workers, and insists.
     """
     end_s = time.monotonic() + within_s
     while (children := _running_children()) and time.monotonic() < end_s:
-        gevent.sleep(LOOK_S)
+        sleep(LOOK_S)
     for child in children:
         _send(child, signal.SIGKILL)
 

@@ -62,6 +62,9 @@ class Runner:
             self.run.on_test_stopping()
             self.run.on_test_stop()
 
+    def quit(self) -> None:
+        self.sent.append(("quit", None))
+
     def _send_stats(self) -> None:
         self.sent.append(("stats", None))
 
@@ -135,6 +138,15 @@ def test_a_test_ends_once() -> None:
     rig.run.on_test_stop()
     rig.run.on_quitting()
     assert rig.notes.count("report") == 1 and rig.context.ended_by == "SIGTERM"
+
+
+def test_locust_quits_only_after_the_end() -> None:
+    """Its main greenlet would quit as soon as a signal has ended the shape, and leave workers unheard."""
+    rig = Rig("master", workers=("w1",))
+    rig.run.tick()
+    rig.run.on_test_start()
+    rig.runner.quit()
+    assert [name for name, _ in rig.runner.sent] == [CLOSE, "quit"] and rig.notes[-1] == "report"
 
 
 def test_a_test_without_a_user_yet_has_its_report_all_the_same() -> None:

@@ -119,12 +119,19 @@ def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
     load = ("--headless", "-u", "5", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
     slow = ("--work-ms", "600000", "--drain-s", "600", "--rate-per-user", "5")
     with LocustRun(tmp_path, *load, *slow) as run:
-        users_are_there(run, 25)
+        run.waits_for("WS       submit", "HTTP     submit")  # in Locust's table: a job is under way
         run.signal(signal.SIGTERM)
+        run.signal(signal.SIGTERM)  # as timeout(1) does
         run.waits_for("The test ends: SIGTERM")
-        run.signal(signal.SIGTERM)
+        wait_until(lambda: run.popen.poll() is not None or asks_again(run), 30)
         assert run.end() == 128 + signal.SIGTERM, run.text
         wait_until(lambda: run.left() == [])
+
+
+def asks_again(run: LocustRun) -> bool:
+    """Send SIGTERM once more; so soon after the first one it says nothing new."""
+    run.signal(signal.SIGTERM)
+    return False
 
 
 def test_workers_end_when_their_master_was_killed(tmp_path: Path) -> None:
