@@ -14,6 +14,8 @@ from loadtest import _signals
 from loadtest._load_run import LoadRun
 from loadtest._part import Context
 
+MASTER = os.getpid()
+"""The process that has read this file: of forked workers their master, which may be gone before they look for it."""
 CHILDREN_S = 10.0
 """How long forked workers may take to end after their master told them to."""
 
@@ -33,7 +35,7 @@ class Ending:
         _signals.Signals(self.interrupt).listen()
         if self._is_forked:
             _signals.ignore_first_interrupt()
-            gevent.spawn(_signals.end_with_parent, os.getppid(), lambda: self.interrupt("the master is gone"))
+            gevent.spawn(_signals.end_with_parent, MASTER, lambda: self.interrupt("the master is gone"))
 
     def interrupt(self, why: str) -> None:
         """End the run with its report, then this process."""

@@ -29,7 +29,7 @@ class OwnProcess:
                 stderr=file,
                 env=clean_environment() if environment is None else environment,
                 start_new_session=True,
-                preexec_fn=_dies_with_us(),
+                preexec_fn=dies_with_us(),
             )
         self.pid = self._process.pid
 
@@ -69,8 +69,8 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("VOXPOOL_")}
 
 
-def _dies_with_us() -> Callable[[], None] | None:
-    """Return what lets the system end a child when we are killed; None where the system can't."""
+def dies_with_us() -> Callable[[], None] | None:
+    """Return what a child calls to be ended, by SIGTERM, when we have ended; None where the system can't do that."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl  # found before the fork, where nothing may be loaded any more

@@ -5,6 +5,7 @@ knows all parts. `locust -f loadtest/` loads it beside the users and the shape.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import Any
 
@@ -20,6 +21,7 @@ from loadtest._measuring import Measuring
 from loadtest._memory_part import MemoryPart
 from loadtest._options import DEFAULT_HOST
 from loadtest._options_shown import add_options
+from loadtest._own_process import dies_with_us
 from loadtest._part import Context, Part, Role
 from loadtest._pools_watch import PoolsWatch
 from loadtest._preparing import Preparing
@@ -31,6 +33,11 @@ from scheduler.errors import ConfigError
 
 WORKER_SILENCE_S = 20
 """A worker that was silent for so long is lost. Locust's own 3 s are over while one on a busy core connects users."""
+
+
+if (dies := dies_with_us()) is not None:
+    # Workers that Locust forks would look for a master that could not start, or was killed, for five minutes.
+    os.register_at_fork(after_in_child=dies)
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from loadtest._options import DEFAULT_HOST, LoadOptions
 from loadtest._preflight import CannotLoad, examine, room_here
 from tests.live.command_line import stranger
-from tests.live.processes import Scheduler
+from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import WRONG, Keys, Secured
 from tests.load.fake_scheduler import GOOD, fake_scheduler
 from tests.load.locust_run import LocustRun, free_port
@@ -154,3 +155,28 @@ def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> Non
         report = master.report()
         assert (report.verdict, report.exit_code) == ("unclear", 3)
         assert report.why.startswith("a worker: open files: this process may have 500 and needs 1064 for its users")
+
+
+@pytest.mark.alone
+def test_workers_whose_master_could_not_start_are_gone_with_it(tmp_path: Path) -> None:
+    """Its port is taken: that is Locust's own error, but the workers that it had forked must not stay."""
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        at_port = ("--master-bind-port", port, "--master-port", port)
+        with LocustRun(tmp_path, "--headless", "-t", "1s", "--processes=2", *at_port) as run:
+            assert run.end() == 1, run.text
+            assert "Address already in use" in run.text
+            wait_until(lambda: commands_with(f"--master-bind-port\0{port}\0") == [])
+
+
+def commands_with(words: str) -> list[str]:
+    """Return the command lines of all processes that have `words` in them, as the kernel keeps them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_text(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found += [command] if words in command else []
+    return found
