@@ -23,8 +23,8 @@ logger = logging.getLogger("voxpool.load")
 
 STANDING_RATE = 100
 """Nodes and misbehaving users that come a second, for each process that generates load."""
-FINAL_S = 10.0
-"""How long a master waits for the last figures of its workers, once their users are gone."""
+FINAL_S = 30.0
+"""How long a master waits for the last figures of its workers, once their users are gone; past the knee all is slow."""
 LOOK_S = 0.05
 CLOSE, CLOSED, FINAL, REFUSED = "voxpool_close", "voxpool_closed", "voxpool_final", "voxpool_refused"
 """Messages between master and workers: send nothing new; all that was sent has ended; my figures are complete; I can't
