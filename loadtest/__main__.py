@@ -1,6 +1,6 @@
 """`python -m loadtest` is `loadtest`."""
 
-from loadtest._cli import main
+from loadtest.commands._cli import main
 
 if __name__ == "__main__":
     main()

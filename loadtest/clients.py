@@ -15,13 +15,13 @@ import msgspec
 from gevent.event import Event
 from gevent.pool import Group
 
-from loadtest._arrivals import Arrival
-from loadtest._client_user import ClientUser
-from loadtest._expected import Wanted
-from loadtest._http import BROKEN, HttpJobs, Refused
-from loadtest._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
-from loadtest._traffic import HTTP, WS
-from loadtest._wire import Closed, NotOpened, Wire
+from loadtest.users._arrivals import Arrival
+from loadtest.users._client_user import ClientUser
+from loadtest.users._expected import Wanted
+from loadtest.users._http import BROKEN, HttpJobs, Refused
+from loadtest.users._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
+from loadtest.users._traffic import HTTP, WS
+from loadtest.users._wire import Closed, NotOpened, Wire
 from scheduler.chance import fresh_random
 from scheduler.codec import to_client
 from scheduler.errors import BadInput

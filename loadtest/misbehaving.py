@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from locust import User, between, task
 
-from loadtest import _bad_clients, _bad_nodes
-from loadtest._reasons import why_lost
-from loadtest._target import Target, Wrong
-from loadtest._traffic import NODE, WS, traffic_of
-from loadtest._wire import Closed, NotOpened
+from loadtest.users import _bad_clients, _bad_nodes
+from loadtest.users._reasons import why_lost
+from loadtest.users._target import Target, Wrong
+from loadtest.users._traffic import NODE, WS, traffic_of
+from loadtest.users._wire import Closed, NotOpened
 from scheduler.errors import BadInput
 
 

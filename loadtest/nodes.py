@@ -14,10 +14,10 @@ import msgspec
 from gevent.event import Event
 from locust import User, task
 
-from loadtest import _audio
-from loadtest._reasons import why_lost
-from loadtest._traffic import NODE, Traffic, traffic_of
-from loadtest._wire import Closed, NotOpened, Wire
+from loadtest.users import _audio
+from loadtest.users._reasons import why_lost
+from loadtest.users._traffic import NODE, Traffic, traffic_of
+from loadtest.users._wire import Closed, NotOpened, Wire
 from scheduler.chance import fresh_random
 from scheduler.codec import to_node
 from scheduler.errors import BadInput

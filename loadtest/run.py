@@ -12,23 +12,23 @@ from typing import Any
 from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest._chaos import Chaos
-from loadtest._conclude import Conclusion
-from loadtest._counts import Counts
-from loadtest._ending import Ending
-from loadtest._load_run import LoadRun
-from loadtest._measuring import Measuring
-from loadtest._memory_part import MemoryPart
-from loadtest._options import DEFAULT_HOST
-from loadtest._options_shown import add_options
-from loadtest._own_process import dies_with_us
-from loadtest._part import Context, Part, Role
-from loadtest._pools_watch import PoolsWatch
-from loadtest._preparing import Preparing
-from loadtest._reporting import Reporting
-from loadtest._server_watch import ServerWatch
-from loadtest._traffic import Traffic
-from loadtest._until_clear import CLEAR, UntilClear
+from loadtest.measuring._part import Measuring
+from loadtest.measuring._pools_watch import PoolsWatch
+from loadtest.memory._part import MemoryPart
+from loadtest.report._reporting import Reporting
+from loadtest.running._chaos import Chaos
+from loadtest.running._conclude import Conclusion
+from loadtest.running._ending import Ending
+from loadtest.running._load_run import LoadRun
+from loadtest.running._options import DEFAULT_HOST
+from loadtest.running._options_shown import add_options
+from loadtest.running._own_process import dies_with_us
+from loadtest.running._part import Context, Part, Role
+from loadtest.running._preparing import Preparing
+from loadtest.running._server_watch import ServerWatch
+from loadtest.running._until_clear import CLEAR, UntilClear
+from loadtest.users._counts import Counts
+from loadtest.users._traffic import Traffic
 from scheduler.errors import ConfigError
 
 WORKER_SILENCE_S = 20

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from locust import LoadTestShape
 
-from loadtest._load_run import load_run
+from loadtest.running._load_run import load_run
 
 
 class Load(LoadTestShape):
-    """What `--shape` names; see loadtest/_shapes.py."""
+    """What `--shape` names; see loadtest/running/_shapes.py."""
 
     use_common_options = True
 

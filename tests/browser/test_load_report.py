@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from loadtest._page import html_page
-from loadtest._report import ErrorCount
+from loadtest.report._page import html_page
+from loadtest.report._records import ErrorCount
 from tests.browser.conftest import HOSTILE, PageMaker, violations
 from tests.unit.load_reports import load_report
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest._report import LoadReport, read_report
+from loadtest.report._records import LoadReport, read_report
 from tests.live.processes import descendants_of, runs, wait_until
 
 ROOT = Path(__file__).parents[2]

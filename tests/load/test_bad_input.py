@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest._options import DEFAULT_HOST, LoadOptions
-from loadtest._preflight import CannotLoad, examine, room_here
+from loadtest.running._options import DEFAULT_HOST, LoadOptions
+from loadtest.running._preflight import CannotLoad, examine, room_here
 from tests.live.command_line import stranger
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import WRONG, Keys, Secured
@@ -102,7 +102,7 @@ def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
 
 def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is root may have any number, so the limit of the machine is played."""
-    monkeypatch.setattr("loadtest._preflight.allow", lambda files: min(files, 1000))
+    monkeypatch.setattr("loadtest.running._preflight.allow", lambda files: min(files, 1000))
     room_here(100, 700)
     with pytest.raises(
         CannotLoad, match=r"^open files: this process may have 1000 and needs 1064 for its users: raise"
@@ -136,7 +136,7 @@ def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(
 def test_without_a_host_and_a_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler is looked for where `voxpool serve` listens by default; another port, as one may run there."""
     assert DEFAULT_HOST == "http://127.0.0.1:5010"
-    monkeypatch.setattr("loadtest._preflight.DEFAULT_HOST", "http://127.0.0.1:1")
+    monkeypatch.setattr("loadtest.running._preflight.DEFAULT_HOST", "http://127.0.0.1:1")
     says = "start `voxpool serve`, or check host and port; or let --with-scheduler start a scheduler for this run"
     assert refusal("http://127.0.0.1:1").endswith(says)
 

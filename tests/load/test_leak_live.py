@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from loadtest._options import LoadOptions
+from loadtest.running._options import LoadOptions
 from scheduler.cli.exits import EXIT_INTERRUPTED
 from scheduler.config import Settings
 from tests.live.processes import descendants_of, runs, wait_until

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest import _load_run
-from loadtest._load_run import CLOSE, CLOSED, FINAL, REFUSED, LoadRun
-from loadtest._options import LoadOptions
-from loadtest._part import Context, Role
-from loadtest._preflight import CannotLoad
-from loadtest._preparing import Prepared
-from loadtest._shapes import Shape, Stage
-from loadtest._state import STATE
+from loadtest.running import _load_run
+from loadtest.running._load_run import CLOSE, CLOSED, FINAL, REFUSED, LoadRun
+from loadtest.running._options import LoadOptions
+from loadtest.running._part import Context, Role
+from loadtest.running._preflight import CannotLoad
+from loadtest.running._preparing import Prepared
+from loadtest.running._shapes import Shape, Stage
+from loadtest.users._state import STATE
 from scheduler.errors import ConfigError
 
 

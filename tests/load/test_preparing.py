@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from loadtest._options import ON_THE_COMMAND_LINE, LoadOptions
-from loadtest._part import Context
-from loadtest._preparing import Preparing
+from loadtest.running._options import ON_THE_COMMAND_LINE, LoadOptions
+from loadtest.running._part import Context
+from loadtest.running._preparing import Preparing
 from scheduler.errors import ConfigError
 from tests.load.fake_scheduler import GOOD, fake_scheduler
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtest._report import LoadReport
-from loadtest._report_append import MARK
+from loadtest.memory._report_append import MARK
+from loadtest.report._records import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest._histogram import Histogram
-from loadtest._report import LoadReport
+from loadtest.measuring._histogram import Histogram
+from loadtest.report._records import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 

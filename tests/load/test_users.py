@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtest._report import LoadReport
+from loadtest.report._records import LoadReport
 from tests.certificates import make_certificate
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import Keys

@@ -26,7 +26,7 @@ from sim.experiments.race import ABOUT, ROWS
 from sim.explore.command import Wanted, explore, find_flow, report_of
 from sim.explore.flows import FLOWS
 from sim.report import WITH, WITHOUT, Report
-from tests.loadtest import test_leak_report as leak_live_test
+from tests.load import test_leak_report as leak_live_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from loadtest._latencies import Latencies
-from loadtest._memory import MemoryCurves, MemoryFinding, MemoryReport, TrendFigures
-from loadtest._pools import pools_of
-from loadtest._report import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
-from loadtest._tally import Tally
-from loadtest._what_became import jobs_of
+from loadtest.measuring._latencies import Latencies
+from loadtest.measuring._pools import pools_of
+from loadtest.measuring._tally import Tally
+from loadtest.measuring._what_became import jobs_of
+from loadtest.memory._records import MemoryCurves, MemoryFinding, MemoryReport, TrendFigures
+from loadtest.report._records import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
 from sim.report import Check
 
 MB = 1_000_000

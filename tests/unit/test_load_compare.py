@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from loadtest._bootstrap import block_of, full_load, resample, weights_of
-from loadtest._compare import Change, Comparison, Word, compare
-from loadtest._report import LoadReport, encoded
+from loadtest.commands._bootstrap import block_of, full_load, resample, weights_of
+from loadtest.commands._compare import Change, Comparison, Word, compare
+from loadtest.report._records import LoadReport, encoded
 from scheduler.errors import ConfigError
 from tests.unit.load_reports import load_report
 

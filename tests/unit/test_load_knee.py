@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from loadtest._knee import counted_until, knee_check, knee_note, knee_of
-from loadtest._latencies import Latencies
-from loadtest._report import Knee, Window
-from loadtest._tally import Tally
+from loadtest.measuring._latencies import Latencies
+from loadtest.measuring._tally import Tally
+from loadtest.report._records import Knee, Window
+from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
 
 NODES = 20
 

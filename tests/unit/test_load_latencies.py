@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from loadtest._generator import Readings
-from loadtest._histogram import Histogram
-from loadtest._latencies import Latencies
-from loadtest._report import Spread
-from loadtest._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Tally
-from loadtest._told import Told, arrivals_of, served_by
-from loadtest._what_became import jobs_of
+from loadtest.measuring._generator import Readings
+from loadtest.measuring._histogram import Histogram
+from loadtest.measuring._latencies import Latencies
+from loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Tally
+from loadtest.measuring._told import Told, arrivals_of, served_by
+from loadtest.measuring._what_became import jobs_of
+from loadtest.report._records import Spread
 
 
 def test_what_two_workers_count_is_what_one_process_counts() -> None:

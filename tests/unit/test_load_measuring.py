@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from loadtest._counts import Counts
-from loadtest._measuring import Measuring
-from loadtest._options import LoadOptions
-from loadtest._part import Context, Role
-from loadtest._state import STATE
+from loadtest.measuring._part import Measuring
+from loadtest.running._options import LoadOptions
+from loadtest.running._part import Context, Role
+from loadtest.users._counts import Counts
+from loadtest.users._state import STATE
 
 
 class Hook:

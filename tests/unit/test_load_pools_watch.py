@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from loadtest._options import LoadOptions
-from loadtest._part import Context
-from loadtest._pools_watch import PoolsWatch
+from loadtest.measuring._pools_watch import PoolsWatch
+from loadtest.running._options import LoadOptions
+from loadtest.running._part import Context
 from tests.live.processes import wait_until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest._page import html_page
-from loadtest._report import ErrorCount, LoadReport, encoded, read_report
+from loadtest.report._page import html_page
+from loadtest.report._records import ErrorCount, LoadReport, encoded, read_report
 from scheduler.errors import ConfigError
 from sim.report import Check
 from tests.unit.load_reports import load_report

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest._options import LoadOptions
-from loadtest._part import Context
-from loadtest._report import Arrivals, Generator, LoadReport, encoded, read_report
-from loadtest._reporting import Reporting, make_folder, write_report
+from loadtest.report._records import Arrivals, Generator, LoadReport, encoded, read_report
+from loadtest.report._reporting import Reporting, make_folder, write_report
+from loadtest.running._options import LoadOptions
+from loadtest.running._part import Context
 from scheduler.errors import ConfigError
 from sim.report import Check, Outcome
 from tests.unit.load_reports import load_report

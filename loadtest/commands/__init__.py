@@ -1,0 +1,1 @@
+"""The command `loadtest`: what is done with load tests beside running one."""

@@ -1,0 +1,101 @@
+"""How sure a figure of a run is: resamples of its windows of time, in blocks, because neighbours are alike.
+
+The circular block bootstrap (Politis and Romano 1992): a resample is made of runs of neighbouring windows, drawn with
+replacement, the last window's neighbour being the first. A block is as long as the windows depend on each other
+(sim/stats.py), so that a slow half minute counts as one event and not as six.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.measuring._histogram import Histogram
+from loadtest.measuring._latencies import WINDOW_DIGITS
+from loadtest.measuring._windows import latencies_of, requests_of
+from loadtest.report._records import LoadReport, Window
+from sim.stats import block_length
+
+RESAMPLES = 2000
+WINDOWS_MIN = 12
+"""Fewer windows have no spread that could be trusted."""
+FULL_SHARE = 0.99
+"""Windows count from the first on that has this share of the most users: before it, the load still rises."""
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Resampled:
+    """A figure, and what it is in each resample."""
+
+    figure: float
+    resamples: Floats
+
+
+def full_load(report: LoadReport) -> list[Window]:
+    """Return the whole windows under the most users, without those of the rise and those after the end."""
+    windows = [window for window in report.windows if window.is_whole]
+    most = max((window.users for window in windows), default=0)
+    full = [place for place, window in enumerate(windows) if window.users >= FULL_SHARE * most]
+    # The first one is left out: its users came within it.
+    return windows[full[0] + 1 : full[-1] + 1] if full else []
+
+
+def block_of(windows: Sequence[Window], operation: str) -> int:
+    """Return the windows a block: as many as depend on each other, a quarter of all at most."""
+    latencies = [latencies_of(window, operation) for window in windows]
+    means = np.array([histogram.mean_us() if histogram.total else 0.0 for histogram in latencies])
+    totals = np.array([histogram.total for histogram in latencies], dtype=float)
+    return max(1, min(max(block_length(means), block_length(totals)), len(windows) // 4))
+
+
+def weights_of(count: int, block: int, rng: np.random.Generator) -> Floats:
+    """Return RESAMPLES rows that say how often each of `count` windows is in a resample."""
+    starts = rng.integers(0, count, (RESAMPLES, -(-count // block)))
+    places = (starts[:, :, None] + np.arange(block)).reshape(RESAMPLES, -1)[:, :count] % count
+    weights = np.zeros((RESAMPLES, count))
+    np.add.at(weights, (np.arange(RESAMPLES)[:, None], places), 1.0)
+    return weights
+
+
+def resample(windows: Sequence[Window], operation: str, weights: Floats) -> dict[str, Resampled]:
+    """Return rate (a second, without failures), mean, p50, p90, p99 (in s) and failures (share) of `operation`.
+
+    `weights` has a row for each resample and a column for each of `windows`. Latencies are left out when there are
+    none in one of the resamples.
+    """
+    requests = np.array([requests_of(window, operation) for window in windows], dtype=float)
+    latencies = [latencies_of(window, operation) for window in windows]
+    seconds = np.array([window.length_s for window in windows])
+    sums = np.array([histogram.total_us for histogram in latencies], dtype=float)
+    totals = np.array([histogram.total for histogram in latencies], dtype=float)
+    # The first row is the run itself.
+    weights = np.vstack([np.ones(len(windows)), weights])
+    asked, failed = (weights @ requests[:, 0]), (weights @ requests[:, 1])
+    found = {"rate": (asked - failed) / (weights @ seconds)}
+    count = weights @ totals
+    if np.all(count > 0):
+        found["mean"] = (weights @ sums) / count / 1e6
+        found.update(_quantiles(weights, latencies))
+    found["failures"] = failed / np.maximum(asked, 1)
+    return {name: Resampled(float(row[0]), row[1:]) for name, row in found.items()}
+
+
+def _quantiles(weights: Floats, latencies: Sequence[Histogram]) -> dict[str, Floats]:
+    """Return for each row of weights the quantiles, in s, of the windows taken so often."""
+    everything = Histogram.merged(latencies, WINDOW_DIGITS)
+    columns = {index: place for place, index in enumerate(sorted(everything.counts))}
+    middles = np.array([(low + high) / 2 for low, high, _ in everything.buckets()]) / 1e6
+    counts = np.zeros((len(latencies), len(columns)))
+    for row, histogram in enumerate(latencies):
+        for index, number in histogram.counts.items():
+            counts[row, columns[index]] = number
+    reached = np.cumsum(weights @ counts, axis=1)
+    wanted = reached[:, -1]
+    # argmax finds the first bucket that reaches the share.
+    return {name: middles[np.argmax(reached >= share * wanted[:, None], axis=1)] for name, share in QUANTILES.items()}

@@ -1,0 +1,46 @@
+"""The command `loadtest`: what is done with load tests, beside `locust -f loadtest/`, which runs one.
+
+Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage errors, too: one line, no stack trace).
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from scheduler import __version__
+from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+
+COMMANDS = {
+    "compare": ("loadtest.commands._compare_command", "compare"),
+    "leak-live": ("loadtest.commands._leak_live", "leak_live"),
+    "options": ("loadtest.commands._options_command", "options"),
+    "pools": ("loadtest.commands._pools", "pools"),
+}
+"""Name -> module and function; a module is imported when its command is asked for."""
+
+
+class _Commands(click.Group):
+    """The commands, looked up when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    run_commands(cli, "loadtest", failed=EXIT_WRONG_INPUT)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="loadtest")
+def cli() -> None:
+    """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""

@@ -1,0 +1,257 @@
+"""`loadtest leak-live`: a real server twice under the same load, without and with the clean-up, as a load test whose
+gate looks at memory; and what the simulator says of the same scenario file beside it.
+
+Each side is one run of Locust with a scheduler of its own. It ends as soon as its verdict is clear.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from loadtest.commands._leak_report import Side, report
+from loadtest.commands._prediction import Readings, predict
+from loadtest.memory._records import MemoryCurves
+from loadtest.memory._verdict import LEAK_FLOOR
+from loadtest.report._records import LoadReport, read_report
+from scheduler.errors import ConfigError, VoxpoolError
+from sim.experiments.processes import Part, run_parts
+from sim.report import WITH, WITHOUT, Report
+from sim.scenario import Scenario, load_scenario
+
+FOLDER = Path(__file__).resolve().parents[1]
+SCENARIO = FOLDER / "scenarios" / "leak_live.toml"
+USERS = 20
+"""Clients that share the rate of the scenario."""
+LEAST_S, LEAST_QUICK_S = 120.0, 45.0
+"""A side lasts so long at least: the growth a job is then known to one or two per cent; quick, to five or so."""
+END_S = 90.0
+"""A run of Locust has so long to end after its time, or after a signal, with its report."""
+SETTINGS: dict[str, dict[str, Any]] = {WITHOUT: {"cleanup_interval_s": 0.0}, WITH: {}}
+"""What comes over the settings of the scenario."""
+
+
+class LoadFailed(VoxpoolError):
+    """The load could not be run to its end."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for. `floor_bytes`: growth a job that still counts as none; `least_s`: seconds of a side."""
+
+    out: Path
+    scenario: Path = SCENARIO
+    store: str = "embedded"
+    sides: tuple[str, ...] = (WITHOUT, WITH)
+    floor_bytes: float = LEAK_FLOOR
+    least_s: float = LEAST_S
+    progress: bool = False
+
+
+def measure(wanted: Wanted) -> Report:
+    """Run the sides one after the other, then the predictions; return the report.
+
+    Raises ConfigError for a scenario that can't be used, LoadFailed when a run gave no report or could not start.
+    """
+    scenario = load_scenario(wanted.scenario)
+    settings = scenario.resolved_settings
+    if not settings.cleanup_interval_s:
+        raise ConfigError(f"{wanted.scenario}: [settings] cleanup_interval_s is 0: nothing would differ")
+    found = {name: _load(wanted, scenario, name) for name in wanted.sides}
+    parts = [
+        Part(
+            f"simulated {name}",
+            predict,
+            (scenario, SETTINGS[name], _length_s(wanted, name, found[name]), 0.0),
+        )
+        for name in wanted.sides
+    ]
+    predicted: dict[str, Readings] = run_parts(parts, wanted.progress)
+    sides = [_side(name, found[name], predicted[f"simulated {name}"], scenario) for name in wanted.sides]
+    return report(
+        sides,
+        options={
+            "scenario": wanted.scenario.name,
+            "store": wanted.store,
+            "retention_s": settings.retention_s,
+            "cleanup_interval_s": settings.cleanup_interval_s,
+            "nodes": sum(group.count for group in scenario.nodes),
+            "rate_per_s": sum(traffic.rate_per_s for traffic in scenario.traffic),
+            "leak_floor": wanted.floor_bytes,
+            "least_s": wanted.least_s,
+            "most_s": scenario.duration_s,
+            "quick": wanted.least_s < LEAST_S,
+        },
+        seed=scenario.seed,
+        floor=wanted.floor_bytes,
+        variant="both" if len(wanted.sides) > 1 else wanted.sides[0],
+    )
+
+
+# ---- the load
+
+
+def command(wanted: Wanted, scenario: Scenario, side: str) -> list[str]:
+    """Return the command line of the load test of one side."""
+    settings = {**scenario.settings, **SETTINGS[side]}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    return [
+        *(sys.executable, "-m", "locust", "-f", str(FOLDER), "--headless", "--only-summary"),
+        *("-u", str(USERS), "-r", str(USERS), "-t", f"{scenario.duration_s:g}s"),
+        *("--scenario", str(wanted.scenario), "--with-scheduler", "--store", wanted.store),
+        f"--serve-flags={shlex.join(flags)}",  # one word: what begins with a dash is no value of its own
+        *("--memory", "gate", "--leak-floor", f"{wanted.floor_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
+        *("--out", str(wanted.out / side)),
+    ]
+
+
+def _load(wanted: Wanted, scenario: Scenario, side: str) -> LoadReport:
+    """Run the load test of one side and return its report."""
+    folder = wanted.out / side
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").unlink(missing_ok=True)
+    log = folder / "locust.log"
+    click.echo(f"{side} the clean-up: {wanted.least_s:g} to {scenario.duration_s:g} s of load; log: {log}", err=True)
+    with log.open("wb") as file, _running(command(wanted, scenario, side), file) as locust:
+        try:
+            code = locust.wait(scenario.duration_s + END_S)
+        except subprocess.TimeoutExpired:
+            raise LoadFailed(f"{side}: the load test did not end; its log: {log}") from None
+    if not (folder / "report.json").exists():
+        raise LoadFailed(f"{side}: the load test wrote no report (exit code {code}): {_last_line(log)}")
+    found = read_report(folder)
+    if found.memory is None or found.memory.swept is None:
+        raise LoadFailed(f"{side}: the load test has read no memory: {found.why}")
+    return found
+
+
+@contextmanager
+def _running(words: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a process group of its own, which ends with this; SIGTERM is handed on as Ctrl-C is."""
+    process = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield process
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if process.poll() is None:
+            process.terminate()  # it ends with its report, and ends the scheduler that it has started
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+# ---- what came of it
+
+
+def _length_s(wanted: Wanted, side: str, found: LoadReport) -> float:
+    readings = _readings(found)
+    if not len(readings):
+        raise LoadFailed(f"{side}: the load test has read no memory; its report: {wanted.out / side}")
+    return readings.at_s[-1]
+
+
+def _side(name: str, found: LoadReport, predicted: Readings, scenario: Scenario) -> Side:
+    assert found.memory is not None
+    settings = scenario.resolved_settings
+    return Side(
+        name=name,
+        exit_code=found.exit_code,
+        finding=found.memory.finding,
+        measured=_readings(found),
+        predicted=predicted,
+        seconds=found.duration_s,
+        failures=sum(operation.failures for operation in found.operations),
+        generator=tuple(found.generator.reasons) if found.generator.was_limit else (),
+        settled_s=settings.retention_s + 2 * settings.cleanup_interval_s,
+    )
+
+
+def _readings(found: LoadReport) -> Readings:
+    """Return what was read just after each sweep; a reading whose allocators could not be read is left out."""
+    swept: MemoryCurves | None = None if found.memory is None else found.memory.swept
+    readings = Readings()
+    if swept is not None:
+        ended_before = swept.jobs_ended[0]
+        for at_s, live, jobs, ended in zip(
+            swept.t_s, swept.live_bytes, swept.jobs_finished, swept.jobs_ended, strict=True
+        ):
+            if live is not None:
+                readings.add(at_s, live, jobs, ended - ended_before)
+    return readings
+
+
+@click.command(name="leak-live")
+@click.option("--scenario", type=click.Path(path_type=Path, dir_okay=False), default=SCENARIO, help="A scenario file.")
+@click.option(
+    "--variant", type=click.Choice(["both", WITH, WITHOUT]), default="both", show_default=True, help="The sides to run."
+)
+@click.option(
+    "--store",
+    default="embedded",
+    show_default=True,
+    help="Of the scheduler: embedded, memory, redis (one of its own) or redis://…",
+)
+@click.option(
+    "--leak-floor",
+    type=click.FloatRange(0, min_open=True),
+    default=LEAK_FLOOR,
+    show_default=True,
+    help="Growth of live bytes, a job, that counts as none.",
+)
+@click.option(
+    "--least",
+    type=click.FloatRange(0, min_open=True),
+    help=f"Seconds that each side lasts at least ({LEAST_S:g}); at the most, duration_s of the scenario.",
+)
+@click.option("--quick", is_flag=True, help=f"{LEAST_QUICK_S:g} of them.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, too."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out/leak-live"), show_default=True,
+    help="A folder for page, pictures and the load tests' own reports.",
+)  # fmt: skip
+def leak_live(
+    scenario: Path,
+    variant: str,
+    store: str,
+    leak_floor: float,
+    least: float | None,
+    quick: bool,
+    json_path: Path | None,
+    out: Path,
+) -> int:
+    """A real server twice under the same load, without and with the clean-up, beside what the simulator says.
+
+    Ends with 0 when the side without leaks, the side with does not, and both are as simulated.
+    """
+    from rich.console import Console
+
+    sides = (WITHOUT, WITH) if variant == "both" else (variant,)
+    least_s = least or (LEAST_QUICK_S if quick else LEAST_S)
+    found = measure(Wanted(out, scenario, store, sides, leak_floor, least_s, progress=sys.stderr.isatty()))
+    found.write(json_path, out)
+    found.print(Console(width=None if sys.stdout.isatty() else 110))
+    return found.exit_code

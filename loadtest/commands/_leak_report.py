@@ -1,0 +1,214 @@
+"""What `loadtest leak-live` found: figures measured beside figures simulated, the verdicts, and a picture of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from loadtest.commands._prediction import Readings
+from loadtest.memory._records import MemoryFinding
+from sim.limits import UNCLEAR_WORD, Figure
+from sim.pictures import Curve, curves
+from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
+from sim.stats import Verdict, judge, theil_sen
+
+QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
+Points = tuple[list[float], list[float]]
+AGREES = "-15 .. 15"
+"""How far a measured figure may be from the simulated one, in per cent of that."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One server under the load: what was measured, and what the simulator says of it."""
+
+    name: str
+    exit_code: int
+    """Of the load test, which had the gate on."""
+    finding: MemoryFinding
+    """The gate's, on what was measured."""
+    measured: Readings
+    predicted: Readings
+    seconds: float
+    """How long the load lasted."""
+    failures: int
+    """Requests of the load that failed."""
+    generator: tuple[str, ...]
+    """What gave out in the generator, a sentence each; empty when it kept up."""
+    settled_s: float
+    """From then on the clean-up is at work: retention and an interval are over."""
+
+
+def bytes_a_job(readings: Readings, settled_s: float) -> float:
+    """Return the growth of live bytes for each job that ended, by Theil-Sen's slopes; nan on too little."""
+    settled = readings.since(settled_s)
+    if len(settled) < 3:
+        return math.nan
+    jobs = theil_sen(np.asarray(settled.ended, dtype=float))[0]
+    return theil_sen(np.asarray(settled.live, dtype=float))[0] / jobs if jobs > 0 else math.nan
+
+
+def finished(readings: Readings, settled_s: float, at_end: bool) -> float:
+    """Return the finished jobs in the table: at the end, or the mean of what each sweep left; nan without a reading."""
+    settled = readings.since(settled_s).finished
+    if not settled:
+        return math.nan
+    return float(settled[-1]) if at_end else float(np.mean(settled))
+
+
+def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, floor: float, variant: str) -> Report:
+    """Put the sides together. `floor`: bytes a job that still count as none."""
+    of = {side.name: side for side in sides}
+    return Report(
+        experiment="leak-live",
+        question=QUESTION,
+        seed=seed,
+        options=options,
+        lines=_lines(of, floor, demanded=variant != WITHOUT),
+        variants={side.name: _run(side, floor) for side in sides},
+        variant=variant,
+        notes=_notes(sides, floor),
+        pictures=[partial(table_picture, of), partial(live_picture, of)],
+    )
+
+
+def _lines(of: Mapping[str, Side], floor: float, demanded: bool) -> list[Line]:
+    """Return the lines. Of the side without, alone, only the defect is `demanded`, not that it is as simulated."""
+    agrees, none = (AGREES, "== 0") if demanded else ("", "")
+
+    def both(figure: Any) -> tuple[Figure, Figure]:
+        without, with_ = (figure(of[name]) if name in of else None for name in (WITHOUT, WITH))
+        return without, with_
+
+    jobs = {
+        what: both(lambda side, what=what: finished(getattr(side, what), side.settled_s, side.name == WITHOUT))
+        for what in ("measured", "predicted")
+    }
+    growth = {
+        what: both(lambda side, what=what: bytes_a_job(getattr(side, what), side.settled_s))
+        for what in ("measured", "predicted")
+    }
+    return [
+        Line("M1", "jobs that ended under the load", "", *both(lambda side: max(side.measured.ended, default=0))),
+        Line("M1", "requests that failed", "", *both(lambda side: side.failures), limit="== 0", shows=none),
+        Line(
+            "M1", "verdict on memory", "", *both(lambda side: side.finding.verdict),
+            limit=f"== {Verdict.NO_LEAK}", shows=f"== {Verdict.LEAK}",
+        ),
+        Line("M1", "the same code on what was simulated", "", *both(lambda side: _judged(side, floor))),
+        Line("M1", "exit code of a load test with the gate", "", *both(_exit_code), "== 0", "== 1"),
+        Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
+        Line("M1", "the same, simulated", "", *jobs["predicted"]),
+        Line("M1", "finished jobs, measured above simulated", "%", *_off(jobs), limit=AGREES, shows=agrees),
+        Line("M1", "growth of live bytes", "B a job", *growth["measured"]),
+        Line("M1", "the same, simulated", "B a job", *growth["predicted"]),
+        Line("M1", "bytes a job, measured above simulated", "%", _off(growth)[0], None, shows=agrees),
+    ]  # fmt: skip
+
+
+def _exit_code(side: Side) -> Figure:
+    """Return the exit code; too little evidence is no figure to hold against a limit."""
+    return UNCLEAR_WORD if side.exit_code == Outcome.UNCLEAR.exit_code else side.exit_code
+
+
+def _off(figures: Mapping[str, tuple[Figure, Figure]]) -> tuple[Figure, Figure]:
+    """Return by how much what was measured is above what was simulated, in per cent, on both sides."""
+    without, with_ = (_per_cent(m, p) for m, p in zip(figures["measured"], figures["predicted"], strict=True))
+    return without, with_
+
+
+def _per_cent(measured: Figure, predicted: Figure) -> Figure:
+    if measured is None or predicted is None:
+        return None
+    return 100 * (float(measured) / float(predicted) - 1) if float(predicted) else math.nan
+
+
+def _notes(sides: Sequence[Side], floor: float) -> list[str]:
+    notes = [f"{side.name}: {side.finding.reason}; {side.seconds:.0f} s of load" for side in sides]
+    notes.append(f"Growth of live bytes below {floor:g} bytes a job counts as none.")
+    notes += [f"{side.name}: {note}" for side in sides for note in [*side.generator, *side.finding.notes]]
+    return notes
+
+
+def _run(side: Side, floor: float) -> dict[str, Any]:
+    return {
+        "seconds": side.seconds,
+        "exit_code": side.exit_code,
+        "failures": side.failures,
+        "settled_s": side.settled_s,
+        "finding": msgspec.to_builtins(side.finding),
+        "simulated_verdict": _judged(side, floor),
+        "measured": _points(side.measured, side.settled_s),
+        "predicted": _points(side.predicted, side.settled_s),
+    }
+
+
+def _judged(side: Side, floor: float) -> str:
+    """Return the verdict on the live bytes that were simulated, by the code that judges a real server's."""
+    readings = side.predicted.since(side.settled_s)
+    if len(readings) < 2:
+        return Verdict.UNCLEAR.value
+    return judge(readings.live, max(1.0, floor * (readings.ended[-1] - readings.ended[0]))).verdict.value
+
+
+def _points(readings: Readings, settled_s: float) -> list[dict[str, float | None]]:
+    """Return the curves; `grown_bytes` are live bytes since the clean-up is at work."""
+    settled = readings.since(settled_s)
+    return [
+        {
+            "at_s": round(at_s, 3),
+            "live_bytes": live,
+            "grown_bytes": live - settled.live[0] if at_s >= settled_s else None,
+            "finished": jobs,
+            "ended": ended,
+        }
+        for at_s, live, jobs, ended in zip(readings.at_s, readings.live, readings.finished, readings.ended, strict=True)
+    ]
+
+
+def table_picture(of: Mapping[str, Side]) -> Picture:
+    """Return the finished jobs in the table over time: two curves measured, two simulated."""
+    drawn = _four(of, lambda readings, _: (readings.at_s, [float(max(1, jobs)) for jobs in readings.finished]))
+    return curves(
+        "resident_jobs",
+        "Finished jobs in the table of a real server and of the simulated one, just after each sweep",
+        "seconds of load",
+        "finished jobs (logarithmic)",
+        drawn,
+        "The same scenario file for both. Solid: measured. Dotted: simulated. Without the clean-up every job stays.",
+        y_scale="log",
+    )
+
+
+def live_picture(of: Mapping[str, Side]) -> Picture:
+    """Return the live bytes by the jobs that have ended: two curves measured, two simulated."""
+
+    def grown(readings: Readings, settled_s: float) -> Points:
+        settled = readings.since(settled_s)
+        first = settled.live[0] if settled.live else 0.0
+        return [jobs / 1000 for jobs in settled.ended], [(live - first) / 1e6 for live in settled.live]
+
+    return curves(
+        "live_bytes",
+        "Live bytes of a real server and of the simulated one, since the clean-up is at work",
+        "jobs ended, thousands",
+        "MB",
+        _four(of, grown),
+        "Live = blocks of Python's allocator and of malloc that were given out and not given back: one meter for both.",
+    )
+
+
+def _four(of: Mapping[str, Side], points: Callable[[Readings, float], Points]) -> list[Curve]:
+    drawn = []
+    for name, side in of.items():
+        x, y = points(side.measured, side.settled_s)
+        drawn.append(Curve(f"{name}, measured", x, y, name))
+        x, y = points(side.predicted, side.settled_s)
+        drawn.append(Curve(f"{name}, simulated", x, y, name, "dotted"))
+    return drawn

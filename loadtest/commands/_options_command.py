@@ -1,0 +1,35 @@
+"""`loadtest options`: what `locust -f loadtest/` takes beyond Locust's own, which is all that its --help knows."""
+
+from __future__ import annotations
+
+import click
+
+from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE
+from loadtest.running._options_shown import described
+
+WIDTH = 118
+
+
+@click.command()
+def options() -> None:
+    """List the options of `locust -f loadtest/`, by group.
+
+    Each is also an environment variable, and, but for secrets and what names files or starts processes, a field in the
+    form of Locust's page.
+    """
+    formatter = click.HelpFormatter(width=WIDTH, max_width=WIDTH)
+    for group, title in GROUPS.items():
+        with formatter.section(title):
+            formatter.write_dl(
+                [
+                    (f"{one.flag} {one.metavar}".rstrip(), f"{one.text} [{one.variable}]{_where(one.name)}")
+                    for one in described()
+                    if one.group == group
+                ],
+                col_max=30,
+            )
+    click.echo(formatter.getvalue(), nl=False)
+
+
+def _where(name: str) -> str:
+    return " Not on the page." if name in ON_THE_COMMAND_LINE else ""

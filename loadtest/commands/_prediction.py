@@ -1,0 +1,138 @@
+"""What the simulator says of a live run: the same scenario file in virtual time, read by the same meter.
+
+A finished job of a real server is larger than one of a bare simulation: each of its strings was decoded from a frame
+and belongs to it alone, and it keeps the answer of its node. So here submits and answers go through production's codec,
+and the ids are as long as those of the load. Nothing here knows sockets or Locust.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from loadtest.memory._watch import AIM
+from loadtest.users._audio import Heard
+from scheduler import codec
+from scheduler.core import Parts
+from scheduler.dispatcher import Dispatcher
+from scheduler.job import Job
+from scheduler.messages import FromClient, FromNode, NodeResult, Submit
+from scheduler.telemetry.live_bytes import LiveBytes
+from sim.before.leaky import leaking
+from sim.experiments.live_run import NEVER_S, TELL_EVERY
+from sim.experiments.processes import Tell
+from sim.links import Connection
+from sim.nodes import SimNode, Work
+from sim.run import set_up
+from sim.scenario import Scenario
+from sim.variant import Variant
+from sim.world import World
+
+INSTANCE = "0" * 10
+"""As long as the name of a real scheduler: every job id begins with it."""
+REQUEST_ID_CHARACTERS = len("session-01234567-0-12-1234")
+"""Length of the request ids of the load; a string of CPython takes 16 bytes more for each 16 characters."""
+CRC32, NUMBER = 0xFFFFFFFF, 12 << 32 | 1234
+"""As large as those of an answer, whose values nobody looks at."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """One reading a sweep, just after it, measured or predicted: all lists have one length."""
+
+    at_s: list[float] = field(default_factory=list)
+    """Seconds since the start of the load."""
+    live: list[float] = field(default_factory=list)
+    """Live bytes of the scheduler's process: of all of the simulation when predicted. Differences can be compared."""
+    finished: list[int] = field(default_factory=list)
+    """Finished jobs in the table."""
+    ended: list[int] = field(default_factory=list)
+    """Jobs that had ended since the start."""
+
+    def __len__(self) -> int:
+        return len(self.at_s)
+
+    def add(self, at_s: float, live: float, finished: int, ended: int) -> None:
+        """Take in one reading."""
+        self.at_s.append(at_s)
+        self.live.append(live)
+        self.finished.append(finished)
+        self.ended.append(ended)
+
+    def since(self, at_s: float) -> Readings:
+        """Return the readings from `at_s` on."""
+        first = next((i for i, at in enumerate(self.at_s) if at >= at_s), len(self))
+        return Readings(self.at_s[first:], self.live[first:], self.finished[first:], self.ended[first:])
+
+
+class _WireDispatcher(Dispatcher):
+    """Production's, to which submits come as from a socket."""
+
+    def __init__(self, *, instance: str, **parts: Any) -> None:
+        super().__init__(instance=INSTANCE, **parts)
+
+    def submit(self, *, pair: str, audio: bytes, request_id: str, **rest: Any) -> Job:
+        frame = codec.encode(Submit(request_id.zfill(REQUEST_ID_CHARACTERS), pair, audio), binary=True)
+        read: FromClient = codec.from_client.decode(frame, True)
+        assert isinstance(read, Submit)
+        return super().submit(pair=read.pair, audio=read.audio, request_id=read.request_id, **rest)
+
+
+class _WireConnection(Connection):
+    """A node's connection whose answers come as from a socket."""
+
+    def arrive(self, message: FromNode) -> None:
+        read: FromNode = codec.from_node.decode(codec.encode(message, binary=True), True)
+        super().arrive(read)
+
+
+class _AnsweringNode(SimNode):
+    """A node that answers what a node user of the load does."""
+
+    def result_of(self, work: Work) -> NodeResult:
+        answer = Heard(CRC32, work.request.audio_bytes, NUMBER)
+        return NodeResult(work.job_id, work.attempt, msgspec.to_builtins(answer))
+
+
+def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, leak_bytes: float, tell: Tell) -> Readings:
+    """Play the first `seconds` of `scenario` with `settings` over its own, and a planted leak of `leak_bytes` a job
+    (0 = none); return a reading after each of the scenario's sweeps, whether `settings` turn them off or not.
+
+    Raises Unreadable where this process's memory can't be read. Call it in a process of its own.
+    """
+    interval_s = scenario.resolved_settings.cleanup_interval_s
+    played = msgspec.structs.replace(scenario, duration_s=seconds)
+    meter = LiveBytes()
+    parts = Parts(job_table=leaking(leak_bytes), dispatcher=_WireDispatcher)
+    world = World(
+        seed=played.seed,
+        settings={**played.settings, **settings},
+        delay_ms=played.links.delay_ms,
+        store_delay_ms=played.store.delay_ms,
+        variant=Variant(parts=parts, node=_AnsweringNode, connection=_WireConnection),
+        checkers=(),
+        is_traced=False,
+        warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job
+    )
+    set_up(world, played)
+    readings = Readings()
+    gc.collect()
+    gc.freeze()  # what stands at the beginning need not be looked at before each reading
+    try:
+        sweeps = math.floor(seconds / interval_s - AIM)
+        for sweep in range(1, sweeps + 1):
+            world.run_to((sweep + AIM) * interval_s)
+            gc.collect()
+            ended = sum(world.recorder.ended.values())
+            readings.add(world.env.now, meter.read().live, world.core.table.finished, ended)
+            if sweep % TELL_EVERY == 0:
+                tell(sweep / sweeps)
+    finally:
+        gc.unfreeze()
+    world.stop()
+    return readings

@@ -1,0 +1,125 @@
+"""Did the load generator keep up, or did it set the figures itself? CPU and memory of its processes, lag of arrivals.
+
+A process of the generator runs on one core: when that is full, requests start and answers are read too late, and a
+latency that is measured then belongs to the generator. `ProcessWatch` reads one process, `judge` puts all together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+import psutil
+
+from loadtest.report._records import Arrivals, Generator, GeneratorProcess
+
+SAMPLE_S = 1.0
+"""Time between two readings."""
+BUSY = 0.9
+"""A reading above this share of a core counts as full: what is left goes to the kernel's share of the same work."""
+BUSY_SHARE_MAX = 0.1
+"""With more full readings than this share, the latency of a tenth of the time is not the scheduler's."""
+SAMPLES_MIN = 5
+"""Fewer readings say nothing: the start of a run is always busy."""
+LATE_SHARE_MAX = 0.01
+"""With more late arrivals than this share, a p99 is the generator's."""
+AVAILABLE_SHARE_MIN = 0.05
+"""With less memory left, the machine may swap or kill."""
+MACHINE_FULL = 0.95
+"""Share of all cores from which on everything on the machine waits for everything else."""
+
+
+class Readings(msgspec.Struct):
+    """What was read of one process since its run began. CPU of a process is a share of one core, of the machine of
+    all.
+    """
+
+    pid: int
+    samples: int = 0
+    busy: int = 0
+    cpu_sum: float = 0.0
+    cpu_max: float = 0.0
+    rss_bytes_max: int = 0
+    machine_cpu_sum: float = 0.0
+    available_bytes_min: int | None = None
+    memory_bytes: int = 0
+
+
+class ProcessWatch:
+    """Reads this process. `start` before the first `sample`: CPU is counted since the call before."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self.readings = Readings(os.getpid())
+
+    def start(self) -> None:
+        """Forget what was read, and count from now on."""
+        self.readings = Readings(os.getpid())
+        self._process.cpu_percent(None)
+        psutil.cpu_percent(None)
+
+    def sample(self) -> None:
+        """Take a reading."""
+        cpu = self._process.cpu_percent(None) / 100
+        memory = psutil.virtual_memory()
+        told = self.readings
+        told.samples += 1
+        told.busy += cpu >= BUSY
+        told.cpu_sum += cpu
+        told.cpu_max = max(told.cpu_max, cpu)
+        told.rss_bytes_max = max(told.rss_bytes_max, self._process.memory_info().rss)
+        told.machine_cpu_sum += psutil.cpu_percent(None) / 100
+        least = told.available_bytes_min
+        told.available_bytes_min = memory.available if least is None else min(least, memory.available)
+        told.memory_bytes = memory.total
+
+
+def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Generator:
+    """Return whether the generator, made of `processes` by name, was the limit."""
+    reasons = [reason for name, told in processes.items() for reason in _limits(name, told)]
+    if arrivals is not None and arrivals.late > LATE_SHARE_MAX * arrivals.sent:
+        reasons.append(
+            f"{arrivals.late:,} of {arrivals.sent:,} arrivals were sent more than {arrivals.late_ms:g} ms after their "
+            "time"
+        )
+    machine = [told.machine_cpu_sum / told.samples for told in processes.values() if told.samples]
+    available = [told.available_bytes_min for told in processes.values() if told.available_bytes_min is not None]
+    notes = []
+    if machine and max(machine) >= MACHINE_FULL:
+        notes.append(
+            f"all cores of the generator's machine were busy ({max(machine):.0%} on average): whatever else runs "
+            "there, such as the scheduler, waited for them"
+        )
+    return Generator(
+        was_limit=bool(reasons),
+        reasons=reasons,
+        notes=notes,
+        processes=[_figures(name, told) for name, told in processes.items()],
+        machine_cpu_mean=round(max(machine), 3) if machine else None,
+        memory_available_bytes_min=min(available, default=None),
+    )
+
+
+def _limits(name: str, told: Readings) -> list[str]:
+    found = []
+    if told.samples >= SAMPLES_MIN and told.busy > BUSY_SHARE_MAX * told.samples:
+        found.append(
+            f"process {name} had its core full in {told.busy} of {told.samples} readings "
+            f"(mean {told.cpu_sum / told.samples:.0%}): use more processes, --processes 2 or workers"
+        )
+    least = told.available_bytes_min
+    if least is not None and least < AVAILABLE_SHARE_MIN * told.memory_bytes:
+        found.append(f"the machine of process {name} had {least / 1e6:,.0f} MB of memory left")
+    return found
+
+
+def _figures(name: str, told: Readings) -> GeneratorProcess:
+    return GeneratorProcess(
+        name=name,
+        pid=told.pid,
+        cpu_mean=round(told.cpu_sum / told.samples, 3) if told.samples else None,
+        cpu_max=round(told.cpu_max, 3) if told.samples else None,
+        rss_bytes_max=told.rss_bytes_max,
+        samples=told.samples,
+    )

@@ -1,0 +1,160 @@
+"""The part of a run that measures: it listens to Locust's requests, and brings what workers counted to their master.
+
+A worker hands over with each report that Locust sends; a master, or a lone process, puts together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import msgspec
+
+from loadtest.measuring._generator import SAMPLE_S, ProcessWatch, judge
+from loadtest.measuring._latencies import Latencies
+from loadtest.measuring._tally import Tally
+from loadtest.measuring._told import Told, arrivals_of, served_by
+from loadtest.measuring._what_became import jobs_of
+from loadtest.report._records import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
+from loadtest.running._part import Context
+from loadtest.users._counts import Counts
+from loadtest.users._state import STATE
+
+TOLD = "voxpool_figures"
+"""What a worker has counted, in its reports to the master."""
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What was measured of a run so far."""
+
+    duration_s: float
+    users_max: int
+    operations: list[Operation]
+    errors: list[ErrorCount]
+    windows: list[Window]
+    arrivals: Arrivals | None
+    jobs: Jobs
+    generator: Generator
+    served: dict[tuple[str, str], int]
+    """Attempts that node users answered, by (pairs of the node, node id)."""
+
+
+class Measuring:
+    """Of one process. `start` forgets the test before; the figures stay after `stop`."""
+
+    def __init__(self, context: Context, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
+        self._counts = counts
+        self._clock = clock
+        self._tally = Tally()
+        self._latencies = Latencies()
+        self._watch = ProcessWatch()
+        self._workers: dict[str, Told] = {}
+        self._started: float | None = None
+        self._stopped: float | None = None
+        self._sampler: gevent.Greenlet | None = None
+        events = context.environment.events
+        events.request.add_listener(self._request)
+        if context.role == "worker":
+            events.report_to_master.add_listener(self._report_to_master)
+        elif context.role == "master":
+            events.worker_report.add_listener(self._worker_report)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self.forget()
+        self._started = self._clock()
+        self._watch.start()
+        self._sampler = gevent.spawn(self._sample_forever)
+
+    def forget(self) -> None:
+        """Forget the test before: there is none now."""
+        self._tally, self._latencies = Tally(), Latencies()
+        self._workers = {}
+        self._counts.clear()
+        self._started = self._stopped = None
+
+    def stop(self) -> None:
+        """The time of the run is over; what comes in later still counts."""
+        self._stopped = self._clock()
+        if self._sampler is not None:
+            self._sampler.kill()
+            self._sampler = None
+
+    @property
+    def now_s(self) -> float:
+        """The time of the run: seconds since its start, 0 before; it stands still when no more is sent."""
+        if self._started is None:
+            return 0.0
+        ends = [self._clock() if self._stopped is None else self._stopped]
+        if STATE.closed_s is not None:
+            ends.append(STATE.closed_s)
+        return max(0.0, min(ends) - self._started)
+
+    def figures(self) -> Figures:
+        """Return what was measured so far."""
+        self._take_own()
+        duration_s = self.now_s
+        operations, errors = self._latencies.operations(duration_s), self._latencies.errors()
+        name = "master" if self._context.role == "master" else "local"
+        processes = {name: self._told(), **self._workers}
+        arrivals = arrivals_of(processes.values(), self._context.options.late_ms)
+        return Figures(
+            duration_s=round(duration_s, 3),
+            users_max=self._latencies.users_max,
+            operations=operations,
+            errors=errors,
+            windows=self._latencies.windows(duration_s),
+            arrivals=arrivals,
+            jobs=jobs_of(operations, errors),
+            generator=judge({name: told.process for name, told in processes.items()}, arrivals),
+            served=served_by(processes.values()),
+        )
+
+    def _request(
+        self, request_type: str, name: str, response_time: float | None, exception: Any = None, **_: Any
+    ) -> None:
+        if self._started is None:
+            return
+        reason = "" if exception is None else _reason(exception)
+        self._tally.request(self._clock() - self._started, request_type, name, (response_time or 0.0) / 1000, reason)
+
+    def _sample_forever(self) -> None:
+        while True:
+            gevent.sleep(SAMPLE_S)
+            self._watch.sample()
+            if self._context.decides:
+                self._take_own()
+                if STATE.open:
+                    self._latencies.users(self.now_s, self._context.runner.user_count)
+
+    def _take_own(self) -> None:
+        self._latencies.absorb(self._tally.take())
+
+    def _report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
+        if self._started is not None:
+            data[TOLD] = {"tally": self._tally.take(), "told": self._told().plain()}
+
+    def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
+        told = data.get(TOLD)
+        if told is None:
+            return
+        try:
+            process = msgspec.convert(told["told"], Told)
+            self._latencies.absorb(told["tally"])
+        except (KeyError, TypeError, ValueError) as error:  # msgspec's are ValueErrors
+            why = f"worker {client_id} tells its figures in another form: does it run another version? ({error})"
+            if why not in self._context.missing:
+                self._context.missing.append(why)
+            return
+        self._workers[client_id] = process
+
+    def _told(self) -> Told:
+        return self._counts.told(self._watch.readings)
+
+
+def _reason(exception: Any) -> str:
+    """Return the first line of what it says (an exception, or a word), else its kind."""
+    return str(exception).strip().partition("\n")[0] or type(exception).__name__

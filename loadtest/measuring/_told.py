@@ -1,0 +1,62 @@
+"""What one process of the generator tells of itself besides its requests: its readings, arrivals and nodes so far.
+
+Each time everything since the start of the test, so that a message that is lost or comes late does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from loadtest.measuring._generator import Readings
+from loadtest.measuring._histogram import Histogram
+from loadtest.measuring._tally import DIGITS
+from loadtest.report._records import Arrivals, spread_of
+
+
+class Told(msgspec.Struct):
+    """Of one process."""
+
+    process: Readings
+    due: int = 0
+    """Arrivals whose time has come."""
+    sent: int = 0
+    late: int = 0
+    dropped: int = 0
+    lag: list[int] = msgspec.field(default_factory=lambda: Histogram(DIGITS).packed())
+    """How long after their time arrivals were sent, as `Histogram.packed` writes it."""
+    jobs: dict[str, dict[str, int]] = {}
+    """Attempts that its node users answered: pairs of the node -> node id -> number."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data, for a message; `msgspec.convert` makes it a Told again."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+
+def arrivals_of(processes: Iterable[Told], late_ms: float) -> Arrivals | None:
+    """Return the arrivals of all processes; None when there were none at all."""
+    told = list(processes)
+    intended = sum(one.due for one in told)
+    if not intended:
+        return None
+    return Arrivals(
+        intended=intended,
+        sent=sum(one.sent for one in told),
+        late=sum(one.late for one in told),
+        dropped=sum(one.dropped for one in told),
+        late_ms=late_ms,
+        lag_s=spread_of(Histogram.merged((Histogram.unpacked(one.lag) for one in told), DIGITS)),
+    )
+
+
+def served_by(processes: Iterable[Told]) -> dict[tuple[str, str], int]:
+    """Return the attempts by (pairs of the node, node id)."""
+    return {
+        (pairs, node_id): count
+        for one in processes
+        for pairs, nodes in one.jobs.items()
+        for node_id, count in nodes.items()
+    }

@@ -1,0 +1,37 @@
+"""What became of the jobs, told from the counts of the operations: pure, so that a report can be checked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from loadtest.report._records import ErrorCount, Jobs, Operation
+
+SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
+"""Names of the operations that a client counts for each job; a job that it has cancelled has a cancel and no result."""
+
+
+def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jobs:
+    """Return what became of the jobs that the operations are about."""
+    submits = [operation for operation in operations if operation.name == SUBMIT and operation.type != "NODE"]
+    cancels = [operation for operation in operations if operation.name == CANCEL and operation.type != "NODE"]
+    results = [operation for operation in operations if operation.name == RESULT and operation.type != "NODE"]
+    reasons: dict[str, int] = {}
+    rejected = 0
+    for error in errors:
+        if error.type == "NODE":
+            continue
+        word = error.reason.partition(":")[0]
+        if error.name == RESULT:
+            reasons[word] = reasons.get(word, 0) + error.count
+        elif error.name == SUBMIT and word == "refused":
+            rejected += error.count
+    return Jobs(
+        submitted=sum(operation.requests - operation.failures for operation in submits),
+        completed=sum(operation.requests - operation.failures for operation in results),
+        failed=reasons.get("failed", 0),
+        cancelled=reasons.get("cancelled", 0) + sum(one.requests - one.failures for one in cancels),
+        rejected=rejected + reasons.get("refused", 0),
+        lost=reasons.get("no_result", 0),
+        twice=reasons.get("twice", 0),
+        wrong=reasons.get("wrong_result", 0),
+    )

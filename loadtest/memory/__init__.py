@@ -1,0 +1,1 @@
+"""The memory of the scheduler during a run: read, judged, drawn."""

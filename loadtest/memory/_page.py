@@ -1,0 +1,96 @@
+"""Memory in Locust's web interface: a tab with a table, which is all that Locust's tabs can be, and charts at /memory.
+
+The page needs nothing from elsewhere and runs under a Content-Security-Policy without inline style or script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+from flask import Response, make_response, request
+
+from loadtest.memory._charts import COLUMNS, memory_html, memory_rows
+from loadtest.memory._records import MemoryReport
+from loadtest.memory._svg import CSS_FILE
+
+KEY = "memory"
+_ASSETS = Path(__file__).parent / "assets"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {"content-security-policy": POLICY, "x-content-type-options": "nosniff", "cache-control": "no-store"}
+_FILES = {
+    "charts.css": (CSS_FILE, "text/css"),
+    "memory.css": (_ASSETS / "memory.css", "text/css"),
+    "memory.js": (_ASSETS / "memory.js", "text/javascript"),
+}
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>voxpool: memory</title><link rel="icon" href="{base}/assets/favicon-light.png">
+<link rel="stylesheet" href="{base}/memory/charts.css"><link rel="stylesheet" href="{base}/memory/memory.css">
+<script type="module" src="{base}/memory/memory.js"></script></head>
+<body><main><p><a href="{base}/">Locust</a></p><h1>Memory of the scheduler</h1>
+<p class="state" id="state" role="status">Read when the page was opened.</p>
+<h2>Verdict and figures</h2>
+<div id="content" data-source="{base}/memory/content">{content}</div></main></body></html>
+"""
+
+
+def add_memory_page(web_ui: Any, base: str, report: Callable[[], MemoryReport]) -> None:
+    """Add the tab and the page to `web_ui`, which has not started yet; `base` is its --web-base-path, "" = none.
+
+    `report` is asked in a thread of its own, since a verdict takes tens of ms, and the loop of the load has work to do.
+    """
+    app = web_ui.app
+    base = base.rstrip("/")
+
+    def latest() -> MemoryReport:
+        found: MemoryReport = gevent.get_hub().threadpool.apply(report)
+        return found
+
+    def memory() -> Response:
+        return _answer(_PAGE.format(base=base, content=memory_html(latest())), "text/html")
+
+    def content() -> Response:
+        return _answer(memory_html(latest()), "text/html")
+
+    def file(name: str) -> Response:
+        if name not in _FILES:
+            return make_response("there is no such file", 404)
+        path, media_type = _FILES[name]
+        return _answer(path.read_text(), media_type)
+
+    for path, view in (("/memory", memory), ("/memory/content", content), ("/memory/<name>", file)):
+        app.add_url_rule(base + path, f"memory_{view.__name__}", web_ui.auth_required_if_enabled(view))
+
+    def add_rows(response: Response) -> Response:
+        if request.path == f"{base}/stats/requests" and response.status_code == 200:
+            statistics = json.loads(response.get_data())
+            tables = [*statistics.get("extended_stats", []), {"key": KEY, "data": tab_rows(latest())}]
+            response.set_data(json.dumps({**statistics, "extended_stats": tables}))
+        return response
+
+    app.after_request(add_rows)
+    arguments = web_ui.template_args
+    arguments["extended_tabs"] = [*arguments.get("extended_tabs", []), {"title": "Memory", "key": KEY}]
+    structure = [{"key": key, "title": title} for key, title in zip(COLUMNS._fields, COLUMNS, strict=True)]
+    arguments["extended_tables"] = [*arguments.get("extended_tables", []), {"key": KEY, "structure": structure}]
+
+
+def tab_rows(report: MemoryReport) -> list[dict[str, str]]:
+    """Return the rows of the tab: the verdict, where the charts are, then the figures."""
+    verdict = {"what": f"verdict: {report.finding.verdict}", "growth": report.finding.reason, "last": "charts: /memory"}
+    empty = dict.fromkeys(COLUMNS._fields, "")
+    return [{**empty, **verdict}, *(row._asdict() for row in memory_rows(report))]
+
+
+def _answer(text: str, media_type: str) -> Response:
+    response = make_response(text)
+    response.headers.update(_HEADERS)
+    response.headers["content-type"] = f"{media_type}; charset=utf-8"
+    return response

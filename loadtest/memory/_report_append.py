@@ -1,0 +1,39 @@
+"""Appends the charts of memory to the HTML report that Locust writes itself when it is asked to by --html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadtest.memory._charts import memory_html
+from loadtest.memory._records import MemoryReport
+from loadtest.memory._svg import CSS_FILE
+
+MARK = '<section id="voxpool-memory">'
+_STYLE = """
+#voxpool-memory { max-width: 60rem; margin: 2rem auto; padding: 1.5rem; background: var(--chart-card);
+  color: var(--chart-ink); font: 15px/1.5 system-ui, sans-serif; }
+#voxpool-memory table { border-collapse: collapse; } #voxpool-memory .scroll { overflow-x: auto; }
+#voxpool-memory th, #voxpool-memory td { padding: .3rem .75rem; text-align: right; }
+#voxpool-memory th:first-child { text-align: left; font-weight: 400; } #voxpool-memory figure { margin: 1.5rem 0; }
+"""
+
+
+def append_memory(path: Path, report: MemoryReport) -> bool:
+    """Put the charts at the end of the page at `path`, once; return whether they were put there.
+
+    A page that isn't there, because Locust was not asked for one or ended before it, stays away. The file is replaced
+    as a whole, so that nobody sees half of it.
+    """
+    try:
+        page = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    head, end, tail = page.rpartition("</body>")
+    if not end or MARK in page:
+        return False
+    style = f"<style>{CSS_FILE.read_text(encoding='utf-8')}{_STYLE}</style>"
+    section = f"{MARK}<h2>Memory of the scheduler</h2>{style}{memory_html(report)}</section>"
+    written = path.with_name(path.name + ".part")
+    written.write_text(head + section + end + tail, encoding="utf-8")
+    written.replace(path)
+    return True

@@ -1,0 +1,1 @@
+"""What a run leaves: report.json and report.html."""

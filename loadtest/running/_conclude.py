@@ -1,0 +1,141 @@
+"""The end of a test: what the parts have measured becomes a verdict, an exit code and a report."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import msgspec
+
+from loadtest.measuring._part import Figures
+from loadtest.memory._records import MemoryReport
+from loadtest.report._records import Knee
+from loadtest.report._reporting import Reporting, write_report
+from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
+from loadtest.running._part import Context
+from loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge
+from sim.report import Check, Outcome
+
+logger = logging.getLogger("voxpool.load")
+
+
+class TellsMemory(Protocol):
+    """The memory watch, as far as it is used here."""
+
+    def report(self) -> MemoryReport:
+        """What is known by now."""
+
+
+class TellsNotes(Protocol):
+    """A part that has sentences for the report."""
+
+    @property
+    def notes(self) -> list[str]:
+        """About this test."""
+
+
+class Conclusion:
+    """Made of the parts that know something; only on the process that decides."""
+
+    def __init__(self, context: Context, reporting: Reporting, memory: TellsMemory, *others: TellsNotes) -> None:
+        self._context = context
+        self._reporting = reporting
+        self._memory = memory
+        self._others = others
+
+    def conclude(self, refused: str = "") -> int:
+        """Write the report and return the exit code; `refused` is why the test could not start."""
+        context = self._context
+        never_ran = bool(refused) and not context.refused
+        if never_ran:
+            self._reporting.forget()  # on a page, tests came before
+        figures = self._reporting.figures()
+        memory = None if refused or context.options.memory == "off" else self._memory.report()
+        knee = self._knee(figures)
+        verdict = judge(self._evidence(figures, memory, knee))
+        outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
+        if refused:
+            outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
+        notes = list(context.notes)
+        if not never_ran:
+            notes += [note for other in self._others for note in other.notes]
+        if knee is not None:
+            notes.append(knee_note(knee))
+        scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
+        report = self._reporting.compose(
+            figures,
+            outcome=outcome,
+            exit_code=code,
+            why=why,
+            checks=checks,
+            notes=notes,
+            memory=memory,
+            scheduler=scheduler,
+            knee=knee,
+        )
+        try:
+            written = write_report(report, context.folder)
+        except OSError as error:
+            if not refused:  # else the reason says it
+                logger.error("There is no report: %s: %s", error.filename, error.strerror)
+            written = []
+            code = code or Outcome.UNCLEAR.exit_code  # nobody could look at what a pass rests on
+        if refused:
+            logger.error("The run can't start (exit code %d): %s", code, why)
+        else:
+            logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
+        if figures.generator.was_limit:
+            logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
+        if written:
+            logger.info("Report: %s", " and ".join(map(str, written)))
+        return code
+
+    def _evidence(self, figures: Figures, memory: MemoryReport | None, knee: Knee | None) -> Evidence:
+        context = self._context
+        checks, unclear = memory_checks(memory)
+        requests = sum(one.requests for one in figures.operations)
+        failures = sum(one.failures for one in figures.operations)
+        if knee is not None:
+            check, why = knee_check(knee)
+            checks.append(check)
+            unclear += [why] if why else []
+            # Past the knee the load is meant to be too much: what fails there is no fault.
+            windows = counted_until(figures.windows, knee, self._standing)
+            cells = [one for window in windows for one in window.operations.values()]
+            requests, failures = sum(one.requests for one in cells), sum(one.failures for one in cells)
+        return Evidence(
+            requests=requests,
+            failures=failures,
+            failures_max=context.options.failures_max,
+            exceptions=sum(one["count"] for one in context.runner.exceptions.values()),
+            gone=context.gone,
+            missing=context.missing,
+            others=checks,
+            unclear=unclear,
+        )
+
+    def _knee(self, figures: Figures) -> Knee | None:
+        options = self._context.options
+        if options.shape != "steps":
+            return None
+        return knee_of(
+            figures.windows, standing=self._standing, knee_ms=options.knee_ms, failures_max=options.failures_max
+        )
+
+    @property
+    def _standing(self) -> int:
+        """Users that are there all the time."""
+        return self._context.nodes + self._context.options.misbehaving
+
+
+SAID = {Outcome.HOLDS: "holds", Outcome.BROKEN: "does not hold", Outcome.UNCLEAR: "is unclear"}
+
+
+def memory_checks(memory: MemoryReport | None) -> tuple[list[Check], list[str]]:
+    """Return what the memory watch demands of the run, and what it could not tell: nothing unless it is a gate."""
+    if memory is None or memory.mode != "gate":
+        return [], []
+    finding = memory.finding
+    clear = finding.verdict in ("leak", "no leak")
+    check = Check("memory", finding.verdict == "no leak", finding.verdict, "== no leak", clear)
+    return [check], [] if clear else [f"memory: {finding.reason}"]

@@ -1,0 +1,66 @@
+"""How the process of a load run ends: by a signal, because it can't start, or by itself; nothing of ours stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import gevent
+
+from loadtest.running import _signals
+from loadtest.running._load_run import LoadRun
+from loadtest.running._part import Context
+
+MASTER = os.getpid()
+"""The process that has read this file: of forked workers their master, which may be gone before they look for it."""
+CHILDREN_S = 10.0
+"""How long forked workers may take to end after their master told them to."""
+
+
+class Ending:
+    """Of one process; `stop_own` ends what it has started beside its workers."""
+
+    def __init__(self, context: Context, run: LoadRun, stop_own: Callable[[], None] = lambda: None) -> None:
+        self._context = context
+        self._run = run
+        self._stop_own = stop_own
+        options = context.environment.parsed_options
+        self._is_forked = context.role == "worker" and bool(options.processes)
+
+    def listen(self) -> None:
+        """Let signals, and the end of the master of a forked worker, end the run."""
+        _signals.Signals(self.interrupt).listen()
+        if self._is_forked:
+            _signals.ignore_first_interrupt()
+            gevent.spawn(_signals.end_with_parent, MASTER, lambda: self.interrupt("the master is gone"))
+
+    def interrupt(self, why: str) -> None:
+        """End the run with its report, then this process."""
+        context = self._context
+        began = self._run.has_begun
+        self._run.end(why)
+        if context.decides and not began and context.web_ui is None:
+            code = self._run.refuse(f"ended by {why} before the test began")
+            self.at_once(code)  # the main greenlet waits for workers, and hears of nothing else
+        if context.web_ui is None:
+            context.runner.quit()
+        elif (
+            why != signal.SIGTERM.name
+        ):  # of that Locust hears, too, once it serves a page, and ends the process itself
+            context.runner.quit()
+            context.web_ui.stop()
+
+    def at_once(self, code: int) -> NoReturn:
+        """End this process and its workers: there is no run to end."""
+        self._stop_own()
+        _signals.end_children()
+        sys.exit(code)
+
+    def on_quit(self, **_: Any) -> None:
+        """Locust has done everything, and exits next."""
+        self._stop_own()
+        if self._context.decides:
+            _signals.wait_for_children(CHILDREN_S)

@@ -1,0 +1,172 @@
+"""Before any user is spawned: is there a scheduler, does it speak our version, does it let us in, is there room?
+
+Each thing that is wrong is one line that says what to do about it. Nothing here needs Locust.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import Any, Literal
+
+import msgspec
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.sync.client import connect
+
+from loadtest.running._options import DEFAULT_HOST, LoadOptions
+from scheduler import __version__
+from scheduler.config import Settings
+from scheduler.errors import ConfigError, VoxpoolError
+from scheduler.open_files import BESIDE_CONNECTIONS, allow, wanted
+from scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
+from scheduler.sdk.http import HttpClient
+from scheduler.sdk.tls import tls_context
+from scheduler.telemetry.checkup import Checkup
+
+PATIENCE_S = 5.0
+FILES_A_CLIENT = 2
+"""Open files of one client user at a time: its connection, and one that is being made or closed."""
+
+
+class CannotLoad(ConfigError):
+    """A load test can't be run so; the text says why, and what to do."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What a scheduler says of itself before the load; settings and store are empty without the token of an admin."""
+
+    version: str
+    needs_tokens: bool
+    settings: dict[str, Any] = {}
+    store: dict[str, Any] = {}
+    open_files_max: int | None = None
+    left_out: str = ""
+    """Why there are no settings."""
+
+    @property
+    def cleanup_interval_s(self) -> float | None:
+        """Time between two sweeps of finished jobs; 0 = never, None = not known."""
+        return self.settings.get("cleanup_interval_s")
+
+
+def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
+    """Look at the scheduler at `host` for a load of so many users. Raises CannotLoad."""
+    try:
+        with _client(host, options, options.client_token) as client:
+            seen = _ask(client, host, options)
+    except ConfigError as error:
+        raise error if isinstance(error, CannotLoad) else CannotLoad(f"--host: {error}") from None
+    if seen.needs_tokens and not options.client_token:
+        raise CannotLoad("--client-token: the scheduler asks for tokens: `voxpool token create` makes one")
+    if seen.needs_tokens and nodes and not options.node_token:
+        raise CannotLoad("--node-token: the scheduler asks for tokens, of nodes, too; or give --nodes 0")
+    for role, token, path in (("client", options.client_token, "session"), ("node", options.node_token, "node")):
+        if token and (role == "client" or nodes):
+            _try_token(host, options, role, token, path)
+    _room_there(seen, clients + nodes)
+    return seen
+
+
+def room_here(clients: float, others: float) -> None:
+    """Let this process have the open files that so many users need. Raises CannotLoad."""
+    needed = round(clients * FILES_A_CLIENT + others) + BESIDE_CONNECTIONS
+    allowed = allow(needed)
+    if allowed < needed:
+        raise CannotLoad(
+            f"open files: this process may have {allowed} and needs {needed} for its users: raise the limit of the "
+            f"machine (ulimit -Hn {needed}), ask for fewer users or --nodes, or spread them over workers"
+        )
+
+
+def files_allowed() -> int | None:
+    """Return how many open files this process may have; None = any number."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return None if hard == resource.RLIM_INFINITY else hard
+
+
+def _ask(client: HttpClient, host: str, options: LoadOptions) -> Seen:
+    try:
+        alive = client.show("/healthz")
+        if alive != {"status": "ok"}:
+            raise CannotLoad(f"--host {host}: GET /healthz does not answer as a scheduler does: check host and port")
+        version = str(client.show("/openapi.json").get("info", {}).get("version"))
+    except SchedulerUnreachable as error:
+        raise CannotLoad(_unreachable(host, error)) from None
+    except VoxpoolError as error:
+        raise CannotLoad(f"--host {host}: {error}: is it a scheduler?") from None
+    if version != __version__:
+        raise CannotLoad(
+            f"--host {host}: the scheduler is version {version}, this load test {__version__}: update the older one"
+        )
+    return _checkup(host, options, _needs_tokens(client), version)
+
+
+def _needs_tokens(client: HttpClient) -> bool:
+    """Whether clients need a token. Raises CannotLoad when the one given is refused."""
+    try:
+        list(client.jobs(limit=1))
+    except TokenRefused as refused:
+        if client.has_token:
+            raise CannotLoad(f"--client-token: the scheduler refuses it: {refused.detail}") from None
+        return True
+    except VoxpoolError as error:
+        raise CannotLoad(f"--host: GET /v1/jobs: {error}") from None
+    return client.has_token
+
+
+def _checkup(host: str, options: LoadOptions, needs_tokens: bool, version: str) -> Seen:
+    try:
+        with _client(host, options, options.admin_token) as admin:
+            checkup = msgspec.convert(admin.show("/v1/debug/checkup"), Checkup)
+    except TokenRefused as refused:
+        if options.admin_token:
+            raise CannotLoad(f"--admin-token: the scheduler refuses it: {refused.detail}") from None
+        return Seen(version, True, left_out="no --admin-token was given")
+    except (VoxpoolError, msgspec.ValidationError) as error:
+        return Seen(version, needs_tokens, left_out=f"/v1/debug/checkup: {error}")
+    store = {} if checkup.store is None else msgspec.to_builtins(checkup.store)
+    return Seen(version, checkup.needs_tokens, checkup.settings, store, checkup.open_files_max)
+
+
+def _try_token(host: str, options: LoadOptions, role: Literal["client", "node"] | str, token: str, path: str) -> None:
+    """Open a WebSocket as that role does, and close it."""
+    url = f"{host.rstrip('/').replace('http', 'ws', 1)}/ws/{path}"
+    tls = tls_context(options.ca_file or None) if url.startswith("wss") else None
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        with connect(url, additional_headers=headers, ssl=tls, open_timeout=PATIENCE_S, proxy=None):
+            pass
+    except InvalidStatus as refused:
+        status = refused.response.status_code
+        if status in (401, 403):
+            why = "it knows no such token" if status == 401 else "that token has another role"
+            raise CannotLoad(f"--{role}-token: the scheduler refuses it: {why}") from None
+        raise CannotLoad(f"--host {host}: {url} answers {status}") from None
+    except (OSError, InvalidHandshake) as error:
+        raise CannotLoad(f"--host {host}: {url}: {error}") from None
+
+
+def _room_there(seen: Seen, connections: int) -> None:
+    known = {name: seen.settings[name] for name in ("connections_max", "nodes_max") if name in seen.settings}
+    if not known or seen.open_files_max is None:
+        return
+    settings = msgspec.convert(known, Settings, strict=False)
+    if connections > settings.connections_max:
+        raise CannotLoad(
+            f"connections: the scheduler takes {settings.connections_max}, this load needs {connections}: raise its "
+            "setting connections_max, or ask for fewer users"
+        )
+    if wanted(connections) > seen.open_files_max:
+        raise CannotLoad(
+            f"open files: the scheduler may have {seen.open_files_max}, this load needs {wanted(connections)}: "
+            f"start it after `ulimit -n {wanted(connections)}`, or ask for fewer users"
+        )
+
+
+def _client(host: str, options: LoadOptions, token: str) -> HttpClient:
+    return HttpClient(host, token=token, ca_file=options.ca_file or None, patience_s=PATIENCE_S)
+
+
+def _unreachable(host: str, error: SchedulerUnreachable) -> str:
+    if host != DEFAULT_HOST:
+        return f"--host {error}"
+    return f"--host {error}; or let --with-scheduler start a scheduler for this run"

@@ -1,0 +1,95 @@
+"""What comes before a test: options are read and checked, the scheduler is started or looked at, users are counted."""
+
+from __future__ import annotations
+
+import atexit
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from loadtest.report._reporting import make_folder
+from loadtest.running._options import ON_THE_COMMAND_LINE, read_options
+from loadtest.running._own_redis import OwnRedis
+from loadtest.running._own_scheduler import OwnScheduler
+from loadtest.running._part import Context, folder_of
+from loadtest.running._preflight import examine, room_here
+from loadtest.running._shapes import Common, Shape, complete, shape_of
+from loadtest.users import _crowd, _workload
+from scheduler.errors import ConfigError
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A test that may start."""
+
+    shape: Shape
+    standing: int
+    """Users that are there all the time, before the shape begins."""
+
+
+class Preparing:
+    """Of a process that decides. The scheduler that it starts lives as long as the process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._classes = list(context.environment.user_classes)
+        self._kept: dict[str, Any] = {}
+        self._own: OwnScheduler | None = None
+
+    def redis(self) -> OwnRedis | None:
+        """Return the Redis that may be killed, if there is one."""
+        return None if self._own is None else self._own.redis
+
+    def fill_in(self) -> None:
+        """Give -u and -r, where they weren't given, the values of the shape, and keep what no page may change.
+
+        Raises ConfigError.
+        """
+        parsed = self._context.environment.parsed_options
+        self._context.folder = folder_of(parsed.out or "", self._context.started)
+        options = read_options(vars(parsed))
+        common = complete(Common(parsed.num_users, parsed.spawn_rate), options.shape)
+        parsed.num_users, parsed.spawn_rate = common.users, common.spawn_rate
+        self._kept = {name: getattr(options, name) for name in ON_THE_COMMAND_LINE}
+
+    def prepare(self) -> Prepared:
+        """Check all that the next test needs, and return it. Raises ConfigError."""
+        context = self._context
+        parsed = context.environment.parsed_options
+        vars(parsed).update(self._kept)
+        context.started = datetime.now(UTC)
+        context.folder = folder_of(parsed.out or "", context.started)
+        context.ended_by = context.gone = context.refused = ""
+        context.missing.clear()
+        context.notes.clear()
+        context.seen = None
+        context.options = options = read_options(vars(parsed))
+        make_folder(context.folder)
+        workload = _workload.of_options(options)
+        context.nodes = workload.nodes
+        run_time_s = parsed.run_time or workload.duration_s
+        context.shape = shape = shape_of(options, Common(parsed.num_users, parsed.spawn_rate, run_time_s))
+        crowd = _crowd.arrange(self._classes, options, workload.nodes)
+        if not crowd.classes:
+            raise ConfigError("there are no users to spawn")
+        if context.role == "local":
+            room_here(shape.users_max, crowd.standing)
+        if options.with_scheduler:
+            self._start_scheduler()
+        context.host = context.environment.host.rstrip("/")
+        context.seen = examine(context.host, options, shape.users_max, crowd.standing)
+        context.environment.user_classes = list(crowd.classes)
+        return Prepared(shape, crowd.standing)
+
+    def stop(self) -> None:
+        """End the scheduler that was started here."""
+        if self._own is not None:
+            self._own.stop()
+            self._own = None
+
+    def _start_scheduler(self) -> None:
+        context = self._context
+        if self._own is None:
+            self._own = OwnScheduler(context.folder, context.options.store, context.options.serve_flags)
+            atexit.register(self.stop)
+        context.environment.host = self._own.url

@@ -1,0 +1,102 @@
+"""How many client users there are at each moment of a run, as data; nothing here runs anything."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import msgspec
+
+from loadtest.running._options import LoadOptions, ShapeName
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What Locust's own -u, -r and -t say; None = not given."""
+
+    users: int | None = None
+    spawn_rate: float | None = None
+    """Client users that come or go, a second."""
+    run_time_s: float | None = None
+
+
+DEFAULTS: dict[ShapeName, Common] = {
+    "steady": Common(10, 10.0),
+    "smoke": Common(10, 10.0, 15.0),
+    "steps": Common(200, 50.0),
+    "spike": Common(20, 100.0, 60.0),
+    "soak": Common(100, 20.0, 1800.0),
+    "big-pools": Common(200, 50.0, 60.0),
+    "churn": Common(50, 50.0, 60.0),
+    "chaos": Common(50, 50.0, 60.0),
+}
+"""For what is not given. Without a time, steady goes on until it is stopped."""
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """So many client users for so long."""
+
+    users: int
+    lasts_s: float
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The stages of a run, one after the other. Times count from the moment when all nodes are there."""
+
+    stages: tuple[Stage, ...]
+    spawn_rate: float
+    """Client users that come or go, a second."""
+
+    @property
+    def run_time_s(self) -> float:
+        """How long it takes; infinite = until it is stopped."""
+        return sum(stage.lasts_s for stage in self.stages)
+
+    @property
+    def users_max(self) -> int:
+        """The most client users at a time."""
+        return max(stage.users for stage in self.stages)
+
+    def users(self, at_s: float) -> int | None:
+        """Return how many client users there are at that time; None when the run is over."""
+        for stage, end_s in zip(self.stages, itertools.accumulate(stage.lasts_s for stage in self.stages), strict=True):
+            if at_s < end_s:
+                return stage.users
+        return None
+
+
+def complete(common: Common, name: ShapeName) -> Common:
+    """Return `common` with the shape's own values for what is not given."""
+    own = DEFAULTS[name]
+    return Common(
+        own.users if common.users is None else common.users,
+        own.spawn_rate if common.spawn_rate is None else common.spawn_rate,
+        own.run_time_s if common.run_time_s is None else common.run_time_s,
+    )
+
+
+def shape_of(options: LoadOptions, common: Common) -> Shape:
+    """Return the shape that `options` name; -t, when given, cuts the steps, and is the whole length of the others."""
+    common = complete(common, options.shape)
+    users = common.users or 0
+    lasts_s = math.inf if common.run_time_s is None else common.run_time_s
+    if options.shape == "steps":
+        heights = (math.ceil(users * step / options.steps) for step in range(1, options.steps + 1))
+        stages = _cut([Stage(height, options.step_s) for height in heights], lasts_s)
+    elif options.shape == "spike":
+        around_s = max((lasts_s - options.spike_s) / 2, 0.0)
+        high = math.ceil(users * options.spike_factor)
+        stages = [Stage(users, around_s), Stage(high, min(options.spike_s, lasts_s)), Stage(users, around_s)]
+    else:
+        stages = [Stage(users, lasts_s)]
+    return Shape(tuple(stage for stage in stages if stage.lasts_s > 0), common.spawn_rate or 1.0)
+
+
+def _cut(stages: list[Stage], lasts_s: float) -> list[Stage]:
+    """Return what of the stages is before `lasts_s`."""
+    cut = []
+    for stage in stages:
+        cut.append(Stage(stage.users, min(stage.lasts_s, lasts_s)))
+        lasts_s -= stage.lasts_s
+        if lasts_s <= 0:
+            break
+    return cut

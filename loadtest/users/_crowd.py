@@ -1,0 +1,54 @@
+"""Which users a run has and how many of each: client users by weight, and on top nodes and those that misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from loadtest.running._options import LoadOptions
+
+WEIGHTS = 1000
+"""The weights of the kinds of client users together."""
+
+
+class Crowd(msgspec.Struct, frozen=True):
+    """What Locust has to spawn."""
+
+    classes: tuple[Any, ...]
+    """The user classes of which there is at least one."""
+    standing: int
+    """Users that are there all the time: nodes and those that misbehave."""
+
+
+def arrange(classes: Sequence[Any], options: LoadOptions, nodes: int) -> Crowd:
+    """Set counts and weights of the user classes, which tell by `part` what they are.
+
+    `part` is http, session, node, misbehaving_client or misbehaving_node. Without one it is a class of somebody else,
+    which stays as it is.
+    """
+    shares = {"http": round(options.http_share * WEIGHTS), "session": round((1 - options.http_share) * WEIGHTS)}
+    if sum(1 for one in classes if _part(one) in shares) == 1:
+        shares = dict.fromkeys(shares, WEIGHTS)  # only one kind of them is asked for
+    counts = {
+        "node": nodes,
+        "misbehaving_client": -(-options.misbehaving // 2),
+        "misbehaving_node": options.misbehaving // 2,
+    }
+    chosen = []
+    standing = 0
+    for one in classes:
+        part = _part(one)
+        if part in counts:
+            one.fixed_count = counts[part]
+            standing += counts[part]
+        elif part in shares:
+            one.weight = shares[part]
+        if counts.get(part, shares.get(part, 1)):
+            chosen.append(one)
+    return Crowd(tuple(chosen), standing)
+
+
+def _part(one: Any) -> str:
+    return str(getattr(one, "part", ""))

@@ -1,0 +1,251 @@
+"""What a load test asks for: streams of jobs, and the nodes that serve them. Pure data, without any socket.
+
+It comes from a scenario, the very file that the simulator plays, or from plain options; users are given their share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtest.running._options import LoadOptions
+from scheduler.errors import ConfigError
+from sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
+from sim.scenario import Nodes, Scenario, Traffic, distribution, load_scenario
+
+PAIRS = ("load:test",)
+RATE_PER_USER = 0.5
+"""Jobs a second of one client user."""
+WORK_S = 0.05
+AUDIO_BYTES = 16_000
+"""Half a second of 16 kHz, 16 bit, mono."""
+NODES = 20
+SLOTS = 2
+DEADLINE_S = 60.0
+"""After so long a result is taken for lost."""
+PAIRS_A_NODE_MAX = 256
+"""The protocol's bound."""
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "sim" / "scenarios", ROOT / "loadtest" / "scenarios"
+"""Where a bare name is looked for."""
+KINDS = {
+    "even": Even,
+    "exponential": Exponential,
+    "lognormal": Lognormal,
+    "gamma": Gamma,
+    "pareto": Pareto,
+}
+
+
+class NodeKind(msgspec.Struct, frozen=True):
+    """What one node is."""
+
+    group: str
+    pairs: tuple[str, ...]
+    slots: int
+    speed: float = 1.0
+
+
+class NodeGroup(msgspec.Struct, frozen=True):
+    """`count` nodes of one kind; each serves `pairs_a_node` of the pairs in turn (0 = all of them)."""
+
+    name: str
+    count: int
+    pairs: tuple[str, ...]
+    slots: int
+    speed: float = 1.0
+    pairs_a_node: int = 0
+
+    def node(self, index: int) -> NodeKind:
+        """Return the kind of the `index`-th node of the group."""
+        pairs = self.pairs
+        if 0 < self.pairs_a_node < len(pairs):
+            first = index * self.pairs_a_node
+            pairs = tuple(pairs[(first + k) % len(pairs)] for k in range(self.pairs_a_node))
+        return NodeKind(self.name, pairs, self.slots, self.speed)
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A stream of jobs of one pair; `rate_per_s` is that of all client users together, or of one in `Share`."""
+
+    pair: str
+    rate_per_s: float
+    work_s: Distribution = Even(WORK_S)
+    audio_bytes: Distribution = Even(float(AUDIO_BYTES))
+    arrivals: str = "poisson"
+    burst: int = 10
+    start_s: float = 0.0
+    end_s: float | None = None
+    timeout_ms: int | None = None
+    affinity: bool = False
+    retries: int = 0
+    """How often a job is submitted again that was refused with a time to retry."""
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """What is asked of a scheduler in one load test."""
+
+    streams: tuple[Stream, ...]
+    groups: tuple[NodeGroup, ...] = ()
+    deadline_s: float = DEADLINE_S
+    """How long after its intended start a job may take; past it the result counts as lost."""
+    rate_per_user: float | None = None
+    """Jobs a second of each client user, shared out by the rates of the streams; None: the users share these rates."""
+    seed: int = 1
+    name: str = "plain"
+    duration_s: float | None = None
+    """How long the traffic of a scenario lasts; None: until the run is ended."""
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes it has; 0 = the scheduler has its own."""
+        return sum(group.count for group in self.groups)
+
+    @property
+    def slots(self) -> int:
+        """How many jobs its nodes can do at once."""
+        return sum(group.count * group.slots for group in self.groups)
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The pairs that jobs are submitted for."""
+        return tuple(dict.fromkeys(stream.pair for stream in self.streams))
+
+    def node(self, index: int) -> NodeKind:
+        """Return what the `index`-th node is; past the last one it begins again. Raises ConfigError without nodes."""
+        if not self.nodes:
+            raise ConfigError("this workload has no nodes")
+        index %= self.nodes
+        for group in self.groups:
+            if index < group.count:
+                return group.node(index)
+            index -= group.count
+        raise AssertionError("the groups have been counted")
+
+    def rate_per_s(self, users: int) -> float:
+        """Return the jobs a second that `users` client users ask for together (bursts and starts evened out)."""
+        return users * self.rate_per_user if self.rate_per_user is not None else self._total
+
+    def of_one(self, users: int) -> tuple[Stream, ...]:
+        """Return the streams with the rates of one of `users` client users."""
+        if self.rate_per_user is not None:
+            factor = self.rate_per_user / self._total if self._total else 0.0
+        else:
+            factor = 1 / max(1, users)
+        return tuple(
+            msgspec.structs.replace(stream, rate_per_s=stream.rate_per_s * factor)
+            for stream in self.streams
+            if stream.rate_per_s
+        )
+
+    @property
+    def _total(self) -> float:
+        return sum(stream.rate_per_s for stream in self.streams)
+
+
+def of_options(options: LoadOptions) -> Workload:
+    """Return what `options` ask for. Raises ConfigError: one line that says what is wrong."""
+    if options.scenario:
+        if options.nodes > 0:
+            raise ConfigError(f"--nodes {options.nodes}: the scenario says which nodes there are; 0 leaves them out")
+        scenario = find_scenario(options.scenario)
+        workload = of_scenario(scenario, with_nodes=options.nodes != 0, deadline_s=options.result_timeout_s)
+        own_seed = options.seed == LoadOptions().seed  # none was asked for
+        return workload if own_seed else msgspec.structs.replace(workload, seed=options.seed)
+    return plain(
+        pairs=options.pair_names,
+        rate_per_user=options.rate_per_user,
+        work_s=KINDS[options.work](options.work_ms / 1000),
+        audio_bytes=options.audio_bytes,
+        nodes=options.node_users,
+        slots=options.slots,
+        timeout_ms=round(options.timeout_s * 1000) or None,
+        deadline_s=options.result_timeout_s,
+        seed=options.seed,
+    )
+
+
+def plain(
+    *,
+    pairs: Sequence[str] = PAIRS,
+    rate_per_user: float = RATE_PER_USER,
+    work_s: float | Distribution = WORK_S,
+    audio_bytes: float | Distribution = AUDIO_BYTES,
+    nodes: int = NODES,
+    slots: int = SLOTS,
+    timeout_ms: int | None = None,
+    deadline_s: float = DEADLINE_S,
+    seed: int = 1,
+) -> Workload:
+    """Return the workload of plain options: the same rate for each pair, and nodes of one kind.
+
+    A node serves every pair; of more pairs than a node may serve each gets its part, so that every pair has nodes.
+    Raises ConfigError when that can't be.
+    """
+    if not pairs:
+        raise ConfigError("no pair to submit jobs for: give at least one, such as zh:en")
+    _check_positive("work_s", work_s)
+    _check_positive("audio_bytes", audio_bytes)
+    work, audio = distribution(work_s), distribution(audio_bytes)
+    pairs = tuple(dict.fromkeys(pairs))
+    streams = tuple(Stream(pair, 1.0, work, audio, timeout_ms=timeout_ms, affinity=True) for pair in pairs)
+    group = NodeGroup("node", nodes, pairs, slots, pairs_a_node=_pairs_a_node(len(pairs), nodes))
+    return Workload(streams, (group,) if nodes else (), deadline_s, rate_per_user, seed)
+
+
+def of_scenario(scenario: Scenario, *, with_nodes: bool = True, deadline_s: float = DEADLINE_S) -> Workload:
+    """Return the traffic and the nodes of `scenario`. Its settings and faults are the affair of who starts the server.
+
+    Raises ConfigError when there is no traffic in it.
+    """
+    streams = tuple(_stream(traffic) for traffic in scenario.traffic if traffic.rate_per_s)
+    if not streams:
+        raise ConfigError(f"scenario {scenario.name}: no [[traffic]] with a rate above 0, there is nothing to ask")
+    groups = tuple(_group(nodes) for nodes in scenario.nodes) if with_nodes else ()
+    return Workload(streams, groups, deadline_s, None, scenario.seed, scenario.name, scenario.duration_s)
+
+
+def find_scenario(name: str) -> Scenario:
+    """Read the scenario that `name` means: a file, or the name of one in SCENARIOS. Raises ConfigError."""
+    if name.endswith(".toml"):
+        return load_scenario(Path(name))
+    known = {path.stem: path for folder in SCENARIOS for path in sorted(folder.glob("*.toml"))}
+    if name not in known:
+        raise ConfigError(f"no scenario {name!r}: give a .toml file, or one of {', '.join(sorted(known)) or 'none'}")
+    return load_scenario(known[name])
+
+
+def _stream(traffic: Traffic) -> Stream:
+    return Stream(
+        traffic.pair,
+        traffic.rate_per_s,
+        distribution(traffic.work_s),
+        distribution(traffic.audio_bytes),
+        traffic.arrivals,
+        traffic.burst,
+        traffic.start_s,
+        traffic.end_s,
+        None if traffic.timeout_s is None else max(1, round(traffic.timeout_s * 1000)),
+        traffic.affinity,
+        traffic.retries,
+    )
+
+
+def _group(nodes: Nodes) -> NodeGroup:
+    return NodeGroup(nodes.name, nodes.count, tuple(nodes.pairs), nodes.slots, nodes.speed)
+
+
+def _pairs_a_node(pairs: int, nodes: int) -> int:
+    """Return how many pairs each node serves: all, or as many as are needed so that each pair has two nodes."""
+    if pairs <= PAIRS_A_NODE_MAX or not nodes:
+        return 0
+    if nodes * PAIRS_A_NODE_MAX < pairs:
+        raise ConfigError(f"{nodes} nodes can't serve {pairs} pairs: a node serves {PAIRS_A_NODE_MAX} at most")
+    return min(PAIRS_A_NODE_MAX, -(-2 * pairs // nodes))
+
+
+def _check_positive(name: str, value: float | Distribution) -> None:
+    if isinstance(value, int | float) and value < 0:
+        raise ConfigError(f"{name} = {value}: must not be below 0")

@@ -1,0 +1,66 @@
+"""Audio that carries an order, and an answer that shows that all of it was heard."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.users import _audio
+from scheduler.web.views import check_audio
+
+
+@given(work_s=st.floats(0, 4000), number=st.integers(0, 2**64 - 1), size=st.integers(0, 5000))
+def test_the_node_reads_what_the_client_wrote(work_s: float, number: int, size: int) -> None:
+    audio = _audio.make(work_s, number, size)
+    assert len(audio) == max(size, _audio.BYTES_MIN)
+    check_audio(audio, 10_000)
+    order = _audio.order_of(audio)
+    assert order is not None
+    assert abs(order.work_s - work_s) <= 1e-6
+    assert order.number == number
+    answer = _audio.heard(audio, order)
+    assert _audio.is_answer(msgspec.to_builtins(answer), answer)
+
+
+def test_it_is_a_wav_file() -> None:
+    """One that any player opens."""
+    with wave.open(io.BytesIO(_audio.make(0.1, 1, 16_044))) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (
+            1,
+            2,
+            16_000,
+            8000,
+        )
+
+
+def test_a_changed_byte_or_another_job_is_not_the_answer() -> None:
+    audio = _audio.make(0.1, 1, 1000)
+    wanted = _audio.heard(audio, _audio.order_of(audio))
+    for wrong in (audio[:-1] + bytes([audio[-1] ^ 1]), audio[:-2], _audio.make(0.1, 2, 1000)):
+        assert not _audio.is_answer(msgspec.to_builtins(_audio.heard(wrong, _audio.order_of(wrong))), wanted)
+    assert not _audio.is_answer(None, wanted)
+    assert not _audio.is_answer({"text": "hello"}, wanted)
+
+
+def test_jobs_of_one_size_differ_and_long_audio_has_filler_to_its_end() -> None:
+    assert _audio.make(0, 1, 100)[_audio.BYTES_MIN :] != _audio.make(0, 2, 100)[_audio.BYTES_MIN :]
+    long = _audio.make(0, 3, 3 * _audio.FILLER_BYTES)
+    assert len(long) == 3 * _audio.FILLER_BYTES
+    assert any(long[-100:])
+
+
+def test_audio_of_somebody_else_asks_for_nothing() -> None:
+    """It is heard all the same, under no number."""
+    for audio in (b"", b"RIFF" + bytes(200), _audio.make(1, 1, 100)[:50]):
+        assert _audio.order_of(audio) is None
+        assert _audio.heard(audio, None).number == -1
+
+
+def test_work_beyond_what_fits_is_the_most_that_does() -> None:
+    order = _audio.order_of(_audio.make(10_000, 1, 100))
+    assert order is not None
+    assert order.work_s == _audio.WORK_US_MAX / 1e6

@@ -1,0 +1,122 @@
+"""How `leak-live` asks for its load, and what it says when a load test does not do what it should."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from loadtest.commands import _leak_live
+from loadtest.commands._cli import cli
+from loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
+from loadtest.memory._records import MemoryCurves, MemoryFinding, MemoryReport
+from loadtest.report._records import Generator, LoadReport, encoded
+from loadtest.running._options import LoadOptions
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+from sim.report import WITH, WITHOUT
+from sim.scenario import load_scenario
+
+
+def words_of(side: str, out: Path = Path("out")) -> list[str]:
+    return command(Wanted(out), load_scenario(SCENARIO), side)
+
+
+def flags_of(side: str) -> list[str]:
+    (flags,) = [word.partition("=")[2] for word in words_of(side) if word.startswith("--serve-flags=")]
+    return shlex.split(flags)
+
+
+def test_both_sides_get_the_same_load_and_differ_in_the_clean_up_alone() -> None:
+    without, with_ = words_of(WITHOUT), words_of(WITH)
+    differing = {i for i, (one, other) in enumerate(zip(without, with_, strict=True)) if one != other}
+    assert [without[i].partition("=")[0] for i in sorted(differing)] == ["--serve-flags", f"out/{WITHOUT}"]
+    assert "--cleanup-interval-s=0.0" in flags_of(WITHOUT) and "--cleanup-interval-s=3" in flags_of(WITH)
+    assert "--retention-s=15" in flags_of(WITHOUT) and "--retention-s=15" in flags_of(WITH)
+
+
+def test_only_options_are_used_that_there_are() -> None:
+    options = {f"--{name.replace('_', '-')}" for name in LoadOptions.__struct_fields__}
+    settings = {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__}
+    used = {word.partition("=")[0] for word in words_of(WITH) if word.startswith("--")}
+    assert used <= options | {"--headless", "--only-summary"}
+    assert {flag.partition("=")[0] for flag in flags_of(WITH)} <= settings
+
+
+def test_a_scenario_without_a_clean_up_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "off.toml"
+    file.write_text('name = "off"\nduration_s = 60\n[settings]\ncleanup_interval_s = 0\n')
+    with pytest.raises(ConfigError, match="cleanup_interval_s is 0: nothing would differ"):
+        measure(Wanted(tmp_path, file))
+
+
+def test_wrong_input_is_one_line(tmp_path: Path) -> None:
+    for words in (["--variant", "neither"], ["--least", "0"], ["--leak-floor", "-1"]):
+        result = CliRunner().invoke(cli, ["leak-live", "--out", str(tmp_path), *words])
+        assert result.exit_code == 2 and "Invalid value" in result.output
+
+
+def fake_load(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let a small program stand for the load test."""
+    monkeypatch.setattr(_leak_live, "command", lambda *_: [sys.executable, "-c", script])
+
+
+def test_a_load_test_that_leaves_no_report_is_told_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_load(monkeypatch, "print('no room\\n'); raise SystemExit(3)")
+    with pytest.raises(LoadFailed, match=r"without: the load test wrote no report \(exit code 3\): no room"):
+        measure(Wanted(tmp_path))
+
+
+def test_an_old_report_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / WITHOUT).mkdir()
+    (tmp_path / WITHOUT / "report.json").write_bytes(encoded(load_report([1.0])))
+    fake_load(monkeypatch, "")
+    with pytest.raises(LoadFailed, match="wrote no report"):
+        measure(Wanted(tmp_path))
+
+
+def test_a_load_test_that_read_no_memory_is_told_by_its_own_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = msgspec.structs.replace(load_report([]), why="the admin's token was refused")
+    (tmp_path / "found.json").write_bytes(encoded(found))
+    fake_load(
+        monkeypatch, f"import shutil; shutil.copy({str(tmp_path / 'found.json')!r}, {str(tmp_path / WITHOUT)!r} + "
+        "'/report.json')",
+    )  # fmt: skip
+    with pytest.raises(LoadFailed, match="has read no memory: the admin's token was refused"):
+        measure(Wanted(tmp_path))
+
+
+def test_readings_begin_with_nothing_and_leave_out_what_could_not_be_read() -> None:
+    readings = _leak_live._readings(load_report([1.0, None, 3.0]))
+    assert readings.at_s == [0, 2] and readings.live == [1.0, 3.0]
+    assert readings.ended == [0, 20] and readings.finished == [7, 9]
+
+
+def load_report(live: list[Any]) -> LoadReport:
+    """A load test's report in which live bytes were read so."""
+    number = len(live)
+    curves = MemoryCurves(
+        t_s=[float(i) for i in range(number)],
+        rss_bytes=[0] * number,
+        live_bytes=live,
+        held_bytes=[None] * number,
+        store_bytes=[None] * number,
+        jobs_finished=[7 + i for i in range(number)],
+        jobs_unfinished=[0] * number,
+        jobs_ended=[100 + 10 * i for i in range(number)],
+        objects=[0] * number,
+    )
+    memory = MemoryReport("gate", MemoryFinding("no leak", ""), swept=curves if number else None)
+    return LoadReport(
+        verdict="holds", exit_code=0, why="all checks hold", host="", started="", duration_s=1.0, ended_by="time",
+        options={}, versions={}, generator=Generator(was_limit=False, reasons=[]), memory=memory,
+    )  # fmt: skip

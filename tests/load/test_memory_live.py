@@ -1,0 +1,98 @@
+"""The memory watch on real schedulers: a planted leak is found, a healthy saw-tooth is passed, trouble is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from loadtest.memory._records import MemoryReport
+from tests.live.processes import Scheduler, wait_until
+from tests.live.secured import Keys, Secured
+from tests.load.watched import SETTINGS, leaking, measured, steady_load, swept, until_clear, watch
+from tests.servers import RedisServer
+
+pytestmark = pytest.mark.alone
+
+
+def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
+    report = measured(tmp_path, 200.0, samples=14, patience_s=60)
+    finding = report.finding
+    assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
+    assert "type tuple" in [one.name for one in finding.growing], "in its chain of tuples"
+    assert finding.bytes_a_job is not None and 130 < finding.bytes_a_job < 350
+
+
+def test_a_healthy_saw_tooth_is_passed(tmp_path: Path) -> None:
+    report = measured(tmp_path, 0.0, samples=14, patience_s=60, leak_floor=100.0)
+    assert report.finding.verdict == "no leak", report.finding
+    assert report.raw is not None and report.swept is not None
+    assert len(report.raw.t_s) > len(report.swept.t_s), "the saw-tooth was seen"
+
+
+@pytest.mark.large
+@pytest.mark.timeout(2400)
+def test_a_healthy_saw_tooth_is_passed_in_20_of_20_runs(tmp_path: Path) -> None:
+    findings = []
+    for run in range(20):
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        findings.append(measured(folder, 0.0, samples=60, patience_s=90).finding)
+    assert [finding.verdict for finding in findings] == ["no leak"] * 20, findings
+
+
+def test_a_clean_up_that_is_off_is_found_by_counting(tmp_path: Path) -> None:
+    """It is the seed's leak: records that outlive their retention, found without a trend."""
+    server = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "0", "--retention-s", "2", "--finished-max", "0")
+    try:
+        with steady_load(server.url), watch(server.url, every_s=0.5) as made:
+            finding = until_clear(made, 60, swept(3)).finding
+    finally:
+        server.stop()
+    assert (finding.verdict, finding.kind) == ("leak", "finished jobs"), finding
+
+
+def test_redis_is_counted_by_family_and_a_key_that_grows_is_found(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+    server = Scheduler(tmp_path, redis.url, *SETTINGS)
+
+    def grows(report: MemoryReport) -> bool:
+        client.rpush("vp:{0}:kept", *range(50))
+        return report.finding.kind == "counts"
+
+    try:
+        with Redis.from_url(redis.url) as client, steady_load(server.url), watch(server.url) as made:
+            report = until_clear(made, 60, grows)
+    finally:
+        server.stop()
+        redis.kill()
+    assert report.finding.verdict == "leak", report.finding
+    assert "store members kept" in [one.name for one in report.finding.growing], "the scheduler told where its store is"
+    assert report.swept is not None and report.swept.store_bytes[-1]
+
+
+def test_a_scheduler_that_is_started_again_is_judged_from_then_on(tmp_path: Path) -> None:
+    server: Scheduler = leaking(0.0)(tmp_path, "memory", *SETTINGS)
+    port = server.port
+    with watch(server.url) as made:
+        wait_until(lambda: made.report().first)
+        server.stop()
+        server = Scheduler(tmp_path, "memory", *SETTINGS, port=port, name="again")
+        try:
+            wait_until(lambda: any("was restarted" in note for note in made.report().finding.notes))
+            wait_until(lambda: made.report().first)
+        finally:
+            server.stop()
+
+
+def test_without_an_admins_token_it_says_so(tmp_path: Path) -> None:
+    server = Secured(tmp_path, keys := Keys(tmp_path))
+    try:
+        with watch(server.url) as made:
+            wait_until(lambda: "needs an admin's token" in made.report().finding.reason)
+            assert made.report().finding.verdict == "unclear"
+        assert keys.shown_in(made.report().finding.reason.encode()) == []
+    finally:
+        server.stop()

@@ -1,0 +1,57 @@
+"""Each misbehaviour against a real scheduler, without Locust: what it is refused with is what is expected of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from loadtest.users import _bad_clients, _bad_nodes
+from loadtest.users._target import Target, Wrong, refused
+from tests.live.processes import Process, Scheduler, wait_until
+
+PAIR = "load:test"
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A scheduler with one node that serves PAIR."""
+    folder = tmp_path_factory.mktemp("misbehaviour")
+    server = Scheduler(folder, "memory")
+    try:
+        node = Process(
+            folder, "node", "node", "--url", server.url, "--id", "gpu-1", "--pairs", PAIR, "--slots", "4",
+            "--engine", "sleep:0.01",
+        )  # fmt: skip
+        try:
+            wait_until(lambda: server.node_ids() == ["gpu-1"])
+            yield server
+        finally:
+            node.stop()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def target(scheduler: Scheduler, request: pytest.FixtureRequest) -> Target:
+    name = f"t{zlib.crc32(request.node.name.encode()):x}"
+    return Target(scheduler.url, name, PAIR, f"bad:{name}")
+
+
+@pytest.mark.parametrize("kind", _bad_clients.KINDS)
+def test_a_client_that_misbehaves_is_refused_in_order(target: Target, kind: str) -> None:
+    _bad_clients.KINDS[kind](target)
+
+
+@pytest.mark.parametrize("kind", _bad_nodes.KINDS)
+def test_a_node_that_misbehaves_harms_no_job(target: Target, kind: str) -> None:
+    _bad_nodes.KINDS[kind](target)
+
+
+def test_another_refusal_than_the_right_one_is_noticed(target: Target) -> None:
+    """The check of the checks: the scheduler says broken_json, and that is not what is wanted here."""
+    with target.session() as wire:
+        wire.send_frame(b"{not json", binary=False)
+        with pytest.raises(Wrong, match="broken_json_for_unknown_type"):
+            refused(wire, "unknown_type")

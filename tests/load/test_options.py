@@ -1,0 +1,111 @@
+"""The options of a load run: each is described and bounded, and what is wrong is one line that names the flag."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from loadtest.commands._cli import cli
+from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
+from loadtest.running._options_shown import add_options
+from scheduler.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """As Locust's, which knows of environment variables."""
+
+    def add_argument_group(self, *arguments: Any, **options: Any) -> Any:
+        group = super().add_argument_group(*arguments, **options)
+        add = group.add_argument
+
+        def add_argument(*names: str, env_var: str, **form: Any) -> argparse.Action:
+            action = add(*names, **form)
+            action.env_var = env_var  # type: ignore[attr-defined]
+            return action
+
+        group.add_argument = add_argument  # type: ignore[method-assign, assignment]
+        return group
+
+
+@pytest.fixture
+def parser() -> Parser:
+    """One with all our options."""
+    made = Parser()
+    add_options(made)
+    return made
+
+
+def test_what_is_not_given_is_the_default(parser: Parser) -> None:
+    assert read_options(vars(parser.parse_args([]))) == LoadOptions()
+
+
+def test_each_option_has_a_description_a_variable_and_a_place_in_the_form(parser: Parser) -> None:
+    names = {action.dest: action for action in parser._actions if action.dest != "help"}
+    assert list(names) == list(LoadOptions.__struct_fields__)
+    for name, action in names.items():
+        assert action.help and action.help.endswith("."), name
+        assert action.env_var == "VOXPOOL_LOAD_" + name.upper()  # type: ignore[attr-defined]
+        assert action.include_in_web_ui is (name not in ON_THE_COMMAND_LINE)  # type: ignore[attr-defined]
+        assert action.is_secret is name.endswith("_token")  # type: ignore[attr-defined]
+    assert {group.title for group in parser._action_groups} >= set(GROUPS.values())
+    assert "%%" not in parser.format_help()
+
+
+def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
+    """Text for numbers, and nothing for a field that was emptied."""
+    form = {**vars(parser.parse_args([])), "slots": "3", "nodes": "", "rate_per_user": "0.25"}
+    options = read_options(form)
+    assert (options.slots, options.nodes, options.rate_per_user) == (3, -1, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"slots": 0}, "--slots 0: expected `int` >= 1"),
+        ({"rate_per_user": 0.0}, "--rate-per-user 0.0: expected `float` > 0.0"),
+        ({"http_share": 1.5}, "--http-share 1.5: expected `float` <= 1.0"),
+        ({"shape": "wave"}, "--shape wave: invalid enum value 'wave'"),
+        ({"memory": "maybe"}, "--memory maybe: invalid enum value 'maybe'"),
+        ({"audio_bytes": "much"}, "--audio-bytes much: expected `int`, got `str`"),
+        ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
+        ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
+        ({"node_token": "@/no/such/file"}, "--node-token @/no/such/file: can't be read: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_the_flag(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_options(given)
+    assert str(refused.value) == says
+
+
+def test_a_token_may_be_in_a_file_and_is_in_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("vxp_secret\n")
+    assert read_options({"client_token": f"@{file}"}).client_token == "vxp_secret"
+    with pytest.raises(ConfigError) as refused:
+        read_options({"client_token": f"@{file}", "slots": 0})
+    assert "vxp_secret" not in str(refused.value)
+
+
+def test_big_pools_has_its_own_number_of_nodes_unless_one_is_given() -> None:
+    assert (LoadOptions().node_users, LoadOptions(shape="big-pools").node_users) == (20, 1500)
+    assert LoadOptions(shape="big-pools", nodes=0).node_users == 0
+
+
+def test_pairs_may_be_a_number() -> None:
+    options = LoadOptions(pairs_count=1200)
+    assert len(set(options.pair_names)) == 1200
+    assert read_options(msgspec.to_builtins(options)) == options
+
+
+def test_a_command_lists_them_all() -> None:
+    """`locust --help` knows nothing of a locustfile's own options."""
+    listed = CliRunner().invoke(cli, ["options"])
+    assert listed.exit_code == 0
+    for name in LoadOptions.__struct_fields__:
+        assert f"--{name.replace('_', '-')}" in listed.output and f"[VOXPOOL_LOAD_{name.upper()}]" in listed.output

@@ -1,0 +1,80 @@
+"""A real scheduler under a steady load with the memory watch beside it, for tests and measurements of the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from loadtest.memory._records import MemoryReport
+from loadtest.memory._watch import MemoryWatch
+from tests.live.processes import Scheduler, wait_until
+
+RATE_PER_S = 250.0
+INTERVAL_S, RETENTION_S = 0.5, 1.5
+SETTINGS = ("--cleanup-interval-s", f"{INTERVAL_S:g}", "--retention-s", f"{RETENTION_S:g}", "--finished-max", "0")
+
+
+class LeakyServer(Scheduler):
+    """One that keeps `leaked_bytes` of each job."""
+
+    leaked_bytes: ClassVar[float] = 0.0
+
+    @property
+    def program(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is run."""
+        return (sys.executable, "-m", "tests.load.leaky_server", f"{self.leaked_bytes:g}")
+
+
+def leaking(bytes_a_job: float) -> type[LeakyServer]:
+    """Return a scheduler that keeps so much of each job; 0 = production's own."""
+    return type(f"Leaks{bytes_a_job:g}", (LeakyServer,), {"leaked_bytes": bytes_a_job})
+
+
+@contextlib.contextmanager
+def steady_load(url: str, rate_per_s: float = RATE_PER_S) -> Iterator[subprocess.Popen[bytes]]:
+    """Load the scheduler at `url`, evenly, until the end of the block."""
+    program = (sys.executable, "-m", "tests.load.steady_jobs", url, f"{rate_per_s:g}")
+    with subprocess.Popen(program, stderr=subprocess.PIPE) as load:
+        try:
+            yield load
+            assert load.poll() is None, (load.stderr.read() if load.stderr else b"").decode()
+        finally:
+            load.terminate()
+
+
+@contextlib.contextmanager
+def watch(url: str, **options: Any) -> Iterator[MemoryWatch]:
+    """Watch the scheduler at `url`."""
+    made = MemoryWatch(url, "", "gate", time.monotonic, **options)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def until_clear(made: MemoryWatch, patience_s: float, is_enough: Callable[[MemoryReport], bool]) -> MemoryReport:
+    """Return the report as soon as it is enough; the last one when that takes longer than `patience_s`."""
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: is_enough(made.report()), patience_s)
+    return made.report()
+
+
+def swept(samples: int) -> Callable[[MemoryReport], bool]:
+    """Return what holds once so many samples are judged and the verdict is clear."""
+    return lambda report: report.finding.samples >= samples and report.finding.verdict != "unclear"
+
+
+def measured(folder: Path, bytes_a_job: float, samples: int, patience_s: float, **options: Any) -> MemoryReport:
+    """Return what the watch, made with `options`, says of a scheduler with a planted leak."""
+    server = leaking(bytes_a_job)(folder, "memory", *SETTINGS)
+    try:
+        with steady_load(server.url), watch(server.url, **options) as made:
+            return until_clear(made, patience_s, swept(samples))
+    finally:
+        server.stop()

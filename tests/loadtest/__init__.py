@@ -1,1 +1,0 @@
-"""The load tests: their pure parts, and runs of Locust against real schedulers."""
