@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,9 @@ from loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge
 from sim.report import Check, Outcome
 
 logger = logging.getLogger("voxpool.load")
+
+ERRORS_SHOWN = 5
+ERROR_CHARACTERS = 300
 
 
 class TellsMemory(Protocol):
@@ -59,6 +63,7 @@ class Conclusion:
         notes = list(context.notes)
         if not never_ran:
             notes += [note for other in self._others for note in other.notes]
+            notes += error_notes(context.runner.exceptions.values())
         if knee is not None:
             notes.append(knee_note(knee))
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
@@ -129,6 +134,16 @@ class Conclusion:
 
 
 SAID = {Outcome.HOLDS: "holds", Outcome.BROKEN: "does not hold", Outcome.UNCLEAR: "is unclear"}
+
+
+def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what users died of, the commonest first, from the rows that Locust's runner keeps of exceptions."""
+    most = sorted(rows, key=lambda row: int(row["count"]), reverse=True)[:ERRORS_SHOWN]
+    return [
+        f"{row['count']} x an error of a user: {str(row['msg'])[:ERROR_CHARACTERS]} "
+        f"({' '.join(' '.join(str(row['traceback']).splitlines()[-2:]).split())[:ERROR_CHARACTERS]})"
+        for row in most
+    ]
 
 
 def memory_checks(memory: MemoryReport | None) -> tuple[list[Check], list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.memory._records import MemoryFinding, MemoryReport
-from loadtest.running._conclude import memory_checks
+from loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_checks
 from loadtest.running._verdict import Evidence, judge
 from sim.report import Check, Outcome
 
@@ -57,3 +57,13 @@ def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: 
 def test_memory_counts_only_as_a_gate_and_then_fails_closed(mode: Any, verdict: str, outcome: Outcome) -> None:
     checks, unclear = memory_checks(MemoryReport(mode, MemoryFinding(verdict, "a reason")))
     assert judge(evidence(others=checks, unclear=unclear)).outcome is outcome
+
+
+def test_what_users_died_of_is_told_the_commonest_first_and_no_more_than_fits() -> None:
+    rows = [
+        {"count": count, "msg": f"no room for {count}", "traceback": '  File "nodes.py", line 7, in beat\n    beat()\n'}
+        for count in range(1, ERRORS_SHOWN + 3)
+    ]
+    notes = error_notes(rows)
+    assert len(notes) == ERRORS_SHOWN
+    assert notes[0] == '7 x an error of a user: no room for 7 (File "nodes.py", line 7, in beat beat())'
