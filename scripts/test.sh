@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh FOLDER…: all tests under .venv, those of FOLDER… also under .venv-other. Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
-# Tests marked `alone` measure time or start many processes, so they run after the others, one at a time.
+# Tests marked `alone` measure time or memory, or fill the machine, so they run after the others, one at a time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh

@@ -7,14 +7,11 @@ import signal
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PageMaker
 from tests.live.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
-
-pytestmark = pytest.mark.alone
 
 REPORT_S = 30.0
 

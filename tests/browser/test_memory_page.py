@@ -7,15 +7,12 @@ import signal
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import PageMaker, fits, violations
 from tests.browser.test_load_page import answers
 from tests.live.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
-
-pytestmark = pytest.mark.alone
 
 FLAGS = ("--autostart", "-u", "5", "-r", "50", "--nodes", "2", "--web-base-path", "/load", "--web-host", "127.0.0.1")
 

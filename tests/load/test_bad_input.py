@@ -110,7 +110,6 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
         room_here(100, 800)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -141,7 +140,6 @@ def test_without_a_host_and_a_server_it_says_what_to_do(monkeypatch: pytest.Monk
     assert refusal("http://127.0.0.1:1").endswith(says)
 
 
-@pytest.mark.alone
 def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> None:
     """The master has no users, and knows nothing of the limits where the workers are."""
     port = free_port()
@@ -157,7 +155,6 @@ def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> Non
         assert report.why.startswith("a worker: open files: this process may have 500 and needs 1064 for its users")
 
 
-@pytest.mark.alone
 def test_workers_whose_master_could_not_start_are_gone_with_it(tmp_path: Path) -> None:
     """Its port is taken: that is Locust's own error, but the workers that it had forked must not stay."""
     with socket.create_server(("0.0.0.0", 0)) as taken:

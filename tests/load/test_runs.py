@@ -15,8 +15,6 @@ from loadtest.report._records import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Scheduler]:

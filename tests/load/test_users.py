@@ -8,15 +8,12 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
 from loadtest.report._records import LoadReport
 from tests.certificates import make_certificate
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import Keys
 from tests.load.locust_run import LocustRun
-
-pytestmark = pytest.mark.alone
 
 CLIENTS = {"HTTP submit", "HTTP job", "HTTP result", "WS connect", "WS submit", "WS result", "WS utterance"}
 NODES = {"NODE register", "NODE heartbeat", "NODE work"}

@@ -12,7 +12,7 @@ import pytest
 from scheduler import __version__
 from tests.packaging.installation import ROOT, Installation, free_port, wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
