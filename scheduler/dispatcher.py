@@ -318,7 +318,7 @@ class Dispatcher:
         job.reason = reason
         job.output = output
         job.ended_ms = self._clock.now_ms()
-        job.deadline_ms = 0
+        self._deadlines.clear(job)
         job.avoid = ()
         if was == DISPATCHED:
             node = self.fleet.nodes[job.node_id]

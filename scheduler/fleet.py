@@ -105,7 +105,7 @@ class Fleet:
     def forget(self, node: Node) -> None:
         """Note that `node` is no longer the connection of its name."""
         node.connected = False
-        node.deadline_ms = 0
+        self._deadlines.clear(node)
 
     def drain(self, node: Node, on: bool) -> None:
         """Give `node` no new jobs (it keeps what it has), or give it jobs again."""

@@ -118,7 +118,7 @@ class NodeDesk:
         """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
         if node.connected:
             self._lose(node, "closed")
-        node.link = ENDED_LINK  # the node may be remembered until its lease would have ended; its socket must not
+        node.link = ENDED_LINK  # an answer on its way may still name the node; nothing needs its socket
 
     def silent(self, node: Node) -> None:
         """The lease of `node` has ended (leases.py): its jobs go to other nodes, and it must register again."""

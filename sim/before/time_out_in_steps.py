@@ -75,7 +75,7 @@ class RedispatchesInSteps(Dispatcher):
         self._take_back(job, node)
         job.redispatches += 1
         job.state = WAITING
-        job.deadline_ms = 0
+        self._deadlines.clear(job)
         asyncio.get_running_loop().create_task(self._in_steps(job, node.node_id))
 
     def job_due(self, job: Job) -> None:

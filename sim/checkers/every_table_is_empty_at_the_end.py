@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
-NODE_DEADLINES = "fleet._deadlines._heap"
+NODE_DEADLINES = "fleet._deadlines._due"
 A_NODE: dict[str, int] = {
     "fleet.nodes": 1,
-    NODE_DEADLINES: 9,  # three numbers an entry, and up to two replaced ones beside it
+    NODE_DEADLINES: 2,  # a moment, and the node in it
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
 """What may stay for each connected node."""
-JOB_DEADLINES = "dispatcher._deadlines._heap"
-"""Deadlines that were replaced may stay until their time comes."""
-SPARE = {"_tasks": 4, NODE_DEADLINES: 9, "queue._beats": 1}
-"""What may stay without any node: the roles; what was replaced last."""
+TIMES = "._deadlines._times"
+"""Moments, not things; some stay when nothing is due any more (deadlines.py)."""
+SPARE = {"_tasks": 4, "queue._beats": 1}
+"""What may stay without any node: the roles; the beats sent last."""
 
 
 class EveryTableIsEmptyAtTheEnd(Checker):
@@ -52,6 +52,8 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         self.expect(
             by_id == by_request == len(core.table), f"{by_id} jobs by id, {by_request} by request: {core.table!r}"
         )
+        deadlines = len(core.timeouts.deadlines)
+        self.expect(deadlines <= core.table.unfinished, f"{deadlines} deadlines of jobs: {core.table!r}")
         sessions = counts.get(SESSIONS, 0)
         self.expect(sessions <= self.world.settings.sessions_max, f"{sessions} sessions are remembered")
 
@@ -62,15 +64,12 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         limits = {name: each * nodes + SPARE.get(name, 0) for name, each in A_NODE.items()}
         limits["_tasks"] = SPARE["_tasks"]
         limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
-        pairs_most = max((len(node.pairs) for node in world.nodes), default=0)
-        limits[f"{NODE_DEADLINES}.pairs"] = limits[NODE_DEADLINES] // 3 * pairs_most  # of the nodes in these entries
         limits[SESSIONS] = settings.sessions_max
         for name, count in entries(core).items():
             if name.startswith("table.") and not settings.cleanup_interval_s:
                 continue  # without a sweep finished jobs stay: that is what the setting is for
-            if name == JOB_DEADLINES:
-                heap, now_ms = core.timeouts.deadlines._heap, world.clock.now_ms()
-                count = sum(1 for when_ms, _, _ in heap if when_ms < now_ms)
+            if name.endswith(TIMES):
+                continue
             limit = limits.get(name, 0)
             self.expect(count <= limit, f"{count} entries are left in {name}, at most {limit} may be")
         self.expect(not world.clients.open and not world.clients.by_job, "clients still wait")

@@ -74,14 +74,14 @@ class Timers:
             if repeat_ms <= min(job_ms or repeat_ms, node_ms or repeat_ms):
                 return Timer("repeat", Step("timer repeat", "store"), repeat_ms)
         if job_ms is not None and (node_ms is None or job_ms <= node_ms):
-            job: Job = self._jobs._heap[0][2]
+            job: Job = self._jobs.first()
             kind = "dispatch" if job.state == DISPATCHED else "waiting"
             name = self._names(job.job_id)
             chain = f"{name}|{job.attempt} timer"
             return Timer(kind, Step(f"timer {kind} {name}|{job.attempt}", chain), job_ms)
         if node_ms is None:
             return None
-        node = self._nodes._heap[0][2]
+        node = self._nodes.first()
         kind = "rest" if node.rest_until_ms == node_ms else "lease"
         return Timer(kind, Step(f"timer {kind} {node.node_id}", f"timer of {node.node_id}"), node_ms)
 

@@ -14,7 +14,7 @@ from sim.run import set_up
 from sim.scenario import Scenario
 from sim.stopwatch import Stopwatch
 from sim.swarm.coverage import Coverage, Reached
-from sim.swarm.long_bounds import BOUNDED, Bounds
+from sim.swarm.long_bounds import BOUNDED, bounds_now
 from sim.swarm.long_drawn import LongSize
 from sim.world import World
 
@@ -52,7 +52,6 @@ class Readings:
         self.bounds = {name: array("d", [0.0]) * readings for name in BOUNDED}
         self.taken = 0
         self.unreadable = ""
-        self._bounds = Bounds(world)
         self._world = world
         self._readings = readings
         try:
@@ -62,22 +61,13 @@ class Readings:
         for name in self.read():
             self.series[name] = array("d", [0.0]) * readings
 
-    @property
-    def before_s(self) -> float:
-        """So long before each reading `come` is to be called."""
-        return self._bounds.window_s
-
-    def come(self) -> None:
-        """A reading comes."""
-        self._bounds.note()
-
     def take(self) -> None:
         """Note one reading."""
         if self.taken < self._readings:
             self.times_s[self.taken] = self._world.env.now
             for name, value in self.read().items():
                 self.series[name][self.taken] = value
-            for name, bound in self._bounds.now().items():
+            for name, bound in bounds_now(self._world).items():
                 self.bounds[name][self.taken] = bound
             self.taken += 1
 
@@ -133,8 +123,6 @@ def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[flo
         readings = Readings(world, int(scenario.duration_s / step_s))
         for number in range(1, int(scenario.duration_s / step_s) + 1):
             at_s = number * step_s + READ_AT * interval_s
-            _run_to(world, at_s - readings.before_s, scenario.duration_s, tell)
-            readings.come()
             _run_to(world, at_s, scenario.duration_s, tell)
             readings.take()
         world.run_to(scenario.duration_s)

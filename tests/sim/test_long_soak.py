@@ -54,7 +54,7 @@ def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
     """The noise of a small run tells no trend of what follows the traffic, and what fills up to its cap rises."""
     run = played()
     most = {name: max(values) for name, values in run.bounds.items()}
-    assert most["sessions remembered"] == 500 and 100 < most["deadlines of jobs"] < 3000
+    assert most["sessions remembered"] == 500 and 1 < most["deadlines of jobs"] < 1000
     for i in range(len(run.times_s)):
         run.series["sessions remembered"][i] = 450.0 + i
         run.series["deadlines of jobs"][i] = (i * 31 % 7) * run.bounds["deadlines of jobs"][i] / 7
@@ -66,13 +66,13 @@ def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
 
 
 def test_deadlines_that_never_go_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: one entry of each job stays in the heap for ever."""
+    """Planted: a copy of each job stays among the deadlines for ever."""
     kept = Deadlines.set
 
     def leaking(self: Deadlines[Job], thing: Job, when_ms: int) -> None:
         kept(self, thing, when_ms)
         if isinstance(thing, Job) and not thing.attempt:
-            self._heap.append((FAR_MS, thing.place, msgspec.structs.replace(thing, deadline_ms=FAR_MS)))
+            kept(self, msgspec.structs.replace(thing, deadline_ms=0), FAR_MS)
 
     monkeypatch.setattr(Deadlines, "set", leaking)
     assert "deadlines of jobs, readings above the bound" in not_kept(played())

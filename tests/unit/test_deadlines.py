@@ -1,13 +1,17 @@
-"""Deadlines: one heap for many things, each due at most once."""
+"""Deadlines: many things, each due at most once."""
 
 import asyncio
+import weakref
 from dataclasses import dataclass
 
-from scheduler.deadlines import Deadlines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.deadlines import STALE_TIMES, Deadlines
 from tests.unit.fakes import HandClock
 
 
-@dataclass
+@dataclass(eq=False)
 class Thing:
     name: str
     deadline_ms: int = 0
@@ -39,15 +43,66 @@ def test_a_new_deadline_replaces_the_old_one() -> None:
     assert taken(deadlines, 50) == ["a"]
 
 
-def test_a_cleared_deadline_never_comes_and_leaves_no_entry() -> None:
+def test_a_cleared_deadline_never_comes() -> None:
     deadlines: Deadlines[Thing] = Deadlines(HandClock())
-    for i in range(1000):
+    things = [Thing(str(i)) for i in range(4)]
+    for thing in things:
+        deadlines.set(thing, 100)
+    for thing in (things[0], things[2], things[2]):
+        deadlines.clear(thing)
+        assert thing.deadline_ms == 0
+    assert len(deadlines) == 2 and taken(deadlines, 100) == ["1", "3"]
+    assert len(deadlines) == 0 and deadlines.first() is None
+
+
+def test_a_thing_is_let_go_at_once_even_behind_one_that_is_still_to_come() -> None:
+    """An earlier deadline that lives, such as that of a job that waits, must not keep what has ended."""
+    deadlines: Deadlines[Thing] = Deadlines(HandClock())
+    deadlines.set(Thing("waits"), 10)
+    thing = Thing("ended")
+    deadlines.set(thing, 20)
+    deadlines.set(thing, 60)
+    deadlines.clear(thing)
+    held = weakref.ref(thing)
+    del thing
+    assert held() is None and len(deadlines) == 1
+
+
+def test_moments_without_a_thing_are_bounded_by_those_with_one() -> None:
+    deadlines: Deadlines[Thing] = Deadlines(HandClock())
+    waits = Thing("waits")
+    deadlines.set(waits, 10)
+    for i in range(5 * STALE_TIMES):
         thing = Thing(str(i))
-        deadlines.set(thing, 100 + i)
-        thing.deadline_ms = 0
-    deadlines.set(Thing("last"), 5000)
-    assert taken(deadlines, 4999) == []
-    assert len(deadlines) == 1
+        deadlines.set(thing, 60_000 + i)
+        deadlines.clear(thing)
+        assert len(deadlines._times) <= 2 * 2 + STALE_TIMES
+    assert deadlines.next_ms() == 10 and taken(deadlines, 70_000) == ["waits"]
+
+
+NEVER = 0
+STEPS = st.lists(st.tuples(st.integers(0, 5), st.integers(NEVER, 9)), max_size=60)
+
+
+@given(STEPS)
+def test_what_comes_due_is_what_was_set_last_in_the_order_of_moments_then_of_sets(steps: list[tuple[int, int]]) -> None:
+    deadlines: Deadlines[Thing] = Deadlines(HandClock())
+    things = [Thing(str(i)) for i in range(6)]
+    wanted: dict[str, int] = {}
+    for number, when_ms in steps:
+        name = str(number)
+        if wanted.get(name) == when_ms:
+            deadlines.set(things[number], when_ms)
+            continue
+        wanted.pop(name, None)
+        if when_ms == NEVER:
+            deadlines.clear(things[number])
+        else:
+            deadlines.set(things[number], when_ms)
+            wanted[name] = when_ms
+        assert deadlines.next_ms() == min(wanted.values(), default=None)
+    assert len(deadlines) == len(wanted)
+    assert taken(deadlines, 9) == sorted(wanted, key=wanted.__getitem__)
 
 
 async def test_a_sleeper_is_woken_by_an_earlier_deadline() -> None:

@@ -154,7 +154,7 @@ async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
     node, _ = await rig.node("n1")
     forgotten = await rig.submit()
     node.holds.clear()  # a hold that nobody knows of any more
-    forgotten.deadline_ms = 0
+    rig.core.timeouts.deadlines.clear(forgotten)
     waits = await rig.submit(timeout_ms=200_000)
     waits.waits_from_ms = rig.clock.ms + 190_000
     rig.core.timeouts.deadlines.set(waits, rig.clock.ms + 200_000)
