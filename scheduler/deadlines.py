@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from scheduler.clock import Clock
+from scheduler.key_heap import least, push
 
-STALE_TIMES = 100
-"""Moments without a thing that may stay in the heap, beyond one for each that has some."""
+SETS_BITS = 48
+"""Room for the number of a `set` in a key: for 2,000 years at 4,000 of them a second."""
 
 
 class HasDeadline(Hashable, Protocol):
@@ -25,47 +25,43 @@ T = TypeVar("T", bound=HasDeadline)
 class Deadlines(Generic[T]):
     """The deadlines of many things; each has at most one, and a new one replaces it.
 
-    A thing whose deadline is replaced or cleared is let go at once: a heap of things would keep it behind whatever is
-    still to come before it, which for a finished job is the best part of the dispatch time-out. So the heap orders
-    moments only, and the things of a moment stand in the order in which they were set.
+    Of the things that are due at one moment the one that was set first comes first. A thing whose deadline is replaced
+    or cleared is let go at once: a job that has ended must not stay for its dispatch time-out.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due: dict[int, dict[T, None]] = {}
-        """ms -> the things that are due then; there is no moment without one."""
-        self._times: list[int] = []
-        """A heap of the keys of `_due`, and of some that are there no more."""
+        self._sets = 0
+        self._keys: dict[T, int] = {}
+        """Thing -> its place in the order: its deadline, then the number of the `set`."""
+        self._things: dict[int, T] = {}
+        self._heap: list[int] = []
+        """Of the keys of `_things` (key_heap.py)."""
         self._sleeper: asyncio.Future[None] | None = None
         self._sleeps_until_ms = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._due.values()))
+        return len(self._things)
 
     def set(self, thing: T, when_ms: int) -> None:
-        """Make `thing` due at `when_ms`, whatever it was before."""
+        """Make `thing` due at `when_ms`, whatever it was before; it keeps its turn if it is due then already."""
         if thing.deadline_ms == when_ms:
             return
         self.clear(thing)
         thing.deadline_ms = when_ms
-        due = self._due.get(when_ms)
-        if due is None:
-            due = self._due[when_ms] = {}
-            self._push(when_ms)
-        due[thing] = None
+        self._sets += 1
+        key = when_ms << SETS_BITS | self._sets
+        self._keys[thing] = key
+        self._things[key] = thing
+        push(self._heap, key, self._things)
         if self._sleeper is not None and when_ms < self._sleeps_until_ms and not self._sleeper.done():
             self._sleeper.set_result(None)
 
     def clear(self, thing: T) -> None:
         """Make `thing` never due; nothing happens when it isn't."""
-        when_ms = thing.deadline_ms
-        if not when_ms:
-            return
-        thing.deadline_ms = 0
-        due = self._due[when_ms]
-        del due[thing]
-        if not due:
-            del self._due[when_ms]
+        if thing.deadline_ms:
+            thing.deadline_ms = 0
+            del self._things[self._keys.pop(thing)]
 
     def take_due(self, now_ms: int) -> T | None:
         """Return one thing that is due, the earliest first, and clear its deadline; None if there is none."""
@@ -77,17 +73,13 @@ class Deadlines(Generic[T]):
 
     def first(self) -> T | None:
         """Return the thing with the earliest deadline, or None."""
-        when_ms = self.next_ms()
-        return None if when_ms is None else next(iter(self._due[when_ms]))
+        key = least(self._heap, self._things)
+        return None if key is None else self._things[key]
 
     def next_ms(self) -> int | None:
         """Return the earliest deadline, or None."""
-        times = self._times
-        while times:
-            if times[0] in self._due:
-                return times[0]
-            heapq.heappop(times)
-        return None
+        thing = self.first()
+        return None if thing is None else thing.deadline_ms
 
     async def sleep_until_due(self, at_most_ms: int | None = None) -> None:
         """Return when the earliest deadline has come, or after `at_most_ms`. One sleeper at a time."""
@@ -111,12 +103,6 @@ class Deadlines(Generic[T]):
                     timer.cancel()
             if at_most_ms is not None:
                 at_most_ms -= self._clock.now_ms() - now_ms
-
-    def _push(self, when_ms: int) -> None:
-        heapq.heappush(self._times, when_ms)
-        if len(self._times) > 2 * len(self._due) + STALE_TIMES:  # 2 ms at 70,000 moments, the most of a minute
-            self._times = list(self._due)
-            heapq.heapify(self._times)
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

@@ -5,12 +5,12 @@ A pool here is a language pair with waiting jobs; it exists only as long as it h
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Collection, Iterator
 
 from scheduler.errors import Rejected
-from scheduler.job import WAITING, Job
+from scheduler.job import Job
+from scheduler.key_heap import push, take_least
 
 
 class Pool:
@@ -21,14 +21,15 @@ class Pool:
     waiting jobs cost nothing until a slot gets free.
     """
 
-    __slots__ = ("asked", "credit", "granted", "heap", "in_flight", "pair", "said_nobody", "unsure", "waiting")
+    __slots__ = ("asked", "credit", "granted", "in_flight", "jobs", "pair", "places", "said_nobody", "unsure")
 
     def __init__(self, pair: str) -> None:
         self.pair = pair
         self.credit = math.inf
-        self.heap: list[tuple[int, Job]] = []
-        self.waiting = 0
-        """Jobs in `heap` that still wait; the others ended meanwhile and are dropped when they come to the top."""
+        self.jobs: dict[int, Job] = {}
+        """The jobs that wait, by their places."""
+        self.places: list[int] = []
+        """The heap of the keys of `jobs` (key_heap.py)."""
         self.in_flight = False
         self.asked = 0.0
         self.granted = 0
@@ -87,14 +88,14 @@ class WaitingJobs:
     def check_room(self, pair: str) -> None:
         """Raise Rejected if so many jobs of `pair` wait that a new one would wait too long."""
         pool = self._pools.get(pair)
-        if pool is not None and pool.waiting >= self.waiting_max:
+        if pool is not None and len(pool.jobs) >= self.waiting_max:
             detail = f"{self.waiting_max} jobs of {pair} wait for a node, the most allowed"
             raise Rejected("waiting_max", detail, self.retry_after_ms)
 
     def counts(self) -> Iterator[tuple[str, int]]:
         """Yield (pair, waiting jobs); jobs in flight to the store count as waiting no longer."""
         for pool in self._pools.values():
-            yield pool.pair, pool.waiting
+            yield pool.pair, len(pool.jobs)
 
     def credits(self) -> Iterator[tuple[str, float]]:
         """Yield (pair, slots that may be free) of each pool with waiting jobs."""
@@ -106,21 +107,20 @@ class WaitingJobs:
         pool = self._pools.get(job.pair)
         if pool is None:
             pool = self._pools[job.pair] = Pool(job.pair)
-        heapq.heappush(pool.heap, (job.place, job))
+        pool.jobs[job.place] = job
+        push(pool.places, job.place, pool.jobs)
         job.queued = True
-        pool.waiting += 1
         self.total += 1
         self._update(pool)
 
     def discard(self, job: Job) -> None:
-        """Note that `job` waits no longer (its state has already changed); one that isn't queued is left alone."""
+        """Note that `job` waits no longer; one that isn't queued is left alone."""
         if not job.queued:
             return
         job.queued = False
         pool = self._pools[job.pair]
-        pool.waiting -= 1
+        del pool.jobs[job.place]
         self.total -= 1
-        _drop_ended(pool)
         self._update(pool)
 
     def room(self, pairs: Collection[str], slots: int) -> None:
@@ -152,13 +152,11 @@ class WaitingJobs:
             pool = self._ready.pop(pair)
             pool.in_flight = True
             batch.pools[pair] = pool
-            for _ in range(int(min(room, pool.waiting, pool.credit))):
-                job = heapq.heappop(pool.heap)[1]
+            for _ in range(int(min(room, len(pool.jobs), pool.credit))):
+                job = take_least(pool.places, pool.jobs)
                 job.queued = False
                 batch.jobs.append(job)
-                pool.waiting -= 1
                 self.total -= 1
-                _drop_ended(pool)
             pool.asked = pool.credit
             pool.credit = 0.0
             pool.granted = 0
@@ -184,19 +182,13 @@ class WaitingJobs:
     def _update(self, pool: Pool) -> None:
         if pool.in_flight:
             return
-        if pool.waiting == 0:
+        if not pool.jobs:
             self._ready.pop(pool.pair, None)
             self._pools.pop(pool.pair, None)
         elif pool.credit >= 1:
             self._ready.setdefault(pool.pair, pool)
         else:
             self._ready.pop(pool.pair, None)
-
-
-def _drop_ended(pool: Pool) -> None:
-    heap = pool.heap
-    while heap and heap[0][1].state != WAITING:
-        heapq.heappop(heap)
 
 
 def _place(job: Job) -> int:

@@ -21,6 +21,7 @@ COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
 _INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
 _DASHES = {"line": "-", "dotted": ":", "predicted": "--", "points": ""}
 Scale = Literal["linear", "log", "symlog"]
+Style = Literal["line", "dotted", "predicted", "points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Curve:
     x: Sequence[float]
     y: Sequence[float]
     variant: str = ""
-    style: Literal["line", "dotted", "predicted", "points"] = "line"
+    style: Style = "line"
     colour: str = ""
 
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from loadtest.memory._records import STORE, Growing, Kind, MemoryFinding, MemorySample, MemorySeries, TrendFigures
-from scheduler.deadlines import STALE_TIMES
+from scheduler.key_heap import STALE_MAX
 from sim.stats import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
 
 LEAK_FLOOR = 50.0
@@ -35,8 +35,8 @@ BOUNDED = {HISTORY: 312, "type scheduler.telemetry.spread.Spread": 4 * 312}
 HISTORY_BYTES, HISTORY_BYTES_A_JOB, HISTORY_BYTES_MAX = 2_000.0, 45.0, 10_000.0
 """What one such record takes at most: the first, and more for each job of its second, up to the third. Measured with
 service times of 50 ms to 2 s: 1.8 kB at 20 jobs/s, 2.8 kB at 50, 3.9 to 9.9 kB at 250 and at 2,000."""
-TIMES = "._deadlines._times"
-"""A table of moments; STALE_TIMES of them may stay when nothing is due then any more."""
+HEAP = "._deadlines._heap"
+"""A heap of numbers; up to STALE_MAX of them may stay when what they stood for has gone (scheduler/key_heap.py)."""
 OF_A_JOB = 10
 """Objects and entries that a job in the table may have: a count that rises by less than so many for each job more in
 it follows the load."""
@@ -280,7 +280,7 @@ class _Judge:
         if name.startswith("store bytes"):
             return self._floor_bytes
         floor = max(COUNT_FLOOR, COUNT_FLOOR_A_JOB * self._jobs)
-        return floor + STALE_TIMES if name.endswith(TIMES) else floor
+        return floor + STALE_MAX if name.endswith(HEAP) else floor
 
     def _values(self, name: str) -> list[int] | None:
         if name.startswith(STORE):

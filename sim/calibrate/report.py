@@ -12,7 +12,7 @@ import numpy as np
 from sim.calibrate.compare import FIGURES, Compared, Figure, Point
 from sim.calibrate.costs import Costs
 from sim.limits import UNCLEAR_WORD, shown
-from sim.pictures import Curve, canvas, curves, png
+from sim.pictures import Curve, Style, canvas, curves, png
 from sim.report import WITH, Line, Picture, Report, Table
 
 QUESTION = "Does the simulation predict this machine?"
@@ -22,6 +22,7 @@ OFF_TOLD = 0.1
 LAG_MS_MAX = 2.0
 """When 1 % of the arrivals were sent later than this, the machine was not ours: a miss then proves nothing."""
 MEASURED, PREDICTED, WITHOUT_COSTS = "measured", "predicted", "predicted without costs"
+STYLES: dict[str, Style] = {MEASURED: "line", PREDICTED: "predicted", WITHOUT_COSTS: "dotted"}
 COLOURS = ("#1f6fb2", "#1a7f4b", "#c0392b", "#8a5a00")
 TAIL_POINTS = 200
 
@@ -168,13 +169,13 @@ def _tails(points: Sequence[Point]) -> Picture:
     """How many jobs wait longer than x: lived, played, and played without costs."""
     drawn = []
     for point, colour in zip(points, cycle(COLOURS), strict=False):
-        sides = ((MEASURED, point.measured_ms, "line"), (PREDICTED, point.predicted_ms, "predicted"),
-                 (WITHOUT_COSTS, point.without_costs_ms, "dotted"))  # fmt: skip
-        for side, waits_ms, style in sides:
+        for side, waits_ms in (
+            (MEASURED, point.measured_ms), (PREDICTED, point.predicted_ms), (WITHOUT_COSTS, point.without_costs_ms),
+        ):  # fmt: skip
             if len(waits_ms):
                 share = np.geomspace(1.0, 1 / len(waits_ms), TAIL_POINTS)
                 x = np.quantile(waits_ms, 1 - share)
-                drawn.append(Curve(f"{point.load:g} {side}", x.tolist(), share.tolist(), "", style, colour))  # type: ignore[arg-type]
+                drawn.append(Curve(f"{point.load:g} {side}", x.tolist(), share.tolist(), "", STYLES[side], colour))
     return curves(
         "waits", "Share of the jobs that wait longer", "wait, ms", "share of the jobs", drawn,
         "Solid: measured. Dashed: predicted, with the costs of this machine. Dotted: predicted without costs.",

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
-NODE_DEADLINES = "fleet._deadlines._due"
+NODE_DEADLINES = ("fleet._deadlines._keys", "fleet._deadlines._things")
 A_NODE: dict[str, int] = {
     "fleet.nodes": 1,
-    NODE_DEADLINES: 2,  # a moment, and the node in it
+    **dict.fromkeys(NODE_DEADLINES, 1),
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
 """What may stay for each connected node."""
-TIMES = "._deadlines._times"
-"""Moments, not things; some stay when nothing is due any more (deadlines.py)."""
+HEAP = "._deadlines._heap"
+"""Numbers, not things; some stay when nothing is due any more (key_heap.py)."""
 SPARE = {"_tasks": 4, "queue._beats": 1}
 """What may stay without any node: the roles; the beats sent last."""
 
@@ -68,7 +68,7 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         for name, count in entries(core).items():
             if name.startswith("table.") and not settings.cleanup_interval_s:
                 continue  # without a sweep finished jobs stay: that is what the setting is for
-            if name.endswith(TIMES):
+            if name.endswith(HEAP):
                 continue
             limit = limits.get(name, 0)
             self.expect(count <= limit, f"{count} entries are left in {name}, at most {limit} may be")

@@ -29,7 +29,7 @@ PAIR = "held:en"
 BOUNDED = frozenset(
     {
         *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why._jobs"),
-        "core.dispatcher._deadlines._times",  # moments of deadlines that were replaced
+        "core.dispatcher._deadlines._heap",  # numbers of deadlines that were replaced
         "core.queue._beats",  # the beats on their way to the store, of nodes that are there
     }
 )

@@ -84,16 +84,16 @@ def test_a_backlog_is_no_leak_of_its_entries() -> None:
 
     counts: dict[str, Numbers] = {
         "type uvloop.loop.UVTimer": lambda n: 40 * n,
-        "table core.dispatcher._deadlines._due": lambda n: 5 * n,
+        "table core.dispatcher._deadlines._things": lambda n: 5 * n,
     }
     assert judged(series(counts=counts, fields=piling_up)).growing == []
     assert {one.name for one in judged(series(counts=counts)).growing} == counts.keys()
 
 
-def test_moments_that_stay_when_nothing_is_due_any_more_are_allowed_for_up_to_their_bound() -> None:
-    times = "table core.dispatcher._deadlines._times"
-    assert judged(series(60, counts={times: lambda n: 20 + 2 * n})).growing == []
-    assert [one.name for one in judged(series(60, counts={times: lambda n: 20 + 20 * n})).growing] == [times]
+def test_what_stays_in_a_heap_of_deadlines_is_allowed_for_up_to_its_bound() -> None:
+    heap = "table core.dispatcher._deadlines._heap"
+    assert judged(series(60, counts={heap: lambda n: 20 + 2 * n})).growing == []
+    assert [one.name for one in judged(series(60, counts={heap: lambda n: 20 + 20 * n})).growing] == [heap]
 
 
 def test_the_history_of_a_young_scheduler_is_no_leak_and_its_bytes_are_allowed_for() -> None:

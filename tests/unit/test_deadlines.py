@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.deadlines import STALE_TIMES, Deadlines
+from scheduler.deadlines import Deadlines
 from tests.unit.fakes import HandClock
 
 
@@ -66,18 +66,6 @@ def test_a_thing_is_let_go_at_once_even_behind_one_that_is_still_to_come() -> No
     held = weakref.ref(thing)
     del thing
     assert held() is None and len(deadlines) == 1
-
-
-def test_moments_without_a_thing_are_bounded_by_those_with_one() -> None:
-    deadlines: Deadlines[Thing] = Deadlines(HandClock())
-    waits = Thing("waits")
-    deadlines.set(waits, 10)
-    for i in range(5 * STALE_TIMES):
-        thing = Thing(str(i))
-        deadlines.set(thing, 60_000 + i)
-        deadlines.clear(thing)
-        assert len(deadlines._times) <= 2 * 2 + STALE_TIMES
-    assert deadlines.next_ms() == 10 and taken(deadlines, 70_000) == ["waits"]
 
 
 NEVER = 0

@@ -1,0 +1,36 @@
+"""The heap of the keys of a dict."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.key_heap import STALE_MAX, least, push, take_least
+
+
+def test_keys_that_left_are_bounded_by_those_that_are_there() -> None:
+    alive, heap = {10: "waits"}, [10]
+    most = 0
+    for key in range(1000, 1000 + 5 * STALE_MAX):
+        alive[key] = "ended"
+        push(heap, key, alive)
+        del alive[key]
+        most = max(most, len(heap))
+    assert STALE_MAX < most <= 2 * 2 + STALE_MAX
+    assert least(heap, alive) == 10 and take_least(heap, alive) == "waits"
+    assert least(heap, alive) is None and heap == []
+
+
+@given(st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), st.integers(0, 9)), max_size=60))
+def test_the_least_key_is_that_of_the_dict(steps: list[tuple[str, int]]) -> None:
+    """Keys leave and come back, as the places of jobs do."""
+    alive: dict[int, int] = {}
+    heap: list[int] = []
+    for step, key in steps:
+        if step == "put" and key not in alive:
+            alive[key] = key
+            push(heap, key, alive)
+        elif step == "drop":
+            alive.pop(key, None)
+        elif step == "take" and alive:
+            wanted = min(alive)
+            assert take_least(heap, alive) == wanted and wanted not in alive
+        assert least(heap, alive) == min(alive, default=None)
