@@ -72,10 +72,7 @@ def _beside(table: Table) -> str:
         "<tr>" + "".join(f"<td{_number(i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>"
         for row in table.rows
     )
-    return (
-        f'<h2>{escape(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    return f"<h2>{escape(table.title)}</h2>{table_of(table.title, head, rows)}"
 
 
 def _number(column: int) -> str:
@@ -88,10 +85,7 @@ def _table(report: Report) -> str:
     columns = variant_columns(report.variant)
     head = "".join(f'<th class="number">{name}</th>' for name in columns)
     rows = "".join(_row(line, columns, report.variant) for line in report.lines)
-    return (
-        f'<div class="scroll"><table><thead><tr><th>row</th><th>figure</th>{head}<th>limit</th><th>verdict</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
-    )
+    return table_of("Figures", f"<th>row</th><th>figure</th>{head}<th>limit</th><th>verdict</th>", rows)
 
 
 def _row(line: Line, columns: list[str], variant: str) -> str:
@@ -107,6 +101,12 @@ def _row(line: Line, columns: list[str], variant: str) -> str:
         f"<tr><td>{escape(line.row)}</td><td>{escape(line.name)}</td>{cells}<td>{escape(line.limit)}</td>"
         f'<td class="word {kind}">{escape(word)}</td></tr>'
     )
+
+
+def table_of(name: str, head: str, rows: str) -> str:
+    """Return a table, which a narrow window scrolls, by keys, too; `head` are its th, `rows` its tr."""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
 
 
 def figures_of(drawn: Iterable[Picture]) -> str:

@@ -12,7 +12,7 @@ from loadtest.report._pictures import pictures_of
 from loadtest.report._records import LoadReport, Operation
 from loadtest.running._knee import knee_note
 from sim.limits import shown
-from sim.page import STYLE, definitions, figures_of
+from sim.page import STYLE, definitions, figures_of, table_of
 
 _MORE_STYLE = """
 .memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }
@@ -216,13 +216,12 @@ def _ms(seconds: float | None) -> str:
 
 
 def _table(name: str, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table, which a narrow window scrolls (by keys, too); nothing when it has no rows."""
+    """Return a table; nothing when it has no rows."""
     if not rows:
         return ""
     head = "".join(_cell("th", cell) for cell in heads)
     body = "".join(f"<tr>{''.join(_cell('td', cell) for cell in row)}</tr>" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
+    return table_of(name, head, body)
 
 
 def _cell(tag: str, cell: Cell) -> str:
