@@ -19,6 +19,7 @@ SMALL = {
     "a time-out": (Shape(timeouts=1), 2_034),
     "a busy node": (COMPLETE["1-busy"][1], 3),
     "a node of a dead scheduler, another goes offline": (COMPLETE["1-leftover-offline"][1], 473),
+    "an answer of the store is lost, a node goes offline": (COMPLETE["1-offline-lost"][1], 1_531),
     "a cancel, between two hops, too": (Shape(cancels=("j1",), hops=1), 566),
 }
 
