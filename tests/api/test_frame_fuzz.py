@@ -13,9 +13,9 @@ import pytest
 
 from tests.api import frames
 from tests.api.bystander import FLAGS, Bystander, Ended, left_behind, live_bytes_of, memory_of, script_errors_of
-from tests.api.frame_fuzz import DOORS, Lost, Player, fuzz, line_to_paste
+from tests.api.frame_fuzz import DIED, DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
-from tests.api.wire import PATIENCE_S, Frame
+from tests.api.wire import CLOSE, FIN, PATIENCE_S, Frame
 from tests.live.processes import Scheduler
 
 SEED = 4
@@ -93,6 +93,12 @@ def test_a_planted_handler_that_dies_is_found_and_told_in_one_line(
             fuzz(player, 2_000, SEED)
         first, line = str(lost.value).split("\n")
         assert line.startswith(f"python -m tests.api.frame_fuzz {door} "), first
+
+
+def test_a_close_with_the_code_of_a_dead_handler_comes_back_and_is_none(tmp_path: Path) -> None:
+    with running(tmp_path) as scheduler, Player(DOORS["node"], scheduler.url, "nobody") as player:
+        player.play([[Frame(FIN | CLOSE, DIED.to_bytes(2, "big"))]], True)
+        assert dict(player.closes) == {DIED: 1}
 
 
 @pytest.mark.parametrize(

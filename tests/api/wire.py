@@ -68,6 +68,8 @@ class Wire:
         self._buffer = b""
         self.broken = False
         """Whether something was sent after which no answer can be expected, but the end."""
+        self.may_echo = False
+        """Whether the code that it closes with may be the one that it was sent."""
         try:
             self._shake_hands(port, path)
             self._socket.settimeout(patience_s)
