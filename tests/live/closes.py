@@ -41,11 +41,8 @@ BYTES_MAX = 192 * 1024
 """Live bytes that may be more than before: buffers and free lists are not always of the same size."""
 HISTORY_BYTES_A_SECOND = 2000
 """And these of the history that the dashboard shows: an entry for each of the last 300 s, whatever happens."""
-OPEN_BYTES_MAX = 8 * 1024**2
-"""Live bytes of the connections that are open at one moment."""
-RECORD_BYTES_MAX = 1000
-"""Live bytes of a connection that broke, until the deadlines of its jobs or of its node have passed, a minute at most:
-their records are kept so long; its socket, of 20 kB, must not be."""
+OPEN_BYTES_MAX = 4 * 1024**2
+"""Live bytes of the connections that are open at one moment, however many were torn before."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
 BY_TIME = "scheduler.telemetry."
@@ -99,11 +96,6 @@ class Closes:
     def meanwhile_bytes(self) -> int:
         """By how much the live bytes were more while connections were torn."""
         return self.most_bytes - self.before.live_bytes
-
-    @property
-    def meanwhile_bytes_max(self) -> int:
-        """What that may be."""
-        return OPEN_BYTES_MAX + RECORD_BYTES_MAX * self.torn.total()
 
     def __str__(self) -> str:
         live, rss = self.after.live_bytes - self.before.live_bytes, self.after.rss_bytes - self.before.rss_bytes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.closes import FLAGS, WARM_UP, Closes, closes
+from tests.live.closes import FLAGS, OPEN_BYTES_MAX, WARM_UP, Closes, closes
 from tests.live.processes import LeakyScheduler, Scheduler
 from tests.live.test_processes import started
 from tests.live.torn import POINTS
@@ -21,9 +21,7 @@ def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: i
         report = closes(scheduler, server.url, count, warm_up)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
-    assert report.most_bytes > 0 and report.meanwhile_bytes < report.meanwhile_bytes_max, (
-        "nothing waits long for being let go"
-    )
+    assert report.most_bytes > 0 and report.meanwhile_bytes < OPEN_BYTES_MAX, "nothing waits for being let go"
     assert report.torn.total() == count and len(report.torn) == 2 * len(POINTS), "each point, by RST and by FIN"
     assert scheduler.events("http_server") == [] and scheduler.events("scheduler_failed") == []
     return report
