@@ -1,7 +1,7 @@
 """`voxpool-sim explore --all`: every flow that is searched whole, one after the other, in one report.
 
-Flows of few interleavings are searched again without sleep sets, which must reach the same ends, in no more orders
-than the runs of the sleep sets stand for.
+Flows of few interleavings are searched again without sleep sets, which must reach the same ends, in as many orders
+as the runs of the sleep sets stand for.
 """
 
 from __future__ import annotations
@@ -80,11 +80,10 @@ def _lines(name: str, tally: Tally) -> list[Line]:
 
 def _compared(name: str, pruned: Tally, plain: Tally) -> list[Line]:
     if not plain.is_complete:
-        return [Line("", f"{name}: the plain search reaches the same ends", "", None, None, "== 1")]
-    is_same = plain.ends.keys() == pruned.ends.keys() and plain.runs == pruned.interleavings
+        return [Line("", f"{name}: the plain search agrees", "", None, None, "== 1")]
     return [
         Line("", f"{name}: interleavings by the plain search", "", None, plain.runs),
-        Line("", f"{name}: the plain search reaches the same ends", "", None, int(is_same), "== 1"),
+        Line("", f"{name}: the plain search agrees", "", None, int(plain.agrees(pruned)), "== 1"),
     ]
 
 

@@ -76,8 +76,8 @@ class Explored:
     """What PCT's bound speaks of."""
     shrunk: Shrunk | None = None
     """The first failing run, made short."""
-    ends_agree: bool | None = None
-    """Whether the plain search and the pruned one, both complete, reached the same ends."""
+    searches_agree: bool | None = None
+    """Whether the plain search and the pruned one, both complete, reached the same ends, in as many orders."""
 
     @property
     def line(self) -> str:
@@ -112,7 +112,7 @@ def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explo
     for search in searches:
         with progress(flow.name) as tell:
             explored.tallies.append(search(max(0.0, wanted.limit_s - watch.seconds()), tell))
-    explored.ends_agree = _ends_agree(explored.tallies)
+    explored.searches_agree = _searches_agree(explored.tallies)
     failing = next((tally.first_broken for tally in explored.tallies if tally.first_broken), None)
     if failing is not None:
         with progress("shrinking") as tell:
@@ -157,9 +157,9 @@ def _searches(flow: Flow, wanted: Wanted, make_story: MakeStory, explored: Explo
     return chosen or ([pruned] if flow.is_complete else [at_random, by_pct, near])
 
 
-def _ends_agree(tallies: list[Tally]) -> bool | None:
+def _searches_agree(tallies: list[Tally]) -> bool | None:
     whole = [tally for tally in tallies if tally.is_complete and tally.is_exhaustive]
-    return all(tally.ends.keys() == whole[0].ends.keys() for tally in whole) if len(whole) > 1 else None
+    return all(tally.agrees(whole[0]) for tally in whole) if len(whole) > 1 else None
 
 
 def replayed(flow: Flow, wanted: Wanted, schedule: str) -> Run:
@@ -194,8 +194,12 @@ def report_of(explored: Explored) -> Report:
             add(f"{tally.way}: complete", 1 if tally.is_complete else None, "== 1")
     if side == WITHOUT:
         add("interleavings that break a check", sum(tally.broken_runs for tally in explored.tallies), "== 0")
-    if explored.ends_agree is not None:
-        add("both searches reach the same ends", int(explored.ends_agree), "== 1" if side == WITH else "")
+    if explored.searches_agree is not None:
+        add(
+            "both searches agree: the same ends, as many orders",
+            int(explored.searches_agree),
+            "== 1" if side == WITH else "",
+        )
     table = _table(explored)
     return Report(
         experiment="explore",

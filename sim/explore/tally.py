@@ -55,6 +55,15 @@ class Tally:
     seconds: float = 0.0
     watch: Stopwatch = field(default_factory=Stopwatch)
 
+    @property
+    def orders(self) -> int:
+        """Interleavings that it tells of: those that the runs of sleep sets stand for, else its runs."""
+        return self.interleavings or self.runs
+
+    def agrees(self, other: Tally) -> bool:
+        """Whether another whole search of the same story reached the same ends, in as many orders."""
+        return self.ends.keys() == other.ends.keys() and self.orders == other.orders
+
     def add(self, end: Hashable, broken: list[str], steps: int, run: Callable[[], Run]) -> None:
         """Count a run that came to its end; `run` tells of it when it is wanted."""
         self.runs += 1

@@ -42,11 +42,11 @@ def explored(**wanted: object) -> Explored:
 
 
 def test_a_small_flow_is_searched_whole() -> None:
-    """By sleep sets; with --plain both ways, which have to reach the same ends."""
+    """By sleep sets; with --plain both ways, which have to agree."""
     report = report_of(explored(flow="good"))
     assert report.exit_code == 0
     both = explored(flow="good", plain=True)
-    assert both.ends_agree is True
+    assert both.searches_agree is True
     pruned, plain = both.tallies
     assert (plain.runs, plain.cut_short) == (30, 0) and pruned.runs < 30
     assert report_of(both).exit_code == 0
