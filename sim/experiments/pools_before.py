@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sim.before import pool_scripts
 from sim.before.keyspace import Keyspace
@@ -66,7 +66,7 @@ def gap(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
     return {"reached": 100.0 * len(seen) / living, "behind": 100.0 * behind / seen.total()}
 
 
-def lonely(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
+def lonely(size: Size, seed: int, _store: str, tell: Tell) -> dict[str, float]:
     """C3: full shards, and one with a single member."""
     pools = ShardedPools(Keyspace(lambda: 0.0), plain_random(seed, "lonely"))
     nodes = [f"gpu-{number}" for number in range(size.lonely)]
@@ -78,7 +78,7 @@ def lonely(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
     return shares_found(counts)
 
 
-def shares_found(counts: Sequence[int]) -> Figures:
+def shares_found(counts: Sequence[int]) -> dict[str, float]:
     """Return the figures of C3 and C9 for how often each node was chosen; the last one is the lonely one."""
     fair = sum(counts) / len(counts)
     return {
@@ -88,6 +88,11 @@ def shares_found(counts: Sequence[int]) -> Figures:
         "busiest": max(counts) / fair,
         "rarest": min(counts) / fair,
     }
+
+
+def one_and_two(one: Mapping[str, float], two: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures of C9: the shares of a single draw, and those of the first of two."""
+    return {f"one {key}": value for key, value in one.items()} | {f"two {key}": value for key, value in two.items()}
 
 
 def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
@@ -120,31 +125,42 @@ def beats(size: Size, seed: int, store: str, tell: Tell) -> Figures:
         server.close()
 
 
-def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, Figures]:
-    """C9: what SRANDMEMBER draws, on the server of the run and on this machine's Redis; the chance is the server's."""
+def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict[str, float]]:
+    """C9: what SRANDMEMBER draws, on the server of the run and on this machine's Redis; the chance is the server's.
+
+    How uneven one set is depends on the server's hash seed, so a negative count is asked of several: the mean counts.
+    """
     servers = [open_server(store)]
     if "://" not in store and system_redis():
         servers.append(Server(binary=system_redis()))
-    found: dict[str, Figures] = {}
+    found: dict[str, dict[str, float]] = {}
     try:
         for server in servers:
-            many = Counter[str]()
-            _fill_set(server, size.pool)
-            calls = size.shares_a_node * size.pool // AT_ONCE
-            for drawn in server.pipeline([("SRANDMEMBER", _SET, -AT_ONCE)] * calls):
-                many.update(drawn)
-            first = Counter[str]()
-            _fill_set(server, size.small_pool)
-            for drawn in server.pipeline([("SRANDMEMBER", _SET, 2)] * (size.shares_a_node * size.small_pool)):
-                first[drawn[0]] += 1
-            one = shares_found([many[f"gpu-{number}"] for number in range(size.pool)])
-            two = shares_found([first[f"gpu-{number}"] for number in range(size.small_pool)])
-            found[server.name] = {f"one {key}": value for key, value in one.items()}
-            found[server.name] |= {f"two {key}": value for key, value in two.items()}
+            sets = [_negative_count(server, size, number) for number in range(size.sets)]
+            one = {key: statistics.mean(each[key] for each in sets) for key in sets[0]}
+            found[server.name] = one_and_two(one, _first_of_two(server, size))
     finally:
         for server in servers:
             server.close()
     return found
+
+
+def _negative_count(server: Server, size: Size, number: int) -> dict[str, float]:
+    """Return the shares in one of the sets: each has other members, so the same hash seed spreads it another way."""
+    members = [f"gpu-{number}-{member}" for member in range(size.pool)]
+    _fill_set(server, members)
+    seen = Counter[str]()
+    for drawn in server.pipeline([("SRANDMEMBER", _SET, -AT_ONCE)] * (size.shares_a_node * size.pool // AT_ONCE)):
+        seen.update(drawn)
+    return shares_found([seen[member] for member in members])
+
+
+def _first_of_two(server: Server, size: Size) -> dict[str, float]:
+    members = [f"gpu-{member}" for member in range(size.small_pool)]
+    _fill_set(server, members)
+    draws = server.pipeline([("SRANDMEMBER", _SET, 2)] * (size.shares_a_node * size.small_pool))
+    seen = Counter(first for first, _ in draws)
+    return shares_found([seen[member] for member in members])
 
 
 def by_size(size: Size, seed: int, store: str, tell: Tell) -> list[Point]:
@@ -173,8 +189,8 @@ def _fill(server: Server, nodes: int) -> None:
     )
 
 
-def _fill_set(server: Server, members: int) -> None:
-    server.pipeline([("DEL", _SET), *(("SADD", _SET, f"gpu-{number}") for number in range(members))])
+def _fill_set(server: Server, members: Sequence[str]) -> None:
+    server.pipeline([("DEL", _SET), *(("SADD", _SET, member) for member in members)])
 
 
 def _spent(server: Server, script: str, calls: Sequence[Sequence[str]]) -> Spent:

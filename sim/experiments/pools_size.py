@@ -33,6 +33,8 @@ class Size:
     """C5: that the node serves."""
     pool: int = 200
     """C9: members for a draw with a negative count."""
+    sets: int = 8
+    """C9: of other members each, whose figures the mean is of."""
     small_pool: int = 100
     """C9: members for a draw of two."""
     shares_a_node: int = 400

@@ -8,7 +8,7 @@ from typing import Literal
 from scheduler.scripts import ScriptCall, Want, Word, heartbeat, node_offline, register_node, release_job, select_node
 from sim.before.sharded_pools import SHARD_MAX
 from sim.experiments import select_cost
-from sim.experiments.pools_before import NOBODYS_PAIR, PAIR, shares_found
+from sim.experiments.pools_before import NOBODYS_PAIR, PAIR, one_and_two, shares_found
 from sim.experiments.pools_size import Figures, Point, Size
 from sim.experiments.processes import Tell
 from sim.experiments.select_cost import LEASE_MS, NOW_MS, SEED_MAX, InMemory, Measured, Shape, shares
@@ -62,18 +62,18 @@ def gap(size: Size, seed: int, store: str, tell: Tell) -> Figures:
     return {"reached": 100.0 * reached / living, "behind": 100.0 * behind / sum(counts)}
 
 
-def lonely(size: Size, seed: int, store: str, tell: Tell) -> Figures:
+def lonely(size: Size, seed: int, store: str, tell: Tell) -> dict[str, float]:
     """C3: as many nodes."""
     return _shares(size.lonely, size.draws_a_node * size.lonely, 2, chance=plain_random(seed, "lonely"), store=store)
 
 
-def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, Figures]:
+def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict[str, float]]:
     """C9: ranks drawn from a seed; one choice, and the first drawn of two."""
     one = _shares(size.pool, size.shares_a_node * size.pool, 1, chance=plain_random(seed, "one"), store=store)
     two = _shares(
         size.small_pool, size.shares_a_node * size.small_pool, 2, chance=plain_random(seed, "two"), store=store
     )
-    return {"ranks": {f"one {key}": value for key, value in one.items()} | {f"two {k}": v for k, v in two.items()}}
+    return {"ranks": one_and_two(one, two)}
 
 
 def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
@@ -156,7 +156,7 @@ class _OfRun:
         """Whoever opened it closes it."""
 
 
-def _shares(nodes: int, draws: int, choices: int, *, chance: random.Random, store: str) -> Figures:
+def _shares(nodes: int, draws: int, choices: int, *, chance: random.Random, store: str) -> dict[str, float]:
     opened = open_store(store)
     try:
         measured = _OfRun(opened)

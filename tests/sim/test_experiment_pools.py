@@ -20,7 +20,7 @@ from sim.report import Outcome
 SMALL = Size(
     tries=300,
     choices=10,
-    shares_a_node=60,
+    shares_a_node=100,
     nodes_in_one=(10, 300),
     pools=(1, 20),
     nodes_in_pools=300,
