@@ -25,12 +25,13 @@ from sim.report import Report
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = ROOT / "docs" / "reports" / "findings.json"
 EXPLORE = "explore"
+ALL = (*registry, EXPLORE)
 README = ROOT / "README.md"
 
 
 @click.command(context_settings={"show_default": True})
 @click.option("--quick", is_flag=True, help="The small size of each experiment.")
-@click.option("--only", multiple=True, metavar="NAME", help="Run only this experiment; may be given again.")
+@click.option("--only", multiple=True, type=click.Choice(ALL), help="Run only this experiment; may be given again.")
 @click.option("--table", "render_only", is_flag=True, help="Run nothing: write the table from the JSON.")
 @click.option("--reports", type=click.Path(path_type=Path), help="Read NAME.json there instead of running NAME.")
 @click.option("--seed", default=1, help="Of each experiment.")
@@ -38,7 +39,7 @@ def main(quick: bool, only: tuple[str, ...], render_only: bool, reports: Path | 
     """Write what the experiments found into README.md."""
     findings = json.loads(FINDINGS.read_text(encoding="utf-8"))["findings"] if FINDINGS.exists() else []
     if not render_only:
-        for name in only or (*registry, EXPLORE):
+        for name in only or ALL:
             click.echo(f"{name} …", err=True)
             findings = merged(findings, _found(name, Options(seed=seed, quick=quick), reports))
             write(findings)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-PYTHON_FILES = tuple(f"scheduler/{name}.py" for name in ("dispatcher", "timeouts", "leases", "job_table", "waiting"))
+_DECIDERS = ("dispatcher", "timeouts", "leases", "job_table", "waiting", "deadlines", "key_heap")
+PYTHON_FILES = tuple(f"scheduler/{name}.py" for name in _DECIDERS)
 LUA_FOLDER = "lua"
 
 

@@ -12,14 +12,12 @@ from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
 from scheduler.messages import Registered
-from scheduler.node import Node
+from scheduler.node import DRAINING, RESTING, Node
 from scheduler.script_queue import ScriptQueue
 from scheduler.scripts import Word, drain_node, node_offline, register_node
 from scheduler.seams import Observer
 from scheduler.waiting import WaitingJobs
 
-DRAINING = "d"
-RESTING = "r"
 REGISTERS_AT_ONCE = 200
 """Nodes that are registered again before other calls get their turn (a flush takes 256 calls)."""
 
@@ -111,7 +109,7 @@ class Fleet:
         """Give `node` no new jobs (it keeps what it has), or give it jobs again."""
         if node.draining != on:
             node.draining = on
-            self._flag(node, DRAINING, on)
+            self._tell_flag(node, DRAINING)
 
     def rest(self, node: Node, until_ms: int, until_beat: bool, reason: str) -> None:
         """Give `node` no new jobs until then, or until its next beat if that comes first."""
@@ -121,7 +119,7 @@ class Fleet:
         else:
             node.rest_until_ms = until_ms
             node.rest_is_until_beat = until_beat
-            self._flag(node, RESTING, True)
+            self._tell_flag(node, RESTING)
         self._deadlines.set(node, min(node.rest_until_ms, node.seen_ms + self.lease_ms))
         self._observer.node_rests(node, node.rest_until_ms, reason)
 
@@ -129,7 +127,7 @@ class Fleet:
         """Give a resting `node` jobs again."""
         node.rest_until_ms = 0
         node.rest_is_until_beat = False
-        self._flag(node, RESTING, False)
+        self._tell_flag(node, RESTING)
 
     def look_at(self, node: Node, now_ms: int, not_before_ms: int) -> bool:
         """Return whether the lease of `node` has ended, end its rest if that is over, and set when to look again.
@@ -144,10 +142,21 @@ class Fleet:
         self._deadlines.set(node, min(lease_end_ms, node.rest_until_ms or lease_end_ms))
         return False
 
-    def _flag(self, node: Node, flag: str, on: bool) -> None:
-        self._queue.call(drain_node(node.node_id, node.generation, flag, on), _ignore_answer)
+    def _tell_flag(self, node: Node, flag: str) -> None:
+        """Tell the store whether `node` has `flag` now; what changes before its answer comes is told after that."""
+        if node.flags_told.get(flag) == node.generation:
+            return
+        on = flag in node.flags
+        node.flags_told[flag] = node.generation
+        call = drain_node(node.node_id, node.generation, flag, on)
+        self._queue.call(call, partial(self._flag_answered, node, flag, on))
         if not on:
             self._waiting.room(node.pairs, node.slots)
+
+    def _flag_answered(self, node: Node, flag: str, was_on: bool, _answer: list[str]) -> None:
+        node.flags_told.pop(flag, None)
+        if node.connected and (flag in node.flags) != was_on:
+            self._tell_flag(node, flag)
 
     def _send_register(self, node: Node) -> None:
         now_ms = self._clock.now_ms()
@@ -158,7 +167,7 @@ class Fleet:
             node.generation,
             node.process_id,
             node.slots,
-            (DRAINING if node.draining else "") + (RESTING if node.rest_until_ms else ""),
+            node.flags,
             node.pairs,
             node.replaces,
             [(job.hold, job.deadline_ms + self.lease_ms) for job in node.holds.values()],

@@ -62,7 +62,8 @@ class Leases:
                 self._desk.silent(node)
         if now_ms - self._swept_ms >= self._sweep_ms:
             self._swept_ms = now_ms
-            self.sweep_store()
+            if not self._queue.is_repeating:  # a store that is away for hours would find thousands of sweeps
+                self.sweep_store()
 
     async def run_forever(self) -> None:
         """Look whenever something is due, and at the store at each interval."""

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from scheduler.job import Job
     from scheduler.seams import NodeLink
 
+DRAINING = "d"
+RESTING = "r"
+
 
 class Node:
     """One connection of a node, from its register to its end. A reconnect makes a new one (R7).
@@ -22,6 +25,7 @@ class Node:
         "deadline_ms",
         "draining",
         "failures_in_a_row",
+        "flags_told",
         "generation",
         "holds",
         "is_to_register",
@@ -68,6 +72,8 @@ class Node:
         self.rest_until_ms = 0
         """No new jobs before this moment; 0 = does not rest."""
         self.rest_is_until_beat = False
+        self.flags_told: dict[str, str] = {}
+        """flag -> the generation under which the store was told of it and hasn't answered yet (fleet.py)."""
         self.failures_in_a_row = 0
         self.seen_ms = now_ms
         self.clock_ahead_ms = 0
@@ -77,6 +83,11 @@ class Node:
         self.holds: dict[str, Job] = {}
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
+
+    @property
+    def flags(self) -> str:
+        """What keeps new jobs from it, as the store has it: d (draining), r (resting), both or none."""
+        return (DRAINING if self.draining else "") + (RESTING if self.rest_until_ms else "")
 
     @property
     def state(self) -> str:

@@ -41,8 +41,9 @@ class NodeDesk:
 
         The same process takes over its own older connection. Another process under the name of a node is refused
         (NodeRefused) while that one's connection answers; a process of another `owner`, a token, while it is in the
-        fleet at all: it could else take over its jobs. A node may register again over the same link; what it says from
-        then on belongs to the Node that is returned.
+        fleet at all: it could else take over its jobs. Anyone is refused while the fleet is full or the store far
+        behind. A node may register again over the same link; what it says from then on belongs to the Node that is
+        returned.
         """
         while True:
             old = self._fleet.find(register.node_id)
@@ -56,6 +57,8 @@ class NodeDesk:
                 break
         if old is None and len(self._fleet) >= self._nodes_max:
             raise NodeRefused("nodes_max", f"{self._nodes_max} nodes are connected, the most allowed")
+        if self._dispatcher.queue.is_full:
+            raise NodeRefused("store_behind", "too many calls wait for the store; register again in a while")
         pairs = tuple(dict.fromkeys(register.pairs))
         now_ms = self._clock.now_ms()
         node = Node(register.node_id, register.process_id, pairs, register.slots, link, now_ms, owner)

@@ -20,6 +20,8 @@ Answer = list[str]
 OnAnswer = Callable[[Answer], None]
 CALLS_MAX = 256
 """Calls of one flush: bounds the memory of a pipeline and the time until its answers come."""
+BACKLOG_MAX = 50_000
+"""Calls that may wait before nodes that register are asked to come again later; some 50 MB."""
 BACKOFF_MS = (50, 1000)
 """First and longest pause before a flush without an answer is repeated."""
 
@@ -48,7 +50,8 @@ class ScriptQueue:
         self._calls: list[ScriptCall] = []
         self._handlers: list[OnAnswer] = []
         self._beats: list[Callable[[str], None]] = []
-        self._is_repeating = False
+        self.is_repeating = False
+        """Whether the store owes an answer that it failed to give: what is asked now and then need not be asked now."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
         """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
         self._sleeper: asyncio.Future[None] | None = None
@@ -65,6 +68,11 @@ class ScriptQueue:
     def idle(self) -> bool:
         """Whether nothing is queued and nothing on its way."""
         return not (self._calls or self.in_flight)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many calls wait that what can be refused is to be refused."""
+        return len(self._calls) >= BACKLOG_MAX
 
     def call(self, call: ScriptCall, on_answer: OnAnswer) -> None:
         """Queue `call`; `on_answer` gets its answer, once."""
@@ -97,7 +105,7 @@ class ScriptQueue:
 
         While the store does not answer, a later beat of the node takes the place of this one.
         """
-        if self._is_repeating:
+        if self.is_repeating:
             self._held_beats[node_id] = (generation, on_word)
             return
         calls = self._calls
@@ -164,7 +172,7 @@ class ScriptQueue:
     async def _repeat(self, calls: list[ScriptCall], error: StoreUnavailable) -> list[Answer]:
         """Send the same calls again until they are answered."""
         pause_ms, longest_ms = BACKOFF_MS
-        self._is_repeating = True
+        self.is_repeating = True
         while True:
             self._observer.store_failed(str(error))
             await asyncio.sleep(pause_ms / 1000)
@@ -180,7 +188,7 @@ class ScriptQueue:
                 return answers
 
     def _send_held_beats(self) -> None:
-        self._is_repeating = False
+        self.is_repeating = False
         held, self._held_beats = self._held_beats, {}
         for node_id, (generation, on_word) in held.items():
             self.heartbeat(node_id, generation, on_word)

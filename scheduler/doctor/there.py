@@ -14,7 +14,7 @@ from scheduler.doctor.finding import Examination, Finding, Trouble
 from scheduler.doctor.here import store_unreachable
 from scheduler.doctor.judge import fleet_findings, settings_findings, store_findings
 from scheduler.errors import VoxpoolError
-from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, TokenRefused
+from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
 from scheduler.sdk.http import HttpClient
 from scheduler.telemetry.checkup import Checkup
 
@@ -70,7 +70,7 @@ class Asked:
     def _ready(self) -> None:
         try:
             self._client.show("/readyz")
-        except SubmitRejected as refused:
+        except RequestRefused as refused:
             if refused.reason == STORE_UNAVAILABLE:
                 self._all.findings.append(store_unreachable(f"the store of {self._url}", refused.detail))
             else:

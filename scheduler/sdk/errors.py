@@ -5,14 +5,18 @@ from __future__ import annotations
 from scheduler.errors import VoxpoolError
 
 
-class SubmitRejected(VoxpoolError):
-    """The scheduler did not take a job: submit again after `retry_after_ms`, or, when that is None, something else."""
+class RequestRefused(VoxpoolError):
+    """The scheduler did not do what was asked: ask again after `retry_after_ms`, or, when that is None, otherwise."""
 
     def __init__(self, reason: str, detail: str, retry_after_ms: int | None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.retry_after_ms = retry_after_ms
+
+
+class SubmitRejected(RequestRefused):
+    """The scheduler did not take a job: submit again after `retry_after_ms`, or, when that is None, something else."""
 
 
 class UnknownJob(VoxpoolError):
@@ -61,7 +65,7 @@ _BY_REASON: dict[str, type[Refused]] = {
     "name_taken": NameTaken,
 }
 _BY_STATUS = {401: "unauthorized", 403: "forbidden"}
-PASSING = frozenset({"connections_max", "nodes_max", "rate", "sessions_max", "stopping", "waiters_max"})
+PASSING = frozenset({"connections_max", "nodes_max", "rate", "sessions_max", "stopping", "store_behind", "waiters_max"})
 """Reasons for which a scheduler refuses a connection now and takes it later."""
 
 

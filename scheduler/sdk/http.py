@@ -15,7 +15,7 @@ import msgspec
 from scheduler import __version__
 from scheduler.chance import fresh_random
 from scheduler.errors import ConfigError
-from scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
+from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
 from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tls import tls_context
 from scheduler.sdk.tracing import current_trace
@@ -44,9 +44,10 @@ class _PoolPage(msgspec.Struct):
 class HttpClient:
     """Use it as `with HttpClient("http://127.0.0.1:5010") as client: job = client.submit(audio, "en:en", wait_s=30)`.
 
-    A submit whose answer got lost is sent again under the same request id, which makes no second job. `ca_file` is a
-    PEM file with the certificates to trust for https, instead of those that the machine trusts. `patience_s` is how
-    long an answer may take, beyond the time that was asked for.
+    A call raises SchedulerUnreachable, Refused for a token that won't do, and RequestRefused when what it asks can't be
+    done: SubmitRejected if that is a submit. A submit whose answer got lost is sent again under the same request id,
+    which makes no second job. `ca_file` is a PEM file with the certificates to trust for https, instead of those that
+    the machine trusts. `patience_s` is how long an answer may take, beyond the time that was asked for.
     """
 
     def __init__(
@@ -80,15 +81,15 @@ class HttpClient:
     def submit(
         self, audio: bytes, pair: str, *, wait_s: float = 0.0, request_id: str | None = None, why: bool = False
     ) -> JobView:
-        """Submit a job and wait up to `wait_s` for its end; with `why` the scheduler keeps why it goes where it goes.
-
-        Raises SubmitRejected or SchedulerUnreachable.
-        """
+        """Submit a job and wait up to `wait_s` for its end; with `why` the scheduler keeps what `why` tells."""
         key = request_id or f"r-{self._random.getrandbits(96):024x}"
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
         trace = current_trace()
         headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
-        body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers=headers)
+        try:
+            body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers=headers)
+        except RequestRefused as refused:
+            raise SubmitRejected(refused.reason, refused.detail, refused.retry_after_ms) from None
         return self._read(body, JobView)
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobView:
@@ -174,7 +175,7 @@ class HttpClient:
             refused = refusal_of_status(response.status_code, problem.detail)
             if refused is not None:
                 raise refused
-            raise SubmitRejected(problem.reason, problem.detail, problem.retry_after_ms)
+            raise RequestRefused(problem.reason, problem.detail, problem.retry_after_ms)
         raise AssertionError("unreachable")
 
 

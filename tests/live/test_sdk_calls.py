@@ -16,6 +16,7 @@ from scheduler.sdk import (
     Client,
     ClientClosed,
     Done,
+    RequestRefused,
     SubmitRejected,
     SyncClient,
     UnknownJob,
@@ -160,6 +161,16 @@ async def test_a_rejection_that_passes_is_tried_again_only_if_wished(folder: Pat
             assert not second.done()
             gate.set()
             assert [(await first.result()).state, (await second).state] == ["completed", "completed"]
+
+
+def test_a_refused_submit_is_told_from_what_else_is_refused(scheduler: Scheduler, pair: str) -> None:
+    with HttpClient(scheduler.url) as client:
+        with pytest.raises(SubmitRejected, match="not_audio"):
+            client.submit(b"no audio", pair)
+        for ask in (lambda: client.drain("nobody"), lambda: list(client.jobs(1, state="odd"))):
+            with pytest.raises(RequestRefused) as refused:
+                ask()
+            assert not isinstance(refused.value, SubmitRejected), refused.value
 
 
 async def test_what_can_never_be_taken_is_not_sent(scheduler: Scheduler, pair: str) -> None:

@@ -141,9 +141,9 @@ class TellsTwice(Dispatcher):
 class RestsForEver(Fleet):
     """The store is not told that a rest is over."""
 
-    def _flag(self, node: Node, flag: str, on: bool) -> None:
-        if on:
-            super()._flag(node, flag, on)
+    def _tell_flag(self, node: Node, flag: str) -> None:
+        if flag in node.flags:
+            super()._tell_flag(node, flag)
 
 
 class DrainsWhoComesBack(Fleet):

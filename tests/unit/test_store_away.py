@@ -1,0 +1,127 @@
+"""What waits for a store that doesn't answer is bounded, and what it is told in the end is what holds then."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from scheduler import script_queue
+from scheduler.errors import NodeRefused, StoreUnavailable
+from scheduler.messages import Register
+from scheduler.scripts import ScriptCall
+from scheduler.sdk.errors import PASSING
+from scheduler.stores.memory import MemoryStore
+from tests.unit.rig import Link, Rig
+
+
+class Away:
+    """A memory store that is away until `meanwhile`, called at each try, says that it is back."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.on_restart: Callable[[], None] | None = None
+        self.meanwhile: Callable[[], bool] = lambda: True
+        self._store = store
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        if not self.meanwhile():
+            raise StoreUnavailable("away")
+        return await self._store.run(calls)
+
+
+@pytest.fixture(autouse=True)
+def _repeats_do_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
+
+
+def rig_with_a_store_that_goes() -> tuple[Rig, Away]:
+    store = MemoryStore()
+    away = Away(store)
+    rig = Rig(runner=away)
+    rig.store = store
+    return rig, away
+
+
+def drawn(rig: Rig) -> bool:
+    return bool(rig.store.dump().get("free"))
+
+
+async def test_sweeps_do_not_pile_up() -> None:
+    rig, away = rig_with_a_store_that_goes()
+    await rig.node("n1")
+    tries = iter(range(3600))
+
+    def a_second_passes() -> bool:
+        rig.clock.ms += 1000
+        rig.core.leases.run_once()
+        return next(tries, None) is None
+
+    away.meanwhile = a_second_passes
+    rig.core.leases.sweep_store()
+    await rig.core.queue.run_once()
+    assert len(rig.core.queue) <= 5, "the sweep before it was known, and the node that fell silent"
+
+    away.meanwhile = lambda: True
+    await rig.pass_time(2)
+    assert rig.core.queue.idle and not rig.store.dump().get("about"), "swept again"
+
+
+async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts() -> None:
+    rig, _ = rig_with_a_store_that_goes()
+    node, _ = await rig.node("n1")
+    for number in range(1001):
+        rig.desk.drain(node, on=number % 2 == 0)
+    assert len(rig.core.queue) == 1 and node.draining
+    await rig.settle()
+    assert not drawn(rig) and not node.flags_told
+
+    rig.desk.drain(node, on=False)
+    rig.desk.drain(node, on=True)
+    rig.desk.drain(node, on=False)
+    await rig.settle()
+    assert drawn(rig) and not node.flags_told
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed: int) -> None:
+    rig, _ = rig_with_a_store_that_goes()
+    chance = random.Random(seed)
+    node, _ = await rig.node("n1")
+    for _ in range(400):
+        step = chance.choice(("on", "off", "rest", "beat", "again", "flushed", "answers", "answers"))
+        if step in ("on", "off"):
+            rig.desk.drain(node, on=step == "on")
+        elif step == "rest":
+            rig.core.fleet.rest(node, rig.clock.ms + 20_000, until_beat=True, reason="busy")
+        elif step == "beat":
+            rig.core.fleet.beat(node)
+        elif step == "again":
+            rig.core.fleet.register(node)
+        elif step == "flushed":
+            rig.store.clear()
+            rig.core.fleet.register(node)
+        else:
+            await rig.core.queue.run_once()
+        assert len(rig.core.queue) < 60
+        if chance.random() < 0.05:
+            await rig.settle()
+            assert drawn(rig) is not bool(node.flags), (step, node)
+
+
+async def test_nodes_are_refused_while_too_much_waits_and_taken_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_queue, "BACKLOG_MAX", 3)
+    rig = Rig()
+    registers = [
+        Register(node_id=f"n{number}", process_id="p", pairs=["zh:en"], slots=1, running=[]) for number in range(4)
+    ]
+    for register in registers[:3]:
+        await rig.desk.joined(Link(), register)
+    with pytest.raises(NodeRefused) as refused:
+        await rig.desk.joined(Link(), registers[3])
+    assert refused.value.reason == "store_behind" and refused.value.reason in PASSING
+
+    await rig.settle()
+    await rig.desk.joined(Link(), registers[3])
+    await rig.settle()
+    assert rig.store.census()["about"] == 4
