@@ -7,7 +7,7 @@ SHELL := /usr/bin/env bash
 
 BIN := .venv/bin
 CHECKED := scheduler sim loadtest findings mutation ops tests
-# What both Pythons run: all that needs neither a server of the system nor a process of its own.
+# What both Pythons run: all that needs no process of ours.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim
 
 help: ## this list
@@ -55,7 +55,7 @@ erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erl
 findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
 	@$(BIN)/python -m findings $(FINDINGS)
 
-mutants: .venv/.ready ## plants 400 small bugs, one at a time: do tests/unit and tests/sim notice? (under an hour)
+mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)
 	@$(BIN)/python -m mutation
 
 wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment

@@ -28,7 +28,7 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
         [
             "# Mutation testing",
             "",
-            f"{killed} of {len(outcomes)} planted bugs ({share:.1%}) are noticed by {' and '.join(FOLDERS)}"
+            f"{killed} of {len(outcomes)} planted bugs ({share:.1%}) are noticed by {', '.join(FOLDERS)}"
             f" ({sample.tests} tests); the goal is 90 %.",
             "",
             f"    make mutants        # seed {sample.seed}; it took {sample.seconds / 60:.0f} minutes on one core",

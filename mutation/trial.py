@@ -18,7 +18,7 @@ from mutation.mutant import LUA_FOLDER, Mutant
 from mutation.process import Ended, fork_tests, run_tests
 from mutation.sandbox import Sandbox
 
-FOLDERS = ("tests/unit", "tests/sim")
+FOLDERS = ("tests/unit", "tests/lua", "tests/sim")
 COLLECTION_FAILED = 2
 """pytest's exit code when a test file can't even be imported: that notices a mutant, too."""
 FIRST = 12

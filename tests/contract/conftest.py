@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.sides import Side, all_sides
+from tests.contract.sides import Side, Sides
 
 
 @pytest.fixture(scope="session")
 def sides() -> Iterator[list[Side]]:
     """Memory, a redis-server, the embedded Valkey and fakeredis."""
-    with all_sides() as opened:
-        yield opened
+    with Sides() as opened:
+        yield opened.all()

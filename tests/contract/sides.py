@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import fakeredis
@@ -16,6 +16,7 @@ from scheduler.stores.memory import Dump, MemoryStore
 from scheduler.stores.redis import RedisStore
 from tests.servers import redis_server
 
+STORES = ("memory", "redis", "embedded", "fakeredis")
 Sources = Mapping[str, ScriptSource]
 
 _DAMAGE = {
@@ -143,17 +144,48 @@ class ServerSide:
         self.restarts += 1
 
 
-@contextmanager
-def all_sides() -> Iterator[list[Side]]:
-    """Open memory, a redis-server, the embedded Valkey and fakeredis; close them afterwards."""
-    with ExitStack() as closing:
-        runner = closing.enter_context(asyncio.Runner())
-        server = closing.enter_context(redis_server())
-        embedded = EmbeddedStore()
-        runner.run(embedded.start())
-        closing.callback(lambda: runner.run(embedded.close()))
-        redis = ServerSide("redis", server.url, runner)
-        closing.callback(redis.close)
-        valkey = ServerSide("embedded", embedded.url, runner)
-        closing.callback(valkey.close)
-        yield [MemorySide(), redis, valkey, FakeredisSide()]
+class Sides:
+    """The stores by name, each opened when it is first asked for; all are closed at the end of the block."""
+
+    def __init__(self) -> None:
+        self._closing = ExitStack()
+        self._runner = self._closing.enter_context(asyncio.Runner())
+        self._opened: dict[str, Side] = {}
+        self._openers: dict[str, Callable[[], Side]] = {
+            "memory": MemorySide,
+            "redis": self._redis,
+            "embedded": self._embedded,
+            "fakeredis": FakeredisSide,
+        }
+
+    def __enter__(self) -> Sides:
+        """Nothing is open yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was opened."""
+        self._closing.close()
+
+    def __getitem__(self, name: str) -> Side:
+        """Return the store of that name (one of STORES)."""
+        if name not in self._opened:
+            self._opened[name] = self._openers[name]()
+        return self._opened[name]
+
+    def all(self) -> list[Side]:
+        """Return all of them."""
+        return [self[name] for name in STORES]
+
+    def _redis(self) -> Side:
+        return self._server_side("redis", self._closing.enter_context(redis_server()).url)
+
+    def _embedded(self) -> Side:
+        store = EmbeddedStore()
+        self._runner.run(store.start())
+        self._closing.callback(lambda: self._runner.run(store.close()))
+        return self._server_side("embedded", store.url)
+
+    def _server_side(self, name: str, url: str) -> Side:
+        side = ServerSide(name, url, self._runner)
+        self._closing.callback(side.close)
+        return side

@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.sides import Side, all_sides
+from tests.contract.sides import STORES, Sides
 from tests.lua.desk import Desk
-
-STORES = ("memory", "redis", "embedded", "fakeredis")
 
 
 @pytest.fixture(scope="session")
-def sides() -> Iterator[dict[str, Side]]:
-    """All stores by name, started once."""
-    with all_sides() as opened:
-        yield {side.name: side for side in opened}
+def sides() -> Iterator[Sides]:
+    """The stores; one that no test asks for isn't started."""
+    with Sides() as opened:
+        yield opened
 
 
 @pytest.fixture(params=STORES)
-def desk(sides: dict[str, Side], request: pytest.FixtureRequest) -> Desk:
+def desk(sides: Sides, request: pytest.FixtureRequest) -> Desk:
     """An empty store, and a caller of scripts with the defaults of a quiet test."""
     side = sides[request.param]
     side.clear()

@@ -92,6 +92,7 @@ async def test_the_waiting_jobs_of_a_pair_are_bounded_and_other_pairs_go_on() ->
     with pytest.raises(Rejected) as refused:
         await rig.submit()
     assert (refused.value.reason, refused.value.retry_after_ms) == ("waiting_max", 1000)
+    assert refused.value.detail.startswith("2 jobs of zh:en wait")
     assert rig.counts.of["rejected:waiting_max"] == 1
     assert rig.core.table.unfinished == 2
     await rig.submit(pair="en:de")

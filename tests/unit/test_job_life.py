@@ -6,6 +6,7 @@ from scheduler.config import Settings
 from scheduler.errors import Rejected
 from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
 from scheduler.messages import Assign, CancelAttempt, Error, NodeResult
+from scheduler.seams import Observer
 from tests.unit.rig import AUDIO, Rig
 
 
@@ -31,11 +32,17 @@ async def test_the_same_request_id_is_the_same_job() -> None:
 
 
 async def test_a_request_id_used_for_another_job_is_refused() -> None:
-    rig = Rig()
+    told: list[tuple[str, str]] = []
+
+    class Tells(Observer):
+        def job_rejected(self, pair: str, reason: str) -> None:
+            told.append((pair, reason))
+
+    rig = Rig(observer=Tells())
     await rig.submit(request_id="once")
-    with pytest.raises(Rejected, match="used for another job"):
+    with pytest.raises(Rejected, match="used for another job") as refused:
         await rig.submit(request_id="once", pair="en:zh")
-    assert rig.counts.of["rejected:request_id_conflict"] == 1
+    assert refused.value.reason == "request_id_conflict" and told == [("en:zh", "request_id_conflict")]
 
 
 async def test_a_job_waits_for_a_node_that_comes_later() -> None:

@@ -30,6 +30,18 @@ def test_a_job_is_found_by_its_id_and_by_its_request() -> None:
     assert table.find("r-1") is None
 
 
+def test_the_jobs_of_a_token_are_counted_until_they_are_removed() -> None:
+    table = table_of()
+    jobs = [make_job(place) for place in range(3)]
+    for job, owner in zip(jobs, ("ann", "ann", ""), strict=True):
+        job.owner = owner
+        table.add(job)
+    assert (table.count_of("ann"), table.count_of("bob")) == (2, 0)
+    for left, job in zip((1, 0, 0), jobs, strict=True):
+        table.finish(complete(job, now_ms=1))
+        assert table.remove_ended_before(2) is job and table.count_of("ann") == left
+
+
 def test_more_unfinished_jobs_than_allowed_are_refused_with_a_time_to_retry() -> None:
     table = table_of(jobs_max=1)
     job = make_job(1)

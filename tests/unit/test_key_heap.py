@@ -1,5 +1,7 @@
 """The heap of the keys of a dict."""
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,27 @@ def test_keys_that_left_are_bounded_by_those_that_are_there() -> None:
     assert STALE_MAX < most <= 2 * 2 + STALE_MAX
     assert least(heap, alive) == 10 and take_least(heap, alive) == "waits"
     assert least(heap, alive) is None and heap == []
+
+
+def test_a_heap_whose_keys_are_all_there_is_never_built_anew() -> None:
+    built = 0
+
+    class Alive(dict[int, int]):
+        def __iter__(self) -> Iterator[int]:
+            nonlocal built
+            built += 1
+            return super().__iter__()
+
+    alive, heap = Alive(), list[int]()
+    for key in range(5 * STALE_MAX):
+        alive[key] = key
+        push(heap, key, alive)
+    assert built == 0
+    for key in range(4 * STALE_MAX):
+        del alive[key]
+    alive[-1] = 0
+    push(heap, -1, alive)
+    assert built == 1 and len(heap) == STALE_MAX + 1
 
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), st.integers(0, 9)), max_size=60))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scheduler.leases import HOLDS_MAX
+from scheduler.messages import Registered
 from scheduler.scripts import register_node
 from tests.unit.rig import Rig
 
@@ -32,3 +33,37 @@ async def test_holds_that_are_not_due_yet_stay() -> None:
     await rig.settle()
 
     assert rig.store.census()["holds"] == 1
+
+
+async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again_and_never_taken_out() -> None:
+    rig = Rig()
+    node, link = await rig.node("n1")
+    rig.clock.ms += rig.core.fleet.lease_ms
+    node.seen_ms = rig.clock.ms  # it was heard here
+
+    rig.core.leases.sweep_store()
+    await rig.settle()
+
+    assert len(link.of_kind(Registered)) == 2 and node.registered
+    assert rig.store.census()["about"] == 1 and (await rig.submit()).node_id == "n1"
+
+
+async def test_a_node_that_lives_again_since_it_was_found_dead_stays() -> None:
+    """Another scheduler has it: the sweep names the moment at which its lease was over."""
+    rig = Rig()
+
+    async def registers_elsewhere() -> None:
+        await rig.store.run([register_node(rig.clock.ms, 1000, "ghost", "other-1", "p0", 1, "", ["zh:en"], "", [])])
+
+    await registers_elsewhere()
+    rig.clock.ms += 2000
+    rig.core.leases.sweep_store()
+    await rig.core.queue.run_once()
+    await registers_elsewhere()
+    await rig.settle()
+    assert rig.store.census()["about"] == 1
+
+    rig.clock.ms += 2000
+    rig.core.leases.sweep_store()
+    await rig.settle()
+    assert "about" not in rig.store.dump()
