@@ -1,5 +1,6 @@
 """For all tests: what must not depend on the machine, or on the shell, that runs them."""
 
+import gc
 import signal
 
 from hypothesis import HealthCheck, settings
@@ -11,3 +12,9 @@ settings.load_profile("voxpool")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs them in the background had the processes that tests start ignore the Ctrl-C that they test.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Freeze what was imported and collected: it stays, and each full collection would visit it again."""
+    gc.collect()
+    gc.freeze()
