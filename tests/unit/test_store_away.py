@@ -30,25 +30,16 @@ class Away:
         return await self._store.run(calls)
 
 
-@pytest.fixture(autouse=True)
-def _repeats_do_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
-
-
-def rig_with_a_store_that_goes() -> tuple[Rig, Away]:
-    store = MemoryStore()
-    away = Away(store)
-    rig = Rig(runner=away)
-    rig.store = store
-    return rig, away
-
-
 def drawn(rig: Rig) -> bool:
     return bool(rig.store.dump().get("free"))
 
 
-async def test_sweeps_do_not_pile_up() -> None:
-    rig, away = rig_with_a_store_that_goes()
+async def test_sweeps_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
+    store = MemoryStore()
+    away = Away(store)
+    rig = Rig(runner=away)
+    rig.store = store
     await rig.node("n1")
     tries = iter(range(3600))
 
@@ -68,7 +59,7 @@ async def test_sweeps_do_not_pile_up() -> None:
 
 
 async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts() -> None:
-    rig, _ = rig_with_a_store_that_goes()
+    rig = Rig()
     node, _ = await rig.node("n1")
     for number in range(1001):
         rig.desk.drain(node, on=number % 2 == 0)
@@ -85,7 +76,7 @@ async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed: int) -> None:
-    rig, _ = rig_with_a_store_that_goes()
+    rig = Rig()
     chance = random.Random(seed)
     node, _ = await rig.node("n1")
     for _ in range(400):
