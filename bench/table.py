@@ -19,7 +19,7 @@ PAUSE_GOAL = "<= 5"
 def run(jobs: int = JOBS) -> list[Row]:
     """Measure up to `jobs` resident finished jobs."""
     sizes = [max(1, jobs // 10), jobs]
-    ours, plain = list(production(sizes)), list(before(sizes))
+    ours, plain = production(sizes), before(sizes)
     at = f"up to {jobs:,} jobs"
 
     def pause(what: str, name: str) -> Row:

@@ -46,24 +46,18 @@ class CollectorWatch:
 
 
 class PauseWatch:
-    """The longest pause of one kind of work. Pauses of the collector inside are taken out: they have their own."""
+    """The pauses of one kind of work. Pauses of the collector inside are taken out: they have their own."""
 
     def __init__(self, collector: CollectorWatch) -> None:
-        self.longest_ns = 0
+        self.pauses_ns: list[int] = []
+        """Each time that it was entered."""
         self._collector = collector
         self._began_ns = 0
         self._collector_ns = 0
-
-    @property
-    def longest_ms(self) -> float:
-        """The longest pause, in ms."""
-        return self.longest_ns / 1e6
 
     def __enter__(self) -> None:
         self._collector_ns = self._collector.total_ns
         self._began_ns = now_ns()
 
     def __exit__(self, *_: object) -> None:
-        took_ns = now_ns() - self._began_ns - (self._collector.total_ns - self._collector_ns)
-        if took_ns > self.longest_ns:
-            self.longest_ns = took_ns
+        self.pauses_ns.append(now_ns() - self._began_ns - (self._collector.total_ns - self._collector_ns))

@@ -1,7 +1,6 @@
 """The store that needs no server installed: a Valkey that comes as a wheel, started and guarded by us.
 
-It listens on a unix socket in a folder of its own and is started again when it dies. It can't outlive us: a shell
-between us reads a pipe that only we hold, and ends the server when the pipe closes, however we died.
+It listens on a unix socket in a folder of its own and is started again when it dies.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,11 +18,11 @@ from tempfile import gettempdir, mkdtemp
 from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall
 from scheduler.stores.facts import StoreFacts
+from scheduler.stores.guard import GuardedServer
 from scheduler.stores.memory import Dump
 from scheduler.stores.redis import RedisStore
 
 START_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 2.0
 CANCEL_AGAIN_S = 0.1
 LOCK_TIMEOUT_S = 2.0
 """How long the last server on a state folder may take to go."""
@@ -34,26 +32,6 @@ RESTART_PAUSE_S = (0.05, 2.0)
 """First and longest pause before a server that died is started again; the first after it lived for the longest."""
 SOCKET_PATH_BYTES_MAX = 100
 SOCKET_NAME = "valkey.sock"
-
-# $1 is the folder, the rest the server and its arguments. Says the server's process id, then waits for its end. A line
-# on the pipe is the signal for the server; the end of the pipe means that we are dead: the folder and the server go.
-_GUARD = """
-folder=$1; shift
-exec 3<&0
-"$@" </dev/null >/dev/null 2>&1 3<&- &
-server=$!
-(
-  read -r signal || { rm -rf "$folder"; signal=KILL; }
-  kill -$signal $server
-) <&3 >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-echo $server
-wait $server
-status=$?
-kill $watcher 2>/dev/null
-exit $status
-"""
 
 
 class EmbeddedStore:
@@ -67,8 +45,7 @@ class EmbeddedStore:
         self._state_dir = state_dir
         self._lock: int | None = None
         self._folder = ""
-        self._shell: asyncio.subprocess.Process | None = None
-        self._server_pid = 0
+        self._server: GuardedServer | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._store: RedisStore | None = None
         self._on_restart: Callable[[], None] | None = None
@@ -92,7 +69,7 @@ class EmbeddedStore:
     @property
     def pid(self) -> int:
         """The process id of the server; 0 when it isn't running."""
-        return self._server_pid if self._shell is not None and self._shell.returncode is None else 0
+        return self._server.pid if self._server is not None else 0
 
     async def start(self) -> None:
         """Start the server and wait until it answers.
@@ -159,50 +136,30 @@ class EmbeddedStore:
 
     async def _launch(self) -> None:
         persistent = self._state_dir is not None
-        self._shell = await asyncio.create_subprocess_exec(
-            *("sh", "-c", _GUARD, "voxpool-guard", self._folder),
+        command = [
             *(self._binary, "--port", "0", "--unixsocket", f"{self._folder}/{SOCKET_NAME}", "--unixsocketperm", "700"),
             *("--dir", str(self._state_dir) if persistent else self._folder, "--save", ""),
             *("--appendonly", "yes" if persistent else "no", "--appendfsync", "everysec"),
             *("--daemonize", "no", "--maxmemory-policy", "noeviction"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
-            pass_fds=() if self._lock is None else (self._lock,),  # the lock lives as long as any of us
-        )
-        assert self._shell.stdout is not None
-        self._server_pid = int(await self._shell.stdout.readline() or 0)
+        ]
+        keep = () if self._lock is None else (self._lock,)  # the lock lives as long as any of us
+        self._server = await GuardedServer.start(command, self._folder, keep)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_TIMEOUT_S):
-                while self._shell.returncode is None:
+                while self._server.exit_code is None:
                     with contextlib.suppress(StoreUnavailable):
                         await self._open.ping()
                         return
                     await asyncio.sleep(LOOK_S)
-        code = self._shell.returncode
+        code = self._server.exit_code
         await self._end("KILL")
         what = f"no answer in {START_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
         raise StoreUnavailable(f"{self._binary} did not start: {what}")
 
     async def _end(self, signal_name: str) -> None:
-        """Let the guard send the signal to the server, and see that it is gone."""
-        shell, self._shell = self._shell, None
-        if shell is None:
-            return
-        assert shell.stdin is not None
-        with contextlib.suppress(ConnectionError, RuntimeError):  # both have ended already (uvloop says RuntimeError)
-            shell.stdin.write(f"{signal_name}\n".encode())
-            await shell.stdin.drain()
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT_S):
-                await shell.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._server_pid, signal.SIGKILL)
-            await shell.wait()
-        shell.stdin.close()
-        self._server_pid = 0
+        server, self._server = self._server, None
+        if server is not None:
+            await server.end(signal_name)
 
     async def _keep_alive(self) -> None:
         """Start the server again whenever it ends; the calls meanwhile get StoreUnavailable and are repeated."""
@@ -211,8 +168,8 @@ class EmbeddedStore:
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
-            if self._shell is not None:
-                await self._shell.wait()
+            if self._server is not None:
+                await self._server.wait()
             await self._end("KILL")
             pause_s = first_s if loop.time() - started_s > longest_s else min(2 * pause_s, longest_s)
             await asyncio.sleep(pause_s)

@@ -7,7 +7,6 @@ a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from sim.distributions import Exponential
@@ -58,7 +57,7 @@ def _parts(options: Options, size: Size, rows: list[str]) -> list[Part]:
             parts.append(Part(f"M1 {side}", day, (size, options.seed, options.store, side)))
     for side in options.sides():
         if "M9" in rows:
-            parts.append(Part(f"M9 {side}", tables, (size.tables, side)))
+            parts.append(Part(f"M9 {side}", tables, (size.tables, size.table_rounds, side)))
     if "M1" in rows:
         for side in options.sides():
             parts.append(Part(f"live {side}", live_run, (size.live, options.seed, side == "with", 0.0)))
@@ -82,21 +81,10 @@ def day(size: Size, seed: int, store: str, side: str, tell: Tell) -> Followed:
     return follow(scenario(size), seed, store, variant, size.interval_s, production_checkers(variant), tell)
 
 
-def tables(sizes: tuple[int, ...], side: str, tell: Tell) -> list[pauses.Pauses]:
-    """Time the table of one side at each size: twice, since a pause of the table's own comes both times.
-
-    What comes once is the machine's: another process that took the cache, memory that was mapped.
-    """
+def tables(sizes: tuple[int, ...], rounds: int, side: str, tell: Tell) -> list[pauses.Pauses]:
+    """Time the table of one side at each size."""
     fill = pauses.production if side == "with" else pauses.before
-    rounds = []
-    for before in range(2):
-        progress = partial(_tell_share, tell, before * sizes[-1], 2 * sizes[-1])
-        rounds.append(list(fill(list(sizes), progress)))
-    return [pauses.shorter(first, second) for first, second in zip(*rounds, strict=True)]
-
-
-def _tell_share(tell: Tell, before: int, total: int, added: int) -> None:
-    tell(min(1.0, (before + added) / total))
+    return fill(list(sizes), rounds, tell)
 
 
 EXPERIMENT = Experiment("leak", QUESTION, ROWS, measure)

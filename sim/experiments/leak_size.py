@@ -30,8 +30,10 @@ class Size:
     """Growth of live bytes, in bytes a job, that still counts as none."""
     asks: AskSize = field(default_factory=AskSize)
     tables: tuple[int, ...] = (100_000, 1_000_000, 3_000_000)
-    pause_ms: float = 10.0
-    """The longest pause that a fix may cause: twice the goal of bench/table.py, to leave a busy machine room."""
+    table_rounds: int = 3
+    """How often each table is filled: pauses.longest says why."""
+    pause_ms: float = 5.0
+    """The longest pause that a fix may cause: the goal of bench/table.py."""
 
     @property
     def predicted(self) -> float:

@@ -5,9 +5,13 @@ No virtual time here: the real table and the real sweep are filled with finished
 
 from __future__ import annotations
 
+import ctypes
 import gc
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from scheduler.config import Settings, ms
 from scheduler.job import COMPLETED, Job
@@ -37,16 +41,37 @@ class Pauses:
     bytes_a_job: float
 
 
-def shorter(first: Pauses, second: Pauses) -> Pauses:
-    """Return the shorter of each pause of two rounds at the same size."""
-    assert first.jobs == second.jobs
-    return Pauses(
-        first.jobs,
-        min(first.insert_ms, second.insert_ms),
-        min(first.sweep_ms, second.sweep_ms),
-        min(first.collector_ms, second.collector_ms),
-        first.bytes_a_job,
-    )
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How long everything took when a table was filled once. The same work comes at the same place in each round."""
+
+    insert_ns: array[int]
+    """Of each insert, in order."""
+    sweep_ns: list[list[int]]
+    """Of each slice of the sweep at each size."""
+    collector_ns: list[int]
+    """The longest run of the collector until each size."""
+    bytes_a_job: list[float]
+    """At each size."""
+
+
+def longest(sizes: list[int], rounds: list[Round]) -> list[Pauses]:
+    """Return the longest pauses at each of `sizes`, each piece of work at the least that it took in any round.
+
+    What a piece of work takes by itself it takes every time. What it takes once is the machine's: another process that
+    took the cache, memory that was mapped, a processor that was lent to others.
+    """
+    inserts = np.min([one.insert_ns for one in rounds], axis=0)
+    found: list[Pauses] = []
+    sweep_ns = added = removed = 0
+    for i, size in enumerate(sizes):
+        added = size + removed
+        removed += _old(size)
+        sweep_ns = max(sweep_ns, int(np.min([one.sweep_ns[i] for one in rounds], axis=0).max()))
+        collector_ns = min(one.collector_ns[i] for one in rounds)
+        insert_ms, sweep_ms = int(inserts[:added].max()) / 1e6, sweep_ns / 1e6
+        found.append(Pauses(size, insert_ms, sweep_ms, collector_ns / 1e6, rounds[0].bytes_a_job[i]))
+    return found
 
 
 class _Clock:
@@ -79,8 +104,24 @@ def finished_job(number: int, instance: str = "s1") -> Job:
     )
 
 
-def production(sizes: list[int], progress: Callable[[int], None] = lambda _: None) -> Iterator[Pauses]:
-    """Fill production's table to each of `sizes` (rising), time its inserts, then its sweeps in slices."""
+def production(sizes: list[int], rounds: int = 1, progress: Callable[[float], None] = lambda _: None) -> list[Pauses]:
+    """Fill production's table to each of `sizes` (rising), time its inserts, then its sweeps in slices.
+
+    `progress` is told the share that is done.
+    """
+    return _measured(_production, sizes, rounds, progress)
+
+
+def before(sizes: list[int], rounds: int = 1, progress: Callable[[float], None] = lambda _: None) -> list[Pauses]:
+    """The same with one dict that each sweep reads from end to end."""
+    return _measured(_before, sizes, rounds, progress)
+
+
+_Insert = Callable[[Job], None]
+_Sweep = Callable[[Job, PauseWatch], None]
+
+
+def _production() -> tuple[_Insert, _Sweep]:
     settings = Settings(finished_max=0)
     clock = _Clock()
     table = JobTable(settings.jobs_max, settings.audio_total_bytes_max, 0, 1000)
@@ -97,11 +138,10 @@ def production(sizes: list[int], progress: Callable[[int], None] = lambda _: Non
             with watch:
                 more = retention.run_once() == settings.sweep_slice
 
-    yield from _fill(sizes, insert, sweep, progress)
+    return insert, sweep
 
 
-def before(sizes: list[int], progress: Callable[[int], None] = lambda _: None) -> Iterator[Pauses]:
-    """The same with one dict that each sweep reads from end to end."""
+def _before() -> tuple[_Insert, _Sweep]:
     table = FullScan()
 
     def sweep(job: Job, watch: PauseWatch) -> None:
@@ -110,38 +150,47 @@ def before(sizes: list[int], progress: Callable[[int], None] = lambda _: None) -
         with watch:
             table.sweep(job.ended_ms)
 
-    yield from _fill(sizes, table.add, sweep, progress)
+    return table.add, sweep
 
 
-def _fill(
-    sizes: list[int],
-    insert: Callable[[Job], None],
-    sweep: Callable[[Job, PauseWatch], None],
-    progress: Callable[[int], None],
-) -> Iterator[Pauses]:
+def _measured(
+    table: Callable[[], tuple[_Insert, _Sweep]], sizes: list[int], rounds: int, progress: Callable[[float], None]
+) -> list[Pauses]:
+    def fill(done: int) -> Round:
+        return _fill(*table(), sizes, lambda share: progress((done + share) / rounds))
+
+    return longest(sizes, [fill(done) for done in range(rounds)])
+
+
+def _old(size: int) -> int:
+    return int(size * OLD_SHARE)
+
+
+def _fill(insert: _Insert, sweep: _Sweep, sizes: list[int], progress: Callable[[float], None]) -> Round:
+    total = sizes[-1] + sum(map(_old, sizes[:-1]))
+    took = Round(array("Q", bytes(8 * total)), [], [], [])
     gc.collect()
     gc.freeze()  # as `voxpool serve` does after its start: else every full collection visits what was imported
     meter = LiveBytes()
     empty = meter.read().live
+    ctypes.CDLL(None).malloc_trim(0)  # what the round before gave back is mapped anew: that is part of a table's growth
     added = removed = 0
     with CollectorWatch() as collector:
-        sweeps = PauseWatch(collector)
-        longest_ns = 0
         for size in sizes:
             while added - removed < size:
                 job = finished_job(added)
                 # What PauseWatch does, without the cost of entering it a million times.
                 began_ns, collected_ns = now_ns(), collector.total_ns
                 insert(job)
-                took_ns = now_ns() - began_ns - (collector.total_ns - collected_ns)
-                if took_ns > longest_ns:
-                    longest_ns = took_ns
+                took.insert_ns[added] = now_ns() - began_ns - (collector.total_ns - collected_ns)
                 added += 1
                 if added % 10_000 == 0:
-                    progress(added)
-            live = meter.read().live - empty
-            old = int(size * OLD_SHARE)
-            sweep(finished_job(removed + old), sweeps)
-            removed += old
-            yield Pauses(size, longest_ns / 1e6, sweeps.longest_ms, collector.longest_ms, live / size)
+                    progress(added / total)
+            took.bytes_a_job.append((meter.read().live - empty) / size)
+            sweeps = PauseWatch(collector)
+            sweep(finished_job(removed + _old(size)), sweeps)
+            removed += _old(size)
+            took.sweep_ns.append(sweeps.pauses_ns)
+            took.collector_ns.append(collector.longest_ns)
     gc.unfreeze()
+    return took

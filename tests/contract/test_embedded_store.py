@@ -14,7 +14,7 @@ import pytest
 
 from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall, register_node
-from scheduler.stores import embedded, open_store
+from scheduler.stores import embedded, guard, open_store
 from scheduler.stores.embedded import EmbeddedStore
 from tests.servers import wait_for
 
@@ -110,12 +110,26 @@ async def test_a_ctrl_c_at_the_terminal_does_not_reach_the_server(store: Embedde
 
 
 async def test_the_guard_may_be_killed_too(store: EmbeddedStore) -> None:
-    """Then the server that it guarded goes, and another one comes."""
-    await store.run([REGISTER])
+    """Then the server that it guarded goes, and another one comes: twice."""
+    for _ in range(2):
+        pid = store.pid
+        assert is_alive(pid)
+        os.kill(os.getsid(pid), signal.SIGKILL)
+        await asyncio.to_thread(wait_for, lambda: store.pid not in (0, pid) and not is_alive(pid))  # noqa: B023
+        assert await run_when_back(store, [REGISTER]) == [["OK"]]
+
+
+async def test_a_guard_that_does_not_start_is_told(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, in the same folder."""
+    said = guard._SHELL
+    monkeypatch.setattr(guard, "_SHELL", "exit 1")
+    with pytest.raises(StoreUnavailable, match="the guard of "):
+        await EmbeddedStore().start()
     pid = store.pid
-    os.kill(os.getsid(pid), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(wait_for, lambda: not store.pid)
+    monkeypatch.setattr(guard, "_SHELL", said)
     assert await run_when_back(store, [REGISTER]) == [["OK"]]
-    await asyncio.to_thread(wait_for, lambda: not is_alive(pid))
 
 
 async def test_a_state_folder_keeps_the_data_and_belongs_to_one_scheduler(tmp_path: Path) -> None:

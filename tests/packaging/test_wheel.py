@@ -52,7 +52,9 @@ def test_the_simulation_lists_what_it_has(installed: Installation, command: list
 
 
 def test_the_leak_experiment_holds(installed: Installation) -> None:
-    done = installed.run("voxpool-sim", "leak", "--quick", "--json", "leak.json", "--out", "leak", within_s=280)
+    """Its row M1, which has all that travels; M9 is a timing."""
+    words = ("leak", "--quick", "--without", "M1", "--json", "leak.json", "--out", "leak")
+    done = installed.run("voxpool-sim", *words, within_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((installed.folder / "leak.json").read_text())["verdict"] == "holds"
     assert list((installed.folder / "leak").rglob("*.png"))

@@ -166,7 +166,7 @@ def test_a_store_that_is_not_known_is_refused_at_once() -> None:
 @pytest.mark.alone
 def test_a_full_scan_holds_the_loop_longer_than_slices_do() -> None:
     """M9 at a size where a test is quick; the experiment has the figures of a million jobs."""
-    ours, plain = list(production([100_000]))[-1], list(before([100_000]))[-1]
+    (ours,), (plain,) = production([100_000]), before([100_000])
 
     assert plain.sweep_ms > 2 * ours.sweep_ms
     assert ours.jobs == plain.jobs == 100_000

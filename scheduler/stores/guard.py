@@ -1,0 +1,121 @@
+"""A server that can't outlive us: a shell between us reads a pipe that only we hold, and ends the server when the pipe
+closes, however we died.
+
+The pipes are our own and not asyncio's, which closes them (and so ends the server) when the shell dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+
+from scheduler.errors import StoreUnavailable
+
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 2.0
+
+# $1 is the folder, the rest the server and its arguments. Says the server's process id, then waits for its end. A line
+# on stdin is the signal for the server; the end of stdin means that we are dead: the folder and the server go. The
+# server holds stdout as its descriptor 4: its end is the end of both, even when the shell went first.
+_SHELL = """
+folder=$1; shift
+exec 3<&0
+"$@" 4>&1 </dev/null >/dev/null 2>&1 3<&- &
+server=$!
+(
+  read -r signal || { rm -rf "$folder"; signal=KILL; }
+  kill -$signal $server
+) <&3 >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+echo $server
+wait $server
+status=$?
+kill $watcher 2>/dev/null
+exit $status
+"""
+
+
+class GuardedServer:
+    """The server that `command` starts, and its guard. `folder` is removed when we die without `end`."""
+
+    def __init__(self) -> None:
+        self._shell: asyncio.subprocess.Process
+        self._signals: int
+        """Where the guard reads the signal for the server."""
+        self._said: asyncio.StreamReader
+        """The server's process id, then nothing until both are gone."""
+        self._said_by: asyncio.ReadTransport
+        self._pid: int
+
+    @classmethod
+    async def start(cls, command: Sequence[str], folder: str, keep: Sequence[int] = ()) -> GuardedServer:
+        """Start it; both inherit the descriptors of `keep`. Raises StoreUnavailable and OSError."""
+        self = cls()
+        signals_end, self._signals = os.pipe()
+        said_end, said = os.pipe()
+        self._said = asyncio.StreamReader()
+        self._said_by, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(self._said), os.fdopen(said_end, "rb", 0)
+        )
+        try:
+            try:
+                self._shell = await asyncio.create_subprocess_exec(
+                    *("sh", "-c", _SHELL, "voxpool-guard", folder, *command),
+                    stdin=signals_end,
+                    stdout=said,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
+                    pass_fds=keep,
+                )
+            finally:
+                os.close(signals_end)
+                os.close(said)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                self._pid = int(await self._said.readline())
+        except BaseException as error:
+            self._signal("KILL")
+            self._close()
+            if isinstance(error, TimeoutError | ValueError):
+                raise StoreUnavailable(f"the guard of {command[0]} did not start") from None
+            raise
+        return self
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the guard ended with: the server's own exit code, if nobody killed the guard; None while it runs."""
+        return self._shell.returncode
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server; 0 when its guard isn't running."""
+        return self._pid if self.exit_code is None else 0
+
+    async def wait(self) -> None:
+        """Return when the guard has ended."""
+        await self._shell.wait()
+
+    async def end(self, signal_name: str) -> None:
+        """Let the guard send the signal to the server, and see that both are gone."""
+        try:
+            self._signal(signal_name)
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await self._said.read()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+            await self._shell.wait()
+        finally:
+            self._close()
+
+    def _signal(self, signal_name: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # both are gone
+            os.write(self._signals, f"{signal_name}\n".encode())
+
+    def _close(self) -> None:
+        os.close(self._signals)
+        self._said_by.close()
