@@ -114,7 +114,7 @@ def test_a_store_that_changes_under_a_scheduler(on_redis: Scheduler, server: Red
         assert the_one("store_eviction", on_redis)["where"] == server.url
         client.config_set("maxmemory-policy", "noeviction")
     server.kill()
-    wait_until(lambda: on_redis.events("store_failed"))  # by a sweep: a job that waits for nobody is a trouble of its own
+    wait_until(lambda: on_redis.events("store_failed"))  # a job that waits would be a trouble, too
     one = the_one("store_unreachable", on_redis)
     assert one["where"] == f"the store of {on_redis.url}" and "127.0.0.1" in one["what"]
     server.start()
