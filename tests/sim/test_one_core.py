@@ -25,6 +25,7 @@ ONLY_SIMULATION = {
 ONLY_SERVICE = {
     "clock.SystemClock",  # seam: the clock
     "stores.embedded.EmbeddedStore",  # seam: the store
+    "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
     "seams.Observer",  # the base that the fan-out of observers compares with
     "why.Why",  # the simulation's is a subclass, which keeps what it was told
