@@ -48,40 +48,41 @@ class GuardedServer:
         """Where the guard reads the signal for the server."""
         self._said: asyncio.StreamReader
         """The server's process id, then nothing until both are gone."""
-        self._said_by: asyncio.ReadTransport
         self._pid: int
+        self._ours: contextlib.ExitStack
+        """What has to be closed when they are gone."""
 
     @classmethod
     async def start(cls, command: Sequence[str], folder: str, keep: Sequence[int] = ()) -> GuardedServer:
         """Start it; both inherit the descriptors of `keep`. Raises StoreUnavailable and OSError."""
         self = cls()
-        signals_end, self._signals = os.pipe()
-        said_end, said = os.pipe()
-        self._said = asyncio.StreamReader()
-        self._said_by, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self._said), os.fdopen(said_end, "rb", 0)
-        )
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            signals_end, self._signals = os.pipe()
+            theirs.callback(os.close, signals_end)
+            ours.callback(os.close, self._signals)
+            said_end, said = os.pipe()
+            theirs.callback(os.close, said)
+            self._said = asyncio.StreamReader()
+            said_by, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(self._said), os.fdopen(said_end, "rb", 0)
+            )
+            ours.callback(said_by.close)
+            self._shell = await asyncio.create_subprocess_exec(
+                *("sh", "-c", _SHELL, "voxpool-guard", folder, *command),
+                stdin=signals_end,
+                stdout=said,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
+                pass_fds=keep,
+            )
+            theirs.close()
+            ours.callback(self._signal, "KILL")
             try:
-                self._shell = await asyncio.create_subprocess_exec(
-                    *("sh", "-c", _SHELL, "voxpool-guard", folder, *command),
-                    stdin=signals_end,
-                    stdout=said,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
-                    pass_fds=keep,
-                )
-            finally:
-                os.close(signals_end)
-                os.close(said)
-            async with asyncio.timeout(START_TIMEOUT_S):
-                self._pid = int(await self._said.readline())
-        except BaseException as error:
-            self._signal("KILL")
-            self._close()
-            if isinstance(error, TimeoutError | ValueError):
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    self._pid = int(await self._said.readline())
+            except (TimeoutError, ValueError):
                 raise StoreUnavailable(f"the guard of {command[0]} did not start") from None
-            raise
+            self._ours = ours.pop_all()
         return self
 
     @property
@@ -100,7 +101,7 @@ class GuardedServer:
 
     async def end(self, signal_name: str) -> None:
         """Let the guard send the signal to the server, and see that both are gone."""
-        try:
+        with self._ours:
             self._signal(signal_name)
             try:
                 async with asyncio.timeout(STOP_TIMEOUT_S):
@@ -109,13 +110,7 @@ class GuardedServer:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
             await self._shell.wait()
-        finally:
-            self._close()
 
     def _signal(self, signal_name: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # both are gone
             os.write(self._signals, f"{signal_name}\n".encode())
-
-    def _close(self) -> None:
-        os.close(self._signals)
-        self._said_by.close()
