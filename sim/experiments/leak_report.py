@@ -47,7 +47,10 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
     if "M9" in rows:
         tables = {side: results[f"M9 {side}"] for side in options.sides()}
         lines += _pauses(size, tables)
-        notes.append("Pauses are CPU time of the loop's thread; without = one dict, read from end to end each second.")
+        notes.append(
+            f"Pauses are CPU time of the loop's thread, each piece of work at the least of {size.table_rounds} rounds; "
+            "without = one dict, read from end to end each second."
+        )
         pictures.append(partial(pause_picture, size, tables))
         for side, found in tables.items():
             runs[side]["pauses"] = [asdict(p) for p in found]
