@@ -6,7 +6,7 @@ SHELL := /usr/bin/env bash
 .PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
-CHECKED := scheduler sim loadtest findings mutation ops tests
+CHECKED := scheduler sim loadtest leakgate findings mutation ops tests
 # What both Pythons run: all that needs no process of ours.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim
 

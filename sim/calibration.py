@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.seeds import generator
-from sim.stats import Series, Verdict, at_phase, judge
+from leakgate.trend import Series, Verdict, at_phase, judge
 
 READINGS_A_SWEEP = 4
 """Raw readings between two sweeps; the verdict takes one of them."""

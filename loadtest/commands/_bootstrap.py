@@ -2,7 +2,7 @@
 
 The circular block bootstrap (Politis and Romano 1992): a resample is made of runs of neighbouring windows, drawn with
 replacement, the last window's neighbour being the first. A block is as long as the windows depend on each other
-(sim/stats.py), so that a slow half minute counts as one event and not as six.
+(leakgate/trend.py), so that a slow half minute counts as one event and not as six.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loadtest.measuring._histogram import Histogram
 from loadtest.measuring._latencies import WINDOW_DIGITS
 from loadtest.measuring._windows import latencies_of, requests_of
 from loadtest.report._records import LoadReport, Window
-from sim.stats import block_length
+from leakgate.trend import block_length
 
 RESAMPLES = 2000
 WINDOWS_MIN = 12

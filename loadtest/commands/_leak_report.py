@@ -16,7 +16,7 @@ from loadtest.memory._records import MemoryFinding
 from sim.limits import UNCLEAR_WORD, Figure
 from sim.pictures import Curve, curves
 from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
-from sim.stats import Verdict, judge, theil_sen
+from leakgate.trend import Verdict, judge, theil_sen
 
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]

@@ -152,7 +152,7 @@ class Growing(msgspec.Struct, frozen=True):
 
 
 class TrendFigures(msgspec.Struct, frozen=True):
-    """A verdict of sim/stats.py on one series, with what it rests on. Growth is in the unit of the series, over the
+    """A verdict of leakgate/trend.py on one series, with what it rests on. Growth is in the unit of the series, over the
     samples that were judged; what can't be told is None.
     """
 

@@ -1,4 +1,4 @@
-"""What a series of a scheduler's memory says: counts first, since they are exact, then bytes, by sim/stats.py.
+"""What a series of a scheduler's memory says: counts first, since they are exact, then bytes, by leakgate/trend.py.
 
 1. Finished jobs: no more may be in the table than ended within the retention and two intervals. That is exact, at any
    load, and finds records that stay before a trend of bytes could.
@@ -20,7 +20,7 @@ import numpy as np
 
 from loadtest.memory._records import STORE, Growing, Kind, MemoryFinding, MemorySample, MemorySeries, TrendFigures
 from scheduler.key_heap import STALE_MAX
-from sim.stats import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
+from leakgate.trend import BLOCKS_MIN, Trend, Verdict, judge, theil_sen
 
 LEAK_FLOOR = 50.0
 """Growth of live bytes, in bytes a job, that still counts as none."""

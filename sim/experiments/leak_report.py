@@ -17,7 +17,7 @@ from sim.experiments.pauses import Pauses
 from sim.experiments.residents import Followed
 from sim.limits import Figure, shown
 from sim.report import WITH, WITHOUT, Line, Picture, Report
-from sim.stats import Trend, judge, smallest_leak
+from leakgate.trend import Trend, judge, smallest_leak
 
 if TYPE_CHECKING:
     from sim.experiments.leak_size import Size

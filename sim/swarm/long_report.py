@@ -11,7 +11,7 @@ from typing import Any
 from sim.pictures import Curve, curves
 from sim.report import WITH, Line, Picture, Report
 from sim.scenario import Scenario
-from sim.stats import Trend, Verdict, judge
+from leakgate.trend import Trend, Verdict, judge
 from sim.swarm.coverage import never
 from sim.swarm.long_bounds import CAPPED
 from sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized

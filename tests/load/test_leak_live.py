@@ -45,7 +45,7 @@ audio_bytes = 200
 """
 MEMBERS = 2
 """Processes below leak-live when its load is on: Locust, and the scheduler that Locust has started."""
-CODE = ("scheduler", "sim", "loadtest", "lua")
+CODE = ("scheduler", "sim", "loadtest", "leakgate", "lua")
 """What a load test runs of the tree."""
 GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
 PATCH = ROOT / "docs" / "a-leak.patch"

@@ -12,7 +12,7 @@ from loadtest.commands._prediction import Readings, predict
 from sim.distributions import Even
 from sim.experiments.processes import Part, run_parts
 from sim.scenario import Nodes, Scenario, Traffic, load_scenario
-from sim.stats import Verdict, judge
+from leakgate.trend import Verdict, judge
 
 SECONDS = 60.0
 SETTLED_S = 9.0

@@ -33,6 +33,7 @@ def test_scripts_and_examples_travel_in_the_wheel_and_tests_do_not(installed: In
         "scheduler",
         "sim",
         "loadtest",
+        "leakgate",
         f"voxpool-{__version__}.dist-info",
     }
 

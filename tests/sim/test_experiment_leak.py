@@ -16,7 +16,7 @@ from sim.experiments.leak_size import Size
 from sim.experiments.live_run import LiveSeries, LiveSize, live_run
 from sim.experiments.pauses import Pauses, before, production
 from sim.report import Outcome, Report
-from sim.stats import Verdict, judge
+from leakgate.trend import Verdict, judge
 
 SMALL = Size(
     duration_s=900.0,

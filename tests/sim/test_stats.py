@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sim.stats import (
+from leakgate.trend import (
     Series,
     Trend,
     Verdict,

@@ -84,11 +84,12 @@ def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
 
 
 def imports_run_one_way(tree: SourceTree) -> list[str]:
-    """loadtest uses sim and scheduler, sim scheduler, none the other way round; none uses tests."""
+    """loadtest uses sim and scheduler, sim scheduler, all leakgate, none the other way round; none uses tests."""
     forbidden = {
         "scheduler": {"sim", "loadtest", "tests", "bench", "examples", "fakeredis", "simpy"},
         "sim": {"loadtest", "tests", "bench", "examples"},
         "loadtest": {"tests", "bench", "examples"},
+        "leakgate": {"scheduler", "sim", "loadtest", "tests", "bench", "examples"},
     }
     return [
         f"{path}:{line}: imports {name}: {package}/ may not know of it"

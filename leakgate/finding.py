@@ -1,0 +1,63 @@
+"""What a series of readings says about a process: records only, which reports, pages and comparisons share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["", "kept work", "counts", "objects", "native", "fragmentation"]
+"""What grows: "" nothing; finished work that outlives its retention; entries of a table or objects of a type; live
+bytes; memory that goes round both allocators; only what the allocators keep (live bytes are flat)."""
+
+
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity of the process and how it grows with the work."""
+
+    name: str
+    """"live bytes", "RSS", "outside both allocators", or the name of a count."""
+    unit: str
+    """"B" or ""."""
+    verdict: str
+    """"leak", "no leak" or "unclear"."""
+    reason: str
+    first: float
+    last: float
+    """The first and the last low of the series that was judged."""
+    a_unit: float | None
+    """Growth for each unit of work, with its interval."""
+    low: float | None
+    high: float | None
+    limit: float
+    """Growth for each unit of work up to which it counts as none."""
+    samples: int
+
+
+class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict on a process."""
+
+    verdict: str
+    """"leak", "no leak" or "unclear" (which is never health)."""
+    reason: str
+    """One sentence."""
+    kind: Kind = ""
+    unit: str = "request"
+    """The word for one unit of work."""
+    work: int = 0
+    """Units of work finished between the first and the last reading that was judged."""
+    seconds: float = 0.0
+    """Time between these two."""
+    readings: int = 0
+    """Readings that were judged."""
+    live: Growth | None = None
+    rss: Growth | None = None
+    growing: list[Growth] = []
+    """Counts that leak, the fastest first."""
+    fastest: list[Growth] = []
+    """The counts that grew most, leaks or not."""
+    power_bytes: float | None = None
+    """The smallest growth of live bytes for each unit of work that this run would have found with 95 % power, from its
+    own noise; of the RSS when live bytes can't be read. None = not worked out, or no growth that was tried was found."""
+    not_exercised: list[str] = []
+    """What this load did not do, so that a leak of it could not show: reconnects, errors, cancels."""
+    notes: list[str] = []
