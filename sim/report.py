@@ -93,13 +93,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One demand of the report: `figure` against `limit`. `ok` is False, too, when it could not be told."""
+    """One demand of the report: `figure` against `limit`. `ok` is False, too, when it could not be told.
+
+    A check that does not decide (`decides` is False) is shown, and the verdict does not depend on it.
+    """
 
     name: str
     ok: bool
     figure: Figure
     limit: str
     clear: bool = True
+    decides: bool = True
 
 
 @dataclass(slots=True)

@@ -110,7 +110,7 @@ def command(wanted: Wanted, scenario: Scenario, side: str) -> list[str]:
         *("-u", str(USERS), "-r", str(USERS), "-t", f"{scenario.duration_s:g}s"),
         *("--scenario", str(wanted.scenario), "--with-scheduler", "--store", wanted.store),
         f"--serve-flags={shlex.join(flags)}",  # one word: what begins with a dash is no value of its own
-        *("--memory", "gate", "--leak-floor", f"{wanted.floor_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
+        *("--gate", "memory", "--leak-floor", f"{wanted.floor_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
         *("--out", str(wanted.out / side)),
     ]
 

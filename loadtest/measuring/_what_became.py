@@ -10,6 +10,11 @@ SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
 """Names of the operations that a client counts for each job; a job that it has cancelled has a cancel and no result."""
 
 
+def results_ended(operations: Iterable[Operation]) -> int:
+    """Return how many results ended at clients, in whatever way: what a verdict on a load rests on."""
+    return sum(one.requests for one in operations if one.name == RESULT and one.type != "NODE")
+
+
 def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jobs:
     """Return what became of the jobs that the operations are about."""
     submits = [operation for operation in operations if operation.name == SUBMIT and operation.type != "NODE"]

@@ -21,7 +21,7 @@ PHASE_MAX = 0.3
 STORE = "store "
 """What the names of all counts of the store begin with."""
 
-Mode = Literal["off", "watch", "gate"]
+Mode = Literal["off", "watch"]
 Kind = Literal["", "finished jobs", "counts", "objects", "native", "fragmentation"]
 """What grows: "" nothing; finished jobs outlive their retention; entries of a table or objects of a type; live bytes;
 memory that goes round both allocators; only what the allocators keep (live bytes are flat)."""

@@ -60,7 +60,8 @@ def _checks(report: LoadReport) -> str:
     rows: list[list[Cell]] = []
     for check in report.checks:
         word = "holds" if check.ok else "broken" if check.clear else "unclear"
-        rows.append([check.name, _right(shown(check.figure)), check.limit, (word, f"word {word}")])
+        verdict = (word, f"word {word}") if check.decides else f"{word}, does not decide"
+        rows.append([check.name, _right(shown(check.figure)), check.limit, verdict])
     return _table("checks", ["check", _right("figure"), "limit", "verdict"], rows)
 
 

@@ -9,12 +9,14 @@ from typing import Any, Protocol
 import msgspec
 
 from loadtest.measuring._part import Figures
+from loadtest.measuring._what_became import results_ended
 from loadtest.memory._records import MemoryReport
 from loadtest.report._records import Knee
 from loadtest.report._reporting import Reporting, write_report
 from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
+from loadtest.running._options import Gate
 from loadtest.running._part import Context
-from loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge
+from loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge, undecided_note, where_to_look
 from sim.report import Check, Outcome
 
 logger = logging.getLogger("voxpool.load")
@@ -66,6 +68,8 @@ class Conclusion:
             notes += error_notes(context.runner.exceptions.values())
         if knee is not None:
             notes.append(knee_note(knee))
+        undecided = "" if refused else undecided_note(verdict)
+        notes += [undecided] if undecided else []
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
         report = self._reporting.compose(
             figures,
@@ -89,6 +93,8 @@ class Conclusion:
             logger.error("The run can't start (exit code %d): %s", code, why)
         else:
             logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
+        if undecided:
+            logger.warning("%s", undecided)
         if figures.generator.was_limit:
             logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
         if written:
@@ -97,26 +103,34 @@ class Conclusion:
 
     def _evidence(self, figures: Figures, memory: MemoryReport | None, knee: Knee | None) -> Evidence:
         context = self._context
-        checks, unclear = memory_checks(memory)
+        gate = context.options.gate
+        check, unclear = memory_check(memory, gate)
+        timed = []
         requests = sum(one.requests for one in figures.operations)
         failures = sum(one.failures for one in figures.operations)
         if knee is not None:
-            check, why = knee_check(knee)
-            checks.append(check)
-            unclear += [why] if why else []
+            at_knee, why = knee_check(knee)
+            timed.append(at_knee)
+            unclear += [why] if why and gate != "memory" else []
             # Past the knee the load is meant to be too much: what fails there is no fault.
             windows = counted_until(figures.windows, knee, self._standing)
             cells = [one for window in windows for one in window.operations.values()]
             requests, failures = sum(one.requests for one in cells), sum(one.failures for one in cells)
         return Evidence(
+            gate=gate,
+            results=results_ended(figures.operations),
             requests=requests,
             failures=failures,
             failures_max=context.options.failures_max,
+            wrong=figures.jobs.wrong + figures.jobs.twice,
             exceptions=sum(one["count"] for one in context.runner.exceptions.values()),
             gone=context.gone,
             missing=context.missing,
-            others=checks,
+            memory=check,
+            timed=timed,
             unclear=unclear,
+            generator_limits=figures.generator.reasons if figures.generator.was_limit else (),
+            nothing_ended=where_to_look(figures.jobs, figures.arrivals),
         )
 
     def _knee(self, figures: Figures) -> Knee | None:
@@ -146,11 +160,11 @@ def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def memory_checks(memory: MemoryReport | None) -> tuple[list[Check], list[str]]:
-    """Return what the memory watch demands of the run, and what it could not tell: nothing unless it is a gate."""
-    if memory is None or memory.mode != "gate":
-        return [], []
+def memory_check(memory: MemoryReport | None, gate: Gate) -> tuple[Check | None, list[str]]:
+    """Return the check of memory and what could not be told: nothing unless memory decides."""
+    if memory is None or gate == "load":
+        return None, []
     finding = memory.finding
     clear = finding.verdict in ("leak", "no leak")
     check = Check("memory", finding.verdict == "no leak", finding.verdict, "== no leak", clear)
-    return [check], [] if clear else [f"memory: {finding.reason}"]
+    return check, [] if clear else [f"memory: {finding.reason}"]

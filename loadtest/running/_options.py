@@ -29,7 +29,9 @@ GROUPS: dict[Group, str] = {
     "report": "voxpool: verdict and report",
 }
 ShapeName = Literal["steady", "smoke", "steps", "spike", "soak", "big-pools", "churn", "chaos"]
-MemoryMode = Literal["watch", "gate", "off"]
+MemoryMode = Literal["watch", "off"]
+Gate = Literal["load", "memory", "all"]
+"""What decides the exit code: requests and users, the memory of the scheduler alone, or both."""
 ON_THE_COMMAND_LINE = frozenset(
     {
         *("client_token", "node_token", "admin_token"),
@@ -165,9 +167,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     # Memory.
     memory: Annotated[
         MemoryMode,
-        _option(
-            "memory", "watch shows the scheduler's memory, gate makes a leak exit 1 and too little evidence exit 2"
-        ),
+        _option("memory", "watch reads and shows the scheduler's memory, off does not; --gate makes it decide"),
     ] = "watch"
     memory_interval_s: Annotated[
         float,
@@ -215,6 +215,13 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: Annotated[str, _option("tokens", "for what only an admin may see: memory, settings, pools")] = ""
 
     # Verdict and report.
+    gate: Annotated[
+        Gate,
+        _option(
+            "report",
+            "what decides the exit code: load (failures, errors), memory (1 leak, 0 none, 2 unclear) or all (both)",
+        ),
+    ] = "load"
     failures_max: Annotated[
         float, _option("report", "share of requests that may fail before the run does not hold", ge=0, le=1)
     ] = 0.0
@@ -256,6 +263,8 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
             raise ConfigError(f"--pairs {options.pairs}: `{pair}` is no pair such as zh:en") from None
     if not options.pair_names:
         raise ConfigError("--pairs: name at least one pair, such as zh:en")
+    if options.gate != "load" and options.memory == "off":
+        raise ConfigError(f"--gate {options.gate} needs the memory watch: leave out --memory off")
     return options
 
 

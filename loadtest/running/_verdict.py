@@ -1,11 +1,14 @@
-"""Whether a load run holds: its checks, what they come to, and the exit code. Pure: what was measured is passed in."""
+"""Whether a load run holds: its checks, which of them decide, and the exit code. Pure: measurements are passed in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
+from loadtest.report._records import Arrivals, Jobs
+from loadtest.running._options import Gate
 from sim.report import Check, Outcome
 
 EXIT_WRONG_INPUT = 3
@@ -15,21 +18,33 @@ EXIT_WRONG_INPUT = 3
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a verdict rests on."""
 
+    gate: Gate = "load"
+    """Which checks decide: those of the load, the one of the memory, or all."""
+    results: int
+    """Results of jobs that ended at their clients, in whatever way. Without any there is no evidence."""
     requests: int
-    """Those that ended, in whatever way."""
+    """All requests that ended, in whatever way: beside results also connects, heartbeats and the like."""
     failures: int
     failures_max: float
     """The share of `requests` that may fail."""
+    wrong: int = 0
+    """Results that did not belong to what was sent, or came twice."""
     exceptions: int = 0
     """Errors of ours: users that broke."""
     gone: str = ""
     """What was seen of a scheduler that went away."""
     missing: Sequence[str] = ()
     """What could not be measured, a sentence each: parts that failed, workers whose last figures never came."""
-    others: Sequence[Check] = ()
-    """Checks of other parts: memory, the knee."""
+    memory: Check | None = None
+    """None when memory does not decide."""
+    timed: Sequence[Check] = ()
+    """Checks of latencies and rates, such as the knee: broken ones are unclear when the generator was the limit."""
     unclear: Sequence[str] = ()
-    """What other parts could not tell, a sentence each."""
+    """What a deciding part could not tell, a sentence each."""
+    generator_limits: Sequence[str] = ()
+    """Why the load generator was the limit, a sentence each; empty = it kept up."""
+    nothing_ended: str = ""
+    """Where to look when there are no results."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -47,30 +62,92 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Return the verdict: what is broken counts before what is unclear, and no evidence is never a pass."""
-    share = evidence.failures / evidence.requests if evidence.requests else None
+    """Return the verdict: what is broken counts before what is unclear, and no evidence is never a pass.
+
+    A leak is broken wherever memory decides. Without results everything else is unclear, except that a scheduler that
+    went away is broken where the load decides. When the generator was the limit, "no leak" and every broken check that
+    the generator can have caused are unclear.
+    """
     checks = [
-        Check("requests", evidence.requests > 0, evidence.requests, "> 0", evidence.requests > 0),
-        Check(
-            "failures",
-            share is not None and share <= evidence.failures_max,
-            share if share is None else round(share, 6),
-            f"<= {evidence.failures_max:g}",
-            share is not None,
-        ),
-        Check("errors of users", evidence.exceptions == 0, evidence.exceptions, "== 0"),
-        Check("the scheduler stays", not evidence.gone, int(not evidence.gone), "== 1"),
-        *evidence.others,
+        Check("results", evidence.results > 0, evidence.results, "> 0", evidence.results > 0),
+        *(replace(check, decides=evidence.gate != "memory") for check in _load(evidence)),
+        *_memory(evidence),
     ]
-    broken = [check for check in checks if not check.ok and check.clear]
+    deciding = [check for check in checks if check.decides]
+    broken = [check for check in deciding if not check.ok and check.clear]
     if broken:
-        why = evidence.gone or "; ".join(f"{check.name} {_shown(check)}, want {check.limit}" for check in broken)
-        return Verdict(Outcome.BROKEN, checks, why)
-    missing = [*evidence.missing, *evidence.unclear]
-    missing += [f"{check.name}: not enough to tell" for check in checks if not check.clear]
+        stayed = evidence.gate == "memory" or not evidence.gone
+        why = "; ".join(f"{check.name} {_shown(check)}, want {check.limit}" for check in broken)
+        return Verdict(Outcome.BROKEN, checks, why if stayed else evidence.gone)
+    missing = [] if evidence.results else [f"no job ended: {evidence.nothing_ended}".removesuffix(": ")]
+    missing += [*evidence.missing, *evidence.unclear]
+    if evidence.gate == "memory" and evidence.gone:
+        missing.append(evidence.gone)
+    dark = [check.name for check in deciding if not check.clear and check.name != "results"]
+    if evidence.generator_limits and (dark or evidence.gate == "memory"):
+        missing.append(f"the load generator was the limit: {'; '.join(evidence.generator_limits)}")
+    if evidence.results:
+        missing += [f"{name}: not enough to tell" for name in dark]
     if missing:
         return Verdict(Outcome.UNCLEAR, checks, "; ".join(missing))
-    return Verdict(Outcome.HOLDS, checks, "all checks hold")
+    return Verdict(Outcome.HOLDS, checks, "no leak" if evidence.gate == "memory" else "all checks hold")
+
+
+def undecided_note(verdict: Verdict) -> str:
+    """Return in a sentence which checks are broken and don't decide; "" = none."""
+    broken = [check for check in verdict.checks if not check.decides and not check.ok and check.clear]
+    if not broken:
+        return ""
+    named = "; ".join(f"{check.name} {_shown(check)}, want {check.limit}" for check in broken)
+    return f"Broken, but does not decide with --gate memory: {named}."
+
+
+def where_to_look(jobs: Jobs, arrivals: Arrivals | None) -> str:
+    """Return what to look at after a run in which no job ended."""
+    sent = jobs.submitted if arrivals is None else max(arrivals.sent, jobs.submitted)
+    if not sent:
+        return "none was sent: raise -u, --rate-per-user or -t"
+    if not jobs.submitted:
+        return f"{sent:,} sent, none accepted: look at the failures by reason in the report and at the scheduler's log"
+    return (
+        f"{jobs.submitted:,} accepted: look at GET /v1/pools for nodes of the pairs, and let the run, or --drain-s, "
+        "last longer than a job takes"
+    )
+
+
+def _load(evidence: Evidence) -> list[Check]:
+    """Return the checks of the load. Without results only a scheduler that went away is a clear fault."""
+    share = evidence.failures / evidence.requests if evidence.requests else None
+    failures = Check(
+        "failures",
+        share is not None and share <= evidence.failures_max,
+        share if share is None else round(share, 6),
+        f"<= {evidence.failures_max:g}",
+        share is not None,
+    )
+    timed = [failures, *evidence.timed]
+    if evidence.generator_limits:
+        timed = [replace(check, clear=check.clear and check.ok) for check in timed]
+    checks = [
+        timed[0],
+        Check("wrong or double results", evidence.wrong == 0, evidence.wrong, "== 0"),
+        Check("errors of users", evidence.exceptions == 0, evidence.exceptions, "== 0"),
+        *timed[1:],
+    ]
+    if not evidence.results:
+        checks = [replace(check, clear=False) for check in checks]
+    return [*checks, Check("the scheduler stays", not evidence.gone, int(not evidence.gone), "== 1")]
+
+
+def _memory(evidence: Evidence) -> list[Check]:
+    """Return the check of memory: a leak is always clear, "no leak" only after a load that was as asked for."""
+    check = evidence.memory
+    if check is None:
+        return []
+    is_short = not evidence.results or evidence.generator_limits or evidence.gone
+    if check.ok and evidence.gate == "memory" and is_short:
+        check = replace(check, ok=False, clear=False)
+    return [check]
 
 
 def _shown(check: Check) -> str:

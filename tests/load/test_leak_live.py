@@ -131,7 +131,7 @@ def test_the_leak_of_the_guide_is_found_by_its_command_and_named(tmp_path: Path)
     flags = "--retention-s 1 --cleanup-interval-s 0.5"
     with LocustRun(
         tmp_path, "--headless", "-u", "100", "-r", "100", "-t", "60s", "--with-scheduler", "--serve-flags", flags,
-        "--memory", "gate", "--until-clear", "5", cwd=tree,
+        "--gate", "memory", "--until-clear", "5", cwd=tree,
     ) as run:  # fmt: skip
         assert run.end(100) == 1, run.text
         memory = run.report().memory

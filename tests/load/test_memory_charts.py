@@ -42,7 +42,7 @@ class Tags(HTMLParser):
 def report_of(made: MemorySeries, **changes: object) -> MemoryReport:
     finding = msgspec.structs.replace(judge_memory(made, RETENTION_S, 50.0), **changes)
     return MemoryReport(
-        "gate", finding, made.interval_s, RETENTION_S, curves(made.raw), curves(made.swept), made.first, made.last
+        "watch", finding, made.interval_s, RETENTION_S, curves(made.raw), curves(made.swept), made.first, made.last
     )
 
 

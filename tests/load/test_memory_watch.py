@@ -32,7 +32,7 @@ class Fake:
 
 
 def watching() -> MemoryWatch:
-    made = MemoryWatch("http://127.0.0.1:1", "", "gate", time.monotonic, every_s=0.001)
+    made = MemoryWatch("http://127.0.0.1:1", "", "watch", time.monotonic, every_s=0.001)
     made.start()
     return made
 
@@ -87,7 +87,7 @@ def test_off_reads_nothing() -> None:
 
 
 def test_a_bad_file_of_certificates_is_told(tmp_path: Path) -> None:
-    watch = MemoryWatch("https://127.0.0.1:1", "", "gate", time.monotonic, ca_file=str(tmp_path / "none.pem"))
+    watch = MemoryWatch("https://127.0.0.1:1", "", "watch", time.monotonic, ca_file=str(tmp_path / "none.pem"))
     watch.start()
     wait_until(lambda: "none.pem" in watch.report().finding.reason)
     watch.stop()

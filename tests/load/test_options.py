@@ -71,6 +71,8 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"http_share": 1.5}, "--http-share 1.5: expected `float` <= 1.0"),
         ({"shape": "wave"}, "--shape wave: invalid enum value 'wave'"),
         ({"memory": "maybe"}, "--memory maybe: invalid enum value 'maybe'"),
+        ({"memory": "gate"}, "--memory gate: invalid enum value 'gate'"),
+        ({"gate": "memory", "memory": "off"}, "--gate memory needs the memory watch: leave out --memory off"),
         ({"audio_bytes": "much"}, "--audio-bytes much: expected `int`, got `str`"),
         ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),

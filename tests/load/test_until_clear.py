@@ -23,7 +23,7 @@ class Run:
     def report(self) -> MemoryReport:
         column = [0] * self.read
         swept = MemoryCurves([0.0] * self.read, *[column] * 8)  # type: ignore[arg-type]
-        return MemoryReport("gate", MemoryFinding(self.verdict, ""), swept=swept if self.read else None)
+        return MemoryReport("watch", MemoryFinding(self.verdict, ""), swept=swept if self.read else None)
 
     def looks(self, *verdicts: str) -> list[bool]:
         """Look once for each verdict, a second and a reading later."""

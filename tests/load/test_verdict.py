@@ -7,18 +7,26 @@ from typing import Any
 import pytest
 
 from loadtest.memory._records import MemoryFinding, MemoryReport
-from loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_checks
-from loadtest.running._verdict import Evidence, judge
+from loadtest.report._records import Arrivals, Jobs
+from loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
+from loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
 from sim.report import Check, Outcome
 
 
 def evidence(**more: Any) -> Evidence:
     """Of a run without a fault, but for `more`."""
-    return Evidence(**{"requests": 1000, "failures": 0, "failures_max": 0.0, **more})
+    return Evidence(**{"results": 400, "requests": 1000, "failures": 0, "failures_max": 0.0, **more})
 
 
-LEAK = Check("memory", False, "leak", "== no leak")
-DARK = Check("memory", False, "unclear", "== no leak", False)
+def memory(verdict: str) -> dict[str, Any]:
+    """Return the evidence of a memory watch that came to `verdict`."""
+    check, unclear = memory_check(MemoryReport("watch", MemoryFinding(verdict, "a reason")), "memory")
+    return {"memory": check, "unclear": unclear}
+
+
+KNEE = Check("the knee", False, 0, "> 0")
+BUSY = ["its core was full"]
+NONE = {"results": 0, "nothing_ended": "none was sent"}
 
 
 @pytest.mark.parametrize(
@@ -28,15 +36,12 @@ DARK = Check("memory", False, "unclear", "== no leak", False)
         (evidence(failures=1), Outcome.BROKEN, 1, "failures 0.001, want <= 0"),
         (evidence(failures=10, failures_max=0.01), Outcome.HOLDS, 0, "all checks hold"),
         (evidence(failures=11, failures_max=0.01), Outcome.BROKEN, 1, "failures 0.011, want <= 0.01"),
-        (evidence(requests=0), Outcome.UNCLEAR, 2, "requests: not enough to tell; failures: not enough to tell"),
+        (evidence(wrong=1, failures_max=0.01), Outcome.BROKEN, 1, "wrong or double results 1, want == 0"),
         (evidence(exceptions=2), Outcome.BROKEN, 1, "errors of users 2, want == 0"),
         (evidence(gone="the scheduler went away"), Outcome.BROKEN, 1, "the scheduler went away"),
         (evidence(missing=["figures of 1 worker"]), Outcome.UNCLEAR, 2, "figures of 1 worker"),
         (evidence(missing=["figures of 1 worker"], failures=1000), Outcome.BROKEN, 1, "failures 1, want <= 0"),
-        (evidence(others=[LEAK]), Outcome.BROKEN, 1, "memory leak, want == no leak"),
-        (evidence(others=[DARK], unclear=["too short"]), Outcome.UNCLEAR, 2, "too short; memory: not enough to tell"),
-        (evidence(others=[DARK], failures=1000), Outcome.BROKEN, 1, "failures 1, want <= 0"),
-        (evidence(requests=0, gone="it never was there"), Outcome.BROKEN, 1, "it never was there"),
+        (evidence(timed=[KNEE]), Outcome.BROKEN, 1, "the knee 0, want > 0"),
     ],
 )
 def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: int, why: str) -> None:
@@ -44,19 +49,98 @@ def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: 
     assert (verdict.outcome, verdict.exit_code, verdict.why) == (outcome, code, why)
 
 
+@pytest.mark.parametrize("gate", ["load", "memory", "all"])
+@pytest.mark.parametrize("more", [{}, {"failures": 1000}, {"exceptions": 3}, {"requests": 0}])
+def test_without_a_result_there_is_no_evidence_whatever_decides(gate: Any, more: dict[str, Any]) -> None:
+    """Connects and heartbeats are no evidence, and failed ones are none either."""
+    verdict = judge(evidence(gate=gate, **memory("no leak"), **NONE, **more))
+    assert (verdict.exit_code, verdict.why) == (2, "no job ended: none was sent")
+
+
+def test_a_scheduler_that_went_away_before_the_first_result_is_broken_all_the_same() -> None:
+    verdict = judge(evidence(gone="it went away after 1 s", requests=0, **NONE))
+    assert (verdict.exit_code, verdict.why) == (1, "it went away after 1 s")
+
+
 @pytest.mark.parametrize(
-    ("mode", "verdict", "outcome"),
+    ("gate", "found", "more", "code"),
     [
-        ("watch", "leak", Outcome.HOLDS),
-        ("gate", "leak", Outcome.BROKEN),
-        ("gate", "no leak", Outcome.HOLDS),
-        ("gate", "unclear", Outcome.UNCLEAR),
-        ("gate", "a word of tomorrow", Outcome.UNCLEAR),
+        ("all", "leak", {}, 1),
+        ("all", "no leak", {}, 0),
+        ("all", "unclear", {}, 2),
+        ("all", "a word of tomorrow", {}, 2),
+        ("all", "no leak", {"failures": 1}, 1),
+        ("all", "unclear", {"failures": 1}, 1),
+        ("all", "no leak", {"gone": "it went away"}, 1),
+        ("all", "no leak", {"generator_limits": BUSY}, 0),
+        ("all", "no leak", {"generator_limits": BUSY, "failures": 1}, 2),
+        ("all", "leak", {"generator_limits": BUSY, "failures": 1}, 1),
+        ("memory", "leak", {}, 1),
+        ("memory", "no leak", {}, 0),
+        ("memory", "unclear", {}, 2),
+        ("memory", "a word of tomorrow", {}, 2),
+        ("memory", "no leak", {"failures": 1000}, 0),
+        ("memory", "no leak", {"exceptions": 1, "wrong": 1, "timed": [KNEE]}, 0),
+        ("memory", "unclear", {"failures": 1000}, 2),
+        ("memory", "no leak", {"generator_limits": BUSY}, 2),
+        ("memory", "leak", {"generator_limits": BUSY}, 1),
+        ("memory", "no leak", {"gone": "it went away"}, 2),
+        ("memory", "leak", {"gone": "it went away"}, 1),
+        ("memory", "no leak", {"missing": ["figures of 1 worker"]}, 2),
+        ("memory", "leak", NONE, 1),
     ],
 )
-def test_memory_counts_only_as_a_gate_and_then_fails_closed(mode: Any, verdict: str, outcome: Outcome) -> None:
-    checks, unclear = memory_checks(MemoryReport(mode, MemoryFinding(verdict, "a reason")))
-    assert judge(evidence(others=checks, unclear=unclear)).outcome is outcome
+def test_what_decides_is_the_gate(gate: Any, found: str, more: dict[str, Any], code: int) -> None:
+    """A leak is 1 always; with the gate on memory nothing else is, and whatever casts doubt on "no leak" is 2."""
+    assert judge(evidence(gate=gate, **memory(found) | more)).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({}, 0),
+        ({"failures": 1}, 2),
+        ({"timed": [KNEE]}, 2),
+        ({"wrong": 1, "failures": 1}, 1),
+        ({"exceptions": 1}, 1),
+        ({"gone": "it went away"}, 1),
+    ],
+)
+def test_a_generator_at_its_limit_makes_unclear_what_it_may_have_caused(more: dict[str, Any], code: int) -> None:
+    verdict = judge(evidence(generator_limits=BUSY, **more))
+    assert verdict.exit_code == code
+    if code == 2:
+        assert verdict.why.startswith("the load generator was the limit: its core was full; ")
+
+
+def test_checks_that_do_not_decide_are_shown_and_named() -> None:
+    verdict = judge(evidence(gate="memory", failures=10, **memory("no leak")))
+    decides = {check.name: check.decides for check in verdict.checks}
+    assert decides == {
+        "results": True,
+        "failures": False,
+        "wrong or double results": False,
+        "errors of users": False,
+        "the scheduler stays": False,
+        "memory": True,
+    }
+    assert undecided_note(verdict) == "Broken, but does not decide with --gate memory: failures 0.01, want <= 0."
+    assert undecided_note(judge(evidence(failures=10))) == ""
+
+
+def test_memory_is_no_check_unless_it_decides() -> None:
+    assert memory_check(MemoryReport("watch", MemoryFinding("leak", "a reason")), "load") == (None, [])
+    assert memory_check(None, "all") == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "accepted", "says"),
+    [(0, 0, "none was sent: raise -u"), (7, 0, "7 sent, none accepted"), (7, 6, "6 accepted: look at GET /v1/pools")],
+)
+def test_a_run_without_results_says_where_to_look(sent: int, accepted: int, says: str) -> None:
+    nothing = {"completed": 0, "failed": 0, "cancelled": 0, "rejected": 0, "lost": 0, "twice": 0, "wrong": 0}
+    arrivals = Arrivals(intended=sent, sent=sent, late=0, dropped=0, late_ms=100, lag_s=None)
+    assert where_to_look(Jobs(submitted=accepted, **nothing), arrivals).startswith(says)
 
 
 def test_what_users_died_of_is_told_the_commonest_first_and_no_more_than_fits() -> None:

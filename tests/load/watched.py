@@ -50,7 +50,7 @@ def steady_load(url: str, rate_per_s: float = RATE_PER_S) -> Iterator[subprocess
 @contextlib.contextmanager
 def watch(url: str, **options: Any) -> Iterator[MemoryWatch]:
     """Watch the scheduler at `url`."""
-    made = MemoryWatch(url, "", "gate", time.monotonic, **options)
+    made = MemoryWatch(url, "", "watch", time.monotonic, **options)
     made.start()
     try:
         yield made

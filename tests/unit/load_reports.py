@@ -99,4 +99,4 @@ def memory_report(bytes_a_job: float) -> MemoryReport:
         leak_floor=50.0,
         trends={"live": trend},
     )
-    return MemoryReport(mode="gate", finding=finding, interval_s=2.0, retention_s=5.0, raw=curves, swept=curves)
+    return MemoryReport(mode="watch", finding=finding, interval_s=2.0, retention_s=5.0, raw=curves, swept=curves)
