@@ -8,7 +8,7 @@ SHELL := /usr/bin/env bash
 BIN := .venv/bin
 CHECKED := scheduler sim loadtest leakgate findings mutation ops tests
 # What both Pythons run: all that needs no process of ours.
-BOTH := tests/unit tests/lua tests/fundamentals tests/sim
+BOTH := tests/unit tests/lua tests/fundamentals tests/sim tests/leakgate
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"

@@ -15,9 +15,8 @@ import pytest
 
 from mutation.mutant import LUA_FOLDER, PYTHON_FILES, Mutant
 
-MEASURE_THE_MACHINE = (
-    "tests/unit/test_live_bytes.py",
-    *(f"tests/sim/test_{name}.py" for name in ("pause_watch", "bench_table", "processes", "stats")),
+MEASURE_THE_MACHINE = tuple(
+    f"tests/sim/test_{name}.py" for name in ("pause_watch", "bench_table", "processes", "stats")
 )
 """Real time and real memory, which a busy machine may spoil; no mutant is asked of these."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from leakgate.inside.allocators import LiveBytes
 from loadtest.memory._watch import AIM
 from loadtest.users._audio import Heard
 from scheduler import codec
@@ -22,7 +23,6 @@ from scheduler.core import Parts
 from scheduler.dispatcher import Dispatcher
 from scheduler.job import Job
 from scheduler.messages import FromClient, FromNode, NodeResult, Submit
-from scheduler.telemetry.live_bytes import LiveBytes
 from sim.before.leaky import leaking
 from sim.experiments.live_run import NEVER_S, TELL_EVERY
 from sim.experiments.processes import Tell

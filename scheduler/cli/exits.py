@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from leakgate.errors import LeakgateError
 from scheduler.errors import ConfigError, VoxpoolError
 
 EXIT_DONE = 0
@@ -33,7 +34,7 @@ def run_commands(commands: click.Group, name: str, failed: int = EXIT_FAILED) ->
         command = context.command_path if context else name
         _say(f"{command}: {error.format_message()} (see {command} --help)")
         sys.exit(EXIT_WRONG_INPUT)
-    except VoxpoolError as error:
+    except (VoxpoolError, LeakgateError) as error:
         _say(f"{name}: {error}")
         sys.exit(EXIT_WRONG_INPUT if isinstance(error, ConfigError) else failed)
     except BrokenPipeError:  # who read our output has enough, such as head(1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from leakgate.series import Bound
 from scheduler import __version__
 from scheduler.config import Settings, ms
 from scheduler.core import Core
@@ -162,6 +163,10 @@ class Live:
         self._stopped = True
         self._end()
         self._wake()
+
+    def bounds(self, path: str) -> dict[str, Bound]:
+        """Return what counts of a memory report may reach by design; `path` is where this object stands in it."""
+        return self._history.bounds(f"{path}._history")
 
     async def past(self) -> bytes:
         """Return a Past as JSON; those who come in the same second share it."""

@@ -6,12 +6,15 @@ who looks, and by nobody else. Bounded: so many seconds, and of each at most som
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
 import msgspec
 
+from leakgate.inside.sizes import type_name
+from leakgate.series import Bound
 from scheduler.clock import Clock
 from scheduler.core import Core
 from scheduler.job import COMPLETED, FAILED, Job
@@ -22,6 +25,10 @@ SECONDS_KEPT = 300
 QUANTILE_WINDOW_S = 10
 """A point of the charts of wait and service tells about the jobs that completed within so many seconds."""
 ENDED_KEPT = 24
+RECORDS_MAX = SECONDS_KEPT + QUANTILE_WINDOW_S + 2
+"""Records of a second that are alive at the same time: those kept, the one of now, and one that is being made."""
+SPREADS_SLACK = 16
+"""Sums of records that are being made for viewers."""
 SHARES = (0.5, 0.9, 0.99)
 _NOTHING = Spread()
 
@@ -70,6 +77,12 @@ class _Second:
         self.services = Spread()
         self.waiting = self.unfinished = self.resident = 0
         self.predicted = self.bound = 0.0
+
+    def size_bytes(self) -> int:
+        """Return what it takes, with all that it alone refers to."""
+        numbers = [getattr(self, name) for name in self.__slots__ if name not in ("waits", "services")]
+        own = sys.getsizeof(self) + sum(map(sys.getsizeof, numbers))
+        return own + self.waits.size_bytes() + self.services.size_bytes()
 
 
 class LiveHistory(Observer):
@@ -173,6 +186,18 @@ class LiveHistory(Observer):
         names = ("submitted", "completed", "failed", "cancelled", "redispatched")
         past = list(self._last(seconds))
         return {name: sum(getattr(one, name) for one in past) for name in names}
+
+    def bounds(self, path: str) -> dict[str, Bound]:
+        """Return what counts of a memory report may reach by design; `path` is where this object stands in it.
+
+        A record is as large as the times of its jobs are spread, so what one takes is that of the largest one there is.
+        """
+        largest = max((*self._past, self._now), key=lambda record: len(record.waits.bins) + len(record.services.bins))
+        return {
+            f"table {path}._past": Bound(SECONDS_KEPT + QUANTILE_WINDOW_S, float(largest.size_bytes())),
+            f"type {type_name(_Second)}": Bound(RECORDS_MAX),
+            f"type {type_name(Spread)}": Bound(2 * RECORDS_MAX + SPREADS_SLACK),
+        }
 
     def _last(self, seconds: int) -> Iterator[_Second]:
         first = self._now.second - seconds

@@ -26,7 +26,7 @@ CLOSE_S = 1.0
 class LogWriter:
     """Writes what it is given, in order. `tell_dropped` makes the line that says how many are missing.
 
-    It works on a duplicate of `descriptor`: the original may be redirected (live_bytes.py does so with stderr).
+    It works on a duplicate of `descriptor`: the original may be redirected (leakgate does so with stderr).
     """
 
     def __init__(self, descriptor: int, bytes_max: int, tell_dropped: Callable[[int], bytes]) -> None:

@@ -5,6 +5,7 @@ A bin is at most 1/16 of its value wide, and below 32 ms exact: what a chart can
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 _FINE_BITS = 5
@@ -64,6 +65,11 @@ class Spread:
             else:
                 del self.bins[number]
         self.count -= other.count
+
+    def size_bytes(self) -> int:
+        """Return what it takes."""
+        numbers = sum(map(sys.getsizeof, self.bins)) + sum(map(sys.getsizeof, self.bins.values()))
+        return sys.getsizeof(self) + sys.getsizeof(self.bins) + sys.getsizeof(self.count) + numbers
 
     def quantiles(self, shares: Sequence[float]) -> list[float] | None:
         """Return the value below which each of `shares` (ascending, 0 to 1) lies, or None when nothing was counted."""

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from leakgate.inside.report import MemoryReporter
 from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.errors import BadInput, Rejected
@@ -17,7 +18,6 @@ from scheduler.telemetry.checkup import CheckupReporter
 from scheduler.telemetry.exporter import Exporter
 from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
-from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web import problems
 from scheduler.web.admission import Admission
 from scheduler.web.assets import asset_routes
@@ -73,7 +73,9 @@ class Doors:
         observed: list[BaseRoute] = []
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
-            reporter = MemoryReporter(roots, exporter.seconds)
+            roots |= {} if live is None else {"live": live}
+            bounds = (lambda: live.bounds("live")) if live is not None else dict
+            reporter = MemoryReporter(roots, exporter.seconds, ["scheduler"], bounds)
             checkup = CheckupReporter(wanted or settings, exporter.store, exporter.now_ms, not access.open_to_all)
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
         app = Starlette(

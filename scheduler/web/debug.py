@@ -1,43 +1,70 @@
-"""The doors for who looks for trouble: what the memory of this process is made of, and what it depends on."""
+"""The doors for the search for trouble: what the memory of this process is made of, and what it depends on."""
 
 from __future__ import annotations
+
+import asyncio
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from leakgate.errors import BadRequest, TraceError
+from leakgate.inside.door import TYPES_DEFAULT, TYPES_MAX, switch
+from leakgate.inside.report import MemoryReporter
+from leakgate.inside.tracing import FRAMES_MAX, Tracer
+from scheduler.errors import BadInput
 from scheduler.telemetry.checkup import CheckupReporter
-from scheduler.telemetry.memory_report import MemoryReporter
 from scheduler.web.query import whole_number
-
-TYPES_MAX = 1000
-TYPES_DEFAULT = 30
 
 
 class DebugDoor:
-    """GET /v1/debug/memory and /v1/debug/checkup."""
+    """GET and POST /v1/debug/memory, GET /v1/debug/checkup."""
 
     def __init__(self, memory: MemoryReporter, checkup: CheckupReporter) -> None:
         self._memory = memory
+        self._tracer = Tracer()
         self._checkup = checkup
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
         return [
             Route("/v1/debug/memory", self.memory, methods=["GET"]),
+            Route("/v1/debug/memory", self.trace, methods=["POST"]),
             Route("/v1/debug/checkup", self.checkup, methods=["GET"]),
         ]
 
     async def memory(self, request: Request) -> Response:
-        """Answer with a MemoryReport; gc=1 collects garbage first, `types` is how many types are named."""
+        """Answer with a MemoryReport; leakgate/inside/door.py has its parameters."""
         collect = whole_number(request, "gc", 0, 1) == 1
         types = whole_number(request, "types", 0, TYPES_MAX)
-        report = await self._memory.report(collect, TYPES_DEFAULT if types is None else types)
+        sizes = whole_number(request, "sizes", 0, 1) == 1
+        word = request.query_params.get("trace")
+        if word not in (None, "top"):
+            raise BadInput("bad_trace", f"trace={word[:80]!r}: top")
+        trace = None
+        if word is not None:
+            try:
+                trace = await asyncio.to_thread(self._tracer.top)
+            except TraceError as error:
+                raise BadInput("trace_state", str(error)) from error
+        report = await self._memory.report(collect, TYPES_DEFAULT if types is None else types, sizes)
+        report.trace = trace
         return _fresh(report)
 
+    async def trace(self, request: Request) -> Response:
+        """Switch the tracing of allocations and answer with its state."""
+        frames = whole_number(request, "frames", 1, FRAMES_MAX) or 1
+        try:
+            state = await asyncio.to_thread(switch, self._tracer, request.query_params.get("trace", ""), frames)
+        except BadRequest as error:
+            raise BadInput("bad_trace", str(error)) from error
+        except TraceError as error:
+            raise BadInput("trace_state", str(error)) from error
+        return _fresh(state)
+
     async def checkup(self, request: Request) -> Response:
-        """Answer with a Checkup, from which `voxpool doctor` tells what is wrong."""
+        """Answer with a Checkup, from which `voxpool doctor` finds what is wrong."""
         return _fresh(await self._checkup.report())
 
 

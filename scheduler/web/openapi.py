@@ -6,12 +6,13 @@ openapi_frame.py's part.
 
 from __future__ import annotations
 
+from leakgate.inside.door import SWITCHES, TYPES_MAX
+from leakgate.inside.report import MemoryReport
+from leakgate.inside.tracing import FRAMES_MAX, Trace
 from scheduler.config import Settings
 from scheduler.telemetry.checkup import Checkup
-from scheduler.telemetry.memory_report import MemoryReport
 from scheduler.web import assets
 from scheduler.web.bodies import TIMEOUT_MS_MAX, JobRequest
-from scheduler.web.debug import TYPES_MAX
 from scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
 from scheduler.web.fleet_views import NodePage, PoolPage, Status
 from scheduler.web.job_list import STATES
@@ -204,13 +205,35 @@ def _service() -> list[Operation]:
         Operation(
             "GET",
             "/v1/debug/memory",
-            "Tell what the memory of the scheduler is made of.",
+            "Report what the memory of the scheduler is made of.",
             {200: Answer("The report.", MemoryReport)},
             parameters=[
                 Parameter("gc", "1 collects garbage first.", {"type": "integer", "minimum": 0, "maximum": 1}),
                 Parameter("types", "Types that are named.", {"type": "integer", "minimum": 0, "maximum": TYPES_MAX}),
+                Parameter(
+                    "sizes",
+                    "1 adds the bytes of all objects by type, which takes some seconds.",
+                    {"type": "integer", "minimum": 0, "maximum": 1},
+                ),
+                Parameter("trace", "top adds the source lines that grew; tracing must be on.", {"enum": ["top"]}),
             ],
-            reasons=("bad_gc", "bad_types"),
+            reasons=("bad_gc", "bad_types", "bad_sizes", "bad_trace", "trace_state"),
+        ),
+        Operation(
+            "POST",
+            "/v1/debug/memory",
+            "Switch the tracing of allocations: start it, count growth from now on (mark), stop it. It slows the "
+            "scheduler down, makes live bytes unreadable and stops by itself after 15 minutes.",
+            {200: Answer("Its state.", Trace)},
+            parameters=[
+                Parameter("trace", "What to do; it must be given.", {"enum": list(SWITCHES)}),
+                Parameter(
+                    "frames",
+                    "Source lines for each place: of the allocation, then of its callers; for start.",
+                    {"type": "integer", "minimum": 1, "maximum": FRAMES_MAX},
+                ),
+            ],
+            reasons=("bad_trace", "bad_frames", "trace_state"),
         ),
         Operation(
             "GET",

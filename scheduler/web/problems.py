@@ -25,6 +25,7 @@ STATUS = {
     "unknown_node": HTTPStatus.NOT_FOUND,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "request_id_conflict": HTTPStatus.CONFLICT,
+    "trace_state": HTTPStatus.CONFLICT,
     "audio_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "not_audio": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "bad_content_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from leakgate.errors import Unreadable
+from leakgate.inside.allocators import LiveBytes
 from scheduler.core import Parts
-from scheduler.telemetry.live_bytes import LiveBytes, Unreadable
 from sim.before.leaky import leaking
 from sim.experiments.processes import Tell
 from sim.run import set_up

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leakgate.inside.allocators import LiveBytes
 from scheduler.config import Settings, ms
 from scheduler.job import COMPLETED, Job
 from scheduler.job_table import JobTable
 from scheduler.retention import Retention
 from scheduler.seams import Observer
-from scheduler.telemetry.live_bytes import LiveBytes
 from sim.before.full_scan import FullScan
 from sim.pause_watch import CollectorWatch, PauseWatch, now_ns
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.telemetry.live_bytes import LiveBytes, Unreadable
+from leakgate.errors import Unreadable
+from leakgate.inside.allocators import LiveBytes
 from sim.census import entries
 from sim.figures import run_figures
 from sim.run import set_up

@@ -66,6 +66,7 @@ def violations(document: dict[str, Any], method: str, path: str, answer: httpx.R
 
 
 JOBS, JOB, NODES, LIVE = "/v1/jobs", "/v1/jobs/{job_id}", "/v1/nodes", "/v1/live"
+MEMORY = "/v1/debug/memory"
 CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("unauthorized", "GET", None, JOBS, {}),
     ("unauthorized", "GET", "stranger", NODES, {}),
@@ -97,8 +98,15 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("bad_cursor", "GET", "root", "/v1/pools", {"params": {"cursor": "1"}}),
     ("bad_on", "POST", "root", "/v1/nodes/{node_id}/drain", {"params": {"on": "perhaps"}}),
     ("bad_snapshots", "GET", "root", LIVE, {"params": {"snapshots": "0"}}),
-    ("bad_gc", "GET", "root", "/v1/debug/memory", {"params": {"gc": "2"}}),
-    ("bad_types", "GET", "root", "/v1/debug/memory", {"params": {"types": "-1"}}),
+    ("bad_gc", "GET", "root", MEMORY, {"params": {"gc": "2"}}),
+    ("bad_types", "GET", "root", MEMORY, {"params": {"types": "-1"}}),
+    ("bad_sizes", "GET", "root", MEMORY, {"params": {"sizes": "all"}}),
+    ("bad_trace", "GET", "root", MEMORY, {"params": {"trace": "start"}}),
+    ("trace_state", "GET", "root", MEMORY, {"params": {"trace": "top"}}),
+    ("bad_trace", "POST", "root", MEMORY, {}),
+    ("bad_frames", "POST", "root", MEMORY, {"params": {"trace": "start", "frames": "11"}}),
+    ("trace_state", "POST", "root", MEMORY, {"params": {"trace": "stop"}}),
+    ("forbidden", "POST", "ann", MEMORY, {"params": {"trace": "start"}}),
     ("upgrade_required", "GET", None, "/ws/node", {}),
 ]
 

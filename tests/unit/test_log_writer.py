@@ -107,7 +107,7 @@ def test_a_full_disk_costs_lines_that_are_counted_when_there_is_room_again(tmp_p
 
 
 def test_a_descriptor_that_is_redirected_meanwhile_loses_nothing(tmp_path: Path) -> None:
-    """live_bytes.py points stderr elsewhere for a moment; the writer has a descriptor of its own."""
+    """The reader of the allocators points stderr elsewhere for a moment; the writer has a descriptor of its own."""
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     writer = LogWriter(log, 10**6, told)
     elsewhere = os.open(tmp_path / "elsewhere", os.O_WRONLY | os.O_CREAT)

@@ -1,20 +1,16 @@
-"""What a scheduler tells of its own memory: every table is found, a planted leak is seen, no step holds the loop."""
+"""The report of a process on its own memory: a planted leak is seen, no step holds the loop."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import time
-from collections import deque
 
 import pytest
 
-from scheduler.telemetry import memory_report
-from scheduler.telemetry.live_bytes import LiveBytes, Unreadable
-from scheduler.telemetry.memory_report import MemoryReporter
-from scheduler.telemetry.tables import table_sizes
-from sim.census import entries
-from tests.unit.rig import Rig
+from leakgate.errors import Unreadable
+from leakgate.inside import report as memory_report
+from leakgate.inside.allocators import LiveBytes
+from leakgate.inside.report import MemoryReporter
 
 
 class Leaf:
@@ -24,36 +20,7 @@ class Leaf:
 
 
 def reporter(**roots: object) -> MemoryReporter:
-    return MemoryReporter(roots, time.perf_counter)
-
-
-async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() -> None:
-    """The full walk (of the simulation) looks at each entry; what it finds beyond the tables is inside of records."""
-    rig = Rig()
-    node, _ = await rig.node("n-1", ["zh:en"], slots=2)
-    for number in range(5):
-        await rig.submit("zh:en", session_id=f"s-{number}", affinity=True)
-    assert len(node.holds) == 2
-    sizes = table_sizes({"core": rig.core})
-    found = {f"core.{path}": count for path, count in entries(rig.core).items()}
-    inside = {path for path in found for table in sizes if path.startswith(f"{table}.")}
-    assert found.keys() - inside <= sizes.keys()
-    assert {path: sizes[path] for path in found.keys() - inside} == {
-        path: found[path] for path in found.keys() - inside
-    }
-    assert sizes["core.table._by_id"] == 5 and sizes["core.fleet.nodes"] == 1
-
-
-def test_shards_are_one_table_and_a_thing_under_two_names_counts_once() -> None:
-    class Holder:
-        def __init__(self) -> None:
-            self.shards = [{1: 1}, {2: 2, 3: 3}]
-            self.again = self.shards
-            self.queue = deque([1])
-            self.empty: set[int] = set()
-
-    Holder.__module__ = "scheduler.somewhere"
-    assert table_sizes({"it": Holder()}) == {"it.shards": 3, "it.queue": 1, "it.empty": 0}
+    return MemoryReporter(roots)
 
 
 TYPES = 100_000

@@ -1,4 +1,4 @@
-"""What this process's memory is made of, cheap enough to read at every sweep (about 1 ms).
+"""What this process's memory is made of, cheap enough to read every second (about 1 ms).
 
 `live` is what was asked for and not given back: the blocks of CPython's own allocator (`sys._debugmallocstats`) and
 those of malloc (glibc's `mallinfo2`, which CPython's arenas are not part of: they are mapped by themselves). What is
@@ -14,14 +14,14 @@ import gc
 import os
 import re
 import sys
+import threading
 import weakref
 from dataclasses import dataclass
 
-from scheduler.errors import VoxpoolError
+from leakgate.errors import Unreadable
 
-
-class Unreadable(VoxpoolError):
-    """This process's memory can't be read. Its text says why, and what would make it readable."""
+_STDERR = threading.Lock()
+"""File descriptor 2 belongs to the whole process: one reading at a time redirects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +87,20 @@ class LiveBytes:
         print_stats = getattr(sys, "_debugmallocstats", None)
         if print_stats is None:
             raise Unreadable("this Python has no sys._debugmallocstats: use CPython")
-        os.ftruncate(self._file, 0)
-        os.lseek(self._file, 0, os.SEEK_SET)
-        sys.stderr.flush()
-        saved = os.dup(2)
-        try:
-            os.dup2(self._file, 2)
-            print_stats()
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-        return parse_mallocstats(os.pread(self._file, os.fstat(self._file).st_size, 0).decode("ascii", "replace"))
+        with _STDERR:
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            if sys.stderr is not None:  # a process without a terminal may have none
+                sys.stderr.flush()
+            saved = os.dup(2)
+            try:
+                os.dup2(self._file, 2)
+                print_stats()
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
+            text = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        return parse_mallocstats(text.decode("ascii", "replace"))
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -133,7 +136,7 @@ def parse_mallocstats(text: str) -> tuple[int, int]:
 
 
 def read_rss() -> int:
-    """Return the bytes of this process that are in RAM; raises Unreadable where /proc does not tell."""
+    """Return the bytes of this process that are in RAM; raises Unreadable where /proc does not have it."""
     try:
         with open("/proc/self/statm", "rb") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

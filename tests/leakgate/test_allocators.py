@@ -9,8 +9,9 @@ import tracemalloc
 
 import pytest
 
-from scheduler.telemetry import live_bytes
-from scheduler.telemetry.live_bytes import LiveBytes, Unreadable, parse_mallocstats
+from leakgate.errors import Unreadable
+from leakgate.inside import allocators
+from leakgate.inside.allocators import LiveBytes, parse_mallocstats
 
 
 def test_a_planted_leak_of_small_objects_is_measured() -> None:
@@ -41,11 +42,11 @@ def test_what_goes_past_pythons_allocator_is_measured() -> None:
 def test_the_rss_holds_what_is_touched() -> None:
     """Pages of its own: malloc may give out again what it kept of an earlier test, which is in RAM already."""
     with mmap.mmap(-1, 30_000_000) as touched:
-        before = live_bytes.read_rss()
+        before = allocators.read_rss()
         for page in range(0, len(touched), mmap.PAGESIZE):
             touched[page] = 1
 
-        assert live_bytes.read_rss() - before > 20_000_000
+        assert allocators.read_rss() - before > 20_000_000
 
 
 def test_stderr_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
@@ -96,4 +97,4 @@ def test_no_proc_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builtins.open", refuse)
 
     with pytest.raises(Unreadable, match="/proc/self/statm"):
-        live_bytes.read_rss()
+        allocators.read_rss()

@@ -1,0 +1,160 @@
+"""What a request for the report may ask, and who may: shared by the ASGI and the WSGI application.
+
+GET answers with the report. `gc=1` collects garbage first, `types=N` names N types, `sizes=1` adds the bytes of all
+objects by type, `trace=top` the source lines that grew. POST switches the tracing of allocations: `trace=start` (with
+`frames=1` to 10), `trace=mark`, `trace=stop`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from leakgate.errors import BadRequest, LeakgateError
+from leakgate.inside.report import MemoryReporter
+from leakgate.inside.tracing import FRAMES_MAX, Trace, Tracer
+from leakgate.inside.work import Unit, Work
+from leakgate.series import Bound
+
+TYPES_MAX = 1000
+TYPES_DEFAULT = 30
+QUERY_CHARACTERS_MAX = 1000
+SWITCHES = ("start", "mark", "stop")
+UNIT = "leakgate.unit"
+"""Key of the scope or the environ under which a CountRequests leaves the unit of a request."""
+Bounds = Mapping[str, Bound] | Callable[[], Mapping[str, Bound]]
+
+
+class Answer(NamedTuple):
+    """An answer over HTTP. Names of headers are in lower case."""
+
+    status: int
+    body: bytes
+    headers: Sequence[tuple[str, str]] = ()
+
+
+class Door:
+    """What both applications are made of.
+
+    `roots` (name -> object or module) are what tables are looked for in, `packages` those whose classes they look into
+    (none = all but the standard library). `token` must come as `Authorization: Bearer …`; None = nobody needs one.
+    `bounds` (name of a count -> Bound), or a function that returns them, declare what counts may reach by design.
+    `work` is the counter of work; without one that of a CountRequests around the application is reported. `seconds` is
+    a fine clock.
+    """
+
+    def __init__(
+        self,
+        roots: Mapping[str, Any],
+        token: str | None = None,
+        packages: Sequence[str] = (),
+        bounds: Bounds | None = None,
+        work: Work | None = None,
+        seconds: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._token = token
+        self._work = work
+        declared = bounds if callable(bounds) else lambda: bounds or {}
+        self.reporter = MemoryReporter(roots, seconds, packages, declared, lambda: self._work)
+        self.tracer = Tracer()
+
+    def discount(self, unit: Unit | None) -> None:
+        """Take the request itself, which a CountRequests counted as `unit`, out of the work."""
+        if unit is not None:
+            unit.discount()
+            self._work = self._work or unit.work
+
+    def refused(self, method: str, authorization: str, fetch_site: str) -> Answer | None:
+        """Return why there is no answer to such a request; None when there is one."""
+        if not self._is_allowed(authorization):
+            text = "this needs the token: Authorization: Bearer …"
+            return Answer(401, _refusal(text), [("www-authenticate", "Bearer")])
+        if method not in ("GET", "HEAD", "POST"):
+            return Answer(405, _refusal("there is GET and POST"), [("allow", "GET, HEAD, POST")])
+        if method == "POST" and fetch_site in ("cross-site", "same-site"):  # browsers say so by Sec-Fetch-Site
+            return Answer(403, _refusal("a page of another site may not switch the tracing"))
+        return None
+
+    def _is_allowed(self, authorization: str) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, shown = authorization.partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), self._token.encode())
+
+
+def done(record: msgspec.Struct) -> Answer:
+    """Return the answer that carries `record`."""
+    return Answer(200, msgspec.json.encode(record))
+
+
+def failed(error: LeakgateError) -> Answer:
+    """Return the answer to a request that can't be understood (422), or that does not fit the state (409)."""
+    return Answer(422 if isinstance(error, BadRequest) else 409, _refusal(str(error)))
+
+
+class Asked(NamedTuple):
+    """What a GET asks for."""
+
+    collect: bool
+    types: int
+    sizes: bool
+    trace: bool
+
+
+def read_query(query: str) -> Asked:
+    """Return what the query of a GET asks for. Raises BadRequest."""
+    given = _parameters(query, ("gc", "types", "sizes", "trace"))
+    trace = given.get("trace", "")
+    if trace not in ("", "top"):
+        raise BadRequest(f"trace={trace[:40]!r}: a GET has trace=top; POST has {', '.join(SWITCHES)}")
+    return Asked(
+        collect=_number(given, "gc", 0, 0, 1) == 1,
+        types=_number(given, "types", TYPES_DEFAULT, 0, TYPES_MAX),
+        sizes=_number(given, "sizes", 0, 0, 1) == 1,
+        trace=bool(trace),
+    )
+
+
+def switch_trace(tracer: Tracer, query: str) -> Trace:
+    """Do what the query of a POST asks for. Raises BadRequest and TraceError."""
+    given = _parameters(query, ("trace", "frames"))
+    return switch(tracer, given.get("trace", ""), _number(given, "frames", 1, 1, FRAMES_MAX))
+
+
+def switch(tracer: Tracer, word: str, frames: int) -> Trace:
+    """Start, mark or stop the tracing. Raises BadRequest and TraceError."""
+    if word == "start":
+        return tracer.start(frames)
+    if word == "mark":
+        return tracer.mark()
+    if word == "stop":
+        return tracer.stop()
+    raise BadRequest(f"trace={word[:40]!r}: {', '.join(SWITCHES)} are possible")
+
+
+def _refusal(text: str) -> bytes:
+    return msgspec.json.encode({"error": text})
+
+
+def _parameters(query: str, names: tuple[str, ...]) -> dict[str, str]:
+    if len(query) > QUERY_CHARACTERS_MAX:
+        raise BadRequest(f"a query has at most {QUERY_CHARACTERS_MAX} characters")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    for name in given:
+        if name not in names:
+            raise BadRequest(f"there is no parameter {name[:40]!r}; there are {', '.join(names)}")
+    return given
+
+
+def _number(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = given.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        raise BadRequest(f"{name}={text[:40]!r}: a whole number from {least} to {most}")
+    return int(text)

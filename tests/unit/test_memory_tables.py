@@ -1,0 +1,68 @@
+"""The tables of a scheduler in its memory report: each is found, and the history of the dashboard has its bound."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from leakgate.inside.allocators import LiveBytes
+from leakgate.inside.tables import find_tables
+from scheduler.job import COMPLETED, Job
+from scheduler.telemetry.live_history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from sim.census import entries
+from tests.unit.fakes import HandClock
+from tests.unit.rig import Rig
+
+
+async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() -> None:
+    """The full walk (of the simulation) looks at each entry; what it finds beyond the tables is inside of records."""
+    rig = Rig()
+    node, _ = await rig.node("n-1", ["zh:en"], slots=2)
+    for number in range(5):
+        await rig.submit("zh:en", session_id=f"s-{number}", affinity=True)
+    assert len(node.holds) == 2
+    sizes = find_tables({"core": rig.core}, ["scheduler"]).entries
+    found = {f"core.{path}": count for path, count in entries(rig.core).items()}
+    inside = {path for path in found for table in sizes if path.startswith(f"{table}.")}
+    assert found.keys() - inside <= sizes.keys()
+    assert {path: sizes[path] for path in found.keys() - inside} == {
+        path: found[path] for path in found.keys() - inside
+    }
+    assert sizes["core.table._by_id"] == 5 and sizes["core.fleet.nodes"] == 1
+
+
+@pytest.mark.parametrize("jobs_a_second", [0, 20, 250])
+def test_what_a_record_of_the_history_takes_is_within_its_declared_bound(jobs_a_second: int) -> None:
+    """A history that fills grows by no more than it declares, and by no less than a third of that."""
+    clock, chance, meter = HandClock(1_000_000), random.Random(7), LiveBytes(collect=True)
+    history = LiveHistory(clock)
+    before = meter.read().live
+    for _ in range(SECONDS_KEPT):
+        for _ in range(jobs_a_second):
+            job = history_job(clock.ms, served_ms=chance.randrange(50, 2000))
+            history.job_ended(job)
+        clock.ms += 1000
+        history.advance()
+
+    grown = meter.read().live - before
+    bounds = history.bounds("live")
+    table = bounds["table live._past"]
+    assert table.entries == SECONDS_KEPT + QUANTILE_WINDOW_S
+    assert SECONDS_KEPT * table.entry_bytes / 3 < grown < SECONDS_KEPT * table.entry_bytes * 1.02
+    assert bounds["type scheduler.telemetry.live_history._Second"].entries >= SECONDS_KEPT + QUANTILE_WINDOW_S
+
+
+def history_job(now_ms: int, served_ms: int) -> Job:
+    """A job that completed now."""
+    job = Job("j", "r", "s", "a:b", 0, now_ms - served_ms, None, 0)
+    job.state, job.dispatched_ms, job.ended_ms = COMPLETED, now_ms - served_ms, now_ms
+    return job
+
+
+async def test_the_history_is_among_the_tables_of_the_scheduler_under_the_name_that_it_declares() -> None:
+    history = LiveHistory(HandClock(1_000_000))
+    tables = find_tables({"live": history}, ["scheduler"])
+    declared = {name.removeprefix("table ") for name in history.bounds("live") if name.startswith("table ")}
+    assert declared <= tables.entries.keys()
+    assert {path: tables.bounds[path] for path in declared} == {"live._past": SECONDS_KEPT + QUANTILE_WINDOW_S}
