@@ -21,7 +21,8 @@ def run_figures(
     """Return the RUN of a world that has come to rest and isn't stopped yet.
 
     `traffic_s` is how long requests came in, `busy_s` the slot seconds that nodes worked in that time, `wall_s` the
-    real time that the run took; `jobs_end` replaces the world's own count of finished jobs left at the end.
+    real time that the run took; `jobs_end` replaces the world's own count of finished jobs left at the end. A checker
+    that was skipped, wholly or in part, has None in place of a count, and its reason is under `not_checked`.
     """
     seen = world.recorder
     slots = sum(node.slots for node in world.nodes)
@@ -65,7 +66,11 @@ def run_figures(
             "left_out": world.faults.left_out,
             "kinds": dict(sorted(world.faults.counts.items())),
         },
-        "checkers": {checker.sentence: checker.broken for checker in world.checkers},
+        "checkers": {
+            checker.sentence: None if checker.not_checked and not checker.broken else checker.broken
+            for checker in world.checkers
+        },
+        "not_checked": {checker.sentence: checker.not_checked for checker in world.checkers if checker.not_checked},
     }
 
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from sim.limits import shown
-
 if TYPE_CHECKING:
     from sim.report import Line, Picture, Report, Table
 
@@ -29,7 +27,7 @@ h1 { margin:0 0 .25rem; font-size:1.7rem; } h2 { margin:2.25rem 0 .75rem; font-s
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { padding:.5rem .75rem; text-align:left; border-bottom:1px solid var(--rule); vertical-align:top; }
 tr:last-child td { border-bottom:0; } th { font-size:.85rem; color:var(--soft); font-weight:600; }
-.number { text-align:right; white-space:nowrap; } td.word { font-weight:600; white-space:nowrap; }
+.number { text-align:right; white-space:nowrap; } td.word { font-weight:600; }
 figure { margin:0 0 1.75rem; background:#fff; border:1px solid var(--rule); padding:.75rem; }
 figure img { display:block; width:100%; height:auto; } figcaption { padding:.5rem .25rem 0; color:var(--soft); }
 li { margin:.25rem 0; } details { margin-top:1rem; } summary { cursor:pointer; }
@@ -41,7 +39,7 @@ dt { color:var(--soft); } dd { margin:0; }
 
 def html_page(report: Report, drawn: Sequence[Picture]) -> str:
     """Return the whole page as text."""
-    from sim.report import meaning, versions
+    from sim.report import versions
 
     outcome = report.outcome
     figures = figures_of(drawn)
@@ -53,7 +51,7 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 <title>voxpool: {escape(report.experiment)}: {outcome.value}</title><style>{STYLE}</style></head><body><main>
 <h1>{escape(report.experiment)}</h1>
 <p class="question">{escape(report.question)}</p>
-<p class="verdict {outcome.value}"><b>{outcome.value}</b><span>{escape(meaning(outcome, report.variant == "both"))}
+<p class="verdict {outcome.value}"><b>{outcome.value}</b><span>{escape(report.meaning)}
 (exit code {report.exit_code})</span></p>
 {"".join(_beside(table) for table in report.tables)}
 <h2>Figures</h2>{_table(report)}
@@ -80,23 +78,18 @@ def _number(column: int) -> str:
 
 
 def _table(report: Report) -> str:
-    from sim.report import variant_columns
-
-    columns = variant_columns(report.variant)
-    head = "".join(f'<th class="number">{name}</th>' for name in columns)
-    rows = "".join(_row(line, columns, report.variant) for line in report.lines)
+    columns = report.columns
+    head = "".join(f'<th class="number">{escape(heading)}</th>' for heading in columns)
+    rows = "".join(_row(line, columns.values(), report.variant) for line in report.lines)
     return table_of("Figures", f"<th>row</th><th>figure</th>{head}<th>limit</th><th>verdict</th>", rows)
 
 
-def _row(line: Line, columns: list[str], variant: str) -> str:
-    from sim.report import WITHOUT, line_verdict
+def _row(line: Line, sides: Iterable[str], variant: str) -> str:
+    from sim.report import line_verdict
 
     word, colour = line_verdict(line, variant)
     kind = {"green": "holds", "red": "broken", "yellow": "unclear"}.get(colour, "")
-    cells = "".join(
-        f'<td class="number">{escape(shown(line.without if name == WITHOUT else line.with_, line.unit))}</td>'
-        for name in columns
-    )
+    cells = "".join(f'<td class="number">{escape(line.cell(side))}</td>' for side in sides)
     return (
         f"<tr><td>{escape(line.row)}</td><td>{escape(line.name)}</td>{cells}<td>{escape(line.limit)}</td>"
         f'<td class="word {kind}">{escape(word)}</td></tr>'

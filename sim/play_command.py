@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,9 +13,10 @@ import msgspec
 from scheduler.errors import ConfigError
 from sim.before.rows import variant_without
 from sim.case import Case, RunDied, keep, run_case
+from sim.evidence import missing_evidence_of
 from sim.expect import figure_at
 from sim.replay_command import keep_failing
-from sim.report import WITH, Line, Report
+from sim.report import WITH, WITHOUT, Line, Report
 from sim.run import Played
 from sim.scenario import Scenario, load_scenario
 from sim.scenario_errors import nearest
@@ -115,24 +117,43 @@ def play_file(
         found, played = run_case(case, trace_file=trace_file, follow=why, progress=tell)
     if played is None:
         raise RunDied("\n".join([*found.details, shown, f"again: voxpool-sim replay {keep(case, found, out)}"]))
-    report = report_of(scenario, played, options)
+    report = report_of(case, played, options)
     told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
         return report, told
+    if not found.signs:  # nothing failed, so there is nothing to keep and to make smaller
+        return report, [*told, shown, f"again: {_again(case, options)}"]
     kept = keep_failing(case, found, played.run["wall_s"], progress, out)
     return report, [*told, *played.broken, shown, *kept]
 
 
-def report_of(scenario: Scenario, played: Played, options: dict[str, Any]) -> Report:
+def _again(case: Case, options: dict[str, Any]) -> str:
+    """Return the one line that plays it again."""
+    words = ["voxpool-sim", "run", options["scenario"], "--seed", str(case.seed), "--store", case.store]
+    words += ["--costs", options["costs"]] if "costs" in options else []
+    words += ["--without", case.without] if case.without else []
+    return shlex.join([*words, *(["--quick"] if options["quick"] else [])])
+
+
+def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
     """Return the report of one run: what the scenario expects, then the checkers, then other figures."""
-    run = played.run
+    scenario, run = case.scenario, played.run
     expected = [
         Line("", line.name, "", None, figure_at(run, line.path), limit=line.limit) for line in scenario.expectations
     ]
     named = {line.path for line in scenario.expectations}
     shown = [Line("", path, unit, None, figure_at(run, path)) for path, unit in SHOWN if path not in named]
     checkers = [
-        Line("", f"broken: {sentence}", "", None, broken, limit="== 0") for sentence, broken in run["checkers"].items()
+        Line(
+            "",
+            f"broken: {sentence}",
+            "",
+            None,
+            broken,
+            limit="== 0",
+            not_checked=run["not_checked"].get(sentence, "") if broken is None else "",
+        )
+        for sentence, broken in run["checkers"].items()
     ]
     return Report(
         experiment="run",
@@ -140,8 +161,10 @@ def report_of(scenario: Scenario, played: Played, options: dict[str, Any]) -> Re
         seed=options["seed"],
         options=options,
         lines=[*shown, *expected, *checkers],
-        variants={WITH: run},
+        variants={WITHOUT if case.without else WITH: run},
         variant=WITH,
+        left_out=case.without,
+        unproven=missing_evidence_of(scenario, run),
         notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events"],
     )
 

@@ -56,6 +56,8 @@ class Line:
     with_: Figure
     limit: str = ""
     shows: str = ""
+    not_checked: str = ""
+    """Why the figure is missing, when its check was skipped: a skipped check has not passed."""
 
     def kept(self) -> bool | None:
         """Return whether WITH keeps the limit; None = unknown."""
@@ -69,6 +71,10 @@ class Line:
             return holds(self.without, self.shows)
         kept = holds(self.without, self.limit)
         return None if kept is None else not kept
+
+    def cell(self, side: str) -> str:
+        """Return the figure of a side as it is shown."""
+        return shown(self.without if side == WITHOUT else self.with_, self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +110,16 @@ class Check:
     limit: str
     clear: bool = True
     decides: bool = True
+    not_checked: str = ""
 
 
 @dataclass(slots=True)
 class Report:
-    """An experiment's (or a run's) result. `variant` is both, with or without; a plain run is `with`."""
+    """An experiment's (or a run's) result. `variant` is both, with or without; a plain run is `with`.
+
+    `left_out` is the row whose fix a plain run was played without, such as M1: its figures are those of `with_` in
+    each line, and are shown as `without M1`.
+    """
 
     experiment: str
     question: str
@@ -117,6 +128,9 @@ class Report:
     lines: Sequence[Line]
     variants: Mapping[str, Mapping[str, Any]]
     variant: str = "both"
+    left_out: str = ""
+    unproven: Sequence[str] = ()
+    """Sentences that say why the run proves nothing, such as that no job completed: then the verdict is not `holds`."""
     notes: Sequence[str] = ()
     """Sentences for people: what was planted, what the verdict rests on, what was not measured."""
     tables: Sequence[Table] = ()
@@ -142,7 +156,10 @@ class Report:
                 continue
             if line.limit:
                 kept = line.kept()
-                found.append(Check(name, kept is True, line.with_, line.limit, kept is not None))
+                check = Check(
+                    name, kept is True, line.with_, line.limit, kept is not None, not_checked=line.not_checked
+                )
+                found.append(check)
             if line.shows and self.variant == "both":
                 shown_ = line.shown()
                 limit = f"not {line.limit}" if line.shows == "breaks" else line.shows
@@ -151,7 +168,9 @@ class Report:
 
     @property
     def outcome(self) -> Outcome:
-        """The verdict. WITHOUT that shows nothing, a figure that is missing, or no check at all make it unclear."""
+        """The verdict. It is unclear when WITHOUT shows nothing, a figure is missing, a check was skipped, nothing is
+        checked at all, or the run is `unproven`.
+        """
         checks = self.checks
         if not checks:
             return Outcome.UNCLEAR
@@ -160,12 +179,35 @@ class Report:
             return Outcome.BROKEN if shows_all else Outcome.UNCLEAR
         if any(line.limit and line.kept() is False for line in self.lines):
             return Outcome.BROKEN
-        return Outcome.HOLDS if all(check.ok for check in checks) else Outcome.UNCLEAR
+        return Outcome.HOLDS if all(check.ok for check in checks) and not self.unproven else Outcome.UNCLEAR
 
     @property
     def exit_code(self) -> int:
         """0, 1 or 2."""
         return self.outcome.exit_code
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The headings of the columns of figures, each with the side of a line that it shows."""
+        if self.left_out:
+            return {f"{WITHOUT} {self.left_out}": WITH}
+        sides = [WITHOUT, WITH] if self.variant == "both" else [self.variant]
+        return {side: side for side in sides}
+
+    @property
+    def meaning(self) -> str:
+        """The verdict in a sentence."""
+        outcome = self.outcome
+        if outcome is Outcome.HOLDS:
+            both = self.variant == "both"
+            return "without the fix the defect shows, with it every limit is kept" if both else "every limit is kept"
+        if outcome is Outcome.BROKEN:
+            return "a limit is not kept"
+        skipped = [f"{check.name} was not checked: {check.not_checked}" for check in self.checks if check.not_checked]
+        return "the evidence is too thin: " + (
+            "; ".join([*self.unproven, *skipped])
+            or "a figure is missing, or the side without the fix does not show the defect"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report in the form of interfaces.md; figures that aren't finite become null."""
@@ -177,17 +219,23 @@ class Report:
             "verdict": self.outcome.value,
             "exit_code": self.exit_code,
             "versions": versions(),
-            "checks": [{"name": c.name, "ok": c.ok, "figure": c.figure, "limit": c.limit} for c in self.checks],
+            "unproven": list(self.unproven),
+            "checks": [
+                {"name": c.name, "ok": c.ok, "figure": c.figure, "limit": c.limit}
+                | ({"not_checked": c.not_checked} if c.not_checked else {})
+                for c in self.checks
+            ],
             "variants": {name: dict(run) for name, run in self.variants.items()},
             "lines": [
                 {
                     "row": line.row,
                     "name": line.name,
                     "unit": line.unit,
-                    WITHOUT: line.without,
-                    WITH: line.with_,
+                    WITHOUT: line.with_ if self.left_out else line.without,
+                    WITH: None if self.left_out else line.with_,
                     "limit": line.limit,
                     "shows": line.shows,
+                    "not_checked": line.not_checked,
                 }
                 for line in self.lines
             ],
@@ -232,34 +280,28 @@ class Report:
             for cells_of_row in beside.rows:
                 shown_table.add_row(*map(escape, cells_of_row))
             console.print(shown_table)
-        both = self.variant == "both"
         table = rich_table.Table(
             title=escape(f"{self.experiment}: {self.question}"), title_justify="left", expand=False
         )
         table.add_column("row", no_wrap=True)
         table.add_column("figure")
-        for name in variant_columns(self.variant):
-            table.add_column(name, justify="right")
+        columns = self.columns
+        for heading in columns:
+            table.add_column(heading, justify="right")
         table.add_column("limit")
         table.add_column("verdict")
         for line in self.lines:
             word, style = line_verdict(line, self.variant)
-            cells = {WITHOUT: shown(line.without, line.unit), WITH: shown(line.with_, line.unit)}
-            row = [line.row, line.name, *(cells[name] for name in variant_columns(self.variant)), line.limit]
+            row = [line.row, line.name, *(line.cell(side) for side in columns.values()), line.limit]
             table.add_row(*map(escape, row), f"[{style}]{escape(word)}[/]" if style else escape(word))
         console.print(table)
         for note in self.notes:
             console.print(f"  {escape(note)}", highlight=False)
         outcome = self.outcome
         colour = {"holds": "green", "broken": "red", "unclear": "yellow"}[outcome.value]
-        console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {escape(meaning(outcome, both))}")
+        console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {escape(self.meaning)}")
         for path in self.written:
             console.print(f"  written: {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-def variant_columns(variant: str) -> list[str]:
-    """Return the columns of figures that a table of this variant has."""
-    return {"both": [WITHOUT, WITH], WITH: [WITH], WITHOUT: [WITHOUT]}[variant]
 
 
 def line_verdict(line: Line, variant: str) -> tuple[str, str]:
@@ -272,21 +314,12 @@ def line_verdict(line: Line, variant: str) -> tuple[str, str]:
             return "", ""
         return {True: ("broken", "red"), False: ("shows nothing", "yellow"), None: ("unclear", "yellow")}[seen]
     if kept is None:
-        return "unclear", "yellow"
+        return f"not checked: {line.not_checked}" if line.not_checked else "unclear", "yellow"
     if not kept:
         return "broken", "red"
     if variant == "both" and seen is not True:
         return "without shows nothing" if seen is False else "without unclear", "yellow"
     return "holds", "green"
-
-
-def meaning(outcome: Outcome, both: bool) -> str:
-    """Return the verdict in a sentence."""
-    if outcome is Outcome.HOLDS:
-        return "without the fix the defect shows, with it every limit is kept" if both else "every limit is kept"
-    if outcome is Outcome.BROKEN:
-        return "a limit is not kept"
-    return "the evidence is too thin: a figure is missing, or the side without the fix does not show the defect"
 
 
 def versions() -> dict[str, str]:

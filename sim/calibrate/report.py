@@ -45,6 +45,7 @@ def report_of(points: Sequence[Point], costs: Costs, seed: int, options: Mapping
             WITHOUT_COSTS: {"points": [_figures(point, "without_costs") for point in points]},
         },
         variant=WITH,
+        unproven=[f"load {point.load:g}: no job completed" for point in points if not point.jobs],
         notes=_notes(points, costs),
         tables=[_costs_table(costs), _table(points)],
         pictures=[partial(_tails, points), partial(_job_by_job, points)] if any(p.jobs for p in points) else [],

@@ -16,6 +16,7 @@ class Checker(Watcher):
     """Base of all. A checker works at every step; now and then, and at the end, a full recount must agree with it.
 
     `sentence` is what must be true; `broken` counts how often it wasn't, `examples` tells of the first cases.
+    `not_checked` says why a part of it could not be checked in this run ('' = all was): such a checker has not passed.
     """
 
     sentence: ClassVar[str]
@@ -24,12 +25,15 @@ class Checker(Watcher):
         self.world = world
         self.env = world.env
         self.broken = 0
+        self.not_checked = ""
         self.examples: list[str] = []
         self.first_s: float | None = None
         """When it was broken first."""
 
     def __repr__(self) -> str:
-        return f"<{self.sentence}: {'holds' if not self.broken else f'broken {self.broken} times'}>"
+        if self.broken:
+            return f"<{self.sentence}: broken {self.broken} times>"
+        return f"<{self.sentence}: {f'not checked: {self.not_checked}' if self.not_checked else 'holds'}>"
 
     def expect(self, is_true: bool, otherwise: str) -> None:
         """Count the sentence as broken unless `is_true`; `otherwise` says what was seen."""

@@ -35,6 +35,8 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         super().__init__(world)
         self._jobs_max = world.settings.jobs_max
         self._finished_max = world.settings.finished_max
+        if not world.settings.cleanup_interval_s:
+            self.not_checked = "the sweep is off (cleanup_interval_s = 0)"
 
     def scheduler_built(self) -> None:
         self._table = self.world.core.table
@@ -66,8 +68,8 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
         limits[SESSIONS] = settings.sessions_max
         for name, count in entries(core).items():
-            if name.startswith("table.") and not settings.cleanup_interval_s:
-                continue  # without a sweep finished jobs stay: that is what the setting is for
+            if name.startswith("table.") and self.not_checked:
+                continue
             if name.endswith(HEAP):
                 continue
             limit = limits.get(name, 0)

@@ -16,6 +16,7 @@ from scheduler.core import Parts
 from scheduler.job import Job
 from sim.before.audio_kept import FreedAtDispatch, KeptUntilSweep
 from sim.distributions import Exponential
+from sim.evidence import missing_evidence
 from sim.experiments.experiment import Experiment, Options
 from sim.experiments.processes import Part, Tell, run_parts
 from sim.experiments.residents import production_checkers
@@ -199,6 +200,7 @@ def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Repor
         lines=_lines(size, heard),
         variants=runs,
         variant=options.variant,
+        unproven=missing_evidence(heard[WITH].run) if WITH in heard else (),
         notes=[
             f"Audio kept until the sweep: predicted {size.kept / 1e6:,.1f} MB just before one = rate x (retention + "
             "interval) x bytes a job.",

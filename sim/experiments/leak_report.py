@@ -8,6 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from leakgate.trend import Trend, judge, smallest_leak
+from sim.evidence import missing_evidence
 from sim.experiments.experiment import Options
 from sim.experiments.forgotten import Asked
 from sim.experiments.leak_pictures import live_picture, pause_picture, resident_picture
@@ -17,7 +19,6 @@ from sim.experiments.pauses import Pauses
 from sim.experiments.residents import Followed
 from sim.limits import Figure, shown
 from sim.report import WITH, WITHOUT, Line, Picture, Report
-from leakgate.trend import Trend, judge, smallest_leak
 
 if TYPE_CHECKING:
     from sim.experiments.leak_size import Size
@@ -65,6 +66,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
         lines=lines,
         variants=runs,
         variant=options.variant,
+        unproven=missing_evidence(runs[WITH]) if "jobs" in runs.get(WITH, {}) else (),
         notes=notes,
         pictures=pictures,
     )  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from statistics import median
 from typing import Any
 
+from leakgate.trend import Trend, Verdict, judge
+from sim.evidence import missing_evidence
 from sim.pictures import Curve, curves
 from sim.report import WITH, Line, Picture, Report
 from sim.scenario import Scenario
-from leakgate.trend import Trend, Verdict, judge
 from sim.swarm.coverage import never
 from sim.swarm.long_bounds import CAPPED
 from sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
@@ -60,12 +62,12 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
         Line("", "jobs", "", None, submitted),
         Line("", "jobs a second", "1/s", None, submitted / scenario.duration_s),
         Line("", "jobs lost", "", None, jobs["lost"], limit="== 0"),
-        Line("", "jobs completed", "", None, jobs["completed"] / submitted),
+        Line("", "jobs completed", "", None, jobs["completed"] / submitted if submitted else math.nan),
         Line("", "checkers that broke", "", None, len(played.broken), limit="== 0"),
         Line("", "faults begun", "", None, run["faults"]["begun"]),
         Line("", "the rarest fault struck", "", None, _rarest(played), limit=f">= {size.strikes_min}"),
         Line("", "real time", "s", None, run["wall_s"], limit=f"< {REAL_S_MAX:g}" if size == FULL else ""),
-        Line("", "real time a job", "us", None, 1e6 * run["wall_s"] / submitted),
+        Line("", "real time a job", "us", None, 1e6 * run["wall_s"] / submitted if submitted else math.nan),
     ]
     greatest = maxima(played.series)
     trends = {}
@@ -102,6 +104,7 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
         lines=lines,
         variants={WITH: run},
         variant=WITH,
+        unproven=missing_evidence(run),
         notes=notes,
         pictures=[partial(_picture, played), partial(_bytes, played)],
         extra={"faults": played.faults, "coverage": {family: dict(c) for family, c in played.reached.items()}},

@@ -48,6 +48,8 @@ class SeedResult(msgspec.Struct):
     trace_hash: str
     events: int
     requests: int
+    completed: int
+    """Jobs that completed; 0, too, when the run crashed."""
     virtual_s: float
     wall_s: float
     reached: dict[str, dict[str, int]]
@@ -89,7 +91,7 @@ def play_drawn(
     is_marked = store == "memory" and variant is None
     if is_marked:
         variant = Variant(scripts=marked_scripts())
-    result = SeedResult(scenario.seed, [], "", "", 0, 0, 0.0, 0.0, {})
+    result = SeedResult(scenario.seed, [], "", "", 0, 0, 0, 0.0, 0.0, {})
     try:
         with _no_longer_than(CPU_S_MAX):
             played = play(
@@ -112,6 +114,7 @@ def play_drawn(
         result.trace_hash, result.events = run["trace_hash"], run["events"]
         result.virtual_s = run["virtual_s"]
         result.requests = played.world.clients.made
+        result.completed = run["jobs"]["completed"]
         if is_marked:
             blocks = blocks_run(played.world.store, marked_scripts())
             result.reached["script blocks"] = dict.fromkeys(blocks, 1)

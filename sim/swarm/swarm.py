@@ -51,4 +51,4 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _died(seed: int, error: BrokenProcessPool) -> SeedResult:
-    return SeedResult(seed, [f"its process died: {error}"], str(error), "", 0, 0, 0.0, 0.0, {})
+    return SeedResult(seed, [f"its process died: {error}"], str(error), "", 0, 0, 0, 0.0, 0.0, {})

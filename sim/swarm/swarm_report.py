@@ -78,10 +78,13 @@ def report_of(
     """Return the report: the failing seeds decide, coverage is for information."""
     size, store = options["size"], options["store"]
     failed = [result for result in results if result.failed]
+    completed = sum(result.completed for result in results)
     lines = [
         Line("", "seeds", "", None, len(results)),
         Line("", "seeds that failed", "", None, len(failed), limit="== 0"),
         Line("", "requests", "", None, sum(result.requests for result in results)),
+        Line("", "jobs completed", "", None, completed),
+        Line("", "seeds without a completed job", "", None, sum(not result.completed for result in results)),
         Line("", "virtual time", "h", None, sum(result.virtual_s for result in results) / 3600),
         Line("", "real time", "s", None, wall_s),
         Line("", "longest seed", "s", None, max((result.wall_s for result in results), default=0.0)),
@@ -107,6 +110,7 @@ def report_of(
         lines=lines,
         variants={WITH: {"trace_hash": whole, "wall_s": wall_s}},
         variant=WITH,
+        unproven=[] if completed else ["no job completed in any seed: play more seeds"],
         notes=notes,
         extra={
             "coverage": {family: dict(sorted(counts.items())) for family, counts in reached.items()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -42,6 +44,10 @@ def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
     assert report.outcome is not Outcome.BROKEN, report.notes
     assert len(run.times_s) == 43 and {len(values) for values in run.series.values()} == {43}
     assert {"jobs in the table", "deadlines of jobs", "store: held", "mirror: holds", "live bytes"} <= set(run.series)
+    assert report.unproven == []
+    idle = replace(run, run={**run.run, "jobs": dict.fromkeys(run.run["jobs"], 0)})
+    unproven = report_of(idle, draw_long(1, SMALL), SMALL, OPTIONS)
+    assert unproven.outcome is Outcome.UNCLEAR and "no job was submitted" in unproven.meaning
     for values in run.series.values():
         for i in range(len(values)):
             values[i] = float(1_000_000 * i)

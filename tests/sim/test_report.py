@@ -66,6 +66,13 @@ def test_nothing_checked_is_nothing_proven() -> None:
     assert report().exit_code == 2
 
 
+def test_a_run_that_proves_nothing_does_not_hold_and_a_broken_limit_outweighs_it() -> None:
+    held = Line("M1", "jobs left", "", 480, 0, "== 0")
+    thin = report(held, unproven=["no job completed"])
+    assert thin.exit_code == 2 and thin.meaning.endswith("no job completed")
+    assert report(Line("M1", "jobs left", "", 480, 3, "== 0"), unproven=["no job completed"]).exit_code == 1
+
+
 def test_without_alone_is_broken_when_it_shows_the_defect_and_unclear_when_not() -> None:
     assert report(JOBS_LEFT, PAUSE, variant="without").exit_code == 1
     assert report(Line("M1", "jobs left", "", 0, None, "== 0", "breaks"), variant="without").exit_code == 2

@@ -56,6 +56,12 @@ def test_what_a_swarm_has_found_once_is_mended(seed: int) -> None:
     assert play_seed(seed).broken == []
 
 
+def test_a_swarm_in_which_no_job_completes_is_unclear() -> None:
+    report = soak_seeds(first=59, count=1, size="small", store="memory", jobs=1, keep_in=None)
+    assert report.exit_code == 2
+    assert "no job completed in any seed" in report.meaning
+
+
 def test_deadlines_that_were_replaced_may_name_nodes_that_have_gone() -> None:
     """Seed 62 of the large swarm: the heap drops them when their time comes, and the checker counted their pairs."""
     assert play_seed(62, "large").broken == []

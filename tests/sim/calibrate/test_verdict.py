@@ -101,6 +101,18 @@ def test_jobs_that_brought_no_result_break_it(
     assert reported(found, predictions, lambda lived: lived.lost.update(waiting_timeout=1)).outcome is Outcome.BROKEN
 
 
+def test_a_load_of_which_no_job_completed_proves_nothing(
+    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+) -> None:
+    def idle(lived: Lived) -> None:
+        if lived.run.load == 0.79:
+            lived.records.clear()
+
+    report = reported(found, predictions, idle)
+    assert report.outcome is Outcome.UNCLEAR
+    assert "load 0.79: no job completed" in report.meaning
+
+
 def test_a_table_that_keeps_more_jobs_is_off(
     found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:

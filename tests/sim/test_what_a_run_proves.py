@@ -1,0 +1,103 @@
+"""`voxpool-sim run` from outside: when a run proves nothing, and when a checker was skipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NODES = """
+name = "small"
+duration_s = 60
+[[nodes]]
+count = 1
+pairs = ["zh:en"]
+"""
+SERVED = """
+[[traffic]]
+pair = "zh:en"
+rate_per_s = 0.5
+work_s = 1.0
+"""
+UNSERVED = SERVED.replace("zh:en", "en:zh")
+NONE_SUBMITTED = "no job was submitted: the scenario has no traffic, or its traffic is too rare for its duration_s"
+NOBODY = "no node serves en:zh: none of its jobs can complete"
+EMPTY_TABLES = "every table is empty after drain and grace"
+
+
+class Ran:
+    """One run of the command in a process of its own."""
+
+    def __init__(self, folder: Path, scenario: str, *words: str) -> None:
+        path = folder / "small.toml"
+        path.write_text(scenario)
+        command = [sys.executable, "-m", "sim", "run", str(path), "--out", str(folder / "out"), *words]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+        assert done.stderr == ""
+        self.exit_code = done.returncode
+        self.text = " ".join(done.stdout.split())
+        self.lines = done.stdout.splitlines()
+        self.page = (folder / "out" / "report.html").read_text()
+        self.json: dict[str, Any] = json.loads((folder / "out" / "report.json").read_text())
+
+    def row(self, name: str) -> str:
+        """The line of the table that shows `name`."""
+        (found,) = (line for line in self.lines if name in line and "│" in line)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [(NODES, NONE_SUBMITTED), (NODES + UNSERVED, NOBODY), (NODES + SERVED + UNSERVED, NOBODY)],
+    ids=["no traffic", "a pair that nobody serves", "a served pair beside it"],
+)
+def test_a_run_that_completes_nothing_of_a_stream_is_unclear_and_says_why(
+    scenario: str, why: str, tmp_path: Path
+) -> None:
+    ran = Ran(tmp_path, scenario)
+    assert ran.exit_code == 2
+    assert "unclear (exit 2): " in ran.text and why in ran.text
+    assert why in ran.page
+    assert (ran.json["verdict"], ran.json["exit_code"]) == ("unclear", 2)
+    assert any(why in reason for reason in ran.json["unproven"])
+    assert ran.lines[-1] == f"again: voxpool-sim run {tmp_path / 'small.toml'} --seed 1 --store memory"
+
+
+def test_a_served_pair_of_which_no_job_completes_is_unclear(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, NODES + SERVED + "timeout_s = 0.5\n")
+    assert ran.exit_code == 2
+    assert "no job completed: " in ran.text and "failed" in ran.text
+
+
+def test_a_scenario_that_expects_no_completed_job_holds_without_one(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, NODES + UNSERVED + '[expect]\ncompleted_jobs = "== 0"\n')
+    assert ran.exit_code == 0
+    assert ran.json["unproven"] == []
+
+
+def test_a_checker_that_was_skipped_is_not_checked_and_the_column_says_what_ran(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, NODES + SERVED, "--without", "M1")
+    assert ran.exit_code == 2
+    row = ran.row("broken: every table is empty")
+    assert "not checked" in row and "holds" not in row
+    assert "cleanup_interval_s = 0" in ran.text
+    heading = next(line for line in ran.lines if "figure" in line)
+    assert "without M1" in heading and "with " not in heading.replace("without", "")
+    (check,) = (check for check in ran.json["checks"] if EMPTY_TABLES in check["name"])
+    assert (check["ok"], check["figure"]) == (False, None)
+    assert "cleanup_interval_s = 0" in check["not_checked"]
+    run = ran.json["variants"]["without"]
+    assert run["checkers"][EMPTY_TABLES] is None
+    assert list(run["not_checked"]) == [EMPTY_TABLES]
+    assert "not checked" in ran.page and "cleanup_interval_s = 0" in ran.page and ">without M1</th>" in ran.page
+
+
+def test_an_expectation_that_does_not_hold_outweighs_a_checker_that_was_skipped(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, NODES + SERVED + '[expect]\n"resident.jobs_end" = "== 0"\n', "--without", "M1", "--quick")
+    assert ran.exit_code == 1
+    assert "not checked" in ran.row("broken: every table is empty")
+    assert ran.lines[-1].startswith("again: voxpool-sim replay ")
