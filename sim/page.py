@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from sim.versions import versions
+
 if TYPE_CHECKING:
     from sim.report import Line, Picture, Report, Table
 
@@ -39,8 +41,6 @@ dt { color:var(--soft); } dd { margin:0; }
 
 def html_page(report: Report, drawn: Sequence[Picture]) -> str:
     """Return the whole page as text."""
-    from sim.report import versions
-
     outcome = report.outcome
     figures = figures_of(drawn)
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)

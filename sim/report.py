@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scheduler import __version__
 from sim.limits import Figure, holds, shown
+from sim.versions import versions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -320,17 +318,6 @@ def line_verdict(line: Line, variant: str) -> tuple[str, str]:
     if variant == "both" and seen is not True:
         return "without shows nothing" if seen is False else "without unclear", "yellow"
     return "holds", "green"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a figure may depend on."""
-    found = {"voxpool": __version__, "python": platform.python_version(), "platform": platform.machine()}
-    for name in ("simpy", "lupa", "msgspec", "numpy", "scipy", "matplotlib"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,8 @@ from loadtest.memory._records import MemoryReport
 from loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from loadtest.running._part import Context
 from scheduler.errors import ConfigError
-from sim.report import Check, Outcome, versions
+from sim.report import Check, Outcome
+from sim.versions import versions
 
 if TYPE_CHECKING:
     from loadtest.measuring._part import Figures, Measuring
