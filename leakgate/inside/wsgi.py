@@ -87,7 +87,7 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._body
-        except BaseException:
+        except Exception:
             self._unit.end(failed=True)
             raise
 

@@ -1,0 +1,157 @@
+"""A small server that is not ours, a Starlette application in a process of its own, with leaks to switch on.
+
+Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none",
+"list" (a string in a list for each request), "table" (an entry in a dict of the application).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "s3cret"
+PATIENCE_S = 20.0
+T = TypeVar("T")
+
+
+class Shop:
+    """What the application has: a table that it should empty, and a cache that is bounded."""
+
+    def __init__(self) -> None:
+        self.orders: dict[int, str] = {}
+        self.recent: deque[str] = deque(maxlen=5)
+
+
+KEPT: list[str] = []
+
+
+def serve(leak: str) -> None:
+    """Serve until a signal comes."""
+    import uvicorn
+    from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Mount, Route
+
+    from leakgate.inside.asgi import CountRequests, MemoryApp
+    from leakgate.series import Bound
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    orders = Counter("orders_total", "Orders.", ["kind"], registry=registry)
+    cleaned = Gauge("last_clean_up_timestamp_seconds", "When.", registry=registry)
+    shop = Shop()
+
+    async def order(request: Request) -> Response:
+        orders.labels(request.query_params.get("kind", "book")).inc()
+        text = "order " * 50 + str(time.perf_counter_ns())
+        shop.recent.append(text)
+        if leak == "list":
+            KEPT.append(text)
+        elif leak == "table":
+            shop.orders[len(shop.orders)] = text
+        if request.query_params.get("kind") == "broken":
+            raise RuntimeError("broken")
+        return PlainTextResponse("thank you")
+
+    async def clean_up(_request: Request) -> Response:
+        cleaned.set(time.time())
+        return PlainTextResponse("clean")
+
+    async def metrics(_request: Request) -> Response:
+        return PlainTextResponse(generate_latest(registry).decode())
+
+    roots = {"shop": shop, "foreign": sys.modules[__name__]}
+    bounds = {"table shop.recent": Bound(5, 400.0)}
+    app = Starlette(
+        routes=[
+            Route("/order", order),
+            Route("/clean-up", clean_up),
+            Route("/metrics", metrics),
+            Mount("/debug/leakgate", MemoryApp(roots, TOKEN, bounds=bounds)),
+        ],
+        middleware=[Middleware(CountRequests)],
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="critical")).run([listener])
+
+
+class Foreign:
+    """The server as a process."""
+
+    def __init__(self, leak: str, port: int = 0) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "tests.leakgate.foreign", leak], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert self.popen.stdout is not None
+        self.port = int(self.popen.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.report_url = f"{self.url}/debug/leakgate"
+        self.metrics_url = f"{self.url}/metrics"
+
+    def stop(self) -> None:
+        """End it."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(5)
+        self.popen.kill()
+        self.popen.communicate()
+
+
+@contextlib.contextmanager
+def foreign(leak: str = "none") -> Iterator[Foreign]:
+    """Within it the server runs."""
+    server = Foreign(leak)
+    try:
+        until(lambda: _answers(server.port))
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def child(code: str) -> Iterator[subprocess.Popen[str]]:
+    """Within it a Python process runs `code`; it has printed its first line, and ends at the end of its input."""
+    popen = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert popen.stdout is not None and popen.stdout.readline()
+        yield popen
+    finally:
+        popen.kill()
+        popen.communicate()
+
+
+def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+    """Return what `look` returns as soon as that is true."""
+    end_s = time.monotonic() + patience_s
+    while not (found := look()):
+        assert time.monotonic() < end_s, "it did not come"
+        time.sleep(0.01)
+    return found
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    assert os.getcwd() == str(ROOT)
+    serve(sys.argv[1])

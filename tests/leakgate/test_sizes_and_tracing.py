@@ -1,0 +1,135 @@
+"""What a search after a leak has: bytes of all objects by type, and the source lines that hold memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from leakgate.errors import BadRequest, TraceError
+from leakgate.inside.door import switch
+from leakgate.inside.report import MemoryReporter
+from leakgate.inside.sizes import Sizes, measure_sizes
+from leakgate.inside.tracing import FRAMES_MAX, Tracer
+
+
+def sizes() -> Sizes:
+    gc.collect()  # what other tests left
+    *_, last = measure_sizes(100_000, time.perf_counter)
+    assert last is not None
+    return last
+
+
+def grown(before: Sizes, after: Sizes, name: str) -> tuple[int, int]:
+    """Return (objects, bytes) that there are more of the type."""
+    old = before.types.get(name)
+    new = after.types[name]
+    return new.count - (old.count if old else 0), new.bytes - (old.bytes if old else 0)
+
+
+def test_strings_in_a_hidden_list_are_counted() -> None:
+    """The collector follows none of them, so its list lacks them."""
+    before = sizes()
+    hidden = [f"{number:05}" * 100 for number in range(5000)]
+    after = sizes()
+    count, size = grown(before, after, "str")
+    assert count == pytest.approx(len(hidden), rel=0.1) and size == pytest.approx(549 * len(hidden), rel=0.1)
+    assert after.whole
+
+
+def test_an_object_with_many_references_counts_once_and_one_inside_of_tuples_too() -> None:
+    before = sizes()
+    one = b"x" * 1_000_000
+    many = [[one] for _ in range(1000)]
+    pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
+    gc.collect()  # now the collector follows these tuples no longer
+    assert not gc.is_tracked(pairs[7])
+    count, size = grown(before, sizes(), "bytes")
+    assert count == pytest.approx(1 + len(pairs), rel=0.1)
+    assert size == pytest.approx(1_000_000 + 737 * len(pairs), rel=0.1)
+    assert len(many) == 1000
+
+
+def test_what_only_a_frozen_object_leads_to_is_reached() -> None:
+    table: list[bytes] = []
+    holder.table = table  # type: ignore[attr-defined]
+    before = sizes()
+    gc.freeze()
+    table.extend(b"z" * 900 + str(number).encode() for number in range(2000))
+    count, _ = grown(before, sizes(), "bytes")
+    del holder.table  # type: ignore[attr-defined]
+    assert count == pytest.approx(2000, rel=0.1)
+
+
+def holder() -> None:
+    """A global object to hang a table on."""
+
+
+async def test_the_loop_gets_its_turns_meanwhile() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    report = await MemoryReporter({}).report(collect=False, types_max=3, sizes=True)
+    task.cancel()
+    assert report.sizes is not None and len(report.sizes.types) == 3 and report.sizes.total_bytes > 1_000_000
+    assert turns > 20 and "sizes" in report.pauses_ms
+
+
+@pytest.fixture
+def tracer() -> Iterator[Tracer]:
+    made = Tracer()
+    yield made
+    if tracemalloc.is_tracing():
+        made.stop()
+
+
+def test_the_line_that_holds_memory_comes_first_with_its_callers(tracer: Tracer) -> None:
+    assert tracer.start(frames=3).frames == 3
+    warm = [bytes(1000) for _ in range(500)]
+    tracer.mark()
+    leaked = [bytes(1000) for _ in range(200)]
+    row = tracer.top(rows=5).rows[0]
+    assert row.grown_bytes == pytest.approx(200 * 1033, rel=0.05) and row.grown_blocks >= 200
+    assert __file__ in row.lines[0] and 1 < len(row.lines) <= 3
+    assert len(warm) == 500 and len(leaked) == 200
+    allocated = [row.lines[0] for row in tracer.top().rows]
+    assert not any("leakgate/inside/tracing.py" in line or "tracemalloc" in line for line in allocated)
+
+
+async def test_while_it_traces_the_report_says_why_live_bytes_are_missing(tracer: Tracer) -> None:
+    tracer.start()
+    memory = (await MemoryReporter({}).report(collect=False, types_max=1)).memory
+    assert memory.live_bytes is None and "tracemalloc" in (memory.unreadable or "")
+    tracer.stop()
+    assert (await MemoryReporter({}).report(collect=False, types_max=1)).memory.live_bytes is not None
+
+
+def test_what_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:
+    for too_early in (tracer.top, tracer.mark, tracer.stop):
+        with pytest.raises(TraceError, match="tracing is off"):
+            too_early()
+    with pytest.raises(TraceError, match="1 to 10"):
+        tracer.start(FRAMES_MAX + 1)
+    with pytest.raises(BadRequest, match="start, mark, stop"):
+        switch(tracer, "begin", 1)
+    tracer.start()
+    with pytest.raises(TraceError, match="on already"):
+        Tracer().start()
+    assert tracer.stop().on is False
+
+
+def test_it_stops_by_itself() -> None:
+    Tracer(seconds_max=0.01).start()
+    end_s = time.monotonic() + 10
+    while tracemalloc.is_tracing():
+        assert time.monotonic() < end_s
