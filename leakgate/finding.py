@@ -21,16 +21,27 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     """"leak", "no leak" or "unclear"."""
     reason: str
-    first: float
-    last: float
-    """The first and the last low of the series that was judged."""
+    at: list[float]
+    """Work finished in the middle of each segment of the series."""
+    lows: list[float]
+    """The lowest reading of each segment, oldest first; empty where there were too few readings."""
     a_unit: float | None
     """Growth for each unit of work, with its interval."""
     low: float | None
     high: float | None
     limit: float
     """Growth for each unit of work up to which it counts as none."""
-    samples: int
+    readings: int
+
+    @property
+    def text(self) -> str:
+        """The growth in a few words, without its name."""
+        unit = " B" if self.unit else ""
+        if self.a_unit is None or self.low is None or self.high is None:
+            return "unknown"
+        digits = 0 if self.unit else 3
+        low, high = f"{self.low:,.{digits}f}", f"{self.high:,.{digits}f}"
+        return f"{self.a_unit:,.{digits}f}{unit} ({low} to {high})"
 
 
 class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):

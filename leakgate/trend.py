@@ -1,25 +1,23 @@
-"""Does this series grow? The one verdict on memory, used by the simulation's experiments and by the load tests.
+"""Does this series grow with the work? The one verdict on a series, for every quantity and every process.
 
-A verdict is LEAK, NO_LEAK or UNCLEAR, and UNCLEAR fails closed: whoever asked must not take it for health.
-Nothing here measures; the caller brings samples taken at the same phase of each sweep (`at_phase`). The steps, with
-their sources:
+A verdict is LEAK, NO_LEAK or UNCLEAR, and UNCLEAR fails closed: whoever asked must not take it for health. Nothing here
+measures; the caller brings readings at any phase of whatever the process does periodically. The steps:
 
-1. plateau: MSER-5 (White 1997, "An effective truncation heuristic for bias reduction in simulation output"): the cut
-   that leaves the smallest standard error, sought in the first half of the samples, beside the line that the second
-   half follows (so that a leak costs no evidence, and a warm-up is cut off);
-2. blocks: medians of blocks 2.5 times as long as the autocorrelation time (Sokal 1989: the window is five times the
-   sum; or that of an AR(1) with the first correlation, corrected for its bias, when it is longer);
-3. trend: Kendall's tau-b (ties counted) and Theil-Sen's slope with its interval, on the blocks;
-4. agreement: both halves must rise, and at a like speed: a step, or a plateau reached late, is no leak;
-5. floor: growth below `floor` is none, whatever its significance.
+1. settling: the first third of the time is left out. Caches that fill there and warm-ups do not count.
+2. lows: the rest is cut into segments of equal time, and each gives its lowest reading. A saw-tooth (a clean-up, a
+   buffer that is flushed) has its bottom in each segment that is as long as its period, whatever the phase of the
+   readings, and garbage that waits for its collection only adds to a reading. Segments are tried in several numbers,
+   from many short ones to five long ones; the number with the narrowest interval counts.
+3. slope: the least-squares line through the lows, over the work, with Student's interval; neighbouring lows that
+   depend on each other widen it (the variance of an AR(1), with the first correlation corrected for its bias).
+4. steadiness: a random walk has a line through it, too. The steps from low to low must all be alike: their mean is
+   tested against their own scatter, which for a random walk is the right test and for noise a strict one. And each
+   third of the lows must rise, the slowest at a quarter of the speed of the fastest: a step, or a cache that is full at
+   last, is no leak.
+5. limit: growth up to the limit is none, whatever its significance.
 
-Two cases need no test: a plateau that never moved by more than the floor, and a straight line that strays little.
-
-Simulated (calibration.py): 7,000 healthy saw-teeth with AR(1) noise of 0 to 0.95 on 110 to 1,000 samples, judged with
-a floor of nothing, gave one false alarm. A leak that grows by four times the noise over the run, with half of that as
-the floor, is found in 92 to 100 % with 1,000 samples and a correlation up to 0.8, in 91 to 100 % with 400 and up to
-0.5; else the verdict is UNCLEAR, never NO_LEAK. What begins in the last few samples no test of medians sees: count
-first.
+LEAK needs steps 3 to 5; NO_LEAK needs the whole interval of step 3 below the limit, and no rise at the end.
+How often it errs is measured by leakgate/bench.py on the shapes of leakgate/shapes.py; docs/memory-watch.md has the table.
 """
 
 from __future__ import annotations
@@ -28,6 +26,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,25 +34,33 @@ from numpy.typing import NDArray
 
 Series = NDArray[np.float64]
 
-BLOCKS_MIN = 12
-"""Fewer blocks than this are too little evidence: six a half, of which Kendall can still tell a rise (p = 1/720)."""
-SAMPLES_MIN = 50
-"""On fewer samples an autocorrelation is anybody's guess: only the plain cases are told."""
-ALPHA = 0.001
-"""One-sided significance of the whole series. Calibrated, not nominal: calibration.py."""
-ALPHA_HALF = 0.05
-"""The same for each half: all three must hold together."""
-CONFIDENCE = 0.98
+SETTLING = 1 / 3
+"""The share of the time that is left out at the start."""
+SEGMENTS = (20, 12, 8, 5)
+"""Numbers of segments that are tried."""
+STEADY_SEGMENTS = (12, 8, 5)
+"""Numbers of segments of which one must show steady steps."""
+READINGS_A_SEGMENT = 3
+"""With fewer readings a segment its lowest one says little; the fewest segments may have fewer."""
+READINGS_MIN = 12
+"""Fewer readings than this are too little evidence, settling included."""
+CONFIDENCE = 0.95
 """Of the interval of the slope; its upper end decides NO_LEAK."""
+STEADY = 0.997
+"""One-sided confidence of the test of the steps."""
+STEADY_COUNT = 0.9995
+"""The same for counts: a process has hundreds of them, and each could raise an alarm. They are exact, so they can meet
+it."""
+STRAIGHT = 12.0
+"""A slope of so many standard errors, over eight lows or more, needs no test of its steps: of 2,000 random walks, FIXME."""
 LIKE_SPEED = 0.25
-"""A leak's slower half still has this share of the faster one's slope; a plateau reached late has less."""
-OBVIOUS = 10.0
-"""A rise of so many times what the series strays from a straight line needs no test (of 20,000 random walks, none)."""
-_MSER_BATCH = 5
+"""The slowest third of a leak still has this share of the fastest one's slope."""
+LATE_SHARE = 0.8
+"""What comes after this share of the lows must not stand out, else growth has just begun."""
 
 
 class Verdict(StrEnum):
-    """What a series says about memory."""
+    """What a series says."""
 
     LEAK = "leak"
     NO_LEAK = "no leak"
@@ -62,165 +69,193 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A verdict with what it rests on. Values are in the unit of the samples; growth is the slope times all samples."""
+    """A verdict with what it rests on. Values are in the unit of the readings; growth is over all readings."""
 
     verdict: Verdict
     reason: str
-    samples: int
-    plateau_from: int
-    """The index of the first sample of the plateau."""
-    block: int
-    """Samples a block."""
-    blocks: int
-    level: float
-    """The median of the plateau."""
-    slope: float
-    """Theil-Sen's slope a sample."""
+    readings: int
+    settled_from: int
+    """The index of the first reading after settling."""
+    segments: int
+    """How many segments the interval rests on; 0 = there were too few readings."""
+    at: list[float]
+    """The middle of each segment on the axis of the work; coarser than the line rests on, to be drawn."""
+    lows: list[float]
+    """The lowest reading of each."""
     growth: float
+    """The slope through the lows times all of the work."""
     growth_low: float
     growth_high: float
-    p_value: float
-    """Kendall's, one-sided (rising)."""
-    floor: float
+    limit: float
+    """Growth over all of the work that still counts as none."""
 
 
-def at_phase(times: Sequence[float], values: Sequence[float], interval: float, phase: float) -> tuple[Series, Series]:
-    """Return the last sample at or before each `phase + k * interval`, as (times, values).
+@dataclass(frozen=True, slots=True)
+class _Line:
+    slope: float
+    deviation: float
+    """Standard error of the slope."""
+    error: float
+    """Half of its interval."""
+    segments: int
 
-    The way to read a saw-tooth: just after each sweep, say. `times` (rising) and both others share one unit. A period
-    without a sample of its own gives none. Raises ValueError when the lengths differ or `interval` is not above 0.
+
+def judge(
+    values: Sequence[float] | NDArray[np.floating[Any]],
+    limit: float,
+    *,
+    times: Sequence[float] | Series | None = None,
+    work: Sequence[float] | Series | None = None,
+    steady: float = STEADY,
+) -> Trend:
+    """Return the verdict on `values`, oldest first.
+
+    `limit` is the growth over all readings, in the unit of `values`, that still counts as none; it must be above 0,
+    because growth can be bounded but never excluded. `times` (rising) and `work` (never falling) have one number a
+    reading; without them readings are a step apart, and work is time. `steady` is STEADY or STEADY_COUNT. A value that
+    is not finite (unreadable) makes it UNCLEAR.
     """
-    if len(times) != len(values) or interval <= 0:
-        raise ValueError("times and values must have one length, and interval must be above 0")
-    t, v = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
-    if len(t) == 0:
-        return t, v
-    marks = np.arange(math.ceil((t[0] - phase) / interval), math.floor((t[-1] - phase) / interval) + 1)
-    index = np.searchsorted(t, phase + marks * interval, side="right") - 1
-    index = np.unique(index[index >= 0])
-    return t[index], v[index]
-
-
-def judge(values: Sequence[float] | NDArray[np.floating[Any]], floor: float) -> Trend:
-    """Return the verdict on `values`, samples at the same phase of each sweep, oldest first.
-
-    `floor` is the growth over all samples, in the unit of `values`, that still counts as none; it must be above 0,
-    because growth can be bounded but never excluded. A value that is not finite (unreadable) makes it UNCLEAR.
-    """
-    if floor <= 0:
-        raise ValueError("floor must be above 0: a growth of nothing can't be proven")
+    if limit <= 0:
+        raise ValueError("limit must be above 0: a growth of nothing can't be proven")
     series = np.asarray(values, dtype=float)
+    t = np.arange(len(series), dtype=float) if times is None else np.asarray(times, dtype=float)
+    x = t if work is None else np.asarray(work, dtype=float)
+    if not len(series) == len(t) == len(x):
+        raise ValueError("values, times and work must have one length")
     if not np.all(np.isfinite(series)):
-        return _unclear("a sample is unreadable", len(series), floor)
-    start = plateau_start(series)
-    plateau = series[start:]
-    if len(plateau) < BLOCKS_MIN:
-        return _unclear(f"too little evidence: {len(plateau)} samples, {BLOCKS_MIN} are needed", len(series), floor)
-    block = block_length(plateau)
-    blocks = block_medians(plateau, block)
-    plain = _plain(series, start, plateau, block, floor)
-    if plain is not None:
-        return plain
-    if len(plateau) < SAMPLES_MIN or len(blocks) < BLOCKS_MIN:
-        return _unclear(
-            f"too little evidence: {len(plateau)} samples on the plateau, {SAMPLES_MIN} are needed; "
-            f"{len(blocks)} independent blocks of {block}, {BLOCKS_MIN} are needed",
-            len(series),
-            floor,
+        return _unclear("a reading is missing", len(series), limit)
+    if len(series) < READINGS_MIN:
+        return _unclear(f"too little evidence: {len(series)} readings, {READINGS_MIN} are needed", len(series), limit)
+    if x[-1] <= x[0]:
+        return _unclear("no work was done", len(series), limit)
+    start = int(np.searchsorted(t, t[0] + SETTLING * (t[-1] - t[0])))
+    return _Judge(series, t, x, start, limit, steady).trend()
+
+
+class _Judge:
+    """Judges one series; `start` is its first reading after settling."""
+
+    def __init__(self, series: Series, t: Series, x: Series, start: int, limit: float, steady: float) -> None:
+        self._all, self._start, self._limit, self._steady = len(series), start, limit, steady
+        self._span = float(x[-1] - x[0])
+        self._t, self._x, self._y = t[start:], x[start:], series[start:]
+
+    def trend(self) -> Trend:
+        lines = [line for count in SEGMENTS if (line := self._line(count)) is not None]
+        if not lines:
+            return _unclear("too little evidence: the readings are too far apart", self._all, self._limit)
+        line = min(lines, key=lambda one: one.error)
+        allowed = self._limit / self._span
+        low, high = line.slope - line.error, line.slope + line.error
+        grows = line.slope > allowed and low > 0
+        drawn = self.lows(STEADY_SEGMENTS[0]) or self.lows(STEADY_SEGMENTS[-1])
+        assert drawn is not None  # five segments have a reading each, or there would be no line
+        # The most segments that show the shape: those with an interval not much wider than the narrowest.
+        finest = next(one for one in lines if one.error <= 2.0 * line.error)
+        is_straight = line.segments > SEGMENTS[-1] and line.slope > STRAIGHT * line.deviation
+        is_steady = is_straight or any(self._is_steady(count) for count in STEADY_SEGMENTS)
+        if grows and is_steady and self._is_alike(finest.segments):
+            verdict, reason = Verdict.LEAK, "rises steadily, by more than the limit"
+        elif high <= allowed and not self._rises_late(allowed):
+            verdict, reason = Verdict.NO_LEAK, "growth above the limit is excluded"
+        elif grows or high <= allowed:
+            verdict, reason = Verdict.UNCLEAR, "rises, but not steadily (a step, a cache that fills, a random walk)"
+        else:
+            verdict, reason = Verdict.UNCLEAR, "too noisy to exclude growth above the limit"
+        return Trend(
+            verdict=verdict,
+            reason=reason,
+            readings=self._all,
+            settled_from=self._start,
+            segments=line.segments,
+            at=drawn[0].tolist(),
+            lows=drawn[1].tolist(),
+            growth=line.slope * self._span,
+            growth_low=low * self._span,
+            growth_high=high * self._span,
+            limit=self._limit,
         )
-    return _decide(series, start, plateau, block, blocks, floor)
+
+    def lows(self, count: int) -> tuple[Series, Series] | None:
+        """Return work and value of each of `count` segments: its middle and its lowest reading. None when one of them
+        has no reading.
+        """
+        edges = np.searchsorted(self._t, np.linspace(self._t[0], self._t[-1], count + 1)[:-1])
+        sizes = np.diff(np.append(edges, len(self._t)))
+        if np.any(sizes < 1):
+            return None
+        return np.add.reduceat(self._x, edges) / sizes, np.minimum.reduceat(self._y, edges)
+
+    def _line(self, count: int) -> _Line | None:
+        """Return the line through `count` lows; None where there are too few readings for so many."""
+        if len(self._t) < READINGS_A_SEGMENT * count and count != SEGMENTS[-1]:
+            return None
+        found = self.lows(count)
+        if found is None or float(np.ptp(found[0])) == 0.0:
+            return None
+        x, y = found[0] - found[0].mean(), found[1] - found[1].mean()
+        squares = float(x @ x)
+        slope = float(x @ y) / squares
+        rest = y - slope * x
+        variance = float(rest @ rest) / (count - 2) / squares
+        first = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300)
+        if count > SEGMENTS[-1]:  # five lows say nothing of how they depend on each other
+            first = min(0.9, max(0.0, first + (1.0 + 4.0 * max(first, 0.0)) / count))
+            variance *= (1.0 + first) / (1.0 - first)
+        deviation = math.sqrt(variance)
+        return _Line(slope, deviation, _quantile((1.0 + CONFIDENCE) / 2, count - 2) * deviation, count)
+
+    def _is_alike(self, count: int) -> bool:
+        """True when each third of `count` lows rises, at a like speed."""
+        found = self.lows(count)
+        assert found is not None
+        x, y = found
+        width = max(3, math.ceil(count / 3))
+        starts = (0, (count - width) // 2, count - width)
+        slopes = [_slope(x[at : at + width], y[at : at + width]) for at in starts]
+        return min(slopes) > 0 and min(slopes) >= LIKE_SPEED * max(slopes)
+
+    def _is_steady(self, count: int) -> bool:
+        """True when the steps from low to low rise by more than their own scatter explains."""
+        found = self.lows(count)
+        if found is None or len(self._t) < 2 * count and count != STEADY_SEGMENTS[-1]:
+            return False
+        x, y = found
+        steps, widths = np.diff(y), np.diff(x)
+        rest = steps - widths * float(y[-1] - y[0]) / max(float(x[-1] - x[0]), 1e-12)
+        scatter = math.sqrt(float(rest @ rest) / (len(steps) - 1))
+        return float(steps.mean()) > _quantile(self._steady, len(steps) - 1) * scatter / math.sqrt(len(steps))
+
+    def _rises_late(self, allowed: float) -> bool:
+        """True when the end stands out above all before it, by more than the limit allows there: growth that began
+        late moves the whole line by little.
+        """
+        found = self.lows(12) or self.lows(5)
+        assert found is not None
+        x, y = found
+        cut = round(LATE_SHARE * len(y))
+        before = y[:cut]
+        scatter = float(before.std(ddof=1)) if cut > 2 else 0.0
+        rise = float(np.median(y[cut:]) - np.median(before))
+        return rise > max(allowed * float(x[-1] - x[0]), 3.0 * scatter)
 
 
-def _plain(series: Series, start: int, plateau: Series, block: int, floor: float) -> Trend | None:
-    """Return the verdict where it needs no test, however the noise hangs together; None where it does."""
-    steps = np.arange(len(plateau), dtype=float)
-    slope, offset = (float(x) for x in np.polyfit(steps, plateau, 1))
-    span = len(series) - 1
-    around = float(np.ptp(plateau - slope * steps - offset))
-    halves = [plateau[: len(plateau) // 2], plateau[-(len(plateau) // 2) :]]
-    slopes = [float(np.polyfit(steps[: len(half)], half, 1)[0]) for half in halves]
-    moved = float(np.ptp(plateau)) * span / max(1, len(plateau) - 1)
-    if moved <= floor:
-        verdict, reason = Verdict.NO_LEAK, "never moved by more than the floor"
-    elif slope * (len(plateau) - 1) >= OBVIOUS * around and slope * span > floor and _alike(slopes):
-        verdict, reason = Verdict.LEAK, f"rises {OBVIOUS:g} times as far as it strays from a straight line, or more"
-    else:
-        return None
-    room = around * span / max(1, len(plateau) - 1)
-    return Trend(
-        verdict=verdict,
-        reason=reason,
-        samples=len(series),
-        plateau_from=start,
-        block=block,
-        blocks=len(plateau) // block,
-        level=float(np.median(plateau)),
-        slope=slope,
-        growth=slope * span,
-        growth_low=slope * span - room,
-        growth_high=slope * span + room,
-        p_value=0.0 if verdict is Verdict.LEAK else 1.0,
-        floor=floor,
-    )
+def _slope(x: Series, y: Series) -> float:
+    x = x - x.mean()
+    squares = float(x @ x)
+    return float(x @ y) / squares if squares else 0.0
 
 
-def _alike(slopes: list[float]) -> bool:
-    return min(slopes) > 0 and min(slopes) >= LIKE_SPEED * max(slopes)
-
-
-def _decide(series: Series, start: int, plateau: Series, block: int, blocks: Series, floor: float) -> Trend:
-    slope, low, high = theil_sen(blocks)
-    span = (len(series) - 1) / block
-    p_value = rising_p_value(blocks)
-    growth, growth_low, growth_high = slope * span, low * span, high * span
-    half = len(blocks) // 2
-    halves = [blocks[:half], blocks[-half:]]
-    half_slopes = [theil_sen(part)[0] for part in halves]
-    rising = [rising_p_value(part) < ALPHA_HALF and s > 0 for part, s in zip(halves, half_slopes, strict=True)]
-    rises_late = any(up and s * span / 2 > floor for up, s in zip(rising, half_slopes, strict=True))
-
-    if p_value < ALPHA and growth_low > 0 and growth > floor and all(rising) and _alike(half_slopes):
-        verdict, reason = Verdict.LEAK, "rises in the whole and in both halves, by more than the floor"
-    elif growth_high <= floor and not rises_late:
-        verdict, reason = Verdict.NO_LEAK, "growth above the floor is excluded"
-    elif rises_late or (p_value < ALPHA and growth > floor):
-        verdict, reason = Verdict.UNCLEAR, "rises, but the halves do not agree (a step, or no plateau yet)"
-    else:
-        verdict, reason = Verdict.UNCLEAR, "too noisy to exclude growth above the floor"
-    return Trend(
-        verdict=verdict,
-        reason=reason,
-        samples=len(series),
-        plateau_from=start,
-        block=block,
-        blocks=len(blocks),
-        level=float(np.median(plateau)),
-        slope=slope / block,
-        growth=growth,
-        growth_low=growth_low,
-        growth_high=growth_high,
-        p_value=p_value,
-        floor=floor,
-    )
-
-
-def _unclear(reason: str, samples: int, floor: float) -> Trend:
+def _unclear(reason: str, readings: int, limit: float) -> Trend:
     nan = math.nan
-    return Trend(Verdict.UNCLEAR, reason, samples, 0, 0, 0, nan, nan, nan, nan, nan, nan, floor)
+    return Trend(Verdict.UNCLEAR, reason, readings, 0, 0, [], [], nan, nan, nan, limit)
 
 
-def plateau_start(values: Series) -> int:
-    """Return where the warm-up ends: MSER-5's cut, at most half of the samples."""
-    batches = len(values) // _MSER_BATCH
-    if batches < 8:
-        return 0
-    means = values[: batches * _MSER_BATCH].reshape(batches, _MSER_BATCH).mean(axis=1)
-    late = means[batches // 2 :]
-    slope = float(np.polyfit(np.arange(len(late)), late, 1)[0])
-    means = means - slope * np.arange(batches)
-    cuts = np.arange(batches // 2 + 1)
-    scores = [float(np.var(means[cut:])) / (batches - cut) for cut in cuts]
-    return int(np.argmin(scores)) * _MSER_BATCH
+@lru_cache(maxsize=256)
+def _quantile(share: float, degrees: int) -> float:
+    from scipy.stats import t  # a second to import: only who asks for a verdict pays
+
+    return float(t.ppf(share, degrees))
 
 
 def autocorrelation_time(values: Series) -> float:
@@ -252,31 +287,6 @@ def block_length(values: Series) -> int:
     """Return the samples a block: twice the autocorrelation time (two blocks are then nearly independent)."""
     time = autocorrelation_time(values)
     return 1 if time < 1.3 else math.ceil(2.5 * time)
-
-
-def block_medians(values: Series, block: int) -> Series:
-    """Return the median of each whole block; an incomplete block at the start (the oldest) is dropped."""
-    count = len(values) // block
-    return np.median(values[len(values) - count * block :].reshape(count, block), axis=1) if count else values[:0]
-
-
-def theil_sen(values: Series) -> tuple[float, float, float]:
-    """Return Theil-Sen's slope a step with the two ends of its CONFIDENCE interval."""
-    from scipy.stats import theilslopes  # 1 s to import: only who asks for a verdict pays
-
-    if len(values) < 3:
-        return math.nan, -math.inf, math.inf
-    result = theilslopes(values, np.arange(len(values)), CONFIDENCE)
-    return float(result.slope), float(result.low_slope), float(result.high_slope)
-
-
-def rising_p_value(values: Series) -> float:
-    """Return Kendall's one-sided p (tau-b: ties are counted) against 'does not rise'; 1 for a constant series."""
-    from scipy.stats import kendalltau
-
-    if len(values) < 3 or float(np.ptp(values)) == 0.0:
-        return 1.0
-    return float(kendalltau(np.arange(len(values)), values, alternative="greater").pvalue)
 
 
 def smallest_leak(planted: Mapping[float, Trend]) -> float | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.seeds import generator
-from leakgate.trend import Series, Verdict, at_phase, judge
+from leakgate.trend import Series, Verdict, judge
 
 READINGS_A_SWEEP = 4
 """Raw readings between two sweeps; the verdict takes one of them."""
@@ -58,7 +58,7 @@ def saw_teeth(kind: Kind, seed: int, count: int) -> Iterator[Series]:
     for _ in range(count):
         noise = 10.0 * _ar1(chance, kind.sweeps, kind.correlation)
         values = (1000.0 + tooth + np.repeat(noise, READINGS_A_SWEEP)) * ramp + rise + jump
-        yield at_phase(times.tolist(), values.tolist(), interval=1.0, phase=0.0)[1]
+        yield values
 
 
 def rates(kind: Kind, floor: float, seed: int, count: int) -> Rates:

@@ -16,7 +16,7 @@ from loadtest.memory._records import MemoryFinding
 from sim.limits import UNCLEAR_WORD, Figure
 from sim.pictures import Curve, curves
 from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
-from leakgate.trend import Verdict, judge, theil_sen
+from leakgate.trend import Verdict, judge
 
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]
@@ -46,12 +46,11 @@ class Side:
 
 
 def bytes_a_job(readings: Readings, settled_s: float) -> float:
-    """Return the growth of live bytes for each job that ended, by Theil-Sen's slopes; nan on too little."""
+    """Return the growth of live bytes for each job that ended, by least squares; nan on too little."""
     settled = readings.since(settled_s)
-    if len(settled) < 3:
+    if len(settled) < 3 or settled.ended[-1] <= settled.ended[0]:
         return math.nan
-    jobs = theil_sen(np.asarray(settled.ended, dtype=float))[0]
-    return theil_sen(np.asarray(settled.live, dtype=float))[0] / jobs if jobs > 0 else math.nan
+    return float(np.polyfit(settled.ended, settled.live, 1)[0])
 
 
 def finished(readings: Readings, settled_s: float, at_end: bool) -> float:

@@ -184,7 +184,7 @@ def _trend(size: Size, series: LiveSeries, of: str = "live") -> Trend:
 
 def a_job(series: LiveSeries, trend: Trend) -> float:
     """Return the growth a job, in bytes; nan where the verdict rests on too little."""
-    return trend.slope * len(series.live) / float(series.jobs[-1]) if len(series.jobs) else NAN
+    return trend.growth / float(series.jobs[-1]) if len(series.jobs) else NAN
 
 
 def _asks(asked: Mapping[str, list[Asked]]) -> list[Line]:

@@ -1,0 +1,386 @@
+"""What a series of readings says about the memory of a process.
+
+1. Kept work: no more finished work may be kept than was finished within its retention. That is exact, at any load, and
+   finds records that stay before a trend of bytes could.
+2. Counts (tables, objects by type, tasks, files, members of a store): each is judged as a series. A count with a
+   declared bound is no leak below it.
+3. Live bytes. What else grows says what it is: live flat and the allocators' memory up is fragmentation; both flat and
+   the RSS up is native memory that goes round them. Without live bytes the RSS is judged alone.
+
+A load that rises or falls moves all of these and is no leak: then the verdict is UNCLEAR, unless the growth is larger
+than all that the load explains. Every series is judged by leakgate/trend.py. Nothing here measures.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from leakgate.finding import Growth, Kind, MemoryFinding
+from leakgate.power import smallest_found
+from leakgate.series import Bound, Reading, Series, Source
+from leakgate.trend import READINGS_MIN, STEADY_COUNT, Trend, Verdict, judge
+
+LIMIT_BYTES = 50.0
+"""Growth of live bytes, in bytes for each unit of work, up to which it counts as none."""
+RSS_TIMES = 16.0
+"""RSS and arenas move in steps of a whole arena: their limit is so many times that of live bytes."""
+COUNT_LIMIT = 8.0
+COUNT_LIMIT_A_UNIT = 0.002
+"""Growth of a count up to which it counts as none: the larger of the two, the second for each unit of work."""
+OF_A_UNIT = 10
+"""Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that is
+inside more than before follows the load."""
+OUTLIVED_SLACK = 0.01
+"""By how much more work may be kept than can be: the two figures of a reading are some ms apart."""
+OUTLIVED_TIMES = 3
+"""Readings in a row that must show it."""
+OVERDUE_MAX = 5.0
+"""Intervals for which a clean-up that is late on a busy machine excuses what it has not removed yet."""
+WORK_BYTES_TIMES = 2.0
+"""The process's own account of its work leaves out what is stored beside it."""
+MISSED_MAX = 0.5
+"""The share of readings that may fail; those that did not are evidence all the same."""
+LOAD_MOVES = 0.05
+"""Share by which the load may change before it is not steady."""
+GROWING_MAX = 12
+FASTEST_MAX = 10
+LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
+
+
+def warm_up() -> None:
+    """Import now what a verdict needs, which takes a second: at its own time it would stall what runs beside it."""
+    judge(np.arange(100.0) % 7 + np.arange(100.0) / 9, 1.0)
+
+
+def judge_memory(
+    series: Series, source: Source, limit_bytes: float = LIMIT_BYTES, *, notes: Sequence[str] = (),
+    exercised: Mapping[str, int] | None = None, needed: Sequence[str] = (), with_power: bool = False,
+) -> MemoryFinding:  # fmt: skip
+    """Return the finding on `series`; `limit_bytes` is growth for each unit of work that still counts as none.
+
+    `notes` come first in its notes. `exercised` says how often the load did what a leak could hang on, such as
+    "reconnects"; what it never did stands in the finding. `needed` are first words of counts without which nothing is
+    healthy, such as "store". `with_power` works out the smallest growth that would have been found, which takes about
+    a second.
+
+    Nothing is judged before the load is there and what is kept on purpose can be complete: a retention and an
+    interval after the start.
+    """
+    readings = _judged(series, source)
+    outlived = _outlived(series, source)
+    if outlived is None and (too_little := _too_little(series, readings, source)):
+        return _finding(source, UNCLEAR, too_little, readings, notes, exercised)
+    work = readings[-1].work - readings[0].work if readings else 0
+    if work <= 0 or len(readings) < READINGS_MIN:
+        reason = outlived or f"no {source.unit} was finished between the readings"
+        kind: Kind = "kept work" if outlived else ""
+        return _finding(source, LEAK if outlived else UNCLEAR, reason, readings, notes, exercised, kind=kind)
+    judged = _Judge(readings, source, limit_bytes, list(notes))
+    finding = judged.finding(outlived, exercised, with_power)
+    unread = _unread(readings, needed)
+    if unread and finding.verdict == NO_LEAK:
+        return msgspec.structs.replace(finding, verdict=UNCLEAR, reason=unread)
+    return finding
+
+
+def _judged(series: Series, source: Source) -> list[Reading]:
+    """The readings that count: once the load is there, and what is kept can be complete. Without a clean-up nothing
+    ever leaves, so that it never is.
+    """
+    if not series.readings:
+        return []
+    loads = [one.load for one in series.readings if one.load is not None]
+    all_there = (1 - LOAD_MOVES) * float(np.median(loads)) if loads else 0.0
+    from_s = next(one.t_s for one in series.readings if one.load is None or one.load >= all_there)
+    if source.interval_s:
+        from_s += source.retention_s + source.interval_s
+    return [one for one in series.readings if one.judged and one.t_s >= from_s]
+
+
+def _too_little(series: Series, readings: list[Reading], source: Source) -> str:
+    if not series.readings:
+        return "nothing could be read"
+    tried = series.taken + series.missed
+    if series.missed > MISSED_MAX * tried:
+        return f"{series.missed} of {tried} readings failed"
+    if len(readings) < READINGS_MIN:
+        seconds = series.readings[-1].t_s - series.readings[0].t_s
+        each_s = seconds / max(1, len(series.readings) - 1)
+        known_s = source.retention_s + source.interval_s if source.interval_s else 0.0
+        sense = f" after the first {known_s:,.0f} s, in which what is kept on purpose piles up" if known_s else ""
+        return (
+            f"too little evidence: {len(readings)} readings{sense}, {READINGS_MIN} are needed: run for "
+            f"{known_s + 1.5 * READINGS_MIN * each_s:,.0f} s or more (a reading took {each_s:,.1f} s)"
+        )
+    return ""
+
+
+def _unread(readings: list[Reading], needed: Sequence[str]) -> str:
+    for word in needed:
+        read = sum(word not in one.unread for one in readings)
+        if read < READINGS_MIN:
+            return f"the {word} could be counted in {read} of {len(readings)} readings only"
+    return ""
+
+
+def _outlived(series: Series, source: Source) -> str | None:
+    """Say that more finished work is kept than was finished within its retention, or None.
+
+    The allowance reaches back to the last reading at or before that time, so it is never too small.
+    """
+    times = [one.t_s for one in series.readings]
+    said: list[str] = []
+    for one in series.readings[-OUTLIVED_TIMES:]:
+        if one.kept is None or not one.judged:
+            return None
+        late_s = min(max(source.interval_s, one.age_s or 0.0), OVERDUE_MAX * source.interval_s)
+        at = bisect_right(times, one.t_s - source.retention_s - source.interval_s - late_s) - 1
+        if at < 0:
+            return None
+        could = one.work - series.readings[at].work
+        if one.kept <= could + max(COUNT_LIMIT, OUTLIVED_SLACK * could):
+            return None
+        said.append(
+            f"{one.kept:,} finished {source.unit}s are kept, {could:,} were finished within the last "
+            f"{one.t_s - times[at]:,.1f} s: they outlive their retention of {source.retention_s:g} s"
+        )
+    return said[-1] if len(said) == OUTLIVED_TIMES else None
+
+
+def _finding(
+    source: Source, verdict: str, reason: str, readings: Sequence[Reading], notes: Sequence[str],
+    exercised: Mapping[str, int] | None, *, kind: Kind = "",
+) -> MemoryFinding:  # fmt: skip
+    """Return a finding without figures of growth."""
+    return MemoryFinding(
+        verdict=verdict,
+        reason=reason,
+        kind=kind,
+        unit=source.unit,
+        readings=len(readings),
+        not_exercised=_never(exercised),
+        notes=list(notes),
+    )
+
+
+def _never(exercised: Mapping[str, int] | None) -> list[str]:
+    return [name for name, times in (exercised or {}).items() if not times]
+
+
+class _Judge:
+    """Judges the readings of one run."""
+
+    def __init__(self, readings: list[Reading], source: Source, limit_bytes: float, notes: list[str]) -> None:
+        self._readings, self._source, self._notes = readings, source, notes
+        self._times = np.array([one.t_s for one in readings])
+        self._work = np.array([one.work for one in readings], dtype=float)
+        self._units = int(self._work[-1] - self._work[0])
+        fills = self._bounds_fill()
+        self._limit_bytes = limit_bytes * self._units + fills
+        self._rss_limit = RSS_TIMES * self._limit_bytes
+        if fills:
+            self._notes.append(
+                f"the limit is {self._limit_bytes / self._units:,.0f} B a {source.unit}: {limit_bytes:g}, and "
+                f"{fills / self._units:,.0f} for tables with a declared bound, which filled up meanwhile"
+            )
+
+    def finding(
+        self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool
+    ) -> MemoryFinding:
+        """Return what they say."""
+        live = self._bytes(lambda one: one.live_bytes, self._limit_bytes)
+        held = self._bytes(lambda one: one.held_bytes, self._rss_limit)
+        outside = self._bytes(
+            lambda one: None if one.held_bytes is None else one.rss_bytes - one.held_bytes, self._rss_limit
+        )
+        rss = self._bytes(lambda one: one.rss_bytes, self._rss_limit)
+        assert rss is not None
+        unsteady = self._unsteady()
+        counts = self._counts()
+        growing = [] if unsteady and not outlived else [one for one in counts if one.verdict == LEAK]
+        kind, verdict, reason = self._decide(outlived, growing, unsteady, live, held, outside, rss)
+        return MemoryFinding(
+            verdict=verdict,
+            reason=reason,
+            kind=kind,
+            unit=self._source.unit,
+            work=self._units,
+            seconds=float(self._times[-1] - self._times[0]),
+            readings=len(self._readings),
+            live=None if live is None else self._growth("live bytes", "B", live),
+            rss=self._growth("RSS", "B", rss),
+            growing=growing[:GROWING_MAX],
+            fastest=counts[:FASTEST_MAX],
+            power_bytes=self._power() if with_power else None,
+            not_exercised=_never(exercised),
+            notes=self._notes,
+        )
+
+    # ---- bytes
+
+    def _bytes(self, get: Callable[[Reading], int | None], limit: float) -> Trend | None:
+        """Return the trend of some bytes; None when half of the readings can't tell them."""
+        known = [(one.t_s, one.work, value) for one in self._readings if (value := get(one)) is not None]
+        if len(known) < max(READINGS_MIN, len(self._readings) / 2):
+            return None
+        times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
+        return judge(values, limit, times=times, work=work)
+
+    def _bounds_fill(self) -> float:
+        """Return the bytes by which tables with a declared bound grew below it."""
+        first, last = self._readings[0].counts, self._readings[-1].counts
+        fills = 0.0
+        for name, bound in self._source.bounds.items():
+            entries = min(last.get(name, 0), bound.entries) - min(first.get(name, 0), bound.entries)
+            fills += max(0, entries) * bound.entry_bytes
+        return fills
+
+    def _power(self) -> float | None:
+        known = [(one.t_s, one.work, one.live_bytes) for one in self._readings if one.live_bytes is not None]
+        limit = self._limit_bytes
+        if len(known) < READINGS_MIN:
+            known = [(one.t_s, one.work, one.rss_bytes) for one in self._readings]
+            limit = self._rss_limit
+        times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
+        return smallest_found(values, limit, times=times, work=work)
+
+    def _growth(self, name: str, unit: str, trend: Trend) -> Growth:
+        def a_unit(value: float) -> float | None:
+            return float(value) / self._units if np.isfinite(value) else None
+
+        return Growth(
+            name=name, unit=unit, verdict=trend.verdict.value, reason=trend.reason,
+            at=trend.at, lows=trend.lows,
+            a_unit=a_unit(trend.growth), low=a_unit(trend.growth_low), high=a_unit(trend.growth_high),
+            limit=trend.limit / self._units, readings=trend.readings,
+        )  # fmt: skip
+
+    # ---- the verdict
+
+    def _decide(
+        self, outlived: str | None, growing: list[Growth], unsteady: tuple[str, float] | None, live: Trend | None,
+        held: Trend | None, outside: Trend | None, rss: Trend,
+    ) -> tuple[Kind, str, str]:  # fmt: skip
+        unit = self._source.unit
+        if outlived is not None:
+            return "kept work", LEAK, outlived
+        main, kind = (rss, "native") if live is None else (live, "objects")
+        name = "RSS" if live is None else "live bytes"
+        size = f"{name} by {_interval(main, self._units)} a {unit}" if np.isfinite(main.growth) else ""
+        if growing:
+            names = ", ".join(f"{one.name} ({one.lows[0]:,.0f} to {one.lows[-1]:,.0f})" for one in growing[:3])
+            return "counts", LEAK, f"these grow with the {unit}s: {names}" + (f"; {size}" if size else "")
+        if unsteady is not None and not (
+            main.verdict is Verdict.LEAK and main.growth_low > main.limit + abs(unsteady[1])
+        ):
+            return "", UNCLEAR, unsteady[0]
+        if main.verdict is Verdict.LEAK:
+            limit = f"{main.limit / self._units:,.0f} B are allowed"
+            return kind, LEAK, f"{name} {main.reason}: {size.removeprefix(name + ' ')}, {limit}"  # type: ignore[return-value]
+        if outside is not None and outside.verdict is Verdict.LEAK:
+            flat = "are flat" if main.verdict is Verdict.NO_LEAK else "tell nothing"
+            grown = f"{outside.growth / self._units:,.0f} B a {unit}"
+            return "native", LEAK, f"live bytes {flat}, but the RSS grows by {grown} beyond what both allocators hold"
+        if main.verdict is Verdict.UNCLEAR:
+            why = "" if live is not None else self._unreadable()
+            return "", UNCLEAR, f"{why}{name}: {main.reason}{self._hint(main)}"
+        if held is not None and held.verdict is Verdict.LEAK:
+            self._notes.append("fragmentation: live bytes are flat, but the allocators hold more and more")
+            return "fragmentation", NO_LEAK, f"live bytes: {main.reason}; what the allocators hold grows"
+        return "", NO_LEAK, f"{name}: {main.reason} ({size.removeprefix(name + ' by ')}, limit {main.limit / self._units:,.0f} B)"
+
+    def _unreadable(self) -> str:
+        why = next((one.unreadable for one in self._readings if one.unreadable), "")
+        return f"the process can't read its allocators ({why}); " if why else ""
+
+    def _hint(self, trend: Trend) -> str:
+        """Say how much longer a run would tell: an interval shrinks faster than the square root of the time."""
+        if not np.isfinite(trend.growth) or trend.growth > trend.limit:
+            return "; a longer run, or more work a second, would tell"
+        room, error = trend.limit - trend.growth, (trend.growth_high - trend.growth_low) / 2
+        return f"; a run about {max(1.5, error / max(room, 1e-9)):.1f} times as long would tell"
+
+    def _unsteady(self) -> tuple[str, float] | None:
+        """Say that the load itself moved the bytes by more than the limit, and by how much; None when it did not.
+        Without a clean-up every unit of work adds to what is kept, and that is the leak.
+        """
+        loads = [one.load for one in self._readings if one.load is not None]
+        moved = WORK_BYTES_TIMES * _rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
+        if loads and abs(_rise(loads)) > LOAD_MOVES * max(loads):
+            said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
+            share = abs(_rise(loads)) / max(loads)
+            live = [one.live_bytes or one.rss_bytes for one in self._readings]
+            return said, max(abs(moved), share * max(live))
+        if not self._source.interval_s or abs(moved) <= self._limit_bytes:
+            return None
+        word = "rose" if moved > 0 else "fell"
+        said = (
+            f"the load was not steady: what the process keeps of its {self._source.unit}s {word} by about "
+            f"{abs(moved):,.0f} bytes, as it should; a leak below that can't be told"
+        )
+        return said, moved
+
+    # ---- counts
+
+    def _counts(self) -> list[Growth]:
+        """The counts that rose, the fastest first, leaks before all others."""
+        found = []
+        more = self._more_work()
+        for name in sorted({name for one in self._readings for name in one.counts}):
+            known = self._known(name)
+            bound = self._source.bounds.get(name, Bound(0)).entries
+            if known is None or max(known[2]) <= bound:
+                continue
+            times, work, values = known
+            limit = self._count_limit(name) + OF_A_UNIT * more
+            if _rise(values.tolist()) <= limit / 4:
+                continue
+            found.append(self._growth(name, "B" if " bytes " in name else "", judge(
+                values, limit, times=times, work=work, steady=STEADY_COUNT
+            )))  # fmt: skip
+        return sorted(found, key=lambda one: (one.verdict != LEAK, -(one.a_unit or 0.0) / one.limit))
+
+    def _known(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return times, work and values of a count; None where too few readings can tell it."""
+        word = name.split(" ", 1)[0]
+        known = [
+            (one.t_s, one.work, one.counts.get(name, 0))
+            for one in self._readings
+            if word not in one.unread and (name in one.counts or one.counts_are_whole or word != "type")
+        ]
+        if len(known) < max(READINGS_MIN, 0.9 * sum(word not in one.unread for one in self._readings)):
+            return None
+        times, work, values = zip(*known, strict=True)
+        return np.array(times, dtype=float), np.array(work, dtype=float), np.array(values, dtype=float)
+
+    def _count_limit(self, name: str) -> float:
+        if " bytes " in name:
+            return self._limit_bytes
+        return max(COUNT_LIMIT, COUNT_LIMIT_A_UNIT * self._units)
+
+    def _more_work(self) -> float:
+        """How much more work is inside the process at the end, past what chance explains; without a clean-up that is
+        the leak, not its reason.
+        """
+        if not self._source.interval_s:
+            return 0.0
+        inside = [(one.kept or 0) + (one.in_flight or 0) for one in self._readings]
+        return max(0.0, 1.5 * _rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))
+
+
+def _interval(trend: Trend, units: int) -> str:
+    return f"{trend.growth / units:,.0f} B ({trend.growth_low / units:,.0f} to {trend.growth_high / units:,.0f})"
+
+
+def _rise(values: Sequence[float]) -> float:
+    """From the median of the first third to that of the last: how far a series moved, whatever its noise. Of what
+    grows steadily that is two thirds.
+    """
+    if not values:
+        return 0.0
+    third = max(1, len(values) // 3)
+    return float(np.median(values[-third:]) - np.median(values[:third]))
