@@ -13,9 +13,9 @@ from typing import Any
 import gevent
 from flask import Response, make_response, request
 
-from loadtest.memory._charts import COLUMNS, memory_html, memory_rows
-from loadtest.memory._records import MemoryReport
-from loadtest.memory._svg import CSS_FILE
+from leakgate.charts import COLUMNS, fastest_rows, notes_of, report_html
+from leakgate.report import WatchReport
+from leakgate.svg import CSS_FILE, bytes_told
 
 KEY = "memory"
 _ASSETS = Path(__file__).parent / "assets"
@@ -41,7 +41,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def add_memory_page(web_ui: Any, base: str, report: Callable[[], MemoryReport]) -> None:
+def add_memory_page(web_ui: Any, base: str, report: Callable[[], WatchReport]) -> None:
     """Add the tab and the page to `web_ui`, which has not started yet; `base` is its --web-base-path, "" = none.
 
     `report` is asked in a thread of its own, since a verdict takes tens of ms, and the loop of the load has work to do.
@@ -49,15 +49,15 @@ def add_memory_page(web_ui: Any, base: str, report: Callable[[], MemoryReport]) 
     app = web_ui.app
     base = base.rstrip("/")
 
-    def latest() -> MemoryReport:
-        found: MemoryReport = gevent.get_hub().threadpool.apply(report)
+    def latest() -> WatchReport:
+        found: WatchReport = gevent.get_hub().threadpool.apply(report)
         return found
 
     def memory() -> Response:
-        return _answer(_PAGE.format(base=base, content=memory_html(latest())), "text/html")
+        return _answer(_PAGE.format(base=base, content=report_html(latest())), "text/html")
 
     def content() -> Response:
-        return _answer(memory_html(latest()), "text/html")
+        return _answer(report_html(latest()), "text/html")
 
     def file(name: str) -> Response:
         if name not in _FILES:
@@ -82,11 +82,22 @@ def add_memory_page(web_ui: Any, base: str, report: Callable[[], MemoryReport]) 
     arguments["extended_tables"] = [*arguments.get("extended_tables", []), {"key": KEY, "structure": structure}]
 
 
-def tab_rows(report: MemoryReport) -> list[dict[str, str]]:
-    """Return the rows of the tab: the verdict, where the charts are, then the figures."""
-    verdict = {"what": f"verdict: {report.finding.verdict}", "growth": report.finding.reason, "last": "charts: /memory"}
+def tab_rows(report: WatchReport) -> list[dict[str, str]]:
+    """Return the rows of the tab: the verdict, where the charts are, the sizes, then the ten counts that grew fastest."""
+    finding = report.finding
+    rows = [{"what": f"verdict: {finding.verdict}", "growth": finding.reason, "last": "charts: /memory"}]
+    rows += [{"growth": note} for note in notes_of(finding)]
+    if report.first is not None and report.last is not None:
+        for name, first, last in (
+            ("live bytes", report.first.live_bytes, report.last.live_bytes),
+            ("RSS", report.first.rss_bytes, report.last.rss_bytes),
+        ):
+            if first is not None and last is not None:
+                rows.append({"what": name, "first": bytes_told(first), "last": bytes_told(last),
+                             "growth": bytes_told(last - first)})  # fmt: skip
+    rows += [row._asdict() for row in fastest_rows(finding)]
     empty = dict.fromkeys(COLUMNS._fields, "")
-    return [{**empty, **verdict}, *(row._asdict() for row in memory_rows(report))]
+    return [{**empty, **row} for row in rows]
 
 
 def _answer(text: str, media_type: str) -> Response:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
+
+from leakgate.finding import MemoryFinding
+from leakgate.judge import LIMIT_BYTES, UNCLEAR, warm_up
+from leakgate.report import WatchReport
+from leakgate.watch import Watch
 from loadtest.memory._page import add_memory_page
-from loadtest.memory._records import MemoryFinding, MemoryReport
 from loadtest.memory._report_append import append_memory
-from loadtest.memory._verdict import LEAK_FLOOR, UNCLEAR, warm_up
-from loadtest.memory._watch import MemoryWatch
+from loadtest.memory._source import STORE, SchedulerReader
 from loadtest.running._part import Context
 from loadtest.users._state import STATE
 
@@ -20,7 +22,7 @@ class MemoryPart:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._watch: MemoryWatch | None = None
+        self._watch: Watch | None = None
         if context.decides:
             warm_up()
             if context.web_ui is not None:
@@ -30,20 +32,21 @@ class MemoryPart:
     def start(self) -> None:
         """Begin to watch, from nothing."""
         context, options = self._context, self._context.options
-        if not context.decides:
+        self._watch = None
+        if not context.decides or options.memory == "off":
             return
-        self._watch = MemoryWatch(
-            context.host,
-            options.admin_token,
-            options.memory,
-            time.monotonic,
-            redis_url=options.redis_url,
-            leak_floor=options.leak_floor or LEAK_FLOOR,
+        self._watch = Watch(
+            lambda: SchedulerReader(
+                context.host, options.admin_token, redis_url=options.redis_url, ca_file=options.ca_file,
+                bounds=options.bounds,
+            ),
+            limit_bytes=options.leak_limit or LIMIT_BYTES,
             every_s=options.memory_interval_s,
-            ca_file=options.ca_file,
             is_loaded=lambda: STATE.open,
-            users=lambda: int(context.runner.user_count),
-        )
+            load=lambda: int(context.runner.user_count),
+            exercised=self._exercised,
+            needed=(STORE,) if options.redis_url else (),
+        )  # fmt: skip
         self._watch.start()
 
     def stop(self) -> None:
@@ -51,14 +54,25 @@ class MemoryPart:
         if self._watch is not None:
             self._watch.stop()
 
-    def report(self) -> MemoryReport:
-        """Return what is known by now."""
+    def report(self, with_power: bool = False) -> WatchReport:
+        """Return what is known by now. `with_power` works out how small a leak would have been found."""
         if self._watch is None:
-            return MemoryReport(self._context.options.memory, MemoryFinding(UNCLEAR, "no run has started yet"))
-        return self._watch.report()
+            is_off = self._context.options.memory == "off"
+            reason = "the memory watch is off" if is_off else "no run has started yet"
+            return WatchReport(finding=MemoryFinding(verdict=UNCLEAR, reason=reason))
+        return self._watch.report(with_power)
 
     def on_quitting(self, **_: Any) -> None:
         """Locust has written its own report, if it was asked to: the charts come into it."""
         path = getattr(self._context.environment.parsed_options, "html_file", None)
         if self._context.decides and self._watch is not None and path:
             append_memory(Path(path), self.report())
+
+    def _exercised(self) -> dict[str, int]:
+        """Return how often the load did what a leak could hang on."""
+        entries = self._context.environment.stats.entries.values()
+        return {
+            "reconnects": sum(one.num_requests for one in entries if one.name == "reconnect"),
+            "errors": sum(one.num_failures for one in entries),
+            "cancels": sum(one.num_requests for one in entries if one.name == "cancel"),
+        }

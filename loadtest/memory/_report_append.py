@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.memory._charts import memory_html
-from loadtest.memory._records import MemoryReport
-from loadtest.memory._svg import CSS_FILE
+from leakgate.charts import report_html
+from leakgate.report import WatchReport
+from leakgate.svg import CSS_FILE
 
 MARK = '<section id="voxpool-memory">'
 _STYLE = """
@@ -18,7 +18,7 @@ _STYLE = """
 """
 
 
-def append_memory(path: Path, report: MemoryReport) -> bool:
+def append_memory(path: Path, report: WatchReport) -> bool:
     """Put the charts at the end of the page at `path`, once; return whether they were put there.
 
     A page that isn't there, because Locust was not asked for one or ended before it, stays away. The file is replaced
@@ -32,7 +32,7 @@ def append_memory(path: Path, report: MemoryReport) -> bool:
     if not end or MARK in page:
         return False
     style = f"<style>{CSS_FILE.read_text(encoding='utf-8')}{_STYLE}</style>"
-    section = f"{MARK}<h2>Memory of the scheduler</h2>{style}{memory_html(report)}</section>"
+    section = f"{MARK}<h2>Memory of the scheduler</h2>{style}{report_html(report)}</section>"
     written = path.with_name(path.name + ".part")
     written.write_text(head + section + end + tail, encoding="utf-8")
     written.replace(path)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from loadtest.memory._charts import memory_html
-from loadtest.memory._svg import CSS_FILE
+from leakgate.charts import report_html
+from leakgate.svg import CSS_FILE
 from loadtest.report._pictures import pictures_of
 from loadtest.report._records import LoadReport, Operation
 from loadtest.running._knee import knee_note
@@ -186,7 +186,7 @@ def _pools(report: LoadReport) -> str:
 
 
 def _memory(report: LoadReport) -> str:
-    return "" if report.memory is None else f'<div class="memory">{memory_html(report.memory)}</div>'
+    return "" if report.memory is None else f'<div class="memory">{report_html(report.memory)}</div>'
 
 
 def _scheduler(told: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from loadtest.measuring._histogram import Histogram
-from loadtest.memory._records import MemoryReport
+from leakgate.report import WatchReport
 from scheduler.errors import ConfigError
 from sim.report import Check
 
@@ -246,7 +246,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     knee: Knee | None = None
     """Of a run in steps."""
     pools: Pools | None = None
-    memory: MemoryReport | None = None
+    memory: WatchReport | None = None
 
 
 def spread_of(histogram: Histogram) -> Spread | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from loadtest.measuring._pools import pools_of
-from loadtest.memory._records import MemoryReport
+from leakgate.report import WatchReport
 from loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from loadtest.running._part import Context
 from scheduler.errors import ConfigError
@@ -45,7 +45,7 @@ class Reporting:
 
     def compose(
         self, figures: Figures, *, outcome: Outcome, exit_code: int, why: str, checks: Sequence[Check],
-        notes: Sequence[str] = (), memory: MemoryReport | None = None, scheduler: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (), memory: WatchReport | None = None, scheduler: Mapping[str, Any] | None = None,
         knee: Knee | None = None,
     ) -> LoadReport:  # fmt: skip
         """Return the report of the test; `scheduler` is what it said of itself."""

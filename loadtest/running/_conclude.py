@@ -10,7 +10,7 @@ import msgspec
 
 from loadtest.measuring._part import Figures
 from loadtest.measuring._what_became import results_ended
-from loadtest.memory._records import MemoryReport
+from leakgate.report import WatchReport
 from loadtest.report._records import Knee
 from loadtest.report._reporting import Reporting, write_report
 from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
@@ -28,8 +28,8 @@ ERROR_CHARACTERS = 300
 class TellsMemory(Protocol):
     """The memory watch, as far as it is used here."""
 
-    def report(self) -> MemoryReport:
-        """What is known by now."""
+    def report(self, with_power: bool = False) -> WatchReport:
+        """Return what is known by now, with the smallest leak that would have been found if asked for."""
 
 
 class TellsNotes(Protocol):
@@ -56,7 +56,7 @@ class Conclusion:
         if never_ran:
             self._reporting.forget()  # on a page, tests came before
         figures = self._reporting.figures()
-        memory = None if refused or context.options.memory == "off" else self._memory.report()
+        memory = None if refused or context.options.memory == "off" else self._memory.report(with_power=True)
         knee = self._knee(figures)
         verdict = judge(self._evidence(figures, memory, knee))
         outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
@@ -101,7 +101,7 @@ class Conclusion:
             logger.info("Report: %s", " and ".join(map(str, written)))
         return code
 
-    def _evidence(self, figures: Figures, memory: MemoryReport | None, knee: Knee | None) -> Evidence:
+    def _evidence(self, figures: Figures, memory: WatchReport | None, knee: Knee | None) -> Evidence:
         context = self._context
         gate = context.options.gate
         check, unclear = memory_check(memory, gate)
@@ -160,7 +160,7 @@ def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def memory_check(memory: MemoryReport | None, gate: Gate) -> tuple[Check | None, list[str]]:
+def memory_check(memory: WatchReport | None, gate: Gate) -> tuple[Check | None, list[str]]:
     """Return the check of memory and what could not be told: nothing unless memory decides."""
     if memory is None or gate == "load":
         return None, []

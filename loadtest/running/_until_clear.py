@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from loadtest.memory._records import MemoryReport
-from loadtest.memory._verdict import UNCLEAR
+from leakgate.judge import UNCLEAR
+from leakgate.report import WatchReport
 
 CLEAR = "the verdict on memory is clear"
 LOOK_S = 1.0
@@ -24,7 +24,7 @@ class UntilClear:
 
     def __init__(
         self,
-        report: Callable[[], MemoryReport],
+        report: Callable[[], WatchReport],
         end: Callable[[], object],
         least_s: Callable[[], float],
         seconds: Callable[[], float],
@@ -57,7 +57,7 @@ class UntilClear:
     def look(self) -> bool:
         """Look once; return whether the run may end."""
         found = self._report()
-        read = len(found.swept.t_s) if found.swept is not None else 0
+        read = found.taken
         if read == self._read:
             return False
         self._read = read
