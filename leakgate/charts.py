@@ -1,4 +1,4 @@
-"""The pictures and tables of a watch: the same ones on a page while it goes on, in reports, and in a file of its own."""
+"""The pictures and tables of a watch: the same ones on a page while it goes on, in reports, and in a file alone."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ def charts_of(report: WatchReport) -> list[Chart]:
 def finding_html(finding: MemoryFinding) -> str:
     """Return the verdict with its reason, what grows, and the notes, as HTML."""
     word = finding.verdict if finding.verdict in VERDICTS else "unclear"
-    notes = "".join(f"<li>{escape(note)}</li>" for note in notes_of(finding))
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes_of(finding))
+    notes = f'<ul class="notes">{items}</ul>' if items else ""
     return (
         f'<p class="finding {word.replace(" ", "-")}"><strong>{escape(word)}</strong> {escape(finding.reason)}</p>'
-        f"{f'<ul class="notes">{notes}</ul>' if notes else ''}"
+        f"{notes}"
     )
 
 
@@ -178,8 +179,8 @@ def _sizes(curves: Curves) -> Chart:
     return Chart(
         "memory_sizes",
         title,
-        "Live = allocated and not freed. Live up: a leak of objects. Live flat and held up: fragmentation. Both flat and "
-        "RSS up: native memory that goes round both allocators.",
+        "Live = allocated and not freed. Live up: a leak of objects. Live flat and held up: fragmentation. Both flat "
+        "and RSS up: native memory that goes round both allocators.",
         draw(title, "seconds", "bytes", [line for line in lines if any(y is not None for y in line.y)]),
     )
 

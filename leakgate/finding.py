@@ -68,7 +68,7 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """The counts that grew most, leaks or not."""
     power_bytes: float | None = None
     """The smallest growth of live bytes for each unit of work that this run would have found with 95 % power, from its
-    own noise; of the RSS when live bytes can't be read. None = not worked out, or no growth that was tried was found."""
+    own noise; of the RSS when live bytes can't be read. None = not worked out, or none that was tried was found."""
     not_exercised: list[str] = []
     """What this load did not do, so that a leak of it could not show: reconnects, errors, cancels."""
     notes: list[str] = []

@@ -32,8 +32,8 @@ COUNT_LIMIT = 8.0
 COUNT_LIMIT_A_UNIT = 0.002
 """Growth of a count up to which it counts as none: the larger of the two, the second for each unit of work."""
 OF_A_UNIT = 10
-"""Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that is
-inside more than before follows the load."""
+"""Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that
+is inside more than before follows the load."""
 OUTLIVED_SLACK = 0.01
 """By how much more work may be kept than can be: the two figures of a reading are some ms apart."""
 OUTLIVED_TIMES = 3
@@ -188,9 +188,7 @@ class _Judge:
                 f"{fills / self._units:,.0f} for tables with a declared bound, which filled up meanwhile"
             )
 
-    def finding(
-        self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool
-    ) -> MemoryFinding:
+    def finding(self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool) -> MemoryFinding:
         """Return what they say."""
         live = self._bytes(lambda one: one.live_bytes, self._limit_bytes)
         held = self._bytes(lambda one: one.held_bytes, self._rss_limit)
@@ -291,7 +289,11 @@ class _Judge:
         if held is not None and held.verdict is Verdict.LEAK:
             self._notes.append("fragmentation: live bytes are flat, but the allocators hold more and more")
             return "fragmentation", NO_LEAK, f"live bytes: {main.reason}; what the allocators hold grows"
-        return "", NO_LEAK, f"{name}: {main.reason} ({size.removeprefix(name + ' by ')}, limit {main.limit / self._units:,.0f} B)"
+        return (
+            "",
+            NO_LEAK,
+            f"{name}: {main.reason} ({size.removeprefix(name + ' by ')}, limit {main.limit / self._units:,.0f} B)",
+        )
 
     def _unreadable(self) -> str:
         why = next((one.unreadable for one in self._readings if one.unreadable), "")

@@ -6,6 +6,7 @@ goes back; sizes are bytes. What a reading could not measure is None, never 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 
 import msgspec
@@ -69,6 +70,19 @@ class Bound(msgspec.Struct, frozen=True):
     entries: int
     entry_bytes: float = 0.0
     """What one entry takes at most; live bytes may grow by that for each entry that is added below the bound."""
+
+
+def parse_bounds(texts: Iterable[str]) -> dict[str, Bound]:
+    """Return the bounds of texts such as "table app.cache=1000"; empty ones are left out. Raises ValueError."""
+    bounds = {}
+    for text in texts:
+        if not text.strip():
+            continue
+        name, _, number = text.strip().rpartition("=")
+        if not name or not number.strip().isdecimal():
+            raise ValueError(f"{text.strip()}: want NAME=N, such as 'table app.cache=1000'")
+        bounds[name.strip()] = Bound(int(number))
+    return bounds
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leakgate.series import Bound, Reading, Series, Source
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Truth = Literal["healthy", "leak", "native leak", "outside"]
 """outside: this load or these readings can't show it, so that "no leak" is no error of the judge."""
 KB, MB = 1e3, 1e6
@@ -279,7 +279,7 @@ def _with_flush(at: Moments) -> Sizes:
 
 
 def _tasks(at: Moments) -> Sizes:
-    kept = np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / 100))
+    kept = np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / 100)).astype(float)
     return Sizes(live=2 * KB * kept, counts={"task handle": kept, "type Task": kept})
 
 

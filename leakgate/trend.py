@@ -17,7 +17,7 @@ measures; the caller brings readings at any phase of whatever the process does p
 5. limit: growth up to the limit is none, whatever its significance.
 
 LEAK needs steps 3 to 5; NO_LEAK needs the whole interval of step 3 below the limit, and no rise at the end.
-How often it errs is measured by leakgate/bench.py on the shapes of leakgate/shapes.py; docs/memory-watch.md has the table.
+How often it errs is measured by leakgate/bench.py on the shapes of leakgate/shapes.py: docs/memory-watch.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ STEADY_COUNT = 0.9995
 """The same for counts: a process has hundreds of them, and each could raise an alarm. They are exact, so they can meet
 it."""
 STRAIGHT = 12.0
-"""A slope of so many standard errors, over eight lows or more, needs no test of its steps: of 2,000 random walks, FIXME."""
+"""A slope of so many standard errors, over eight lows or more, needs no test of its steps."""
 LIKE_SPEED = 0.25
 """The slowest third of a leak still has this share of the fastest one's slope."""
 LATE_SHARE = 0.8
@@ -218,7 +218,7 @@ class _Judge:
     def _is_steady(self, count: int) -> bool:
         """True when the steps from low to low rise by more than their own scatter explains."""
         found = self.lows(count)
-        if found is None or len(self._t) < 2 * count and count != STEADY_SEGMENTS[-1]:
+        if found is None or (len(self._t) < 2 * count and count != STEADY_SEGMENTS[-1]):
             return False
         x, y = found
         steps, widths = np.diff(y), np.diff(x)

@@ -198,6 +198,7 @@ class SessionUser(ClientUser):
 
     def _stay_connected(self) -> None:
         backoff = Backoff(fresh_random())
+        what = "connect"
         while True:
             began_s = time.monotonic()
             try:
@@ -205,7 +206,8 @@ class SessionUser(ClientUser):
                     began_s = time.monotonic()
                     self.wire = wire = self._greet()
                 self.tried.set()
-                self.traffic.tell(WS, "connect", time.monotonic() - began_s)
+                self.traffic.tell(WS, what, time.monotonic() - began_s)
+                what = "reconnect"
                 backoff.reset()
                 for wanted in self.expected.all():
                     wanted.sends += 1
@@ -215,7 +217,7 @@ class SessionUser(ClientUser):
                 if self.gone:
                     return
                 self.tried.set()
-                self.traffic.tell(WS, "connect", time.monotonic() - began_s, 0, why_lost(error))
+                self.traffic.tell(WS, what, time.monotonic() - began_s, 0, why_lost(error))
             finally:
                 if self.wire is not None:
                     self.wire.abort()

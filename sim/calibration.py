@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.seeds import generator
 from leakgate.trend import Series, Verdict, judge
+from sim.seeds import generator
 
 READINGS_A_SWEEP = 4
 """Raw readings between two sweeps; the verdict takes one of them."""

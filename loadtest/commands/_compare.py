@@ -213,16 +213,14 @@ def _word(change: float, low: float, high: float, allowed: float) -> tuple[Word,
 
 def _bytes(a: LoadReport, b: LoadReport, allowed: float | None) -> Change | None:
     """Return the change of live bytes a job; None when neither run tells them."""
-    told = [report.memory.finding if report.memory is not None else None for report in (a, b)]
+    told = [report.memory.finding.live if report.memory is not None else None for report in (a, b)]
     figures: list[Any] = [
-        None
-        if finding is None or None in (finding.bytes_a_job, finding.bytes_a_job_low, finding.bytes_a_job_high)
-        else (finding.bytes_a_job, finding.bytes_a_job_low, finding.bytes_a_job_high)
-        for finding in told
+        None if live is None or None in (live.a_unit, live.low, live.high) else (live.a_unit, live.low, live.high)
+        for live in told
     ]
     if figures == [None, None]:
         return None
-    room = allowed if allowed is not None else max(finding.leak_floor for finding in told if finding is not None)
+    room = allowed if allowed is not None else max(live.limit for live in told if live is not None)
     if None in figures:
         return _nothing(BYTES, room, f"{'A' if figures[0] is None else 'B'} does not tell them")
     (a_figure, a_low, a_high), (b_figure, b_low, b_high) = figures

@@ -6,6 +6,7 @@ Each side is one run of Locust with a scheduler of its own. It ends as soon as i
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 import subprocess
@@ -19,10 +20,9 @@ from typing import Any
 
 import click
 
+from leakgate.judge import LIMIT_BYTES
 from loadtest.commands._leak_report import Side, report
 from loadtest.commands._prediction import Readings, predict
-from loadtest.memory._records import MemoryCurves
-from loadtest.memory._verdict import LEAK_FLOOR
 from loadtest.report._records import LoadReport, read_report
 from scheduler.errors import ConfigError, VoxpoolError
 from sim.experiments.processes import Part, run_parts
@@ -31,6 +31,8 @@ from sim.scenario import Scenario, load_scenario
 
 FOLDER = Path(__file__).resolve().parents[1]
 SCENARIO = FOLDER / "scenarios" / "leak_live.toml"
+SOON = 0.3
+"""A reading is one just after a clean-up when that is at most so many intervals ago."""
 USERS = 20
 """Clients that share the rate of the scenario."""
 LEAST_S, LEAST_QUICK_S = 120.0, 45.0
@@ -47,13 +49,13 @@ class LoadFailed(VoxpoolError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. `floor_bytes`: growth a job that still counts as none; `least_s`: seconds of a side."""
+    """What is asked for. `limit_bytes`: growth a job that still counts as none; `least_s`: seconds of a side."""
 
     out: Path
     scenario: Path = SCENARIO
     store: str = "embedded"
     sides: tuple[str, ...] = (WITHOUT, WITH)
-    floor_bytes: float = LEAK_FLOOR
+    limit_bytes: float = LIMIT_BYTES
     least_s: float = LEAST_S
     progress: bool = False
 
@@ -87,13 +89,13 @@ def measure(wanted: Wanted) -> Report:
             "cleanup_interval_s": settings.cleanup_interval_s,
             "nodes": sum(group.count for group in scenario.nodes),
             "rate_per_s": sum(traffic.rate_per_s for traffic in scenario.traffic),
-            "leak_floor": wanted.floor_bytes,
+            "leak_limit": wanted.limit_bytes,
             "least_s": wanted.least_s,
             "most_s": scenario.duration_s,
             "quick": wanted.least_s < LEAST_S,
         },
         seed=scenario.seed,
-        floor=wanted.floor_bytes,
+        limit=wanted.limit_bytes,
         variant="both" if len(wanted.sides) > 1 else wanted.sides[0],
     )
 
@@ -110,7 +112,7 @@ def command(wanted: Wanted, scenario: Scenario, side: str) -> list[str]:
         *("-u", str(USERS), "-r", str(USERS), "-t", f"{scenario.duration_s:g}s"),
         *("--scenario", str(wanted.scenario), "--with-scheduler", "--store", wanted.store),
         f"--serve-flags={shlex.join(flags)}",  # one word: what begins with a dash is no value of its own
-        *("--gate", "memory", "--leak-floor", f"{wanted.floor_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
+        *("--gate", "memory", "--leak-limit", f"{wanted.limit_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
         *("--out", str(wanted.out / side)),
     ]
 
@@ -130,7 +132,7 @@ def _load(wanted: Wanted, scenario: Scenario, side: str) -> LoadReport:
     if not (folder / "report.json").exists():
         raise LoadFailed(f"{side}: the load test wrote no report (exit code {code}): {_last_line(log)}")
     found = read_report(folder)
-    if found.memory is None or found.memory.swept is None:
+    if found.memory is None or found.memory.curves is None:
         raise LoadFailed(f"{side}: the load test has read no memory: {found.why}")
     return found
 
@@ -190,15 +192,18 @@ def _side(name: str, found: LoadReport, predicted: Readings, scenario: Scenario)
 
 def _readings(found: LoadReport) -> Readings:
     """Return what was read just after each sweep; a reading whose allocators could not be read is left out."""
-    swept: MemoryCurves | None = None if found.memory is None else found.memory.swept
+    memory = found.memory
     readings = Readings()
-    if swept is not None:
-        ended_before = swept.jobs_ended[0]
-        for at_s, live, jobs, ended in zip(
-            swept.t_s, swept.live_bytes, swept.jobs_finished, swept.jobs_ended, strict=True
-        ):
-            if live is not None:
-                readings.add(at_s, live, jobs, ended - ended_before)
+    if memory is None or memory.curves is None:
+        return readings
+    curves, soon_s = memory.curves, SOON * memory.source.interval_s
+    before_s = math.inf
+    for place, age_s in enumerate(curves.age_s):
+        live, kept = curves.live_bytes[place], curves.kept[place]
+        is_first = not soon_s or (age_s is not None and age_s < before_s and age_s <= soon_s)
+        if is_first and live is not None and kept is not None:
+            readings.add(curves.t_s[place], live, kept, curves.work[place] - curves.work[0])
+        before_s = math.inf if age_s is None else age_s
     return readings
 
 
@@ -214,9 +219,9 @@ def _readings(found: LoadReport) -> Readings:
     help="Of the scheduler: embedded, memory, redis (one of its own) or redis://…",
 )
 @click.option(
-    "--leak-floor",
+    "--leak-limit",
     type=click.FloatRange(0, min_open=True),
-    default=LEAK_FLOOR,
+    default=LIMIT_BYTES,
     show_default=True,
     help="Growth of live bytes, a job, that counts as none.",
 )
@@ -237,7 +242,7 @@ def leak_live(
     scenario: Path,
     variant: str,
     store: str,
-    leak_floor: float,
+    leak_limit: float,
     least: float | None,
     quick: bool,
     json_path: Path | None,
@@ -251,7 +256,7 @@ def leak_live(
 
     sides = (WITHOUT, WITH) if variant == "both" else (variant,)
     least_s = least or (LEAST_QUICK_S if quick else LEAST_S)
-    found = measure(Wanted(out, scenario, store, sides, leak_floor, least_s, progress=sys.stderr.isatty()))
+    found = measure(Wanted(out, scenario, store, sides, leak_limit, least_s, progress=sys.stderr.isatty()))
     found.write(json_path, out)
     found.print(Console(width=None if sys.stdout.isatty() else 110))
     return found.exit_code

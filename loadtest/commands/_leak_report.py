@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from leakgate.trend import Verdict, judge
 from loadtest.commands._prediction import Readings
-from loadtest.memory._records import MemoryFinding
+from leakgate.finding import MemoryFinding
 from sim.limits import UNCLEAR_WORD, Figure
 from sim.pictures import Curve, curves
 from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
-from leakgate.trend import Verdict, judge
 
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]
@@ -61,23 +61,23 @@ def finished(readings: Readings, settled_s: float, at_end: bool) -> float:
     return float(settled[-1]) if at_end else float(np.mean(settled))
 
 
-def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, floor: float, variant: str) -> Report:
-    """Put the sides together. `floor`: bytes a job that still count as none."""
+def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: float, variant: str) -> Report:
+    """Put the sides together. `limit`: bytes a job that still count as none."""
     of = {side.name: side for side in sides}
     return Report(
         experiment="leak-live",
         question=QUESTION,
         seed=seed,
         options=options,
-        lines=_lines(of, floor, demanded=variant != WITHOUT),
-        variants={side.name: _run(side, floor) for side in sides},
+        lines=_lines(of, limit, demanded=variant != WITHOUT),
+        variants={side.name: _run(side, limit) for side in sides},
         variant=variant,
-        notes=_notes(sides, floor),
+        notes=_notes(sides, limit),
         pictures=[partial(table_picture, of), partial(live_picture, of)],
     )
 
 
-def _lines(of: Mapping[str, Side], floor: float, demanded: bool) -> list[Line]:
+def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
     """Return the lines. Of the side without, alone, only the defect is `demanded`, not that it is as simulated."""
     agrees, none = (AGREES, "== 0") if demanded else ("", "")
 
@@ -100,7 +100,7 @@ def _lines(of: Mapping[str, Side], floor: float, demanded: bool) -> list[Line]:
             "M1", "verdict on memory", "", *both(lambda side: side.finding.verdict),
             limit=f"== {Verdict.NO_LEAK}", shows=f"== {Verdict.LEAK}",
         ),
-        Line("M1", "the same code on what was simulated", "", *both(lambda side: _judged(side, floor))),
+        Line("M1", "the same code on what was simulated", "", *both(lambda side: _judged(side, limit))),
         Line("M1", "exit code of a load test with the gate", "", *both(_exit_code), "== 0", "== 1"),
         Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
         Line("M1", "the same, simulated", "", *jobs["predicted"]),
@@ -128,32 +128,32 @@ def _per_cent(measured: Figure, predicted: Figure) -> Figure:
     return 100 * (float(measured) / float(predicted) - 1) if float(predicted) else math.nan
 
 
-def _notes(sides: Sequence[Side], floor: float) -> list[str]:
+def _notes(sides: Sequence[Side], limit: float) -> list[str]:
     notes = [f"{side.name}: {side.finding.reason}; {side.seconds:.0f} s of load" for side in sides]
-    notes.append(f"Growth of live bytes below {floor:g} bytes a job counts as none.")
+    notes.append(f"Growth of live bytes below {limit:g} bytes a job counts as none.")
     notes += [f"{side.name}: {note}" for side in sides for note in [*side.generator, *side.finding.notes]]
     return notes
 
 
-def _run(side: Side, floor: float) -> dict[str, Any]:
+def _run(side: Side, limit: float) -> dict[str, Any]:
     return {
         "seconds": side.seconds,
         "exit_code": side.exit_code,
         "failures": side.failures,
         "settled_s": side.settled_s,
         "finding": msgspec.to_builtins(side.finding),
-        "simulated_verdict": _judged(side, floor),
+        "simulated_verdict": _judged(side, limit),
         "measured": _points(side.measured, side.settled_s),
         "predicted": _points(side.predicted, side.settled_s),
     }
 
 
-def _judged(side: Side, floor: float) -> str:
+def _judged(side: Side, limit: float) -> str:
     """Return the verdict on the live bytes that were simulated, by the code that judges a real server's."""
     readings = side.predicted.since(side.settled_s)
     if len(readings) < 2:
         return Verdict.UNCLEAR.value
-    return judge(readings.live, max(1.0, floor * (readings.ended[-1] - readings.ended[0]))).verdict.value
+    return judge(readings.live, max(1.0, limit * (readings.ended[-1] - readings.ended[0]))).verdict.value
 
 
 def _points(readings: Readings, settled_s: float) -> list[dict[str, float | None]]:

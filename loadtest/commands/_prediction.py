@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from leakgate.inside.allocators import LiveBytes
-from loadtest.memory._watch import AIM
 from loadtest.users._audio import Heard
 from scheduler import codec
 from scheduler.core import Parts
@@ -33,6 +32,8 @@ from sim.scenario import Scenario
 from sim.variant import Variant
 from sim.world import World
 
+AIM = 0.1
+"""When after a sweep the simulated process is read, in intervals."""
 INSTANCE = "0" * 10
 """As long as the name of a real scheduler: every job id begins with it."""
 REQUEST_ID_CHARACTERS = len("session-01234567-0-12-1234")

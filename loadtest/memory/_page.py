@@ -83,7 +83,7 @@ def add_memory_page(web_ui: Any, base: str, report: Callable[[], WatchReport]) -
 
 
 def tab_rows(report: WatchReport) -> list[dict[str, str]]:
-    """Return the rows of the tab: the verdict, where the charts are, the sizes, then the ten counts that grew fastest."""
+    """Return the rows of the tab: the verdict with its notes, sizes, then the ten counts that grew fastest."""
     finding = report.finding
     rows = [{"what": f"verdict: {finding.verdict}", "growth": finding.reason, "last": "charts: /memory"}]
     rows += [{"growth": note} for note in notes_of(finding)]

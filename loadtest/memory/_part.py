@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-
 from leakgate.finding import MemoryFinding
-from leakgate.judge import LIMIT_BYTES, UNCLEAR, warm_up
+from leakgate.judge import UNCLEAR, warm_up
 from leakgate.report import WatchReport
 from leakgate.watch import Watch
 from loadtest.memory._page import add_memory_page
@@ -40,7 +39,7 @@ class MemoryPart:
                 context.host, options.admin_token, redis_url=options.redis_url, ca_file=options.ca_file,
                 bounds=options.bounds,
             ),
-            limit_bytes=options.leak_limit or LIMIT_BYTES,
+            limit_bytes=options.leak_limit,
             every_s=options.memory_interval_s,
             is_loaded=lambda: STATE.open,
             load=lambda: int(context.runner.user_count),

@@ -17,7 +17,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from loadtest.memory._source import NoReading
+from leakgate.errors import NoReading
 from scheduler.stores import without_password
 
 KEYS_MAX = 200_000

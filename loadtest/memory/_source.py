@@ -46,7 +46,8 @@ class SchedulerReader:
 
     `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when it
     can be reached from here), `ca_file` a PEM file with the certificates to trust for https ("" = those of the
-    machine), `bounds` what counts may reach beside what the scheduler declares itself. `seconds` is a monotonic clock. Raises ConfigError for a bad `ca_file`.
+    machine), `bounds` what counts may reach beside what the scheduler declares itself. `seconds` is a monotonic clock.
+    Raises ConfigError for a bad `ca_file`.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class SchedulerReader:
         return checkup
 
     def _counted(self, reading: Reading) -> Reading:
-        """Return `reading` with what is in the store; without it when that can't be counted, or was counted just now."""
+        """Return `reading` with what is in the store; without it when that can't be counted, or was just now."""
         found = None
         if self._census is not None and self._seconds() - self._counted_s >= COUNT_EVERY_S:
             try:

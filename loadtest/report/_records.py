@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from loadtest.measuring._histogram import Histogram
 from leakgate.report import WatchReport
+from loadtest.measuring._histogram import Histogram
 from scheduler.errors import ConfigError
 from sim.report import Check
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loadtest.measuring._pools import pools_of
 from leakgate.report import WatchReport
+from loadtest.measuring._pools import pools_of
 from loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from loadtest.running._part import Context
 from scheduler.errors import ConfigError

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from leakgate.report import WatchReport
 from loadtest.measuring._part import Figures
 from loadtest.measuring._what_became import results_ended
-from leakgate.report import WatchReport
 from loadtest.report._records import Knee
 from loadtest.report._reporting import Reporting, write_report
 from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
+from leakgate.series import Bound, parse_bounds
 from scheduler.cli.reach import secret_of
 from scheduler.errors import ConfigError
 from scheduler.messages import Pair
@@ -173,9 +174,16 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         _option("memory", "time between samples; 0 = a quarter of the scheduler's cleanup_interval_s", ge=0, le=3600),
     ] = 0.0
-    leak_floor: Annotated[
-        float, _option("memory", "bytes a job below which growth is no leak; 0 = as calibrated", ge=0, le=10**6)
-    ] = 0.0
+    leak_limit: Annotated[
+        float, _option("memory", "growth of live bytes, in bytes a job, up to which it is no leak", gt=0, le=10**6)
+    ] = 50.0
+    bounded: Annotated[
+        str,
+        _option(
+            "memory",
+            "what counts may reach, NAME=N with ; between several: 'table results._cache=1000' is a cache, not a leak",
+        ),
+    ] = ""
     until_clear: Annotated[
         float,
         _option(
@@ -235,6 +243,14 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         return [pair.strip() for pair in self.pairs.split(",") if pair.strip()]
 
     @property
+    def bounds(self) -> dict[str, Bound]:
+        """What counts of the scheduler may reach. Raises ConfigError."""
+        try:
+            return parse_bounds(self.bounded.split(";"))
+        except ValueError as error:
+            raise ConfigError(f"--bounded {error}") from None
+
+    @property
     def node_users(self) -> int:
         """How many node users there are without a scenario."""
         if self.nodes >= 0:
@@ -256,6 +272,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
         text, _, place = str(error).rpartition(" - at `$.")
         name = place.rstrip("`")
         raise ConfigError(f"{flag_of(name)} {given.get(name)}: {text[:1].lower()}{text[1:]}") from None
+    _ = options.bounds
     for pair in options.pair_names:
         try:
             msgspec.convert(pair, Pair)

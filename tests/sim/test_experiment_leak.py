@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leakgate.trend import Verdict, judge
 from scheduler.errors import ConfigError
 from sim.experiments import Options, leak, registry
 from sim.experiments.forgotten import AskSize, forgotten
@@ -16,7 +17,6 @@ from sim.experiments.leak_size import Size
 from sim.experiments.live_run import LiveSeries, LiveSize, live_run
 from sim.experiments.pauses import Pauses, before, production
 from sim.report import Outcome, Report
-from leakgate.trend import Verdict, judge
 
 SMALL = Size(
     duration_s=900.0,
