@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from leakgate.finding import MemoryFinding
 from leakgate.trend import Verdict, judge
 from loadtest.commands._prediction import Readings
-from leakgate.finding import MemoryFinding
 from sim.limits import UNCLEAR_WORD, Figure
 from sim.pictures import Curve, curves
 from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
