@@ -46,12 +46,23 @@ def full_load(report: LoadReport) -> list[Window]:
     return windows[full[0] + 1 : full[-1] + 1] if full else []
 
 
-def block_of(windows: Sequence[Window], operation: str) -> int:
-    """Return the windows a block: as many as depend on each other, a quarter of all at most."""
+def block_of(windows: Sequence[Window], operation: str, pairs: Sequence[Window] | None = None) -> int:
+    """Return the windows a block: as many as depend on each other, a quarter of all at most.
+
+    With `pairs`, the windows of the other run at the same times, the differences count: what both have cancels out.
+    """
+    means, totals = _series(windows, operation)
+    if pairs is not None:
+        other_means, other_totals = _series(pairs, operation)
+        means, totals = means - other_means, totals - other_totals
+    return max(1, min(max(block_length(means), block_length(totals)), len(windows) // 4))
+
+
+def _series(windows: Sequence[Window], operation: str) -> tuple[Floats, Floats]:
+    """Return the mean latency (us; 0 without results) and the number of results of each window."""
     latencies = [latencies_of(window, operation) for window in windows]
     means = np.array([histogram.mean_us() if histogram.total else 0.0 for histogram in latencies])
-    totals = np.array([histogram.total for histogram in latencies], dtype=float)
-    return max(1, min(max(block_length(means), block_length(totals)), len(windows) // 4))
+    return means, np.array([histogram.total for histogram in latencies], dtype=float)
 
 
 def weights_of(count: int, block: int, rng: np.random.Generator) -> Floats:
@@ -99,3 +110,34 @@ def _quantiles(weights: Floats, latencies: Sequence[Histogram]) -> dict[str, Flo
     wanted = reached[:, -1]
     # argmax finds the first bucket that reaches the share.
     return {name: middles[np.argmax(reached >= share * wanted[:, None], axis=1)] for name, share in QUANTILES.items()}
+
+
+def typical(
+    a: Sequence[Window], b: Sequence[Window], operation: str, weights_a: Floats, weights_b: Floats | None
+) -> tuple[Resampled, Resampled] | None:
+    """Return the mean latency (s) of a typical window of `a` and of `b`: the mean over the middle half of the windows.
+
+    A burst on the machine spoils few windows and leaves it alone. The logarithms are averaged, so that the change is a
+    share. Without `weights_b` the windows are pairs, and the middle half is that of their differences. None when a
+    window has no results.
+    """
+    in_a, in_b = (_series(windows, operation)[0] / 1e6 for windows in (a, b))
+    if not (np.all(in_a > 0) and np.all(in_b > 0)):
+        return None
+    weights_a = np.vstack([np.ones(len(a)), weights_a])
+    rows_a = np.exp(_middle_mean(np.log(in_a), weights_a))
+    if weights_b is None:
+        rows_b = rows_a * np.exp(_middle_mean(np.log(in_b / in_a), weights_a))
+    else:
+        rows_b = np.exp(_middle_mean(np.log(in_b), np.vstack([np.ones(len(b)), weights_b])))
+    return Resampled(float(rows_a[0]), rows_a[1:]), Resampled(float(rows_b[0]), rows_b[1:])
+
+
+def _middle_mean(values: Floats, weights: Floats) -> Floats:
+    """Return for each row of weights the mean of the values between its quartiles."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[:, order], axis=1)
+    total = reached[:, -1:]
+    inside = np.diff(np.clip(reached, total / 4, total * 3 / 4), axis=1, prepend=total / 4)
+    middle: Floats = inside @ values[order] / (total[:, 0] / 2)
+    return middle

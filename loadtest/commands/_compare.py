@@ -1,36 +1,41 @@
-"""Is run B worse than run A? Each figure with an interval, so that chance is not taken for a change, nor hidden by it.
+"""Is run B worse than run A? Each figure of B is compared with that of A, with an interval for the change.
 
-A figure is worse when the whole interval of its change is past what is allowed, no worse when the whole interval is
-within, and unclear else: then a longer run tells. Unclear is not a pass.
+A figure is worse when the whole interval is past what is allowed, no worse when the whole interval is within, and
+unclear otherwise. B is worse when one figure is, and no worse when every figure that decides is no worse.
 
-Runs of one seed ask for the same jobs at the same times, so their windows are resampled in pairs: what the draw of the
-jobs did to both cancels out, and the intervals are those of what is left.
+Runs of one seed ask for the same jobs at the same times, so their windows are resampled in pairs: the draw of the jobs
+cancels out, and so does the load of the machine when both runs are made at the same time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from loadtest.commands._bootstrap import WINDOWS_MIN, Resampled, block_of, full_load, resample, weights_of
+from loadtest.commands._bootstrap import WINDOWS_MIN, Resampled, block_of, full_load, resample, typical, weights_of
 from loadtest.report._records import LoadReport, Window
 from scheduler.errors import ConfigError
 from sim.report import Check, Outcome
 
-WORSE_BY = {"rate": 0.05, "mean": 0.05, "p50": 0.1, "p90": 0.1, "p99": 0.2, "failures": 0.001}
-"""What is allowed, as a share; of `failures` as a difference of shares. Bytes a job: the floor of the gate itself."""
-BYTES = "bytes_a_job"
+TYPICAL, WRONG, BYTES = "typical", "wrong", "bytes_a_job"
+BY_WINDOWS = {"rate": 0.05, TYPICAL: 0.05, "mean": 0.1, "p50": 0.1, "p90": 0.1, "p99": 0.2, "failures": 0.001}
+"""Figures that are resampled, and what is allowed, as a share; for `failures` a difference of shares."""
+WORSE_BY = {**BY_WINDOWS, WRONG: 0.0}
+"""What is allowed; for `wrong` a number of results. For bytes a job it is the floor of the memory gate."""
 LEAST_S = 0.001
 """A latency that rose by less than this did not change: clocks and timers of the generator are no better."""
+SECONDS = 120.0
+"""The recommended length of a run: two at the same time find a change of 10 % (docs/load-reports.md, measured)."""
 CONFIDENCE = 0.95
 SEED = 1
-UNITS = {"rate": "1/s", "mean": "s", "p50": "s", "p90": "s", "p99": "s", "failures": "", BYTES: "B"}
-LATENCIES = ("mean", "p50", "p90", "p99")
+LATENCIES = (TYPICAL, "mean", "p50", "p90", "p99")
+UNITS = {"rate": "1/s", **dict.fromkeys(LATENCIES, "s"), "failures": "", WRONG: "", BYTES: "B"}
 LOAD_OPTIONS = (
     "num_users", "spawn_rate", "shape", "scenario", "nodes", "slots", "pairs", "pairs_count", "rate_per_user",
     "work_ms", "work", "audio_bytes", "http_share", "messagepack_share", "misbehaving", "outstanding_max", "steps",
@@ -81,8 +86,10 @@ def compare(
 ) -> Comparison:  # fmt: skip
     """Return how `b` compares with `a`. `worse_by` replaces what WORSE_BY allows, figure by figure.
 
-    `figures` are those that count; without, all do. Raises ConfigError when the runs were not under the same load
-    (unless `anyway`), or have no such operation.
+    `figures` are those that count. Without, all do, but bytes a job count only when they are worse: an interval of them
+    needs a longer run than the others do. Figures that the generator touches are unclear when it was the limit of a
+    run; results that were wrong, or came twice, are never its doing. Raises ConfigError when the runs were not under
+    the same load (unless `anyway`), or have no such operation.
     """
     different = _different(a, b)
     if different and not anyway:
@@ -100,13 +107,21 @@ def compare(
         if report.generator.was_limit
     ]
     changes = _by_windows(a, b, allowed, operation, confidence, seed, limits)
+    changes += [_wrong(a, b, allowed[WRONG])]
     memory = _bytes(a, b, allowed.get(BYTES))
     if memory is None:
-        notes.append("live bytes a job: not told by either run")
+        notes.append("live bytes a job: not reported by either run")
     else:
         changes.append(memory)
     changes = [one for one in changes if one.name in figures or not figures]
-    outcome = _outcome(changes)
+    counting = [one for one in changes if one.name in figures or one.name != BYTES or one.word is Word.WORSE]
+    if len(counting) < len(changes):
+        notes.append(f"{BYTES} is shown only; --figure {BYTES} makes it count")
+    if not _were_together(a, b):
+        notes.append(
+            "the runs were not made at the same time: a machine that was slower in one of them looks like a change"
+        )
+    outcome = _outcome(counting)
     return Comparison(
         operation=operation,
         confidence=confidence,
@@ -114,7 +129,7 @@ def compare(
         exit_code=outcome.exit_code,
         checks=[
             Check(one.name, one.word is Word.NO_WORSE, one.change, f"<= {one.allowed:g}", one.word is not Word.UNCLEAR)
-            for one in changes
+            for one in counting
         ],
         changes=changes,
         notes=notes + limits,
@@ -147,18 +162,24 @@ def _by_windows(
         first, second = _pairs(first, second)
     few = [
         f"{name} has {len(windows)} windows under full load{' that the other has, too' if is_paired else ''}, "
-        f"{WINDOWS_MIN} are needed"
+        f"{WINDOWS_MIN} are needed: let the runs last {SECONDS:g} s"
         for name, windows in (("A", first), ("B", second))
         if len(windows) < WINDOWS_MIN
     ]
     if few:
-        return [_nothing(name, allowed[name], "; ".join(few)) for name in WORSE_BY]
+        return [_nothing(name, allowed[name], "; ".join(few)) for name in BY_WINDOWS]
     rng = np.random.default_rng(seed)
-    block = max(block_of(first, operation), block_of(second, operation))
+    if is_paired:
+        block = block_of(first, operation, second)
+    else:
+        block = max(block_of(first, operation), block_of(second, operation))
     weights = weights_of(len(first), block, rng)
-    in_a = resample(first, operation, weights)
-    in_b = resample(second, operation, weights if is_paired else weights_of(len(second), block, rng))
-    return [_change(name, in_a.get(name), in_b.get(name), allowed[name], confidence, limits) for name in WORSE_BY]
+    others = weights if is_paired else weights_of(len(second), block, rng)
+    in_a, in_b = resample(first, operation, weights), resample(second, operation, others)
+    middle = typical(first, second, operation, weights, None if is_paired else others)
+    if middle is not None:
+        in_a[TYPICAL], in_b[TYPICAL] = middle
+    return [_change(name, in_a.get(name), in_b.get(name), allowed[name], confidence, limits) for name in BY_WINDOWS]
 
 
 def _same_arrivals(a: LoadReport, b: LoadReport) -> bool:
@@ -178,7 +199,9 @@ def _change(
     name: str, a: Resampled | None, b: Resampled | None, allowed: float, confidence: float, limits: Sequence[str]
 ) -> Change:
     if a is None or b is None:
-        return _nothing(name, allowed, f"too few results in {'A' if a is None else 'B'} for a latency")
+        return _nothing(
+            name, allowed, "a window has no results" if name == TYPICAL else "too few results for a latency"
+        )
     if name == "failures":
         change, resamples = b.figure - a.figure, b.resamples - a.resamples
     elif name == "rate":
@@ -190,9 +213,7 @@ def _change(
     low, high = (float(x) for x in np.quantile(resamples, [(1 - confidence) / 2, (1 + confidence) / 2]))
     # Below a millisecond, a share of a latency says nothing.
     room = max(allowed, LEAST_S / a.figure) if name in LATENCIES else allowed
-    word, why = _word(change, low, high, room)
-    if limits and name != "failures":
-        word, why = Word.UNCLEAR, "a generator was the limit"
+    word, why = (Word.UNCLEAR, "a generator was the limit") if limits else _word(change, low, high, room)
     return Change(
         name=name, unit=UNITS[name], a=a.figure, b=b.figure, change=change, low=low, high=high, allowed=room,
         word=word, why=why,
@@ -207,12 +228,31 @@ def _word(change: float, low: float, high: float, allowed: float) -> tuple[Word,
     # An interval shrinks with the square root of the time.
     room = abs(allowed - change)
     longer = math.ceil(((high - low) / 2 / room) ** 2) if room else math.inf
-    hint = f"; runs about {max(2, longer)} times as long would tell" if longer <= 50 else ""
+    hint = f"; runs about {max(2, longer)} times as long would decide" if longer <= 50 else ""
     return Word.UNCLEAR, f"what is allowed lies within the interval{hint}"
 
 
+def _were_together(a: LoadReport, b: LoadReport) -> bool:
+    """Return whether the runs shared at least half of their time."""
+    starts = [datetime.fromisoformat(report.started).timestamp() for report in (a, b)]
+    ends = [start + report.duration_s for start, report in zip(starts, (a, b), strict=True)]
+    return min(ends) - max(starts) >= min(a.duration_s, b.duration_s) / 2
+
+
+def _wrong(a: LoadReport, b: LoadReport, allowed: float) -> Change:
+    """Return the change of the number of results that were wrong or came twice. It needs no interval: none may be."""
+    figures = [float(report.jobs.wrong + report.jobs.twice) if report.jobs is not None else None for report in (a, b)]
+    if figures[0] is None or figures[1] is None:
+        return _nothing(WRONG, allowed, "not reported")
+    change = figures[1] - figures[0]
+    return Change(
+        name=WRONG, unit=UNITS[WRONG], a=figures[0], b=figures[1], change=change, low=change, high=change,
+        allowed=allowed, word=Word.WORSE if change > allowed else Word.NO_WORSE,
+    )  # fmt: skip
+
+
 def _bytes(a: LoadReport, b: LoadReport, allowed: float | None) -> Change | None:
-    """Return the change of live bytes a job; None when neither run tells them."""
+    """Return the change of live bytes a job; None when neither run reports them."""
     told = [report.memory.finding.live if report.memory is not None else None for report in (a, b)]
     figures: list[Any] = [
         None if live is None or None in (live.a_unit, live.low, live.high) else (live.a_unit, live.low, live.high)
@@ -222,7 +262,7 @@ def _bytes(a: LoadReport, b: LoadReport, allowed: float | None) -> Change | None
         return None
     room = allowed if allowed is not None else max(live.limit for live in told if live is not None)
     if None in figures:
-        return _nothing(BYTES, room, f"{'A' if figures[0] is None else 'B'} does not tell them")
+        return _nothing(BYTES, room, f"{'A' if figures[0] is None else 'B'} does not report them")
     (a_figure, a_low, a_high), (b_figure, b_low, b_high) = figures
     change = b_figure - a_figure
     # The two errors are independent: their squares add.

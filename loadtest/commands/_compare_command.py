@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option(
     "--worse-by", multiple=True, metavar="[FIGURE=]SHARE",
-    help="How much worse B may be, such as 5% or p99=30%; of failures a difference of shares, of bytes_a_job bytes. "
-    "Default: rate and mean 5%, p50 and p90 10%, p99 20%, failures 0.1%, bytes_a_job the floor of the gate.",
+    help="How much worse B may be, such as 5% or p99=30%; for failures a difference of shares, for wrong a number of "
+    "results, for bytes_a_job bytes. Default: rate and typical 5%, mean, p50 and p90 10%, p99 20%, failures 0.1%, "
+    "wrong 0, bytes_a_job the floor of the memory gate.",
 )  # fmt: skip
 @click.option(
     "--figure", "figures", multiple=True, metavar="FIGURE",
-    help="Only this one counts: rate, mean, p50, p90, p99, failures or bytes_a_job; can be given again.",
+    help="Only this one counts: rate, typical, mean, p50, p90, p99, failures, wrong or bytes_a_job; can be repeated. "
+    "Default: all, but bytes_a_job only when it is worse.",
 )  # fmt: skip
 @click.option("--operation", default="result", show_default=True, help="Whose figures: result, or such as 'WS submit'.")
 @click.option(
@@ -39,10 +41,13 @@ def compare(
     a: Path, b: Path, worse_by: tuple[str, ...], figures: tuple[str, ...], operation: str, confidence: float,
     seed: int, anyway: bool, json_path: Path | None,
 ) -> int:  # fmt: skip
-    """Tell whether run B is worse than run A, from their report.json (or their folders).
+    """Say whether run B is worse than run A, from their report.json (or their folders).
 
-    Each figure has an interval, from resampled windows of time. Exit codes: 0 no worse, 1 worse, 2 unclear (a longer
-    run would tell, or a generator was the limit), 3 wrong input.
+    Each figure has an interval, from resampled windows of time. Let both runs last 2 minutes (-t 2m), with the same
+    --seed and at the same time: that finds a latency that rose by 10%.
+
+    Exit codes: 0 no worse, 1 worse, 2 unclear (a longer run would show it, or a generator was the limit), 3 wrong
+    input. When a generator was the limit, only wrong results and bytes_a_job can be worse.
     """
     import msgspec
     from rich.console import Console
@@ -65,11 +70,11 @@ def compare(
 
 
 def _allowed(given: tuple[str, ...]) -> dict[str, float]:
-    """Return figure -> what is allowed. Without a figure it is for all but failures and bytes, which have own units."""
-    from loadtest.commands._compare import BYTES, WORSE_BY
+    """Return figure -> what is allowed. Without a figure it is for all that are a share of A."""
+    from loadtest.commands._compare import BYTES, WORSE_BY, WRONG
 
     allowed: dict[str, float] = {}
-    shares = [name for name in WORSE_BY if name != "failures"]
+    shares = [name for name in WORSE_BY if name not in ("failures", WRONG)]
     for text in sorted(given, key=lambda text: "=" in text):
         name, sign, number = text.rpartition("=")
         if sign:
@@ -78,8 +83,9 @@ def _allowed(given: tuple[str, ...]) -> dict[str, float]:
             value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
             raise click.UsageError(f"--worse-by {text}: {number!r} is no share such as 5% or 0.05") from None
-        if name == BYTES and number.endswith("%"):
-            raise click.UsageError(f"--worse-by {text}: give bytes, such as {name}=20")
+        if name in (BYTES, WRONG) and number.endswith("%"):
+            what = "bytes" if name == BYTES else "results"
+            raise click.UsageError(f"--worse-by {text}: give {what}, such as {name}=20")
         if not 0 <= value < float("inf"):
             raise click.UsageError(f"--worse-by {text}: want 0 or more")
         allowed.update(dict.fromkeys([name] if sign else shares, value))
@@ -117,10 +123,10 @@ def _print(found: Comparison, console: Console) -> None:
 
 
 def _cells(change: Change) -> list[str]:
-    from loadtest.commands._compare import BYTES
+    from loadtest.commands._compare import BYTES, WRONG
     from sim.limits import shown
 
-    factor, unit = (1, change.unit) if change.name == BYTES else (100, "%")
+    factor, unit = (1, change.unit) if change.name in (BYTES, WRONG) else (100, "%")
 
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value * factor:+.3g} {unit}"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from loadtest.measuring._latencies import Latencies
 from loadtest.measuring._pools import pools_of
@@ -14,7 +18,10 @@ from sim.report import Check
 
 MB = 1_000_000
 
+Floats = NDArray[np.float64]
 
+
+@cache
 def load_report(
     seed: int, *, rate_per_s: float = 100.0, mean_s: float = 0.1, slower: float = 1.0, tail: float = 0.0,
     lasts_s: float = 120.0, failing: float = 0.0, bytes_a_job: float | None = None, was_limit: bool = False,
@@ -100,3 +107,45 @@ def memory_report(bytes_a_job: float) -> MemoryReport:
         trends={"live": trend},
     )
     return MemoryReport(mode="watch", finding=finding, interval_s=2.0, retention_s=5.0, raw=curves, swept=curves)
+
+
+def pair_of_reports(seed: int, *, slower: float = 0.0, lasts_s: float = 120.0) -> tuple[LoadReport, LoadReport]:
+    """Return the reports of two runs of one load at the same time, on a machine that has other work, too.
+
+    Both have the same jobs of 50 ms (exponential) at the same times. The machine adds 5 to 25 ms by the window: as much
+    in both runs, and drawn for each job. In one window of twenty a burst hits one of the runs. The mean latency of B is
+    higher by the share `slower`.
+    """
+    jobs, machine = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    windows = int(lasts_s / 5)
+    overhead_s = machine.uniform(0.005, 0.025, windows)
+    at_s = np.cumsum(jobs.exponential(1 / 30, int(45 * lasts_s)))
+    at_s = at_s[at_s < lasts_s]
+    work_s = jobs.exponential(0.05, len(at_s))
+    added_s = slower * (0.05 + overhead_s.mean())
+    a, b = (_noisy(machine, at_s, work, overhead_s, lasts_s) for work in (work_s, work_s + added_s))
+    return a, b
+
+
+def _noisy(
+    machine: np.random.Generator, at_s: Floats, work_s: Floats, overhead_s: Floats, lasts_s: float
+) -> LoadReport:
+    bursts_s = np.where(machine.random(len(overhead_s)) < 0.05, machine.exponential(0.01, len(overhead_s)), 0.0)
+    mean_s = (overhead_s + bursts_s)[(at_s / 5).astype(int)]
+    took_s = work_s + machine.exponential(mean_s)
+    tally, latencies = Tally(), Latencies()
+    for at, took in zip(at_s.tolist(), took_s.tolist(), strict=True):
+        tally.request(at, "WS", "result", took)
+    latencies.absorb(tally.take())
+    for window in range(len(overhead_s)):
+        latencies.users(window * 5 + 4, 60)
+    operations, errors = latencies.operations(lasts_s), latencies.errors()
+    return msgspec.structs.replace(
+        load_report(0, lasts_s=5),
+        options={"num_users": 60, "seed": 1},
+        duration_s=lasts_s,
+        operations=operations,
+        errors=errors,
+        jobs=jobs_of(operations, errors),
+        windows=latencies.windows(lasts_s),
+    )

@@ -1,0 +1,34 @@
+"""The delay that `python -m loadtest.compare_bench` plants in the dispatch of every job."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from loadtest.compare_bench import late_by
+from scheduler.dispatcher import Dispatcher
+
+
+def test_no_delay_is_the_dispatcher_of_production() -> None:
+    assert late_by(0) is Dispatcher
+
+
+def test_a_job_waits_for_a_node_once_the_delay_is_over_unless_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: asyncio.Queue[Any] = asyncio.Queue()
+    monkeypatch.setattr(Dispatcher, "_wait", lambda self, job: waiting.put_nowait(job))
+    late = late_by(0.01)
+    dispatcher: Any = late.__new__(late)
+    cancelled, job = SimpleNamespace(ended=False), SimpleNamespace(ended=False)
+
+    async def story() -> None:
+        dispatcher._wait(cancelled)
+        dispatcher._wait(job)
+        assert waiting.empty()
+        cancelled.ended = True
+        assert await waiting.get() is job
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+    assert waiting.empty()
