@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.running._own_process import OwnProcess, python
@@ -21,10 +22,11 @@ class OwnScheduler:
     """Runs when the constructor returns; raises CannotLoad, with what it said, when it doesn't.
 
     Its log has no lines of single jobs, which would fill the disk in a long run; `flags` may ask for them.
-    `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is.
+    `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is. `program`
+    is the module that is run, with its first arguments.
     """
 
-    def __init__(self, folder: Path, store: str, flags: str) -> None:
+    def __init__(self, folder: Path, store: str, flags: str, program: Sequence[str] = ("scheduler",)) -> None:
         self.log = folder / "scheduler.log"
         self.log.unlink(missing_ok=True)
         try:
@@ -34,7 +36,7 @@ class OwnScheduler:
         self.redis = OwnRedis(folder / "redis.log") if store == "redis" else None
         where = self.redis.url if self.redis else store
         arguments = [
-            "scheduler",
+            *program,
             "serve",
             "--port",
             "0",
