@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,25 @@ def test_what_may_not_be_read_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("os.listdir", refuse)
     with pytest.raises(NoReading, match="run as the user of that process, as root, or with CAP_SYS_PTRACE"):
         reader.read()
+
+
+def test_a_kernel_without_the_sums_still_tells_the_rss(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pid = os.getpid()
+    (tmp_path / "self").mkdir()
+    (tmp_path / str(pid) / "fd").mkdir(parents=True)
+    for name in ("stat", "statm"):
+        (tmp_path / str(pid) / name).write_bytes(Path(f"/proc/{pid}/{name}").read_bytes())
+    monkeypatch.setattr(process, "PROC", str(tmp_path))
+    reading = ProcessReader(pid).read()
+    assert reading.rss_bytes > 1_000_000 and reading.pss_bytes is None and reading.open_files == 0
+    with pytest.raises(NoReading, match="no process has the pid 4000000"):
+        ProcessReader(4_000_000)
+
+
+def test_no_proc_at_all_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(process, "PROC", str(tmp_path))
+    with pytest.raises(NoReading, match="on Linux only"):
+        ProcessReader(os.getpid())
 
 
 def test_maps_that_are_too_long_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
