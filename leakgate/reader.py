@@ -188,7 +188,8 @@ class ServerReader:
         )
         for name, bound in report.bounds.items() if report is not None else ():
             known = self._bounds.get(name, bound)
-            self._bounds[name] = Bound(bound.entries, max(bound.entry_bytes, known.entry_bytes))
+            entries = self._about.bounds.get(name, bound).entries  # who watches knows better than the process
+            self._bounds[name] = Bound(entries, max(bound.entry_bytes, known.entry_bytes))
         before, self._identity = self._identity, identity
         if before in ((), identity):
             return

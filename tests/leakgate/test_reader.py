@@ -83,6 +83,13 @@ def test_from_all_together(leaky: Foreign) -> None:
         assert (source.name, source.unit, source.interval_s) == ("the shop", "order", 60)
 
 
+def test_a_bound_that_the_watch_declares_counts_more_than_that_of_the_process(leaky: Foreign) -> None:
+    about = Source(bounds={"table shop.recent": Bound(9), "table shop.orders": Bound(1000)})
+    with open_reader(report_url=leaky.report_url, token=TOKEN, about=about) as reader:
+        reader.read()
+        assert reader.source().bounds == {"table shop.recent": Bound(9, 400.0), "table shop.orders": Bound(1000)}
+
+
 def test_metrics_alone_tell_the_rss(leaky: Foreign) -> None:
     with open_reader(metrics_url=leaky.metrics_url, selectors=WORK) as reader:
         reading = reader.read()
