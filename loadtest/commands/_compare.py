@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from loadtest.commands._bootstrap import WINDOWS_MIN, Resampled, block_of, full_load, resample, typical, weights_of
+from loadtest.measuring._generator import MACHINE_FULL
 from loadtest.report._records import LoadReport, Window
 from scheduler.errors import ConfigError
 from sim.report import Check, Outcome
@@ -32,6 +33,8 @@ LEAST_S = 0.001
 """A latency that rose by less than this did not change: clocks and timers of the generator are no better."""
 SECONDS = 120.0
 """The recommended length of a run: two at the same time find a change of 10 % (docs/load-reports.md, measured)."""
+DRIFT_MAX = 0.1
+"""Two runs in turn say nothing when the machine was busier by more than this share of all cores in one of them."""
 CONFIDENCE = 0.95
 SEED = 1
 LATENCIES = (TYPICAL, "mean", "p50", "p90", "p99")
@@ -106,7 +109,12 @@ def compare(
         for name, report in (("A", a), ("B", b))
         if report.generator.was_limit
     ]
-    changes = _by_windows(a, b, allowed, operation, confidence, seed, limits)
+    unclear = dict.fromkeys(BY_WINDOWS, "a generator was the limit") if limits else {}
+    together = _were_together(a, b)
+    drift = "" if together else _drift(a, b)
+    if drift:
+        unclear = {**dict.fromkeys(("rate", *LATENCIES), drift), **unclear}
+    changes = _by_windows(a, b, allowed, operation, confidence, seed, unclear)
     changes += [_wrong(a, b, allowed[WRONG])]
     memory = _bytes(a, b, allowed.get(BYTES))
     if memory is None:
@@ -117,7 +125,7 @@ def compare(
     counting = [one for one in changes if one.name in figures or one.name != BYTES or one.word is Word.WORSE]
     if len(counting) < len(changes):
         notes.append(f"{BYTES} is shown only; --figure {BYTES} makes it count")
-    if not _were_together(a, b):
+    if not together:
         notes.append(
             "the runs were not made at the same time: a machine that was slower in one of them looks like a change"
         )
@@ -154,7 +162,7 @@ def _different(a: LoadReport, b: LoadReport) -> list[str]:
 
 def _by_windows(
     a: LoadReport, b: LoadReport, allowed: Mapping[str, float], operation: str, confidence: float, seed: int,
-    limits: Sequence[str],
+    unclear: Mapping[str, str],
 ) -> list[Change]:  # fmt: skip
     first, second = full_load(a), full_load(b)
     is_paired = _same_arrivals(a, b)
@@ -179,7 +187,10 @@ def _by_windows(
     middle = typical(first, second, operation, weights, None if is_paired else others)
     if middle is not None:
         in_a[TYPICAL], in_b[TYPICAL] = middle
-    return [_change(name, in_a.get(name), in_b.get(name), allowed[name], confidence, limits) for name in BY_WINDOWS]
+    return [
+        _change(name, in_a.get(name), in_b.get(name), allowed[name], confidence, unclear.get(name, ""))
+        for name in BY_WINDOWS
+    ]
 
 
 def _same_arrivals(a: LoadReport, b: LoadReport) -> bool:
@@ -196,7 +207,7 @@ def _pairs(a: Sequence[Window], b: Sequence[Window]) -> tuple[list[Window], list
 
 
 def _change(
-    name: str, a: Resampled | None, b: Resampled | None, allowed: float, confidence: float, limits: Sequence[str]
+    name: str, a: Resampled | None, b: Resampled | None, allowed: float, confidence: float, unclear: str
 ) -> Change:
     if a is None or b is None:
         return _nothing(
@@ -213,7 +224,7 @@ def _change(
     low, high = (float(x) for x in np.quantile(resamples, [(1 - confidence) / 2, (1 + confidence) / 2]))
     # Below a millisecond, a share of a latency says nothing.
     room = max(allowed, LEAST_S / a.figure) if name in LATENCIES else allowed
-    word, why = (Word.UNCLEAR, "a generator was the limit") if limits else _word(change, low, high, room)
+    word, why = (Word.UNCLEAR, unclear) if unclear else _word(change, low, high, room)
     return Change(
         name=name, unit=UNITS[name], a=a.figure, b=b.figure, change=change, low=low, high=high, allowed=room,
         word=word, why=why,
@@ -237,6 +248,14 @@ def _were_together(a: LoadReport, b: LoadReport) -> bool:
     starts = [datetime.fromisoformat(report.started).timestamp() for report in (a, b)]
     ends = [start + report.duration_s for start, report in zip(starts, (a, b), strict=True)]
     return min(ends) - max(starts) >= min(a.duration_s, b.duration_s) / 2
+
+
+def _drift(a: LoadReport, b: LoadReport) -> str:
+    """Return why latencies of runs in turn say nothing: the machine was not the same for both. "" when it was."""
+    in_a, in_b = a.generator.machine_cpu_mean, b.generator.machine_cpu_mean
+    if in_a is None or in_b is None or (abs(in_b - in_a) <= DRIFT_MAX and max(in_a, in_b) < MACHINE_FULL):
+        return ""
+    return f"the machine was {in_a:.0%} busy in A and {in_b:.0%} in B: run both at the same time"
 
 
 def _wrong(a: LoadReport, b: LoadReport, allowed: float) -> Change:

@@ -146,6 +146,26 @@ def test_a_generator_that_was_the_limit_makes_all_that_it_touches_unclear(plante
     assert "core full" in found.notes[-1]
 
 
+def run_at(report: LoadReport, minute: int, busy: float) -> LoadReport:
+    """Return the same run at another time, on a machine that was so busy."""
+    generator = msgspec.structs.replace(report.generator, machine_cpu_mean=busy)
+    return msgspec.structs.replace(report, started=f"2026-01-01T00:{minute:02}:00+00:00", generator=generator)
+
+
+@pytest.mark.parametrize(("busy", "exit_code"), [((0.4, 0.45), 1), ((0.4, 0.6), 2), ((0.6, 0.4), 2), ((0.96, 0.97), 2)])
+def test_runs_in_turn_say_nothing_of_latencies_when_the_machine_was_not_the_same(
+    busy: tuple[float, float], exit_code: int
+) -> None:
+    a, b = run_at(load_report(1), 0, busy[0]), run_at(load_report(2, slower=1.3), 10, busy[1])
+    assert compare(a, b).exit_code == exit_code
+    assert any("not made at the same time" in note for note in compare(a, b).notes)
+    together = compare(a, run_at(b, 0, busy[1]))
+    assert together.exit_code == 1
+    assert together.notes == ["live bytes a job: not reported by either run"]
+    failing = run_at(load_report(2, failing=0.02), 10, busy[1])
+    assert changes(compare(a, failing))["failures"].word is Word.WORSE
+
+
 @pytest.mark.parametrize("reason", ["wrong_result", "twice"])
 @pytest.mark.parametrize("was_limit", [False, True])
 def test_wrong_results_are_worse_whatever_the_generator_did(reason: str, was_limit: bool) -> None:
