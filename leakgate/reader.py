@@ -6,6 +6,7 @@ The metrics are read first, so that a clean-up which they show is over when the 
 from __future__ import annotations
 
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -302,7 +303,8 @@ def _sizes_and_counts(
         sizes |= {"blocks": report.blocks, "objects": report.objects.total, "unreadable": memory.unreadable or ""}
         sizes["collect_ms"] = report.pauses_ms.get("collect", 0.0)
         named = (("table", report.tables), ("type", report.objects.types), ("task", report.tasks.functions))
-        counts |= {f"{kind} {name}": count for kind, group in named for name, count in group.items()}
+        # Interned: a watch keeps a thousand readings, which have the same few hundred names.
+        counts |= {sys.intern(f"{kind} {name}"): count for kind, group in named for name, count in group.items()}
         counts |= {"open files": report.open_files, "threads": report.threads}
     if "rss_bytes" not in sizes:
         raise NoReading(f"the page has no {RSS}: give the pid of the server too, or mount leakgate.inside in it")

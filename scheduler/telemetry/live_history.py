@@ -19,9 +19,11 @@ from scheduler.clock import Clock
 from scheduler.core import Core
 from scheduler.job import COMPLETED, FAILED, Job
 from scheduler.seams import Observer
-from scheduler.telemetry.spread import Spread
+from scheduler.telemetry.spread import Spread, is_shared
 
 SECONDS_KEPT = 300
+SIZED_EVERY = 10
+"""One record of so many says how large records are."""
 QUANTILE_WINDOW_S = 10
 """A point of the charts of wait and service tells about the jobs that completed within so many seconds."""
 ENDED_KEPT = 24
@@ -81,7 +83,7 @@ class _Second:
     def size_bytes(self) -> int:
         """Return what it takes, with all that it alone refers to."""
         numbers = [getattr(self, name) for name in self.__slots__ if name not in ("waits", "services")]
-        own = sys.getsizeof(self) + sum(map(sys.getsizeof, numbers))
+        own = sys.getsizeof(self) + sum(sys.getsizeof(number) for number in numbers if not is_shared(number))
         return own + self.waits.size_bytes() + self.services.size_bytes()
 
 
@@ -190,11 +192,12 @@ class LiveHistory(Observer):
     def bounds(self, path: str) -> dict[str, Bound]:
         """Return what counts of a memory report may reach by design; `path` is where this object stands in it.
 
-        A record is as large as the times of its jobs are spread, so what one takes is that of the largest one there is.
+        A record is as large as the times of its jobs are spread: what one takes is the mean of some that there are.
         """
-        largest = max((*self._past, self._now), key=lambda record: len(record.waits.bins) + len(record.services.bins))
+        some = [*islice(self._past, 0, None, SIZED_EVERY), self._now]
+        entry_bytes = sum(record.size_bytes() for record in some) / len(some)
         return {
-            f"table {path}._past": Bound(SECONDS_KEPT + QUANTILE_WINDOW_S, float(largest.size_bytes())),
+            f"table {path}._past": Bound(SECONDS_KEPT + QUANTILE_WINDOW_S, entry_bytes),
             f"type {type_name(_Second)}": Bound(RECORDS_MAX),
             f"type {type_name(Spread)}": Bound(2 * RECORDS_MAX + SPREADS_SLACK),
         }

@@ -28,6 +28,11 @@ def middle_of(number: int) -> float:
     return float(((number - _HALF * shift) << shift) + (1 << shift) / 2)
 
 
+def is_shared(number: float) -> bool:
+    """True for a number that CPython keeps once for everybody, so that it takes no memory of its own."""
+    return isinstance(number, int) and -5 <= number <= 256
+
+
 class Spread:
     """Counts of values by their bins; can be added to and taken from, so that a window slides at little cost."""
 
@@ -68,7 +73,8 @@ class Spread:
 
     def size_bytes(self) -> int:
         """Return what it takes."""
-        numbers = sum(map(sys.getsizeof, self.bins)) + sum(map(sys.getsizeof, self.bins.values()))
+        kept = (number for number in (*self.bins, *self.bins.values()) if not is_shared(number))
+        numbers = sum(map(sys.getsizeof, kept))
         return sys.getsizeof(self) + sys.getsizeof(self.bins) + sys.getsizeof(self.count) + numbers
 
     def quantiles(self, shares: Sequence[float]) -> list[float] | None:
