@@ -7,11 +7,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+import gevent
 from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
+from leakgate.report import WatchReport
 from loadtest.measuring._part import Measuring
 from loadtest.measuring._pools_watch import PoolsWatch
 from loadtest.memory._part import MemoryPart
@@ -76,7 +79,9 @@ def decide(context: Context) -> None:
     pools, memory = PoolsWatch(context), MemoryPart(context)
     server = ServerWatch(context, lambda reason: run.end(reason))
     chaos = Chaos(context, preparing.redis, lambda reason: run.end(reason))
-    clear = UntilClear(memory.report, lambda: run.end(CLEAR), lambda: context.options.until_clear, time.monotonic)
+    clear = UntilClear(
+        in_a_thread(memory.report), lambda: run.end(CLEAR), lambda: context.options.until_clear, time.monotonic
+    )
     conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
     parts: list[Part] = [measuring, traffic, pools, memory, clear, server, chaos]
     run = LoadRun(context, parts, preparing.prepare, conclusion.conclude)
@@ -91,6 +96,11 @@ def decide(context: Context) -> None:
             run.get_ready()
     except ConfigError as error:
         ending.at_once(run.refuse(str(error)))
+
+
+def in_a_thread(report: Callable[[], WatchReport]) -> Callable[[], WatchReport]:
+    """Return `report` for greenlets: a verdict takes tens of ms of processor time, in which users would be late."""
+    return lambda: cast(WatchReport, gevent.get_hub().threadpool.apply(report))
 
 
 def listen(context: Context, run: LoadRun, ending: Ending) -> None:

@@ -9,8 +9,8 @@ from leakgate.judge import UNCLEAR
 from leakgate.report import WatchReport
 
 CLEAR = "the verdict on memory is clear"
-LOOK_S = 1.0
-"""Between two looks at the verdict: it takes some ms of the generator."""
+LOOK_S = 2.0
+"""Between two looks at the verdict, which takes tens of ms of processor time."""
 CLEAR_LOOKS = 3
 """Looks in a row, each with a new reading, that must have found the same clear verdict."""
 STOP_TIMEOUT_S = 20.0
