@@ -226,7 +226,7 @@ def _service() -> list[Operation]:
             "scheduler down, makes live bytes unreadable and stops by itself after 15 minutes.",
             {200: Answer("Its state.", Trace)},
             parameters=[
-                Parameter("trace", "What to do; it must be given.", {"enum": list(SWITCHES)}),
+                Parameter("trace", "What to do.", {"enum": list(SWITCHES)}, required=True),
                 Parameter(
                     "frames",
                     "Source lines for each place: of the allocation, then of its callers; for start.",

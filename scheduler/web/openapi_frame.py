@@ -39,6 +39,8 @@ class Parameter:
     text: str
     schema: Schema
     place: str = "query"
+    required: bool = False
+    """Those of the path always are."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "description": parameter.text,
         "schema": parameter.schema,
     }
-    return {**shown, "required": True} if parameter.place == "path" else shown
+    return {**shown, "required": True} if parameter.required or parameter.place == "path" else shown
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
