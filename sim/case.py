@@ -19,7 +19,6 @@ from scheduler import __version__
 from scheduler.errors import ConfigError, StoreUnavailable
 from sim.before.rows import variant_without
 from sim.expect import figure_at
-from sim.limits import holds
 from sim.run import Played, play
 from sim.scenario import Scenario
 from sim.watch import Watcher
@@ -93,7 +92,7 @@ def found_in(case: Case, played: Played) -> Found:
     missed = [
         f"expected: {line.name} {line.limit}"
         for line in case.scenario.expectations
-        if not holds(figure_at(played.run, line.path), line.limit)
+        if line.path and not line.bound.keeps(figure_at(played.run, line.path))
     ]
     return Found(
         signs=[f"broken: {checker.sentence}" for checker in broken] + missed,

@@ -27,6 +27,8 @@ def run_figures(
     seen = world.recorder
     slots = sum(node.slots for node in world.nodes)
     lost = sum(1 for request in world.clients.open.values() if request.ended == 0)
+    completed = seen.ended["completed"]
+    without_result = seen.ended["failed"] + seen.rejected + lost
     return {
         "trace_hash": world.trace.hexdigest() if world.trace is not None else "",
         "events": world.trace.events if world.trace is not None else 0,
@@ -43,6 +45,8 @@ def run_figures(
             "died": seen.died_unfinished,
         },
         "failed_for": dict(sorted(seen.reasons.items())),
+        "failures": without_result / (completed + without_result) if completed + without_result else math.nan,
+        "rate": completed / traffic_s if traffic_s else math.nan,
         "wait_s": spread(seen.wait_s),
         "start_wait_s": spread(seen.start_wait_s),
         "sojourn_s": spread(seen.sojourn_s),

@@ -1,4 +1,4 @@
-"""Limits as text, "< 1.5" or "6534 .. 6666": what a figure has to be, readable by people and by programs."""
+"""Limits as text, "< 1.5", "<= 200 ms" or "6534 .. 6666": what a figure has to be, for people and for programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from scheduler.errors import ConfigError
 
@@ -14,6 +15,13 @@ Figure = float | int | str | None
 
 UNCLEAR_WORD = "unclear"
 """A figure in words that says that the evidence is too thin (stats.Verdict)."""
+
+RANGE = ".."
+UNITS: dict[str, float] = {
+    "": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "%": 1e-2, "/s": 1.0, "/min": 1 / 60,
+    "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30,
+}  # fmt: skip
+"""What one of a unit is in the unit that figures are measured in: seconds, a share of 1, a second, bytes."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
@@ -24,35 +32,104 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _COMPARISON = re.compile(r"^(==|!=|<=|>=|<|>)\s*(.+)$")
+_NUMBER = re.compile(r"^([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z%/]*)$")
+_WORDS = {"==": "", "!=": "not ", "<=": "at most ", ">=": "at least ", "<": "below ", ">": "above "}
+
+
+class Limit(NamedTuple):
+    """A limit that was read. `low` and `high` are in `unit`; a comparison has its one number (or word) in both."""
+
+    sign: str
+    """A sign of comparison, or RANGE."""
+    low: float | str
+    high: float | str
+    unit: str = ""
+    """As written; "" = none."""
+
+    def keeps(self, figure: Figure) -> bool | None:
+        """Return what `holds` does; a figure with a unit is in seconds, a share, a second or bytes."""
+        if figure is None or figure == UNCLEAR_WORD or (isinstance(figure, float) and math.isnan(figure)):
+            return None
+        if isinstance(figure, str):
+            if self.sign not in ("==", "!="):
+                raise ConfigError(f"limit {self.text!r} compares the word {figure!r} by size: use == or !=")
+            return (figure == self._wanted) is (self.sign == "==")
+        low, high = self.bounds
+        if self.sign == RANGE:
+            return low <= figure <= high
+        return _COMPARE[self.sign](float(figure), low)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Both ends in the unit that figures are measured in. Raises ConfigError when the limit is a word."""
+        if isinstance(self.low, str) or isinstance(self.high, str):
+            raise ConfigError(f"limit {self.text!r} is not understood: {self._wanted!r} is not a number")
+        return self.low * UNITS[self.unit], self.high * UNITS[self.unit]
+
+    @property
+    def text(self) -> str:
+        """The limit in its normal form, such as "<= 200 ms"."""
+        end = f" {self.unit}" if self.unit else ""
+        if self.sign == RANGE:
+            return f"{_plain(self.low)} {RANGE} {_plain(self.high)}{end}"
+        return f"{self.sign} {self._wanted}{end}"
+
+    def in_unit(self, figure: float) -> float:
+        """Return a measured figure in the limit's unit."""
+        return figure / UNITS[self.unit]
+
+    @property
+    def _wanted(self) -> str:
+        return _plain(self.low)
 
 
 def holds(figure: Figure, limit: str) -> bool | None:
     """Return whether `figure` keeps to `limit`; None when the figure is missing, not a number or 'unclear'.
 
-    A limit is a comparison with a number or a word ("== no leak") or a closed range ("1 .. 2"). Raises ConfigError
-    for any other text.
+    A limit is a comparison with a number (and a unit of UNITS) or a word ("== no leak"), or a closed range ("1 .. 2").
+    Raises ConfigError for any other text.
     """
-    if figure is None or figure == UNCLEAR_WORD or (isinstance(figure, float) and math.isnan(figure)):
-        return None
+    return read_limit(limit).keeps(figure)
+
+
+def read_limit(limit: str) -> Limit:
+    """Return the limit that a text means. Raises ConfigError."""
     match = _COMPARISON.match(limit.strip())
     if match is not None:
         sign, wanted = match[1], match[2].strip()
-        if isinstance(figure, str):
-            if sign not in ("==", "!="):
-                raise ConfigError(f"limit {limit!r} compares the word {figure!r} by size: use == or !=")
-            return (figure == wanted) is (sign == "==")
-        return _COMPARE[sign](float(figure), _number(wanted, limit))
-    low, dots, high = limit.partition("..")
-    if not dots or isinstance(figure, str):
-        raise ConfigError(f"limit {limit!r} is not understood: write '< 1.5', '== 0' or '1 .. 2'")
-    return _number(low, limit) <= figure <= _number(high, limit)
+        if _NUMBER.match(wanted) is None and sign in ("==", "!="):
+            return Limit(sign, wanted, wanted)
+        number, unit = _number(wanted, limit)
+        return Limit(sign, number, number, unit)
+    low, dots, high = limit.partition(RANGE)
+    if not dots:
+        raise ConfigError(f"limit {limit!r} is not understood: write '< 1.5', '<= 200 ms', '== 0' or '1 .. 2'")
+    (first, first_unit), (last, unit) = _number(low, limit), _number(high, limit)
+    if first_unit not in ("", unit):
+        raise ConfigError(f"limit {limit!r} is not understood: both ends of a range have one unit")
+    return Limit(RANGE, first, last, unit)
 
 
-def _number(text: str, limit: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"limit {limit!r} is not understood: {text.strip()!r} is not a number") from error
+def in_words(limit: str) -> str:
+    """Return a limit as people say it: "at most 0 %", "below 200 ms", "1 to 2", "no leak"."""
+    match = _COMPARISON.match(limit.strip())
+    if match is None:
+        return limit.replace(f" {RANGE} ", " to ")
+    return f"{_WORDS[match[1]]}{match[2]}"
+
+
+def _number(text: str, limit: str) -> tuple[float, str]:
+    match = _NUMBER.match(text.strip())
+    if match is None:
+        raise ConfigError(f"limit {limit!r} is not understood: {text.strip()!r} is not a number")
+    if match[2] not in UNITS:
+        known = ", ".join(unit for unit in UNITS if unit)
+        raise ConfigError(f"limit {limit!r} is not understood: {match[2]!r} is no unit, there are {known}")
+    return float(match[1]), match[2]
+
+
+def _plain(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:.12g}"
 
 
 def shown(figure: Figure, unit: str = "") -> str:

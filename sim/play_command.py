@@ -14,7 +14,7 @@ from scheduler.errors import ConfigError
 from sim.before.rows import variant_without
 from sim.case import Case, RunDied, keep, run_case
 from sim.evidence import missing_evidence_of
-from sim.expect import figure_at
+from sim.expect import figure_at, not_simulated
 from sim.replay_command import keep_failing
 from sim.report import WITH, WITHOUT, Line, Report
 from sim.run import Played
@@ -138,10 +138,11 @@ def _again(case: Case, options: dict[str, Any]) -> str:
 def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
     """Return the report of one run: what the scenario expects, then the checkers, then other figures."""
     scenario, run = case.scenario, played.run
+    expectations = scenario.expectations
     expected = [
-        Line("", line.name, "", None, figure_at(run, line.path), limit=line.limit) for line in scenario.expectations
+        Line("", line.name, "", None, figure_at(run, line.path), limit=line.limit) for line in expectations if line.path
     ]
-    named = {line.path for line in scenario.expectations}
+    named = {line.path for line in expectations}
     shown = [Line("", path, unit, None, figure_at(run, path)) for path, unit in SHOWN if path not in named]
     checkers = [
         Line(
@@ -165,7 +166,7 @@ def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
         variant=WITH,
         left_out=case.without,
         unproven=missing_evidence_of(scenario, run),
-        notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events"],
+        notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events", *not_simulated(expectations)],
     )
 
 

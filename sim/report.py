@@ -109,6 +109,15 @@ class Check:
     clear: bool = True
     decides: bool = True
     not_checked: str = ""
+    unit: str = ""
+    """Of `figure`."""
+    note: str = ""
+    """What the figure rests on, or why it could not be told."""
+
+    @property
+    def word(self) -> str:
+        """The verdict on it: holds, broken or unclear."""
+        return "holds" if self.ok else "broken" if self.clear else "unclear"
 
 
 @dataclass(slots=True)

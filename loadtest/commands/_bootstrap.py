@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from leakgate.trend import block_length
 from loadtest.measuring._histogram import Histogram
 from loadtest.measuring._latencies import WINDOW_DIGITS
-from loadtest.measuring._windows import latencies_of, requests_of
+from loadtest.measuring._windows import ended_of, latencies_of
 from loadtest.report._records import LoadReport, Window
 
 RESAMPLES = 2000
@@ -80,7 +80,7 @@ def resample(windows: Sequence[Window], operation: str, weights: Floats) -> dict
     `weights` has a row for each resample and a column for each of `windows`. Latencies are left out when there are
     none in one of the resamples.
     """
-    requests = np.array([requests_of(window, operation) for window in windows], dtype=float)
+    requests = np.array([ended_of(window.operations, operation) for window in windows], dtype=float)
     latencies = [latencies_of(window, operation) for window in windows]
     seconds = np.array([window.length_s for window in windows])
     sums = np.array([histogram.total_us for histogram in latencies], dtype=float)

@@ -38,7 +38,7 @@ DRIFT_MAX = 0.1
 CONFIDENCE = 0.95
 SEED = 1
 LATENCIES = (TYPICAL, "mean", "p50", "p90", "p99")
-UNITS = {"rate": "1/s", **dict.fromkeys(LATENCIES, "s"), "failures": "", WRONG: "", BYTES: "B"}
+UNITS = {"rate": "1/s", **dict.fromkeys(LATENCIES, "s"), "failures": "share", WRONG: "", BYTES: "B"}
 LOAD_OPTIONS = (
     "num_users", "spawn_rate", "shape", "scenario", "nodes", "slots", "pairs", "pairs_count", "rate_per_user",
     "work_ms", "work", "audio_bytes", "http_share", "messagepack_share", "misbehaving", "outstanding_max", "steps",
@@ -135,13 +135,19 @@ def compare(
         confidence=confidence,
         verdict=outcome.value,
         exit_code=outcome.exit_code,
-        checks=[
-            Check(one.name, one.word is Word.NO_WORSE, one.change, f"<= {one.allowed:g}", one.word is not Word.UNCLEAR)
-            for one in counting
-        ],
+        checks=[_check(one) for one in counting],
         changes=changes,
         notes=notes + limits,
     )
+
+
+def _check(change: Change) -> Check:
+    """Return what is demanded of a change, in % or in bytes."""
+    factor, unit = (1, change.unit) if change.name in (BYTES, WRONG) else (100, "%")
+    figure = None if change.change is None else round(change.change * factor, 6)
+    limit = f"<= {change.allowed * factor:g} {unit}".rstrip()
+    is_clear = change.word is not Word.UNCLEAR
+    return Check(change.name, change.word is Word.NO_WORSE, figure, limit, is_clear, unit=unit, note=change.why)
 
 
 def _outcome(changes: Sequence[Change]) -> Outcome:

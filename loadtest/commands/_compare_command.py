@@ -132,9 +132,8 @@ def _cells(change: Change) -> list[str]:
         return "-" if value is None else f"{value * factor:+.3g} {unit}"
 
     def figure(value: float | None) -> str:
-        if value is not None and change.unit == "s":
-            return shown(value * 1000, "ms")
-        return shown(value, change.unit)
+        factor, unit = {"s": (1000, "ms"), "share": (100, "%")}.get(change.unit, (1, change.unit))
+        return shown(None if value is None else value * factor, unit)
 
     interval = "-" if change.low is None else f"{share(change.low)} .. {share(change.high)}"
     return [figure(change.a), figure(change.b), share(change.change), interval, f"{change.allowed * factor:.3g} {unit}"]

@@ -1,28 +1,104 @@
-"""Reads the windows of a report: one operation by its name, whatever carried it."""
+"""Reads the counts of a report: one operation by its name, whatever carried it, and how many jobs failed.
+
+The share of failures has one definition, here: of the jobs of all clients that ended, those whose client did not get
+the right result. A submit that was refused or lost is such an end; lost connections, polls and nodes are OTHERS.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
 
 from loadtest.measuring._histogram import Histogram
 from loadtest.measuring._latencies import WINDOW_DIGITS
 from loadtest.report._records import Window, WindowOperation
 
+RESULT, SUBMIT, UTTERANCE = "result", "submit", "utterance"
+OTHERS = "others"
+"""All requests but those that say what became of a job: connections, polls, cancels, and those of nodes."""
 
-def operations_of(window: Window, name: str) -> list[WindowOperation]:
+
+class Counted(Protocol):
+    """The counts of an operation, of a run or of a window."""
+
+    @property
+    def requests(self) -> int:
+        """Those that ended, in whatever way."""
+
+    @property
+    def failures(self) -> int:
+        """Of them."""
+
+    @property
+    def histogram(self) -> list[int]:
+        """Of the others, packed."""
+
+
+C = TypeVar("C", bound=Counted)
+
+
+def operations_of(operations: Mapping[str, C], name: str) -> list[C]:
     """Return the operations called `name`: "WS result" is one, "result" is that of all clients."""
     return [
         operation
-        for full_name, operation in window.operations.items()
-        if full_name == name or (not full_name.startswith("NODE ") and full_name.partition(" ")[2] == name)
+        for full_name, operation in operations.items()
+        if full_name == name or (not full_name.startswith("NODE ") and operation_in(full_name) == name)
     ]
+
+
+def operation_in(full_name: str) -> str:
+    """Return the operation without the type of its requests."""
+    return full_name.partition(" ")[2] or full_name
 
 
 def requests_of(window: Window, name: str) -> tuple[int, int]:
     """Return how many requests ended, and how many of them failed."""
-    operations = operations_of(window, name)
+    operations = operations_of(window.operations, name)
     return sum(one.requests for one in operations), sum(one.failures for one in operations)
+
+
+def ended_of(operations: Mapping[str, Counted], name: str = RESULT) -> tuple[int, int]:
+    """Return how many ended, and how many of them failed: of results, of an operation, or of OTHERS.
+
+    A job whose submit failed has no result of its own: it counts as a result that failed.
+    """
+    if name == OTHERS:
+        found = [one for full, one in operations.items() if full.startswith("NODE ") or not _tells_of_jobs(full)]
+        return _sums(found)
+    ended, failed = _sums(operations_of(operations, name))
+    if operation_in(name) == RESULT:
+        _, not_taken = _sums(operations_of(operations, name.removesuffix(RESULT) + SUBMIT))
+        return ended + not_taken, failed + not_taken
+    return ended, failed
 
 
 def latencies_of(window: Window, name: str) -> Histogram:
     """Return the latencies of those that did not fail."""
-    packed = (one.histogram for one in operations_of(window, name) if one.histogram)
-    return Histogram.merged((Histogram.unpacked(numbers) for numbers in packed), WINDOW_DIGITS)
+    return merged(operations_of(window.operations, name), WINDOW_DIGITS)
+
+
+def merged(operations: Iterable[Counted], digits: int) -> Histogram:
+    """Return the latencies of `operations`, whose histograms have so many digits."""
+    return Histogram.merged((Histogram.unpacked(one.histogram) for one in operations if one.histogram), digits)
+
+
+def joined(windows: Iterable[Window]) -> dict[str, WindowOperation]:
+    """Return the operations of all `windows` together, by "TYPE name"."""
+    parts: dict[str, list[WindowOperation]] = {}
+    for window in windows:
+        for name, operation in window.operations.items():
+            parts.setdefault(name, []).append(operation)
+    return {
+        name: WindowOperation(requests=requests, failures=failures, histogram=merged(found, WINDOW_DIGITS).packed())
+        for name, found in parts.items()
+        for requests, failures in [_sums(found)]
+    }
+
+
+def _tells_of_jobs(full_name: str) -> bool:
+    return operation_in(full_name) in (RESULT, SUBMIT, UTTERANCE)
+
+
+def _sums(operations: Iterable[Counted]) -> tuple[int, int]:
+    found = list(operations)
+    return sum(one.requests for one in found), sum(one.failures for one in found)

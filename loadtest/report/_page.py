@@ -8,10 +8,11 @@ from typing import Any
 
 from leakgate.charts import report_html
 from leakgate.svg import CSS_FILE
+from loadtest.report._checks import figure_of
 from loadtest.report._pictures import pictures_of
 from loadtest.report._records import LoadReport, Operation
 from loadtest.running._knee import knee_note
-from sim.limits import shown
+from sim.limits import in_words, shown
 from sim.page import STYLE, definitions, figures_of, table_of
 
 _MORE_STYLE = """
@@ -59,10 +60,9 @@ ended by: {escape(report.ended_by)}</p>
 def _checks(report: LoadReport) -> str:
     rows: list[list[Cell]] = []
     for check in report.checks:
-        word = "holds" if check.ok else "broken" if check.clear else "unclear"
-        verdict = (word, f"word {word}") if check.decides else f"{word}, does not decide"
-        rows.append([check.name, _right(shown(check.figure)), check.limit, verdict])
-    return _table("checks", ["check", _right("figure"), "limit", "verdict"], rows)
+        verdict: Cell = (check.word, f"word {check.word}") if check.decides else f"{check.word}, does not decide"
+        rows.append([check.name, _right(figure_of(check)), in_words(check.limit), verdict, check.note])
+    return _table("checks", ["check", _right("figure"), "limit", "verdict", "note"], rows)
 
 
 def _generator(report: LoadReport) -> str:

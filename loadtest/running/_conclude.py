@@ -9,10 +9,15 @@ from typing import Any, Protocol
 import msgspec
 
 from leakgate.report import WatchReport
+from loadtest.measuring._latencies import WINDOW_DIGITS
 from loadtest.measuring._part import Figures
+from loadtest.measuring._tally import DIGITS
 from loadtest.measuring._what_became import results_ended
+from loadtest.measuring._windows import Counted, joined
+from loadtest.report._checks import table_lines
 from loadtest.report._records import Knee
 from loadtest.report._reporting import Reporting, write_report
+from loadtest.running._expectations import Measured, check_all, share_that_may_fail
 from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
 from loadtest.running._options import Gate
 from loadtest.running._part import Context
@@ -93,6 +98,7 @@ class Conclusion:
             logger.error("The run can't start (exit code %d): %s", code, why)
         else:
             logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
+            logger.info("Its checks:%s", "".join(f"\n  {line}" for line in table_lines(checks)))
         if undecided:
             logger.warning("%s", undecided)
         if figures.generator.was_limit:
@@ -106,22 +112,24 @@ class Conclusion:
         gate = context.options.gate
         check, unclear = memory_check(memory, gate)
         timed = []
-        requests = sum(one.requests for one in figures.operations)
-        failures = sum(one.failures for one in figures.operations)
+        operations: Mapping[str, Counted] = {f"{one.type} {one.name}": one for one in figures.operations}
+        digits, seconds = DIGITS, figures.duration_s
         if knee is not None:
             at_knee, why = knee_check(knee)
             timed.append(at_knee)
             unclear += [why] if why and gate != "memory" else []
             # Past the knee the load is meant to be too much: what fails there is no fault.
             windows = counted_until(figures.windows, knee, self._standing)
-            cells = [one for window in windows for one in window.operations.values()]
-            requests, failures = sum(one.requests for one in cells), sum(one.failures for one in cells)
+            operations, digits = joined(windows), WINDOW_DIGITS
+            seconds = min(seconds, sum(window.length_s for window in windows))
+        measured = Measured(
+            operations=operations, digits=digits, seconds=seconds, jobs=figures.jobs, arrivals=figures.arrivals,
+            memory=memory,
+        )  # fmt: skip
         return Evidence(
             gate=gate,
             results=results_ended(figures.operations),
-            requests=requests,
-            failures=failures,
-            failures_max=context.options.failures_max,
+            expected=check_all(context.expectations, measured),
             wrong=figures.jobs.wrong + figures.jobs.twice,
             exceptions=sum(one["count"] for one in context.runner.exceptions.values()),
             gone=context.gone,
@@ -137,9 +145,8 @@ class Conclusion:
         options = self._context.options
         if options.shape != "steps":
             return None
-        return knee_of(
-            figures.windows, standing=self._standing, knee_ms=options.knee_ms, failures_max=options.failures_max
-        )
+        failures_max = share_that_may_fail(self._context.expectations)
+        return knee_of(figures.windows, standing=self._standing, knee_ms=options.knee_ms, failures_max=failures_max)
 
     @property
     def _standing(self) -> int:

@@ -10,11 +10,9 @@ from itertools import pairwise
 
 from loadtest.measuring._histogram import Histogram
 from loadtest.measuring._latencies import WINDOW_DIGITS
-from loadtest.measuring._windows import latencies_of, requests_of
+from loadtest.measuring._windows import RESULT, ended_of, latencies_of
 from loadtest.report._records import Knee, Step, Window, spread_of
 from sim.report import Check
-
-RESULT = "result"
 
 
 def knee_of(windows: Sequence[Window], *, standing: int, knee_ms: float, failures_max: float) -> Knee:
@@ -69,7 +67,7 @@ def counted_until(windows: Sequence[Window], knee: Knee, standing: int) -> list[
 
 
 def _step(users: int, windows: Sequence[Window], knee_ms: float, failures_max: float) -> Step:
-    counts = [requests_of(window, RESULT) for window in windows]
+    counts = [ended_of(window.operations) for window in windows]
     requests, failures = sum(count for count, _ in counts), sum(failed for _, failed in counts)
     seconds = sum(window.length_s for window in windows)
     latency_s = spread_of(Histogram.merged((latencies_of(window, RESULT) for window in windows), WINDOW_DIGITS))

@@ -15,6 +15,7 @@ from leakgate.series import Bound, parse_bounds
 from scheduler.cli.reach import secret_of
 from scheduler.errors import ConfigError
 from scheduler.messages import Pair
+from sim.expect import parse_expectation
 
 DEFAULT_HOST = "http://127.0.0.1:5010"
 """Where a scheduler is looked for without --host."""
@@ -230,9 +231,14 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
             "what decides the exit code: load (failures, errors), memory (1 leak, 0 none, 2 unclear) or all (both)",
         ),
     ] = "load"
-    failures_max: Annotated[
-        float, _option("report", "share of requests that may fail before the run does not hold", ge=0, le=1)
-    ] = 0.0
+    expect: Annotated[
+        list[str],
+        _option(
+            "report",
+            "what a figure has to be, such as result.p99<200ms, failures<0.1% or rate>90/s; can be given again, or "
+            "with a ; between two; without one of failures none may fail",
+        ),
+    ] = []
     out: Annotated[str, _option("report", "folder of report.json and report.html; else out/load/<UTC time>")] = ""
 
     @property
@@ -260,11 +266,15 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     """Return the options among all that Locust has parsed. Raises ConfigError: one line that names the flag."""
-    given = {}
+    given: dict[str, Any] = {}
     for name, (kind, _) in fields_of_options().items():
         value = parsed.get(name)
         if value is None or (value == "" and kind is not str):
             continue  # an empty field of the form
+        if kind == list[str]:
+            texts = [value] if isinstance(value, str) else value
+            given[name] = [part.strip() for text in texts for part in text.split(";") if part.strip()]
+            continue
         given[name] = secret_of(value, flag_of(name)) if name.endswith("_token") else value
     try:
         options = msgspec.convert(given, LoadOptions, strict=False)
@@ -282,6 +292,8 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
         raise ConfigError("--pairs: name at least one pair, such as zh:en")
     if options.gate != "load" and options.memory == "off":
         raise ConfigError(f"--gate {options.gate} needs the memory watch: leave out --memory off")
+    for text in options.expect:
+        _check_expectation(text, options.memory)
     return options
 
 
@@ -292,6 +304,18 @@ def fields_of_options() -> dict[str, tuple[Any, msgspec.Meta]]:
         kind, meta = get_args(hint)
         fields[name] = (kind, meta)
     return fields
+
+
+def _check_expectation(text: str, memory: MemoryMode) -> None:
+    """Raise ConfigError when a load run with these options can't check what is expected."""
+    try:
+        expectation = parse_expectation(text)
+    except ConfigError as error:
+        raise ConfigError(f"--expect {text}: {error}") from None
+    if not expectation.loaded:
+        raise ConfigError(f"--expect {text}: only a simulation has the figure {expectation.name}")
+    if expectation.loaded.startswith("memory.") and memory == "off":
+        raise ConfigError(f"--expect {text}: there is no such figure with --memory off")
 
 
 def flag_of(name: str) -> str:

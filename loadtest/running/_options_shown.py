@@ -32,6 +32,8 @@ def add_options(parser: Parser) -> None:
             form["action"] = "store_true"
         elif option.choices:
             form["choices"] = option.choices
+        elif option.is_list:
+            form |= {"action": "append", "default": None, "metavar": option.metavar}
         else:
             form |= {"type": option.kind, "metavar": option.metavar}
         name = option.name
@@ -48,7 +50,7 @@ class Described(NamedTuple):
     name: str
     group: Group
     kind: Any
-    """bool, int, float, str, or the Literal of its `choices`."""
+    """bool, int, float, str, a list of str, or the Literal of its `choices`."""
     choices: list[str]
     default: Any
     text: str
@@ -64,10 +66,17 @@ class Described(NamedTuple):
         return ENVIRONMENT + self.name.upper()
 
     @property
+    def is_list(self) -> bool:
+        """Whether it can be given again."""
+        return bool(self.kind == list[str])
+
+    @property
     def metavar(self) -> str:
         """What stands for its value; "" = it takes none."""
         if self.choices:
             return "|".join(self.choices)
+        if self.is_list:
+            return "LIMIT"
         return {bool: "", int: "N", float: "X"}.get(self.kind, "TEXT")
 
 
@@ -82,5 +91,5 @@ def described() -> Iterator[Described]:
 
 
 def _help(text: str, default: object) -> str:
-    shown = "" if default in ("", False) else f" (default {default})"
+    shown = "" if default in ("", False, []) else f" (default {default})"
     return text[:1].upper() + text[1:] + shown + "."

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from loadtest.running._expectations import DEFAULTS
 from loadtest.running._options import LoadOptions
 from loadtest.running._preflight import Seen
 from loadtest.running._shapes import Shape
+from sim.expect import Expectation
 
 Role = Literal["local", "master", "worker"]
 """local generates all load itself; a master tells workers what to do, and has the verdict."""
@@ -58,6 +60,8 @@ class Context:
     """What the scheduler said of itself before the test; None on workers."""
     missing: list[str] = field(default_factory=list)
     """What could not be measured, a sentence each: the verdict can't be that the run holds."""
+    expectations: list[Expectation] = field(default_factory=lambda: list(DEFAULTS))
+    """What the figures of the test have to be."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from loadtest.report._reporting import make_folder
+from loadtest.running._expectations import DEFAULTS, MEMORY
 from loadtest.running._options import ON_THE_COMMAND_LINE, read_options
 from loadtest.running._own_redis import OwnRedis
 from loadtest.running._own_scheduler import OwnScheduler
@@ -17,6 +18,7 @@ from loadtest.running._preflight import examine, room_here
 from loadtest.running._shapes import Common, Shape, complete, shape_of
 from loadtest.users import _crowd, _workload
 from scheduler.errors import ConfigError
+from sim.expect import for_a_load_run, parse_expectation
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -67,6 +69,7 @@ class Preparing:
         make_folder(context.folder)
         workload = _workload.of_options(options)
         context.nodes = workload.nodes
+        self._expect(workload)
         run_time_s = parsed.run_time or workload.duration_s
         context.shape = shape = shape_of(options, Common(parsed.num_users, parsed.spawn_rate, run_time_s))
         crowd = _crowd.arrange(self._classes, options, workload.nodes)
@@ -86,6 +89,19 @@ class Preparing:
         if self._own is not None:
             self._own.stop()
             self._own = None
+
+    def _expect(self, workload: _workload.Workload) -> None:
+        """Put together what is expected of the test; what is given as an option goes before the scenario."""
+        context = self._context
+        own = [parse_expectation(text) for text in context.options.expect]
+        context.expectations, left_out = for_a_load_run(DEFAULTS, workload.expect, own)
+        if context.options.memory == "off":
+            off = [one for one in context.expectations if one.loaded.startswith(MEMORY)]
+            context.expectations = [one for one in context.expectations if one not in off]
+            left_out += off
+        if left_out:
+            names = ", ".join(f"{one.name} {one.limit}" for one in left_out)
+            context.notes.append(f"Not checked in this load run, which doesn't have the figure: {names}.")
 
     def _start_scheduler(self) -> None:
         context = self._context

@@ -13,6 +13,7 @@ import msgspec
 from loadtest.running._options import LoadOptions
 from scheduler.errors import ConfigError
 from sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
+from sim.expect import Expectation
 from sim.scenario import Nodes, Scenario, Traffic, distribution, load_scenario
 
 PAIRS = ("load:test",)
@@ -97,6 +98,8 @@ class Workload(msgspec.Struct, frozen=True):
     name: str = "plain"
     duration_s: float | None = None
     """How long the traffic of a scenario lasts; None: until the run is ended."""
+    expect: Sequence[Expectation] = ()
+    """What a scenario expects of its runs."""
 
     @property
     def nodes(self) -> int:
@@ -204,7 +207,9 @@ def of_scenario(scenario: Scenario, *, with_nodes: bool = True, deadline_s: floa
     if not streams:
         raise ConfigError(f"scenario {scenario.name}: no [[traffic]] with a rate above 0, there is nothing to ask")
     groups = tuple(_group(nodes) for nodes in scenario.nodes) if with_nodes else ()
-    return Workload(streams, groups, deadline_s, None, scenario.seed, scenario.name, scenario.duration_s)
+    return Workload(
+        streams, groups, deadline_s, None, scenario.seed, scenario.name, scenario.duration_s, scenario.expectations
+    )
 
 
 def find_scenario(name: str) -> Scenario:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from leakgate.finding import MemoryFinding
+from leakgate.report import WatchReport
 from loadtest.measuring._part import Figures
-from loadtest.memory._records import MemoryFinding, MemoryReport
 from loadtest.report._records import Generator, LoadReport, Operation, read_report
 from loadtest.report._reporting import Reporting
 from loadtest.running._conclude import Conclusion
@@ -27,7 +28,7 @@ def concluded(folder: Path, figures: Figures, memory: str = "no leak", **options
     context = Context(environment, SimpleNamespace(exceptions={}), None, "local", given, folder=folder)
     measuring = SimpleNamespace(figures=lambda: figures)
     reporting = Reporting(context, measuring, SimpleNamespace(seen={}, unreadable=""))  # type: ignore[arg-type]
-    watch = SimpleNamespace(report=lambda: MemoryReport("watch", MemoryFinding(memory, "as planted")))
+    watch = SimpleNamespace(report=lambda **_: WatchReport(finding=MemoryFinding(verdict=memory, reason="as planted")))
     code = Conclusion(context, reporting, watch).conclude()
     report = read_report(folder)
     assert code == report.exit_code
@@ -79,7 +80,7 @@ def test_with_the_gate_on_memory_a_failed_request_is_a_row_that_does_not_decide(
     failures = next(check for check in report.checks if check.name == "failures")
     assert not failures.ok and not failures.decides
     assert "broken, does not decide" in (tmp_path / "memory" / "report.html").read_text()
-    assert "does not decide with --gate memory: failures 0.00" in caplog.text
+    assert "does not decide with --gate memory: failures 1 %, at most 0 % allowed" in caplog.text
 
 
 @pytest.mark.parametrize(("memory", "code"), [("leak", 1), ("no leak", 2), ("unclear", 2)])

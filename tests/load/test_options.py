@@ -76,6 +76,13 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"audio_bytes": "much"}, "--audio-bytes much: expected `int`, got `str`"),
         ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
+        ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
+        ({"expect": "rate>1/s; failures<1"}, "--expect failures<1: failures: limit '<1' has no unit: give one of %"),
+        ({"expect": ["void_grants<1"]}, "--expect void_grants<1: only a simulation has the figure void_grants"),
+        (
+            {"expect": ["memory.rss<1GB"], "memory": "off"},
+            "--expect memory.rss<1GB: there is no such figure with --memory off",
+        ),
         ({"node_token": "@/no/such/file"}, "--node-token @/no/such/file: can't be read: No such file or directory"),
     ],
 )
@@ -83,6 +90,15 @@ def test_what_is_wrong_is_one_line_that_names_the_flag(given: dict[str, Any], sa
     with pytest.raises(ConfigError) as refused:
         read_options(given)
     assert str(refused.value) == says
+
+
+def test_expectations_are_given_again_or_in_one_text(parser: Parser) -> None:
+    """The form of the page, the environment and a file have one text for all of them."""
+    given = parser.parse_args(["--expect", "rate>90/s", "--expect", "failures<1%; jobs.lost<1"])
+    options = read_options(vars(given))
+    assert options.expect == ["rate>90/s", "failures<1%", "jobs.lost<1"]
+    assert read_options({"expect": "rate>90/s;failures<1% ; jobs.lost<1;"}) == options
+    assert read_options({"expect": ""}).expect == read_options({"expect": [""]}).expect == []
 
 
 def test_a_token_may_be_in_a_file_and_is_in_no_error(tmp_path: Path) -> None:

@@ -212,10 +212,8 @@ def test_chaos_loses_nothing(tmp_path: Path) -> None:
         "--nodes",
         "5",
         "--with-scheduler",
-        "--failures-max",
-        "0.1",
     )
-    with LocustRun(tmp_path, *load, *chaos, "--failures-max", "0.1") as run:
+    with LocustRun(tmp_path, *load, *chaos, "--expect", "failures<=10%;other.failures<=10%") as run:
         users_are_there(run, 15)
         assert run.end() == 0, run.text
         report = run.report()

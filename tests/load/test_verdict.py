@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.memory._records import MemoryFinding, MemoryReport
+from leakgate.finding import MemoryFinding
+from leakgate.report import WatchReport
 from loadtest.report._records import Arrivals, Jobs
 from loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
 from loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
@@ -15,12 +16,20 @@ from sim.report import Check, Outcome
 
 def evidence(**more: Any) -> Evidence:
     """Of a run without a fault, but for `more`."""
-    return Evidence(**{"results": 400, "requests": 1000, "failures": 0, "failures_max": 0.0, **more})
+    return Evidence(**{"results": 400, "expected": [failures(0)], **more})
+
+
+def failures(percent: float, limit: float = 0, note: str = "", clear: bool = True) -> Check:
+    """The check of an expectation of failures."""
+    return Check("failures", clear and percent <= limit, percent, f"<= {limit:g} %", clear, unit="%", note=note)
+
+
+FAILED = {"expected": [failures(1)]}
 
 
 def memory(verdict: str) -> dict[str, Any]:
     """Return the evidence of a memory watch that came to `verdict`."""
-    check, unclear = memory_check(MemoryReport("watch", MemoryFinding(verdict, "a reason")), "memory")
+    check, unclear = memory_check(WatchReport(finding=MemoryFinding(verdict=verdict, reason="a reason")), "memory")
     return {"memory": check, "unclear": unclear}
 
 
@@ -33,15 +42,26 @@ NONE = {"results": 0, "nothing_ended": "none was sent"}
     ("given", "outcome", "code", "why"),
     [
         (evidence(), Outcome.HOLDS, 0, "all checks hold"),
-        (evidence(failures=1), Outcome.BROKEN, 1, "failures 0.001, want <= 0"),
-        (evidence(failures=10, failures_max=0.01), Outcome.HOLDS, 0, "all checks hold"),
-        (evidence(failures=11, failures_max=0.01), Outcome.BROKEN, 1, "failures 0.011, want <= 0.01"),
-        (evidence(wrong=1, failures_max=0.01), Outcome.BROKEN, 1, "wrong or double results 1, want == 0"),
-        (evidence(exceptions=2), Outcome.BROKEN, 1, "errors of users 2, want == 0"),
+        (evidence(expected=[failures(0.93)]), Outcome.BROKEN, 1, "failures 0.93 %, at most 0 % allowed"),
+        (evidence(expected=[failures(0.93, 1)]), Outcome.HOLDS, 0, "all checks hold"),
+        (
+            evidence(expected=[Check("rate", False, 12, "> 90 /s", unit="/s"), failures(1.1, 1)], exceptions=2),
+            Outcome.BROKEN,
+            1,
+            "rate 12 /s, above 90 /s expected; failures 1.1 %, at most 1 % allowed; errors of users 2, 0 expected",
+        ),
+        (
+            evidence(expected=[failures(0, 1, "0 of 9 results", clear=False)]),
+            Outcome.UNCLEAR,
+            2,
+            "failures: 0 of 9 results",
+        ),
+        (evidence(wrong=1), Outcome.BROKEN, 1, "wrong or double results 1, 0 expected"),
+        (evidence(exceptions=2), Outcome.BROKEN, 1, "errors of users 2, 0 expected"),
         (evidence(gone="the scheduler went away"), Outcome.BROKEN, 1, "the scheduler went away"),
         (evidence(missing=["figures of 1 worker"]), Outcome.UNCLEAR, 2, "figures of 1 worker"),
-        (evidence(missing=["figures of 1 worker"], failures=1000), Outcome.BROKEN, 1, "failures 1, want <= 0"),
-        (evidence(timed=[KNEE]), Outcome.BROKEN, 1, "the knee 0, want > 0"),
+        (evidence(missing=["1 worker"], **FAILED), Outcome.BROKEN, 1, "failures 1 %, at most 0 % allowed"),
+        (evidence(timed=[KNEE]), Outcome.BROKEN, 1, "the knee 0, above 0 expected"),
     ],
 )
 def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: int, why: str) -> None:
@@ -50,7 +70,7 @@ def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: 
 
 
 @pytest.mark.parametrize("gate", ["load", "memory", "all"])
-@pytest.mark.parametrize("more", [{}, {"failures": 1000}, {"exceptions": 3}, {"requests": 0}])
+@pytest.mark.parametrize("more", [{}, FAILED, {"exceptions": 3}, {"expected": []}])
 def test_without_a_result_there_is_no_evidence_whatever_decides(gate: Any, more: dict[str, Any]) -> None:
     """Connects and heartbeats are no evidence, and failed ones are none either."""
     verdict = judge(evidence(gate=gate, **memory("no leak"), **NONE, **more))
@@ -58,7 +78,7 @@ def test_without_a_result_there_is_no_evidence_whatever_decides(gate: Any, more:
 
 
 def test_a_scheduler_that_went_away_before_the_first_result_is_broken_all_the_same() -> None:
-    verdict = judge(evidence(gone="it went away after 1 s", requests=0, **NONE))
+    verdict = judge(evidence(gone="it went away after 1 s", **NONE))
     assert (verdict.exit_code, verdict.why) == (1, "it went away after 1 s")
 
 
@@ -69,19 +89,19 @@ def test_a_scheduler_that_went_away_before_the_first_result_is_broken_all_the_sa
         ("all", "no leak", {}, 0),
         ("all", "unclear", {}, 2),
         ("all", "a word of tomorrow", {}, 2),
-        ("all", "no leak", {"failures": 1}, 1),
-        ("all", "unclear", {"failures": 1}, 1),
+        ("all", "no leak", FAILED, 1),
+        ("all", "unclear", FAILED, 1),
         ("all", "no leak", {"gone": "it went away"}, 1),
         ("all", "no leak", {"generator_limits": BUSY}, 0),
-        ("all", "no leak", {"generator_limits": BUSY, "failures": 1}, 2),
-        ("all", "leak", {"generator_limits": BUSY, "failures": 1}, 1),
+        ("all", "no leak", {"generator_limits": BUSY, **FAILED}, 2),
+        ("all", "leak", {"generator_limits": BUSY, **FAILED}, 1),
         ("memory", "leak", {}, 1),
         ("memory", "no leak", {}, 0),
         ("memory", "unclear", {}, 2),
         ("memory", "a word of tomorrow", {}, 2),
-        ("memory", "no leak", {"failures": 1000}, 0),
+        ("memory", "no leak", FAILED, 0),
         ("memory", "no leak", {"exceptions": 1, "wrong": 1, "timed": [KNEE]}, 0),
-        ("memory", "unclear", {"failures": 1000}, 2),
+        ("memory", "unclear", FAILED, 2),
         ("memory", "no leak", {"generator_limits": BUSY}, 2),
         ("memory", "leak", {"generator_limits": BUSY}, 1),
         ("memory", "no leak", {"gone": "it went away"}, 2),
@@ -99,9 +119,10 @@ def test_what_decides_is_the_gate(gate: Any, found: str, more: dict[str, Any], c
     ("more", "code"),
     [
         ({}, 0),
-        ({"failures": 1}, 2),
+        (FAILED, 2),
         ({"timed": [KNEE]}, 2),
-        ({"wrong": 1, "failures": 1}, 1),
+        ({"expected": [Check("memory.rss", False, 80, "< 50 MB", unit="MB")]}, 1),
+        ({"wrong": 1, **FAILED}, 1),
         ({"exceptions": 1}, 1),
         ({"gone": "it went away"}, 1),
     ],
@@ -114,7 +135,7 @@ def test_a_generator_at_its_limit_makes_unclear_what_it_may_have_caused(more: di
 
 
 def test_checks_that_do_not_decide_are_shown_and_named() -> None:
-    verdict = judge(evidence(gate="memory", failures=10, **memory("no leak")))
+    verdict = judge(evidence(gate="memory", **FAILED, **memory("no leak")))
     decides = {check.name: check.decides for check in verdict.checks}
     assert decides == {
         "results": True,
@@ -124,12 +145,14 @@ def test_checks_that_do_not_decide_are_shown_and_named() -> None:
         "the scheduler stays": False,
         "memory": True,
     }
-    assert undecided_note(verdict) == "Broken, but does not decide with --gate memory: failures 0.01, want <= 0."
-    assert undecided_note(judge(evidence(failures=10))) == ""
+    assert (
+        undecided_note(verdict) == "Broken, but does not decide with --gate memory: failures 1 %, at most 0 % allowed."
+    )
+    assert undecided_note(judge(evidence(**FAILED))) == ""
 
 
 def test_memory_is_no_check_unless_it_decides() -> None:
-    assert memory_check(MemoryReport("watch", MemoryFinding("leak", "a reason")), "load") == (None, [])
+    assert memory_check(WatchReport(finding=MemoryFinding(verdict="leak", reason="a reason")), "load") == (None, [])
     assert memory_check(None, "all") == (None, [])
 
 

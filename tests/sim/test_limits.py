@@ -7,7 +7,7 @@ import math
 import pytest
 
 from scheduler.errors import ConfigError
-from sim.limits import Figure, holds, shown
+from sim.limits import Figure, holds, in_words, read_limit, shown
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,15 @@ from sim.limits import Figure, holds, shown
         (6600.0, "6534 .. 6666", True),
         (6700.0, "6534 .. 6666", False),
         (-1, "-2 .. 0", True),
+        (0.199, "< 200ms", True),
+        (0.2, "< 200 ms", False),
+        (0.0093, "<= 0.93 %", True),
+        (0.0094, "<= 0.93 %", False),
+        (90.1, "> 90/s", True),
+        (1.4, "> 90 /min", False),
+        (250e6, "<= 0.25 GB", True),
+        (0.15, "0.1 .. 0.2 s", True),
+        (0.25, "100 .. 200 ms", False),
         ("no leak", "== no leak", True),
         ("leak", "== no leak", False),
         ("leak", "!= no leak", True),
@@ -34,7 +43,8 @@ def test_a_figure_keeps_to_its_limit_or_not_or_nobody_knows(figure: Figure, limi
 
 
 @pytest.mark.parametrize(
-    ("figure", "limit"), [(1, "about 1"), (1, "< much"), ("leak", "< 1"), ("leak", "1 .. 2"), (1, "1 .. x")]
+    ("figure", "limit"),
+    [(1, "about 1"), (1, "< much"), ("leak", "< 1"), ("leak", "1 .. 2"), (1, "1 .. x"), (1, "< 5 apples")],
 )
 def test_a_limit_that_is_not_understood_is_said(figure: Figure, limit: str) -> None:
     with pytest.raises(ConfigError, match="limit"):
@@ -58,3 +68,29 @@ def test_a_limit_that_is_not_understood_is_said(figure: Figure, limit: str) -> N
 )
 def test_figures_are_written_for_people(figure: Figure, unit: str, text: str) -> None:
     assert shown(figure, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("<= 0 %", "at most 0 %"),
+        ("<200ms", "below 200ms"),
+        (">= 90 /s", "at least 90 /s"),
+        ("> 0", "above 0"),
+        ("== 0", "0"),
+        ("== no leak", "no leak"),
+        ("!= leak", "not leak"),
+        ("1 .. 2 s", "1 to 2 s"),
+    ],
+)
+def test_a_limit_in_words(limit: str, words: str) -> None:
+    assert in_words(limit) == words
+
+
+def test_a_limit_has_one_normal_form() -> None:
+    assert [read_limit(text).text for text in ("<200ms", "<=  0.10%", "100..200 ms", "==no leak")] == [
+        "< 200 ms",
+        "<= 0.1 %",
+        "100 .. 200 ms",
+        "== no leak",
+    ]

@@ -8,11 +8,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from leakgate.finding import Growth, MemoryFinding
+from leakgate.report import Curves, WatchReport
+from leakgate.series import Source
 from loadtest.measuring._latencies import Latencies
 from loadtest.measuring._pools import pools_of
 from loadtest.measuring._tally import Tally
 from loadtest.measuring._what_became import jobs_of
-from loadtest.memory._records import MemoryCurves, MemoryFinding, MemoryReport, TrendFigures
 from loadtest.report._records import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
 from sim.report import Check
 
@@ -56,7 +58,7 @@ def load_report(
         options={"num_users": 50},
         versions={"voxpool": "0"},
         users_max=50,
-        checks=[Check("failures, share", True, failing, "<= 0")],
+        checks=[Check("failures", failing == 0, 100 * failing, "<= 0 %", unit="%")],
         generator=Generator(
             was_limit=was_limit,
             reasons=["process local had its core full"] if was_limit else [],
@@ -78,35 +80,40 @@ def load_report(
     )
 
 
-def memory_report(bytes_a_job: float) -> MemoryReport:
+def memory_report(bytes_a_job: float) -> WatchReport:
     """Return what a watch of a scheduler finds that keeps `bytes_a_job`."""
     times = [float(second) for second in range(0, 120, 2)]
     live = [50 * MB + int(bytes_a_job * 100 * second) for second in times]
-    curves = MemoryCurves(
+    curves = Curves(
         t_s=times,
+        age_s=[None] * len(times),
+        work=[int(100 * second) for second in times],
         rss_bytes=[value + 30 * MB for value in live],
         live_bytes=list(live),
         held_bytes=[value + 5 * MB for value in live],
         store_bytes=[None] * len(times),
-        jobs_finished=[500] * len(times),
-        jobs_unfinished=[20] * len(times),
-        jobs_ended=[int(100 * second) for second in times],
+        kept=[500] * len(times),
+        in_flight=[20] * len(times),
         objects=[1000] * len(times),
     )
     verdict = "leak" if bytes_a_job > 50 else "no leak"
-    trend = TrendFigures(verdict, "as planted", len(times), bytes_a_job, bytes_a_job - 5, bytes_a_job + 5, 50.0)
-    finding = MemoryFinding(
+    growth = Growth(
+        name="live bytes",
+        unit="B",
         verdict=verdict,
         reason="as planted",
-        samples=len(times),
-        jobs=12_000,
-        bytes_a_job=bytes_a_job,
-        bytes_a_job_low=bytes_a_job - 5,
-        bytes_a_job_high=bytes_a_job + 5,
-        leak_floor=50.0,
-        trends={"live": trend},
+        at=[2500.0, 7500.0],
+        lows=[live[0], live[-1]],
+        a_unit=bytes_a_job,
+        low=bytes_a_job - 5,
+        high=bytes_a_job + 5,
+        limit=50.0,
+        readings=len(times),
     )
-    return MemoryReport(mode="watch", finding=finding, interval_s=2.0, retention_s=5.0, raw=curves, swept=curves)
+    finding = MemoryFinding(
+        verdict=verdict, reason="as planted", unit="job", readings=len(times), work=12_000, live=growth
+    )
+    return WatchReport(finding=finding, source=Source(unit="job", interval_s=2.0, retention_s=5.0), curves=curves)
 
 
 def pair_of_reports(seed: int, *, slower: float = 0.0, lasts_s: float = 120.0) -> tuple[LoadReport, LoadReport]:

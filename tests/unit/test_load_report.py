@@ -33,7 +33,7 @@ def test_any_program_can_read_it(report: LoadReport) -> None:
     plain = msgspec.json.decode(encoded(report))
     assert plain["report"] == "load"
     assert {"verdict", "exit_code", "checks", "options", "versions"} <= set(plain)
-    assert plain["checks"][0]["limit"] == "<= 0"
+    assert plain["checks"][0]["limit"] == "<= 0 %"
     assert sum(window["operations"]["WS result"]["requests"] for window in plain["windows"]) == next(
         operation["requests"] for operation in plain["operations"] if operation["name"] == "result"
     )
@@ -71,7 +71,7 @@ def test_the_page_shows_everything_and_loads_nothing(report: LoadReport) -> None
     page = html_page(report)
     for text in (
         "Load generator", "WS result", "no_result", "load:test", "chi-square", "Jobs a node", "Distribution of latency",
-        "Memory of the scheduler", "200.0 bytes a job", "num_users",
+        "Memory of the scheduler", "Live bytes by jobs finished", "num_users",
     ):  # fmt: skip
         assert text in page
     assert page.count("data:image/png;base64,") == 6

@@ -1,0 +1,82 @@
+"""One grammar for [expect] and --expect: what is understood, what is wrong in one line, and who can check what."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.errors import ConfigError
+from sim.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
+
+
+@pytest.mark.parametrize(
+    ("text", "loaded", "limit"),
+    [
+        ("result.p99<200ms", "result.p99", "< 200 ms"),
+        (" failures <= 0.1 % ", "failures", "<= 0.1 %"),
+        ("failures<=0", "failures", "<= 0 %"),
+        ("result.failures<1%", "failures", "< 1 %"),
+        ("rate>90", "rate", "> 90 /s"),
+        ("rate>=600/min", "rate", ">= 600 /min"),
+        ("ws.submit.p99.9<=1s", "ws.submit.p99.9", "<= 1 s"),
+        ("jobs.lost<1", "jobs.lost", "< 1"),
+        ("lost_jobs == 0", "jobs.lost", "== 0"),
+        ("jobs.rejected<5%", "jobs.rejected", "< 5 %"),
+        ("sojourn_s.mean<0.5", "result.mean", "< 0.5 s"),
+        ("memory.bytes_a_job<50", "memory.bytes_a_job", "< 50 B"),
+        ("memory.rss<200MB", "memory.rss", "< 200 MB"),
+        ("resident.jobs_end==0", "", "== 0"),
+    ],
+)
+def test_what_is_understood(text: str, loaded: str, limit: str) -> None:
+    found = parse_expectation(text)
+    assert (found.loaded, found.bound.text) == (loaded, limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("result.p98<1ms", "result.p98: no such figure; did you mean result.p9"),
+        ("WS submit.p99<1ms", "WS submit.p99: no such figure; did you mean ws.submit.p99?"),
+        ("qwxz<1", "qwxz: no such figure; figures are such as result.p99, failures, rate and jobs.lost"),
+        ("result.p99", "write FIGURE, a comparison (< <= > >=) and a limit, such as result.p99<200ms"),
+        ("result.p99=1ms", "write FIGURE, a comparison"),
+        ("100ms<result.p99<200ms", "write FIGURE, a comparison"),
+        ("result.p99<200", "result.p99: limit '<200' has no unit: give one of ms, s, min"),
+        ("failures<1", "failures: limit '<1' has no unit: give one of %"),
+        ("failures<1ms", "failures: limit '<1ms' has a unit that doesn't fit the figure: its units are %"),
+        ("failures<0%", "failures: limit '<0%': the figure is never below 0, write '<= 0' for none at all"),
+        ("rate>fast", "rate: limit '>fast' is not understood: 'fast' is not a number"),
+        ("rate==fast", "rate: limit '== fast' is not understood: 'fast' is not a number"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_expectation(text)
+    assert str(refused.value).startswith(says) and "\n" not in str(refused.value)
+
+
+def test_a_load_run_takes_what_it_has_and_names_the_rest() -> None:
+    """What is given later replaces what was expected of the same figure, by whichever of its names."""
+    defaults = [parse_expectation("failures<=0%"), parse_expectation("other.failures<=0%")]
+    scenario = parse_expectations({"lost_jobs": "== 0", "sojourn_s.p99": "< 0.5", "resident.jobs_end": "== 0"})
+    own = [parse_expectation("result.p99<200ms"), parse_expectation("failures<1%"), parse_expectation("failures>0.1%")]
+    checked, left_out = for_a_load_run(defaults, scenario, own)
+    assert [f"{one.loaded} {one.bound.text}" for one in checked] == [
+        "other.failures <= 0 %",
+        "jobs.lost == 0",
+        "result.p99 < 200 ms",
+        "failures < 1 %",
+        "failures > 0.1 %",
+    ]
+    assert [one.name for one in left_out] == ["resident.jobs_end"]
+
+
+def test_a_simulation_names_what_only_a_load_run_has() -> None:
+    expectations = parse_expectations({"submit.p95": "< 50 ms", "result.p99": "< 2 s", "failures": "<= 0"})
+    assert [one.path for one in expectations] == ["", "sojourn_s.p99", "failures"]
+    assert not_simulated(expectations) == ["Not checked, only a load run has the figure: submit.p95 < 50 ms."]
+
+
+def test_every_figure_is_one_that_somebody_has() -> None:
+    assert all(figure.simulated or figure.loaded for figure in FIGURES.values())
+    assert all(figure.loaded in ("", *FIGURES) for figure in FIGURES.values())
