@@ -67,7 +67,6 @@ def generate(context: Context) -> None:
     run = LoadRun(context, [Measuring(context, counts), Traffic(context, counts)])
     ending = Ending(context, run)
     listen(context, run, ending)
-    context.environment.process_exit_code = 0  # the verdict is the master's
 
 
 def decide(context: Context) -> None:
@@ -77,10 +76,10 @@ def decide(context: Context) -> None:
     preparing = Preparing(context)
     measuring, traffic = Measuring(context, counts), Traffic(context, counts)
     pools, memory = PoolsWatch(context), MemoryPart(context)
-    server = ServerWatch(context, lambda reason: run.end(reason))
-    chaos = Chaos(context, preparing.redis, lambda reason: run.end(reason))
+    server = ServerWatch(context, lambda reason: run.request_end(reason))
+    chaos = Chaos(context, preparing.redis, lambda reason: run.request_end(reason))
     clear = UntilClear(
-        in_a_thread(memory.report), lambda: run.end(CLEAR), lambda: context.options.until_clear, time.monotonic
+        in_a_thread(memory.report), lambda: run.request_end(CLEAR), lambda: context.options.until_clear, time.monotonic
     )
     conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
     parts: list[Part] = [measuring, traffic, pools, memory, clear, server, chaos]

@@ -39,6 +39,16 @@ def common(function: Function) -> Function:
     return common_with(store="memory")(function)
 
 
+def stage_line(title: str) -> Callable[[str], None]:
+    """Return a function that writes a line for each stage to standard error, where no progress bar is shown."""
+
+    def write(stage: str) -> None:
+        if not sys.stderr.isatty():
+            click.echo(f"{title}: {stage}", err=True)
+
+    return write
+
+
 def progress_bar(title: str) -> Any:
     """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
     from sim import progress

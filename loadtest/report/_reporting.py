@@ -116,7 +116,8 @@ def _options(context: Context) -> dict[str, Any]:
     given: dict[str, Any] = msgspec.to_builtins(context.options)
     shown = {name: _without_password(value) for name, value in given.items() if not name.endswith("_token")}
     parsed = vars(context.environment.parsed_options)
-    return {**{name: parsed.get(name) for name in ("num_users", "spawn_rate", "run_time")}, **shown}
+    common = {name: parsed.get(name) for name in ("num_users", "spawn_rate")}
+    return {**common, "run_time": context.run_time_s, **shown}
 
 
 def _without_password(value: Any) -> Any:

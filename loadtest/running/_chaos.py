@@ -90,6 +90,7 @@ class Chaos:
             try:
                 redis.restart()
             except CannotLoad as error:
+                self._context.missing.append(f"chaos could not go on: {error}")
                 self._end(str(error))
                 return
             self.redis_restarts += 1

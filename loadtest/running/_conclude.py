@@ -54,8 +54,11 @@ class Conclusion:
         self._memory = memory
         self._others = others
 
-    def conclude(self, refused: str = "") -> int:
-        """Write the report and return the exit code; `refused` is why the test could not start."""
+    def conclude(self, refused: str = "", code_refused: int = EXIT_WRONG_INPUT) -> int:
+        """Write the report and return the exit code.
+
+        `refused` is why there was no test, or none that could go on; `code_refused` is the exit code of that.
+        """
         context = self._context
         never_ran = bool(refused) and not context.refused
         if never_ran:
@@ -66,7 +69,7 @@ class Conclusion:
         verdict = judge(self._evidence(figures, memory, knee))
         outcome, code, why, checks = verdict.outcome, verdict.exit_code, verdict.why, verdict.checks
         if refused:
-            outcome, code, why, checks = Outcome.UNCLEAR, EXIT_WRONG_INPUT, refused, []
+            outcome, code, why, checks = Outcome.UNCLEAR, code_refused, refused, []
         notes = list(context.notes)
         if not never_ran:
             notes += [note for other in self._others for note in other.notes]
@@ -95,7 +98,8 @@ class Conclusion:
             written = []
             code = code or Outcome.UNCLEAR.exit_code  # nobody could look at what a pass rests on
         if refused:
-            logger.error("The run can't start (exit code %d): %s", code, why)
+            does_not = "can't" if code == EXIT_WRONG_INPUT else "does not"
+            logger.error("The run %s start (exit code %d): %s", does_not, code, why)
         else:
             logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
             logger.info("Its checks:%s", "".join(f"\n  {line}" for line in table_lines(checks)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -40,24 +41,25 @@ class Ending:
     def interrupt(self, why: str) -> None:
         """End the run with its report, then this process."""
         context = self._context
-        began = self._run.has_begun
+        never_began = context.web_ui is None and self._run.end_before_the_start(why)
         self._run.end(why)
-        if context.decides and not began and context.web_ui is None:
-            code = self._run.refuse(f"ended by {why} before the test began")
-            self.at_once(code)  # the main greenlet waits for workers, and hears of nothing else
         if context.web_ui is None:
             context.runner.quit()
-        elif (
-            why != signal.SIGTERM.name
-        ):  # of that Locust hears, too, once it serves a page, and ends the process itself
+            if never_began and context.decides:
+                # The main greenlet prepares a test, or waits for workers, and would go on with that.
+                self.at_once(int(context.environment.process_exit_code))
+        elif why != signal.SIGTERM.name:  # with a page Locust handles SIGTERM, too, and ends the process itself
             context.runner.quit()
             context.web_ui.stop()
 
     def at_once(self, code: int) -> NoReturn:
-        """End this process and its workers: there is no run to end."""
+        """End this process and its workers, from any greenlet: there is no run to end."""
         self._stop_own()
         _signals.end_children()
-        sys.exit(code)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
     def on_quit(self, **_: Any) -> None:
         """Locust has done everything, and exits next."""

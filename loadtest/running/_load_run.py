@@ -1,12 +1,30 @@
 """A load run in one process: what happens when Locust starts a test, ticks, ends it and quits.
 
 It owns the order of things, not what is done: users, shapes, the parts and the verdict are elsewhere.
+
+Each process has one run, and each run is in one stage (`_stages.py` has the table in code):
+
+| stage | what happens | goes on to, when |
+|---|---|---|
+| idle | no test yet | starting: Locust starts a test; concluding: it is refused, or the process ends before it |
+| starting | the parts start | running: all were started, whether that went well or not |
+| running | users are spawned, jobs are sent | closing: the time is over, or somebody ends the test |
+| closing | nothing new is sent, `drain_s` for the rest, users go | concluding: the users are gone |
+| concluding | the parts stop, the verdict is written | done: always, even when that fails |
+| done | the process may quit | starting, concluding: as idle, with the next test of a page |
+
+All ways to end come together in `end` (planned time, --until-clear, signals, a scheduler that is gone, a refusal, chaos
+that fails, Locust's quitting) or in Locust's `runner.stop` (the page), which fires test_stopping and test_stop. An end
+that comes while the parts start takes effect as soon as they have; then no user is spawned.
+
+The exit code of the process is set in `_set_exit_code` only. It is 2 from the moment a test starts until its verdict is
+written, and Locust quits after that only, however long it takes.
 """
 
 from __future__ import annotations
 
 import logging
-import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +34,11 @@ import gevent
 from loadtest.running._options import read_options
 from loadtest.running._part import Context, Part
 from loadtest.running._preparing import Prepared
+from loadtest.running._stages import Progress, Stage
+from loadtest.running._verdict import EXIT_WRONG_INPUT
 from loadtest.users._state import STATE
 from scheduler.errors import ConfigError
+from sim.report import Outcome
 
 logger = logging.getLogger("voxpool.load")
 
@@ -26,6 +47,7 @@ STANDING_RATE = 100
 FINAL_S = 30.0
 """How long a master waits for the last figures of its workers, once their users are gone; past the knee all is slow."""
 LOOK_S = 0.05
+EXIT_NO_EVIDENCE = Outcome.UNCLEAR.exit_code
 CLOSE, CLOSED, FINAL, REFUSED = "voxpool_close", "voxpool_closed", "voxpool_final", "voxpool_refused"
 """Messages between master and workers: send nothing new; all that was sent has ended; my figures are complete; I can't
 do what is asked, because.
@@ -36,7 +58,8 @@ class LoadRun:
     """The run of this process; `environment.voxpool` is it.
 
     `prepare` checks a test that is about to start, and raises ConfigError; `conclude` writes the report and returns the
-    exit code, given why the test could not start ("" = it has run). Only a process that decides has them.
+    exit code, given why there was no test and the exit code of that ("" = it has run). Only a process that decides has
+    them.
     """
 
     def __init__(
@@ -44,7 +67,7 @@ class LoadRun:
         context: Context,
         parts: Sequence[Part],
         prepare: Callable[[], Prepared] | None = None,
-        conclude: Callable[[str], int] | None = None,
+        conclude: Callable[[str, int], int] | None = None,
     ) -> None:
         self.context = context
         self._parts = parts
@@ -53,8 +76,13 @@ class LoadRun:
         self._prepared: Prepared | None = None
         self._clients_since: float | None = None
         self._last_tick: tuple[int, float] | None = None
-        self._running = self._has_begun = False
-        self._stopping = self._ends = False
+        self._progress = Progress()
+        self._end_wanted = False
+        """The test that is under way shall end."""
+        self._is_over = False
+        """The process ends: no test may start any more."""
+        self._verdicts = 0
+        """Tests that came to their end."""
         self._started: list[Part] = []
         self._workers_at_start: set[str] = set()
         self._finals: set[str] = set()
@@ -67,11 +95,13 @@ class LoadRun:
             context.runner.register_message(CLOSE, self._on_close, concurrent=True)
         self._quit = context.runner.quit
         context.runner.quit = self._quit_after_the_end
+        if not context.decides or context.web_ui is None:
+            self._set_exit_code(EXIT_NO_EVIDENCE)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether a test has started in this process, now or before."""
-        return self._has_begun
+    def stage(self) -> Stage:
+        """Where the run is."""
+        return self._progress.stage
 
     # What Locust's shape asks; only on a process that decides.
 
@@ -82,123 +112,177 @@ class LoadRun:
 
     def shape_starts(self) -> None:
         """A test starts, says Locust; on a master it says so twice."""
-        if not self._running:
-            self._clients_since = None
+        if not self._progress.is_under_way:
+            self._clients_since = self._last_tick = None
 
     def tick(self) -> tuple[int, float] | None:
         """Return users and spawn rate of this moment; None = the test is over."""
+        if self._is_over:
+            return None
+        if self._end_wanted or self.stage in (Stage.STARTING, Stage.CLOSING, Stage.CONCLUDING):
+            return self._last_tick  # another answer would make Locust start anew what is starting
+        if self._prepared is None and not self._is_ready():
+            return None
+        users = self._users_now()
+        if users is None:
+            self.end("")
+            return None
+        self._last_tick = users
+        return users
+
+    def _is_ready(self) -> bool:
+        """Prepare the next test; return whether it may start. Why not is in a report then."""
+        try:
+            if self.context.role == "master" and not self.context.runner.worker_count:
+                raise ConfigError("no worker has connected: start some with `locust -f loadtest/ --worker`")
+            self.get_ready()
+        except ConfigError as error:
+            self.refuse(str(error))
+            return False
+        return not self._is_over  # a signal may have come while it was prepared
+
+    def _users_now(self) -> tuple[int, float] | None:
         runner = self.context.runner
-        if self._stopping:
-            return self._last_tick
-        if self._prepared is None:
-            try:
-                if self.context.role == "master" and not runner.worker_count:
-                    raise ConfigError("no worker has connected: start some with `locust -f loadtest/ --worker`")
-                self.get_ready()
-            except ConfigError as error:
-                self.refuse(str(error))
-                return None
-            assert self._prepared is not None
+        assert self._prepared is not None
         standing, shape = self._prepared.standing, self._prepared.shape
         if self._clients_since is None:
             if runner.user_count < standing:
                 return standing, STANDING_RATE * max(1, runner.worker_count)
             self._clients_since = time.monotonic()
         users = shape.users(time.monotonic() - self._clients_since)
-        if users is None:
-            self.end("")
-            return None
-        self._last_tick = standing + users, shape.spawn_rate
-        return self._last_tick
+        return None if users is None else (standing + users, shape.spawn_rate)
 
-    def refuse(self, why: str) -> int:
-        """Say why the test can't start, in a line and in a report; return the exit code."""
-        return self._concluded(why)
+    def refuse(self, why: str, code: int = EXIT_WRONG_INPUT) -> int:
+        """Write a report that says why there is no test; return the exit code of this process."""
+        if not self._is_over:  # else a signal came first
+            self._write_no_test(why, code)
+        return int(self.context.environment.process_exit_code)
+
+    def _write_no_test(self, why: str, code: int) -> None:
+        self._progress.enter(Stage.CONCLUDING)
+        self._write_verdict(why, code)
 
     # What Locust's events say.
 
     def on_test_start(self, **_: Any) -> None:
-        """Users will be spawned."""
+        """Start the parts; users are spawned when this returns."""
         context = self.context
-        if context.role == "worker":
-            context.options = read_options(vars(context.environment.parsed_options))
-            context.host = context.environment.host
-        elif context.role == "master":
-            self._workers_at_start = self._workers()
-        STATE.start()
+        if self._is_over:
+            raise gevent.GreenletExit  # ends the greenlet of Locust that would spawn the users
+        self._set_exit_code(EXIT_NO_EVIDENCE)
+        self._progress.enter(Stage.STARTING)
+        self._end_wanted = False
+        self._started = []
         self._finals.clear()
         self._closed.clear()
-        self._running = self._has_begun = True
-        self._stopping = self._ends = False
-        self._started = []
-        for part in self._parts:
-            if self._went_well(part, "start", part.start):
-                self._started.append(part)
-
-    def on_test_stop(self, **_: Any) -> None:
-        """The users are gone; on a master, perhaps, only told to go."""
-        context = self.context
-        if self._running:
-            self._running = self._stopping = False
-            self._prepared = None
-            if context.role == "master":
-                self._wait(lambda: self._workers() <= self._finals, FINAL_S)
-                lost = len(self._workers_at_start - self._finals)
-                if lost:
-                    context.missing.append(f"the last figures of {lost} of {len(self._workers_at_start)} workers")
-            for part in reversed(self._started):
-                self._went_well(part, "stop", part.stop)
-            if context.decides:
-                self._concluded(context.refused)
-        if context.role == "worker":
-            context.runner._send_stats()  # its own report comes every 3 s only, and the master may not wait so long
-            context.runner.send_message(FINAL)
-
-    def on_quitting(self, **_: Any) -> None:
-        """The process ends; comes first of all who hear of it."""
-        self.end("")
+        try:
+            if context.role == "worker":
+                context.options = read_options(vars(context.environment.parsed_options))
+                context.host = context.environment.host
+            elif context.role == "master":
+                self._workers_at_start = self._workers()
+            STATE.start()
+            for part in self._parts:
+                self._started.append(part)  # before: one whose start is killed has to be stopped
+                if not self._went_well(part, "start", part.start):
+                    self._started.remove(part)
+        finally:
+            self._progress.enter(Stage.RUNNING)
+        if self._end_wanted:
+            raise gevent.GreenletExit
 
     def on_test_stopping(self, **_: Any) -> None:
-        """The users will be stopped: nothing new is sent, and what was sent gets `drain_s` to end."""
-        if not self._running or self._stopping:
+        """The users will be stopped: nothing new is sent, and what was sent gets `drain_s` to end.
+
+        A second stop returns when the first has come to its end: Locust kills the greenlet that began it.
+        """
+        if self.stage in (Stage.CLOSING, Stage.CONCLUDING):
+            self._wait_until_done()
             return
-        if self.context.decides and not self._ends:
+        self._wait_for_the_start()
+        if self.stage is not Stage.RUNNING:
+            return
+        if self.context.decides and not self._end_wanted:
             self.context.ended_by = "the page"
-        self._stopping = True
+        self._progress.enter(Stage.CLOSING)
         self._close()
 
+    def on_test_stop(self, **_: Any) -> None:
+        """The users are gone; on a master, perhaps, only told to go. Returns when there is a verdict."""
+        if self.stage in (Stage.STARTING, Stage.RUNNING):
+            self.on_test_stopping()
+        if self.stage is Stage.CLOSING:
+            self._progress.enter(Stage.CONCLUDING)
+            gevent.spawn(self._finish)  # in a greenlet of its own, as Locust may kill this one
+        self._wait_until_done()
+        if self.context.role == "worker":
+            self.context.runner._send_stats()  # its own report comes every 3 s only, too late for the master
+            self.context.runner.send_message(FINAL)
+
+    def on_quitting(self, **_: Any) -> None:
+        """The process ends; comes first of all listeners."""
+        self._end_for_good()
+
+    # The end.
+
     def end(self, reason: str) -> None:
-        """End the test, and return when that is done, by whomever it was begun. `reason` is "" at the planned end."""
-        if not self._running:
+        """End the test, and return when there is a verdict, whoever began it. `reason` is "" at the planned end."""
+        self.request_end(reason)
+        self._wait_until_done()
+
+    def request_end(self, reason: str) -> None:
+        """End the test, and return at once: for parts, which are stopped before there is a verdict."""
+        if self._end_wanted or self.stage not in (Stage.STARTING, Stage.RUNNING):
             return
-        if self._stopping:
-            self._wait(lambda: not self._running, math.inf)
-            return
-        self._ends = True
+        self._end_wanted = True
         if reason:
             self.context.ended_by = reason
             logger.warning("The test ends: %s", reason)
-        self.context.runner.stop()
-        if self._running:  # Locust stops nothing, and says nothing, when the first user has not been spawned yet
-            self.on_test_stop()
+        gevent.spawn(self._stop)
 
-    # Closing.
+    def end_before_the_start(self, why: str) -> bool:
+        """Let no test start in this process any more; return whether none ever did, which has a report, too."""
+        if self.stage is not Stage.IDLE:
+            return False
+        self._is_over = True
+        if self.context.decides:
+            self.context.ended_by = why
+            self._write_no_test(f"ended by {why} before the test began: there is no evidence", EXIT_NO_EVIDENCE)
+        return True
 
     def _quit_after_the_end(self) -> None:
-        """Locust quits: not before the test has ended.
+        """Locust quits: not before there is a verdict.
 
         When a signal ends it, Locust's main greenlet sees the shape gone and quits: no message of a worker is read
         from then on, so their last figures, and the end of their users, would be waited for in vain.
         """
-        self.end("")
+        never_began = self._end_for_good()
         self._quit()
+        if never_began and self.context.decides:  # Locust gave up waiting for workers, and would say 1
+            sys.exit(EXIT_NO_EVIDENCE)
 
-    def _concluded(self, refused: str) -> int:
-        """Write the report; set and return the exit code of this process."""
-        assert self._conclude is not None
-        code = self._conclude(refused)
-        self.context.environment.process_exit_code = code
-        return code
+    def _end_for_good(self) -> bool:
+        """End what there is before the process quits; return whether that was nothing."""
+        if self.context.web_ui is None and self.end_before_the_start("Locust"):
+            return True
+        self.end("Locust")
+        return False
+
+    def _stop(self) -> None:
+        """Have Locust stop the users, once the parts have started."""
+        self._wait_for_the_start()
+        runner = self.context.runner
+        has_failed = False
+        try:
+            runner.stop()
+        except Exception:
+            logger.exception("Locust does not stop the users")
+            has_failed = True
+        if has_failed or self.stage is Stage.RUNNING:  # a master stops nothing before the first user is spawned
+            if self.context.decides and runner.shape_greenlet is not None:
+                runner.shape_greenlet.kill(block=True)
+                runner.shape_greenlet = runner.shape_last_tick = None
+            self.on_test_stop()
 
     def _close(self) -> None:
         drain_s = 0.0 if self.context.gone else self.context.options.drain_s
@@ -209,13 +293,48 @@ class LoadRun:
         else:
             self._wait(lambda: STATE.outstanding <= 0, drain_s)
 
+    def _finish(self) -> None:
+        """Stop the parts and write the verdict."""
+        context = self.context
+        self._prepared = None
+        try:
+            if context.role == "master":
+                self._wait(lambda: self._workers() <= self._finals, FINAL_S)
+                lost = len(self._workers_at_start - self._finals)
+                if lost:
+                    context.missing.append(f"the last figures of {lost} of {len(self._workers_at_start)} workers")
+            for part in reversed(self._started):
+                self._went_well(part, "stop", part.stop)
+        finally:
+            self._write_verdict(context.refused, EXIT_WRONG_INPUT)
+
+    def _write_verdict(self, no_test: str, code: int) -> None:
+        """Write the report, if this process decides; be done, whatever comes of it."""
+        found = EXIT_NO_EVIDENCE
+        try:
+            if self._conclude is not None:
+                found = self._conclude(no_test, code)
+        except Exception:
+            logger.exception("There is no verdict (exit code %d): writing it failed", found)
+        finally:
+            self._end_wanted = False
+            self._verdicts += 1
+            self._set_exit_code(found)
+            self._progress.enter(Stage.DONE)
+
+    def _set_exit_code(self, code: int) -> None:
+        """Set what this process ends with; of workers always 0, as the verdict is the master's."""
+        self.context.environment.process_exit_code = code if self.context.decides else 0
+
+    # Parts and workers.
+
     def _on_close(self, msg: Any, **_: Any) -> None:
         STATE.close()
         self._wait(lambda: STATE.outstanding <= 0, float(msg.data["drain_s"]))
         self.context.runner.send_message(CLOSED)
 
     def _went_well(self, part: Part, what: str, act: Callable[[], None]) -> bool:
-        """Let a part start or stop. One that fails must not keep the others from it: the verdict tells of it."""
+        """Let a part start or stop. One that fails must not keep the others from it: the verdict names it."""
         try:
             act()
         except ConfigError as error:
@@ -233,11 +352,23 @@ class LoadRun:
             self.context.runner.send_message(REFUSED, why)
         elif not self.context.refused:
             self.context.refused = why
-            gevent.spawn(self.end, why)
+            self.request_end(why)
 
     def _workers(self) -> set[str]:
         """Return the workers that are there, lost ones left out."""
         return {one.id for one in self.context.runner.clients.values() if one.state != "missing"}
+
+    # Waiting.
+
+    def _wait_until_done(self) -> None:
+        """Return when the test that is under way has its verdict, however long that takes."""
+        before = self._verdicts
+        while self._progress.is_under_way and self._verdicts == before:
+            gevent.sleep(LOOK_S)
+
+    def _wait_for_the_start(self) -> None:
+        while self.stage is Stage.STARTING:
+            gevent.sleep(LOOK_S)
 
     @staticmethod
     def _wait(holds: Callable[[], bool], patience_s: float) -> None:

@@ -40,6 +40,8 @@ class Context:
     """None without a page, as on workers."""
     role: Role
     options: LoadOptions = field(default_factory=LoadOptions)
+    run_time_s: float | None = None
+    """-t; None = not given."""
     shape: Shape | None = None
     """None on a worker."""
     nodes: int = 0

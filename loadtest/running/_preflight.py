@@ -6,6 +6,7 @@ Each thing that is wrong is one line that says what to do about it. Nothing here
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from scheduler.sdk.tls import tls_context
 from scheduler.telemetry.checkup import Checkup
 
 PATIENCE_S = 5.0
+PAIRS_NAMED = 3
 FILES_A_CLIENT = 2
 """Open files of one client user at a time: its connection, and one that is being made or closed."""
 
@@ -56,14 +58,41 @@ def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
     except ConfigError as error:
         raise error if isinstance(error, CannotLoad) else CannotLoad(f"--host: {error}") from None
     if seen.needs_tokens and not options.client_token:
-        raise CannotLoad("--client-token: the scheduler asks for tokens: `voxpool token create` makes one")
+        raise CannotLoad(
+            "--client-token: the scheduler asks for tokens: make one with "
+            "`voxpool token load-client --role client --file TOKENS` (its --token-file), then send it SIGHUP"
+        )
     if seen.needs_tokens and nodes and not options.node_token:
-        raise CannotLoad("--node-token: the scheduler asks for tokens, of nodes, too; or give --nodes 0")
+        raise CannotLoad(
+            "--node-token: the scheduler asks for tokens, of nodes, too: make one with `voxpool token load-node --role "
+            "node --file TOKENS` (its --token-file), then send it SIGHUP; or give --nodes 0"
+        )
     for role, token, path in (("client", options.client_token, "session"), ("node", options.node_token, "node")):
         if token and (role == "client" or nodes):
             _try_token(host, options, role, token, path)
     _room_there(seen, clients + nodes)
     return seen
+
+
+def served_there(host: str, options: LoadOptions, pairs: Sequence[str]) -> str:
+    """Make sure that the scheduler has nodes for all `pairs`, as this load brings none; return why nobody can tell.
+
+    Raises CannotLoad.
+    """
+    try:
+        with _client(host, options, options.admin_token) as admin:
+            served = {pool.pair for pool in admin.pools() if pool.nodes}
+    except VoxpoolError as error:
+        return f"GET /v1/pools: {error}"
+    missing = [pair for pair in pairs if pair not in served]
+    if missing:
+        more = f" and {len(missing) - PAIRS_NAMED} more" if missing[PAIRS_NAMED:] else ""
+        named = ", ".join(missing[:PAIRS_NAMED]) + more
+        raise CannotLoad(
+            f"no node: this load brings none, and the scheduler has none for {named}: start some with "
+            f"`voxpool node --id NAME --pairs {missing[0]}`, or give --nodes"
+        )
+    return ""
 
 
 def room_here(clients: float, others: float) -> None:

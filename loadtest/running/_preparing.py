@@ -14,8 +14,9 @@ from loadtest.running._options import ON_THE_COMMAND_LINE, read_options
 from loadtest.running._own_redis import OwnRedis
 from loadtest.running._own_scheduler import OwnScheduler
 from loadtest.running._part import Context, folder_of
-from loadtest.running._preflight import examine, room_here
+from loadtest.running._preflight import examine, room_here, served_there
 from loadtest.running._shapes import Common, Shape, complete, shape_of
+from loadtest.running._tags import check_tags
 from loadtest.users import _crowd, _workload
 from scheduler.errors import ConfigError
 from sim.expect import for_a_load_run, parse_expectation
@@ -36,6 +37,8 @@ class Preparing:
         self._context = context
         self._classes = list(context.environment.user_classes)
         self._kept: dict[str, Any] = {}
+        self._run_time_s: float | None = None
+        """Of -t, when Locust starts the test by itself."""
         self._own: OwnScheduler | None = None
 
     def redis(self) -> OwnRedis | None:
@@ -52,6 +55,9 @@ class Preparing:
         options = read_options(vars(parsed))
         common = complete(Common(parsed.num_users, parsed.spawn_rate), options.shape)
         parsed.num_users, parsed.spawn_rate = common.users, common.spawn_rate
+        if parsed.headless or parsed.autostart:
+            # Locust reads it once the shape is over: it would print a limit then, and stop what a page started next.
+            self._run_time_s, parsed.run_time = parsed.run_time, None
         self._kept = {name: getattr(options, name) for name in ON_THE_COMMAND_LINE}
 
     def prepare(self) -> Prepared:
@@ -70,17 +76,22 @@ class Preparing:
         workload = _workload.of_options(options)
         context.nodes = workload.nodes
         self._expect(workload)
-        run_time_s = parsed.run_time or workload.duration_s
+        context.run_time_s = parsed.run_time or self._run_time_s
+        run_time_s = context.run_time_s or workload.duration_s
         context.shape = shape = shape_of(options, Common(parsed.num_users, parsed.spawn_rate, run_time_s))
         crowd = _crowd.arrange(self._classes, options, workload.nodes)
         if not crowd.classes:
             raise ConfigError("there are no users to spawn")
+        check_tags(crowd.classes, parsed.tags or (), parsed.exclude_tags or ())
         if context.role == "local":
             room_here(shape.users_max, crowd.standing)
         if options.with_scheduler:
             self._start_scheduler()
         context.host = context.environment.host.rstrip("/")
         context.seen = examine(context.host, options, shape.users_max, crowd.standing)
+        if not crowd.nodes and not (options.shape == "chaos" and options.kill_nodes):
+            unknown = served_there(context.host, options, workload.pairs)
+            context.notes += [f"Whether the scheduler has nodes is not known: {unknown}."] if unknown else []
         context.environment.user_classes = list(crowd.classes)
         return Prepared(shape, crowd.standing)
 

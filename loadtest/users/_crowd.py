@@ -20,6 +20,8 @@ class Crowd(msgspec.Struct, frozen=True):
     """The user classes of which there is at least one."""
     standing: int
     """Users that are there all the time: nodes and those that misbehave."""
+    nodes: int = 0
+    """Those of them that serve."""
 
 
 def arrange(classes: Sequence[Any], options: LoadOptions, nodes: int) -> Crowd:
@@ -37,17 +39,18 @@ def arrange(classes: Sequence[Any], options: LoadOptions, nodes: int) -> Crowd:
         "misbehaving_node": options.misbehaving // 2,
     }
     chosen = []
-    standing = 0
+    standing = serving = 0
     for one in classes:
         part = _part(one)
         if part in counts:
             one.fixed_count = counts[part]
             standing += counts[part]
+            serving += counts[part] if part == "node" else 0
         elif part in shares:
             one.weight = shares[part]
         if counts.get(part, shares.get(part, 1)):
             chosen.append(one)
-    return Crowd(tuple(chosen), standing)
+    return Crowd(tuple(chosen), standing, serving)
 
 
 def _part(one: Any) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import heapq
 import ssl
-import threading
 import time
 from typing import Any
+
+from gevent.lock import BoundedSemaphore
 
 from loadtest.running._part import Context
 from loadtest.running._preflight import room_here
@@ -44,7 +45,7 @@ class Traffic:
         """In every request and node id, so that two runs against one scheduler never meet."""
         self.begun_s = 0.0
         self.client_users = 1
-        self.connecting = threading.BoundedSemaphore(CONNECTING_MAX)
+        self.connecting = BoundedSemaphore(CONNECTING_MAX)
         self.tls: ssl.SSLContext | None = None
         self._numbers: dict[str, list[int]] = {}
         self._highest: dict[str, int] = {}

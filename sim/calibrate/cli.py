@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sim.cli_options import common_with, progress_bar
+from sim.cli_options import common_with, progress_bar, stage_line
 
 
 @click.command()
@@ -43,7 +43,12 @@ def calibrate(
     size = command.sized(plan.QUICK if quick else plan.FULL, nodes, slots, work_s, loads)
     with progress_bar("calibrate") as tell:
         report, costs = command.calibrate(
-            size, seed=SEED if seed is None else seed, store=store, quick=quick, tell=tell
+            size,
+            seed=SEED if seed is None else seed,
+            store=store,
+            quick=quick,
+            tell=tell,
+            enter=stage_line("calibrate"),
         )
     command.write(report, costs, json_path, out)
     report.print(Console(width=None if sys.stdout.isatty() else 110))

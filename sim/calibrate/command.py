@@ -25,12 +25,22 @@ STORES = "embedded, memory or redis://host:port/db"
 
 
 def calibrate(
-    size: Size, *, seed: int, store: str, quick: bool = False, tell: Callable[[float], None] | None = None
+    size: Size,
+    *,
+    seed: int,
+    store: str,
+    quick: bool = False,
+    tell: Callable[[float], None] | None = None,
+    enter: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Report, Costs]:
-    """Run it all; `tell` hears the part that is over. Raises ConfigError, and ServiceFailed when nothing comes up."""
+    """Run it all; `tell` receives the part that is over, `enter` the name of each stage that begins.
+
+    Raises ConfigError, and ServiceFailed when nothing comes up.
+    """
     if store not in ("embedded", "memory") and "://" not in store:
         raise ConfigError(f"store {store!r} is nothing that a scheduler runs on: use {STORES}")
-    rounds = run_finely(_live_through(size, seed, store, tell or (lambda part: None)))
+    rounds = run_finely(_live_through(size, seed, store, tell or (lambda part: None), enter))
+    enter("the same runs in virtual time")
     trios = [trio for lived, burst_of_round in rounds for trio in predicted(lived, [burst_of_round])]
     costs = measure([found for lived, _ in rounds for found in lived if found.run.is_probe], [b for _, b in rounds])
     options = {"quick": quick, "store": store, **asdict(size)}
@@ -60,7 +70,7 @@ def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None
 
 
 async def _live_through(
-    size: Size, seed: int, store: str, tell: Callable[[float], None]
+    size: Size, seed: int, store: str, tell: Callable[[float], None], enter: Callable[[str], None]
 ) -> list[tuple[list[Lived], Burst]]:
     """Run the plan; return for each round what its runs brought, and its burst."""
     rounds = plan(size, seed)
@@ -75,11 +85,13 @@ async def _live_through(
         running(settings, store, size.nodes, size.slots, PAIR) as service,
         Client(service.url, random=plain_random(seed, "calibrate/client")) as client,
     ):
+        enter(f"a scheduler and {size.nodes} nodes run; {size.seconds:g} s of load follow")
         await burst(service, client, "warm", size.burst)
         for number, runs in enumerate(rounds):
             lived: list[Lived] = []
             found.append((lived, await burst(service, client, f"burst-{number}", size.burst)))
             for run in runs:
+                enter(f"round {number + 1} of {len(rounds)}, {run.name}: {run.scenario.duration_s:g} s")
                 lived.append(await live(service, client, run, tell_seconds))
                 over_s += run.scenario.duration_s
     return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import msgspec
 import pytest
 
 from loadtest.running._options import DEFAULT_HOST, LoadOptions
-from loadtest.running._preflight import CannotLoad, examine, room_here
+from loadtest.running._preflight import CannotLoad, examine, room_here, served_there
 from tests.live.command_line import stranger
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import WRONG, Keys, Secured
@@ -100,6 +103,40 @@ def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
         assert running.stop() == 0
 
 
+def test_pairs_that_no_node_serves_are_refused_when_the_load_brings_none() -> None:
+    pools = {"pools": [{"pair": "a:b", "nodes": 2}, {"pair": "c:d", "nodes": 0}], "next_cursor": None}
+    with fake_scheduler({**GOOD, "/v1/pools": pools}) as url:
+        assert served_there(url, LoadOptions(), ["a:b"]) == ""
+        with pytest.raises(CannotLoad, match=r"the scheduler has none for c:d, e:f, g:h and 1 more: start some with"):
+            served_there(url, LoadOptions(), ["a:b", "c:d", "e:f", "g:h", "i:j"])
+    with fake_scheduler(GOOD) as url:
+        assert served_there(url, LoadOptions(), ["a:b"]).startswith("GET /v1/pools: ")
+
+
+def test_the_hint_for_a_token_is_a_command_that_exists(secured: Secured, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.toml"
+    lines = [refusal(secured.url), refusal(secured.url, client_token=secured.keys.secrets["ann"])]
+    for line in lines:
+        words = line.split("`")[1].replace("TOKENS", str(tokens)).split()
+        assert words[0] == "voxpool"
+        done = subprocess.run([sys.executable, "-m", "scheduler", *words[1:]], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert 'role = "client"' in tokens.read_text() and 'role = "node"' in tokens.read_text()
+
+
+def test_a_signal_before_the_test_is_2_with_a_report_and_without_a_user(tmp_path: Path) -> None:
+    """While the scheduler of the run starts: nothing is measured, and nothing stays."""
+    with LocustRun(tmp_path, "--headless", "-u", "20", "-t", "1m", "--with-scheduler", "--store", "memory") as run:
+        wait_until((run.folder / "scheduler.log").exists, 60)
+        run.waits_for("")
+        run.signal(signal.SIGTERM)
+        assert run.end() == 2, run.text
+        report = run.report()
+        assert (report.verdict, report.exit_code, report.ended_by) == ("unclear", 2, "SIGTERM")
+        assert "total users" not in run.text and "Traceback" not in run.text, run.text
+        wait_until(lambda: run.left() == [])
+
+
 def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is root may have any number, so the limit of the machine is played."""
     monkeypatch.setattr("loadtest.running._preflight.allow", lambda files: min(files, 1000))
@@ -118,6 +155,11 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--with-scheduler", "--store", "nonsense"), "--with-scheduler: `voxpool serve` ended at once"),
         (("--with-scheduler", "--slots", "0"), "--slots 0: expected `int` >= 1"),
         (("--scenario", "no_such"), "no_such"),
+        (("--with-scheduler", "--store", "memory", "-T", "foo"), "-T foo: there is no such tag: "),
+        (
+            ("--with-scheduler", "--store", "memory", "--nodes", "0"),
+            "no node: this load brings none, and the scheduler",
+        ),
     ],
 )
 def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(

@@ -39,6 +39,8 @@ class Runner:
         self.listeners: dict[str, Callable[..., None]] = {}
         self.run: LoadRun | None = None
         self.says_stop = True
+        self.shape_greenlet: Any = None
+        self.shape_last_tick: Any = None
 
     @property
     def worker_count(self) -> int:
@@ -110,10 +112,15 @@ class Rig:
             raise ConfigError(self.why_not)
         return self.prepared
 
-    def conclude(self, refused: str) -> int:
+    def conclude(self, refused: str, code: int) -> int:
         self.notes.append("report")
         self.refused.append(refused)
-        return 3 if refused else 0
+        return code if refused else 0
+
+    @property
+    def exit_code(self) -> int:
+        """What the process would end with now."""
+        return int(self.context.environment.process_exit_code)
 
 
 def test_parts_start_in_order_and_stop_in_the_opposite_one_and_then_comes_the_report() -> None:
@@ -124,7 +131,7 @@ def test_parts_start_in_order_and_stop_in_the_opposite_one_and_then_comes_the_re
     assert rig.run.tick() == (12, 5.0), "then clients, as fast as the shape says"
     rig.run.end("")
     assert rig.notes == ["start a", "start b", "stop b", "stop a", "report"]
-    assert rig.context.environment.process_exit_code == 0
+    assert rig.exit_code == 0
     assert not STATE.open, "nothing new was sent at the end"
 
 
@@ -202,7 +209,7 @@ def test_a_test_that_can_t_start_ends_with_its_reason() -> None:
     rig.why_not = "--host: nothing listens there"
     assert rig.run.tick() is None
     assert rig.refused == ["--host: nothing listens there"]
-    assert rig.context.environment.process_exit_code == 3
+    assert rig.exit_code == 3
 
 
 def test_a_master_without_workers_says_so() -> None:
@@ -252,4 +259,4 @@ def test_a_worker_without_room_tells_its_master_which_ends_the_test() -> None:
     master.runner.hear(REFUSED, "w1", "open files: too few")
     master.run.end("")
     assert master.refused == ["a worker: open files: too few"]
-    assert master.context.environment.process_exit_code == 3
+    assert master.exit_code == 3

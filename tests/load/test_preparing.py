@@ -49,7 +49,15 @@ def context(url: str, **given: Any) -> Context:
         part: ClassVar[str] = "node"
         weight = fixed_count = 0
 
-    common = {"num_users": None, "spawn_rate": None, "run_time": None}
+    common = {
+        "num_users": None,
+        "spawn_rate": None,
+        "run_time": None,
+        "tags": None,
+        "exclude_tags": None,
+        "headless": True,
+        "autostart": False,
+    }
     parsed = Namespace(**{**msgspec.to_builtins(LoadOptions()), **common, **given})
     environment = SimpleNamespace(parsed_options=parsed, user_classes=[Session, Node], host=url)
     return Context(environment, None, None, "local")

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 
 from loadtest.running._options import LoadOptions
@@ -13,7 +14,7 @@ from loadtest.running._part import Context
 from loadtest.running._shapes import Common, shape_of
 from loadtest.users._counts import Counts
 from loadtest.users._state import STATE
-from loadtest.users._traffic import NODE, Traffic, traffic_of
+from loadtest.users._traffic import CONNECTING_MAX, NODE, Traffic, traffic_of
 from scheduler.errors import ConfigError
 
 SCENARIO = """
@@ -135,6 +136,23 @@ def test_results_are_checked_to_the_byte_only_when_all_nodes_are_ours() -> None:
 def test_a_workload_that_can_not_be_ends_the_start() -> None:
     with pytest.raises(ConfigError, match="no scenario"):
         begun(context(options=LoadOptions(scenario="nothing")))
+
+
+def test_users_that_are_killed_while_they_connect_give_their_place_back() -> None:
+    """Locust kills users in any state; the semaphore of `threading`, as gevent patches it, loses places then."""
+    places = begun(context()).connecting
+    connected = []
+
+    def connect() -> None:
+        with places:
+            connected.append(gevent.getcurrent())
+            gevent.sleep(60)
+
+    users = [gevent.spawn(connect) for _ in range(2 * CONNECTING_MAX)]
+    gevent.idle()
+    assert len(connected) == CONNECTING_MAX
+    gevent.killall(users)
+    assert [places.acquire(blocking=False) for _ in range(CONNECTING_MAX + 1)] == [True] * CONNECTING_MAX + [False]
 
 
 def test_each_test_is_counted_from_nothing() -> None:

@@ -1,0 +1,169 @@
+"""docs/prove-a-leak-fix.md, followed literally: its commands are taken from the page and executed, in shorter times."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtest.report._records import LoadReport, read_report
+from loadtest.running._options import LoadOptions
+from scheduler.config import Settings
+from tests.load.locust_run import ROOT
+
+CODE = ("scheduler", "sim", "loadtest", "leakgate", "lua")
+"""What a load test runs of the tree."""
+GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
+PATCH = ROOT / "docs" / "a-leak.patch"
+SHORTER = {
+    "-u 200 -r 100 -t 8m": "-u 100 -r 100 -t 2m",
+    "--retention-s 15 --cleanup-interval-s 3": "--retention-s 1 --cleanup-interval-s 0.5",
+    "--until-clear 120": "--until-clear 5",
+    "--until-clear 60": "--until-clear 5",
+}
+"""The one thing in which the test does not follow the page: times, and users to fit them."""
+RUNS = ("git ", "locust ", "loadtest ")
+"""What the first command of a block begins with that is executed here; `voxpool-sim leak` has tests of its own."""
+OUTPUT = "…"
+"""A line of a block from which on it shows what the commands print."""
+
+
+def blocks() -> list[str]:
+    """Return the commands of the page, a text a block."""
+    found = re.findall(r"(?:^    .*\n)+", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    texts = [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in found]
+    return [text.split(f"\n{OUTPUT}\n")[0] for text in texts if text.startswith(RUNS)]
+
+
+def block_with(words: str) -> str:
+    """Return the commands of the one block that has `words`, in the shorter times."""
+    (text,) = [block for block in blocks() if words in block]
+    for long, short in SHORTER.items():
+        text = text.replace(long, short)
+    return text
+
+
+class Reader:
+    """Follows the page in a repository of their own, with harmless commits around the leak."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree = folder / "tree"
+        for name in CODE:
+            shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.tree / "docs").mkdir()
+        shutil.copy(PATCH, self.tree / "docs")
+        (self.tree / ".gitignore").write_text("out/\n__pycache__/\n")
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("VOXPOOL_", "LOCUST_", "GIT_"))
+        }
+        self.environment = kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.tree),
+            **{
+                f"GIT_{who}_{what}": "reader@example.org"
+                for who in ("AUTHOR", "COMMITTER")
+                for what in ("NAME", "EMAIL")
+            },
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        self.does("git init -q -b main && git add . && git commit -qm 'The tree'")
+
+    def tries(self, commands: str) -> subprocess.CompletedProcess[str]:
+        """Execute commands as a shell does that stops at the first failure."""
+        return subprocess.run(
+            ["bash", "-e", "-c", commands], cwd=self.tree, env=self.environment, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def does(self, commands: str) -> str:
+        """Execute commands that succeed; return what they print."""
+        done = self.tries(commands)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def commits(self, what: str) -> None:
+        """Make a harmless commit."""
+        self.does(f"echo {what} >> notes && git add notes && git commit -qm {what}")
+
+    def plants_the_leak(self) -> str:
+        """Follow the first block, with a commit before and one after the leak; return the leak's id."""
+        begin, *rest = block_with("git apply").splitlines(keepends=True)
+        self.does(begin)
+        self.commits("before")
+        self.does("".join(rest))
+        leak = self.does("git rev-parse HEAD").strip()
+        self.commits("after")
+        return leak
+
+    def report(self, name: str) -> LoadReport:
+        return read_report(self.tree / "out" / name)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_the_leak_of_the_guide_fails_its_gate_and_the_guard_in_ci_and_has_a_name(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    reader.plants_the_leak()
+    suspected = reader.tries(block_with("--out out/suspect"))
+    assert suspected.returncode == 1, suspected.stdout
+    memory = reader.report("suspect").memory
+    assert memory is not None and memory.finding.verdict == "leak", suspected.stdout
+    assert "table results._told" in [one.name for one in memory.finding.growing]
+    guard = block_with("--out out/guard")
+    assert reader.tries(guard).returncode == 1
+    (reader.tree / "out" / "guard" / "report.json").unlink()
+    assert reader.tries(guard.replace("locust ", "true ", 1)).returncode == 1, "without a report it has not guarded"
+
+
+@pytest.mark.large
+@pytest.mark.alone
+@pytest.mark.timeout(1200)
+def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    leak = reader.plants_the_leak()
+    assert reader.tries(block_with("--out out/suspect")).returncode == 1
+    said = reader.does(block_with("git bisect run"))
+    assert f"{leak} is the first bad commit" in said, said
+    fixed = reader.tries(block_with("--out out/fixed"))
+    assert fixed.returncode == 0, fixed.stdout
+    compared = reader.tries(block_with("loadtest compare"))
+    assert compared.returncode in (0, 2), compared.stdout  # in so short a time the difference may be unclear
+
+
+@pytest.mark.parametrize(
+    ("code", "report", "says"), [(0, 1, 0), (1, 1, 1), (2, 1, 125), (3, 1, 125), (0, 0, 125), (1, 0, 125)]
+)
+def test_a_bisect_step_is_good_or_bad_with_a_report_only(code: int, report: int, says: int, tmp_path: Path) -> None:
+    """What the recipe hands to git, with a `locust` that ends as it may."""
+    step = block_with("git bisect run").split("bash -c '", 1)[1].split("'\n", 1)[0]
+    write = "echo {} > out/bisect/report.json" if report else ":"
+    (tmp_path / "locust").write_text(f"#!/bin/bash\nmkdir -p out/bisect\n{write}\nexit {code}\n")
+    (tmp_path / "locust").chmod(0o755)
+    old = tmp_path / "out" / "bisect" / "report.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("of the commit before")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    assert subprocess.run(["bash", "-c", step], cwd=tmp_path, env={**os.environ, "PATH": path}).returncode == says
+
+
+def test_the_shorter_times_replace_what_the_page_says() -> None:
+    text = "\n".join(blocks())
+    assert all(long in text for long in SHORTER)
+    for name in ("suspect", "bisect", "fixed", "guard"):
+        assert "-t 2m" in block_with(f"--out out/{name}") and "--until-clear 5 " in block_with(f"--out out/{name}")
+
+
+def test_the_guide_shows_the_patch_and_commands_that_there_are() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    added = [line for line in PATCH.read_text(encoding="utf-8").splitlines() if line.startswith("+ ")]
+    assert added and all(line.replace("+        ", "") in text for line in added)
+    options = set(re.findall(r"(?<=\s)--[a-z-]+", "\n".join(re.findall(r"^    .*", text, re.MULTILINE))))
+    known = {f"--{name.replace('_', '-')}" for name in LoadOptions.__struct_fields__}
+    settings = {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__}
+    of_others = {"--headless", "--only-summary", "--quick", "--no-edit", "--json"}
+    assert options <= known | settings | of_others
