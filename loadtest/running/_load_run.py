@@ -35,6 +35,7 @@ from loadtest.running._options import read_options
 from loadtest.running._part import Context, Part
 from loadtest.running._preparing import Prepared
 from loadtest.running._stages import Progress, Stage
+from loadtest.running._team import Team
 from loadtest.running._verdict import EXIT_WRONG_INPUT
 from loadtest.users._state import STATE
 from scheduler.errors import ConfigError
@@ -44,14 +45,8 @@ logger = logging.getLogger("voxpool.load")
 
 STANDING_RATE = 100
 """Nodes and misbehaving users that come a second, for each process that generates load."""
-FINAL_S = 30.0
-"""How long a master waits for the last figures of its workers, once their users are gone; past the knee all is slow."""
 LOOK_S = 0.05
 EXIT_NO_EVIDENCE = Outcome.UNCLEAR.exit_code
-CLOSE, CLOSED, FINAL, REFUSED = "voxpool_close", "voxpool_closed", "voxpool_final", "voxpool_refused"
-"""Messages between master and workers: send nothing new; all that was sent has ended; my figures are complete; I can't
-do what is asked, because.
-"""
 
 
 class LoadRun:
@@ -84,15 +79,7 @@ class LoadRun:
         self._verdicts = 0
         """Tests that came to their end."""
         self._started: list[Part] = []
-        self._workers_at_start: set[str] = set()
-        self._finals: set[str] = set()
-        self._closed: set[str] = set()
-        if context.role == "master":
-            context.runner.register_message(CLOSED, lambda msg, **_: self._closed.add(msg.node_id))
-            context.runner.register_message(FINAL, lambda msg, **_: self._finals.add(msg.node_id))
-            context.runner.register_message(REFUSED, lambda msg, **_: self._refused(f"a worker: {msg.data}"))
-        elif context.role == "worker":
-            context.runner.register_message(CLOSE, self._on_close, concurrent=True)
+        self._team = Team(context, self._refused)
         self._quit = context.runner.quit
         context.runner.quit = self._quit_after_the_end
         if not context.decides or context.web_ui is None:
@@ -173,14 +160,11 @@ class LoadRun:
         self._progress.enter(Stage.STARTING)
         self._end_wanted = False
         self._started = []
-        self._finals.clear()
-        self._closed.clear()
+        self._team.begin()
         try:
             if context.role == "worker":
                 context.options = read_options(vars(context.environment.parsed_options))
                 context.host = context.environment.host
-            elif context.role == "master":
-                self._workers_at_start = self._workers()
             STATE.start()
             for part in self._parts:
                 self._started.append(part)  # before: one whose start is killed has to be stopped
@@ -205,7 +189,7 @@ class LoadRun:
         if self.context.decides and not self._end_wanted:
             self.context.ended_by = "the page"
         self._progress.enter(Stage.CLOSING)
-        self._close()
+        self._team.close()
 
     def on_test_stop(self, **_: Any) -> None:
         """The users are gone; on a master, perhaps, only told to go. Returns when there is a verdict."""
@@ -215,9 +199,7 @@ class LoadRun:
             self._progress.enter(Stage.CONCLUDING)
             gevent.spawn(self._finish)  # in a greenlet of its own, as Locust may kill this one
         self._wait_until_done()
-        if self.context.role == "worker":
-            self.context.runner._send_stats()  # its own report comes every 3 s only, too late for the master
-            self.context.runner.send_message(FINAL)
+        self._team.hand_over()
 
     def on_quitting(self, **_: Any) -> None:
         """The process ends; comes first of all listeners."""
@@ -284,25 +266,12 @@ class LoadRun:
                 runner.shape_greenlet = runner.shape_last_tick = None
             self.on_test_stop()
 
-    def _close(self) -> None:
-        drain_s = 0.0 if self.context.gone else self.context.options.drain_s
-        STATE.close()
-        if self.context.role == "master":
-            self.context.runner.send_message(CLOSE, {"drain_s": drain_s})
-            self._wait(lambda: self._workers() <= self._closed, drain_s + FINAL_S)
-        else:
-            self._wait(lambda: STATE.outstanding <= 0, drain_s)
-
     def _finish(self) -> None:
         """Stop the parts and write the verdict."""
         context = self.context
         self._prepared = None
         try:
-            if context.role == "master":
-                self._wait(lambda: self._workers() <= self._finals, FINAL_S)
-                lost = len(self._workers_at_start - self._finals)
-                if lost:
-                    context.missing.append(f"the last figures of {lost} of {len(self._workers_at_start)} workers")
+            self._team.gather()
             for part in reversed(self._started):
                 self._went_well(part, "stop", part.stop)
         finally:
@@ -326,12 +295,7 @@ class LoadRun:
         """Set what this process ends with; of workers always 0, as the verdict is the master's."""
         self.context.environment.process_exit_code = code if self.context.decides else 0
 
-    # Parts and workers.
-
-    def _on_close(self, msg: Any, **_: Any) -> None:
-        STATE.close()
-        self._wait(lambda: STATE.outstanding <= 0, float(msg.data["drain_s"]))
-        self.context.runner.send_message(CLOSED)
+    # Parts.
 
     def _went_well(self, part: Part, what: str, act: Callable[[], None]) -> bool:
         """Let a part start or stop. One that fails must not keep the others from it: the verdict names it."""
@@ -349,14 +313,10 @@ class LoadRun:
     def _refused(self, why: str) -> None:
         """End the test because this process, or a worker, can't do what is asked of it."""
         if self.context.role == "worker":
-            self.context.runner.send_message(REFUSED, why)
+            self._team.refuse(why)
         elif not self.context.refused:
             self.context.refused = why
             self.request_end(why)
-
-    def _workers(self) -> set[str]:
-        """Return the workers that are there, lost ones left out."""
-        return {one.id for one in self.context.runner.clients.values() if one.state != "missing"}
 
     # Waiting.
 
@@ -368,13 +328,6 @@ class LoadRun:
 
     def _wait_for_the_start(self) -> None:
         while self.stage is Stage.STARTING:
-            gevent.sleep(LOOK_S)
-
-    @staticmethod
-    def _wait(holds: Callable[[], bool], patience_s: float) -> None:
-        """Return as soon as `holds`, or after `patience_s`."""
-        end_s = time.monotonic() + patience_s
-        while not holds() and time.monotonic() < end_s:
             gevent.sleep(LOOK_S)
 
 

@@ -165,5 +165,5 @@ def test_the_guide_shows_the_patch_and_commands_that_there_are() -> None:
     options = set(re.findall(r"(?<=\s)--[a-z-]+", "\n".join(re.findall(r"^    .*", text, re.MULTILINE))))
     known = {f"--{name.replace('_', '-')}" for name in LoadOptions.__struct_fields__}
     settings = {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__}
-    of_others = {"--headless", "--only-summary", "--quick", "--no-edit", "--json"}
+    of_others = {"--headless", "--only-summary", "--quick", "--no-edit", "--json", "--figure"}
     assert options <= known | settings | of_others

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.running import _load_run
-from loadtest.running._load_run import CLOSE, CLOSED, FINAL, REFUSED, LoadRun
+from loadtest.running import _load_run, _team
+from loadtest.running._load_run import LoadRun
 from loadtest.running._options import LoadOptions
 from loadtest.running._part import Context, Role
 from loadtest.running._preflight import CannotLoad
 from loadtest.running._preparing import Prepared
 from loadtest.running._shapes import Shape, Stage
+from loadtest.running._team import CLOSE, CLOSED, FINAL, REFUSED
 from loadtest.users._state import STATE
 from scheduler.errors import ConfigError
 
@@ -188,7 +189,7 @@ def test_what_is_under_way_gets_its_time_at_the_end(monkeypatch: pytest.MonkeyPa
     rig.run.tick()
     rig.run.on_test_start()
     STATE.outstanding = 3
-    monkeypatch.setattr(rig.run, "_wait", wait)
+    monkeypatch.setattr(_team, "wait", wait)
     rig.run.end("")
     assert waited == [LoadOptions().drain_s]
 

@@ -12,8 +12,9 @@ from gevent.event import Event
 
 from loadtest.running import _ending
 from loadtest.running._ending import Ending
-from loadtest.running._load_run import EXIT_NO_EVIDENCE, REFUSED
+from loadtest.running._load_run import EXIT_NO_EVIDENCE
 from loadtest.running._stages import FOLLOWING, IllegalStage, Progress, Stage
+from loadtest.running._team import REFUSED
 from loadtest.users._state import STATE
 from scheduler.errors import ConfigError
 from tests.load.test_load_run import Noted, Rig
