@@ -76,7 +76,7 @@ class Limit(NamedTuple):
 
     def in_unit(self, figure: float) -> float:
         """Return a measured figure in the limit's unit."""
-        return figure / UNITS[self.unit]
+        return figure / UNITS[self.unit] if self.unit else figure
 
     @property
     def _wanted(self) -> str:

@@ -14,7 +14,7 @@ from scheduler.errors import ConfigError
 from sim.before.rows import variant_without
 from sim.case import Case, RunDied, keep, run_case
 from sim.evidence import missing_evidence_of
-from sim.expect import figure_at, not_simulated
+from sim.expect import Expectation, figure_at, not_simulated
 from sim.replay_command import keep_failing
 from sim.report import WITH, WITHOUT, Line, Report
 from sim.run import Played
@@ -139,9 +139,7 @@ def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
     """Return the report of one run: what the scenario expects, then the checkers, then other figures."""
     scenario, run = case.scenario, played.run
     expectations = scenario.expectations
-    expected = [
-        Line("", line.name, "", None, figure_at(run, line.path), limit=line.limit) for line in expectations if line.path
-    ]
+    expected = [_line(expected, run) for expected in expectations if expected.path]
     named = {line.path for line in expectations}
     shown = [Line("", path, unit, None, figure_at(run, path)) for path, unit in SHOWN if path not in named]
     checkers = [
@@ -168,6 +166,13 @@ def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
         unproven=missing_evidence_of(scenario, run),
         notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events", *not_simulated(expectations)],
     )
+
+
+def _line(expected: Expectation, run: dict[str, Any]) -> Line:
+    """Return the figure and its limit, both in the unit of the limit."""
+    figure, bound = figure_at(run, expected.path), expected.bound
+    value = None if figure is None else bound.in_unit(figure)
+    return Line("", expected.name, bound.unit, None, value, limit=bound._replace(unit="").text)
 
 
 __all__ = ["SCENARIOS", "STORES", "find_scenario", "play_file", "report_of", "shortened"]

@@ -72,6 +72,21 @@ def test_a_run_that_does_not_hold_prints_one_line_to_paste(
     assert any(line.startswith("options: scenario ") for line in lines)
 
 
+def test_limits_of_a_load_run_hold_in_a_simulation_where_it_has_the_figure(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = """"result.p99" = "< 900 ms"\nfailures = "<= 0.1 %"\n"submit.p95" = "< 50 ms\""""
+    small.write_text(SMALL.replace('lost_jobs = "== 0"', limits))
+    report = tmp_path / "report.json"
+    assert voxpool_sim("run", str(small), "--json", str(report), monkeypatch=monkeypatch) == 1
+    content = json.loads(report.read_text())
+    lines = {line["name"]: line for line in content["lines"]}
+    late, failures = lines["result.p99"], lines["failures"]
+    assert (late["unit"], late["limit"]) == ("ms", "< 900") and late["with"] >= 1000  # a job takes a second
+    assert (failures["with"], failures["unit"], failures["limit"]) == (0, "%", "<= 0.1")
+    assert "only a load run has the figure: submit.p95 < 50 ms" in " ".join(content["notes"])
+
+
 def test_a_run_without_the_fix_of_a_row_is_found_out(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
