@@ -1,9 +1,9 @@
 """Many short runs of the gate on memory: does each one that finds the leak exit with 1 and leave a report?
 
-`python -m bench._ends [--leaky N] [--healthy N] [--jobs N]` plays runs with `--until-clear`, some at a time. The leak is
-the brief's own: the clean-up is off, so that finished jobs stay for ever. Of both kinds, half run on a machine that
-is kept busy and half with a memory report that takes 0.7 s. The exit code is 1 when a leaky run ends with anything but 1
-and a report, when a healthy one ends with 1, or when any run ends with 0 without a report.
+`python -m bench._ends [--leaky N] [--healthy N] [--jobs N]` plays runs with `--until-clear`, some at a time. The leak
+is that of the brief: the clean-up is off, so that finished jobs stay for ever. Of both kinds, half run on a machine that
+is kept busy and half with a memory report that takes 0.7 s. The exit code is 1 when a leaky run ends with anything but
+1 and a report, when a healthy one ends with 1, or when any run ends with 0 without a report.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main(leaky: int, healthy: int, jobs: int, out: Path) -> None:
     counts: Counter[tuple[str, str, int, str]] = Counter()
     wrong = 0
     with ThreadPoolExecutor(jobs) as pool:
-        for place, one in enumerate(pool.map(lambda words: play(*words, out), wanted), 1):
+        for place, one in enumerate(pool.map(lambda one: play(one[0], one[1], one[2], out), wanted), 1):
             has_report = one.verdict != "no report"
             is_right = (one.exit_code == 1 and has_report) if one.is_leaky else one.exit_code != 1
             wrong += not is_right or (one.exit_code == 0 and not has_report)
