@@ -14,7 +14,8 @@ measures; the caller brings readings at any phase of whatever the process does p
    tested against their own scatter, which for a random walk is the right test and for noise a strict one. And each
    third of the lows must rise, the slowest at a quarter of the speed of the fastest: a step, or a cache that is full at
    last, is no leak.
-5. limit: growth up to the limit is none, whatever its significance.
+5. limit: growth up to the limit is none, whatever its significance; so is a series that never moved by more than that
+   at the same speed.
 
 LEAK needs steps 3 to 5; NO_LEAK needs the whole interval of step 3 below the limit, and no rise at the end.
 How often it errs is measured by leakgate/bench.py on the shapes of leakgate/shapes.py: docs/memory-watch.md.
@@ -154,7 +155,9 @@ class _Judge:
         finest = next(one for one in lines if one.error <= 2.0 * line.error)
         is_straight = line.segments > SEGMENTS[-1] and line.slope > STRAIGHT * line.deviation
         is_steady = is_straight or any(self._is_steady(count) for count in STEADY_SEGMENTS)
-        if grows and is_steady and self._is_alike(finest.segments):
+        if float(np.ptp(self._y)) <= allowed * float(self._x[-1] - self._x[0]):
+            verdict, reason = Verdict.NO_LEAK, "never moved by more than the limit"
+        elif grows and is_steady and self._is_alike(finest.segments):
             verdict, reason = Verdict.LEAK, "rises steadily, by more than the limit"
         elif high <= allowed and not self._rises_late(allowed):
             verdict, reason = Verdict.NO_LEAK, "growth above the limit is excluded"

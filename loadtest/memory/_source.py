@@ -14,14 +14,12 @@ import msgspec
 
 from leakgate.errors import NoReading, Restarted
 from leakgate.prometheus import MetricsReader, Selector, parse_selector
-from leakgate.reader import ReportReader, Selectors, ServerReader
+from leakgate.reader import ReportReader, Selectors, ServerReader, open_http
 from leakgate.series import Bound, Reading, Source
 from loadtest.memory._redis_census import RedisCensus, reachable_url
 from scheduler import __version__
 from scheduler.job import DISPATCHED, FINAL_STATES, WAITING
-from scheduler.sdk.tls import tls_context
 
-ANSWER_TIMEOUT_S = 10.0
 STORE = "store"
 """First word of the counts of the store."""
 COUNT_EVERY_S = 2.0
@@ -47,7 +45,7 @@ class SchedulerReader:
     `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when it
     can be reached from here), `ca_file` a PEM file with the certificates to trust for https ("" = those of the
     machine), `bounds` what counts may reach beside what the scheduler declares itself. `seconds` is a monotonic clock.
-    Raises ConfigError for a bad `ca_file`.
+    Raises LeakgateError for a bad `ca_file`.
     """
 
     def __init__(
@@ -57,13 +55,8 @@ class SchedulerReader:
         self._seconds = seconds
         self._redis_url = redis_url
         self._bounds = dict(bounds or {})
-        self._http = httpx.Client(
-            base_url=host,
-            headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=ANSWER_TIMEOUT_S,
-            trust_env=False,
-            verify=tls_context(ca_file or None) if host.startswith("https") else True,
-        )
+        self._http = open_http(token, ca_file)
+        self._http.base_url = httpx.URL(host)
         self._host = host
         self._reader: ServerReader | None = None
         self._census: RedisCensus | None = None

@@ -40,7 +40,7 @@ async def test_the_charts_are_drawn_again_as_the_run_goes_on(pages: PageMaker, t
 async def look_at_the_page(pages: PageMaker, url: str) -> None:
     page, watched = await pages.new(viewport={"width": 360, "height": 800})
     await page.goto(url + "/memory")
-    await expect(page.get_by_role("img", name="Live bytes just after each sweep, by jobs ended")).to_be_visible()
+    await expect(page.get_by_role("img", name="Live bytes by jobs finished")).to_be_visible()
     first = await page.locator("#content").inner_html()
     await page.wait_for_function("first => document.getElementById('content').innerHTML !== first", arg=first)
     assert await fits(page)
@@ -60,6 +60,6 @@ async def look_at_the_tab(pages: PageMaker, url: str) -> None:
     page, _ = await pages.new(viewport={"width": 1280, "height": 900})
     await page.goto(url + "/?tab=memory")
     await expect(page.get_by_role("tab", name="Memory")).to_have_attribute("aria-selected", "true")
-    for name in ("live bytes", "table core.fleet.nodes", "finished jobs in the table"):
+    for name in ("live bytes", "RSS"):
         await expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
     await page.close()

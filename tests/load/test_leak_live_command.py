@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from leakgate.finding import MemoryFinding
+from leakgate.report import Curves, WatchReport
 from loadtest.commands import _leak_live
 from loadtest.commands._cli import cli
 from loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
-from loadtest.memory._records import MemoryCurves, MemoryFinding, MemoryReport
 from loadtest.report._records import Generator, LoadReport, encoded
 from loadtest.running._options import LoadOptions
 from scheduler.config import Settings
@@ -56,7 +57,7 @@ def test_a_scenario_without_a_clean_up_is_refused(tmp_path: Path) -> None:
 
 
 def test_wrong_input_is_one_line(tmp_path: Path) -> None:
-    for words in (["--variant", "neither"], ["--least", "0"], ["--leak-floor", "-1"]):
+    for words in (["--variant", "neither"], ["--least", "0"], ["--leak-limit", "-1"]):
         result = CliRunner().invoke(cli, ["leak-live", "--out", str(tmp_path), *words])
         assert result.exit_code == 2 and "Invalid value" in result.output
 
@@ -104,18 +105,20 @@ def test_readings_begin_with_nothing_and_leave_out_what_could_not_be_read() -> N
 def load_report(live: list[Any]) -> LoadReport:
     """A load test's report in which live bytes were read so."""
     number = len(live)
-    curves = MemoryCurves(
+    curves = Curves(
         t_s=[float(i) for i in range(number)],
+        age_s=[0.1] * number,
+        work=[100 + 10 * i for i in range(number)],
         rss_bytes=[0] * number,
         live_bytes=live,
         held_bytes=[None] * number,
         store_bytes=[None] * number,
-        jobs_finished=[7 + i for i in range(number)],
-        jobs_unfinished=[0] * number,
-        jobs_ended=[100 + 10 * i for i in range(number)],
+        kept=[7 + i for i in range(number)],
+        in_flight=[0] * number,
         objects=[0] * number,
     )
-    memory = MemoryReport("gate", MemoryFinding("no leak", ""), swept=curves if number else None)
+    finding = MemoryFinding(verdict="no leak", reason="")
+    memory = WatchReport(finding=finding, curves=curves if number else None)
     return LoadReport(
         verdict="holds", exit_code=0, why="all checks hold", host="", started="", duration_s=1.0, ended_by="time",
         options={}, versions={}, generator=Generator(was_limit=False, reasons=[]), memory=memory,

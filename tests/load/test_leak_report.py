@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from leakgate.finding import MemoryFinding
 from loadtest.commands._leak_report import Side, bytes_a_job, finished, report
 from loadtest.commands._prediction import Readings
-from loadtest.memory._records import MemoryFinding
 from sim.report import WITH, WITHOUT, Report
 
 SETTLED_S = 21.0
@@ -34,7 +34,7 @@ def side(name: str, exit_code: int, measured: float = 980.0, simulated: float = 
     return Side(
         name=name,
         exit_code=exit_code,
-        finding=MemoryFinding(VERDICTS[exit_code], "as it was found"),
+        finding=MemoryFinding(verdict=VERDICTS[exit_code], reason="as it was found"),
         measured=readings(measured, kept_s),
         predicted=readings(simulated, kept_s),
         seconds=180.0,
@@ -46,7 +46,7 @@ def side(name: str, exit_code: int, measured: float = 980.0, simulated: float = 
 
 def of(*sides: Side) -> Report:
     variant = "both" if len(sides) > 1 else sides[0].name
-    return report(sides, {"rate_per_s": RATE}, seed=1, floor=50.0, variant=variant)
+    return report(sides, {"rate_per_s": RATE}, seed=1, limit=50.0, variant=variant)
 
 
 def test_a_leak_without_and_none_with_holds() -> None:

@@ -7,28 +7,30 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from loadtest.memory._records import MemoryReport
+from leakgate.report import WatchReport
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import Keys, Secured
-from tests.load.watched import SETTINGS, leaking, measured, steady_load, swept, until_clear, watch
+from tests.load.watched import SETTINGS, clear_after, leaking, measured, steady_load, until_clear, watch
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.alone
 
 
 def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
-    report = measured(tmp_path, 200.0, samples=14, patience_s=60)
+    report = measured(tmp_path, 200.0, readings=60, patience_s=60)
     finding = report.finding
     assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
     assert "type tuple" in [one.name for one in finding.growing], "in its chain of tuples"
-    assert finding.bytes_a_job is not None and 130 < finding.bytes_a_job < 350
+    assert finding.live is not None and finding.live.a_unit is not None and 130 < finding.live.a_unit < 350
+    assert finding.rss is not None, "named beside it"
 
 
 def test_a_healthy_saw_tooth_is_passed(tmp_path: Path) -> None:
-    report = measured(tmp_path, 0.0, samples=14, patience_s=60, leak_floor=100.0)
+    report = measured(tmp_path, 0.0, readings=60, patience_s=60, limit_bytes=100.0)
     assert report.finding.verdict == "no leak", report.finding
-    assert report.raw is not None and report.swept is not None
-    assert len(report.raw.t_s) > len(report.swept.t_s), "the saw-tooth was seen"
+    assert report.curves is not None and len({round(age_s, 1) for age_s in report.curves.age_s if age_s}) > 3, (
+        "readings were taken at any phase of the clean-up"
+    )
 
 
 @pytest.mark.large
@@ -38,7 +40,7 @@ def test_a_healthy_saw_tooth_is_passed_in_20_of_20_runs(tmp_path: Path) -> None:
     for run in range(20):
         folder = tmp_path / str(run)
         folder.mkdir()
-        findings.append(measured(folder, 0.0, samples=60, patience_s=90).finding)
+        findings.append(measured(folder, 0.0, readings=120, patience_s=90).finding)
     assert [finding.verdict for finding in findings] == ["no leak"] * 20, findings
 
 
@@ -47,10 +49,10 @@ def test_a_clean_up_that_is_off_is_found_by_counting(tmp_path: Path) -> None:
     server = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "0", "--retention-s", "2", "--finished-max", "0")
     try:
         with steady_load(server.url), watch(server.url, every_s=0.5) as made:
-            finding = until_clear(made, 60, swept(3)).finding
+            finding = until_clear(made, 60, clear_after(3)).finding
     finally:
         server.stop()
-    assert (finding.verdict, finding.kind) == ("leak", "finished jobs"), finding
+    assert (finding.verdict, finding.kind) == ("leak", "kept work"), finding
 
 
 def test_redis_is_counted_by_family_and_a_key_that_grows_is_found(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_redis_is_counted_by_family_and_a_key_that_grows_is_found(tmp_path: Path
     redis.start()
     server = Scheduler(tmp_path, redis.url, *SETTINGS)
 
-    def grows(report: MemoryReport) -> bool:
+    def grows(report: WatchReport) -> bool:
         client.rpush("vp:{0}:kept", *range(50))
         return report.finding.kind == "counts"
 
@@ -70,7 +72,7 @@ def test_redis_is_counted_by_family_and_a_key_that_grows_is_found(tmp_path: Path
         redis.kill()
     assert report.finding.verdict == "leak", report.finding
     assert "store members kept" in [one.name for one in report.finding.growing], "the scheduler told where its store is"
-    assert report.swept is not None and report.swept.store_bytes[-1]
+    assert report.curves is not None and any(report.curves.store_bytes)
 
 
 def test_a_scheduler_that_is_started_again_is_judged_from_then_on(tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
-"""Reading a scheduler's memory: what is taken from its pages, and what is said when they are not there or not ours."""
+"""Reading a scheduler's memory: what is said when what answers is no scheduler of ours, or nothing answers."""
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadtest.memory._source import MemorySource, NoReading, parse_metrics
+from leakgate.errors import NoReading
+from leakgate.prometheus import parse_page
+from leakgate.watch import Watch
+from loadtest.memory._source import SELECTORS, SchedulerReader
+from tests.live.processes import wait_until
 from tests.load.fake_scheduler import fake_scheduler
 
-METRICS = """# HELP voxpool_jobs_ended_total Jobs that reached their final state.
-# TYPE voxpool_jobs_ended_total counter
+METRICS = b"""# TYPE voxpool_jobs_ended counter
 voxpool_jobs_ended_total{pair="zh:en",reason="none",state="completed"} 1.0e+06
 voxpool_jobs_ended_total{pair="en:zh",reason="node_lost",state="failed"} 3.0
 voxpool_jobs_ended_created{pair="zh:en",reason="none",state="completed"} 1.7e+09
@@ -21,22 +24,34 @@ voxpool_jobs_resident{state="completed"} 70.0
 voxpool_jobs_resident{state="cancelled"} 1.0
 voxpool_jobs_resident_bytes 43680.0
 voxpool_cleanup_last_run_timestamp_seconds 1.7000001235e+09
-voxpool_process_start_time_seconds 1.70000012e+09
 python_info{version="3"} 1.0
 """
+CHECKUP = {
+    "settings": {"cleanup_interval_s": 3.0, "retention_s": 15.0},
+    "store": {"url": ""},
+    "now_ms": 1_700_000_125_000,
+}
 
 
-def test_what_matters_is_read_off_the_metrics() -> None:
-    figures = parse_metrics(METRICS)
-    assert (figures.jobs_ended, figures.finished, figures.unfinished) == (1_000_003, 71, 7)
-    assert figures.jobs_bytes == 43_680 and figures.series == 11
-    assert (figures.last_sweep_s, figures.started_s) == (1_700_000_123.5, 1_700_000_120.0)
+def memory(pid: int) -> dict[str, Any]:
+    """Return a memory report of process `pid`."""
+    return {
+        "pid": pid,
+        "started_s": 1_700_000_000.0,
+        "memory": {"rss_bytes": 60_000_000, "live_bytes": 40_000_000, "held_bytes": 45_000_000},
+    }
 
 
-@pytest.mark.parametrize("text", ["", "up 1\n", "<html>\n", "voxpool_jobs_resident_bytes 1.0\n"])
-def test_metrics_of_something_else_are_refused(text: str) -> None:
-    with pytest.raises(NoReading, match="not that of voxpool"):
-        parse_metrics(text)
+def test_what_matters_is_taken_from_the_metrics() -> None:
+    page = parse_page(METRICS.decode())
+    figures = {name: page.value(getattr(SELECTORS, name)) for name in SELECTORS.__struct_fields__}
+    assert figures == {
+        "work": 1_000_003,
+        "cleanups": 1_700_000_123.5,
+        "kept": 71,
+        "in_flight": 7,
+        "work_bytes": 43_680,
+    }
 
 
 @pytest.mark.parametrize(
@@ -48,17 +63,34 @@ def test_metrics_of_something_else_are_refused(text: str) -> None:
         ({"/v1/debug/checkup": ["a list"]}, "/v1/debug/checkup is not that of voxpool"),
     ],
 )
-def test_a_server_that_is_none_is_told(answers: dict[str, Any], said: str) -> None:
+def test_a_server_that_is_no_scheduler_of_ours_is_named(answers: dict[str, Any], said: str) -> None:
     with fake_scheduler(answers) as host:
-        source = MemorySource(host, "", time.monotonic)
+        reader = SchedulerReader(host)
         with pytest.raises(NoReading) as caught:
-            source.meet()
+            reader.read()
         assert str(caught.value).startswith(said)
-        source.close()
+        reader.close()
 
 
-def test_nobody_there_is_told() -> None:
-    source = MemorySource("http://127.0.0.1:1", "", time.monotonic)
+@pytest.mark.parametrize("text", [b"", b"up 1\n", b"<html>\n", b"voxpool_jobs_resident_bytes 1.0\n"])
+def test_metrics_of_something_else_are_no_reading(text: bytes) -> None:
+    with fake_scheduler({"/v1/debug/checkup": CHECKUP, "/metrics": text, "/v1/debug/memory": memory(1)}) as host:
+        reader = SchedulerReader(host)
+        with pytest.raises(NoReading):
+            reader.read()
+        reader.close()
+
+
+def test_nothing_there_is_reported() -> None:
+    reader = SchedulerReader("http://127.0.0.1:1")
     with pytest.raises(NoReading, match=r"/v1/debug/checkup: .*refused"):
-        source.meet()
-    source.close()
+        reader.read()
+    reader.close()
+
+
+def test_a_bad_file_of_certificates_is_reported(tmp_path: Path) -> None:
+    watch = Watch(lambda: SchedulerReader("https://127.0.0.1:1", ca_file=str(tmp_path / "none.pem")))
+    watch.start()
+    wait_until(lambda: "none.pem" in watch.report().finding.reason)
+    watch.stop()
+    assert watch.report().finding.verdict == "unclear"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from leakgate.errors import NoReading
 from loadtest.memory import _redis_census
 from loadtest.memory._redis_census import OTHERS, RedisCensus, family_of, reachable_url
-from loadtest.memory._source import NoReading
 from tests.servers import RedisServer
 
 

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from loadtest.memory._records import MemoryCurves, MemoryFinding, MemoryReport
+from leakgate.finding import MemoryFinding
+from leakgate.report import WatchReport
 from loadtest.running._until_clear import CLEAR_LOOKS, UntilClear
 
 
@@ -20,10 +21,8 @@ class Run:
         self.ended = threading.Event()
         self.until_clear = UntilClear(self.report, self.ended.set, lambda: least_s, lambda: self.now_s)
 
-    def report(self) -> MemoryReport:
-        column = [0] * self.read
-        swept = MemoryCurves([0.0] * self.read, *[column] * 8)  # type: ignore[arg-type]
-        return MemoryReport("watch", MemoryFinding(self.verdict, ""), swept=swept if self.read else None)
+    def report(self) -> WatchReport:
+        return WatchReport(finding=MemoryFinding(verdict=self.verdict, reason=""), taken=self.read)
 
     def looks(self, *verdicts: str) -> list[bool]:
         """Look once for each verdict, a second and a reading later."""
@@ -76,7 +75,7 @@ def look_has_seen(run: Run) -> None:
     done = threading.Event()
     report = run.report
 
-    def seen() -> MemoryReport:
+    def seen() -> WatchReport:
         done.set()
         return report()
 

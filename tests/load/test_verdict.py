@@ -27,9 +27,13 @@ def failures(percent: float, limit: float = 0, note: str = "", clear: bool = Tru
 FAILED = {"expected": [failures(1)]}
 
 
+def watched(verdict: str) -> WatchReport:
+    return WatchReport(finding=MemoryFinding(verdict=verdict, reason="a reason"))
+
+
 def memory(verdict: str) -> dict[str, Any]:
     """Return the evidence of a memory watch that came to `verdict`."""
-    check, unclear = memory_check(WatchReport(finding=MemoryFinding(verdict=verdict, reason="a reason")), "memory")
+    check, unclear = memory_check(watched(verdict), "memory")
     return {"memory": check, "unclear": unclear}
 
 
@@ -152,7 +156,7 @@ def test_checks_that_do_not_decide_are_shown_and_named() -> None:
 
 
 def test_memory_is_no_check_unless_it_decides() -> None:
-    assert memory_check(WatchReport(finding=MemoryFinding(verdict="leak", reason="a reason")), "load") == (None, [])
+    assert memory_check(watched("leak"), "load") == (None, [])
     assert memory_check(None, "all") == (None, [])
 
 

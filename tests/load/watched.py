@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from loadtest.memory._records import MemoryReport
-from loadtest.memory._watch import MemoryWatch
+from leakgate.report import WatchReport
+from leakgate.watch import Watch
+from loadtest.memory._source import SchedulerReader
 from tests.live.processes import Scheduler, wait_until
 
 RATE_PER_S = 250.0
@@ -48,9 +48,9 @@ def steady_load(url: str, rate_per_s: float = RATE_PER_S) -> Iterator[subprocess
 
 
 @contextlib.contextmanager
-def watch(url: str, **options: Any) -> Iterator[MemoryWatch]:
+def watch(url: str, **options: Any) -> Iterator[Watch]:
     """Watch the scheduler at `url`."""
-    made = MemoryWatch(url, "", "watch", time.monotonic, **options)
+    made = Watch(lambda: SchedulerReader(url), **options)
     made.start()
     try:
         yield made
@@ -58,23 +58,23 @@ def watch(url: str, **options: Any) -> Iterator[MemoryWatch]:
         made.stop()
 
 
-def until_clear(made: MemoryWatch, patience_s: float, is_enough: Callable[[MemoryReport], bool]) -> MemoryReport:
+def until_clear(made: Watch, patience_s: float, is_enough: Callable[[WatchReport], bool]) -> WatchReport:
     """Return the report as soon as it is enough; the last one when that takes longer than `patience_s`."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: is_enough(made.report()), patience_s)
     return made.report()
 
 
-def swept(samples: int) -> Callable[[MemoryReport], bool]:
-    """Return what holds once so many samples are judged and the verdict is clear."""
-    return lambda report: report.finding.samples >= samples and report.finding.verdict != "unclear"
+def clear_after(readings: int) -> Callable[[WatchReport], bool]:
+    """Return what holds once `readings` are judged and the verdict is clear."""
+    return lambda report: report.finding.readings >= readings and report.finding.verdict != "unclear"
 
 
-def measured(folder: Path, bytes_a_job: float, samples: int, patience_s: float, **options: Any) -> MemoryReport:
+def measured(folder: Path, bytes_a_job: float, readings: int, patience_s: float, **options: Any) -> WatchReport:
     """Return what the watch, made with `options`, says of a scheduler with a planted leak."""
     server = leaking(bytes_a_job)(folder, "memory", *SETTINGS)
     try:
         with steady_load(server.url), watch(server.url, **options) as made:
-            return until_clear(made, patience_s, swept(samples))
+            return until_clear(made, patience_s, clear_after(readings))
     finally:
         server.stop()

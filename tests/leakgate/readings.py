@@ -1,0 +1,78 @@
+"""Readings of a process whose truth is known, for the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from leakgate.series import Reading, Series, Source
+
+INTERVAL_S, RETENTION_S = 1.0, 5.0
+SOURCE = Source(name="made", unit="job", interval_s=INTERVAL_S, retention_s=RETENTION_S)
+"""A process that cleans up every second what was finished more than five seconds ago."""
+UNSWEPT = Source(name="made", unit="job")
+"""One without a clean-up."""
+Numbers = Callable[[int], float]
+
+
+def reading(number: int, **fields: Any) -> Reading:
+    """Return reading `number` of a process in good order: one a second, 100 jobs a second, each reading just after a
+    clean-up; `fields` replace what it says.
+    """
+    kept = min(500, 100 * number)
+    values: dict[str, Any] = {
+        "t_s": number + 0.1,
+        "work": 100 * number,
+        "cleanups": number + 1,
+        "age_s": 0.1,
+        "kept": kept,
+        "in_flight": 10,
+        "work_bytes": 560 * kept,
+        "rss_bytes": 60_000_000,
+        "live_bytes": 40_000_000,
+        "held_bytes": 45_000_000,
+        **fields,
+    }
+    return Reading(**values)
+
+
+def series(
+    readings: int = 120,
+    live: Numbers = lambda number: 0.0,
+    held: Numbers = lambda number: 0.0,
+    rss: Numbers = lambda number: 0.0,
+    fields: Callable[[int], Mapping[str, Any]] = lambda number: {},
+    counts: Mapping[str, Numbers] | None = None,
+) -> Series:
+    """Return a series of a process in good order, with something on top: bytes and counts by the reading's number."""
+    made = Series()
+    for number in range(readings):
+        values: dict[str, Any] = {
+            "live_bytes": round(40e6 + live(number)),
+            "held_bytes": round(45e6 + held(number)),
+            "rss_bytes": round(60e6 + held(number) + rss(number)),
+            "counts": {name: round(count(number)) for name, count in (counts or {}).items()},
+        }
+        made.add(reading(number, **{**values, **fields(number)}))
+    return made
+
+
+def noise(size: float, correlation: float = 0.5, seed: int = 1) -> Numbers:
+    """Return noise that remembers: AR(1) of standard deviation `size`."""
+    chance = np.random.default_rng(seed)
+    values = [0.0]
+    for shock in chance.standard_normal(2000):
+        values.append(correlation * values[-1] + float(shock) * float(np.sqrt(1 - correlation**2)))
+    return lambda number: size * values[number + 1]
+
+
+def added(*parts: Numbers) -> Numbers:
+    """Return the sum of `parts`."""
+    return lambda number: sum(part(number) for part in parts)
+
+
+def rising(a_job: float) -> Numbers:
+    """Return what grows by `a_job` with each job."""
+    return lambda number: a_job * 100 * number

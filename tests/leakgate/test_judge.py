@@ -1,0 +1,348 @@
+"""The verdict on a process: each kind of growth is named, health is passed, too little evidence is neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from leakgate.finding import MemoryFinding
+from leakgate.judge import judge_memory
+from leakgate.series import Bound, Series, Source, parse_bounds
+from tests.leakgate.readings import SOURCE, UNSWEPT, Numbers, added, noise, rising, series
+
+
+def judged(made: Series, limit_bytes: float = 50.0, source: Source = SOURCE, **options: Any) -> MemoryFinding:
+    return judge_memory(made, source, limit_bytes, **options)
+
+
+def bounded(**bounds: Bound) -> Source:
+    return msgspec.structs.replace(SOURCE, bounds={f"table {name}": bound for name, bound in bounds.items()})
+
+
+def test_health_is_passed() -> None:
+    finding = judged(series(live=noise(30_000)))
+    assert (finding.verdict, finding.kind, finding.growing) == ("no leak", "", [])
+    assert finding.work == 100 * (finding.readings - 1) and finding.seconds == finding.readings - 1
+    assert finding.live is not None and finding.live.a_unit is not None and abs(finding.live.a_unit) < 20
+
+
+@pytest.mark.parametrize("source", [SOURCE, UNSWEPT])
+def test_a_leak_of_live_bytes_is_found_and_measured(source: Source) -> None:
+    made = series(live=added(noise(30_000), rising(200)), fields=lambda _: {"kept": 0, "work_bytes": 0})
+    finding = judged(made, source=source)
+    assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
+    live = finding.live
+    assert live is not None and live.a_unit is not None and live.low is not None and live.high is not None
+    assert live.a_unit == pytest.approx(200, rel=0.1) and live.low < 200 < live.high
+
+
+def test_a_leak_without_work_kept_or_a_known_clean_up_is_found_all_the_same() -> None:
+    bare = {"kept": None, "in_flight": None, "work_bytes": None, "age_s": None, "cleanups": 0}
+    finding = judged(series(live=added(noise(30_000), rising(200)), fields=lambda _: bare), source=UNSWEPT)
+    assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
+
+
+# ---- readings at any phase (V4)
+
+
+def late(number: int) -> dict[str, Any]:
+    """A reading of a busy machine: at any phase, never just after a clean-up."""
+    age_s = 0.3 + 0.69 * (number * 0.6180339 % 1.0)
+    return {"age_s": age_s, "t_s": number + 0.1 + age_s}
+
+
+def tooth(number: int) -> float:
+    """Live bytes pile up until the next clean-up: 2 MB."""
+    return 2_000_000.0 * (0.3 + 0.69 * (number * 0.6180339 % 1.0))
+
+
+def test_readings_of_which_none_is_just_after_a_clean_up_are_judged() -> None:
+    healthy = series(400, live=added(tooth, noise(30_000)), fields=late)
+    assert judged(healthy, 100.0).verdict == "no leak"
+    leaking = series(400, live=added(tooth, noise(30_000), rising(400)), fields=late)
+    assert (judged(leaking, 100.0).verdict, judged(leaking, 100.0).kind) == ("leak", "objects")
+
+
+def test_counts_of_readings_at_any_phase_are_judged() -> None:
+    def buffered(number: int) -> float:
+        return 80 * (0.3 + 0.69 * (number * 0.6180339 % 1.0))
+
+    counts: dict[str, Numbers] = {"table buffer": buffered, "table kept": added(buffered, rising(0.05))}
+    finding = judged(series(fields=late, counts=counts))
+    assert (finding.kind, [one.name for one in finding.growing]) == ("counts", ["table kept"]), finding
+
+
+# ---- kept work
+
+
+def test_finished_work_that_outlives_its_retention_is_found_before_its_bytes() -> None:
+    """The clean-up that does nothing: exact, without a trend, as soon as the retention is over."""
+
+    def kept(number: int) -> dict[str, Any]:
+        return {"kept": 100 * number, "work_bytes": 56_000 * number}
+
+    finding = judged(series(12, fields=kept))
+    assert (finding.verdict, finding.kind) == ("leak", "kept work")
+    assert finding.reason.startswith("1,100 finished jobs are kept, 700 were finished within the last 7.0 s")
+    assert judged(series(7, fields=kept)).verdict == "unclear", "none has outlived it yet"
+    off = Source(unit="job", retention_s=5.0)
+    assert judged(series(12, fields=kept), source=off).kind == "kept work", "also with the clean-up off"
+
+
+def test_a_tenth_of_the_records_that_stays_is_found() -> None:
+    def some_kept(number: int) -> dict[str, Any]:
+        return {"kept": min(500, 100 * number) + 10 * number}
+
+    assert judged(series(60, fields=some_kept)).kind == "kept work"
+
+
+def test_a_clean_up_that_is_late_on_a_busy_machine_is_no_leak_and_one_that_stands_still_is() -> None:
+    def late_by(intervals: int) -> Series:
+        """The clean-up stands still from reading 100 on, for `intervals` of its own."""
+
+        def kept(number: int) -> dict[str, Any]:
+            age_s = 0.1 + max(0, min(number - 100, intervals))
+            return {"kept": 500 + int(100 * (age_s - 0.1)), "age_s": age_s}
+
+        return series(101 + intervals, fields=kept)
+
+    assert judged(late_by(4)).kind == ""
+    assert judged(late_by(12)).kind == "kept work"
+
+
+# ---- counts
+
+
+@pytest.mark.parametrize("name", ["table sessions._open", "type dict", "store members free", "open files"])
+def test_a_count_that_grows_is_found_though_the_bytes_are_in_noise(name: str) -> None:
+    counts: dict[str, Numbers] = {name: added(lambda n: 100, rising(0.01), noise(2)), "threads": lambda n: 4}
+    finding = judged(series(live=noise(2_000_000), counts=counts))
+    assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
+    assert [one.name for one in finding.growing] == [name]
+    assert finding.growing[0].a_unit == pytest.approx(0.01, rel=0.2)
+    assert name in finding.reason
+
+
+def test_counts_that_move_and_do_not_grow_are_none() -> None:
+    counts: dict[str, Numbers] = {
+        "table core.waiting": added(lambda n: 50, noise(20, 0.8)),
+        "type a step": lambda n: 10 if n < 60 else 60,
+        "type dict": lambda n: 5000,
+        "task once": lambda n: float(n == 70),
+    }
+    assert judged(series(counts=counts)).verdict == "no leak"
+
+
+def test_the_counts_that_grew_most_are_named_whatever_the_verdict() -> None:
+    """V9: what grows stands in the finding, the fastest first, also where nothing is decided."""
+    counts: dict[str, Numbers] = {
+        "table slow": lambda n: 2 * n,
+        "table fast": lambda n: 20 * n,
+        "type steady": lambda n: 1000,
+    }
+    coming = series(live=noise(3_000_000), counts=counts, fields=lambda n: {"load": 10 + n})
+    finding = judged(coming)
+    assert (finding.verdict, finding.growing) == ("unclear", [])
+    assert [one.name for one in finding.fastest] == ["table fast", "table slow"]
+    assert [one.name for one in judged(series(counts=counts)).growing] == ["table fast", "table slow"]
+
+
+def test_the_rss_is_named_whatever_the_verdict() -> None:
+    """V5: 20 MB of native growth stand in the finding though live bytes say nothing."""
+    finding = judged(series(live=noise(3_000_000, 0.9), rss=rising(2000)))
+    assert finding.rss is not None and finding.rss.a_unit == pytest.approx(2000, rel=0.1)
+    assert (finding.verdict, finding.kind) == ("leak", "native")
+    assert "but the RSS grows by 1,999 B a job" in finding.reason
+
+
+def test_a_backlog_is_no_leak_of_its_entries() -> None:
+    """Jobs that pile up because the nodes are slow have objects of their own, and deadlines."""
+    counts: dict[str, Numbers] = {
+        "type uvloop.loop.UVTimer": lambda n: 40 * n,
+        "table core.dispatcher._deadlines._things": lambda n: 5 * n,
+    }
+    assert judged(series(counts=counts, fields=lambda n: {"in_flight": 5 * n})).growing == []
+    assert {one.name for one in judged(series(counts=counts)).growing} == counts.keys()
+
+
+def test_a_type_that_was_not_always_named_is_not_judged() -> None:
+    def named(number: int) -> dict[str, Any]:
+        return {"counts": {}, "counts_are_whole": False} if number % 5 == 0 else {}
+
+    assert judged(series(counts={"type dict": rising(1)}, fields=named)).growing == []
+
+
+def test_a_store_that_could_not_be_counted_now_and_then_is_judged_by_the_rest() -> None:
+    def counted(number: int) -> dict[str, Any]:
+        return {"unread": ("store",), "counts": {}} if number % 2 else {}
+
+    grown = judged(series(counts={"store members kept": lambda n: 10 * n}, fields=counted)).growing
+    assert [one.name for one in grown] == ["store members kept"]
+
+
+def test_a_store_that_is_needed_and_could_not_be_counted_is_unclear() -> None:
+    finding = judged(series(fields=lambda _: {"unread": ("store",)}), needed=["store"])
+    assert finding.verdict == "unclear" and "the store could be counted in 0 of" in finding.reason
+    assert judged(series(), needed=["store"]).verdict == "no leak"
+
+
+# ---- bounds
+
+
+def test_a_count_below_its_declared_bound_is_no_leak_and_above_it_is() -> None:
+    counts: dict[str, Numbers] = {"table cache": lambda n: 20 * n}
+    assert judged(series(counts=counts)).kind == "counts"
+    assert judged(series(counts=counts), source=bounded(cache=Bound(2400))).verdict == "no leak"
+    assert judged(series(counts=counts), source=bounded(cache=Bound(2000))).kind == "counts", "it went beyond"
+    assert judged(series(counts=counts), source=bounded(other=Bound(2400))).kind == "counts"
+
+
+def test_what_entries_below_a_bound_take_is_allowed_for_and_no_more() -> None:
+    """A young process whose history fills: a record a second, of 6 kB."""
+    counts: dict[str, Numbers] = {"table history": lambda n: n}
+    young = bounded(history=Bound(310, entry_bytes=7_000.0))
+    finding = judged(series(live=lambda n: 6_000.0 * n, counts=counts), source=young)
+    assert finding.verdict == "no leak", finding
+    assert finding.notes == [
+        "the limit is 120 B a job: 50, and 70 for tables with a declared bound, which filled up meanwhile"
+    ]
+    assert finding.live is not None and finding.live.limit == pytest.approx(120)
+    assert judged(series(live=lambda n: 24_000.0 * n, counts=counts), source=young).kind == "objects"
+    past = series(400, counts={"table history": lambda n: 5 * n})
+    assert judged(past, source=young).kind == "counts", "past 310 records it must not grow"
+
+
+def test_bounds_as_people_write_them() -> None:
+    assert parse_bounds(["table app.cache=1000", " ", "type a=b=7"]) == {
+        "table app.cache": Bound(1000),
+        "type a=b": Bound(7),
+    }
+    for text in ("table", "=5", "table cache=many", "table cache=-1"):
+        with pytest.raises(ValueError, match="want NAME=N"):
+            parse_bounds([text])
+
+
+# ---- bytes beside the live ones
+
+
+def test_fragmentation_is_reported_and_is_no_leak() -> None:
+    finding = judged(series(held=rising(2000)))
+    assert (finding.verdict, finding.kind) == ("no leak", "fragmentation")
+    assert any("fragmentation" in note for note in finding.notes)
+
+
+def test_memory_that_goes_round_both_allocators_is_a_leak() -> None:
+    finding = judged(series(rss=rising(2000)))
+    assert (finding.verdict, finding.kind) == ("leak", "native")
+    assert "live bytes are flat" in finding.reason
+
+
+def test_without_live_bytes_the_rss_is_judged_alone() -> None:
+    unread = {"live_bytes": None, "held_bytes": None}
+    finding = judged(series(fields=lambda _: unread, rss=rising(2000)))
+    assert (finding.verdict, finding.kind, finding.live) == ("leak", "native", None)
+    assert judged(series(fields=lambda _: unread)).verdict == "no leak"
+
+
+def test_readings_without_live_bytes_now_and_then_are_tolerated() -> None:
+    def unread(number: int) -> dict[str, Any]:
+        return {"live_bytes": None, "held_bytes": None} if number % 3 == 0 else {}
+
+    assert judged(series(live=rising(400), fields=unread)).kind == "objects"
+
+
+# ---- a load that is not steady (V5)
+
+
+@pytest.mark.parametrize("a_second", [200, -4])
+def test_a_load_that_is_not_steady_is_neither_health_nor_a_leak(a_second: int) -> None:
+    """More jobs, more bytes: that is no leak. And a load that falls may hide one."""
+
+    def more_jobs(number: int) -> dict[str, Any]:
+        work = 1000 * number + a_second * number**2 // 2
+        return {"work": work, "kept": 0, "work_bytes": 40_000_000 + 1000 * a_second * 40 * number}
+
+    finding = judged(series(live=lambda n: 1000.0 * a_second * 40 * n, fields=more_jobs))
+    assert (finding.verdict, finding.kind) == ("unclear", "")
+    assert "not steady" in finding.reason and ("rose" if a_second > 0 else "fell") in finding.reason
+
+
+def test_growth_far_above_what_the_load_explains_is_a_leak() -> None:
+    """V5: 1,100 B a job are decisive, though what the jobs hold moved a little, too."""
+
+    def moved(number: int) -> dict[str, Any]:
+        return {"work_bytes": 300_000 + 5_000 * number}
+
+    made = series(live=added(noise(30_000), rising(1100)), fields=moved)
+    finding = judged(made)
+    assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
+    below = judged(series(live=added(noise(30_000), rising(90)), fields=moved))
+    assert below.verdict == "unclear" and "not steady" in below.reason
+
+
+def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
+    counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
+    coming = series(live=lambda n: 50_000.0 * n, counts=counts, fields=lambda n: {"load": 10 + n})
+    finding = judged(coming)
+    assert (finding.verdict, finding.growing) == ("unclear", [])
+    assert finding.reason.startswith("the load was not steady: it went from 73 to 129")
+
+
+def test_the_load_of_the_start_is_waited_for() -> None:
+    finding = judged(series(live=lambda n: 1e6 * min(20, n), fields=lambda n: {"load": min(100, 5 * n)}))
+    assert finding.verdict == "no leak" and finding.readings == 120 - 19 - 6
+
+
+def test_connections_that_stay_though_the_load_does_not_grow_are_found() -> None:
+    counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
+    assert judged(series(counts=counts, fields=lambda _: {"load": 10})).kind == "counts"
+
+
+# ---- too little
+
+
+def test_what_cant_be_read_is_named() -> None:
+    unread = {"live_bytes": None, "held_bytes": None, "unreadable": "use CPython"}
+    finding = judged(series(fields=lambda _: unread, rss=noise(60_000_000, 0.9)))
+    assert finding.verdict == "unclear" and "use CPython" in finding.reason
+
+
+def test_too_little_is_unclear_and_says_what_would_be_enough() -> None:
+    assert judged(Series()).reason == "nothing could be read"
+    few = judged(series(15))
+    assert few.verdict == "unclear" and "9 readings" in few.reason and "run for 24 s or more" in few.reason
+    assert judged(series(25)).verdict != "unclear", "and so it is"
+    idle = judged(series(fields=lambda n: {"work": 7, "kept": 0}))
+    assert (idle.verdict, idle.reason) == ("unclear", "no job was finished between the readings")
+
+
+def test_readings_that_failed_are_tolerated_up_to_a_half() -> None:
+    missed = series(live=rising(400))
+    missed.missed = 100
+    assert judged(missed).verdict == "leak"
+    missed.missed = 130
+    assert (judged(missed).verdict, judged(missed).reason) == ("unclear", "130 of 250 readings failed")
+
+
+def test_growth_in_noise_is_unclear() -> None:
+    assert judged(series(60, live=added(noise(3_000_000, 0.8), rising(200)))).verdict == "unclear"
+
+
+def test_a_finding_says_what_the_load_did_not_do() -> None:
+    done = {"reconnects": 0, "errors": 3, "cancels": 0}
+    assert judged(series(), exercised=done).not_exercised == ["reconnects", "cancels"]
+    assert judged(series(5), exercised=done).not_exercised == ["reconnects", "cancels"], "also when it is unclear"
+
+
+def test_the_notes_of_the_watch_come_first() -> None:
+    finding = judged(series(held=rising(2000)), notes=["it was restarted"])
+    assert finding.notes[0] == "it was restarted" and len(finding.notes) == 2
+
+
+def test_what_is_only_shown_is_not_judged() -> None:
+    def ending(number: int) -> dict[str, Any]:
+        return {"judged": number < 100}
+
+    assert judged(series(live=lambda n: 10e6 * max(0, n - 99), fields=ending)).verdict == "no leak"
