@@ -1,7 +1,8 @@
 """Client users: each a stream of jobs whose times were set beforehand, over a WebSocket session or over HTTP.
 
 None waits for an answer before it asks again, and every latency counts from the intended start, so a scheduler that
-stalls can't hide it by slowing the load down.
+stalls can't hide it by slowing the load down. SessionCaller and HttpCaller are the same clients without that plan, for
+classes with tasks of their own (examples/locustfile_small.py).
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import msgspec
 from gevent.event import Event
 from gevent.pool import Group
 
-from loadtest.users._arrivals import Arrival
 from loadtest.users._client_user import ClientUser
 from loadtest.users._expected import Wanted
 from loadtest.users._http import BROKEN, HttpJobs, Refused
+from loadtest.users._planned_user import PlannedUser
 from loadtest.users._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
 from loadtest.users._traffic import HTTP, WS
 from loadtest.users._wire import Closed, NotOpened, Wire
+from loadtest.users._workload import Stream
 from scheduler.chance import fresh_random
 from scheduler.codec import to_client
 from scheduler.errors import BadInput
@@ -35,10 +37,10 @@ UTTERANCE_JOBS = 4
 WELCOME_S = 10.0
 
 
-class HttpClientUser(ClientUser):
+class HttpCaller(ClientUser):
     """Submits by POST and waits by long polls; each job on a connection of its own out of the user's pool."""
 
-    part = "http"
+    abstract = True
     kind = HTTP
 
     def enter(self) -> None:
@@ -47,18 +49,17 @@ class HttpClientUser(ClientUser):
         self.jobs = HttpJobs(self.traffic.host, options.client_token, options.ca_file, options.outstanding_max)
         self.polls = Group()
 
-    def submit(self, arrival: Arrival) -> None:
+    def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
         """Have the job submitted and waited for beside the others."""
-        wanted, audio = self.next_job(arrival)
-        self.polls.spawn(self._do, arrival, wanted, audio)
+        self.polls.spawn(self._do, wanted, stream, audio)
 
     def leave(self) -> None:
         """Give up what is still asked."""
         self.polls.kill()
         self.jobs.close()
 
-    def _do(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> None:
-        view = self._submit(arrival, wanted, audio)
+    def _do(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
+        view = self._submit(wanted, stream, audio)
         del audio  # it may be long, and the wait, too
         end_s = wanted.intended_s + self.traffic.workload.deadline_s
         while view is not None and not _ended(view):
@@ -78,13 +79,13 @@ class HttpClientUser(ClientUser):
         except BROKEN:
             self.traffic.tell(HTTP, "cancel", 0.0, 0, LOST)
 
-    def _submit(self, arrival: Arrival, wanted: Wanted, audio: bytes) -> Any:
-        session = self.name if arrival.stream.affinity else ""
+    def _submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> Any:
+        session = self.name if stream.affinity else ""
         breaks = 0
         while True:
             try:
                 view = self.jobs.submit(
-                    audio, arrival.stream.pair, wanted.request_id, session=session, timeout_ms=arrival.stream.timeout_ms
+                    audio, stream.pair, wanted.request_id, session=session, timeout_ms=stream.timeout_ms
                 )
                 self.traffic.tell(HTTP, "submit", time.monotonic() - wanted.intended_s, len(audio))
                 self.accepted(wanted, view.job_id)
@@ -120,6 +121,12 @@ class HttpClientUser(ClientUser):
         return answer
 
 
+class HttpClientUser(PlannedUser, HttpCaller):
+    """A client over HTTP, whose jobs come at the times of the plan."""
+
+    part = "http"
+
+
 class Utterance(msgspec.Struct):
     """What somebody says without a pause, as a session sends it: some jobs in a row, whole when all have a result."""
 
@@ -129,10 +136,18 @@ class Utterance(msgspec.Struct):
     failed: bool = False
 
 
-class SessionUser(ClientUser):
-    """Holds a session over a WebSocket and speaks in utterances; it reconnects, and then sends what is open again."""
+class Sent(msgspec.Struct):
+    """What it takes to send a job again, and the utterance that it is a piece of."""
 
-    part = "session"
+    stream: Stream
+    audio: bytes
+    utterance: Utterance | None
+
+
+class SessionCaller(ClientUser):
+    """Holds a session over a WebSocket; it reconnects, and then sends what is open again."""
+
+    abstract = True
     kind = WS
 
     def enter(self) -> None:
@@ -140,26 +155,22 @@ class SessionUser(ClientUser):
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.wire: Wire[ToClient] | None = None
-        self.utterance = Utterance()
         self.gone = False
         self.tried = Event()
         self.reader = gevent.spawn(self._stay_connected)
         self.tried.wait()
 
-    def submit(self, arrival: Arrival) -> None:
-        """Send a submit, the next piece of the utterance."""
-        wanted, audio = self.next_job(arrival)
+    def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
+        """Send a submit."""
         if self.wire is None:
             self.not_taken(wanted, NOT_CONNECTED)
             return
-        utterance = self.utterance
-        utterance.open += 1
-        utterance.pieces += 1
-        utterance.last_intended_s = arrival.intended_s
-        if utterance.pieces == UTTERANCE_JOBS:
-            self.utterance = Utterance()
-        wanted.tag = (arrival, utterance, audio)
+        wanted.tag = Sent(stream, audio, self.next_piece(wanted))
         self._send(self.wire, wanted)
+
+    def next_piece(self, wanted: Wanted) -> Utterance | None:
+        """Return the utterance that a job is a piece of."""
+        return None
 
     def leave(self) -> None:
         """Say goodbye."""
@@ -175,22 +186,14 @@ class SessionUser(ClientUser):
                 self.wire.send(CancelJob(wanted.job_id))
 
     def ended(self, wanted: Wanted, failure: str) -> None:
-        """A piece of an utterance has its end."""
+        """A job will not be sent again: its audio is released."""
         super().ended(wanted, failure)
-        if wanted.tag is None:
-            return
-        utterance = wanted.tag[1]
         wanted.tag = None
-        utterance.open -= 1
-        utterance.failed |= bool(failure)
-        if utterance.pieces == UTTERANCE_JOBS and not utterance.open:
-            seconds = time.monotonic() - utterance.last_intended_s
-            self.traffic.tell(WS, "utterance", seconds, 0, "piece_failed" if utterance.failed else "")
 
     def _send(self, wire: Wire[ToClient], wanted: Wanted) -> None:
-        arrival, _, audio = wanted.tag
-        stream = arrival.stream
-        submit = Submit(wanted.request_id, stream.pair, audio, stream.timeout_ms, stream.affinity)
+        sent: Sent = wanted.tag
+        stream = sent.stream
+        submit = Submit(wanted.request_id, stream.pair, sent.audio, stream.timeout_ms, stream.affinity)
         with contextlib.suppress(Closed):  # who reads sees it, too, connects again and sends what is open
             wire.send(submit)
 
@@ -269,6 +272,39 @@ class SessionUser(ClientUser):
     def _send_again(self, wanted: Wanted) -> None:
         if self.wire is not None and self.expected.find(wanted.request_id) is wanted:
             self._send(self.wire, wanted)
+
+
+class SessionUser(PlannedUser, SessionCaller):
+    """A session that speaks in utterances, at the times of the plan."""
+
+    part = "session"
+
+    def enter(self) -> None:
+        """Connect, and begin an utterance."""
+        self.utterance = Utterance()
+        super().enter()
+
+    def next_piece(self, wanted: Wanted) -> Utterance:
+        """Count a job as the next piece of the utterance."""
+        utterance = self.utterance
+        utterance.open += 1
+        utterance.pieces += 1
+        utterance.last_intended_s = wanted.intended_s
+        if utterance.pieces == UTTERANCE_JOBS:
+            self.utterance = Utterance()
+        return utterance
+
+    def ended(self, wanted: Wanted, failure: str) -> None:
+        """A piece of an utterance has its end."""
+        utterance = None if wanted.tag is None else wanted.tag.utterance
+        super().ended(wanted, failure)
+        if utterance is None:
+            return
+        utterance.open -= 1
+        utterance.failed |= bool(failure)
+        if utterance.pieces == UTTERANCE_JOBS and not utterance.open:
+            seconds = time.monotonic() - utterance.last_intended_s
+            self.traffic.tell(WS, "utterance", seconds, 0, "piece_failed" if utterance.failed else "")
 
 
 def _ended(view: Any) -> bool:

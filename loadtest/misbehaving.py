@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from locust import User, between, task
+from locust import User, between, tag, task
 
 from loadtest.users import _bad_clients, _bad_nodes
 from loadtest.users._reasons import why_lost
@@ -49,6 +49,7 @@ class MisbehavingUser(User):
         first = number % len(names)
         self.turns = itertools.cycle(names[first:] + names[:first])
 
+    @tag("misbehave")
     @task
     def misbehave(self) -> None:
         """Do the next thing that is wrong."""

@@ -12,7 +12,7 @@ from typing import Any
 import gevent
 import msgspec
 from gevent.event import Event
-from locust import User, task
+from locust import User, tag, task
 
 from loadtest.users import _audio
 from loadtest.users._reasons import why_lost
@@ -78,6 +78,7 @@ class NodeUser(User):
         """Return the seconds until the next beat, or until the next look whether it has registered."""
         return self.heartbeat_s if self.registered else LOOK_S
 
+    @tag("heartbeat")
     @task
     def beat(self) -> None:
         """Send a heartbeat, and a ping behind it: its pong says when the scheduler has taken the beat."""

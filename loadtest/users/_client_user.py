@@ -1,4 +1,7 @@
-"""What client users of both kinds have in common: arrivals, what they wait for, and an end in good order."""
+"""What client users of both kinds have in common: jobs that are asked for and waited for, and an end in good order.
+
+It has no task: `_planned_user.py` adds the tasks of a load run, and a locustfile of somebody else its own.
+"""
 
 from __future__ import annotations
 
@@ -6,88 +9,106 @@ import time
 from typing import Any, ClassVar
 
 import gevent
-from locust import User, task
+from locust import User
 
-from loadtest.users import _audio
-from loadtest.users._arrivals import Arrival
 from loadtest.users._expected import NO_RESULT, Expected, Wanted
 from loadtest.users._traffic import Traffic, traffic_of
+from loadtest.users._workload import Stream
 
-LOOK_S = 1.0
-"""Longest time between two looks for results that are overdue."""
-DRAIN_LOOK_S = 0.05
+LOOK_S = 0.05
+"""Time between two looks whether a job has ended."""
 
 
 class ClientUser(User):
-    """A client; `kind` is that of its requests, `part` what it is among the users of a run."""
+    """A client; `kind` is that of its requests, `part` what it is among the users of a run.
+
+    `say`, `hear` and `hang_up` are for the tasks of a class of your own: examples/locustfile_small.py.
+    """
 
     abstract = True
-    part: ClassVar[str]
+    part: ClassVar[str] = ""
     kind: ClassVar[str]
 
     def on_start(self) -> None:
-        """Take a number, and draw the first arrival."""
-        self.traffic: Traffic = traffic_of(self.environment)
+        """Take a number, and connect. A class of your own that overrides it calls it first."""
+        self.traffic: Traffic = traffic_of(self.environment, self.host)
         self.options = self.traffic.context.options
         self.number = self.traffic.enter("client")
-        self.name = self.traffic.name(self.part, self.number)
+        self.name = self.traffic.name(self.part or "client", self.number)
         self.expected = Expected(self.traffic.workload.deadline_s)
         self.asked = 0
         self.enter()
-        self.arrivals = self.traffic.arrivals_of(self.number)
-
-    def wait_time(self) -> float:
-        """Return the seconds until the next arrival, or until it is time to look for what is overdue."""
-        wait_s = self.arrivals.wait_s() if self.traffic.may_ask() else None
-        return LOOK_S if wait_s is None else min(LOOK_S, wait_s)
-
-    @task
-    def ask(self) -> None:
-        """Submit what is due."""
-        for wanted in self.expected.overdue(time.monotonic()):
-            self.result(wanted, NO_RESULT)
-        while self.traffic.may_ask() and self.arrivals.wait_s() == 0:
-            arrival = self.arrivals.take(len(self.expected), self.options.outstanding_max)
-            if arrival is not None:
-                self.submit(arrival)
 
     def on_stop(self) -> None:
         """Wait for what was asked, for `drain_s` at most, then leave."""
         end_s = time.monotonic() + self.options.drain_s
         while len(self.expected) and time.monotonic() < end_s:
-            gevent.sleep(DRAIN_LOOK_S)
+            gevent.sleep(LOOK_S)
         self.leave()
         for wanted in self.expected.all():
             self.expected.drop(wanted.request_id)
             self.traffic.counts.unfinished += 1
             self.traffic.ended()
 
+    # For tasks.
+
+    def say(self, audio: bytes, pair: str, *, timeout_s: float | None = None) -> Wanted:
+        """Submit a job and return it at once; Locust's statistics get its `submit` and, when it ends, its `result`.
+
+        `timeout_s` is the client's own bound on its job; None = the scheduler's. At the end of a load run nothing new
+        is sent: then it waits until the user is stopped.
+        """
+        while not self.traffic.may_ask():
+            gevent.sleep(LOOK_S)
+        self.asked += 1
+        wanted = Wanted(f"{self.name}-{self.asked}", time.monotonic(), None)
+        timeout_ms = None if timeout_s is None else round(timeout_s * 1000)
+        self.begin(wanted)
+        self.submit(wanted, Stream(pair, 0.0, timeout_ms=timeout_ms, affinity=True), audio)
+        return wanted
+
+    def hear(self, wanted: Wanted) -> Wanted:
+        """Wait for the end of a job and return the job: `state` is "" when no result came within --result-timeout-s."""
+        while self.expected.find(wanted.request_id) is wanted:
+            self.give_up_overdue()
+            gevent.sleep(LOOK_S)
+        return wanted
+
+    def hang_up(self, wanted: Wanted) -> None:
+        """Cancel a job, as soon as the scheduler has taken it; once it has ended, that is told as `cancel`."""
+        wanted.cancel_after_s = 0.0
+        if wanted.job_id:
+            self._cancel(wanted)
+
+    # What each kind of client does in its own way.
+
     def enter(self) -> None:
-        """Connect, or get ready to; the arrivals begin afterwards."""
+        """Connect, or get ready to."""
         raise NotImplementedError
 
-    def submit(self, arrival: Arrival) -> None:
-        """Send the job of `arrival`."""
+    def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
+        """Send a job, for the pair of `stream` and in its way."""
+        raise NotImplementedError
+
+    def cancel(self, wanted: Wanted) -> None:
+        """Ask for the end of a job; it comes as its result."""
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Let go of the connections."""
+        """Release the connections."""
         raise NotImplementedError
 
-    def next_job(self, arrival: Arrival) -> tuple[Wanted, bytes]:
-        """Return what is to be waited for, and the audio."""
-        self.asked += 1
-        number = self.number << 32 | self.asked
-        audio = _audio.make(arrival.work_s, number, arrival.audio_bytes)
-        order = _audio.order_of(audio) if self.traffic.answers_are_ours else None
-        answer = None if order is None else _audio.heard(audio, order)
-        wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, retries=arrival.stream.retries)
-        share = self.options.cancel_share
-        if int(self.asked * share) > int((self.asked - 1) * share):
-            wanted.cancel_after_s = arrival.work_s / 2
+    # A job's way.
+
+    def begin(self, wanted: Wanted) -> None:
+        """A job is about to be sent."""
         self.expected.add(wanted)
         self.traffic.begun()
-        return wanted, audio
+
+    def give_up_overdue(self) -> None:
+        """Report jobs that have waited too long for a result."""
+        for wanted in self.expected.overdue(time.monotonic()):
+            self.result(wanted, NO_RESULT)
 
     def may_retry(self, wanted: Wanted, after_ms: int | None) -> bool:
         """Whether a refused job is to be submitted again, after that time; it is counted."""
@@ -107,10 +128,6 @@ class ClientUser(User):
             wanted.cancelled_s = time.monotonic()
             self.cancel(wanted)
 
-    def cancel(self, wanted: Wanted) -> None:
-        """Ask for the end of a job; it comes as its result."""
-        raise NotImplementedError
-
     def came(self, request_id: str, state: str, output: Any, error: str | None) -> None:
         """The end of a job has come; one that was cancelled counts as that, from when its client asked for it."""
         judged = self.expected.came(request_id, state, output, error)
@@ -118,7 +135,9 @@ class ClientUser(User):
         if wanted is None:
             if judged.failure:
                 self.traffic.tell(self.kind, "result", 0.0, 0, judged.failure)
-        elif state == "cancelled" and wanted.cancelled_s is not None:
+            return
+        wanted.state, wanted.output = state, output
+        if state == "cancelled" and wanted.cancelled_s is not None:
             self.traffic.tell(self.kind, "cancel", time.monotonic() - wanted.cancelled_s)
             self.ended(wanted, "")
         else:

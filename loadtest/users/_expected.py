@@ -38,6 +38,10 @@ class Wanted(msgspec.Struct):
     """How long after it was accepted its client cancels it; None = never."""
     cancelled_s: float | None = None
     """When its client asked for its end."""
+    state: str = ""
+    """How it ended; "" = it has not, or no result came."""
+    output: Any = None
+    """The result that came."""
     tag: Any = None
     """The user's own: what it belongs to."""
 

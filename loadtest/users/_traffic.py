@@ -6,12 +6,14 @@ A part of the run: it begins anew with each test. Users find it as `traffic_of(e
 from __future__ import annotations
 
 import heapq
+import os
 import ssl
 import time
 from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
+from loadtest.running._options import DEFAULT_HOST, ENVIRONMENT, fields_of_options, read_options
 from loadtest.running._part import Context
 from loadtest.running._preflight import room_here
 from loadtest.users import _workload
@@ -166,7 +168,19 @@ class Traffic:
         STATE.outstanding -= 1
 
 
-def traffic_of(environment: Any) -> Traffic:
-    """Return that of this process."""
+def traffic_of(environment: Any, host: str | None = None) -> Traffic:
+    """Return that of this process. A locustfile that is not ours gets one at its first user, for `host`.
+
+    Raises ConfigError when a variable VOXPOOL_LOAD_… is wrong.
+    """
+    if not hasattr(environment, "voxpool_traffic"):
+        _of_another_locustfile(environment, host or DEFAULT_HOST)
     traffic: Traffic = environment.voxpool_traffic
     return traffic
+
+
+def _of_another_locustfile(environment: Any, host: str) -> None:
+    """Make a traffic without a load run of ours: its options are the variables alone, and its nodes are not ours."""
+    given = {name: os.environ.get(ENVIRONMENT + name.upper()) for name in fields_of_options()}
+    options = read_options({**given, "nodes": 0})
+    Traffic(Context(environment, environment.runner, None, "local", options=options, host=host), Counts()).start()

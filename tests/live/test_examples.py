@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.processes import EXAMPLES, Scheduler, wait_until
+from tests.live.processes import EXAMPLES, Process, Scheduler, wait_until
 from tests.live.test_processes import started
 
 WAVS = sorted(file.name for file in EXAMPLES.glob("*.wav"))
@@ -81,6 +82,35 @@ def test_clients_and_nodes_of_ten_lines_work_together(own: Scheduler, node: str)
     finally:
         process.kill()
         process.communicate()
+    wait_until(lambda: own.node_ids() == [])
+
+
+def test_a_load_test_of_ones_own_runs_on_our_session_user(own: Scheduler, tmp_path: Path) -> None:
+    """Its pairs, audio, think time and tasks are its own; connects, submits, results and cancels are in Locust's
+    statistics, and no load run of ours is needed.
+    """
+    node = Process(tmp_path, "node", "node", "--url", own.url, "--id", "n1", "--pairs", "zh:en,en:zh", "--slots", "5")
+    try:
+        wait_until(lambda: own.node_ids() == ["n1"])
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "locust", "-f", str(EXAMPLES / "locustfile_small.py"), "--host", own.url),
+                *("--headless", "-u", "3", "-r", "10", "-t", "4s", "--json", "--skip-log", "-T", "sentence"),
+            ],
+            cwd=tmp_path,
+            env=environment(own),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        node.stop()
+    assert done.returncode == 0, done.stdout + done.stderr
+    stats = {f"{entry['method']} {entry['name']}": entry for entry in json.loads(done.stdout)}
+    assert set(stats) == {"WS connect", "WS submit", "WS result"}
+    assert stats["WS connect"]["num_requests"] == 3
+    assert stats["WS submit"]["num_requests"] == stats["WS result"]["num_requests"] >= 3
+    assert sum(entry["num_failures"] for entry in stats.values()) == 0
     wait_until(lambda: own.node_ids() == [])
 
 
