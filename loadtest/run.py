@@ -26,6 +26,7 @@ from loadtest.running._load_run import LoadRun
 from loadtest.running._options import DEFAULT_HOST
 from loadtest.running._options_shown import add_options
 from loadtest.running._own_process import dies_with_us
+from loadtest.running._page_form import fit_the_form
 from loadtest.running._part import Context, Part, Role
 from loadtest.running._preparing import Preparing
 from loadtest.running._server_watch import ServerWatch
@@ -55,6 +56,8 @@ def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each look at the scheduler
     context = Context(environment, runner, web_ui, role_of(runner))
     environment.host = environment.host or DEFAULT_HOST
+    if web_ui is not None:
+        fit_the_form(context)
     if context.decides:
         decide(context)
     else:

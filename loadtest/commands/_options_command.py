@@ -1,4 +1,8 @@
-"""`loadtest options`: what `locust -f loadtest/` takes beyond Locust's own, which is all that its --help knows."""
+"""`loadtest options`: what `locust -f loadtest/` takes beyond Locust's own options.
+
+Locust's --help can't show them: it prints its help before it loads any locustfile (locustio/locust#2917; so still in
+2.47), and has no other place where options could be added. Its form does show them.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ WIDTH = 118
 def options() -> None:
     """List the options of `locust -f loadtest/`, by group.
 
-    Each is also an environment variable, and, but for secrets and what names files or starts processes, a field in the
-    form of Locust's page.
+    `locust -f loadtest/ --help` shows Locust's own options alone. Each of these is also an environment variable, and,
+    but for secrets and what names files or starts processes, a field in the form of Locust's page.
     """
     formatter = click.HelpFormatter(width=WIDTH, max_width=WIDTH)
     for group, title in GROUPS.items():

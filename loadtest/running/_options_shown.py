@@ -27,7 +27,9 @@ def add_options(parser: Parser) -> None:
     """Add all options to Locust's parser, in groups; most stand in the form of its page, too."""
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     for option in described():
-        form: dict[str, Any] = {"default": option.default, "help": option.text.replace("%", "%%")}
+        # The form of the page shows the help beside the name of the field, and no groups: each names its own.
+        text = f"{option.group}: {option.text[:1].lower()}{option.text[1:]}"
+        form: dict[str, Any] = {"default": option.default, "help": text.replace("%", "%%")}
         if option.kind is bool:
             form["action"] = "store_true"
         elif option.choices:

@@ -16,7 +16,6 @@ from loadtest.running._own_scheduler import OwnScheduler
 from loadtest.running._part import Context, folder_of
 from loadtest.running._preflight import examine, room_here, served_there
 from loadtest.running._shapes import Common, Shape, complete, shape_of
-from loadtest.running._tags import check_tags
 from loadtest.users import _crowd, _workload
 from scheduler.errors import ConfigError
 from sim.expect import for_a_load_run, parse_expectation
@@ -35,7 +34,6 @@ class Preparing:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._classes = list(context.environment.user_classes)
         self._kept: dict[str, Any] = {}
         self._run_time_s: float | None = None
         """Of -t, when Locust starts the test by itself."""
@@ -71,6 +69,7 @@ class Preparing:
         context.missing.clear()
         context.notes.clear()
         context.seen = None
+        classes = _crowd.selected(context.environment)
         context.options = options = read_options(vars(parsed))
         make_folder(context.folder)
         workload = _workload.of_options(options)
@@ -79,10 +78,9 @@ class Preparing:
         context.run_time_s = parsed.run_time or self._run_time_s
         run_time_s = context.run_time_s or workload.duration_s
         context.shape = shape = shape_of(options, Common(parsed.num_users, parsed.spawn_rate, run_time_s))
-        crowd = _crowd.arrange(self._classes, options, workload.nodes)
+        crowd = _crowd.arrange(classes, options, workload.nodes)
         if not crowd.classes:
             raise ConfigError("there are no users to spawn")
-        check_tags(crowd.classes, parsed.tags or (), parsed.exclude_tags or ())
         if context.role == "local":
             room_here(shape.users_max, crowd.standing)
         if options.with_scheduler:

@@ -8,21 +8,18 @@ from typing import Any
 from scheduler.errors import ConfigError
 
 
-def check_tags(classes: Iterable[Any], tags: Collection[str], exclude_tags: Collection[str]) -> None:
-    """Make sure that some task has each of `tags`, and that a task is left to each user class. Raises ConfigError."""
-    if not tags and not exclude_tags:
-        return
+def left_by_tags(classes: Iterable[Any], tags: Collection[str], exclude_tags: Collection[str]) -> list[Any]:
+    """Return the classes to which the tags leave a task. Raises ConfigError for a tag that no task has."""
     classes = list(classes)
+    if not tags and not exclude_tags:
+        return classes
     known = sorted({tag for one in classes for task in _tasks(one) for tag in _tags(task)})
     unknown = sorted(set(tags) - set(known))
     if unknown:
         there_are = f"there are {', '.join(known)}" if known else "no task of this load test has tags"
         raise ConfigError(f"-T {' '.join(unknown)}: there is no such tag: {there_are}")
-    for one in classes:
-        left = [task for task in _tasks(one) if _is_left(_tags(task), set(tags), set(exclude_tags))]
-        if not left:
-            given = " ".join([*(f"-T {tag}" for tag in sorted(tags)), *(f"-E {tag}" for tag in sorted(exclude_tags))])
-            raise ConfigError(f"{given}: {one.__name__} would have no task left: leave out the tags or the class")
+    wanted, left_out = set(tags), set(exclude_tags)
+    return [one for one in classes if any(_is_left(_tags(task), wanted, left_out) for task in _tasks(one))]
 
 
 def _tasks(holder: Any) -> Iterator[Any]:

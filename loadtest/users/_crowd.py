@@ -8,7 +8,11 @@ from typing import Any
 import msgspec
 
 from loadtest.running._options import LoadOptions
+from loadtest.running._tags import left_by_tags
+from scheduler.errors import ConfigError
 
+CLIENTS = ("http", "session", "")
+"""Parts that ask for jobs; "" is a class of somebody else."""
 WEIGHTS = 1000
 """The weights of the kinds of client users together."""
 
@@ -22,6 +26,29 @@ class Crowd(msgspec.Struct, frozen=True):
     """Users that are there all the time: nodes and those that misbehave."""
     nodes: int = 0
     """Those of them that serve."""
+
+
+def selected(environment: Any) -> list[Any]:
+    """Return the user classes of the next test: those named on the command line or picked on the page, else all.
+
+    A class that has no task left after -T and -E is none of them. Nodes and misbehaving users whose classes are left
+    out are switched off by their options. Raises ConfigError for an unknown tag, and when no class is left that asks
+    for jobs.
+    """
+    parsed = environment.parsed_options
+    names = parsed.user_classes
+    available = [one for name, one in environment.available_user_classes.items() if not names or name in names]
+    classes = left_by_tags(available, parsed.tags or (), parsed.exclude_tags or ())
+    parts = {_part(one) for one in classes}
+    if not parts.intersection(CLIENTS):
+        if any(_part(one) in CLIENTS for one in available):
+            raise ConfigError("no class that asks for jobs has a task left after -T and -E: theirs has the tag submit")
+        raise ConfigError("none of the selected classes asks for jobs: add SessionUser or HttpClientUser")
+    if "node" not in parts:
+        parsed.nodes = 0
+    if not any(part.startswith("misbehaving") for part in parts):
+        parsed.misbehaving = 0
+    return classes
 
 
 def arrange(classes: Sequence[Any], options: LoadOptions, nodes: int) -> Crowd:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Page, expect
 
+from loadtest.running._options import GROUPS
 from tests.browser.conftest import PageMaker
 from tests.live.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
@@ -17,10 +18,13 @@ REPORT_S = 30.0
 
 
 async def test_a_run_is_started_watched_and_stopped_on_the_page(pages: PageMaker, tmp_path: Path) -> None:
-    """The form takes our options, the tables fill, /memory has charts, and the stop writes a report."""
+    """The form takes our options, in groups, and the classes of users; the tables fill, /memory has charts, and the
+    stop writes a report.
+    """
     scheduler = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "1", "--retention-s", "1")
     try:
-        with LocustRun(tmp_path, "--web-host", "127.0.0.1", "--web-port", free_port(), "--host", scheduler.url) as run:
+        place = ("--web-host", "127.0.0.1", "--web-port", free_port(), "--host", scheduler.url)
+        with LocustRun(tmp_path, "--class-picker", *place) as run:
             await run_on_the_page(pages, run)
     finally:
         scheduler.stop()
@@ -37,10 +41,16 @@ async def run_on_the_page(pages: PageMaker, run: LocustRun) -> None:
     await page.get_by_role("button", name="Custom parameters").click()
     await fill(page, "Rate Per User", "4")
     await fill(page, "Nodes", "3")
+    labels = await page.get_by_text(re.compile(rf"\(({'|'.join(GROUPS)}): ")).all_inner_texts()
+    groups = [re.search(r"\((\w+): ", label)[1] for label in labels]  # type: ignore[index]
+    order: list[str] = list(GROUPS)
+    assert groups == sorted(groups, key=order.index) and {"work", "shape", "memory"} < set(groups)
+    await page.get_by_role("row", name="HttpClientUser").get_by_role("checkbox").uncheck()
     assert await page.get_by_label(re.compile("Token|Serve Flags|Out ")).count() == 0, "for the command line alone"
     await page.get_by_role("button", name="Start").click()
     await expect(page.get_by_role("cell", name="utterance")).to_be_visible()
     await expect(page.get_by_text("RUNNING")).to_be_visible()
+    assert await page.get_by_role("cell", name="HTTP", exact=True).count() == 0, "HttpClientUser was not picked"
 
     charts, _ = await pages.new(viewport={"width": 1280, "height": 900})
     await charts.goto(url + "/memory")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import pytest
+
 from loadtest.running._options import LoadOptions
-from loadtest.users._crowd import WEIGHTS, arrange
+from loadtest.users._crowd import WEIGHTS, arrange, selected
+from scheduler.errors import ConfigError
 
 
 def classes(*parts: str) -> list[Any]:
@@ -57,3 +62,57 @@ def test_counts_of_the_test_before_don_t_stay() -> None:
     arrange(users, LoadOptions(misbehaving=4), nodes=20)
     crowd = arrange(users, LoadOptions(), nodes=5)
     assert crowd.standing == 5 and [one.part for one in crowd.classes] == ["http", "session", "node"]
+
+
+TAGS = {"http": "submit", "session": "submit", "node": "heartbeat", "misbehaving_client": "misbehave"}
+
+
+def environment(*names: str, tags: list[str] | None = None, exclude_tags: list[str] | None = None) -> Any:
+    """As Locust has it: classes named after their parts, a tagged task each; `names` were asked for."""
+    available = {}
+    for one in classes(*TAGS):
+        one.tasks = [SimpleNamespace(locust_tag_set={TAGS[one.part]})]
+        available[one.part] = one
+    parsed = Namespace(user_classes=list(names), tags=tags, exclude_tags=exclude_tags, nodes=-1, misbehaving=6)
+    return SimpleNamespace(parsed_options=parsed, available_user_classes=available)
+
+
+def parts(of: Any) -> list[str]:
+    return [one.part for one in selected(of)]
+
+
+def test_without_a_selection_all_classes_take_part_as_their_options_say() -> None:
+    here = environment()
+    assert parts(here) == list(TAGS)
+    assert (here.parsed_options.nodes, here.parsed_options.misbehaving) == (-1, 6)
+
+
+def test_a_class_that_is_not_selected_has_no_users_whatever_its_option_says() -> None:
+    """Without NodeUser the results are those of the scheduler's own nodes, as with --nodes 0."""
+    here = environment("session")
+    assert parts(here) == ["session"]
+    assert (here.parsed_options.nodes, here.parsed_options.misbehaving) == (0, 0)
+    here = environment("node", "http")
+    assert parts(here) == ["http", "node"]
+    assert (here.parsed_options.nodes, here.parsed_options.misbehaving) == (-1, 0)
+
+
+def test_tags_leave_out_the_classes_that_have_no_task_left() -> None:
+    here = environment(tags=["submit"])
+    assert parts(here) == ["http", "session"] and here.parsed_options.nodes == 0
+    here = environment(exclude_tags=["misbehave"])
+    assert parts(here) == ["http", "session", "node"] and here.parsed_options.misbehaving == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (environment("node"), "none of the selected classes asks for jobs: add SessionUser or HttpClientUser"),
+        (environment("node", "misbehaving_client"), "none of the selected classes asks for jobs: add SessionUser"),
+        (environment(exclude_tags=["submit"]), "no class that asks for jobs has a task left after -T and -E"),
+    ],
+    ids=["nodes alone", "nodes and misbehaving ones", "a tag that clients have"],
+)
+def test_a_selection_in_which_nobody_asks_for_jobs_is_refused(given: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        selected(given)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from loadtest.commands._cli import cli
 from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
-from loadtest.running._options_shown import add_options
+from loadtest.running._options_shown import add_options, described
 from scheduler.errors import ConfigError
 
 
@@ -46,9 +46,11 @@ def test_what_is_not_given_is_the_default(parser: Parser) -> None:
 
 def test_each_option_has_a_description_a_variable_and_a_place_in_the_form(parser: Parser) -> None:
     names = {action.dest: action for action in parser._actions if action.dest != "help"}
+    of_group = {option.name: option.group for option in described()}
     assert list(names) == list(LoadOptions.__struct_fields__)
     for name, action in names.items():
         assert action.help and action.help.endswith("."), name
+        assert action.help.startswith(f"{of_group[name]}: "), "the page has no groups: each field names its own"
         assert action.env_var == "VOXPOOL_LOAD_" + name.upper()  # type: ignore[attr-defined]
         assert action.include_in_web_ui is (name not in ON_THE_COMMAND_LINE)  # type: ignore[attr-defined]
         assert action.is_secret is name.endswith("_token")  # type: ignore[attr-defined]
@@ -122,7 +124,7 @@ def test_pairs_may_be_a_number() -> None:
 
 
 def test_a_command_lists_them_all() -> None:
-    """`locust --help` knows nothing of a locustfile's own options."""
+    """Locust prints its --help before it loads a locustfile, so that has none of them."""
     listed = CliRunner().invoke(cli, ["options"])
     assert listed.exit_code == 0
     for name in LoadOptions.__struct_fields__:

@@ -44,22 +44,22 @@ def context(url: str, **given: Any) -> Context:
     class Session:
         part: ClassVar[str] = "session"
         weight = fixed_count = 0
+        tasks: ClassVar[list[object]] = [object()]
 
     class Node:
         part: ClassVar[str] = "node"
         weight = fixed_count = 0
+        tasks: ClassVar[list[object]] = [object()]
 
-    common = {
-        "num_users": None,
-        "spawn_rate": None,
-        "run_time": None,
-        "tags": None,
-        "exclude_tags": None,
-        "headless": True,
-        "autostart": False,
-    }
+    common: dict[str, bool | None] = dict.fromkeys(
+        ("num_users", "spawn_rate", "run_time", "user_classes", "tags", "exclude_tags")
+    )
+    common |= {"headless": True, "autostart": False}
     parsed = Namespace(**{**msgspec.to_builtins(LoadOptions()), **common, **given})
-    environment = SimpleNamespace(parsed_options=parsed, user_classes=[Session, Node], host=url)
+    classes = {"SessionUser": Session, "NodeUser": Node}
+    environment = SimpleNamespace(
+        parsed_options=parsed, user_classes=list(classes.values()), available_user_classes=classes, host=url
+    )
     return Context(environment, None, None, "local")
 
 
