@@ -119,7 +119,7 @@ def test_after_a_crash_of_the_scheduler_its_sessions_ask_again(tmp_path: Path) -
         scheduler.stop()
     report = run.report()
     found = errors(report)
-    assert found["WS connect: connection_lost"] >= 1
+    assert found["WS reconnect: connection_lost"] >= 1
     assert found["NODE register: connection_lost"] >= 20
     assert not [error for error in found if error.startswith("WS result")]
     assert operations(report)["WS result"] > 20
