@@ -21,12 +21,14 @@ CODE = ("scheduler", "sim", "loadtest", "leakgate", "lua")
 GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
 PATCH = ROOT / "docs" / "a-leak.patch"
 SHORTER = {
-    "-u 200 -r 100 -t 8m": "-u 100 -r 100 -t 2m",
+    "-u 200 -r 100 -t 8m": "-u 60 -r 60 -t 6m",
     "--retention-s 15 --cleanup-interval-s 3": "--retention-s 1 --cleanup-interval-s 0.5",
     "--until-clear 120": "--until-clear 5",
     "--until-clear 60": "--until-clear 5",
+    "--audio-bytes 1000": "--audio-bytes 1000 --late-ms 5000",
 }
-"""The one thing in which the test does not follow the page: times, and users to fit them."""
+"""All in which the test does not follow the page: times, users to fit them, and how late an arrival may be sent before
+the generator counts as the limit, as a machine that runs tests has other things to do."""
 RUNS = ("git ", "locust ", "loadtest ")
 """What the first command of a block begins with that is executed here; `voxpool-sim leak` has tests of its own."""
 OUTPUT = "…"
@@ -122,7 +124,7 @@ def test_the_leak_of_the_guide_fails_its_gate_and_the_guard_in_ci_and_has_a_name
 
 @pytest.mark.large
 @pytest.mark.alone
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     leak = reader.plants_the_leak()
@@ -155,7 +157,7 @@ def test_the_shorter_times_replace_what_the_page_says() -> None:
     text = "\n".join(blocks())
     assert all(long in text for long in SHORTER)
     for name in ("suspect", "bisect", "fixed", "guard"):
-        assert "-t 2m" in block_with(f"--out out/{name}") and "--until-clear 5 " in block_with(f"--out out/{name}")
+        assert "-t 6m" in block_with(f"--out out/{name}") and "--until-clear 5 " in block_with(f"--out out/{name}")
 
 
 def test_the_guide_shows_the_patch_and_commands_that_there_are() -> None:
