@@ -195,6 +195,7 @@ def _connections(at: Moments) -> Sizes:
 QUIET = Demand(leak_max=0.01, unclear_max=0.2)
 """What a healthy process may be called, at the recommended length."""
 NO_ALARM = Demand(leak_max=0.01)
+WILD = Demand(leak_max=0.05)
 FOUND = Demand(leak_min=0.95)
 BUSY = {"lateness": 0.3}
 """A machine with other work: nearly a third of the readings come late, by up to ten readings."""
@@ -231,7 +232,7 @@ SHAPES: tuple[Shape, ...] = (
         "live bytes wander by 150 kB, four times as far as measured",
         QUIET,
     ),
-    Shape("wild random walk", "healthy", _random_walk(60 * KB), "by 1.1 MB, more than what the limit allows", NO_ALARM),
+    Shape("wild random walk", "healthy", _random_walk(60 * KB), "by 1.1 MB, more than what the limit allows", WILD),
     Shape("bounded survivors", "healthy", _survivors, "a record for each of 1,000 users, once", QUIET),
     Shape("spike", "healthy", _spike, "5 MB for 10 s", QUIET),
     Shape("doubles once", "healthy", _doubled, "a step of 1 MB", NO_ALARM),

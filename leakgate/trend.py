@@ -52,6 +52,8 @@ STEADY = 0.997
 STEADY_COUNT = 0.9995
 """The same for counts: a process has hundreds of them, and each could raise an alarm. They are exact, so they can meet
 it."""
+STEADY_FEW = 0.9998
+"""The same for the fewest segments: four steps of a random walk look alike soon."""
 STRAIGHT = 12.0
 """A slope of so many standard errors, over eight lows or more, needs no test of its steps."""
 LIKE_SPEED = 0.25
@@ -140,6 +142,7 @@ class _Judge:
         self._all, self._start, self._limit, self._steady = len(series), start, limit, steady
         self._span = float(x[-1] - x[0])
         self._t, self._x, self._y = t[start:], x[start:], series[start:]
+        self._lows: dict[int, tuple[Series, Series] | None] = {}
 
     def trend(self) -> Trend:
         lines = [line for count in SEGMENTS if (line := self._line(count)) is not None]
@@ -183,6 +186,11 @@ class _Judge:
         """Return work and value of each of `count` segments: its middle and its lowest reading. None when one of them
         has no reading.
         """
+        if count not in self._lows:
+            self._lows[count] = self._lowest(count)
+        return self._lows[count]
+
+    def _lowest(self, count: int) -> tuple[Series, Series] | None:
         edges = np.searchsorted(self._t, np.linspace(self._t[0], self._t[-1], count + 1)[:-1])
         sizes = np.diff(np.append(edges, len(self._t)))
         if np.any(sizes < 1):
@@ -227,7 +235,8 @@ class _Judge:
         steps, widths = np.diff(y), np.diff(x)
         rest = steps - widths * float(y[-1] - y[0]) / max(float(x[-1] - x[0]), 1e-12)
         scatter = math.sqrt(float(rest @ rest) / (len(steps) - 1))
-        return float(steps.mean()) > _quantile(self._steady, len(steps) - 1) * scatter / math.sqrt(len(steps))
+        share = STEADY_FEW if count == STEADY_SEGMENTS[-1] else self._steady
+        return float(steps.mean()) > _quantile(share, len(steps) - 1) * scatter / math.sqrt(len(steps))
 
     def _rises_late(self, allowed: float) -> bool:
         """True when the end stands out above all before it, by more than the limit allows there: growth that began

@@ -95,16 +95,18 @@ def test_the_noise_of_a_run_is_measured_from_its_report(tmp_path: Path) -> None:
     series, source = series_of(SHAPE["flat"], truth, 3)
     report = report_of(judge_memory(series, source), source, series)
     path = tmp_path / "report.json"
-    for content in (report, {"verdict": "holds", "memory": report}):
+    reports: list[object] = [report, {"verdict": "holds", "memory": report}]
+    for content in reports:
         path.write_bytes(msgspec.json.encode(content))
         found = measured_noise(path)
         assert found.noise_bytes == pytest.approx(200e3, rel=0.25)
         assert found.noise_memory_s == pytest.approx(5.0, rel=0.5)
         assert found.wander_bytes < 30e3
         assert found.kept_bytes == pytest.approx(3000, rel=0.15)
-        assert (found.rate, found.every_s) == (pytest.approx(60, rel=0.05), pytest.approx(0.75, rel=0.1))
+        assert found.rate == pytest.approx(60, rel=0.05) and found.every_s == pytest.approx(0.75, rel=0.1)
         assert (found.interval_s, found.retention_s) == (source.interval_s, source.retention_s)
-    for content in ({"memory": None}, [], {"memory": {"finding": {"verdict": "unclear", "reason": ""}}}):
+    empty: list[object] = [{"memory": None}, [], {"memory": {"finding": {"verdict": "unclear", "reason": ""}}}]
+    for content in empty:
         path.write_bytes(json.dumps(content).encode())
         with pytest.raises(ValueError):
             measured_noise(path)
