@@ -13,12 +13,12 @@ than all that the load explains. Every series is judged by leakgate/trend.py. No
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from leakgate.evidence import LOAD_MOVES, judged_readings, kept_too_long, what_is_too_little, what_was_unread
 from leakgate.finding import Growth, Kind, MemoryFinding
 from leakgate.power import smallest_found
 from leakgate.series import Bound, Reading, Series, Source
@@ -34,18 +34,8 @@ COUNT_LIMIT_A_UNIT = 0.002
 OF_A_UNIT = 10
 """Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that
 is inside more than before follows the load."""
-OUTLIVED_SLACK = 0.01
-"""By how much more work may be kept than can be: the two figures of a reading are some ms apart."""
-OUTLIVED_TIMES = 3
-"""Readings in a row that must show it."""
-OVERDUE_MAX = 5.0
-"""Intervals for which a clean-up that is late on a busy machine excuses what it has not removed yet."""
 WORK_BYTES_TIMES = 2.0
 """The process's own account of its work leaves out what is stored beside it."""
-MISSED_MAX = 0.5
-"""The share of readings that may fail; those that did not are evidence all the same."""
-LOAD_MOVES = 0.05
-"""Share by which the load may change before it is not steady."""
 PEEKED = 9
 """Readings of each third that say whether a count moved at all."""
 GROWING_MAX = 12
@@ -72,9 +62,9 @@ def judge_memory(
     Nothing is judged before the load is there and what is kept on purpose can be complete: a retention and an
     interval after the start.
     """
-    readings = _judged(series, source)
-    outlived = _outlived(series, source)
-    if outlived is None and (too_little := _too_little(series, readings, source)):
+    readings = judged_readings(series, source)
+    outlived = kept_too_long(series, source)
+    if outlived is None and (too_little := what_is_too_little(series, readings, source)):
         return _finding(source, UNCLEAR, too_little, readings, notes, exercised)
     work = readings[-1].work - readings[0].work if readings else 0
     if work <= 0 or len(readings) < READINGS_MIN:
@@ -83,74 +73,10 @@ def judge_memory(
         return _finding(source, LEAK if outlived else UNCLEAR, reason, readings, notes, exercised, kind=kind)
     judged = _Judge(readings, source, limit_bytes, list(notes))
     finding = judged.finding(outlived, exercised, with_power)
-    unread = _unread(readings, needed)
+    unread = what_was_unread(readings, needed)
     if unread and finding.verdict == NO_LEAK:
         return msgspec.structs.replace(finding, verdict=UNCLEAR, reason=unread)
     return finding
-
-
-def _judged(series: Series, source: Source) -> list[Reading]:
-    """The readings that count: once the load is there, and what is kept can be complete. Without a clean-up nothing
-    ever leaves, so that it never is.
-    """
-    if not series.readings:
-        return []
-    loads = [one.load for one in series.readings if one.load is not None]
-    all_there = (1 - LOAD_MOVES) * float(np.median(loads)) if loads else 0.0
-    from_s = next(one.t_s for one in series.readings if one.load is None or one.load >= all_there)
-    if source.interval_s:
-        from_s += source.retention_s + source.interval_s
-    return [one for one in series.readings if one.judged and one.t_s >= from_s]
-
-
-def _too_little(series: Series, readings: list[Reading], source: Source) -> str:
-    if not series.readings:
-        return "nothing could be read"
-    tried = series.taken + series.missed
-    if series.missed > MISSED_MAX * tried:
-        return f"{series.missed} of {tried} readings failed"
-    if len(readings) < READINGS_MIN:
-        seconds = series.readings[-1].t_s - series.readings[0].t_s
-        each_s = seconds / max(1, len(series.readings) - 1)
-        known_s = source.retention_s + source.interval_s if source.interval_s else 0.0
-        sense = f" after the first {known_s:,.0f} s, in which what is kept on purpose piles up" if known_s else ""
-        return (
-            f"too little evidence: {len(readings)} readings{sense}, {READINGS_MIN} are needed: run for "
-            f"{known_s + 1.5 * READINGS_MIN * each_s:,.0f} s or more (a reading took {each_s:,.1f} s)"
-        )
-    return ""
-
-
-def _unread(readings: list[Reading], needed: Sequence[str]) -> str:
-    for word in needed:
-        read = sum(word not in one.unread for one in readings)
-        if read < READINGS_MIN:
-            return f"the {word} could be counted in {read} of {len(readings)} readings only"
-    return ""
-
-
-def _outlived(series: Series, source: Source) -> str | None:
-    """Say that more finished work is kept than was finished within its retention, or None.
-
-    The allowance reaches back to the last reading at or before that time, so it is never too small.
-    """
-    times = [one.t_s for one in series.readings]
-    said: list[str] = []
-    for one in [one for one in series.readings if one.judged][-OUTLIVED_TIMES:]:
-        if one.kept is None:
-            return None
-        late_s = min(max(source.interval_s, one.age_s or 0.0), OVERDUE_MAX * source.interval_s)
-        at = bisect_right(times, one.t_s - source.retention_s - source.interval_s - late_s) - 1
-        if at < 0:
-            return None
-        could = one.work - series.readings[at].work
-        if one.kept <= could + max(COUNT_LIMIT, OUTLIVED_SLACK * could):
-            return None
-        said.append(
-            f"{one.kept:,} finished {source.unit}s are kept, {could:,} were finished within the last "
-            f"{one.t_s - times[at]:,.1f} s: they outlive their retention of {source.retention_s:g} s"
-        )
-    return said[-1] if len(said) == OUTLIVED_TIMES else None
 
 
 def _finding(
