@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -71,10 +72,13 @@ def report_html(report: WatchReport) -> str:
         f"<figure><h3>{escape(chart.title)}</h3>{chart.svg}<figcaption>{escape(chart.caption)}</figcaption></figure>"
         for chart in charts_of(report)
     )
-    fastest = _table("Counts that grew fastest", fastest_rows(report.finding))
-    rest = _table("Figures", rows_of(report))
+    unit = report.finding.unit
+    columns = ("line", f"stays a {unit}", f"allocations a {unit}")
+    lines = _table("Lines that allocate what stays", columns, line_rows(report.finding))
+    fastest = _table("Counts that grew fastest", COLUMNS, fastest_rows(report.finding))
+    rest = _table("", COLUMNS, rows_of(report))
     folded = f"<details><summary>All figures</summary>{rest}</details>" if rest else ""
-    return f"{finding_html(report.finding)}{fastest}{figures}{folded}"
+    return f"{finding_html(report.finding)}{lines}{fastest}{figures}{folded}"
 
 
 def notes_of(finding: MemoryFinding) -> list[str]:
@@ -98,6 +102,11 @@ def notes_of(finding: MemoryFinding) -> list[str]:
 def fastest_rows(finding: MemoryFinding) -> list[Row]:
     """Return the counts that grew most, leaks first."""
     return [_growth_row(one, finding.unit) for one in finding.fastest if one.lows]
+
+
+def line_rows(finding: MemoryFinding) -> list[tuple[str, ...]]:
+    """Return the lines that allocate what stays, the fastest first."""
+    return [(line.where, line.text, f"{line.blocks_a_unit:,.2f}") for line in finding.lines]
 
 
 def rows_of(report: WatchReport) -> list[Row]:
@@ -130,16 +139,19 @@ def _row(name: str, first: int | None, last: int | None, is_bytes: bool) -> Row 
     return Row(name, told(first), told(last), told(last - first))
 
 
-def _table(label: str, rows: list[Row]) -> str:
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with its title, which a table in a fold has already; "" without rows."""
     if not rows:
         return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in rows
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{table}</div>'
+    heading = f"<h3>{escape(title)}</h3>" if title else ""
+    label = escape(title or "All figures")
+    return f'{heading}<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
 
 
 def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:

@@ -43,6 +43,31 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
         low, high = f"{self.low:,.{digits}f}", f"{self.high:,.{digits}f}"
         return f"{self.a_unit:,.{digits}f}{unit} ({low} to {high})"
 
+    @property
+    def short(self) -> str:
+        """The growth without its interval: "139 B", "1.00", "0.012"."""
+        if self.a_unit is None:
+            return "an unknown number"
+        if self.unit:
+            return f"{self.a_unit:,.0f} {self.unit}"
+        return f"{self.a_unit:,.2f}" if self.a_unit >= 0.1 else f"{self.a_unit:.2g}"
+
+
+class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the program whose allocations stay."""
+
+    where: str
+    """Such as "app/cache.py:64"."""
+    a_unit: float
+    """Bytes that it allocated and that stay, for each unit of work."""
+    blocks_a_unit: float
+    """Allocations that stay, for each unit of work."""
+
+    @property
+    def text(self) -> str:
+        """The growth in a few words, without the line."""
+        return f"{self.a_unit:,.0f} B" if self.a_unit >= 10 else f"{self.a_unit:,.2g} B"
+
 
 class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on a process."""
@@ -66,6 +91,8 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Counts that leak, the fastest first."""
     fastest: list[Growth] = []
     """The counts that grew most, leaks or not."""
+    lines: list[SourceLine] = []
+    """After a leak that no count names: the lines that allocate what stays, the fastest first."""
     power_bytes: float | None = None
     """The smallest growth of live bytes for each unit of work that this run would have found with 95 % power, from its
     own noise; of the RSS when live bytes can't be read. None = not worked out, or none that was tried was found."""

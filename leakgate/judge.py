@@ -40,6 +40,8 @@ PEEKED = 9
 """Readings of each third that say whether a count moved at all."""
 GROWING_MAX = 12
 FASTEST_MAX = 10
+NAMED_MAX = 3
+"""Counts that the reason names."""
 LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
 
 
@@ -196,17 +198,20 @@ class _Judge:
             return "kept work", LEAK, outlived
         main, kind = (rss, "native") if live is None else (live, "objects")
         name = "RSS" if live is None else "live bytes"
-        size = f"{name} by {_interval(main, self._units)} a {unit}" if np.isfinite(main.growth) else ""
+        size = _interval(main, self._units)
+        limit = f"limit {main.limit / self._units:,.0f} B"
+        known = np.isfinite(main.growth)
         if growing:
-            names = ", ".join(f"{one.name} ({one.lows[0]:,.0f} to {one.lows[-1]:,.0f})" for one in growing[:3])
-            return "counts", LEAK, f"these grow with the {unit}s: {names}" + (f"; {size}" if size else "")
+            names = ", ".join(
+                f"{one.name} grows by {one.short} a {unit}" for one in sorted(growing, key=_vagueness)[:NAMED_MAX]
+            )
+            return "counts", LEAK, names + (f"; {name} {size} a {unit}, {limit}" if known else "")
         if unsteady is not None and not (
             main.verdict is Verdict.LEAK and main.growth_low > main.limit + abs(unsteady[1])
         ):
             return "", UNCLEAR, unsteady[0]
         if main.verdict is Verdict.LEAK:
-            limit = f"{main.limit / self._units:,.0f} B are allowed"
-            return kind, LEAK, f"{name} {main.reason}: {size.removeprefix(name + ' ')}, {limit}"  # type: ignore[return-value]
+            return kind, LEAK, f"{name} grow{'s' if live is None else ''} by {size} a {unit}, {limit}"  # type: ignore[return-value]
         if outside is not None and outside.verdict is Verdict.LEAK:
             flat = "are flat" if main.verdict is Verdict.NO_LEAK else "tell nothing"
             grown = f"{outside.growth / self._units:,.0f} B a {unit}"
@@ -220,7 +225,7 @@ class _Judge:
         return (
             "",
             NO_LEAK,
-            f"{name}: {main.reason} ({size.removeprefix(name + ' by ')}, limit {main.limit / self._units:,.0f} B)",
+            f"{name}: {main.reason} ({size} a {unit}, {limit})",
         )
 
     def _unreadable(self) -> str:
@@ -311,6 +316,11 @@ class _Judge:
             return 0.0
         inside = [(one.kept or 0) + (one.in_flight or 0) for one in self._readings]
         return max(0.0, 1.5 * _rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))
+
+
+def _vagueness(one: Growth) -> int:
+    """Return how little the name says about where to look: a table, a type of the program, a type such as dict."""
+    return 0 if not one.name.startswith("type ") else 1 if "." in one.name else 2
 
 
 def _interval(trend: Trend, units: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -17,9 +17,11 @@ import msgspec
 
 from leakgate.errors import LeakgateError, NoReading, Restarted
 from leakgate.inside.report import MemoryReport
+from leakgate.naming import Tracing
 from leakgate.process import ProcessReader, ProcessReading
 from leakgate.prometheus import FILES, RSS, STARTED, MetricsReader, Page, Selector, fetch
 from leakgate.series import Bound, Reading, Source
+from leakgate.trace_switch import tracing_at
 
 ANSWER_TIMEOUT_S = 10.0
 REPORT_BYTES_MAX = 8 * 1024 * 1024
@@ -40,6 +42,9 @@ class Reader(Protocol):
 
     def source(self) -> Source:
         """Return what is known beside that; its bounds are those of all readings so far."""
+
+    def tracing(self) -> Tracing | None:
+        """Return what switches the tracing of its allocations; None when nothing can."""
 
     def close(self) -> None:
         """Close connections."""
@@ -82,6 +87,10 @@ class ReportReader:
         except msgspec.DecodeError as error:
             raise NoReading(f"{self.url} is no memory report of leakgate: {error}") from error
 
+    def tracing(self, packages: Sequence[str] = ()) -> Tracing:
+        """Return what switches the tracing of allocations; `packages` are installed packages that are the program."""
+        return tracing_at(self._http, self.url, packages)
+
 
 class ServerReader:
     """A Reader of one process. Memory comes from its report if there is one, else from its pid, else from the metrics
@@ -89,7 +98,9 @@ class ServerReader:
 
     Work comes from the metric `selectors.work`, else from the counter in the report; without either it is the time in
     whole seconds, and the unit is a second. `about` has the name, the unit and the times of the clean-up. `seconds` is
-    a monotonic clock, `now_s` the wall clock of the server. Raises LeakgateError when nothing tells of memory.
+    a monotonic clock, `now_s` the wall clock of the server. `packages` are installed packages whose lines a leak is
+    named by, beside all code that is neither installed nor Python's own. Raises LeakgateError when nothing tells of
+    memory.
     """
 
     def __init__(
@@ -101,6 +112,7 @@ class ServerReader:
         about: Source = Source(),  # noqa: B008  # frozen
         seconds: Callable[[], float] = time.monotonic,
         now_s: Callable[[], float] = time.time,
+        packages: Sequence[str] = (),
     ) -> None:
         if process is None and report is None and metrics is None:
             raise LeakgateError("nothing to read: give a pid, the URL of a report or the URL of metrics")
@@ -113,6 +125,7 @@ class ServerReader:
         self._about = about
         self._seconds = seconds
         self._now_s = now_s
+        self._packages = packages
         self._closing: list[Callable[[], None]] = []
         self._start_s = seconds()
         self._counts_seconds = False
@@ -153,6 +166,10 @@ class ServerReader:
         """Return what is known beside that; the bounds are the largest ones that the process declared so far."""
         unit = "second" if self._counts_seconds else self._about.unit
         return msgspec.structs.replace(self._about, unit=unit, bounds=dict(self._bounds))
+
+    def tracing(self) -> Tracing | None:
+        """Return what switches the tracing of its allocations; None when its report is not read."""
+        return None if self._report is None else self._report.tracing(self._packages)
 
     def close(self) -> None:
         """Close the connections that `open_reader` made."""

@@ -17,6 +17,8 @@ import msgspec
 from leakgate.errors import LeakgateError, NoReading, Restarted
 from leakgate.finding import MemoryFinding
 from leakgate.judge import LIMIT_BYTES, UNCLEAR, judge_memory
+from leakgate.naming import PAUSE_S as NAMING_PAUSE_S
+from leakgate.naming import Naming, naming_s, with_lines
 from leakgate.report import WatchReport, report_of
 from leakgate.series import Reading, Series, Source
 
@@ -67,6 +69,9 @@ class Watch:
         self._trouble = "nothing was read: the run ended first"
         self._broken = ""
         self._latest: tuple[tuple[object, ...], WatchReport] | None = None
+        self._settled: WatchReport | None = None
+        self._wants_names = False
+        self._naming: Naming | None = None
 
     def start(self) -> None:
         """Begin, from nothing; returns at once. Trouble is in the report, never raised."""
@@ -88,10 +93,33 @@ class Watch:
         """True while readings are taken."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def naming_s(self) -> float:
+        """How long `name_lines` would take, in seconds."""
+        return naming_s(self._source or Source())
+
+    def settle(self, report: WatchReport) -> None:
+        """Let the verdict of `report`, of this watch, stand: what was read after it is shown and not judged."""
+        self._settled = report
+
+    def name_lines(self) -> None:
+        """Trace the allocations of the process from its next reading on, to name the lines that leak; returns at once.
+
+        `settle` comes first, as readings of a process that is traced are no evidence. The report has the lines, or a
+        note that says why there are none, once `is_naming` is False.
+        """
+        self._wants_names = True
+
+    @property
+    def is_naming(self) -> bool:
+        """True while lines are being named, or will be."""
+        return self._wants_names and self.is_running and (self._naming is None or not self._naming.is_over)
+
     def report(self, with_power: bool = False) -> WatchReport:
         """Return what is known by now, with the verdict on it. `with_power` takes about a second more."""
         source, series = self._source, self.series
-        state = (series, series.taken, series.missed, len(self._notes), self._trouble, self._broken, with_power)
+        naming = (self._settled, self._naming, self._naming is not None and self._naming.is_over)
+        state = (series, series.taken, series.missed, len(self._notes), self._trouble, self._broken, with_power, naming)
         if self._latest is None or self._latest[0] != state:
             self._latest = state, self._report(source, series.snapshot(), with_power)
         return self._latest[1]
@@ -100,11 +128,24 @@ class Watch:
         if source is None or self._broken:
             finding = MemoryFinding(verdict=UNCLEAR, reason=self._broken or self._trouble, notes=list(self._notes))
             return report_of(finding, source or Source(), series)
+        if self._settled is not None:
+            source = self._settled.source
         finding = judge_memory(
-            series, source, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
+            self._judged_until_settled(series), source, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
             with_power=with_power,
         )  # fmt: skip
-        return report_of(finding, source, series)
+        return report_of(with_lines(finding, self._naming, source), source, series)
+
+    def _judged_until_settled(self, series: Series) -> Series:
+        """Return `series` with the readings that came after the verdict was settled as ones that are not judged."""
+        if self._settled is None or self._settled.last is None:
+            return series
+        until_s = self._settled.last.t_s
+        settled = series.snapshot()
+        settled.readings = [
+            one if one.t_s <= until_s else msgspec.structs.replace(one, judged=False) for one in series.readings
+        ]
+        return settled
 
     def _run(self, stopped: threading.Event) -> None:
         try:
@@ -119,6 +160,8 @@ class Watch:
             self._broken = f"the memory watch broke: {error!r}"
             raise
         finally:
+            if self._naming is not None:
+                self._naming.finish()
             reader.close()
 
     def _look(self, reader: Reader) -> float:
@@ -126,9 +169,12 @@ class Watch:
         try:
             self._add(reader.read())
             self._source = reader.source()
+            if self._wants_names:
+                self._name(reader)
         except Restarted:
             self._note("the process was restarted: only what came after the last start is judged")
             self.series = Series()
+            self._wants_names, self._naming, self._settled = False, None, None
             return 0.0
         except NoReading as error:
             if self._source is None:
@@ -137,10 +183,23 @@ class Watch:
             self.series.missed += 1
             self._note(str(error))
         assert self._source is not None
-        return pause_s(self._source.interval_s, self._every_s) * self._random.uniform(1 - SPREAD, 1 + SPREAD)
+        pause = NAMING_PAUSE_S if self.is_naming else pause_s(self._source.interval_s, self._every_s)
+        return pause * self._random.uniform(1 - SPREAD, 1 + SPREAD)
 
     def _add(self, reading: Reading) -> None:
         self.series.add(msgspec.structs.replace(reading, load=self._load(), judged=self._is_loaded()))
+
+    def _name(self, reader: Reader) -> None:
+        """Begin or continue to name the lines that leak."""
+        assert self._source is not None and self.series.last is not None
+        if self._naming is None:
+            tracing = reader.tracing()
+            if tracing is None:
+                self._wants_names = False
+                self._note("no line can be named: only a process that mounts leakgate.inside traces its allocations")
+                return
+            self._naming = Naming(tracing, self._source)
+        self._naming.step(self.series.last.work, self.series.last.t_s)
 
     def _note(self, text: str) -> None:
         if text not in self._notes and len(self._notes) < NOTES_MAX:

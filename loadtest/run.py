@@ -5,6 +5,7 @@ knows all parts. `locust -f loadtest/` loads it beside the users and the shape.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -82,7 +83,13 @@ def decide(context: Context) -> None:
     server = ServerWatch(context, lambda reason: run.request_end(reason))
     chaos = Chaos(context, preparing.redis, lambda reason: run.request_end(reason))
     clear = UntilClear(
-        in_a_thread(memory.report), lambda: run.request_end(CLEAR), lambda: context.options.until_clear, time.monotonic
+        in_a_thread(memory.report),
+        memory,
+        end=lambda: run.request_end(CLEAR),
+        least_s=lambda: context.options.until_clear,
+        lasts_s=lambda: math.inf if context.shape is None else context.shape.run_time_s,
+        may_name=lambda: context.options.memory != "off" and context.options.gate != "load",
+        seconds=time.monotonic,
     )
     conclusion = Conclusion(context, Reporting(context, measuring, pools), memory, chaos)
     parts: list[Part] = [measuring, traffic, pools, memory, clear, server, chaos]

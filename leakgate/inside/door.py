@@ -2,7 +2,7 @@
 
 GET answers with the report. `gc=1` collects garbage first, `types=N` names N types, `sizes=1` adds the bytes of all
 objects by type, `trace=top` the source lines that grew. POST switches the tracing of allocations: `trace=start` (with
-`frames=1` to 10), `trace=mark`, `trace=stop`.
+`frames=1` to 10, and `seconds=1` to 900 after which it stops by itself), `trace=mark`, `trace=stop`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from leakgate.errors import BadRequest, LeakgateError
 from leakgate.inside.report import MemoryReporter
-from leakgate.inside.tracing import FRAMES_MAX, Trace, Tracer
+from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace, Tracer
 from leakgate.inside.work import Unit, Work
 from leakgate.series import Bound
 
@@ -122,14 +122,17 @@ def read_query(query: str) -> Asked:
 
 def switch_trace(tracer: Tracer, query: str) -> Trace:
     """Do what the query of a POST asks for. Raises BadRequest and TraceError."""
-    given = _parameters(query, ("trace", "frames"))
-    return switch(tracer, given.get("trace", ""), _number(given, "frames", 1, 1, FRAMES_MAX))
+    given = _parameters(query, ("trace", "frames", "seconds"))
+    frames = _number(given, "frames", 1, 1, FRAMES_MAX)
+    return switch(
+        tracer, given.get("trace", ""), frames, _number(given, "seconds", TRACE_SECONDS_MAX, 1, TRACE_SECONDS_MAX)
+    )
 
 
-def switch(tracer: Tracer, word: str, frames: int) -> Trace:
-    """Start, mark or stop the tracing. Raises BadRequest and TraceError."""
+def switch(tracer: Tracer, word: str, frames: int, seconds: float) -> Trace:
+    """Start, mark or stop the tracing; `frames` and `seconds` are for the start. Raises BadRequest and TraceError."""
     if word == "start":
-        return tracer.start(frames)
+        return tracer.start(frames, seconds)
     if word == "mark":
         return tracer.mark()
     if word == "stop":

@@ -15,8 +15,8 @@ from leakgate.errors import TraceError
 
 FRAMES_MAX = 10
 ROWS_MAX = 50
-SECONDS_MAX = 900.0
-"""Tracing stops by itself after this time: whoever started it may be gone."""
+TRACE_SECONDS_MAX = 900
+"""Tracing stops by itself after this time at the latest: whoever started it may be gone."""
 _HIDDEN = (tracemalloc.Filter(False, tracemalloc.__file__), tracemalloc.Filter(False, __file__))
 _Lines = tuple[str, ...]
 
@@ -47,14 +47,16 @@ class Trace(msgspec.Struct):
 class Tracer:
     """Switches tracemalloc. It refuses to touch a tracing that somebody else began."""
 
-    def __init__(self, seconds_max: float = SECONDS_MAX) -> None:
+    def __init__(self, seconds_max: float = TRACE_SECONDS_MAX) -> None:
         self._seconds_max = seconds_max
         self._lock = threading.RLock()
         self._end: threading.Timer | None = None
         self._mark: dict[_Lines, tuple[int, int]] = {}
 
-    def start(self, frames: int = 1) -> Trace:
-        """Begin to trace, with `frames` (1 to FRAMES_MAX) lines for each place. Raises TraceError."""
+    def start(self, frames: int = 1, seconds: float | None = None) -> Trace:
+        """Begin to trace, with `frames` (1 to FRAMES_MAX) lines for each place. It stops by itself after `seconds`
+        (None = the longest time that is allowed). Raises TraceError.
+        """
         if not 1 <= frames <= FRAMES_MAX:
             raise TraceError(f"frames={frames}: 1 to {FRAMES_MAX} are possible")
         with self._lock:
@@ -62,7 +64,8 @@ class Tracer:
                 raise TraceError("tracing is on already: stop it first, or unset PYTHONTRACEMALLOC")
             tracemalloc.start(frames)
             self._mark = {}
-            self._end = threading.Timer(self._seconds_max, self._stop_if_on)
+            bound_s = self._seconds_max if seconds is None else min(seconds, self._seconds_max)
+            self._end = threading.Timer(bound_s, self._stop_if_on)
             self._end.daemon = True
             self._end.start()
             return self._state()

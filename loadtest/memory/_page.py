@@ -13,11 +13,13 @@ from typing import Any
 import gevent
 from flask import Response, make_response, request
 
-from leakgate.charts import COLUMNS, fastest_rows, notes_of, report_html
+from leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
 from leakgate.report import WatchReport
 from leakgate.svg import CSS_FILE, bytes_told
 
 KEY = "memory"
+_TAB = ("what", "growth", "first", "last")
+"""Columns of the tab; sentences stand in the second, which a narrow window shows, too."""
 _ASSETS = Path(__file__).parent / "assets"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -71,33 +73,48 @@ def add_memory_page(web_ui: Any, base: str, report: Callable[[], WatchReport]) -
     def add_rows(response: Response) -> Response:
         if request.path == f"{base}/stats/requests" and response.status_code == 200:
             statistics = json.loads(response.get_data())
-            tables = [*statistics.get("extended_stats", []), {"key": KEY, "data": tab_rows(latest())}]
+            tables = [*statistics.get("extended_stats", []), {"key": KEY, "data": tab_rows(latest(), base)}]
             response.set_data(json.dumps({**statistics, "extended_stats": tables}))
         return response
 
     app.after_request(add_rows)
     arguments = web_ui.template_args
     arguments["extended_tabs"] = [*arguments.get("extended_tabs", []), {"title": "Memory", "key": KEY}]
-    structure = [{"key": key, "title": title} for key, title in zip(COLUMNS._fields, COLUMNS, strict=True)]
+    structure = [{"key": key, "title": getattr(COLUMNS, key)} for key in _TAB]
     arguments["extended_tables"] = [*arguments.get("extended_tables", []), {"key": KEY, "structure": structure}]
 
 
-def tab_rows(report: WatchReport) -> list[dict[str, str]]:
-    """Return the rows of the tab: the verdict with its notes, sizes, then the ten counts that grew fastest."""
+def tab_rows(report: WatchReport, base: str = "") -> list[dict[str, str]]:
+    """Return the rows of the tab: verdict, charts, what grew fastest, sizes, notes. `base` is before the page's path.
+
+    A part of the reason has a row of its own, and figures do not wrap: a table is all that a tab can show.
+    """
     finding = report.finding
-    rows = [{"what": f"verdict: {finding.verdict}", "growth": finding.reason, "last": "charts: /memory"}]
-    rows += [{"growth": note} for note in notes_of(finding)]
+    rows = [{"what": "verdict", "growth": finding.verdict}]
+    parts = finding.reason.split("; ")
+    rows += [{"what": "" if number else "reason", "growth": part} for number, part in enumerate(parts)]
+    rows.append({"what": "charts", "growth": f"{base}/memory"})
+    rows += [
+        {"what": f"line {line.where}", "growth": _unbroken(f"{line.text} a {finding.unit}")} for line in finding.lines
+    ]
+    rows += [_sized(row) for row in fastest_rows(finding)]
     if report.first is not None and report.last is not None:
         for name, first, last in (
             ("live bytes", report.first.live_bytes, report.last.live_bytes),
             ("RSS", report.first.rss_bytes, report.last.rss_bytes),
         ):
             if first is not None and last is not None:
-                rows.append({"what": name, "first": bytes_told(first), "last": bytes_told(last),
-                             "growth": bytes_told(last - first)})  # fmt: skip
-    rows += [row._asdict() for row in fastest_rows(finding)]
-    empty = dict.fromkeys(COLUMNS._fields, "")
-    return [{**empty, **row} for row in rows]
+                rows.append(_sized(Row(name, bytes_told(first), bytes_told(last), bytes_told(last - first))))
+    rows += [{"what": "" if number else "notes", "growth": note} for number, note in enumerate(notes_of(finding))]
+    return [dict.fromkeys(_TAB, "") | row for row in rows]
+
+
+def _sized(row: Row) -> dict[str, str]:
+    return {name: text if name == "what" else _unbroken(text) for name, text in row._asdict().items()}
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _answer(text: str, media_type: str) -> Response:

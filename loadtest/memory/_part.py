@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from loadtest.memory._report_append import append_memory
 from loadtest.memory._source import STORE, SchedulerReader
 from loadtest.running._part import Context
 from loadtest.users._state import STATE
+
+logger = logging.getLogger("voxpool.load")
 
 
 class MemoryPart:
@@ -61,6 +65,33 @@ class MemoryPart:
             return WatchReport(finding=MemoryFinding(verdict=UNCLEAR, reason=reason))
         return self._watch.report(with_power)
 
+    @property
+    def naming_s(self) -> float:
+        """How long `name_lines` takes, in seconds."""
+        return 0.0 if self._watch is None else self._watch.naming_s
+
+    @property
+    def is_naming(self) -> bool:
+        """True while `name_lines` is at work."""
+        return self._watch is not None and self._watch.is_naming
+
+    def settle(self, report: WatchReport) -> None:
+        """Let the verdict of `report` stand, whatever is read after it."""
+        if self._watch is not None:
+            self._watch.settle(report)
+
+    def name_lines(self) -> None:
+        """Trace the scheduler's allocations, to name the lines that leak; returns at once."""
+        if self._watch is None:
+            return
+        note = (
+            "memory leaks and no count names it: the scheduler's allocations were traced for about "
+            f"{self.naming_s:,.0f} s at the end, which slows it down"
+        )
+        self._context.notes.append(note)
+        logger.info("Memory leaks and no count names it: allocations are traced for about %.0f s", self.naming_s)
+        self._watch.name_lines()
+
     def on_quitting(self, **_: Any) -> None:
         """Locust has written its own report, if it was asked to: the charts come into it."""
         path = getattr(self._context.environment.parsed_options, "html_file", None)
@@ -68,10 +99,16 @@ class MemoryPart:
             append_memory(Path(path), self.report())
 
     def _exercised(self) -> dict[str, int]:
-        """Return how often the load did what a leak could hang on."""
-        entries = self._context.environment.stats.entries.values()
+        """Return how often the load did what a leak could hang on; on a master the figures are those of all workers."""
+        entries = list(self._context.environment.stats.entries.values())
+
+        def requests(is_one: Callable[[str], bool]) -> int:
+            return sum(int(one.num_requests) for one in entries if is_one(one.name))
+
+        came_again = requests(lambda name: name == "register") - self._context.nodes
         return {
-            "reconnects": sum(one.num_requests for one in entries if one.name == "reconnect"),
-            "errors": sum(one.num_failures for one in entries),
-            "cancels": sum(one.num_requests for one in entries if one.name == "cancel"),
+            "reconnects": requests(lambda name: name == "reconnect") + max(0, came_again),
+            "errors": sum(int(one.num_failures) for one in entries)
+            + requests(lambda name: name.startswith("misbehave:")),
+            "cancels": requests(lambda name: name == "cancel"),
         }

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from leakgate.errors import NoReading, Restarted
+from leakgate.naming import Tracing
 from leakgate.prometheus import MetricsReader, Selector, parse_selector
 from leakgate.reader import ReportReader, Selectors, ServerReader, open_http
 from leakgate.series import Bound, Reading, Source
@@ -22,6 +23,8 @@ from scheduler.job import DISPATCHED, FINAL_STATES, WAITING
 
 STORE = "store"
 """First word of the counts of the store."""
+PACKAGES = ("scheduler",)
+"""What the scheduler consists of, wherever it is installed."""
 COUNT_EVERY_S = 2.0
 """The store is counted no more often than this: it takes a command for each key."""
 
@@ -79,6 +82,10 @@ class SchedulerReader:
         assert self._reader is not None
         return self._reader.source()
 
+    def tracing(self) -> Tracing | None:
+        """Return what switches the tracing of its allocations. Only called after a reading."""
+        return None if self._reader is None else self._reader.tracing()
+
     def close_reader(self) -> None:
         """Close what depends on the process that was met."""
         if self._census is not None:
@@ -118,6 +125,7 @@ class SchedulerReader:
             about=about,
             seconds=self._seconds,
             now_s=lambda: time.time() + ahead_s,
+            packages=PACKAGES,
         )
 
     def _checkup(self) -> dict[str, Any]:

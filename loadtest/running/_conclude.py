@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from leakgate.charts import notes_of
 from leakgate.report import WatchReport
 from loadtest.measuring._latencies import WINDOW_DIGITS
 from loadtest.measuring._part import Figures
@@ -78,6 +79,8 @@ class Conclusion:
             notes.append(knee_note(knee))
         undecided = "" if refused else undecided_note(verdict)
         notes += [undecided] if undecided else []
+        aside = leak_sentence(memory) if context.options.gate == "load" else ""
+        notes += [f"{aside}; it does not decide with --gate load"] if aside else []
         scheduler: dict[str, Any] = {} if context.seen is None else msgspec.to_builtins(context.seen)
         report = self._reporting.compose(
             figures,
@@ -103,8 +106,12 @@ class Conclusion:
         else:
             logger.info("The run %s (exit code %d): %s", SAID[outcome], code, why)
             logger.info("Its checks:%s", "".join(f"\n  {line}" for line in table_lines(checks)))
-        if undecided:
-            logger.warning("%s", undecided)
+        if memory is not None and context.options.gate != "load":
+            for note in notes_of(memory.finding):
+                logger.info("Memory: %s", note)
+        for note in (undecided, aside):
+            if note:
+                logger.warning("%s", note)
         if figures.generator.was_limit:
             logger.warning("The load generator was the limit: %s", "; ".join(figures.generator.reasons))
         if written:
@@ -139,6 +146,7 @@ class Conclusion:
             gone=context.gone,
             missing=context.missing,
             memory=check,
+            leak=leak_sentence(memory),
             timed=timed,
             unclear=unclear,
             generator_limits=figures.generator.reasons if figures.generator.was_limit else (),
@@ -169,6 +177,13 @@ def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
         f"({' '.join(' '.join(str(row['traceback']).splitlines()[-2:]).split())[:ERROR_CHARACTERS]})"
         for row in most
     ]
+
+
+def leak_sentence(memory: WatchReport | None) -> str:
+    """Return what leaks, in a sentence; "" when nothing does, as far as it is known."""
+    if memory is None or memory.finding.verdict != "leak":
+        return ""
+    return f"memory: leak: {memory.finding.reason}"
 
 
 def memory_check(memory: WatchReport | None, gate: Gate) -> tuple[Check | None, list[str]]:

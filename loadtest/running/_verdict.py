@@ -36,6 +36,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be measured, a sentence each: parts that failed, workers whose last figures never came."""
     memory: Check | None = None
     """None when memory does not decide."""
+    leak: str = ""
+    """What leaks, in a sentence; "" = nothing, as far as it is known."""
     timed: Sequence[Check] = ()
     """Checks of latencies and rates, such as the knee: broken ones are unclear when the generator was the limit."""
     unclear: Sequence[str] = ()
@@ -76,7 +78,9 @@ def judge(evidence: Evidence) -> Verdict:
     broken = [check for check in deciding if not check.ok and check.clear]
     if broken:
         stayed = evidence.gate == "memory" or not evidence.gone
-        why = "; ".join(map(sentence_of, broken))
+        why = "; ".join(
+            evidence.leak if check is evidence.memory and evidence.leak else sentence_of(check) for check in broken
+        )
         return Verdict(Outcome.BROKEN, checks, why if stayed else evidence.gone)
     missing = [] if evidence.results else [f"no job ended: {evidence.nothing_ended}".removesuffix(": ")]
     missing += [*evidence.missing, *evidence.unclear]

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from leakgate.errors import BadRequest, TraceError
 from leakgate.inside.door import TYPES_DEFAULT, TYPES_MAX, switch
 from leakgate.inside.report import MemoryReporter
-from leakgate.inside.tracing import FRAMES_MAX, Tracer
+from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Tracer
 from scheduler.errors import BadInput
 from scheduler.telemetry.checkup import CheckupReporter
 from scheduler.web.query import whole_number
@@ -55,8 +55,10 @@ class DebugDoor:
     async def trace(self, request: Request) -> Response:
         """Switch the tracing of allocations and answer with its state."""
         frames = whole_number(request, "frames", 1, FRAMES_MAX) or 1
+        seconds = whole_number(request, "seconds", 1, TRACE_SECONDS_MAX) or TRACE_SECONDS_MAX
+        word = request.query_params.get("trace", "")
         try:
-            state = await asyncio.to_thread(switch, self._tracer, request.query_params.get("trace", ""), frames)
+            state = await asyncio.to_thread(switch, self._tracer, word, frames, seconds)
         except BadRequest as error:
             raise BadInput("bad_trace", str(error)) from error
         except TraceError as error:

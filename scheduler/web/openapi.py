@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from leakgate.inside.door import SWITCHES, TYPES_MAX
 from leakgate.inside.report import MemoryReport
-from leakgate.inside.tracing import FRAMES_MAX, Trace
+from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from scheduler.config import Settings
 from scheduler.telemetry.checkup import Checkup
 from scheduler.web import assets
@@ -223,7 +223,7 @@ def _service() -> list[Operation]:
             "POST",
             "/v1/debug/memory",
             "Switch the tracing of allocations: start it, count growth from now on (mark), stop it. It slows the "
-            "scheduler down, makes live bytes unreadable and stops by itself after 15 minutes.",
+            "scheduler down, makes live bytes unreadable and stops by itself.",
             {200: Answer("Its state.", Trace)},
             parameters=[
                 Parameter("trace", "What to do.", {"enum": list(SWITCHES)}, required=True),
@@ -232,8 +232,13 @@ def _service() -> list[Operation]:
                     "Source lines for each place: of the allocation, then of its callers; for start.",
                     {"type": "integer", "minimum": 1, "maximum": FRAMES_MAX},
                 ),
+                Parameter(
+                    "seconds",
+                    "Time after which it stops by itself, 15 minutes by default; for start.",
+                    {"type": "integer", "minimum": 1, "maximum": TRACE_SECONDS_MAX},
+                ),
             ],
-            reasons=("bad_trace", "bad_frames", "trace_state"),
+            reasons=("bad_trace", "bad_frames", "bad_seconds", "trace_state"),
         ),
         Operation(
             "GET",

@@ -105,6 +105,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("trace_state", "GET", "root", MEMORY, {"params": {"trace": "top"}}),
     ("bad_trace", "POST", "root", MEMORY, {}),
     ("bad_frames", "POST", "root", MEMORY, {"params": {"trace": "start", "frames": "11"}}),
+    ("bad_seconds", "POST", "root", MEMORY, {"params": {"trace": "start", "seconds": "901"}}),
     ("trace_state", "POST", "root", MEMORY, {"params": {"trace": "stop"}}),
     ("forbidden", "POST", "ann", MEMORY, {"params": {"trace": "start"}}),
     ("upgrade_required", "GET", None, "/ws/node", {}),

@@ -121,15 +121,16 @@ def test_what_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:
     with pytest.raises(TraceError, match="1 to 10"):
         tracer.start(FRAMES_MAX + 1)
     with pytest.raises(BadRequest, match="start, mark, stop"):
-        switch(tracer, "begin", 1)
+        switch(tracer, "begin", 1, 900)
     tracer.start()
     with pytest.raises(TraceError, match="on already"):
         Tracer().start()
     assert tracer.stop().on is False
 
 
-def test_it_stops_by_itself() -> None:
-    Tracer(seconds_max=0.01).start()
+@pytest.mark.parametrize(("bound_s", "asked_s"), [(0.01, None), (900.0, 0.01)])
+def test_it_stops_by_itself(bound_s: float, asked_s: float | None) -> None:
+    Tracer(seconds_max=bound_s).start(seconds=asked_s)
     end_s = time.monotonic() + 10
     while tracemalloc.is_tracing():
         assert time.monotonic() < end_s

@@ -11,7 +11,9 @@ async function look() {
     if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
     const text = await answer.text();
     if (text !== shown) {
+      const unfolded = content.querySelector("details")?.open;
       content.innerHTML = shown = text;
+      if (unfolded) content.querySelector("details")?.setAttribute("open", "");
     }
     state.textContent = `Read at ${new Date().toLocaleTimeString()}; read again every ${EVERY_MS / 1000} s.`;
   } catch {

@@ -1,0 +1,216 @@
+"""The naming of lines that leak: what is compared, which frame gets the name, and that the tracing always ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from leakgate.errors import TraceError
+from leakgate.finding import Growth, MemoryFinding
+from leakgate.inside.tracing import Trace, TraceRow
+from leakgate.naming import NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
+from leakgate.series import Reading, Source
+from leakgate.watch import Watch
+from tests.live.processes import wait_until
+
+SOURCE = Source(unit="job", interval_s=1.0, retention_s=3.0)
+RATE = 10
+LEAK, KEPT = "/srv/app/cache.py:7", "/srv/app/jobs.py:3"
+VENV, LIB = "/srv/.venv/lib/python3.11/site-packages", "/usr/lib/python3.11"
+
+
+class Process:
+    """A process that leaks 139 bytes a job in LEAK, and keeps up to 5,000 bytes of jobs between two clean-ups."""
+
+    def __init__(self) -> None:
+        self.t_s = 100.0
+        self.marked_s = 0.0
+        self.asked: list[str] = []
+        self.fails = ""
+        self.tracing = Tracing(self.start, lambda: self.ask("mark"), self.top, lambda: self.ask("stop"))
+
+    def ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what == self.fails:
+            raise TraceError("HTTP 409")
+        if what == "mark":
+            self.marked_s = self.t_s
+
+    def start(self, frames: int, seconds: float) -> None:
+        self.ask("start")
+        assert seconds > settle_s(SOURCE) + NAME_S
+
+    def top(self) -> Trace:
+        self.ask("top")
+        leaked = int(139 * RATE * (self.t_s - self.marked_s))
+        kept = 1000 * int(self.t_s * 2 % 6)
+        rows = [
+            TraceRow([f"{LIB}/json/encoder.py:1", LEAK], leaked // 2, leaked // 278, leaked, 1),
+            TraceRow([LEAK, KEPT], leaked - leaked // 2, leaked // 278, leaked, 1),
+            TraceRow([KEPT], kept, kept // 100, kept, 1),
+        ]
+        return Trace(True, 5, 0, 0, [row for row in rows if row.grown_bytes > 0])
+
+    def reads(self, naming: Naming, for_s: float, every_s: float = 1.9) -> None:
+        end_s = self.t_s + for_s
+        while self.t_s < end_s and not naming.is_over:
+            naming.step(int(RATE * self.t_s), self.t_s)
+            self.t_s += every_s
+
+
+def finding(kind: str = "objects", growing: Sequence[str] = (), verdict: str = "leak") -> MemoryFinding:
+    counts = [
+        Growth(
+            name=name, unit="", verdict="leak", reason="", at=[], lows=[1, 2], a_unit=1, low=1, high=1, limit=0.1,
+            readings=9,
+        )
+        for name in growing
+    ]  # fmt: skip
+    return MemoryFinding(verdict=verdict, reason="live bytes grow", kind=kind, unit="job", growing=counts)  # type: ignore[arg-type]
+
+
+def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_up_is_not() -> None:
+    process = Process()
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, 60)
+    assert naming.is_over and process.asked.count("stop") == 1
+    assert [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
+    assert naming.lines[0].a_unit == pytest.approx(139, rel=0.02)
+    assert naming.lines[0].blocks_a_unit == pytest.approx(1, rel=0.1)
+    found = with_lines(finding(), naming, SOURCE)
+    assert found.reason == "live bytes grow; allocated at srv/app/cache.py:7 (139 B a job)"
+    assert found.lines == naming.lines
+
+
+def test_growth_counts_only_after_what_is_kept_on_purpose_can_be_complete() -> None:
+    process = Process()
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, settle_s(SOURCE))
+    assert process.asked == ["start"]
+    process.reads(naming, 3)
+    assert process.asked == ["start", "mark", "top"]
+
+
+def test_it_takes_what_it_has_when_the_load_ends_first() -> None:
+    process = Process()
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, 16)
+    naming.finish()
+    naming.finish()
+    assert process.asked.count("stop") == 1 and [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
+    early = Naming(Process().tracing, SOURCE)
+    early.step(1, 1.0)
+    early.finish()
+    assert early.lines == [] and "let it run longer" in with_lines(finding(), early, SOURCE).notes[0]
+
+
+@pytest.mark.parametrize(("fails", "stops"), [("start", 0), ("mark", 1), ("top", 1), ("stop", 1)])
+def test_a_tracing_that_fails_is_in_the_notes_and_stopped_if_it_is_ours(fails: str, stops: int) -> None:
+    process = Process()
+    process.fails = fails
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, 60)
+    assert naming.is_over and process.asked.count("stop") == stops
+    assert any("HTTP 409" in note for note in with_lines(finding(), naming, SOURCE).notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ((f"{LIB}/asyncio/events.py:80", "/srv/app/web/results.py:64"), "app/web/results.py:64"),
+        ((f"{VENV}/msgspec/json.py:5", f"{VENV}/app/codec.py:9"), "app/codec.py:9"),
+        ((f"{VENV}/starlette/routing.py:5", f"{LIB}/asyncio/events.py:80"), "starlette/routing.py:5"),
+        (("<frozen importlib._bootstrap>:1", "/home/me/app/core/x.py:2"), "app/core/x.py:2"),
+        (("/home/me/tests/load/plant.py:2", "/home/me/app/x.py:2"), "tests/load/plant.py:2"),
+        ((f"{VENV}/leakgate/inside/report.py:5", f"{LIB}/asyncio/events.py:80"), ""),
+        ((f"{LIB}/asyncio/events.py:80",), "asyncio/events.py:80"),
+    ],
+)
+def test_the_innermost_line_of_the_program_has_the_name(lines: Sequence[str], named: str) -> None:
+    assert line_of(lines, ("app",)) == named
+
+
+def test_only_a_leak_that_nothing_names_lacks_a_name() -> None:
+    assert lacks_a_name(finding())
+    assert lacks_a_name(finding("counts", ["type dict", "type list"]))
+    assert not lacks_a_name(finding("counts", ["type dict", "table app.cache"]))
+    assert not lacks_a_name(finding("counts", ["type app.Session"]))
+    assert not lacks_a_name(finding("kept work")) and not lacks_a_name(finding("native"))
+    assert not lacks_a_name(finding(verdict="no leak"))
+    named = finding("counts", ["table app.cache"])
+    assert with_lines(named, None, SOURCE) == named
+    assert "takes about 32 s more of the load" in with_lines(finding(), None, SOURCE).notes[0]
+
+
+class LeakyReader:
+    """Reads a Process each `every_s` of its own clock, which runs as fast as it is read. Tracing makes live bytes jump."""
+
+    def __init__(self) -> None:
+        self.process = Process()
+        self.every_s = 1.9
+
+    def read(self) -> Reading:
+        process = self.process
+        process.t_s += self.every_s
+        jobs = int(RATE * process.t_s)
+        live = 500 * jobs + (10**7 if "start" in process.asked else 0)
+        return Reading(t_s=process.t_s, work=jobs, rss_bytes=10**8, live_bytes=live, held_bytes=live)
+
+    def source(self) -> Source:
+        return Source(unit="job")
+
+    def tracing(self) -> Tracing | None:
+        return self.process.tracing
+
+    def close(self) -> None:
+        self.process.asked.append("close")
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReader]]:
+    """A watch that has found a leak which no count names."""
+    monkeypatch.setattr("leakgate.watch.NAMING_PAUSE_S", 0.001)
+    reader = LeakyReader()
+    watch = Watch(lambda: reader, every_s=0.001)
+    watch.start()
+    wait_until(lambda: lacks_a_name(watch.report().finding), 60)
+    yield watch, reader
+    watch.stop()
+
+
+def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Watch, LeakyReader]) -> None:
+    watch, reader = watched
+    assert "takes about" in watch.report().finding.notes[-1]
+    watch.name_lines()
+    wait_until(lambda: not watch.is_naming, 60)
+    found = watch.report().finding
+    taken = watch.series.taken
+    assert found.verdict == "leak" and found.kind == "objects"
+    assert found.live is not None and found.live.a_unit == pytest.approx(500, rel=0.01)
+    assert [line.where for line in found.lines] == ["srv/app/cache.py:7"] and "cache.py:7" in found.reason
+    wait_until(lambda: watch.series.taken > taken + 20, 60)
+    assert watch.report().finding == found, "what is read later is shown and not judged"
+    assert reader.process.asked.count("start") == reader.process.asked.count("stop") == 1
+
+
+def test_a_watch_that_is_stopped_stops_the_tracing_before_it_closes_its_reader(
+    watched: tuple[Watch, LeakyReader],
+) -> None:
+    watch, reader = watched
+    reader.every_s = 0.0  # its time stands still, so that the naming does not come to its end
+    watch.name_lines()
+    wait_until(lambda: "start" in reader.process.asked, 60)
+    watch.stop()
+    assert reader.process.asked[-2:] == ["stop", "close"] and not watch.is_naming
+    assert watch.report().finding.verdict == "leak"
+
+
+def test_a_process_that_nothing_can_trace_has_a_note(
+    watched: tuple[Watch, LeakyReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, _ = watched
+    monkeypatch.setattr(LeakyReader, "tracing", lambda reader: None)
+    watch.name_lines()
+    wait_until(lambda: not watch.is_naming, 60)
+    assert any("leakgate.inside" in note for note in watch.report().finding.notes)
