@@ -16,7 +16,7 @@ from bench import planted_server
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 
-LOAD = ("--headless", "-u", "30", "-r", "100", "--nodes", "4", "--rate-per-user", "2", "--work-ms", "5", "--seed", "3")
+LOAD = ("--headless", "-u", "10", "-r", "50", "--nodes", "2", "--rate-per-user", "2", "--work-ms", "5", "--seed", "3")
 GATE = ("--gate", "memory", "--until-clear", "5", "-t", "300s")
 
 
@@ -51,6 +51,7 @@ def is_tracing(scheduler: Scheduler) -> bool:
 
 
 @pytest.mark.alone
+@pytest.mark.timeout(400)
 def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler, tmp_path: Path) -> None:
     with LocustRun(tmp_path, *LOAD, *GATE, "--host", leaky.url) as run:
         assert run.end(300) == 1, run.text
@@ -66,6 +67,7 @@ def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler
 
 
 @pytest.mark.alone
+@pytest.mark.timeout(400)
 def test_a_signal_while_the_line_is_sought_ends_the_run_with_the_leak_and_the_tracing(
     leaky: Scheduler, tmp_path: Path
 ) -> None:
