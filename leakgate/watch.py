@@ -128,24 +128,14 @@ class Watch:
         if source is None or self._broken:
             finding = MemoryFinding(verdict=UNCLEAR, reason=self._broken or self._trouble, notes=list(self._notes))
             return report_of(finding, source or Source(), series)
+        known, about = series, source
         if self._settled is not None:
-            source = self._settled.source
+            known, about = _until(series, self._settled), self._settled.source
         finding = judge_memory(
-            self._judged_until_settled(series), source, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
+            known, about, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
             with_power=with_power,
         )  # fmt: skip
         return report_of(with_lines(finding, self._naming, source), source, series)
-
-    def _judged_until_settled(self, series: Series) -> Series:
-        """Return `series` with the readings that came after the verdict was settled as ones that are not judged."""
-        if self._settled is None or self._settled.last is None:
-            return series
-        until_s = self._settled.last.t_s
-        settled = series.snapshot()
-        settled.readings = [
-            one if one.t_s <= until_s else msgspec.structs.replace(one, judged=False) for one in series.readings
-        ]
-        return settled
 
     def _run(self, stopped: threading.Event) -> None:
         try:
@@ -204,6 +194,17 @@ class Watch:
     def _note(self, text: str) -> None:
         if text not in self._notes and len(self._notes) < NOTES_MAX:
             self._notes.append(text)
+
+
+def _until(series: Series, report: WatchReport) -> Series:
+    """Return `series` as `report` was made of it: what was read or missed later is not judged."""
+    until_s = report.last.t_s if report.last is not None else 0.0
+    known = series.snapshot()
+    known.taken, known.missed = report.taken, report.missed
+    known.readings = [
+        one if one.t_s <= until_s else msgspec.structs.replace(one, judged=False) for one in series.readings
+    ]
+    return known
 
 
 def pause_s(interval_s: float, every_s: float = 0.0) -> float:

@@ -21,7 +21,7 @@ VENV, LIB = "/srv/.venv/lib/python3.11/site-packages", "/usr/lib/python3.11"
 
 
 class Process:
-    """A process that leaks 139 bytes a job in LEAK, and keeps up to 5,000 bytes of jobs between two clean-ups."""
+    """It leaks 139 bytes a job in LEAK, and keeps up to 5,000 bytes of jobs between two clean-ups."""
 
     def __init__(self) -> None:
         self.t_s = 100.0
@@ -144,7 +144,7 @@ def test_only_a_leak_that_nothing_names_lacks_a_name() -> None:
 
 
 class LeakyReader:
-    """Reads a Process each `every_s` of its own clock, which runs as fast as it is read. Tracing makes live bytes jump."""
+    """Reads a Process each `every_s` of its own clock, without a pause. Tracing makes live bytes jump."""
 
     def __init__(self) -> None:
         self.process = Process()
@@ -182,6 +182,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReade
 def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Watch, LeakyReader]) -> None:
     watch, reader = watched
     assert "takes about" in watch.report().finding.notes[-1]
+    watch.settle(watch.report())
     watch.name_lines()
     wait_until(lambda: not watch.is_naming, 60)
     found = watch.report().finding
@@ -199,6 +200,7 @@ def test_a_watch_that_is_stopped_stops_the_tracing_before_it_closes_its_reader(
 ) -> None:
     watch, reader = watched
     reader.every_s = 0.0  # its time stands still, so that the naming does not come to its end
+    watch.settle(watch.report())
     watch.name_lines()
     wait_until(lambda: "start" in reader.process.asked, 60)
     watch.stop()
@@ -211,6 +213,7 @@ def test_a_process_that_nothing_can_trace_has_a_note(
 ) -> None:
     watch, _ = watched
     monkeypatch.setattr(LeakyReader, "tracing", lambda reader: None)
+    watch.settle(watch.report())
     watch.name_lines()
     wait_until(lambda: not watch.is_naming, 60)
     assert any("leakgate.inside" in note for note in watch.report().finding.notes)

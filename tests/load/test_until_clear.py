@@ -31,6 +31,7 @@ class Run:
         self.read = 0
         self.second_a_look = 1.0
         self.named_s: list[float] = []
+        self.settled: list[WatchReport] = []
         self.ended = threading.Event()
         self.until_clear = UntilClear(
             self.report, self, self.ended.set, lambda: least_s, lambda: lasts_s, lambda: may_name, lambda: self.now_s
@@ -41,7 +42,11 @@ class Run:
         self.now_s += self.second_a_look
         return WatchReport(finding=MemoryFinding(verdict=self.verdict, reason="", kind=self.kind), taken=self.read)
 
+    def settle(self, report: WatchReport) -> None:
+        self.settled.append(report)
+
     def name_lines(self) -> None:
+        assert self.settled, "what is read while allocations are traced must not be judged"
         self.named_s.append(self.now_s)
 
     @property
@@ -104,6 +109,7 @@ def test_it_ends_the_run_by_itself_and_names_nothing_that_has_a_name() -> None:
     run.verdict = "leak"
     run.goes_on()
     assert run.ended.is_set() and run.named_s == []
+    assert [one.taken for one in run.settled] == [run.read], "a reading on its way to the end does not change it"
 
 
 @pytest.mark.usefixtures("quick")
