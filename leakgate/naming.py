@@ -7,6 +7,7 @@ the tracing is on, and the process is slower: such readings must not be judged.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -27,8 +28,11 @@ SETTLE_MAX_S = 360.0
 PAUSE_S = 2.0
 """Between two looks at the lines: each stops the process for some ms."""
 FRAMES = 5
-BOUND_S = 60.0
-"""The process stops the tracing by itself that long after the planned end: who started it may be gone."""
+LINGER_S = 40.0
+"""Seconds for which the tracing goes on after that, if nobody stops it: once the load has ended and what was in flight
+is gone, growth is certain."""
+BOUND_S = 30.0
+"""The process stops the tracing by itself that long after these: who started it may be gone."""
 LINES_MAX = 10
 LINES_IN_REASON = 3
 LINE_SHARE = 0.1
@@ -53,8 +57,8 @@ class Tracing(NamedTuple):
 class Naming:
     """One search for the lines that leak. `source` has the times for which finished work is kept.
 
-    The lines are those that hold more in the second half of the time than in the first: of each half the lowest figure
-    counts, so that what a clean-up removes again is no growth.
+    The lines are those that hold more in the second half of the looks than in the first: of each half the lowest figure
+    counts, so that what a clean-up removes again, or the end of the load, is no growth.
     """
 
     def __init__(self, tracing: Tracing, source: Source, name_s: float = NAME_S) -> None:
@@ -67,54 +71,60 @@ class Naming:
         self._looks: list[tuple[int, dict[str, tuple[int, int]]]] = []
         self._is_on = False
         self.is_over = False
+        """Whether there are as many looks as wanted. The tracing goes on until `finish`, for LINGER_S at most."""
         self.lines: list[SourceLine] = []
-        """The lines that keep most; complete once `is_over`."""
+        """The lines that keep most, as far as they are known."""
         self.trouble = ""
         """Why there are no lines."""
 
     def step(self, work: int, t_s: float) -> None:
         """Go on, after a reading at `t_s` that found `work` units finished."""
-        if self.is_over:
-            return
         try:
             if self._start_s is None:
-                self._tracing.start(FRAMES, self._settle_s + self._name_s + BOUND_S)
+                self._tracing.start(FRAMES, self._settle_s + self._name_s + LINGER_S + BOUND_S)
                 self._is_on, self._start_s = True, t_s
+            elif not self._is_on:
+                return
             elif self._mark_s is None:
                 if t_s - self._start_s >= self._settle_s:
                     self._tracing.mark()
                     self._mark_s = t_s
                     self._looks.append((work, {}))
             else:
-                self._looks.append((work, _by_line(self._tracing.top().rows, self._tracing.packages)))
-                if t_s - self._mark_s >= self._name_s:
-                    self.finish()
+                self._look(work)
+                self.is_over = self.is_over or t_s - self._mark_s >= self._name_s
+                if t_s - self._mark_s >= self._name_s + LINGER_S:
+                    self._stop()
         except LeakgateError as error:
             self.trouble = f"the allocations could not be traced: {error}"
-            self.finish()
+            self.is_over = True
+            self._stop()
 
-    def finish(self) -> None:
-        """Stop the tracing, also before its time, and work out the lines from what is known by now."""
-        if self.is_over:
-            return
+    def finish(self, work: int | None = None) -> None:
+        """Look once more, when `work` units are finished, and stop the tracing; also before its time."""
+        if self._is_on and self._mark_s is not None and work is not None:
+            with contextlib.suppress(LeakgateError):  # what is known is enough, or the reason why not is another one
+                self._look(work)
+        self._stop()
+        if not self.lines and not self.trouble:
+            self.trouble = (
+                "the tracing of allocations found no line that keeps more and more"
+                if self.is_over
+                else "the load ended before the lines that keep memory could be named: let it run longer"
+            )
         self.is_over = True
+
+    def _look(self, work: int) -> None:
+        self._looks.append((work, _by_line(self._tracing.top().rows, self._tracing.packages)))
+        self.lines = _growing(self._looks)
+
+    def _stop(self) -> None:
         if self._is_on:
             self._is_on = False
             try:
                 self._tracing.stop()
             except LeakgateError as error:
                 self.trouble = self.trouble or f"the tracing of allocations could not be stopped: {error}"
-        self.lines = _growing(self._looks)
-        if not self.lines and not self.trouble:
-            self.trouble = (
-                "the tracing of allocations found no line that keeps more and more"
-                if self._is_long_enough
-                else "the load ended before the lines that keep memory could be named: let it run longer"
-            )
-
-    @property
-    def _is_long_enough(self) -> bool:
-        return len(self._looks) >= 4
 
 
 def settle_s(source: Source) -> float:
@@ -152,7 +162,7 @@ def with_lines(finding: MemoryFinding, naming: Naming | None, source: Source) ->
         note = "allocations are being traced, which names the lines that allocate what stays"
         return msgspec.structs.replace(finding, notes=[*finding.notes, note])
     if not naming.lines:
-        return msgspec.structs.replace(finding, notes=[*finding.notes, naming.trouble])
+        return msgspec.structs.replace(finding, notes=[*finding.notes, *([naming.trouble] if naming.trouble else [])])
     named = ", ".join(f"{line.where} ({line.text} a {finding.unit})" for line in naming.lines[:LINES_IN_REASON])
     reason = f"{finding.reason}; allocated at {named}"
     notes = [*finding.notes, naming.trouble] if naming.trouble else finding.notes

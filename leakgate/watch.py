@@ -118,7 +118,7 @@ class Watch:
     def report(self, with_power: bool = False) -> WatchReport:
         """Return what is known by now, with the verdict on it. `with_power` takes about a second more."""
         source, series = self._source, self.series
-        naming = (self._settled, self._naming, self._naming is not None and self._naming.is_over)
+        naming = (self._settled, self._naming, self.is_naming, self.is_running)
         state = (series, series.taken, series.missed, len(self._notes), self._trouble, self._broken, with_power, naming)
         if self._latest is None or self._latest[0] != state:
             self._latest = state, self._report(source, series.snapshot(), with_power)
@@ -151,7 +151,7 @@ class Watch:
             raise
         finally:
             if self._naming is not None:
-                self._naming.finish()
+                self._naming.finish(self.series.last.work if self.series.last is not None else None)
             reader.close()
 
     def _look(self, reader: Reader) -> float:

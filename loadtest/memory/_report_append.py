@@ -14,7 +14,9 @@ _STYLE = """
   color: var(--chart-ink); font: 15px/1.5 system-ui, sans-serif; }
 #voxpool-memory table { border-collapse: collapse; } #voxpool-memory .scroll { overflow-x: auto; }
 #voxpool-memory th, #voxpool-memory td { padding: .3rem .75rem; text-align: right; }
-#voxpool-memory th:first-child { text-align: left; font-weight: 400; } #voxpool-memory figure { margin: 1.5rem 0; }
+#voxpool-memory th:first-child { min-width: 8rem; text-align: left; font-weight: 400; }
+#voxpool-memory { overflow-wrap: anywhere; } #voxpool-memory td { white-space: nowrap; }
+#voxpool-memory figure { margin: 1.5rem 0; }
 """
 
 

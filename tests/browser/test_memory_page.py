@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from pathlib import Path
 
@@ -42,7 +43,9 @@ async def look_at_the_page(pages: PageMaker, url: str) -> None:
     await page.goto(url + "/memory")
     await expect(page.get_by_role("img", name="Live bytes by jobs finished")).to_be_visible()
     first = await page.locator("#content").inner_html()
+    await page.get_by_text("All figures").click()
     await page.wait_for_function("first => document.getElementById('content').innerHTML !== first", arg=first)
+    await expect(page.get_by_role("row", name="live bytes").first).to_be_visible()  # stays unfolded
     assert await fits(page)
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
@@ -60,6 +63,9 @@ async def look_at_the_tab(pages: PageMaker, url: str) -> None:
     page, _ = await pages.new(viewport={"width": 1280, "height": 900})
     await page.goto(url + "/?tab=memory")
     await expect(page.get_by_role("tab", name="Memory")).to_have_attribute("aria-selected", "true")
-    for name in ("live bytes", "RSS"):
+    for name in ("reason", "charts", "/load/memory", "live bytes", "RSS"):
         await expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
+    verdict = page.get_by_role("row").nth(1)
+    await expect(verdict.get_by_role("cell").first).to_have_text("verdict")
+    await expect(verdict.get_by_role("cell").nth(1)).to_have_text(re.compile("^(unclear|no leak|leak)$"))
     await page.close()

@@ -9,14 +9,14 @@ import pytest
 from leakgate.errors import TraceError
 from leakgate.finding import Growth, MemoryFinding
 from leakgate.inside.tracing import Trace, TraceRow
-from leakgate.naming import NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
+from leakgate.naming import LINGER_S, NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
 from leakgate.series import Reading, Source
 from leakgate.watch import Watch
 from tests.live.processes import wait_until
 
 SOURCE = Source(unit="job", interval_s=1.0, retention_s=3.0)
 RATE = 10
-LEAK, KEPT = "/srv/app/cache.py:7", "/srv/app/jobs.py:3"
+LEAK, KEPT, BACKLOG = "/srv/app/cache.py:7", "/srv/app/jobs.py:3", "/srv/app/queue.py:5"
 VENV, LIB = "/srv/.venv/lib/python3.11/site-packages", "/usr/lib/python3.11"
 
 
@@ -28,6 +28,7 @@ class Process:
         self.marked_s = 0.0
         self.asked: list[str] = []
         self.fails = ""
+        self.backlog_a_job = 0
         self.tracing = Tracing(self.start, lambda: self.ask("mark"), self.top, lambda: self.ask("stop"))
 
     def ask(self, what: str) -> None:
@@ -45,17 +46,23 @@ class Process:
         self.ask("top")
         leaked = int(139 * RATE * (self.t_s - self.marked_s))
         kept = 1000 * int(self.t_s * 2 % 6)
+        backlog = int(self.backlog_a_job * RATE * (self.t_s - self.marked_s))
         rows = [
             TraceRow([f"{LIB}/json/encoder.py:1", LEAK], leaked // 2, leaked // 278, leaked, 1),
             TraceRow([LEAK, KEPT], leaked - leaked // 2, leaked // 278, leaked, 1),
             TraceRow([KEPT], kept, kept // 100, kept, 1),
+            TraceRow([BACKLOG], backlog, 1, backlog, 1),
         ]
         return Trace(True, 5, 0, 0, [row for row in rows if row.grown_bytes > 0])
 
+    @property
+    def jobs(self) -> int:
+        return int(RATE * self.t_s)
+
     def reads(self, naming: Naming, for_s: float, every_s: float = 1.9) -> None:
         end_s = self.t_s + for_s
-        while self.t_s < end_s and not naming.is_over:
-            naming.step(int(RATE * self.t_s), self.t_s)
+        while self.t_s < end_s:
+            naming.step(self.jobs, self.t_s)
             self.t_s += every_s
 
 
@@ -73,8 +80,10 @@ def finding(kind: str = "objects", growing: Sequence[str] = (), verdict: str = "
 def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_up_is_not() -> None:
     process = Process()
     naming = Naming(process.tracing, SOURCE)
-    process.reads(naming, 60)
-    assert naming.is_over and process.asked.count("stop") == 1
+    process.reads(naming, 30)
+    assert naming.is_over
+    naming.finish(process.jobs)
+    assert process.asked.count("stop") == 1
     assert [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
     assert naming.lines[0].a_unit == pytest.approx(139, rel=0.02)
     assert naming.lines[0].blocks_a_unit == pytest.approx(1, rel=0.1)
@@ -90,6 +99,29 @@ def test_growth_counts_only_after_what_is_kept_on_purpose_can_be_complete() -> N
     assert process.asked == ["start"]
     process.reads(naming, 3)
     assert process.asked == ["start", "mark", "top"]
+
+
+def test_what_goes_when_the_load_ends_is_no_leak() -> None:
+    """A backlog grows while the process is slower: its line is one of them until it is gone."""
+    process = Process()
+    process.backlog_a_job = 1000
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, 30)
+    assert naming.is_over and [line.where for line in naming.lines][0] == "srv/app/queue.py:5"
+    process.backlog_a_job = 0
+    naming.finish(process.jobs)
+    assert [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
+
+
+def test_the_tracing_stops_after_a_time_when_nobody_stops_it() -> None:
+    process = Process()
+    naming = Naming(process.tracing, SOURCE)
+    process.reads(naming, settle_s(SOURCE) + NAME_S + LINGER_S)
+    assert process.asked.count("stop") == 0
+    process.reads(naming, 10)
+    assert process.asked[-1] == "stop" and process.asked.count("stop") == 1
+    naming.finish(process.jobs)
+    assert process.asked[-1] == "stop" and [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
 
 
 def test_it_takes_what_it_has_when_the_load_ends_first() -> None:
@@ -110,7 +142,8 @@ def test_a_tracing_that_fails_is_in_the_notes_and_stopped_if_it_is_ours(fails: s
     process = Process()
     process.fails = fails
     naming = Naming(process.tracing, SOURCE)
-    process.reads(naming, 60)
+    process.reads(naming, 30)
+    naming.finish(process.jobs)
     assert naming.is_over and process.asked.count("stop") == stops
     assert any("HTTP 409" in note for note in with_lines(finding(), naming, SOURCE).notes)
 
@@ -191,8 +224,11 @@ def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Wat
     assert found.live is not None and found.live.a_unit == pytest.approx(500, rel=0.01)
     assert [line.where for line in found.lines] == ["srv/app/cache.py:7"] and "cache.py:7" in found.reason
     wait_until(lambda: watch.series.taken > taken + 20, 60)
-    assert watch.report().finding == found, "what is read later is shown and not judged"
+    later = watch.report().finding
+    assert (later.live, later.readings) == (found.live, found.readings), "what is read later is not judged"
+    watch.stop()
     assert reader.process.asked.count("start") == reader.process.asked.count("stop") == 1
+    assert [line.where for line in watch.report().finding.lines] == ["srv/app/cache.py:7"]
 
 
 def test_a_watch_that_is_stopped_stops_the_tracing_before_it_closes_its_reader(
