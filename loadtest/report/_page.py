@@ -20,7 +20,8 @@ _MORE_STYLE = """
 .scroll + .scroll, .memory .scroll { margin:1rem 0; }
 .memory h3 { margin:.25rem 0 .5rem; font-size:1rem; font-weight:500; }
 .memory, .verdict span { overflow-wrap:anywhere; } .memory td { text-align:right; white-space:nowrap; }
-.memory tbody th { min-width:8rem; color:inherit; font-weight:400; white-space:normal; }
+.memory table { overflow-wrap:normal; }
+.memory tbody th { min-width:8rem; color:inherit; font-weight:400; white-space:normal; overflow-wrap:anywhere; }
  p.note { margin:.5rem 0; color:var(--soft); }
 @media print { body { background:#fff; } figure { break-inside:avoid; } }
 """

@@ -59,11 +59,11 @@ def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler
         assert report.memory is not None
         finding = report.memory.finding
         assert (finding.verdict, finding.kind) == ("leak", "objects"), run.text
-        assert [line.where for line in finding.lines][:1] == [planted_line()], finding
+        assert finding.lines and finding.lines[0].where.endswith(planted_line()), finding
         assert 900 < finding.lines[0].a_unit < 1200
         assert not is_tracing(leaky)
         for text in (run.text, (run.folder / "report.html").read_text()):
-            assert re.search(rf"memory: leak: .*{planted_line()} \(1,\d\d\d B a job\)", text), run.text
+            assert re.search(rf"memory: leak: .*{planted_line()} \([\d,]+ B a job\)", text), run.text
 
 
 @pytest.mark.alone
