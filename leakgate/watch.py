@@ -69,7 +69,7 @@ class Watch:
         self._trouble = "nothing was read: the run ended first"
         self._broken = ""
         self._latest: tuple[tuple[object, ...], WatchReport] | None = None
-        self._settled: WatchReport | None = None
+        self._settled: tuple[Series, Source] | None = None
         self._wants_names = False
         self._naming: Naming | None = None
 
@@ -100,7 +100,7 @@ class Watch:
 
     def settle(self, report: WatchReport) -> None:
         """Let the verdict of `report`, of this watch, stand: what was read after it is shown and not judged."""
-        self._settled = report
+        self._settled = _until(self.series, report), report.source
 
     def name_lines(self) -> None:
         """Trace the allocations of the process from its next reading on, to name the lines that leak; returns at once.
@@ -128,9 +128,7 @@ class Watch:
         if source is None or self._broken:
             finding = MemoryFinding(verdict=UNCLEAR, reason=self._broken or self._trouble, notes=list(self._notes))
             return report_of(finding, source or Source(), series)
-        known, about = series, source
-        if self._settled is not None:
-            known, about = _until(series, self._settled), self._settled.source
+        known, about = self._settled or (series, source)
         finding = judge_memory(
             known, about, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
             with_power=with_power,
@@ -197,13 +195,11 @@ class Watch:
 
 
 def _until(series: Series, report: WatchReport) -> Series:
-    """Return `series` as `report` was made of it: what was read or missed later is not judged."""
+    """Return what of `series` was known to `report`."""
     until_s = report.last.t_s if report.last is not None else 0.0
     known = series.snapshot()
     known.taken, known.missed = report.taken, report.missed
-    known.readings = [
-        one if one.t_s <= until_s else msgspec.structs.replace(one, judged=False) for one in series.readings
-    ]
+    known.readings = [one for one in known.readings if one.t_s <= until_s]
     return known
 
 

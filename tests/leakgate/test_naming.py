@@ -107,7 +107,7 @@ def test_what_goes_when_the_load_ends_is_no_leak() -> None:
     process.backlog_a_job = 1000
     naming = Naming(process.tracing, SOURCE)
     process.reads(naming, 30)
-    assert naming.is_over and [line.where for line in naming.lines][0] == "srv/app/queue.py:5"
+    assert naming.is_over and naming.lines[0].where == "srv/app/queue.py:5"
     process.backlog_a_job = 0
     naming.finish(process.jobs)
     assert [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
@@ -253,3 +253,17 @@ def test_a_process_that_nothing_can_trace_has_a_note(
     watch.name_lines()
     wait_until(lambda: not watch.is_naming, 60)
     assert any("leakgate.inside" in note for note in watch.report().finding.notes)
+
+
+def test_a_settled_verdict_outlives_a_series_that_thins_out(
+    watched: tuple[Watch, LeakyReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may stay open for days: the bounded series drops the readings on which the verdict rests."""
+    watch, _ = watched
+    found = watch.report()
+    watch.settle(found)
+    monkeypatch.setattr(watch.series, "_readings_max", len(watch.series.readings) + 8)
+    thinned = watch.series.taken
+    wait_until(lambda: watch.series.taken > 4 * thinned, 60)
+    assert len(watch.series.readings) < watch.series.taken / 2
+    assert watch.report().finding.live == found.finding.live

@@ -37,6 +37,9 @@ class Fake:
     def source(self) -> Source:
         return UNSWEPT
 
+    def tracing(self) -> None:
+        """Nothing traces it."""
+
     def close(self) -> None:
         self.closed = True
 

@@ -17,7 +17,7 @@ from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 
 LOAD = ("--headless", "-u", "10", "-r", "50", "--nodes", "2", "--rate-per-user", "2", "--work-ms", "5", "--seed", "3")
-GATE = ("--gate", "memory", "--until-clear", "5", "-t", "300s")
+GATE = ("--gate", "memory", "--until-clear", "20", "-t", "300s")
 
 
 class Leaky(Scheduler):
