@@ -84,8 +84,8 @@ def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
 def test_sigterm_ends_it_with_all_its_processes() -> None:
     command_line = [sys.executable, "-m", "sim", "calibrate", "--quick", "--nodes", "1"]
     process = subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
     try:
-        assert process.stderr is not None
         line = process.stderr.readline()
         assert line == "calibrate: a scheduler and 1 nodes run; 30 s of load follow\n", "no terminal, no silence"
         started = wait_until(lambda: _nodes_of(process.pid) and descendants_of(process.pid))
@@ -95,6 +95,7 @@ def test_sigterm_ends_it_with_all_its_processes() -> None:
     finally:
         process.kill()
         process.wait()
+        process.stderr.close()
 
 
 def _nodes_of(pid: int) -> list[int]:
