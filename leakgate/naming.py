@@ -37,6 +37,8 @@ LINES_MAX = 10
 LINES_IN_REASON = 3
 LINE_SHARE = 0.1
 """Lines with less than this share of what the first line keeps are left out."""
+EXPLAINED = 0.25
+"""Lines that keep less than this share of the growth of live bytes together do not explain it."""
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/")
 _STDLIB = re.compile(r"/lib(?:64)?/python3(?:\.\d+)?t?/")
 _OWN = "leakgate/inside/"
@@ -163,6 +165,10 @@ def with_lines(finding: MemoryFinding, naming: Naming | None, source: Source) ->
         return msgspec.structs.replace(finding, notes=[*finding.notes, note])
     if not naming.lines:
         return msgspec.structs.replace(finding, notes=[*finding.notes, *([naming.trouble] if naming.trouble else [])])
+    growth = finding.live.a_unit if finding.live is not None else None
+    if growth is not None and sum(line.a_unit for line in naming.lines) < EXPLAINED * growth:
+        reason = f"{finding.reason}; no line of Python allocated it, so native code did"
+        return msgspec.structs.replace(finding, reason=reason)
     named = ", ".join(f"{line.where} ({line.text} a {finding.unit})" for line in naming.lines[:LINES_IN_REASON])
     reason = f"{finding.reason}; allocated at {named}"
     notes = [*finding.notes, naming.trouble] if naming.trouble else finding.notes

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import pytest
 
 from leakgate.errors import TraceError
-from leakgate.finding import Growth, MemoryFinding
+from leakgate.finding import Growth, MemoryFinding, SourceLine
 from leakgate.inside.tracing import Trace, TraceRow
 from leakgate.naming import LINGER_S, NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
 from leakgate.series import Reading, Source
@@ -267,3 +268,17 @@ def test_a_settled_verdict_outlives_a_series_that_thins_out(
     wait_until(lambda: watch.series.taken > 4 * thinned, 60)
     assert len(watch.series.readings) < watch.series.taken / 2
     assert watch.report().finding.live == found.finding.live
+
+
+def test_lines_that_explain_little_of_the_growth_are_not_blamed() -> None:
+    """What a C extension takes from malloc has no line: the lines that keep a little are others."""
+    naming = Naming(Process().tracing, SOURCE)
+    naming.is_over, naming.lines = True, [SourceLine(where="app.py:7", a_unit=41.0, blocks_a_unit=1.0)]
+    live = Growth(
+        name="live bytes", unit="B", verdict="leak", reason="", at=[], lows=[], a_unit=2039.0, low=1966.0, high=2112.0,
+        limit=50.0, readings=99,
+    )  # fmt: skip
+    found = with_lines(msgspec.structs.replace(finding(), live=live), naming, SOURCE)
+    assert found.lines == [] and found.reason.endswith("so native code did")
+    less = msgspec.structs.replace(live, a_unit=60.0)
+    assert "app.py:7" in with_lines(msgspec.structs.replace(finding(), live=less), naming, SOURCE).reason
