@@ -86,3 +86,17 @@ def test_with_the_gate_on_memory_a_failed_request_is_a_row_that_does_not_decide(
 @pytest.mark.parametrize(("memory", "code"), [("leak", 1), ("no leak", 2), ("unclear", 2)])
 def test_a_generator_at_its_limit_never_says_no_leak(memory: str, code: int, tmp_path: Path) -> None:
     assert concluded(tmp_path, figures(was_limit=True), memory, gate="memory").exit_code == code
+
+
+@pytest.mark.parametrize(("gate", "code"), [("memory", 1), ("all", 1), ("load", 0)])
+def test_what_leaks_is_in_the_line_of_the_verdict_and_at_the_head_of_the_page(
+    gate: str, code: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the gate on the load it decides nothing, and is said all the same."""
+    caplog.set_level("INFO", logger="voxpool.load")
+    report = concluded(tmp_path, figures(), memory="leak", gate=gate)
+    assert report.exit_code == code
+    said = [report.why, *report.notes] if gate == "load" else [report.why]
+    assert any("memory: leak: as planted" in text for text in said)
+    assert "memory: leak: as planted" in caplog.text
+    assert "memory: leak: as planted" in (tmp_path / "report.html").read_text().partition("Load generator")[0]
