@@ -24,7 +24,7 @@ How often it errs is measured by leakgate/bench.py on the shapes of leakgate/sha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -299,16 +299,3 @@ def block_length(values: Series) -> int:
     """Return the samples a block: twice the autocorrelation time (two blocks are then nearly independent)."""
     time = autocorrelation_time(values)
     return 1 if time < 1.3 else math.ceil(2.5 * time)
-
-
-def smallest_leak(planted: Mapping[float, Trend]) -> float | None:
-    """Return the smallest planted leak from which on every larger one was found, None when the largest was not.
-
-    `planted` maps a leak (bytes a job, above 0) to the verdict on a run in which that leak was planted.
-    """
-    found: float | None = None
-    for leak in sorted(planted, reverse=True):
-        if planted[leak].verdict is not Verdict.LEAK:
-            break
-        found = leak
-    return found

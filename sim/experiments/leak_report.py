@@ -8,7 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from leakgate.trend import Trend, judge, smallest_leak
+from leakgate.judge import RSS_TIMES
+from leakgate.trend import Trend, Verdict, judge
 from sim.evidence import missing_evidence
 from sim.experiments.experiment import Options
 from sim.experiments.forgotten import Asked
@@ -168,18 +169,31 @@ def _planted(size: Size, results: Mapping[str, Any], notes: list[str], runs: dic
         f"{leak:g} B a job: {trend.verdict.value}, measured {shown(a_job(planted[leak], trend))} B"
         for leak, trend in sorted(trends.items())
     )
-    notes.append(f"Planted in production's table: {told}. Growth below {size.floor_bytes:g} B a job counts as none.")
+    notes.append(f"Planted in production's table: {told}. Growth up to {size.limit_bytes:g} B a job counts as none.")
     runs[WITH]["planted"] = {f"{leak:g}": asdict(trend) for leak, trend in trends.items()}
     figure = NAN if smallest is None else smallest
     limit = f"<= {max(size.planted):g}"
     return Line("M1", "smallest leak that would have been found (planted)", "B a job", None, figure, limit)
 
 
+def smallest_leak(planted: Mapping[float, Trend]) -> float | None:
+    """Return the smallest planted leak from which on every larger one was found, None when the largest was not.
+
+    `planted` maps a leak (bytes a job, above 0) to the verdict on a run in which that leak was planted.
+    """
+    found: float | None = None
+    for leak in sorted(planted, reverse=True):
+        if planted[leak].verdict is not Verdict.LEAK:
+            break
+        found = leak
+    return found
+
+
 def _trend(size: Size, series: LiveSeries, of: str = "live") -> Trend:
     jobs = series.jobs[-1] if len(series.jobs) else 1.0
-    # RSS moves in steps of arenas and heap tops: its floor is coarser.
-    floor = size.floor_bytes * (1.0 if of == "live" else 16.0)
-    return judge(getattr(series, of), floor * float(jobs))
+    # RSS moves in steps of arenas and heap tops: its limit is coarser.
+    limit = size.limit_bytes * (1.0 if of == "live" else RSS_TIMES)
+    return judge(getattr(series, of), limit * float(jobs))
 
 
 def a_job(series: LiveSeries, trend: Trend) -> float:

@@ -26,7 +26,7 @@ class Size:
     live: LiveSize = field(default_factory=LiveSize)
     planted: tuple[float, ...] = (4.0, 16.0)
     """Leaks that are planted, in bytes a job."""
-    floor_bytes: float = 1.0
+    limit_bytes: float = 1.0
     """Growth of live bytes, in bytes a job, that still counts as none."""
     asks: AskSize = field(default_factory=AskSize)
     tables: tuple[int, ...] = (100_000, 1_000_000, 3_000_000)
@@ -53,7 +53,7 @@ QUICK = Size(
     tolerance=0.03,
     live=LiveSize(sweeps=90),
     planted=(16.0,),
-    floor_bytes=4.0,
+    limit_bytes=4.0,
     asks=AskSize(duration_s=900.0),
     tables=(100_000, 1_000_000),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from leakgate import trend
-from leakgate.trend import Series, Trend, Verdict, autocorrelation_time, judge, smallest_leak
+from leakgate.trend import Series, Verdict, autocorrelation_time, judge
 
 
 def noise(length: int, seed: int = 1) -> Series:
@@ -168,14 +168,3 @@ def test_the_autocorrelation_time_is_that_of_theory() -> None:
         series[i] = last
     assert autocorrelation_time(series) == pytest.approx((1 + 0.8) / (1 - 0.8), rel=0.15)
     assert autocorrelation_time(noise(20_000)) < 1.3
-
-
-def test_the_smallest_leak_is_the_end_of_an_unbroken_run_of_found_ones() -> None:
-    def verdict(word: Verdict) -> Trend:
-        return Trend(word, "", 1, 0, 1, [], [], 0.0, 0.0, 0.0, 1.0)
-
-    found, missed = verdict(Verdict.LEAK), verdict(Verdict.UNCLEAR)
-    assert smallest_leak({64: found, 16: found, 4: missed}) == 16
-    assert smallest_leak({64: found, 16: missed, 4: found}) == 64
-    assert smallest_leak({64: missed, 16: found}) is None
-    assert smallest_leak({}) is None

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from leakgate.trend import Verdict, judge
+from leakgate.trend import Trend, Verdict, judge
 from scheduler.errors import ConfigError
 from sim.experiments import Options, leak, registry
 from sim.experiments.forgotten import AskSize, forgotten
 from sim.experiments.leak import day
-from sim.experiments.leak_report import report
+from sim.experiments.leak_report import report, smallest_leak
 from sim.experiments.leak_size import Size
 from sim.experiments.live_run import LiveSeries, LiveSize, live_run
 from sim.experiments.pauses import Pauses, before, production
@@ -28,7 +28,7 @@ SMALL = Size(
     tolerance=0.1,
     live=LiveSize(sweeps=60, rate_per_s=128.0, interval_s=2.0, retention_s=6.0, nodes=60),
     planted=(64.0,),
-    floor_bytes=8.0,
+    limit_bytes=8.0,
     asks=AskSize(duration_s=400.0, rate_per_s=0.5),
     tables=(2_000, 20_000),
 )
@@ -84,7 +84,7 @@ def test_samples_are_taken_just_after_each_sweep(results: dict[str, Any]) -> Non
 def test_live_bytes_tell_the_leak_and_find_a_planted_one(results: dict[str, Any]) -> None:
     def verdict(name: str) -> Verdict:
         series = results[name]
-        return judge(series.live, SMALL.floor_bytes * series.jobs[-1]).verdict
+        return judge(series.live, SMALL.limit_bytes * series.jobs[-1]).verdict
 
     assert verdict("live without") is Verdict.LEAK
     assert verdict("live with") is Verdict.NO_LEAK
@@ -181,3 +181,14 @@ def test_parts_run_in_processes_and_write_what_is_asked_for(tmp_path: Any) -> No
 
     assert found.exit_code == 0
     assert [path.name for path in found.written] == ["report.html", "report.json", "leak.json"]
+
+
+def test_the_smallest_leak_is_the_end_of_an_unbroken_run_of_found_ones() -> None:
+    def verdict(word: Verdict) -> Trend:
+        return Trend(word, "", 1, 0, 1, [], [], 0.0, 0.0, 0.0, 1.0)
+
+    found, missed = verdict(Verdict.LEAK), verdict(Verdict.UNCLEAR)
+    assert smallest_leak({64: found, 16: found, 4: missed}) == 16
+    assert smallest_leak({64: found, 16: missed, 4: found}) == 64
+    assert smallest_leak({64: missed, 16: found}) is None
+    assert smallest_leak({}) is None
