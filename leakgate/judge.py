@@ -34,6 +34,8 @@ COUNT_LIMIT_A_UNIT = 0.002
 OF_A_UNIT = 10
 """Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that
 is inside more than before follows the load."""
+DECISIVE = 2.0
+"""A count that grows by more than this many limits is a leak also while the work inside the process moves."""
 WORK_BYTES_TIMES = 2.0
 """The process's own account of its work leaves out what is stored beside it."""
 PEEKED = 9
@@ -129,7 +131,9 @@ class _Judge:
         assert rss is not None
         unsteady = self._unsteady()
         counts = self._counts()
-        growing = [] if unsteady and not outlived else [one for one in counts if one.verdict == LEAK]
+        growing = [one for one in counts if one.verdict == LEAK]
+        if unsteady and not outlived:
+            growing = [one for one in growing if self._is_decisive(one)]
         kind, verdict, reason = self._decide(outlived, growing, unsteady, live, held, outside, rss)
         return MemoryFinding(
             verdict=verdict,
@@ -245,7 +249,7 @@ class _Judge:
         """
         loads = [one.load for one in self._readings if one.load is not None]
         moved = WORK_BYTES_TIMES * _rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
-        if loads and abs(_rise(loads)) > LOAD_MOVES * max(loads):
+        if self._load_moved():
             said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
             share = abs(_rise(loads)) / max(loads)
             live = [one.live_bytes or one.rss_bytes for one in self._readings]
@@ -259,7 +263,17 @@ class _Judge:
         )
         return said, moved
 
+    def _load_moved(self) -> bool:
+        loads = [one.load for one in self._readings if one.load is not None]
+        return bool(loads) and abs(_rise(loads)) > LOAD_MOVES * max(loads)
+
     # ---- counts
+
+    def _is_decisive(self, one: Growth) -> bool:
+        """True when a count grows by far more than the work inside the process explains, though that was not steady.
+        More connections have more of everything: then no count is.
+        """
+        return not self._load_moved() and one.low is not None and one.low > DECISIVE * one.limit
 
     def _counts(self) -> list[Growth]:
         """The counts that rose, the fastest first, leaks before all others."""

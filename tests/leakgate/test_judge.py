@@ -282,6 +282,19 @@ def test_growth_far_above_what_the_load_explains_is_a_leak() -> None:
     assert below.verdict == "unclear" and "not steady" in below.reason
 
 
+def test_a_count_far_above_what_the_load_explains_is_a_leak() -> None:
+    """V5: an entry for each job is decisive, though what the process keeps of its jobs moved."""
+
+    def moved(number: int) -> dict[str, Any]:
+        return {"work_bytes": 300_000 + 50_000 * number, "in_flight": 10 + number}
+
+    counts: dict[str, Numbers] = {"table results": rising(1.0), "type Job": lambda n: 10 + 4 * n}
+    finding = judged(series(counts=counts, fields=moved))
+    assert (finding.kind, [one.name for one in finding.growing]) == ("counts", ["table results"]), finding
+    del counts["table results"]
+    assert judged(series(counts=counts, fields=moved)).verdict == "unclear"
+
+
 def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
     counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
     coming = series(live=lambda n: 50_000.0 * n, counts=counts, fields=lambda n: {"load": 10 + n})

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from leakgate.series import Bound
 from loadtest.commands._cli import cli
 from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
 from loadtest.running._options_shown import add_options, described
@@ -76,6 +77,7 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"memory": "gate"}, "--memory gate: invalid enum value 'gate'"),
         ({"gate": "memory", "memory": "off"}, "--gate memory needs the memory watch: leave out --memory off"),
         ({"audio_bytes": "much"}, "--audio-bytes much: expected `int`, got `str`"),
+        ({"bounded": "table results"}, "--bounded table results: want NAME=N, such as 'table app.cache=1000'"),
         ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
         ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
@@ -115,6 +117,11 @@ def test_a_token_may_be_in_a_file_and_is_in_no_error(tmp_path: Path) -> None:
 def test_big_pools_has_its_own_number_of_nodes_unless_one_is_given() -> None:
     assert (LoadOptions().node_users, LoadOptions(shape="big-pools").node_users) == (20, 1500)
     assert LoadOptions(shape="big-pools", nodes=0).node_users == 0
+
+
+def test_bounds_of_counts_are_given_in_one_text() -> None:
+    options = LoadOptions(bounded="table results._cache=1000; type dict=7;")
+    assert options.bounds == {"table results._cache": Bound(1000), "type dict": Bound(7)}
 
 
 def test_pairs_may_be_a_number() -> None:
