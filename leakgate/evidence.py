@@ -88,3 +88,13 @@ def kept_too_long(series: Series, source: Source) -> str | None:
             f"{one.t_s - times[at]:,.1f} s: they outlive their retention of {source.retention_s:g} s"
         )
     return said[-1] if len(said) == OUTLIVED_TIMES else None
+
+
+def rise(values: Sequence[float]) -> float:
+    """Return how far a series moved, whatever its noise: from the median of its first third to that of its last. Of
+    what grows steadily that is two thirds.
+    """
+    if not values:
+        return 0.0
+    third = max(1, len(values) // 3)
+    return float(np.median(values[-third:]) - np.median(values[:third]))

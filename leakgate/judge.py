@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from leakgate.evidence import LOAD_MOVES, judged_readings, kept_too_long, what_is_too_little, what_was_unread
+from leakgate.evidence import LOAD_MOVES, judged_readings, kept_too_long, rise, what_is_too_little, what_was_unread
 from leakgate.finding import Growth, Kind, MemoryFinding
 from leakgate.power import smallest_found
 from leakgate.series import Bound, Reading, Series, Source
@@ -248,10 +248,10 @@ class _Judge:
         Without a clean-up every unit of work adds to what is kept, and that is the leak.
         """
         loads = [one.load for one in self._readings if one.load is not None]
-        moved = WORK_BYTES_TIMES * _rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
+        moved = WORK_BYTES_TIMES * rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
         if self._load_moved():
             said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
-            share = abs(_rise(loads)) / max(loads)
+            share = abs(rise(loads)) / max(loads)
             live = [one.live_bytes or one.rss_bytes for one in self._readings]
             return said, max(abs(moved), share * max(live))
         if not self._source.interval_s or abs(moved) <= self._limit_bytes:
@@ -265,7 +265,7 @@ class _Judge:
 
     def _load_moved(self) -> bool:
         loads = [one.load for one in self._readings if one.load is not None]
-        return bool(loads) and abs(_rise(loads)) > LOAD_MOVES * max(loads)
+        return bool(loads) and abs(rise(loads)) > LOAD_MOVES * max(loads)
 
     # ---- counts
 
@@ -329,7 +329,7 @@ class _Judge:
         if not self._source.interval_s:
             return 0.0
         inside = [(one.kept or 0) + (one.in_flight or 0) for one in self._readings]
-        return max(0.0, 1.5 * _rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))
+        return max(0.0, 1.5 * rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))
 
 
 def _vagueness(one: Growth) -> int:
@@ -339,13 +339,3 @@ def _vagueness(one: Growth) -> int:
 
 def _interval(trend: Trend, units: int) -> str:
     return f"{trend.growth / units:,.0f} B ({trend.growth_low / units:,.0f} to {trend.growth_high / units:,.0f})"
-
-
-def _rise(values: Sequence[float]) -> float:
-    """From the median of the first third to that of the last: how far a series moved, whatever its noise. Of what
-    grows steadily that is two thirds.
-    """
-    if not values:
-        return 0.0
-    third = max(1, len(values) // 3)
-    return float(np.median(values[-third:]) - np.median(values[:third]))

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from leakgate.finding import MemoryFinding
+from leakgate.judge import judge_memory
 from leakgate.series import Reading, Series, Source
 
 INTERVAL_S, RETENTION_S = 1.0, 5.0
@@ -76,3 +78,8 @@ def added(*parts: Numbers) -> Numbers:
 def rising(a_job: float) -> Numbers:
     """Return what grows by `a_job` with each job."""
     return lambda number: a_job * 100 * number
+
+
+def judged(made: Series, limit_bytes: float = 50.0, source: Source = SOURCE, **options: Any) -> MemoryFinding:
+    """Return the finding on `made`."""
+    return judge_memory(made, source, limit_bytes, **options)
