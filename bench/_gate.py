@@ -49,7 +49,7 @@ PLANTS = (
     Plant("nothing", "healthy"),
     Plant("cache_2000", "healthy"),
     Plant("hidden_cache_2000", "healthy"),
-    Plant("declared_cache_9000", "healthy", ("--bounded", "table results._cache=9000")),
+    Plant("declared_cache_9000", "healthy", ("--bounded", "table results._cache=9000:100")),
     Plant("flush_40_s", "healthy"),
     Plant("warm_up_60_s", "healthy"),
     Plant("survivors", "healthy"),

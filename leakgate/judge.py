@@ -111,7 +111,7 @@ class _Judge:
         self._times = np.array([one.t_s for one in readings])
         self._work = np.array([one.work for one in readings], dtype=float)
         self._units = int(self._work[-1] - self._work[0])
-        fills = self._bounds_fill()
+        fills, self._unsized = self._bounds_fill()
         self._limit_bytes = limit_bytes * self._units + fills
         self._rss_limit = RSS_TIMES * self._limit_bytes
         if fills:
@@ -162,14 +162,18 @@ class _Judge:
         times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
         return judge(values, limit, times=times, work=work)
 
-    def _bounds_fill(self) -> float:
-        """Return the bytes by which tables with a declared bound grew below it."""
+    def _bounds_fill(self) -> tuple[float, list[str]]:
+        """Return the bytes by which tables with a declared bound grew below it, and the tables that grew by entries of
+        unknown size.
+        """
         first, last = self._readings[0].counts, self._readings[-1].counts
-        fills = 0.0
+        fills, unsized = 0.0, []
         for name, bound in self._source.bounds.items():
             entries = min(last.get(name, 0), bound.entries) - min(first.get(name, 0), bound.entries)
-            fills += max(0, entries) * bound.entry_bytes
-        return fills
+            if bound.entry_bytes is None and entries > self._count_limit(name):
+                unsized.append(name)
+            fills += max(0, entries) * (bound.entry_bytes or 0.0)
+        return fills, unsized
 
     def _power(self) -> float | None:
         known = [(one.t_s, one.work, one.live_bytes) for one in self._readings if one.live_bytes is not None]
@@ -214,6 +218,10 @@ class _Judge:
             main.verdict is Verdict.LEAK and main.growth_low > main.limit + abs(unsteady[1])
         ):
             return "", UNCLEAR, unsteady[0]
+        if main.verdict is Verdict.LEAK and self._unsized:
+            tables = ", ".join(self._unsized)
+            hint = f"declare what an entry takes ({self._unsized[0]}=N:BYTES), or run until it is full"
+            return "", UNCLEAR, f"{name} grow by {size} a {unit}, but {tables} filled up below the bound: {hint}"
         if main.verdict is Verdict.LEAK:
             return kind, LEAK, f"{name} grow{'s' if live is None else ''} by {size} a {unit}, {limit}"  # type: ignore[return-value]
         if outside is not None and outside.verdict is Verdict.LEAK:

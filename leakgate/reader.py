@@ -207,7 +207,7 @@ class ServerReader:
         for name, bound in report.bounds.items() if report is not None else ():
             known = self._bounds.get(name, bound)
             entries = self._about.bounds.get(name, bound).entries  # who watches knows better than the process
-            self._bounds[name] = Bound(entries, max(bound.entry_bytes, known.entry_bytes))
+            self._bounds[name] = Bound(entries, _larger(bound.entry_bytes, known.entry_bytes))
         before, self._identity = self._identity, identity
         if before in ((), identity):
             return
@@ -294,6 +294,11 @@ def open_http(token: str = "", ca_file: str = "") -> httpx.Client:
         follow_redirects=True,  # a mounted application is often at PATH/; httpx sends no token to another host
         max_redirects=3,
     )
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    """Return the larger size of an entry; None when one of them is not known."""
+    return None if one is None or other is None else max(one, other)
 
 
 def _sizes_and_counts(

@@ -68,20 +68,24 @@ class Bound(msgspec.Struct, frozen=True):
     """What a count may reach: growth up to there is a cache that fills, and no leak."""
 
     entries: int
-    entry_bytes: float = 0.0
-    """What one entry takes at most; live bytes may grow by that for each entry that is added below the bound."""
+    entry_bytes: float | None = 0.0
+    """What one entry takes at most; live bytes may grow by that for each entry that is added below the bound. None =
+    not known: while such a table fills, growth of live bytes may be its."""
 
 
 def parse_bounds(texts: Iterable[str]) -> dict[str, Bound]:
-    """Return the bounds of texts such as "table app.cache=1000"; empty ones are left out. Raises ValueError."""
+    """Return the bounds of texts such as "table app.cache=1000", or "table app.cache=1000:80" where an entry takes 80
+    bytes; empty ones are left out. Raises ValueError.
+    """
     bounds = {}
     for text in texts:
         if not text.strip():
             continue
         name, _, number = text.strip().rpartition("=")
-        if not name or not number.strip().isdecimal():
-            raise ValueError(f"{text.strip()}: want NAME=N, such as 'table app.cache=1000'")
-        bounds[name.strip()] = Bound(int(number))
+        entries, sign, size = (part.strip() for part in number.partition(":"))
+        if not name or not entries.isdecimal() or (sign and not size.isdecimal()):
+            raise ValueError(f"{text.strip()}: want NAME=N or NAME=N:BYTES, such as 'table app.cache=1000:80'")
+        bounds[name.strip()] = Bound(int(entries), float(size) if sign else None)
     return bounds
 
 

@@ -182,7 +182,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _option(
             "memory",
-            "what counts may reach, NAME=N with ; between several: 'table results._cache=1000' is a cache, not a leak",
+            "what counts may reach, NAME=N:BYTES (of an entry), with ; between several: 'table app.cache=1000:200'",
         ),
     ] = ""
     until_clear: Annotated[

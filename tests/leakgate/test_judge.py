@@ -208,12 +208,22 @@ def test_what_entries_below_a_bound_take_is_allowed_for_and_no_more() -> None:
     assert judged(past, source=young).kind == "counts", "past 310 records it must not grow"
 
 
+def test_a_table_that_fills_with_entries_of_unknown_size_is_no_leak_of_bytes() -> None:
+    """Its entries are declared, their size is not: the growth of live bytes may be theirs."""
+    counts: dict[str, Numbers] = {"table cache": lambda n: 100 * n}
+    made = series(live=rising(120), counts=counts)
+    finding = judged(made, source=bounded(cache=Bound(100_000, None)))
+    assert finding.verdict == "unclear" and "table cache=N:BYTES" in finding.reason
+    assert judged(made, source=bounded(cache=Bound(100_000, 130.0))).verdict == "no leak"
+    assert judged(made, source=bounded(cache=Bound(100_000, 10.0))).kind == "objects"
+
+
 def test_bounds_as_people_write_them() -> None:
-    assert parse_bounds(["table app.cache=1000", " ", "type a=b=7"]) == {
-        "table app.cache": Bound(1000),
-        "type a=b": Bound(7),
+    assert parse_bounds(["table app.cache=1000", " ", "type a=b=7:80"]) == {
+        "table app.cache": Bound(1000, None),
+        "type a=b": Bound(7, 80.0),
     }
-    for text in ("table", "=5", "table cache=many", "table cache=-1"):
+    for text in ("table", "=5", "table cache=many", "table cache=-1", "table cache=9:", "table cache=9:x"):
         with pytest.raises(ValueError, match="want NAME=N"):
             parse_bounds([text])
 
