@@ -93,7 +93,10 @@ def notes_of(finding: MemoryFinding) -> list[str]:
     if finding.live is not None and finding.rss is not None:
         notes.append(f"a {unit}: live bytes {finding.live.text}, RSS {finding.rss.text}")
     elif finding.rss is not None:
-        notes.append(f"a {unit}: RSS {finding.rss.text}")
+        notes.append(
+            f"only the RSS was read: a {unit} {finding.rss.text}, up to {finding.rss.limit:,.0f} B count as none; "
+            "mount leakgate.inside in the server to see smaller leaks, and what they are made of"
+        )
     if finding.not_exercised:
         notes.append(f"this load had no {', no '.join(finding.not_exercised)}: a leak of these could not show")
     return notes + finding.notes

@@ -13,11 +13,19 @@ class NoReading(LeakgateError):
     """A reading failed: the process, its report or its metrics could not be read. A later one may succeed."""
 
 
+class Ended(NoReading):
+    """The process has ended: no later reading can succeed."""
+
+
 class Restarted(NoReading):
     """Another process answers than before. The next reading is the first one of the new process."""
 
 
-class BadSelector(LeakgateError):
+class WrongInput(LeakgateError):
+    """What was given to a command, or to a function, can't be used."""
+
+
+class BadSelector(WrongInput):
     """The text that names metrics can't be used."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from leakgate.errors import NoReading, Restarted
+from leakgate.errors import Ended, NoReading, Restarted
 
 PROC = "/proc"
 MAPS_BYTES_MAX = 16 * 1024 * 1024
@@ -65,11 +65,11 @@ class ProcessReader:
         return _read(self.pid, "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()[:200]
 
     def read(self) -> ProcessReading:
-        """Return what it has now. Raises NoReading when it has ended or may not be read, and Restarted once when
-        another process has taken its pid.
+        """Return what it has now. Raises Ended when it has ended, NoReading when it may not be read, and Restarted
+        once when another process has taken its pid.
         """
         if _stat(self.pid)[0] in _ENDED:
-            raise NoReading(f"the process {self.pid} has ended; its parent has not taken notice yet")
+            raise Ended(f"the process {self.pid} has ended; its parent has not taken notice yet")
         now_s = started_s(self.pid)
         if now_s != self._started_s:
             self._started_s = now_s
@@ -180,7 +180,7 @@ def _no_reading(pid: int, name: str, error: OSError) -> NoReading:
             return NoReading(f"{PROC}/{pid}/{name} does not exist: the process is ending, or the kernel lacks it")
         if not os.path.isdir(f"{PROC}/self"):
             return NoReading(f"there is no {PROC}: a process can be read by its pid on Linux only")
-        return NoReading(f"no process has the pid {pid}: it has ended, or lives in another container")
+        return Ended(f"no process has the pid {pid}: it has ended, or lives in another container")
     if isinstance(error, PermissionError):
         return NoReading(
             f"{PROC}/{pid}/{name} may not be read: run as the user of that process, as root, or with CAP_SYS_PTRACE "

@@ -6,7 +6,6 @@ The metrics are read first, so that a clean-up which they show is over when the 
 from __future__ import annotations
 
 import ssl
-import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -16,6 +15,7 @@ import httpx
 import msgspec
 
 from leakgate.errors import LeakgateError, NoReading, Restarted
+from leakgate.inside.readings import counts_of, sizes_of
 from leakgate.inside.report import MemoryReport
 from leakgate.naming import Tracing
 from leakgate.process import ProcessReader, ProcessReading
@@ -318,16 +318,9 @@ def _sizes_and_counts(
         counts |= {"threads": process.threads}
         counts |= {"open files": process.open_files} if process.open_files is not None else {}
     if report is not None:
-        memory = report.memory
-        sizes["rss_bytes"] = sizes["rss_bytes"] if process is not None else memory.rss_bytes
-        for name in ("live", "held", "python", "arenas", "malloc", "malloc_free"):
-            sizes[f"{name}_bytes"] = getattr(memory, f"{name}_bytes")
-        sizes |= {"blocks": report.blocks, "objects": report.objects.total, "unreadable": memory.unreadable or ""}
-        sizes["collect_ms"] = report.pauses_ms.get("collect", 0.0)
-        named = (("table", report.tables), ("type", report.objects.types), ("task", report.tasks.functions))
-        # Interned: a watch keeps a thousand readings, which have the same few hundred names.
-        counts |= {sys.intern(f"{kind} {name}"): count for kind, group in named for name, count in group.items()}
-        counts |= {"open files": report.open_files, "threads": report.threads}
+        of_pid = {"rss_bytes": sizes["rss_bytes"]} if process is not None else {}
+        sizes |= sizes_of(report) | of_pid
+        counts |= counts_of(report)
     if "rss_bytes" not in sizes:
         raise NoReading(f"the page has no {RSS}: give the pid of the server too, or mount leakgate.inside in it")
     return sizes, counts

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from leakgate.errors import LeakgateError, NoReading, Restarted
+from leakgate.errors import Ended, LeakgateError, NoReading, Restarted
 from leakgate.finding import MemoryFinding
-from leakgate.judge import LIMIT_BYTES, UNCLEAR, judge_memory
+from leakgate.judge import LEAK, LIMIT_BYTES, UNCLEAR, judge_memory
 from leakgate.naming import PAUSE_S as NAMING_PAUSE_S
 from leakgate.naming import Naming, naming_s, with_lines
 from leakgate.report import WatchReport, report_of
@@ -37,6 +37,9 @@ AGAIN_S = 2.0
 """Between two tries to reach the process for the first time."""
 STOP_TIMEOUT_S = 20.0
 NOTES_MAX = 20
+SILENT = 3
+"""Readings in a row that failed: after so many the process may be gone, and what was read before is no evidence that it
+is healthy."""
 
 
 class Watch:
@@ -67,7 +70,8 @@ class Watch:
         self._source: Source | None = None
         self._notes: list[str] = []
         self._trouble = "nothing was read: the run ended first"
-        self._broken = ""
+        self._broken = self._gone = ""
+        self._failed_in_a_row = 0
         self._latest: tuple[tuple[object, ...], WatchReport] | None = None
         self._settled: tuple[Series, Source] | None = None
         self._wants_names = False
@@ -119,7 +123,8 @@ class Watch:
         """Return what is known by now, with the verdict on it. `with_power` takes about a second more."""
         source, series = self._source, self.series
         naming = (self._settled, self._naming, self.is_naming, self.is_running)
-        state = (series, series.taken, series.missed, len(self._notes), self._trouble, self._broken, with_power, naming)
+        told = (self._trouble, self._broken, self._gone, len(self._notes))
+        state = (series, series.taken, series.missed, told, with_power, naming)
         if self._latest is None or self._latest[0] != state:
             self._latest = state, self._report(source, series.snapshot(), with_power)
         return self._latest[1]
@@ -133,6 +138,8 @@ class Watch:
             known, about, self._limit_bytes, notes=self._notes, exercised=self._exercised(), needed=self._needed,
             with_power=with_power,
         )  # fmt: skip
+        if self._gone and not self._settled and finding.verdict != LEAK:
+            finding = msgspec.structs.replace(finding, verdict=UNCLEAR, kind="", reason=self._gone)
         return report_of(with_lines(finding, self._naming, source), source, series)
 
     def _run(self, stopped: threading.Event) -> None:
@@ -144,6 +151,8 @@ class Watch:
         try:
             while not stopped.is_set():
                 stopped.wait(self._look(reader))
+        except Ended as error:
+            self._gone = self._trouble = f"the process ended while it was watched: {error}"
         except Exception as error:  # a bug of ours: what was read until then is no evidence of health
             self._broken = f"the memory watch broke: {error!r}"
             raise
@@ -157,6 +166,7 @@ class Watch:
         try:
             self._add(reader.read())
             self._source = reader.source()
+            self._failed_in_a_row, self._gone = 0, ""
             if self._wants_names:
                 self._name(reader)
         except Restarted:
@@ -164,12 +174,17 @@ class Watch:
             self.series = Series()
             self._wants_names, self._naming, self._settled = False, None, None
             return 0.0
+        except Ended:
+            raise
         except NoReading as error:
             if self._source is None:
                 self._trouble = str(error)
                 return AGAIN_S
             self.series.missed += 1
             self._note(str(error))
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= SILENT:
+                self._gone = f"the last {self._failed_in_a_row} readings failed: {error}"
         assert self._source is not None
         pause = NAMING_PAUSE_S if self.is_naming else pause_s(self._source.interval_s, self._every_s)
         return pause * self._random.uniform(1 - SPREAD, 1 + SPREAD)

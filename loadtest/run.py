@@ -16,6 +16,7 @@ from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
 from leakgate.report import WatchReport
+from leakgate.until_clear import CLEAR, UntilClear
 from loadtest.measuring._part import Measuring
 from loadtest.measuring._pools_watch import PoolsWatch
 from loadtest.memory._part import MemoryPart
@@ -31,7 +32,6 @@ from loadtest.running._page_form import fit_the_form
 from loadtest.running._part import Context, Part, Role
 from loadtest.running._preparing import Preparing
 from loadtest.running._server_watch import ServerWatch
-from loadtest.running._until_clear import CLEAR, UntilClear
 from loadtest.users._counts import Counts
 from loadtest.users._traffic import Traffic
 from scheduler.errors import ConfigError

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leakgate import command_line
+from leakgate.errors import WrongInput
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
     from scheduler.sdk.http import HttpClient
-
-
-SECRET_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +64,9 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def secret_of(token: str | None, flag: str = "--token") -> str | None:
     """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises ConfigError."""
-    if token is None or not token.startswith("@"):
-        return token
-    file = Path(token[1:])
+    if token is None:
+        return None
     try:
-        with file.open("rb") as opened:
-            secret = opened.read(SECRET_BYTES_MAX).decode("ascii").strip()
-    except OSError as error:
-        raise ConfigError(f"{flag} {token}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{flag} {token}: has no token in it") from None
-    if not secret:
-        raise ConfigError(f"{flag} {token}: is empty")
-    return secret
+        return command_line.secret_of(token, flag)
+    except WrongInput as error:
+        raise ConfigError(str(error)) from None

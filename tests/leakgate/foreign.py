@@ -1,7 +1,7 @@
 """A small server that is not ours, a Starlette application in a process of its own, with leaks to switch on.
 
-Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none",
-"list" (a string in a list for each request), "table" (an entry in a dict of the application).
+Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none", or a
+name of four_leaks.py; with "mended" as the second argument it does the same work and gives everything back.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from tests.leakgate.four_leaks import LEAKS, Shop
+
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "s3cret"
 PATIENCE_S = 20.0
 T = TypeVar("T")
 
 
-class Shop:
-    """What the application has: a table that it should empty, and a cache that is bounded."""
+class ShopWithCache(Shop):
+    """A shop that has a bounded cache, too."""
 
     def __init__(self) -> None:
-        self.orders: dict[int, str] = {}
+        super().__init__()
         self.recent: deque[str] = deque(maxlen=5)
 
 
-KEPT: list[str] = []
-
-
-def serve(leak: str) -> None:
+def serve(leak: str, mended: bool) -> None:
     """Serve until a signal comes."""
     import uvicorn
     from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
@@ -52,16 +51,13 @@ def serve(leak: str) -> None:
     ProcessCollector(registry=registry)
     orders = Counter("orders_total", "Orders.", ["kind"], registry=registry)
     cleaned = Gauge("last_clean_up_timestamp_seconds", "When.", registry=registry)
-    shop = Shop()
+    shop = ShopWithCache()
+    work = LEAKS[leak](shop, mended) if leak != "none" else lambda: None
 
     async def order(request: Request) -> Response:
         orders.labels(request.query_params.get("kind", "book")).inc()
-        text = "order " * 50 + str(time.perf_counter_ns())
-        shop.recent.append(text)
-        if leak == "list":
-            KEPT.append(text)
-        elif leak == "table":
-            shop.orders[len(shop.orders)] = text
+        shop.recent.append("order " * 50 + str(time.perf_counter_ns()))
+        work()
         if request.query_params.get("kind") == "broken":
             raise RuntimeError("broken")
         return PlainTextResponse("thank you")
@@ -92,10 +88,9 @@ def serve(leak: str) -> None:
 class Foreign:
     """The server as a process."""
 
-    def __init__(self, leak: str, port: int = 0) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.leakgate.foreign", leak], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, leak: str, mended: bool = False) -> None:
+        command = [sys.executable, "-m", "tests.leakgate.foreign", leak, *(["mended"] if mended else [])]
+        self.popen = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.popen.stdout is not None
         self.port = int(self.popen.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
@@ -113,9 +108,9 @@ class Foreign:
 
 
 @contextlib.contextmanager
-def foreign(leak: str = "none") -> Iterator[Foreign]:
+def foreign(leak: str = "none", mended: bool = False) -> Iterator[Foreign]:
     """Within it the server runs."""
-    server = Foreign(leak)
+    server = Foreign(leak, mended)
     try:
         until(lambda: _answers(server.port))
         yield server
@@ -154,4 +149,4 @@ def _answers(port: int) -> bool:
 
 if __name__ == "__main__":
     assert os.getcwd() == str(ROOT)
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2:] == ["mended"])

@@ -13,8 +13,8 @@ import pytest
 
 from leakgate.finding import MemoryFinding
 from leakgate.report import WatchReport
-from loadtest.running import _until_clear
-from loadtest.running._until_clear import CLEAR_LOOKS, UntilClear
+from leakgate import until_clear
+from leakgate.until_clear import CLEAR_LOOKS, UntilClear
 
 NAMING_S = 30.0
 
@@ -73,8 +73,8 @@ class Run:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other at once; the clock of a Run counts them."""
-    monkeypatch.setattr(_until_clear, "LOOK_S", 0.0001)
-    monkeypatch.setattr(_until_clear, "LOOK_ENDLESS_S", 0.0001)
+    monkeypatch.setattr(until_clear, "LOOK_S", 0.0001)
+    monkeypatch.setattr(until_clear, "LOOK_ENDLESS_S", 0.0001)
 
 
 @pytest.mark.parametrize("verdict", ["leak", "no leak"])

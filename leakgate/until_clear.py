@@ -44,11 +44,10 @@ class Memory(Protocol):
 
 
 class UntilClear:
-    """A Part of a run, on the process that decides. `report` returns what `memory` knows by now, `end` ends the
-    run.
+    """Looks at the verdict of a run now and then. `report` returns what `memory` knows by now, `end` ends the run.
 
     `least_s` returns how long the run lasts at least, 0 = until its time is over; `lasts_s` that time, infinite = it
-    has none. `may_name` returns whether a leak may be named in a run that lasts until its time is over: the scheduler
+    has none. `may_name` returns whether a leak may be named in a run that lasts until its time is over: the process
     is slower meanwhile. `seconds` is a monotonic clock.
     """
 

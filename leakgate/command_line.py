@@ -1,0 +1,90 @@
+"""What command lines share: how they end, each error as one line on standard error, and options that several have."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from leakgate.errors import LeakgateError, WrongInput
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_WRONG_INPUT = 3
+"""Usage errors, too."""
+EXIT_INTERRUPTED = 130
+"""By Ctrl-C, as shells say it: 128 + SIGINT."""
+SECRET_BYTES_MAX = 4096
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|)")
+
+
+def run_commands(
+    commands: click.Group, name: str, failed: int = EXIT_FAILED, *, errors: tuple[type[Exception], ...] = (),
+    wrong_input: tuple[type[Exception], ...] = (WrongInput,), unread: int = EXIT_FAILED,
+    interrupted: int = EXIT_INTERRUPTED,
+) -> NoReturn:  # fmt: skip
+    """Run the command line `name` and exit with what its command returns (None = EXIT_DONE).
+
+    `failed` is the code of a LeakgateError, or one of `errors`, that isn't one of `wrong_input`; `unread` is that of a
+    standard output which nobody reads any more, such as head(1)'s.
+    """
+    ours: tuple[type[Exception], ...] = (LeakgateError, *errors)
+    try:
+        code = commands.main(prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(EXIT_WRONG_INPUT)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context else name
+        _print_error(f"{command}: {error.format_message()} (see {command} --help)")
+        sys.exit(EXIT_WRONG_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(unread)
+    except ours as error:
+        _print_error(f"{name}: {error}")
+        sys.exit(EXIT_WRONG_INPUT if isinstance(error, wrong_input) else failed)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _print_error(f"{name}: {error.filename}: {error.strerror}")
+        sys.exit(EXIT_WRONG_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(interrupted)
+    sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def secret_of(token: str, flag: str = "--token") -> str:
+    """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises WrongInput."""
+    if not token.startswith("@"):
+        return token
+    file = Path(token[1:])
+    try:
+        with file.open("rb") as opened:
+            secret = opened.read(SECRET_BYTES_MAX).decode("ascii").strip()
+    except OSError as error:
+        raise WrongInput(f"{flag} {token}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongInput(f"{flag} {token}: has no token in it") from None
+    if not secret:
+        raise WrongInput(f"{flag} {token}: is empty")
+    return secret
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a text such as "90", "90s", "6m" or "1.5h". Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        raise ValueError(f"{text!r}: want a time above 0, such as 90s, 6m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _print_error(line: str) -> None:
+    click.echo(" ".join(line.split()), err=True)
