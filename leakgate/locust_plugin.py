@@ -4,13 +4,14 @@
 
     locust -f locustfile.py --headless … --leak-pid 4711 --leak-gate --leak-html memory.html
 
-Without one of its options it does nothing. In a distributed run the master watches. The options of a gated run set the
+Without one of its options it does nothing. In a distributed run the master watches. The option --leak-gate sets the
 exit code to 2 when the test starts, and only a verdict changes it: 1 for a leak; no leak leaves it to Locust.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--leak-pid": {"type": int, "help": "Watch this process: its RSS, files and threads."},
     "--leak-url": {"default": "", "metavar": "URL", "help": "Where it answers with its report (leakgate.inside)."},
     "--leak-metrics": {"default": "", "metavar": "URL", "help": "Its page of metrics, in the format of Prometheus."},
-    "--leak-work": {"default": "", "metavar": "METRIC", "help": "Its counter of finished work; without one the "
-                    "successful requests of this load test count."},
+    "--leak-work": {"default": "", "metavar": "METRIC", "help": "Its counter of finished work; without one, and "
+                    "without a report that counts, the successful requests of this load test are the work."},
     "--leak-limit": {"type": float, "default": LIMIT_BYTES, "metavar": "BYTES", "help": "Growth for each unit of work "
                      "that still counts as none (50)."},
+    "--leak-every": {"type": float, "default": 0.0, "metavar": "S", "help": "Seconds between two readings (1)."},
     "--leak-bounded": {"action": "append", "default": [], "metavar": "NAME=N", "help": "A count that may grow up to "
                        "N. May be repeated."},
     "--leak-token": {"default": "", "metavar": "TOKEN|@FILE", "help": "Sent as `Authorization: Bearer …`."},
@@ -51,8 +53,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
     group = parser.add_argument_group("leakgate", "The memory of the server that is loaded.")
     for flag, settings in _OPTIONS.items():
-        # Locust takes its own argument, which keeps these out of the form of its page.
-        group.add_argument(flag, **settings, include_in_web_ui=False)
+        group.add_argument(flag, **settings)  # in a group, so that the form of the page does not show it
 
 
 def _on_init(environment: Environment, **_: Any) -> None:
@@ -70,6 +71,7 @@ def _on_init(environment: Environment, **_: Any) -> None:
     except (LeakgateError, OSError) as error:
         print(f"leakgate: {error}", file=sys.stderr)
         sys.exit(EXIT_WRONG_INPUT)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # Locust would show a line for each reading
     watched.listen()
 
 
@@ -89,8 +91,8 @@ class MemoryOfServer:
     def check(self, reads: bool) -> None:
         """Raise LeakgateError or OSError for options that can't be used; with `reads` also for a server that can't."""
         must_be_writable(self._options.leak_html)
-        if self._options.leak_limit <= 0:
-            raise WrongInput("--leak-limit must be above 0")
+        if self._options.leak_limit <= 0 or self._options.leak_every < 0:
+            raise WrongInput("--leak-limit must be above 0, and --leak-every may not be below")
         with self._open() as reader:
             if reads:
                 reader.read()
@@ -117,6 +119,7 @@ class MemoryOfServer:
         self._watch = Watch(
             self._reader,
             limit_bytes=self._options.leak_limit,
+            every_s=self._options.leak_every,
             is_loaded=lambda: self._is_loaded,
             load=lambda: float(environment.runner.user_count) if environment.runner else None,
             exercised=lambda: {"errors": self._failed},
@@ -179,14 +182,15 @@ class MemoryOfServer:
 
 
 class _Counting:
-    """A reader whose work is the requests of this load test that succeeded."""
+    """A reader whose work is what the server counts, else the requests of this load test that succeeded."""
 
     def __init__(self, reader: ServerReader, run: MemoryOfServer) -> None:
         self._reader, self._run = reader, run
         self.close = reader.close
 
     def read(self) -> Reading:
-        return msgspec.structs.replace(self._reader.read(), work=self._run._succeeded)
+        reading = self._reader.read()
+        return msgspec.structs.replace(reading, work=self._run._succeeded) if self._reader.counts_seconds else reading
 
     def source(self) -> Source:
         return msgspec.structs.replace(self._reader.source(), unit="request")

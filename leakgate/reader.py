@@ -162,6 +162,11 @@ class ServerReader:
             **sizes,
         )
 
+    @property
+    def counts_seconds(self) -> bool:
+        """True when nothing counted work at the last reading, so that it was the time."""
+        return self._counts_seconds
+
     def source(self) -> Source:
         """Return what is known beside that; the bounds are the largest ones that the process declared so far."""
         unit = "second" if self._counts_seconds else self._about.unit

@@ -57,14 +57,15 @@ class _Duration(click.ParamType[float]):
 @click.option("--for", "for_s", type=_Duration(), metavar="TIME", help="How long to watch (6m).")
 @click.option("--until-clear", type=_Duration(), metavar="TIME", help="End when the verdict is clear, not before TIME.")
 @click.option("--at-most", type=_Duration(), metavar="TIME", help="The end with --until-clear (twice its TIME).")
+@click.option("--every", type=_Duration(), default=0.0, metavar="TIME", help="Between two readings (1s).")
 @click.option("--token", default="", metavar="TOKEN|@FILE", help="Sent to both URLs as `Authorization: Bearer …`.")
 @click.option("--ca-file", type=FILE, help="A PEM file with the certificates to trust for https.")
 @judging
 @click.option("--csv", "csv_path", type=FILE, metavar="FILE", help="Write the readings; `leakgate judge` reads them.")
 @writing
 def watch(
-    for_s: float | None, until_clear: float | None, at_most: float | None, limit: float | None, csv_path: Path | None,
-    write: Callable[[WatchReport], int], **target: Any,
+    for_s: float | None, until_clear: float | None, at_most: float | None, every: float, limit: float | None,
+    csv_path: Path | None, write: Callable[[WatchReport], int], **target: Any,
 ) -> int:  # fmt: skip
     """Watch the memory of a process that is under load, and judge it.
 
@@ -82,10 +83,14 @@ def watch(
     from leakgate.watch import Watch
 
     reader = open_target(**target)
-    reader.read()  # what can't be read is wrong input, now
+    try:
+        reader.read()  # what can't be read is wrong input, now
+    except BaseException:
+        reader.close()
+        raise
     seconds = for_s or SECONDS if until_clear is None else at_most or AT_MOST_TIMES * until_clear
     warm_up()
-    watched = Watch(lambda: reader, limit_bytes=limit or LIMIT_BYTES)
+    watched = Watch(lambda: reader, limit_bytes=limit or LIMIT_BYTES, every_s=every)
     clear = UntilClear(watched.report, ended.set, lambda: until_clear or 0.0, time.monotonic)
     watched.start()
     clear.start()

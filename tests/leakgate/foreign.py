@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.request import urlopen
 
 from tests.leakgate.four_leaks import LEAKS, Shop
 
@@ -43,6 +44,7 @@ def serve(leak: str, mended: bool) -> None:
     from starlette.requests import Request
     from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Mount, Route
+    from starlette.types import Receive, Scope, Send
 
     from leakgate.inside.asgi import CountRequests, MemoryApp
     from leakgate.series import Bound
@@ -69,14 +71,26 @@ def serve(leak: str, mended: bool) -> None:
     async def metrics(_request: Request) -> Response:
         return PlainTextResponse(generate_latest(registry).decode())
 
+    reports = 0
+
+    async def report(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal reports
+        reports += 1
+        await memory(scope, receive, send)
+
+    async def count_reports(_request: Request) -> Response:
+        return PlainTextResponse(str(reports))
+
     roots = {"shop": shop, "foreign": sys.modules[__name__]}
     bounds = {"table shop.recent": Bound(5, 400.0)}
+    memory = MemoryApp(roots, TOKEN, bounds=bounds)
     app = Starlette(
         routes=[
             Route("/order", order),
             Route("/clean-up", clean_up),
             Route("/metrics", metrics),
-            Mount("/debug/leakgate", MemoryApp(roots, TOKEN, bounds=bounds)),
+            Route("/reports", count_reports),
+            Mount("/debug/leakgate", report),
         ],
         middleware=[Middleware(CountRequests)],
     )
@@ -96,6 +110,11 @@ class Foreign:
         self.url = f"http://127.0.0.1:{self.port}"
         self.report_url = f"{self.url}/debug/leakgate"
         self.metrics_url = f"{self.url}/metrics"
+
+    def reports(self) -> int:
+        """Return how often it was asked for its memory report."""
+        with urlopen(f"{self.url}/reports", timeout=10) as answer:
+            return int(answer.read())
 
     def stop(self) -> None:
         """End it."""

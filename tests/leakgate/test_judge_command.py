@@ -35,7 +35,8 @@ def csv_of(path: Path, header: str, row: str, rows: int = 120) -> Path:
         ("t_s,work,live_bytes", "{n},{30*n},{20_000_000+9000*n+n%3*500}", 1, "leak: live bytes rises steadily"),
         ("t_s,work,live_bytes", "{n},{30*n},{20_000_000+n*7919%9000}", 0, "no leak: live bytes"),
         ("t_s,work,rss_bytes", "{n},{30*n},{90_000_000+60_000*n+n%3*4096}", 1, "only the RSS was read"),
-        ("t_s,work,rss_bytes,queue", "{n},{30*n},{90_000_000+n%3*4096},{3*n}", 1, "these grow with the requests: queue"),
+        ("t_s,work,rss_bytes", "{n},{1000*n},{90_000_000+400_000*n//262144*262144}", 1, "only the RSS was read"),
+        ("t_s,work,rss_bytes,queue", "{n},{30*n},{90_000_000+n%3*4096},{3*n}", 1, "these grow with the requests: q"),
         ("t_s,work,rss_bytes", "{n},{30*n},{90_000_000+n*n*7919%90_000_000}", 2, "unclear: RSS"),
         ("t_s,work,rss_bytes", "{n},0,90000000", 2, "unclear: no request was finished"),
     ],
@@ -116,7 +117,9 @@ def test_a_file_that_cant_be_read_is_wrong_input(tmp_path: Path, text: str, erro
     assert error in str(refused.value)
 
 
-@pytest.mark.parametrize("arguments", [["judge"], ["judge", "/nowhere.csv"], ["judge", "--limit", "0", "x"], ["wrong"], []])
+@pytest.mark.parametrize(
+    "arguments", [["judge"], ["judge", "/nowhere.csv"], ["judge", "--limit", "0", "x"], ["wrong"], []]
+)
 def test_wrong_usage_is_wrong_input(arguments: list[str]) -> None:
     done = leakgate(*arguments)
     assert done.returncode == 3 and done.stderr

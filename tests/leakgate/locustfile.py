@@ -1,0 +1,16 @@
+"""A locustfile of anybody: it orders at the server of foreign.py, and imports the plugin."""
+
+from locust import HttpUser, constant_throughput, task
+
+import leakgate.locust_plugin  # noqa: F401
+
+
+class Customer(HttpUser):
+    """Orders, 100 times a second."""
+
+    wait_time = constant_throughput(100)
+
+    @task
+    def order(self) -> None:
+        """Order a book."""
+        self.client.get("/order")

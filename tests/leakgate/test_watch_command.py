@@ -1,0 +1,135 @@
+"""`leakgate watch` on a server that is not ours, under load: finds each leak, passes it mended, ends every way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from leakgate.cli import main
+from leakgate.report import WatchReport
+from tests.leakgate.foreign import ROOT, TOKEN, Foreign, child, foreign, until
+from tests.leakgate.four_leaks import LEAKS
+from tests.leakgate.test_judge_command import leakgate
+from tests.leakgate.traffic import traffic
+
+pytestmark = pytest.mark.alone
+CLEAR = ("--until-clear", "5s", "--at-most", "60s", "--every", "0.25s")
+
+
+def by_pid(server: Foreign) -> list[str]:
+    return ["--pid", str(server.popen.pid), "--metrics", server.metrics_url, "--work", "orders_total"]
+
+
+def inside(server: Foreign) -> list[str]:
+    return ["--url", server.report_url, "--token", TOKEN]
+
+
+class Watching:
+    """`leakgate watch` as a process, once it has begun."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "leakgate", "watch", *arguments]
+        self.popen = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self) -> tuple[int, str]:
+        """Return its exit code and what it wrote."""
+        out, err = self.popen.communicate(timeout=100)
+        return self.popen.returncode, out + err
+
+
+@pytest.mark.parametrize("leak", sorted(LEAKS))
+@pytest.mark.parametrize("mended", [False, True], ids=["leaks", "mended"])
+def test_from_its_pid_and_from_inside_a_leak_is_found_and_its_fix_passed(leak: str, mended: bool) -> None:
+    named = {"table": "table shop.orders", "task": "task wait_for_ever"}.get(leak, "live bytes")
+    with foreign(leak, mended) as server, traffic(server.port):
+        outside, within = Watching(*by_pid(server), *CLEAR), Watching(*inside(server), *CLEAR)
+        (code, text), (code_within, text_within) = outside.end(), within.end()
+    assert (code, code_within) == ((0, 0) if mended else (1, 1)), text + text_within
+    assert "only the RSS was read" in text and "only the RSS was read" not in text_within
+    assert mended or named in text_within
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_what_is_known(tmp_path: Path, number: int) -> None:
+    series, report, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.html"
+    files = ["--csv", str(series), "--json", str(report), "--html", str(page)]
+    with foreign("hidden") as server, traffic(server.port):
+        watching = Watching(*inside(server), "--for", "10m", "--every", "0.25s", *files)
+        until(lambda: server.reports() >= 16, 90)
+        watching.popen.send_signal(number)
+        code, text = watching.end()
+    assert code == 1 and text.startswith("leak: "), text
+    assert msgspec.json.decode(report.read_bytes(), type=WatchReport).finding.verdict == "leak"
+    assert "<svg" in page.read_text()
+    again = leakgate("judge", series)
+    assert again.returncode == 1 and again.stdout.startswith("leak: ")
+
+
+def test_a_signal_at_once_is_no_evidence() -> None:
+    with child("print(1, flush=True); input()") as process:
+        watching = Watching("--pid", str(process.pid))
+        until(lambda: _listens(watching.popen.pid))
+        watching.popen.send_signal(signal.SIGTERM)
+        code, text = watching.end()
+    assert code == 2 and "unclear: " in text
+
+
+def _listens(pid: int) -> bool:
+    """True once the process handles SIGTERM."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(line for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def test_a_process_that_ends_is_no_evidence_of_health() -> None:
+    with foreign() as server:
+        watching = Watching("--pid", str(server.popen.pid), *inside(server), "--for", "10m")
+        until(lambda: server.reports() >= 3, 60)
+        server.popen.kill()
+        code, text = watching.end()
+    assert code == 2 and "unclear: the process ended while it was watched" in text
+
+
+@pytest.fixture
+def kept_signals() -> Iterator[None]:
+    """The command listens to signals of this process."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("kept_signals")
+def test_what_cant_be_watched_is_wrong_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with foreign() as server:
+        pid, metrics = str(server.popen.pid), server.metrics_url
+        for arguments, error in (
+            ([], "nothing to read"),
+            (["--pid", "999999999"], "no process has the pid"),
+            (["--pid", pid, "--work", "orders_total"], "not where they are"),
+            (["--pid", pid, "--metrics", metrics, "--work", "order_total"], "the page has no metric order_total"),
+            (["--pid", pid, "--metrics", metrics, "--work", "a{b}"], "the labels"),
+            (["--url", server.report_url], "needs another token"),
+            (["--url", server.report_url, "--token", "@/nowhere"], "can't be read"),
+            (["--url", "http://127.0.0.1:1/"], "Connection refused"),
+            (["--pid", pid, "--for", "soon"], "want a time above 0"),
+            (["--pid", pid, "--for", "9s", "--until-clear", "9s"], "not both"),
+            (["--pid", pid, "--at-most", "9s"], "--at-most needs --until-clear"),
+            (["--pid", pid, "--bounded", "cache"], "want NAME=N"),
+            (["--pid", pid, "--retention", "9s"], "--retention needs --cleanup-every"),
+            (["--pid", pid, "--csv", str(tmp_path / "no" / "a.csv")], "No such file"),
+        ):
+            monkeypatch.setattr(sys, "argv", ["leakgate", "watch", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            out, err = capsys.readouterr()
+            assert ended.value.code == 3 and error in err and not out, (arguments, err)
+            assert len(err.splitlines()) == 1
