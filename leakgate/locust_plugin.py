@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gevent
 import msgspec
 from gevent.lock import RLock
 from locust import events
@@ -73,6 +74,8 @@ def _on_init(environment: Environment, **_: Any) -> None:
         sys.exit(EXIT_WRONG_INPUT)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Locust would show a line for each reading
     watched.listen()
+    # What came before took seconds of which the loop knows nothing yet: --run-time would begin too early by them.
+    gevent.get_hub().loop.update_now()
 
 
 class MemoryOfServer:
@@ -186,7 +189,7 @@ class _Counting:
 
     def __init__(self, reader: ServerReader, run: MemoryOfServer) -> None:
         self._reader, self._run = reader, run
-        self.close = reader.close
+        self.close, self.tracing = reader.close, reader.tracing
 
     def read(self) -> Reading:
         reading = self._reader.read()

@@ -91,7 +91,15 @@ def watch(
     seconds = for_s or SECONDS if until_clear is None else at_most or AT_MOST_TIMES * until_clear
     warm_up()
     watched = Watch(lambda: reader, limit_bytes=limit or LIMIT_BYTES, every_s=every)
-    clear = UntilClear(watched.report, ended.set, lambda: until_clear or 0.0, time.monotonic)
+    clear = UntilClear(
+        watched.report,
+        watched,
+        end=ended.set,
+        least_s=lambda: until_clear or 0.0,
+        lasts_s=lambda: seconds,
+        may_name=lambda: False,  # a watch until its time is over leaves the process as it is
+        seconds=time.monotonic,
+    )
     watched.start()
     clear.start()
     _wait(watched, ended, seconds)

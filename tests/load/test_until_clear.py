@@ -11,9 +11,9 @@ from typing import Literal
 
 import pytest
 
+from leakgate import until_clear
 from leakgate.finding import MemoryFinding
 from leakgate.report import WatchReport
-from leakgate import until_clear
 from leakgate.until_clear import CLEAR_LOOKS, UntilClear
 
 NAMING_S = 30.0

@@ -87,3 +87,13 @@ def test_a_served_job_is_completed_by_a_node(installed: Installation) -> None:
             assert done.returncode == 0, done.stdout + done.stderr + installed.output_of("serve")
             assert '"completed"' in done.stdout
     assert scheduler.returncode == 0, installed.output_of("serve")
+
+
+def test_leakgate_judges_where_nothing_else_is(installed: Installation) -> None:
+    """The command is there, and pytest would find the fixture."""
+    rows = [f"{n},{30 * n},{20_000_000 + 9000 * n}" for n in range(60)]
+    (installed.folder / "series.csv").write_text("\n".join(["t_s,work,live_bytes", *rows]))
+    done = installed.run("leakgate", "judge", "series.csv")
+    assert done.returncode == 1 and done.stdout.startswith("leak: live bytes"), done.stderr
+    found = "from importlib.metadata import entry_points; print(*entry_points(group='pytest11', name='leakgate'))"
+    assert "leakgate.pytest_plugin" in installed.run("python", "-c", found).stdout
