@@ -36,7 +36,7 @@ def csv_of(path: Path, header: str, row: str, rows: int = 120) -> Path:
         ("t_s,work,live_bytes", "{n},{30*n},{20_000_000+n*7919%9000}", 0, "no leak: live bytes"),
         ("t_s,work,rss_bytes", "{n},{30*n},{90_000_000+60_000*n+n%3*4096}", 1, "only the RSS was read"),
         ("t_s,work,rss_bytes", "{n},{1000*n},{90_000_000+400_000*n//262144*262144}", 1, "only the RSS was read"),
-        ("t_s,work,rss_bytes,queue", "{n},{30*n},{90_000_000+n%3*4096},{3*n}", 1, "leak: queue grows by 0.10 a request"),
+        ("t_s,work,rss_bytes,queue", "{n},{30*n},{90_000_000+n%3*4096},{3*n}", 1, "leak: queue grows by 0.10"),
         ("t_s,work,rss_bytes", "{n},{30*n},{90_000_000+n*n*7919%90_000_000}", 2, "unclear: RSS"),
         ("t_s,work,rss_bytes", "{n},0,90000000", 2, "unclear: no request was finished"),
     ],
