@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from leakgate.errors import NoReading, Restarted
+from leakgate.errors import Ended, NoReading, Restarted
 from leakgate.series import Reading, Source
-from leakgate.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, Watch, pause_s
+from leakgate.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s
 from tests.leakgate.readings import UNSWEPT, reading
 from tests.live.processes import wait_until
 
@@ -86,6 +86,27 @@ def test_readings_that_fail_make_it_unclear_and_their_reasons_are_bounded(fake: 
     finding = watch.report().finding
     assert finding.verdict == "unclear" and "readings failed" in finding.reason
     assert len(finding.notes) == NOTES_MAX
+
+
+def test_health_then_the_end_of_the_process_is_unclear(fake: Fake) -> None:
+    with watching(lambda: fake) as watch:
+        assert wait_until(lambda: is_clear(watch), 10)
+        fake.once = Ended("no process has the pid 7")
+        assert wait_until(lambda: not watch.is_running, 10) and fake.closed
+        finding = watch.report().finding
+    assert finding.verdict == "unclear"
+    assert finding.reason == "the process ended while it was watched: no process has the pid 7"
+
+
+def test_health_then_silence_is_unclear_until_it_answers_again(fake: Fake) -> None:
+    with watching(lambda: fake) as watch:
+        assert wait_until(lambda: is_clear(watch), 10)
+        fake.error = lambda number: NoReading("refused")
+        assert wait_until(lambda: not is_clear(watch), 10)
+        assert watch.series.missed >= SILENT
+        assert "readings failed: refused" in watch.report().finding.reason
+        fake.error = None
+        assert wait_until(lambda: is_clear(watch), 10)
 
 
 def test_a_process_that_was_started_again_is_judged_from_then_on(fake: Fake) -> None:
