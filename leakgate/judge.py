@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from leakgate.counts import count_limit, grown_counts, growth_of
 from leakgate.evidence import LOAD_MOVES, judged_readings, kept_too_long, rise, what_is_too_little, what_was_unread
 from leakgate.finding import Growth, Kind, MemoryFinding
 from leakgate.power import smallest_found
-from leakgate.series import Bound, Reading, Series, Source
-from leakgate.trend import READINGS_MIN, STEADY_COUNT, Trend, Verdict, judge
+from leakgate.series import Reading, Series, Source
+from leakgate.trend import READINGS_MIN, Trend, Verdict, judge
 
 LIMIT_BYTES = 50.0
 """Growth of live bytes, in bytes for each unit of work, up to which it counts as none."""
@@ -31,18 +32,10 @@ RSS_TIMES = 16.0
 RSS_SLACK = 1_000_000.0
 """Where the RSS is all that is known, its limit is at most so many bytes above that of live bytes: an arena of CPython
 3.10 and later. Of the leaks of the shapes, in six minutes at 30 units a second, 16 times alone passed 84 of 90."""
-COUNT_LIMIT = 8.0
-COUNT_LIMIT_A_UNIT = 0.002
-"""Growth of a count up to which it counts as none: the larger of the two, the second for each unit of work."""
-OF_A_UNIT = 10
-"""Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that
-is inside more than before follows the load."""
 DECISIVE = 2.0
 """A count that grows by more than this many limits is a leak also while the work inside the process moves."""
 WORK_BYTES_TIMES = 2.0
 """The process's own account of its work leaves out what is stored beside it."""
-PEEKED = 9
-"""Readings of each third that say whether a count moved at all."""
 GROWING_MAX = 12
 FASTEST_MAX = 10
 NAMED_MAX = 3
@@ -134,7 +127,7 @@ class _Judge:
         rss = self._bytes(lambda one: one.rss_bytes, self._rss_limit if live is not None else self._rss_alone_limit)
         assert rss is not None
         unsteady = self._unsteady()
-        counts = self._counts()
+        counts = grown_counts(self._readings, self._source, self._limit_bytes)
         growing = [one for one in counts if one.verdict == LEAK]
         if unsteady and not outlived:
             growing = [one for one in growing if self._is_decisive(one)]
@@ -147,8 +140,8 @@ class _Judge:
             work=self._units,
             seconds=float(self._times[-1] - self._times[0]),
             readings=len(self._readings),
-            live=None if live is None else self._growth("live bytes", "B", live),
-            rss=self._growth("RSS", "B", rss),
+            live=None if live is None else growth_of("live bytes", "B", live, self._units),
+            rss=growth_of("RSS", "B", rss, self._units),
             growing=growing[:GROWING_MAX],
             fastest=counts[:FASTEST_MAX],
             power_bytes=self._power() if with_power else None,
@@ -174,7 +167,7 @@ class _Judge:
         fills, unsized = 0.0, []
         for name, bound in self._source.bounds.items():
             entries = min(last.get(name, 0), bound.entries) - min(first.get(name, 0), bound.entries)
-            if bound.entry_bytes is None and entries > self._count_limit(name):
+            if bound.entry_bytes is None and entries > count_limit(name, self._units, 0.0):
                 unsized.append(name)
             fills += max(0, entries) * (bound.entry_bytes or 0.0)
         return fills, unsized
@@ -187,17 +180,6 @@ class _Judge:
             limit = self._rss_alone_limit
         times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
         return smallest_found(values, limit, times=times, work=work)
-
-    def _growth(self, name: str, unit: str, trend: Trend) -> Growth:
-        def a_unit(value: float) -> float | None:
-            return float(value) / self._units if np.isfinite(value) else None
-
-        return Growth(
-            name=name, unit=unit, verdict=trend.verdict.value, reason=trend.reason,
-            at=trend.at, lows=trend.lows,
-            a_unit=a_unit(trend.growth), low=a_unit(trend.growth_low), high=a_unit(trend.growth_high),
-            limit=trend.limit / self._units, readings=trend.readings,
-        )  # fmt: skip
 
     # ---- the verdict
 
@@ -286,62 +268,6 @@ class _Judge:
         More connections have more of everything: then no count is.
         """
         return not self._load_moved() and one.low is not None and one.low > DECISIVE * one.limit
-
-    def _counts(self) -> list[Growth]:
-        """The counts that rose, the fastest first, leaks before all others."""
-        found = []
-        more = self._more_work()
-        for name in sorted({name for one in self._readings for name in one.counts}):
-            if self._moved(name) <= self._count_limit(name) / 4:
-                continue
-            known = self._known(name)
-            bound = self._source.bounds.get(name, Bound(0)).entries
-            if known is None or max(known[2]) <= bound:
-                continue
-            times, work, values = known
-            limit = self._count_limit(name) + OF_A_UNIT * more
-            found.append(self._growth(name, "B" if " bytes " in name else "", judge(
-                values, limit, times=times, work=work, steady=STEADY_COUNT
-            )))  # fmt: skip
-        return sorted(found, key=lambda one: (one.verdict != LEAK, -(one.a_unit or 0.0) / one.limit))
-
-    def _moved(self, name: str) -> float:
-        """Return by how much a count rose from the first third to the last, by a few readings of each: most counts do
-        not move at all, and a process has hundreds.
-        """
-        third = max(1, len(self._readings) // 3)
-        step = max(1, third // PEEKED)
-        ends = self._readings[:third:step], self._readings[-third::step]
-        word = name.split(" ", 1)[0]
-        before, after = ([one.counts.get(name, 0) for one in some if word not in one.unread] for some in ends)
-        return float(np.median(after) - np.median(before)) if before and after else float("inf")
-
-    def _known(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return times, work and values of a count; None where too few readings can tell it."""
-        word = name.split(" ", 1)[0]
-        known = [
-            (one.t_s, one.work, one.counts.get(name, 0))
-            for one in self._readings
-            if word not in one.unread and (name in one.counts or one.counts_are_whole or word != "type")
-        ]
-        if len(known) < max(READINGS_MIN, 0.9 * sum(word not in one.unread for one in self._readings)):
-            return None
-        times, work, values = zip(*known, strict=True)
-        return np.array(times, dtype=float), np.array(work, dtype=float), np.array(values, dtype=float)
-
-    def _count_limit(self, name: str) -> float:
-        if " bytes " in name:
-            return self._limit_bytes
-        return max(COUNT_LIMIT, COUNT_LIMIT_A_UNIT * self._units)
-
-    def _more_work(self) -> float:
-        """How much more work is inside the process at the end, past what chance explains; without a clean-up that is
-        the leak, not its reason.
-        """
-        if not self._source.interval_s:
-            return 0.0
-        inside = [(one.kept or 0) + (one.in_flight or 0) for one in self._readings]
-        return max(0.0, 1.5 * rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))
 
 
 def _vagueness(one: Growth) -> int:
