@@ -32,7 +32,7 @@ def judging(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.FloatRange(0, LIMIT_MAX, min_open=True),
                 metavar="BYTES",
                 help="Growth of live bytes, in bytes for each unit of work, that still counts as none (default 50). "
-                "Where live bytes can't be read, the RSS may grow by 1 MB more in all, and at most by 16 times that.",
+                "Where live bytes can't be read, the RSS may grow by 2 MB more in all, and at most by 16 times that.",
             ),
             click.option("--unit", default="request", metavar="WORD", help="The word for one unit of work (request)."),
             click.option(

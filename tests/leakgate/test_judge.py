@@ -237,6 +237,12 @@ def test_fragmentation_is_reported_and_is_no_leak() -> None:
     assert any("fragmentation" in note for note in finding.notes)
 
 
+def test_pages_that_a_young_process_touches_are_no_native_leak() -> None:
+    """In a short run a megabyte is thousands of bytes a job: it says how little work there was."""
+    few = series(40, rss=lambda n: 48_000.0 * n, fields=lambda n: {"work": 20 * n, "kept": min(100, 20 * n)})
+    assert judged(few).verdict == "no leak"
+
+
 def test_memory_that_goes_round_both_allocators_is_a_leak() -> None:
     finding = judged(series(rss=rising(2000)))
     assert (finding.verdict, finding.kind) == ("leak", "native")
