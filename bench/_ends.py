@@ -20,7 +20,7 @@ from typing import NamedTuple
 import click
 
 from loadtest.report._records import JSON_NAME, read_report
-from loadtest.running._own_process import clean_environment, python
+from loadtest.running._own_process import clean_environment, dies_with_us, python
 from loadtest.running._own_scheduler import OwnScheduler
 
 LOAD = ("-u", "40", "-r", "40", "--gate", "memory", "--until-clear", "5")
@@ -51,7 +51,7 @@ def play(number: int, is_leaky: bool, is_slow: bool, out: Path) -> Ended:
     with ExitStack() as stack:
         if not is_slow:
             for _ in range(os.cpu_count() or 1):
-                loop = subprocess.Popen([sys.executable, "-c", BUSY])
+                loop = subprocess.Popen([sys.executable, "-c", BUSY], preexec_fn=dies_with_us())
                 stack.callback(loop.wait)
                 stack.callback(loop.kill)
         scheduler = OwnScheduler(folder, "memory", NEVER_SWEPT if is_leaky else SWEPT, program)
