@@ -25,6 +25,9 @@ FLAGS = (
 )
 PAIR = "held:en"
 
+HISTORY = "live._history."
+"""Tables of the dashboard's history, which a young scheduler fills up to a bound."""
+
 
 BOUNDED = frozenset(
     {
@@ -111,7 +114,8 @@ def memory_of(scheduler: Scheduler) -> dict[str, int]:
     """Return the entries of all tables, the tasks by their functions, open files and threads of a scheduler."""
     report = scheduler.get("/v1/debug/memory?gc=1")
     tasks = {f"task {name}": count for name, count in report["tasks"]["functions"].items()}
-    return {**report["tables"], **tasks, "open_files": report["open_files"], "threads": report["threads"]}
+    tables = {path: size for path, size in report["tables"].items() if not path.startswith(HISTORY)}
+    return {**tables, **tasks, "open_files": report["open_files"], "threads": report["threads"]}
 
 
 def live_bytes_of(scheduler: Scheduler) -> int:

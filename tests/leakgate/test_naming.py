@@ -222,7 +222,7 @@ def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Wat
     found = watch.report().finding
     taken = watch.series.taken
     assert found.verdict == "leak" and found.kind == "objects"
-    assert found.live is not None and found.live.a_unit == pytest.approx(500, rel=0.01)
+    assert found.live is not None and found.live.a_unit == pytest.approx(500, rel=0.1)
     assert [line.where for line in found.lines] == ["srv/app/cache.py:7"] and "cache.py:7" in found.reason
     wait_until(lambda: watch.series.taken > taken + 20, 60)
     later = watch.report().finding

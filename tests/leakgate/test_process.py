@@ -78,8 +78,9 @@ def test_children_are_added_up() -> None:
 
 def test_a_process_that_has_ended_is_noticed_before_and_after_its_parent_took_notice() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as popen:
+        until(lambda: ProcessReader(popen.pid).command.endswith("input()"))  # until then it is a copy of this process
         reader = ProcessReader(popen.pid)
-        assert reader.read().rss_bytes > 0 and reader.command.endswith("input()")
+        assert reader.read().rss_bytes > 0
         popen.kill()
         until(lambda: process._stat(popen.pid)[0] == b"Z")
         with pytest.raises(NoReading, match="has ended"):

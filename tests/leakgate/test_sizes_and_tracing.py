@@ -13,7 +13,7 @@ import pytest
 from leakgate.errors import BadRequest, TraceError
 from leakgate.inside.door import switch
 from leakgate.inside.report import MemoryReporter
-from leakgate.inside.sizes import Sizes, measure_sizes
+from leakgate.inside.sizes import Sizes, measure_sizes, type_name
 from leakgate.inside.tracing import FRAMES_MAX, Tracer
 
 
@@ -55,14 +55,20 @@ def test_an_object_with_many_references_counts_once_and_one_inside_of_tuples_too
 
 
 def test_what_only_a_frozen_object_leads_to_is_reached() -> None:
-    table: list[bytes] = []
+    table: list[Marked] = []
     holder.table = table  # type: ignore[attr-defined]
     before = sizes()
     gc.freeze()
-    table.extend(b"z" * 900 + str(number).encode() for number in range(2000))
-    count, _ = grown(before, sizes(), "bytes")
+    table.extend(Marked(900) for _ in range(2000))
+    count, _ = grown(before, sizes(), type_name(Marked))
     del holder.table  # type: ignore[attr-defined]
     assert count == pytest.approx(2000, rel=0.1)
+
+
+class Marked(bytes):
+    """Bytes that nobody else has."""
+
+    __slots__ = ()
 
 
 def holder() -> None:

@@ -77,7 +77,10 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"memory": "gate"}, "--memory gate: invalid enum value 'gate'"),
         ({"gate": "memory", "memory": "off"}, "--gate memory needs the memory watch: leave out --memory off"),
         ({"audio_bytes": "much"}, "--audio-bytes much: expected `int`, got `str`"),
-        ({"bounded": "table results"}, "--bounded table results: want NAME=N, such as 'table app.cache=1000'"),
+        (
+            {"bounded": "table results"},
+            "--bounded table results: want NAME=N or NAME=N:BYTES, such as 'table app.cache=1000:80'",
+        ),
         ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
         ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
@@ -120,8 +123,8 @@ def test_big_pools_has_its_own_number_of_nodes_unless_one_is_given() -> None:
 
 
 def test_bounds_of_counts_are_given_in_one_text() -> None:
-    options = LoadOptions(bounded="table results._cache=1000; type dict=7;")
-    assert options.bounds == {"table results._cache": Bound(1000), "type dict": Bound(7)}
+    options = LoadOptions(bounded="table results._cache=1000:80; type dict=7;")
+    assert options.bounds == {"table results._cache": Bound(1000, 80.0), "type dict": Bound(7, None)}
 
 
 def test_pairs_may_be_a_number() -> None:
