@@ -89,7 +89,7 @@ def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_
     ) as run:  # fmt: skip
         assert run.popen.wait(100) == 1, run.text
         found = run.report["variants"]["without"]
-        assert found["exit_code"] == 1 and found["finding"]["kind"] == "finished jobs"
+        assert found["exit_code"] == 1 and found["finding"]["kind"] == "kept work"
         assert found["measured"][-1]["finished"] == found["measured"][-1]["ended"] > 0
         assert found["predicted"][-1]["finished"] == found["predicted"][-1]["ended"] > 0
         assert abs(found["predicted"][-1]["at_s"] - found["measured"][-1]["at_s"]) < 2
