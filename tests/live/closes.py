@@ -45,6 +45,8 @@ OPEN_BYTES_MAX = 4 * 1024**2
 """Live bytes of the connections that are open at one moment, however many were torn before."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
+HISTORY = "live._history."
+"""Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound."""
 BY_TIME = "scheduler.telemetry."
 """But for these, such as the entries of the history."""
 SPARE_FILES = 2
@@ -128,7 +130,7 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
 def look(scheduler: Scheduler, store_url: str) -> Kept:
     """Return what `scheduler` has now, after a collection, and what is in its store."""
     report = _report(scheduler, types=1000)
-    counts = {f"table {path}": size for path, size in report["tables"].items()}
+    counts = {f"table {path}": size for path, size in report["tables"].items() if not path.startswith(HISTORY)}
     counts |= {f"task {name}": number for name, number in report["tasks"]["functions"].items()}
     objects = report["objects"]["types"].items()
     counts |= {
