@@ -39,7 +39,8 @@ def grown_counts(readings: Sequence[Reading], source: Source, limit_bytes: float
             continue
         times, work, values = known
         trend = judge(values, limit + OF_A_UNIT * more, times=times, work=work, steady=STEADY_COUNT)
-        found.append(growth_of(name, "B" if " bytes " in name else "", trend, units))
+        if trend.growth > 0:  # what rose at first and falls since is no growth
+            found.append(growth_of(name, "B" if " bytes " in name else "", trend, units))
     return sorted(found, key=lambda one: (one.verdict != Verdict.LEAK.value, -(one.a_unit or 0.0) / one.limit))
 
 

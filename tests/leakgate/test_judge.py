@@ -309,3 +309,11 @@ def test_what_is_only_shown_is_not_judged() -> None:
         return {"judged": number < 100}
 
     assert judged(series(live=lambda n: 10e6 * max(0, n - 99), fields=ending)).verdict == "no leak"
+
+
+def test_a_count_that_rose_while_the_process_settled_and_falls_since_is_not_among_the_fastest() -> None:
+    counts: dict[str, Numbers] = {
+        "table filled": lambda n: 40 * n if n < 30 else 1200 - n,
+        "table grows": lambda n: 20 * n,
+    }
+    assert [one.name for one in judged(series(counts=counts)).fastest] == ["table grows"]
