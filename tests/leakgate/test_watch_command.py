@@ -62,7 +62,7 @@ def test_a_signal_ends_it_with_what_is_known(tmp_path: Path, number: int) -> Non
     files = ["--csv", str(series), "--json", str(report), "--html", str(page)]
     with foreign("hidden") as server, traffic(server.port):
         watching = Watching(*inside(server), "--for", "10m", "--every", "0.25s", *files)
-        until(lambda: server.reports() >= 16, 90)
+        until(lambda: server.reports() >= 40, 90)
         watching.popen.send_signal(number)
         code, text = watching.end()
     assert code == 1 and text.startswith("leak: "), text
