@@ -21,7 +21,8 @@ from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
-from scheduler.script_queue import OnAnswer, ScriptQueue
+from scheduler.reasons import WAITING_TIMEOUT
+from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
 from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
 from scheduler.seams import Observer, ResultSink
 from scheduler.waiting import SelectBatch, WaitingJobs
@@ -169,7 +170,7 @@ class Dispatcher:
         if job.expires_ms and job.expires_ms <= self._clock.now_ms():
             self.end(job, FAILED, reason="expired")
         elif job.state == WAITING:
-            self.end(job, FAILED, reason="waiting_timeout")
+            self.end(job, FAILED, reason=WAITING_TIMEOUT)
         else:
             self.redispatch(job, self.fleet.nodes[job.node_id], "timeout")
 
@@ -248,7 +249,7 @@ class Dispatcher:
         """
         batch.unsure(job)
         self._observer.void_grant(job, node_id, generation)
-        self.queue.call(node_offline(node_id, generation), _ignore_answer)
+        self.queue.call(node_offline(node_id, generation), ignore_answer)
         self.queue.release(job.hold)
         if job.state == WAITING:
             self.waiting.add(job)
@@ -311,11 +312,12 @@ class Dispatcher:
         if node.connected:
             self.waiting.room(node.pairs, 1)
 
-    def end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
-        """Bring `job`, which has not ended, to its final `state`: free its slot and its audio and tell the client."""
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
+        """Bring `job`, which has not ended, to its final `state`; free its slot and audio, and notify its client."""
         was = job.state
         job.state = state
         job.reason = reason
+        job.detail = detail
         job.output = output
         job.ended_ms = self._clock.now_ms()
         self._deadlines.clear(job)
@@ -343,7 +345,3 @@ class Dispatcher:
             self._observer.job_rejected(pair, "request_id_conflict")
             raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")
         return job
-
-
-def _ignore_answer(answer: list[str]) -> None:
-    pass

@@ -10,8 +10,8 @@ import asyncio
 from typing import Any
 
 from scheduler.core import Core
-from scheduler.errors import STOPPING
 from scheduler.job import DISPATCHED, FAILED, WAITING
+from scheduler.reasons import STOPPING
 
 LOOK_S = 0.02
 """Time between two looks at what is left; nobody tells."""

@@ -4,9 +4,6 @@ import re
 
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 
-STOPPING = "stopping"
-"""Why a submit is refused, or a job handed back, by a scheduler that stops: the next one may be asked the same."""
-
 
 class VoxpoolError(Exception):
     """Whatever voxpool itself raises. Its text says what is wrong and what to do about it."""

@@ -13,7 +13,7 @@ from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
 from scheduler.messages import Registered
 from scheduler.node import DRAINING, RESTING, Node
-from scheduler.script_queue import ScriptQueue
+from scheduler.script_queue import ScriptQueue, ignore_answer
 from scheduler.scripts import Word, drain_node, node_offline, register_node
 from scheduler.seams import Observer
 from scheduler.waiting import WaitingJobs
@@ -97,7 +97,7 @@ class Fleet:
         """Drop `node`, which is gone, and take it out of the store; its holds stay in `node.holds` for the caller."""
         del self.nodes[node.node_id]
         self.forget(node)
-        self._queue.call(node_offline(node.node_id, node.generation), _ignore_answer)
+        self._queue.call(node_offline(node.node_id, node.generation), ignore_answer)
         self._observer.node_offline(node, reason)
 
     def forget(self, node: Node) -> None:
@@ -211,7 +211,3 @@ class Fleet:
                 self.register_all()
         else:
             node.link.close("replaced")
-
-
-def _ignore_answer(answer: list[str]) -> None:
-    pass

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from scheduler.reasons import end_is_retryable
+
 WAITING = "waiting"
 DISPATCHED = "dispatched"
 COMPLETED = "completed"
@@ -59,7 +61,9 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     dispatched_ms: int = 0
     ended_ms: int = 0
     reason: str = ""
-    """Why it failed or was cancelled; a stable snake_case word."""
+    """Why it failed or was cancelled; a stable snake_case word (reasons.py)."""
+    detail: str = ""
+    """What people should know beside the reason, such as `ValueError: no such speaker`; bounded."""
     output: Any = None
     trace: str = ""
     """Its place in a trace (trace_context.py): where it came from, later the span that works on it; "" = none."""
@@ -68,6 +72,11 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     def ended(self) -> bool:
         """Whether the job has reached a final state."""
         return self.state in FINAL_STATES
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it failed, and may succeed when it is submitted again unchanged."""
+        return self.state == FAILED and end_is_retryable(self.reason)
 
     @property
     def request_key(self) -> str:

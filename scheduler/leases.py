@@ -11,7 +11,7 @@ from scheduler.deadlines import Deadlines
 from scheduler.fleet import Fleet
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
-from scheduler.script_queue import ScriptQueue
+from scheduler.script_queue import ScriptQueue, ignore_answer
 from scheduler.scripts import expire_holds, lapsed_nodes, node_offline
 from scheduler.waiting import WaitingJobs
 
@@ -96,12 +96,8 @@ class Leases:
         for node_id, generation in zip(answer[::2], answer[1::2], strict=True):
             node = self._fleet.find(node_id)
             if node is None:
-                self._queue.call(node_offline(node_id, generation, asked_ms), _ignore_answer)
+                self._queue.call(node_offline(node_id, generation, asked_ms), ignore_answer)
             elif node.generation == generation and node.registered:
                 self._fleet.register(node)  # connected and heard of, but the store missed its beats
         if len(answer) >= 2 * LAPSED_MAX:
             self._list_lapsed()  # there may be more; what was found here is dealt with before this call runs
-
-
-def _ignore_answer(answer: list[str]) -> None:
-    pass

@@ -106,6 +106,11 @@ class JobResult(_Message, tag="result"):
     times_ms: Times
     output: Any = None
     error: str | None = None
+    """Why it did not complete, a stable word (reasons.py)."""
+    detail: str = ""
+    """What people should know beside `error`."""
+    retryable: bool = False
+    """Whether it failed, and may succeed when it is submitted again unchanged."""
 
 
 class Error(_Message):

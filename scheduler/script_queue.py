@@ -97,7 +97,7 @@ class ScriptQueue:
             calls[-1].args.append(hold)
         else:
             calls.append(ScriptCall("release_job", [hold]))
-            self._handlers.append(_ignore_answer)
+            self._handlers.append(ignore_answer)
         self.nudge()
 
     def heartbeat(self, node_id: str, generation: str, on_word: Callable[[str], None]) -> None:
@@ -203,5 +203,5 @@ def _ignore() -> None:
     pass
 
 
-def _ignore_answer(answer: Answer) -> None:
-    pass
+def ignore_answer(answer: Answer) -> None:
+    """Do nothing: no answer to this call changes anything here."""

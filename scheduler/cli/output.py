@@ -32,6 +32,10 @@ def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, 
         words.append(f"total_ms={job.times_ms.total}")
     if job.error:
         words.append(f"error={job.error}")
+        if job.detail:
+            words.append(f"detail={msgspec.json.encode(job.detail).decode()}")
+        if job.retryable:
+            words.append("retryable")
     if job.output is not None:
         words.append(msgspec.json.encode(job.output).decode())
     return "  ".join(words)

@@ -84,17 +84,21 @@ class _Teller:
 
     def refused(self, file: Path, refused: SubmitRejected) -> None:
         """Tell of a file that did not become a job."""
-        self._none(file, "rejected", refused.reason, f"refused: {refused}")
+        after_ms = refused.retry_after_ms
+        advice = "" if after_ms is None else f"; retry after {max(1, round(after_ms / 1000))} s"
+        text = f"refused: {refused}{advice}"
+        self._none(file, "rejected", refused.reason, text, detail=refused.detail, retryable=refused.retryable)
 
     def not_ended(self, file: Path, timeout_s: float) -> None:
         """Tell of a job that did not end in time."""
         self._none(file, "cancelled", "no_result_in_time", f"no result within {timeout_s:g} s, so it is cancelled")
 
-    def _none(self, file: Path, state: str, error: str, text: str) -> None:
+    def _none(self, file: Path, state: str, error: str, text: str, **fields: str | bool) -> None:
         self.all_well = False
         self._shown.complain(f"{file}: {text}")
         if self._as_json:
-            self._shown.say(json_line({"file": str(file), "state": state, "pair": self._pair, "error": error}))
+            line = {"file": str(file), "state": state, "pair": self._pair, "error": error, **fields}
+            self._shown.say(json_line(line))
         self._shown.advance()
 
 

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from scheduler.errors import VoxpoolError
+from scheduler.reasons import REFUSALS
 
 
-class RequestRefused(VoxpoolError):
+class SdkError(VoxpoolError):
+    """Whatever the SDK raises.
+
+    `reason` is a stable snake_case word and `detail` says more to people. What is `retryable` may succeed when the same
+    is asked again later; anything else won't.
+    """
+
+    reason = ""
+    retryable = False
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class RequestRefused(SdkError):
     """The scheduler did not do what was asked: ask again after `retry_after_ms`, or, when that is None, otherwise."""
 
     def __init__(self, reason: str, detail: str, retry_after_ms: int | None) -> None:
@@ -13,25 +29,33 @@ class RequestRefused(VoxpoolError):
         self.reason = reason
         self.detail = detail
         self.retry_after_ms = retry_after_ms
+        self.retryable = retry_after_ms is not None
 
 
 class SubmitRejected(RequestRefused):
     """The scheduler did not take a job: submit again after `retry_after_ms`, or, when that is None, something else."""
 
 
-class UnknownJob(VoxpoolError):
+class UnknownJob(SdkError):
     """No job has that id, or no longer: finished ones are kept for `retention_s`. Submit the audio again if need be."""
 
+    reason = "unknown_job"
 
-class SchedulerUnreachable(VoxpoolError):
+
+class SchedulerUnreachable(SdkError):
     """No connection to the scheduler for longer than the caller wants to wait: check the URL, or wait longer."""
 
+    reason = "unreachable"
+    retryable = True
 
-class ClientClosed(VoxpoolError):
+
+class ClientClosed(SdkError):
     """The client was closed before the answer came: keep it open until you have what you want, or open another."""
 
+    reason = "client_closed"
 
-class Refused(VoxpoolError):
+
+class Refused(SdkError):
     """The scheduler does not want this client or node; trying the same again won't help."""
 
     advice = ""
@@ -40,6 +64,7 @@ class Refused(VoxpoolError):
         super().__init__(f"{reason}: {detail}{'; ' if self.advice else ''}{self.advice}")
         self.reason = reason
         self.detail = detail
+        self.retryable = reason in PASSING
 
 
 class TokenRefused(Refused):
@@ -65,7 +90,7 @@ _BY_REASON: dict[str, type[Refused]] = {
     "name_taken": NameTaken,
 }
 _BY_STATUS = {401: "unauthorized", 403: "forbidden"}
-PASSING = frozenset({"connections_max", "nodes_max", "rate", "sessions_max", "stopping", "store_behind", "waiters_max"})
+PASSING = frozenset(reason for reason, known in REFUSALS.items() if known.retryable)
 """Reasons for which a scheduler refuses a connection now and takes it later."""
 
 

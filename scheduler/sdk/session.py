@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scheduler.codec import to_client
-from scheduler.errors import STOPPING
 from scheduler.messages import (
     PROTOCOL,
     Accepted,
@@ -26,6 +25,7 @@ from scheduler.messages import (
     ToClient,
     Welcome,
 )
+from scheduler.reasons import STOPPING
 from scheduler.sdk.backoff import Backoff
 from scheduler.sdk.connection import BROKEN, Connection, Door
 from scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable, SubmitRejected, refusal

@@ -7,42 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scheduler.reasons import ENDS, SUBMIT_REFUSALS
+
 PAIRS_MAX = 100
 """Pairs with series of their own; the first that come. A metric with a pair label has at most one series more."""
 OTHER = "other"
 NONE = "none"
 """The reason of a job that completed."""
 
-END_REASONS = frozenset(
-    {
-        NONE,
-        "cancelled",
-        "expired",
-        "waiting_timeout",
-        "redispatch_max",
-        "engine_error",
-        "bad_output",
-        "output_too_large",
-        "stopping",
-    }
-)
+END_REASONS = frozenset({NONE, *ENDS})
 REDISPATCH_REASONS = frozenset({"timeout", "closed", "lapsed", "busy", "error", "reregistered", "assign_lost"})
-REJECT_REASONS = frozenset(
-    {
-        "jobs_max",
-        "waiting_max",
-        "rate",
-        "stopping",
-        "audio_total_bytes_max",
-        "audio_too_large",
-        "request_id_conflict",
-        "waiters_max",
-        "incoming_bytes_max",
-        "empty_audio",
-        "not_audio",
-        "incomplete_audio",
-    }
-)
+REJECT_REASONS = frozenset(SUBMIT_REFUSALS)
 CONNECTION_REASONS = frozenset(
     {"connections_max", "sessions_max", "stopping", "bad_host", "bad_origin", "unauthorized", "forbidden"}
 )

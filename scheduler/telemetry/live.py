@@ -18,6 +18,7 @@ from scheduler.config import Settings, ms
 from scheduler.core import Core
 from scheduler.errors import Rejected
 from scheduler.job import DISPATCHED, WAITING, Job
+from scheduler.reasons import STOPPING
 from scheduler.telemetry.figures import RECORD_BYTES
 from scheduler.telemetry.live_fleet import FleetView, take_fleet
 from scheduler.telemetry.live_history import SECONDS_KEPT, SHARES, LiveHistory, Point
@@ -143,7 +144,7 @@ class Live:
     def enter(self) -> None:
         """Count a viewer, who must `leave`. Raises Rejected when nobody more may watch, or when the scheduler stops."""
         if self._stopped:
-            raise Rejected("stopping", "this scheduler stops", self._retry_after_ms)
+            raise Rejected(STOPPING, "this scheduler stops", self._retry_after_ms)
         if self.viewers >= self._viewers_max:
             detail = f"{self._viewers_max} viewers watch, the most allowed (viewers_max)"
             raise Rejected("viewers_max", detail, self._retry_after_ms)

@@ -10,8 +10,9 @@ import asyncio
 import math
 
 from scheduler.config import Settings, ms
-from scheduler.errors import STOPPING, Rejected
+from scheduler.errors import Rejected
 from scheduler.job_table import JobTable
+from scheduler.reasons import STOPPING
 from scheduler.seams import Observer
 from scheduler.security.access import Access
 from scheduler.security.caller import Caller

@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute, Route
 
 from scheduler.config import Settings, ms
 from scheduler.dispatcher import Dispatcher
-from scheduler.errors import STOPPING, BadInput, Rejected
+from scheduler.errors import BadInput, Rejected
 from scheduler.job import Job
+from scheduler.reasons import STOPPING
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
 from scheduler.trace_context import checked

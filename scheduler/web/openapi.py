@@ -10,6 +10,7 @@ from leakgate.inside.door import SWITCHES, TYPES_MAX
 from leakgate.inside.report import MemoryReport
 from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from scheduler.config import Settings
+from scheduler.reasons import SUBMIT_REFUSALS
 from scheduler.telemetry.checkup import Checkup
 from scheduler.web import assets
 from scheduler.web.bodies import TIMEOUT_MS_MAX, JobRequest
@@ -91,15 +92,7 @@ def _jobs(settings: Settings) -> list[Operation]:
                 *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),
                 *(*BAD_BODY, *BAD_AUDIO, "request_id_conflict"),
             ),
-            passing=(
-                "jobs_max",
-                "audio_total_bytes_max",
-                "waiters_max",
-                "waiting_max",
-                "rate",
-                "stopping",
-                "incoming_bytes_max",
-            ),
+            passing=tuple(reason for reason, known in SUBMIT_REFUSALS.items() if known.retryable),
         ),
         Operation(
             "GET",

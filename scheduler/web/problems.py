@@ -60,6 +60,7 @@ def problem(
         status=int(status),
         detail=detail,
         reason=reason,
+        retryable=retry_after_ms is not None,
         instance=instance,
         retry_after_ms=retry_after_ms,
     )

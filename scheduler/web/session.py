@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler import codec
 from scheduler.config import ms
-from scheduler.errors import STOPPING, BadInput, Rejected
+from scheduler.errors import BadInput, Rejected
 from scheduler.in_order import InOrder
 from scheduler.job import Job, key_of
 from scheduler.messages import Accepted, CancelJob, Error, FromClient, JobResult, RejectedSubmit, Submit
+from scheduler.reasons import STOPPING
 from scheduler.security.caller import Caller
 from scheduler.telemetry.events import Event
 from scheduler.trace_context import checked

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from scheduler.errors import BadInput, Rejected
-from scheduler.job import Job
+from scheduler.job import FAILED, Job
 from scheduler.messages import JobResult, Times
 from scheduler.node import Node
 
@@ -15,7 +15,10 @@ WAV_HEAD_BYTES = 12
 
 
 class JobView(msgspec.Struct, omit_defaults=True):
-    """A job in the answers of HTTP. `times_ms` stands there when it has ended; `error` says why it did not complete.
+    """A job in the answers of HTTP. `times_ms` stands there when it has ended.
+
+    `error` says why it did not complete, `detail` what people should know beside that, and `retryable`, only of a job
+    that failed, whether the same may succeed when it is submitted again.
 
     `dispatched_ms` is when it was sent to `node_id`, as long as that one has it, or where it ended.
     """
@@ -32,6 +35,8 @@ class JobView(msgspec.Struct, omit_defaults=True):
     times_ms: Times | None = None
     output: Any = None
     error: str | None = None
+    detail: str = ""
+    retryable: bool | None = None
 
 
 class JobPage(msgspec.Struct):
@@ -69,13 +74,17 @@ class PoolView(msgspec.Struct):
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of an error in HTTP (RFC 9457). `reason` is the stable word, as in the messages of WebSockets."""
+    """The body of an error in HTTP (RFC 9457). `reason` is the stable word, as in the messages of WebSockets.
+
+    What is `retryable` may be taken when it is sent again after `retry_after_ms`; anything else won't.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     reason: str
+    retryable: bool
     instance: str | None = None
     retry_after_ms: int | None = None
 
@@ -109,6 +118,8 @@ def job_result(job: Job) -> JobResult:
         times_ms=times(job),
         output=job.output,
         error=job.reason or None,
+        detail=job.detail,
+        retryable=job.retryable,
     )
 
 
@@ -127,6 +138,8 @@ def job_view(job: Job, with_output: bool = True) -> JobView:
         times_ms=times(job) if job.ended else None,
         output=job.output if with_output else None,
         error=job.reason or None,
+        detail=job.detail,
+        retryable=job.retryable if job.state == FAILED else None,
     )
 
 

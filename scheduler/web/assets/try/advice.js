@@ -4,6 +4,8 @@ import { words } from "../common/format.js";
 
 const ENDED = {
   waiting_timeout: "No node that serves this pair was free in time.",
+  no_node: "No node that serves this pair was connected.",
+  store_unavailable: "The store of the scheduler did not answer.",
   redispatch_max: "Each node that had it failed or fell silent, and it was tried as often as it may be.",
   expired: "It did not end in the time that it had.",
   bad_output: "The node's answer can't be passed on.",
@@ -15,6 +17,9 @@ const REFUSED = {
   empty_audio: "There is no sound in it.",
   not_audio: "That is not a WAV file.",
   incomplete_audio: "That WAV file is not complete.",
+  overloaded: "More jobs come than the nodes of this pair can do in time.",
+  no_node: "No node that serves this pair is connected.",
+  store_unavailable: "The store of the scheduler does not answer.",
   bad_pair: "That is no language pair: it is source:target, such as zh:en.",
   jobs_max: "The scheduler has as many jobs as it takes.",
   waiting_max: "As many jobs wait for this pair as may.",
