@@ -122,6 +122,7 @@ class Dispatcher:
             waits_from_ms=now_ms,
             audio=audio,
             audio_bytes=len(audio),
+            audio_hash=hash(audio),
             expires_ms=now_ms + timeout_ms if timeout_ms else 0,
             affinity=affinity and bool(session_id),
             owner=owner,
@@ -341,7 +342,7 @@ class Dispatcher:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)
 
     def _known(self, job: Job, pair: str, audio: bytes) -> Job:
-        if job.pair != pair or job.audio_bytes != len(audio):
+        if job.pair != pair or job.audio_bytes != len(audio) or job.audio_hash != hash(audio):
             self._observer.job_rejected(pair, "request_id_conflict")
             raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")
         return job

@@ -39,6 +39,9 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     audio: bytes | None
     audio_bytes: int
     """The length of the audio; stays when the audio is freed."""
+    audio_hash: int = 0
+    """Python's 64-bit hash of the audio, keyed anew in each process; stays, too. It tells other audio under the same
+    request id, and takes 7 us for 10 kB (blake2b: 20 to 70 us)."""
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0

@@ -81,14 +81,14 @@ def vanishes(target: Target) -> None:
 
 
 def same_id_twice(target: Target) -> None:
-    """A request id stands for one job; with audio of another length it is refused."""
+    """A request id stands for one job; with other audio it is refused."""
     with target.session(binary=True) as wire:
         submit = target.submit()
         wire.send(submit)
         first = expect(wire, Accepted)
         wire.send(submit)
         check(expect(wire, Accepted).job_id == first.job_id, "two_jobs")
-        wire.send(msgspec.structs.replace(submit, audio=submit.audio + bytes(2)))
+        wire.send(msgspec.structs.replace(submit, audio=submit.audio[:-1] + bytes([submit.audio[-1] ^ 1])))
         check(expect(wire, RejectedSubmit).reason == "request_id_conflict", "no_conflict")
 
 
