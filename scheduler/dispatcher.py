@@ -21,7 +21,7 @@ from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
-from scheduler.reasons import WAITING_TIMEOUT
+from scheduler.reasons import SESSION_GONE, WAITING_TIMEOUT
 from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
 from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
 from scheduler.seams import Observer, ResultSink
@@ -94,6 +94,7 @@ class Dispatcher:
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
+        One that was given up because its session had gone begins anew, as a new job.
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
         The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
@@ -101,7 +102,9 @@ class Dispatcher:
         """
         known = self.table.find_request(request_id, owner)
         if known is not None:
-            return self._known(known, pair, audio)
+            self._must_be_same(known, pair, audio)
+            if not known.begins_anew:
+                return known
         try:
             if len(audio) > self._settings.audio_bytes_max:
                 raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
@@ -135,11 +138,11 @@ class Dispatcher:
         self._wait(job)
         return job
 
-    def cancel(self, job_id: str) -> Job | None:
-        """End the job as cancelled unless it has ended, and tell its node; None when nobody knows it."""
+    def cancel(self, job_id: str, reason: str = "cancelled") -> Job | None:
+        """End the job as cancelled unless it has ended, and notify its node; None when it is unknown."""
         job = self.table.find(job_id)
         if job is not None and not job.ended:
-            self.end(job, CANCELLED, reason="cancelled")
+            self.end(job, CANCELLED, reason=reason)
         return job
 
     def find(self, job_id: str) -> Job | None:
@@ -158,10 +161,10 @@ class Dispatcher:
     def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
         """Cancel `job_ids`, the jobs whose results nobody wants any more, and forget what was kept for the session.
 
-        Its other jobs go on, and can be asked for by their request ids.
+        Its other jobs go on, and can be asked for by their request ids; one that was cancelled here begins anew.
         """
         for job_id in job_ids:
-            self.cancel(job_id)
+            self.cancel(job_id, SESSION_GONE)
         self.affinity.forget(session_key)
 
     # ---- what the roles and the node desk call
@@ -341,8 +344,7 @@ class Dispatcher:
     def _set_deadline(self, job: Job, when_ms: int) -> None:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)
 
-    def _known(self, job: Job, pair: str, audio: bytes) -> Job:
+    def _must_be_same(self, job: Job, pair: str, audio: bytes) -> None:
         if job.pair != pair or job.audio_bytes != len(audio) or job.audio_hash != hash(audio):
             self._observer.job_rejected(pair, "request_id_conflict")
             raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")
-        return job

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from scheduler.reasons import end_is_retryable
+from scheduler.reasons import SESSION_GONE, end_is_retryable
 
 WAITING = "waiting"
 DISPATCHED = "dispatched"
@@ -78,8 +78,13 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
 
     @property
     def retryable(self) -> bool:
-        """Whether it failed, and may succeed when it is submitted again unchanged."""
-        return self.state == FAILED and end_is_retryable(self.reason)
+        """Whether it failed or was given up, and may succeed when it is submitted again unchanged."""
+        return self.ended and end_is_retryable(self.reason)
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether its request id, submitted again, is a new job: this one was given up, and nobody asked for that."""
+        return self.reason == SESSION_GONE
 
     @property
     def request_key(self) -> str:

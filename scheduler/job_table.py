@@ -60,7 +60,7 @@ class JobTable:
             )
 
     def add(self, job: Job) -> None:
-        """Take in an unfinished job with new ids; check_room comes first."""
+        """Take in an unfinished job with a new id; check_room comes first. Its request id is found as this job's."""
         self._by_id[hash(job.job_id) % SHARDS][job.job_id] = job
         key = job.request_key
         self._by_request[hash(key) % SHARDS][key] = job
@@ -138,7 +138,9 @@ class JobTable:
         self.finished -= 1
         del self._by_id[hash(job.job_id) % SHARDS][job.job_id]
         key = job.request_key
-        del self._by_request[hash(key) % SHARDS][key]
+        by_request = self._by_request[hash(key) % SHARDS]
+        if by_request[key] is job:  # else it was begun anew
+            del by_request[key]
         if job.owner:
             left = self._owned[job.owner] - 1
             if left:

@@ -25,6 +25,8 @@ STOPPING = "stopping"
 STORE_UNAVAILABLE = "store_unavailable"
 NO_NODE = "no_node"
 OVERLOADED = "overloaded"
+SESSION_GONE = "session_gone"
+"""Why a job is cancelled whose client closed its session or stayed away for longer than the grace."""
 
 ENDS: dict[str, Reason] = {
     WAITING_TIMEOUT: Reason(RETRYABLE, "it found no node in time"),
@@ -33,7 +35,8 @@ ENDS: dict[str, Reason] = {
     STOPPING: Reason(RETRYABLE, "the scheduler stopped before it had ended"),
     "expired": Reason(FINAL, "the time-out that its client gave it is over"),
     "redispatch_max": Reason(FINAL, "all of its attempts failed or were lost"),
-    "cancelled": Reason(FINAL, "somebody cancelled it, or its client left for longer than the grace"),
+    SESSION_GONE: Reason(RETRYABLE, "its client left, or stayed away for longer than the grace"),
+    "cancelled": Reason(FINAL, "somebody cancelled it"),
     "engine_error": Reason(FINAL, "the worker's code raised an error"),
     "bad_output": Reason(FINAL, "the worker's output fits into no message"),
     "output_too_large": Reason(FINAL, "the worker's output is above the bound"),

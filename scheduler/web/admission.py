@@ -35,7 +35,8 @@ class Admission:
 
     def check(self, caller: Caller, pair: str, request_id: str) -> None:
         """Raise Rejected (stopping, rate) when a submit of `caller` can't be taken now."""
-        if self._table.find_request(request_id, caller.name) is not None:
+        known = self._table.find_request(request_id, caller.name)
+        if known is not None and not known.begins_anew:
             return
         if self.stopping:
             self._observer.job_rejected(pair, STOPPING)

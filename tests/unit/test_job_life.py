@@ -224,6 +224,23 @@ async def test_a_session_prefers_the_node_of_its_last_job_and_is_forgotten_when_
     assert len(rig.dispatcher.affinity) == 0
 
 
+async def test_a_job_that_was_given_up_with_its_session_begins_anew_under_its_request_id() -> None:
+    """R-4: nobody cancelled it, so whoever asks again gets it done; what had ended stays as it ended."""
+    rig = Rig(settings=Settings(retention_s=1.0))
+    node, _ = await rig.node("n1", slots=2)
+    done, given_up = [await rig.submit(session_id="s1", request_id=name) for name in ("done", "given-up")]
+    await rig.answer(node, done)
+    rig.dispatcher.session_closed("s1", [done.job_id, given_up.job_id])
+    assert (given_up.state, given_up.reason, given_up.retryable) == (CANCELLED, "session_gone", True)
+    assert await rig.submit(session_id="s1", request_id="done") is done and done.state == COMPLETED
+    anew = await rig.submit(session_id="s1", request_id="given-up")
+    assert anew is not given_up and anew.state == DISPATCHED
+    await rig.pass_time(2)
+    rig.core.retention.run_once()
+    assert rig.dispatcher.find(given_up.job_id) is None
+    assert await rig.submit(session_id="s1", request_id="given-up") is anew, "the end of the old one took nothing along"
+
+
 async def test_a_finished_job_stays_for_its_retention_counted_from_its_end() -> None:
     """M2: a job that ran for 301 s can still be asked for."""
     rig = Rig(settings=Settings(dispatch_timeout_s=900, lease_s=4000, heartbeat_s=1000))
