@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from leakgate.errors import LeakgateError, WrongInput
+from leakgate.terminal import say
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -87,4 +88,4 @@ def parse_duration(text: str) -> float:
 
 
 def _print_error(line: str) -> None:
-    click.echo(" ".join(line.split()), err=True)
+    say(" ".join(line.split()), err=True)

@@ -31,6 +31,7 @@ from leakgate.outcome import EXIT_UNCLEAR, exit_code, text_of, write_html
 from leakgate.reader import ServerReader
 from leakgate.report import WatchReport
 from leakgate.series import Reading, Source, parse_bounds
+from leakgate.terminal import say
 from leakgate.watch import Watch
 from leakgate.watch_command import open_target
 
@@ -70,7 +71,7 @@ def _on_init(environment: Environment, **_: Any) -> None:
         watched = MemoryOfServer(environment)
         watched.check(reads=bool(getattr(options, "headless", False)))
     except (LeakgateError, OSError) as error:
-        print(f"leakgate: {error}", file=sys.stderr)
+        say(f"leakgate: {error}", err=True)
         sys.exit(EXIT_WRONG_INPUT)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Locust would show a line for each reading
     watched.listen()
@@ -153,7 +154,7 @@ class MemoryOfServer:
             self._is_loaded = False
             self._watch.stop()
             report = self._watch.report(with_power=True)
-            print(f"\nMemory of the server: {text_of(report)}\n", flush=True)
+            say(f"\nMemory of the server: {text_of(report)}\n")
             if self._options.leak_html is not None:
                 write_html(report, self._options.leak_html)
             self._decide(report)

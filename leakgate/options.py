@@ -13,6 +13,7 @@ from leakgate.errors import WrongInput
 from leakgate.outcome import exit_code, text_of, write_html, write_json
 from leakgate.report import WatchReport
 from leakgate.series import Bound, parse_bounds
+from leakgate.terminal import say
 
 LIMIT_MAX = 1e15
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -73,7 +74,7 @@ def _write(json_path: Path | None, html_path: Path | None, report: WatchReport) 
         write_json(report, json_path)
     if html_path is not None:
         write_html(report, html_path)
-    click.echo(text_of(report))
+    say(text_of(report))
     return exit_code(report.finding)
 
 

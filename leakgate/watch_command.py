@@ -18,6 +18,7 @@ from leakgate.csv_file import write_csv
 from leakgate.errors import WrongInput
 from leakgate.options import FILE, judging, must_be_writable, writing
 from leakgate.series import Bound, Source
+from leakgate.terminal import say
 
 if TYPE_CHECKING:
     from leakgate.reader import ServerReader
@@ -158,8 +159,9 @@ def _wait(watched: Watch, ended: threading.Event, seconds: float) -> None:
             shown_s = now_s
             line = _line(watched.report(), now_s - begin_s, seconds)
             if is_terminal:
-                line = f"{CLEAR_LINE}{line[: shutil.get_terminal_size().columns - 1]}"
-            click.echo(line, err=True, nl=not is_terminal)
+                click.echo(CLEAR_LINE, err=True, nl=False)
+                line = line[: shutil.get_terminal_size().columns - 1]
+            say(line, err=True, nl=not is_terminal)
         ended.wait(min(LINE_S, max(0.0, begin_s + seconds - now_s)))
     if is_terminal:
         click.echo(CLEAR_LINE, err=True, nl=False)

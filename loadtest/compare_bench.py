@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import click
 
+from leakgate.terminal import say
 from loadtest.commands._compare import SECONDS, Change, Comparison, compare
 from loadtest.report._records import read_report
 from scheduler.core import Core, Parts
@@ -135,9 +136,9 @@ def main(pairs: int, seconds: float, slower: float, seed: int, out: Path) -> Non
             words[WORDS[found.exit_code]] += 1
             by_name = {one.name: one for one in found.changes}
             delay_ms = 1000 * slower * (by_name["mean"].a or 0.0)
-            click.echo(f"{kind} {number}: {WORDS[found.exit_code]}; {_changes(by_name.values())}")
+            say(f"{kind} {number}: {WORDS[found.exit_code]}; {_changes(by_name.values())}")
     for kind, words in counts.items():
-        click.echo(f"{kind}: " + ", ".join(f"{words[word]} {word}" for word in WORDS.values()))
+        say(f"{kind}: " + ", ".join(f"{words[word]} {word}" for word in WORDS.values()))
 
 
 def _changes(changes: Iterable[Change]) -> str:

@@ -6,13 +6,13 @@ BadInput that names the field and says what is expected. Nothing here knows sock
 
 from __future__ import annotations
 
-import re
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
 from scheduler import messages
 from scheduler.errors import BadInput
+from scheduler.sentences import wrong
 
 M = TypeVar("M")
 
@@ -20,15 +20,12 @@ Frame = bytes | bytearray
 
 _json_encode = msgspec.json.Encoder().encode
 _binary_encode = msgspec.msgpack.Encoder().encode
-_PATH = re.compile(r"`\$\.?(?P<field>[a-z_]*)[^`]*`\Z")
 _SPARE_LEVELS = 100
 _HINTS = {
     "audio": "audio is base64 in JSON, bytes in MessagePack",
-    "pair": "a pair is source:target, such as zh:en",
-    "pairs": "a pair is source:target, such as zh:en; 1 to 256 of them",
+    "pairs": "a node has 1 to 256 pairs",
     "slots": "a node has 1 to 1000 slots",
 }
-_ID_HINT = "ids are 1 to 64 of A-Z a-z 0-9 . _ -"
 
 
 def _no_extension(code: int, data: memoryview) -> Any:
@@ -59,15 +56,12 @@ class Codec(Generic[M]):
             why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             expected = "binary frames are MessagePack maps" if binary else "text frames are JSON objects"
             return BadInput(f"broken_{kind}", f"{why}; {expected}")
-        found = _PATH.search(str(error))
-        field = found["field"] if found else ""
-        if not field:
-            named = re.search(r"required field `(\w+)`", str(error))
-            field = named[1] if named else ""
-        if field == "type":
-            return BadInput("unknown_type", f"{error}; known types here: {', '.join(self.types)}")
-        hint = _ID_HINT if field.endswith("_id") else _HINTS.get(field, "see the messages in the README")
-        return BadInput(f"bad_{field or 'message'}", f"{error}; {hint}")
+        found = wrong(error)
+        if found.field == "type":
+            return BadInput("unknown_type", f"{found.sentence}; known types here: {', '.join(self.types)}")
+        hint = _HINTS.get(found.field)
+        sentence = found.sentence if found.where else f"the message {found.text}"
+        return BadInput(f"bad_{found.field or 'message'}", f"{sentence}; {hint}" if hint else sentence)
 
 
 from_client: Codec[messages.FromClient] = Codec(messages.FromClient)

@@ -6,10 +6,8 @@ source, the key, the value and what is allowed.
 
 from __future__ import annotations
 
-import difflib
 import math
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -18,6 +16,8 @@ import msgspec
 
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
+from scheduler.small_file import read_toml
 
 PREFIX = "VOXPOOL_"
 _NO_SETTINGS = ("CONFIG", "URL", "TOKEN", "CA_FILE", "NODE_ID", "STATE_DIR", "LOG_LEVEL")
@@ -25,6 +25,7 @@ NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
 """Variables of the environment that the command line and the SDK read themselves."""
 FLAGS = {"tokens": "--token-file"}
 """Flags that aren't named like their setting."""
+_ALL_SHOWN = "voxpool serve --print-config shows all"
 SHOWN_MAX = 120
 """Characters of what was given that an error repeats."""
 LISTS = (tuple[str, ...],)
@@ -39,7 +40,7 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     sources: list[tuple[str, dict[str, Any]]] = [
-        (str(file), _read_file(file)),
+        (str(file), {} if file is None else read_toml(file)),
         ("environment", _read_environment(environment)),
         ("command line", {key: value for key, value in flags.items() if value is not None}),
     ]
@@ -79,27 +80,6 @@ def flag_types() -> list[tuple[str, str, type, str]]:
     return flags
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """Return a hint that names the nearest of `known`, or where to find them all when none is near."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else "voxpool serve --print-config shows all"
-
-
-def _read_file(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: is not text in UTF-8") from None
-    except RecursionError:
-        raise ConfigError(f"{file}: is nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError, and what int() says of too many digits
-        raise ConfigError(f"{file}: is not TOML: {_word(str(error))}") from None
-
-
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return {
         name.removeprefix(PREFIX).lower(): text
@@ -112,7 +92,7 @@ def _convert(source: str, key: str, value: Any) -> Any:
     known = [field.name for field in msgspec.structs.fields(Settings)]
     if key not in known:
         shown = PREFIX + key.upper() if source == "environment" else key
-        raise ConfigError(f"{source}: unknown setting {_word(shown)}; {nearest(key, known)}")
+        raise ConfigError(f"{source}: unknown setting {_word(shown)}; {nearest(key, known, _ALL_SHOWN)}")
     kind = get_type_hints(Settings, include_extras=True)[key]
     if get_type_hints(Settings)[key] in LISTS and isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]

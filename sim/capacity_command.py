@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest, wrong
 from sim.distributions import NAMES, Distribution, load_file
-from sim.scenario_errors import nearest
 
 SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
 """What the third part of a word is, by the first."""
@@ -37,7 +37,7 @@ def _converted(text: str, table: dict[str, object]) -> Distribution:
     try:
         found: Distribution = load_file(msgspec.convert(table, Distribution), Path("."))
     except msgspec.ValidationError as error:
-        raise ConfigError(f"--work {text!r}: {error}") from None
+        raise ConfigError(f"--work {text!r}: {wrong(error).sentence}") from None
     if found.mean is None:
         values = found.values
         found = msgspec.structs.replace(found, mean=sum(values) / len(values))

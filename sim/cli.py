@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakgate.terminal import say
 from scheduler import __version__
 from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 from sim.calibrate.cli import calibrate
@@ -48,7 +49,7 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from sim.scenario_errors import nearest
+            from scheduler.sentences import nearest
 
             known = self.list_commands(ctx)
             raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
@@ -100,13 +101,13 @@ def run(
             costs=costs,
         )
     except RunDied as died:
-        click.echo(str(died), err=True)
+        say(str(died), err=True)
         return EXIT_BROKEN
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for written in report.write(json_path, out):
-        click.echo(f"written: {written}")
+        say(f"written: {written}")
     for line in lines:
-        click.echo(line)
+        say(line)
     return report.exit_code
 
 
@@ -159,7 +160,7 @@ def soak(
             is_shown=sys.stderr.isatty(),
         )
     for written in report.write(json_path, out):
-        click.echo(f"written: {written}")
+        say(f"written: {written}")
     report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=True))
     return report.exit_code
 
@@ -207,7 +208,7 @@ def list_(what: str | None) -> int:
     from sim.listing import listing
 
     for line in listing(what, _experiments()):
-        click.echo(line)
+        say(line)
     return 0
 
 
@@ -260,8 +261,8 @@ def _command_of(experiment: Experiment) -> click.Command:
         report = experiment.run(options)
         report.print(Console(width=None if sys.stdout.isatty() else 110))
         if report.exit_code:
-            click.echo(f"options: {_shown(options)}")
-            click.echo(f"again: {_again(experiment.name, options)}")
+            say(f"options: {_shown(options)}")
+            say(f"again: {_again(experiment.name, options)}")
         return report.exit_code
 
     for option in reversed(experiment.extras):

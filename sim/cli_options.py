@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from leakgate.terminal import say
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -44,7 +46,7 @@ def stage_line(title: str) -> Callable[[str], None]:
 
     def write(stage: str) -> None:
         if not sys.stderr.isatty():
-            click.echo(f"{title}: {stage}", err=True)
+            say(f"{title}: {stage}", err=True)
 
     return write
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.before.rows import variant_without
 from sim.case import Case, RunDied, keep, run_case
 from sim.evidence import missing_evidence_of
@@ -19,7 +20,6 @@ from sim.replay_command import keep_failing
 from sim.report import WITH, WITHOUT, Line, Report
 from sim.run import Played
 from sim.scenario import Scenario, load_scenario
-from sim.scenario_errors import nearest
 from sim.stores import STORES
 
 SCENARIOS = Path(__file__).parent / "scenarios"

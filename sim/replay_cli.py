@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakgate.terminal import say
 from sim.cli_options import progress_bar
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def _told(told: Told, json_path: Path | None) -> int:
     import json
 
     for line in told.lines:
-        click.echo(line)
+        say(line)
     if json_path is not None:
         json_path.write_text(json.dumps(told.json, indent=2) + "\n", encoding="utf-8")
-        click.echo(f"written: {json_path}")
+        say(f"written: {json_path}")
     return told.exit_code

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leakgate.terminal import in_markup
 from sim.limits import Figure, holds, shown
 from sim.versions import versions
 
@@ -278,17 +279,16 @@ class Report:
     def print(self, console: Console) -> None:
         """Print the lines as a table, the notes and the verdict."""
         from rich import table as rich_table
-        from rich.markup import escape
 
         for beside in self.tables:
-            shown_table = rich_table.Table(title=escape(beside.title), title_justify="left", expand=False)
+            shown_table = rich_table.Table(title=in_markup(beside.title), title_justify="left", expand=False)
             for i, column in enumerate(beside.columns):
-                shown_table.add_column(escape(column), justify="right" if i else "left")
+                shown_table.add_column(in_markup(column), justify="right" if i else "left")
             for cells_of_row in beside.rows:
-                shown_table.add_row(*map(escape, cells_of_row))
+                shown_table.add_row(*map(in_markup, cells_of_row))
             console.print(shown_table)
         table = rich_table.Table(
-            title=escape(f"{self.experiment}: {self.question}"), title_justify="left", expand=False
+            title=in_markup(f"{self.experiment}: {self.question}"), title_justify="left", expand=False
         )
         table.add_column("row", no_wrap=True)
         table.add_column("figure")
@@ -300,15 +300,15 @@ class Report:
         for line in self.lines:
             word, style = line_verdict(line, self.variant)
             row = [line.row, line.name, *(line.cell(side) for side in columns.values()), line.limit]
-            table.add_row(*map(escape, row), f"[{style}]{escape(word)}[/]" if style else escape(word))
+            table.add_row(*map(in_markup, row), f"[{style}]{in_markup(word)}[/]" if style else in_markup(word))
         console.print(table)
         for note in self.notes:
-            console.print(f"  {escape(note)}", highlight=False)
+            console.print(f"  {in_markup(note)}", highlight=False)
         outcome = self.outcome
         colour = {"holds": "green", "broken": "red", "unclear": "yellow"}[outcome.value]
-        console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {escape(self.meaning)}")
+        console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {in_markup(self.meaning)}")
         for path in self.written:
-            console.print(f"  written: {path}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"  written: {in_markup(str(path))}", highlight=False, soft_wrap=True)
 
 
 def line_verdict(line: Line, variant: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ The names are those of the interface that users write against: they are never re
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from scheduler import config_sources
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 from scheduler.messages import Pair, Slots
+from scheduler.small_file import read_toml
 from sim.distributions import Distribution, Even, load_file
 from sim.expect import Expectation, parse_expectations
 from sim.scenario_errors import check_keys, check_numbers, explain
@@ -146,30 +146,19 @@ def load_scenario(path: Path, costs: Path | None = None) -> Scenario:
 
     Raises ConfigError with one line that says what is wrong, and where.
     """
-    scenario = parse_scenario(_read_table(path), str(path), path.parent)
+    scenario = parse_scenario(read_toml(path), str(path), path.parent)
     return scenario if costs is None else with_costs(scenario, costs)
 
 
 def with_costs(scenario: Scenario, costs: Path) -> Scenario:
     """Return `scenario` with the tables of the file `costs` in place of its own. Raises ConfigError."""
-    table = _read_table(costs)
+    table = read_toml(costs)
     foreign = [key for key in table if key not in COST_TABLES]
     if foreign:
         raise ConfigError(f"{costs}: has no key {foreign[0]!r}; a file of costs knows {', '.join(COST_TABLES)}")
     least = {"name": scenario.name, "duration_s": scenario.duration_s}
     parsed = parse_scenario({**least, **table}, str(costs), costs.parent)
     return msgspec.structs.replace(scenario, **{key: getattr(parsed, key) for key in table})
-
-
-def _read_table(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is not text in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
 
 
 def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) -> Scenario:

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import types
-from collections.abc import Iterable
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from scheduler.errors import ConfigError
-
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$")
-_FORMS = {
-    "pair": "a pair is source:target, such as zh:en",
-    "name": "a name is made of A-Z a-z 0-9 . _ -",
-}
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint at the nearest of `known`, or all of them when none is near."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+from scheduler.sentences import MISSING, nearest, wrong
 
 
 def check_keys(table: Any, kind: Any, place: str, at: str = "") -> None:
@@ -100,16 +85,10 @@ def check_numbers(table: Any, place: str, at: str = "") -> None:
 
 def explain(error: msgspec.ValidationError, table: Any, place: str) -> str:
     """Return one line for what msgspec found wrong in `table`."""
-    match = _AT.match(str(error))
-    assert match is not None
-    what, where = match["what"], match["where"] or ""
-    missing = _MISSING.fullmatch(what)
-    if missing:
-        return f"{place}: {where + ' ' if where else ''}misses the key {missing[1]!r}"
-    if "matching regex" in what:
-        what = _FORMS["pair" if "pair" in where else "name"]
-    value = _value_at(table, where)
-    return f"{place}: {where} = {value!r}: {what[0].lower()}{what[1:]}"
+    found = wrong(error)
+    if found.text == MISSING:
+        return f"{place}: {found.sentence}"
+    return f"{place}: {found.where} = {_value_at(table, found.where)!r}: {found.text}"
 
 
 def _value_at(table: Any, where: str) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakgate.terminal import in_markup, visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -101,10 +103,9 @@ def _check_figure(name: str, option: str) -> None:
 
 
 def _print(found: Comparison, console: Console) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"B against A: {escape(found.operation)}", title_justify="left")
+    table = Table(title=f"B against A: {in_markup(found.operation)}", title_justify="left")
     table.add_column("figure", no_wrap=True)
     for head in ("A", "B", "worse by", f"{found.confidence:.0%} interval", "allowed"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -115,9 +116,9 @@ def _print(found: Comparison, console: Console) -> None:
     console.print(table)
     for change in found.changes:
         if change.why:
-            console.print(f"  {change.name}: {change.why}", highlight=False, markup=False)
+            console.print(f"  {change.name}: {visible(change.why)}", highlight=False, markup=False)
     for note in found.notes:
-        console.print(f"  {note}", highlight=False, markup=False)
+        console.print(f"  {visible(note)}", highlight=False, markup=False)
     word = {0: "no worse", 1: "worse", 2: "unclear"}[found.exit_code]
     console.print(f"{word} (exit {found.exit_code})", highlight=False)
 

@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from leakgate.judge import LIMIT_BYTES
+from leakgate.terminal import say
 from loadtest.commands._leak_report import Side, report
 from loadtest.commands._prediction import Readings, predict
 from loadtest.report._records import LoadReport, read_report
@@ -123,7 +124,7 @@ def _load(wanted: Wanted, scenario: Scenario, side: str) -> LoadReport:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
     log = folder / "locust.log"
-    click.echo(f"{side} the clean-up: {wanted.least_s:g} to {scenario.duration_s:g} s of load; log: {log}", err=True)
+    say(f"{side} the clean-up: {wanted.least_s:g} to {scenario.duration_s:g} s of load; log: {log}", err=True)
     with log.open("wb") as file, _running(command(wanted, scenario, side), file) as locust:
         try:
             code = locust.wait(scenario.duration_s + END_S)

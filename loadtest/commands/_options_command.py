@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from leakgate.terminal import say
 from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE
 from loadtest.running._options_shown import described
 
@@ -32,7 +33,7 @@ def options() -> None:
                 ],
                 col_max=30,
             )
-    click.echo(formatter.getvalue(), nl=False)
+    say(formatter.getvalue(), nl=False)
 
 
 def _where(name: str) -> str:

@@ -18,6 +18,7 @@ import click
 import httpx
 import redis
 
+from leakgate.terminal import say
 from loadtest.commands._pools_report import Side, report
 from loadtest.commands._script_commands import SELECT, Calls, watch
 from loadtest.commands._script_seconds import ScriptSeconds
@@ -144,7 +145,7 @@ def _side(wanted: Wanted, store: str, shape: Shape) -> Side:
     (folder / JSON_NAME).unlink(missing_ok=True)
     scenario = folder / "scenario.toml"
     scenario.write_text(shape.scenario(wanted.rate_per_s, seconds, wanted.seed))
-    click.echo(f"{_label(store)}, {shape.name}: {seconds:.0f} s of load; log: {folder / 'locust.log'}", err=True)
+    say(f"{_label(store)}, {shape.name}: {seconds:.0f} s of load; log: {folder / 'locust.log'}", err=True)
     with _scheduler(folder, store) as scheduler:
         locust = OwnProcess(_command(scheduler.url, scenario, folder, seconds), folder / "locust.log")
         try:

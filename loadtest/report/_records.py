@@ -14,6 +14,7 @@ import msgspec
 from leakgate.report import WatchReport
 from loadtest.measuring._histogram import Histogram
 from scheduler.errors import ConfigError
+from scheduler.sentences import wrong
 from sim.report import Check
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
@@ -284,6 +285,6 @@ def read_report(path: Path) -> LoadReport:
     try:
         return msgspec.json.decode(text, type=LoadReport)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: no report of a load run of this version: {error}") from error
+        raise ConfigError(f"{file}: no report of a load run of this version: {wrong(error).sentence}") from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"{file}: no JSON: {error}") from error

@@ -7,7 +7,7 @@ master sends them to its workers with the users to spawn, so they are read when 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -15,6 +15,7 @@ from leakgate.series import Bound, parse_bounds
 from scheduler.cli.reach import secret_of
 from scheduler.errors import ConfigError
 from scheduler.messages import Pair
+from scheduler.sentences import wrong
 from sim.expect import parse_expectation
 
 DEFAULT_HOST = "http://127.0.0.1:5010"
@@ -279,9 +280,10 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     try:
         options = msgspec.convert(given, LoadOptions, strict=False)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).rpartition(" - at `$.")
-        name = place.rstrip("`")
-        raise ConfigError(f"{flag_of(name)} {given.get(name)}: {text[:1].lower()}{text[1:]}") from None
+        found = wrong(error)
+        kind = fields_of_options()[found.field][0]
+        text = f"must be one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else found.text
+        raise ConfigError(f"{flag_of(found.field)} {given.get(found.field)}: {text}") from None
     _ = options.bounds
     for pair in options.pair_names:
         try:

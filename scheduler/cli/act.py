@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from leakgate.terminal import say
 from scheduler.cli import completion
 from scheduler.cli.exits import EXIT_DONE
 from scheduler.cli.options import json_option
@@ -22,7 +23,7 @@ def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
     """
     with reach.client() as client:
         for job_id in job_ids:
-            click.echo(job_line(client.cancel(job_id), as_json))
+            say(job_line(client.cancel(job_id), as_json))
     return EXIT_DONE
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leakgate.terminal import say
 from scheduler.cli.reach import Reach, secret_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None, shell
     root = click.get_current_context().find_root()
-    click.echo(found(root.command, {}, "voxpool", VARIABLE).source())
+    say(found(root.command, {}, "voxpool", VARIABLE).source())
 
 
 def nodes(context: click.Context, _: click.Parameter, begun: str) -> list[str]:

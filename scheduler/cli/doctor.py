@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leakgate.terminal import say
 from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
 from scheduler.cli.options import json_option
 from scheduler.cli.output import write_json
@@ -49,7 +50,7 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
         if as_json:
             write_json(finding)
         else:
-            click.echo(f"{finding.trouble}: {finding.where}\n  {finding.what}\n  -> {finding.to_do}")
+            say(f"{finding.trouble}: {finding.where}\n  {finding.what}\n  -> {finding.to_do}")
     if not as_json:
         _conclude(examination)
     return EXIT_FAILED if examination.findings else EXIT_DONE
@@ -57,6 +58,6 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
 
 def _conclude(examination: Examination) -> None:
     count = len(examination.findings)
-    click.echo(f"{count or 'nothing'} wrong; looked at {', '.join(examination.looked_at) or 'nothing'}")
+    say(f"{count or 'nothing'} wrong; looked at {', '.join(examination.looked_at) or 'nothing'}")
     for left_out in examination.left_out:
-        click.echo(f"not looked at: {left_out}")
+        say(f"not looked at: {left_out}")

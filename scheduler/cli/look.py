@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from leakgate.terminal import say
 from scheduler import __version__
 from scheduler.cli import completion
 from scheduler.cli.options import json_option
@@ -24,7 +25,7 @@ def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, job_ids: tu
     """Show the jobs JOB_IDS, or list the newest ones."""
     with reach.client() as client:
         for job in [client.job(job_id) for job_id in job_ids] if job_ids else client.jobs(limit, state or ""):
-            click.echo(job_line(job, as_json))
+            say(job_line(job, as_json))
     return 0
 
 
@@ -58,6 +59,7 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
     """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
     import msgspec
 
+    from scheduler.sentences import wrong
     from scheduler.web.why import WhyView
     from scheduler.why import tell
 
@@ -69,14 +71,16 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
     try:
         view = msgspec.convert(answer, WhyView)
     except msgspec.ValidationError as error:
-        raise VoxpoolError(f"the scheduler answers what version {__version__} can't read: {error}") from None
-    click.echo(job_line(view.job, as_json=False))
+        raise VoxpoolError(
+            f"the scheduler answers what version {__version__} can't read: {wrong(error).sentence}"
+        ) from None
+    say(job_line(view.job, as_json=False))
     if not view.followed:
-        click.echo("what was decided about it was not kept: submit with --why, or set why_every")
+        say("what was decided about it was not kept: submit with --why, or set why_every")
     elif view.dropped:
-        click.echo(f"{view.dropped} older decisions were dropped")
+        say(f"{view.dropped} older decisions were dropped")
     for decision in view.decisions:
-        click.echo(tell(decision, view.job.submitted_ms))
+        say(tell(decision, view.job.submitted_ms))
     states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
-    click.echo(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
+    say(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
     return 0

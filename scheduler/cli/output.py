@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
+from leakgate.terminal import say, visible
 
 if TYPE_CHECKING:
     import msgspec
@@ -38,7 +38,7 @@ def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, 
             words.append("retryable")
     if job.output is not None:
         words.append(msgspec.json.encode(job.output).decode())
-    return "  ".join(words)
+    return visible("  ".join(words))
 
 
 def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json: bool) -> None:
@@ -50,20 +50,20 @@ def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json:
     lines = [list(columns), *([_cell(getattr(row, name)) for name in columns] for row in rows)]
     widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
     for line in lines:
-        click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
 
 
 def write_json(value: Any) -> None:
     """Write `value` as a line of JSON."""
-    click.echo(json_line(value))
+    say(json_line(value))
 
 
 def json_line(value: Any) -> str:
     """Return `value` as JSON."""
     import msgspec
 
-    return msgspec.json.encode(value).decode()
+    return visible(msgspec.json.encode(value).decode())
 
 
 def _cell(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return visible(",".join(value) if isinstance(value, tuple) else str(value))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import click
+from leakgate.terminal import say, visible
 
 Say = Callable[[str], None]
 
@@ -24,7 +24,7 @@ class Progress(NamedTuple):
 def progress(title: str, total: int) -> Iterator[Progress]:
     """Yield how to write while `total` things are done; with a bar when there are several and a terminal."""
     if total < 2 or not sys.stderr.isatty():
-        yield Progress(click.echo, _to_stderr, lambda: None)
+        yield Progress(say, _to_stderr, lambda: None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -37,10 +37,10 @@ def progress(title: str, total: int) -> Iterator[Progress]:
         task = bar.add_task(title, total=total)
 
         def above(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
-        yield Progress(above if sys.stdout.isatty() else click.echo, above, lambda: bar.advance(task))
+        yield Progress(above if sys.stdout.isatty() else say, above, lambda: bar.advance(task))
 
 
 def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leakgate.terminal import say
 from scheduler.cli.options import log_option
 from scheduler.cli.reach import Reach, reach_options
 from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
@@ -34,7 +35,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 
     settings = load_settings(config, flags)
     if print_config:
-        click.echo(as_toml(settings), nl=False)
+        say(as_toml(settings), nl=False)
         return 0
     import uvloop
 

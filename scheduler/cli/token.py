@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from leakgate.terminal import say
 from scheduler.cli.options import json_option
 from scheduler.cli.output import write_json
 from scheduler.security.caller import Role
@@ -37,8 +38,8 @@ def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_
         shown: dict[str, Any] = {"name": name, "role": role, "token": secret, "sha256": caller.digest}
         write_json({**shown, "file": None if file is None else str(file)})
         return
-    click.echo(secret)
+    say(secret)
     if file is None:
-        click.echo(f"Add this to the token file of the scheduler:\n\n{entry_text(caller)}", err=True)
+        say(f"Add this to the token file of the scheduler:\n\n{entry_text(caller)}", err=True)
     else:
-        click.echo(f"{file} lets it in at the next start of the scheduler, or at its next SIGHUP.", err=True)
+        say(f"{file} lets it in at the next start of the scheduler, or at its next SIGHUP.", err=True)

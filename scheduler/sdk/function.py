@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import click
 
+from leakgate.terminal import say
 from scheduler.engines.engine import Work
 from scheduler.errors import ConfigError, VoxpoolError
 from scheduler.sdk.given import DEFAULT_URL
@@ -108,8 +109,8 @@ class Node(Generic[R]):
         )
         @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
         def command(url: str, node_id: str | None, slots: int, ca_file: str | None) -> None:
-            say = functools.partial(click.echo, err=True)
-            asyncio.run(self.run(url, node_id=node_id, slots=slots, ca_file=ca_file, on_event=say))
+            report = functools.partial(say, err=True)
+            asyncio.run(self.run(url, node_id=node_id, slots=slots, ca_file=ca_file, on_event=report))
 
         try:
             command.main(args=arguments, standalone_mode=False)
@@ -117,7 +118,7 @@ class Node(Generic[R]):
             error.show()
             sys.exit(EXIT_WRONG_INPUT)
         except VoxpoolError as error:
-            click.echo(str(error), err=True)
+            say(str(error), err=True)
             sys.exit(EXIT_WRONG_INPUT if isinstance(error, ConfigError) else EXIT_FAILED)
         sys.exit(0)
 

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,8 @@ from scheduler.chance import fresh_secret
 from scheduler.errors import ConfigError
 from scheduler.security.caller import Caller, Role
 from scheduler.security.private_file import open_private, read_private
+from scheduler.sentences import wrong
+from scheduler.small_file import parse_toml
 
 FILE_BYTES_MAX = 1024 * 1024
 TOKENS_MAX = 1000
@@ -43,6 +44,9 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     tokens: Annotated[list[_Entry], msgspec.Meta(min_length=1, max_length=TOKENS_MAX)]
+
+
+_KEYS = (*_File.__struct_fields__, *_Entry.__struct_fields__)
 
 
 class Tokens:
@@ -88,19 +92,16 @@ def read_tokens(file: Path) -> Tokens:
 def parse_tokens(file: Path, content: bytes) -> Tokens:
     """Return the tokens that `content` of `file` has. Raises ConfigError."""
     try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: is not text in UTF-8") from None
+        read = parse_toml(content, str(file))
+    except ConfigError as error:
+        raise ConfigError(_without_secrets(str(error))) from None
+    if not read:
+        raise ConfigError(f"{file}: has no token, so nobody could get in; voxpool token NAME --role ROLE makes one")
     try:
-        read = tomllib.loads(text)
-        if not read:
-            raise ConfigError(f"{file}: has no token, so nobody could get in; voxpool token NAME --role ROLE makes one")
         entries = msgspec.convert(read, _File).tokens
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_without_secrets(f"{file}: is not TOML: {error}")) from None
     except msgspec.ValidationError as error:
         hint = "an entry is what voxpool token NAME --role ROLE writes"
-        raise ConfigError(_without_secrets(f"{file}: {error}; {hint}")) from None
+        raise ConfigError(_without_secrets(f"{file}: {wrong(error, _KEYS).sentence}; {hint}")) from None
     return Tokens(_callers(file, entries))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
+from leakgate.terminal import visible
 from scheduler.clock import Clock
 from scheduler.telemetry.events import LEVELS, PER_SECOND_MAX, Event
 from scheduler.telemetry.log_writer import LogWriter
@@ -123,6 +124,8 @@ def _processors(clock: Clock, pretty: bool) -> list[Any]:
         for key, value in fields.items():
             if value is not None:
                 line[key] = _bounded(value)
+                if pretty and isinstance(value, str):  # JSON has escapes of its own
+                    line[key] = visible(line[key])
         return line
 
     def as_json(logger: Any, method: str, line: MutableMapping[str, Any]) -> bytes:

@@ -34,8 +34,9 @@ from scheduler.web.live import LiveDoor
 from scheduler.web.metrics import MetricsDoor
 from scheduler.web.nodes import NodeDoor
 from scheduler.web.openapi import operations
-from scheduler.web.openapi_frame import document
+from scheduler.web.openapi_frame import document, query_keys
 from scheduler.web.origins import Origins
+from scheduler.web.query import check_queries
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
 from scheduler.web.why import WhyDoor
@@ -78,6 +79,7 @@ class Doors:
             reporter = MemoryReporter(roots, exporter.seconds, ["scheduler"], bounds)
             checkup = CheckupReporter(wanted or settings, exporter.store, exporter.now_ms, not access.open_to_all)
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
+        described = operations(settings)
         app = Starlette(
             routes=[
                 WebSocketRoute("/ws/session", self.sessions),
@@ -89,7 +91,7 @@ class Doors:
                 *asset_routes(),
                 *(LiveDoor(live).routes() if live is not None else []),
                 *observed,
-                *DocsDoor(document(operations(settings), secured=not access.open_to_all)).routes(),
+                *DocsDoor(document(described, secured=not access.open_to_all)).routes(),
             ],
             exception_handlers={
                 BadInput: problems.on_bad_input,
@@ -100,6 +102,7 @@ class Doors:
             },
         )
         app.router.default = NoWebSocketHere(app.router.default)
+        check_queries(app.routes, query_keys(described))
         self.app = Guard(app, access, observer)
         origins = Origins(settings.host, settings.origins)
         self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), origins, observer)

@@ -16,9 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from scheduler.errors import BadInput, Rejected
 from scheduler.messages import Name, Pair
+from scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
 from scheduler.web.incoming import Incoming
 from scheduler.web.multipart import Form
-from scheduler.web.query import SECONDS_MAX, seconds_of, truth_of, whole_number_of
+from scheduler.web.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of
 from scheduler.web.views import check_audio
 
 TIMEOUT_MS_MAX = 24 * 3600 * 1000
@@ -27,8 +28,7 @@ SLACK_BYTES = 64 * 1024
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Taken as audio as it is, like audio/*; the last one is what `curl --data-binary` says unless it is told better."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-PAIR_FORM = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
-_FIELD = re.compile(r"`\$\.(\w+)[^`]*`\Z|required field `(\w+)`")
+PAIR = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 
 
 WAV_AS_BASE64 = (
@@ -42,7 +42,7 @@ WholeNumber = Annotated[float, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX, multiple_of
 """An integer as JSON Schema has it, for which 13.0 is one, too."""
 
 
-class JobRequest(msgspec.Struct, omit_defaults=True):
+class JobRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The body of a submit in JSON: a WAV file as base64; the rest may stand in the query instead."""
 
     audio: Annotated[bytes, msgspec.Meta(extra_json_schema={"pattern": WAV_AS_BASE64})]
@@ -81,15 +81,14 @@ class Bodies:
         """Return what the query and the headers say. Raises BadInput, also for a body that would not be read."""
         submission = Submission()
         for name, text in request.query_params.multi_items():
-            if name in _TEXTS and name != "request_id":
-                _put(submission, name, text)
+            _put(submission, name, text)
         key = request.headers.get("idempotency-key")
         if key is not None:
             _put(submission, "request_id", key)
         kind = _kind(request)
-        submission.is_named = kind == "raw" or key is not None
+        submission.is_named = kind == "raw" or bool(submission.request_id)
         if kind == "raw" and not submission.pair:
-            raise BadInput("bad_pair", "pair= is missing in the query; a pair is source:target, such as zh:en")
+            raise BadInput("bad_pair", f"pair= is missing in the query; a pair is {PAIR_FORM}")
         return submission
 
     async def complete(self, request: Request, submission: Submission) -> None:
@@ -109,9 +108,7 @@ class Bodies:
             submission.audio = await self._whole(request, self._audio_bytes_max)
         check_audio(submission.audio, self._audio_bytes_max)
         if not submission.pair:
-            raise BadInput(
-                "bad_pair", "pair is missing, in the query or in the body; write source:target, such as zh:en"
-            )
+            raise BadInput("bad_pair", f"pair is missing, in the query or in the body; write {PAIR_FORM}")
 
     def _take_json(self, body: bytes, submission: Submission) -> None:
         try:
@@ -172,20 +169,20 @@ def _kind(request: Request) -> str:
 
 
 def _pair_of(text: str) -> str:
-    if not PAIR_FORM.fullmatch(text):
-        raise BadInput("bad_pair", f"pair={text[:80]!r}: a pair is source:target, such as zh:en")
+    if not PAIR.fullmatch(text):
+        raise BadInput("bad_pair", f"pair={text[:80]!r}: a pair is {PAIR_FORM}")
     return text
 
 
 def _session_of(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise BadInput("bad_session_id", f"session={text[:80]!r}: ids are 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise BadInput("bad_session_id", f"session={text[:80]!r}: ids are {NAME_FORM}")
     return text
 
 
 def _request_id_of(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise BadInput("bad_request_id", "Idempotency-Key (or request_id): ids are 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise BadInput("bad_request_id", f"request_id (or Idempotency-Key): ids are {NAME_FORM}")
     return text
 
 
@@ -207,7 +204,7 @@ def _put(submission: Submission, name: str, text: str) -> None:
 
 def _set(submission: Submission, name: str, value: Any) -> None:
     if getattr(submission, name) != getattr(_NOT_GIVEN, name):
-        raise BadInput("given_twice", f"{name} is given twice; say it once, in the query or in the body")
+        raise BadInput("given_twice", f"{name} is given twice; give it once, in the query, a header or the body")
     setattr(submission, name, value)
 
 
@@ -215,6 +212,9 @@ def _explain(error: Exception) -> BadInput:
     if not isinstance(error, msgspec.ValidationError):
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         return BadInput("broken_json", f"{why}; the body is one JSON object with the WAV file as base64 in audio")
-    found = _FIELD.search(str(error))
-    field = (found[1] or found[2]) if found else "message"
-    return BadInput({"session": "bad_session_id"}.get(field, f"bad_{field}"), f"{error}; see /docs")
+    found = wrong(error, JobRequest.__struct_fields__)
+    if "unknown field" in str(error):
+        return BadInput(UNKNOWN, found.sentence)
+    if not found.where:
+        return BadInput("bad_message", f"the body {found.text}; it is one JSON object")
+    return BadInput({"session": "bad_session_id"}.get(found.field, f"bad_{found.field}"), found.sentence)

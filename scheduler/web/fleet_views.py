@@ -14,7 +14,7 @@ from scheduler.config import Settings
 from scheduler.core import Core
 from scheduler.errors import BadInput
 from scheduler.web.admission import Admission
-from scheduler.web.bodies import PAIR_FORM
+from scheduler.web.bodies import PAIR
 from scheduler.web.health import Health
 from scheduler.web.problems import problem
 from scheduler.web.query import truth_of, whole_number
@@ -103,7 +103,7 @@ class FleetDoor:
         """Sum up the nodes and waiting jobs of each pair, at most `limit` pairs after `cursor`."""
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_MAX
         after = request.query_params.get("cursor")
-        if after is not None and not PAIR_FORM.fullmatch(after):
+        if after is not None and not PAIR.fullmatch(after):
             raise BadInput("bad_cursor", f"cursor={after[:80]!r}: next_cursor of the page before")
         pools: dict[str, PoolView] = {}
         for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):

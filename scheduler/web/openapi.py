@@ -30,7 +30,7 @@ ANY_ID: Schema = {"type": "string", "minLength": 1}
 WAV: Schema = {"type": "string", "contentMediaType": "audio/wav"}
 TEXTS = ("text/plain", "application/openmetrics-text")
 BAD_AUDIO = ("empty_audio", "audio_too_large", "not_audio", "incomplete_audio")
-BAD_BODY = ("bad_content_type", "broken_json", "bad_multipart", "bad_audio", "bad_message", "given_twice")
+BAD_BODY = ("bad_content_type", "broken_json", "bad_multipart", "bad_audio", "bad_message")
 
 _job_id = Parameter("job_id", "The id that the submit returned.", ANY_ID, "path")
 _node_id = Parameter("node_id", "The name that the node registered.", ANY_ID, "path")
@@ -77,7 +77,8 @@ def _jobs(settings: Settings) -> list[Operation]:
                 wait,
                 Parameter("timeout_ms", "The job fails unless it has ended by then.", number),
                 Parameter("why", "Keep why the job goes where it goes.", {"type": "boolean"}),
-                Parameter("Idempotency-Key", "Request id: the same one again makes no second job.", NAME, "header"),
+                Parameter("request_id", "The same one again makes no second job.", NAME),
+                Parameter("Idempotency-Key", "The request_id as a header; give one of the two.", NAME, "header"),
                 Parameter("traceparent", "The span (W3C trace context) that the job belongs under.", LINE, "header"),
             ],
             bodies={

@@ -18,6 +18,7 @@ from scheduler.security.access import FORBIDDEN, UNAUTHORIZED
 from scheduler.web.entrance import ALWAYS, CONNECTIONS_MAX
 from scheduler.web.guard import OPEN, roles_of
 from scheduler.web.problems import MEDIA_TYPE, status_of
+from scheduler.web.query import TWICE, UNKNOWN, Keys
 from scheduler.web.views import Problem
 
 Schema = dict[str, Any]
@@ -27,6 +28,7 @@ REF = "#/components/schemas/{name}"
 ANYTIME = (
     *("internal_error", "bad_origin", "bad_host", "compressed"),
     *("bad_request", "slow_head", "slow_body", "head_too_large"),
+    *(UNKNOWN, TWICE),
 )
 """Reasons that each operation may refuse with."""
 
@@ -94,6 +96,14 @@ def document(operations: Iterable[Operation], secured: bool) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": components,
+    }
+
+
+def query_keys(operations: Iterable[Operation]) -> Keys:
+    """Return the keys that the query of each operation may have."""
+    return {
+        (operation.method, operation.path): [one.name for one in operation.parameters if one.place == "query"]
+        for operation in operations
     }
 
 

@@ -1,19 +1,76 @@
-"""Parameters of a request, with their bounds. What can't be used is a BadInput named bad_<parameter>."""
+"""Parameters of a request, with their bounds. What can't be used is a BadInput named bad_<parameter>.
+
+Each route takes the parameters that its entry in openapi.py names. Any other key is refused, since an ignored one, such
+as a misspelt `request_id`, looks as if it had been taken.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scheduler.errors import BadInput
+from scheduler.sentences import nearest
+from scheduler.web.problems import problem, status_of
 
 _DIGITS_MAX = 12
 SECONDS_MAX = 10**9
 _SECONDS = re.compile(
     r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?"
 )  # each float as Python or a browser writes it
+UNKNOWN, TWICE = "unknown_parameter", "given_twice"
+Keys = Mapping[tuple[str, str], Collection[str]]
+"""(method, path of a route) -> keys that its query may have."""
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def check_queries(routes: Iterable[BaseRoute], keys: Keys) -> None:
+    """Have each route refuse keys that `keys` doesn't name for it. Raises KeyError for a route without an entry."""
+    for route in routes:
+        if isinstance(route, Route):
+            methods = route.methods or set()
+        else:
+            assert isinstance(route, WebSocketRoute), route
+            methods = {"GET"}
+        known = {method: keys[("GET" if method == "HEAD" else method, route.path)] for method in methods}
+        route.app = _QueryCheck(route.app, known)
+
+
+class _QueryCheck:
+    """What a route runs in place of its door: the door, unless the query has a key that means nothing there."""
+
+    def __init__(self, door: ASGIApp, known: Mapping[str, Collection[str]]) -> None:
+        self._door = door
+        self._known = known
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query: bytes = scope["query_string"]
+        if query:
+            try:
+                _check_query(query.decode("latin-1"), self._known[scope.get("method", "GET")])
+            except BadInput as error:
+                if scope["type"] != "websocket":
+                    raise
+                await receive()
+                await problem(status_of(error.reason), error.reason, error.detail)(scope, receive, send)
+                return
+        await self._door(scope, receive, send)
+
+
+def _check_query(query: str, known: Collection[str]) -> None:
+    """Raise BadInput for the first key that isn't known or is given twice."""
+    seen = set()
+    for key, _ in parse_qsl(query, keep_blank_values=True):
+        if key not in known:
+            raise BadInput(UNKNOWN, f"unknown parameter {key[:80]!r}: {nearest(key, known)}")
+        if key in seen:
+            raise BadInput(TWICE, f"{key} is given twice in the query; give it once")
+        seen.add(key)
 
 
 def whole_number(request: Request, name: str, least: int, most: int) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.before import canaries
 from sim.before.age_from_creation import AgeFromCreation
 from sim.before.audio_kept import FreedAtDispatch
@@ -30,7 +31,6 @@ from sim.before.sessions_cancel_nothing import CancelsNothing
 from sim.before.time_out_in_steps import in_steps
 from sim.before.unasked import least_loaded_never_rests, prefers_unasked
 from sim.before.uncounted import CountsNothing
-from sim.scenario_errors import nearest
 from sim.variant import Variant
 
 VARIANTS: dict[str, Callable[[], Variant]] = {

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.experiments.experiment import Experiment, Extra, Options
 from sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
 from sim.experiments.policy_pictures import mean_picture, p99_picture, share_picture
@@ -21,7 +22,6 @@ from sim.experiments.policy_runs import Found, from_empty, long_run
 from sim.experiments.policy_size import FULL, KNOWN_S, NORMAL, POLICIES, PRODUCTION, QUICK, Size
 from sim.experiments.processes import Part, run_parts
 from sim.report import WITH, WITHOUT, Report
-from sim.scenario_errors import nearest
 
 QUESTION = "How should a node be chosen, and what does a job wait when it is chosen blindly?"
 ROWS = {

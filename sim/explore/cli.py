@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from leakgate.terminal import say
 from sim.cli_options import common, progress_bar
 
 
@@ -59,11 +60,11 @@ def explore(
         report = explore_all(flows, seconds, quick, progress_bar)
         report.print(Console(width=None if sys.stdout.isatty() else 110))
         for written in report.write(json_path, out):
-            click.echo(f"written: {written}")
+            say(f"written: {written}")
         return report.exit_code
     if flow is None:
         for line in telling.list_of(flows):
-            click.echo(line)
+            say(line)
         return 0
     if store != "memory":
         raise ConfigError(f"--store {store}: orders are explored on the memory store only")
@@ -83,13 +84,13 @@ def explore(
     if schedule is not None:
         run = command.replayed(found, wanted, schedule)
         for line in (*telling.steps_of(run, is_full=steps), *telling.ended(run)):
-            click.echo(line)
+            say(line)
         return 1 if run.broken else 0
     explored = command.explore(found, wanted, progress_bar)
     report = command.report_of(explored)
     report.print(Console(width=None if sys.stdout.isatty() else 110))
     for line in telling.told(explored, steps):
-        click.echo(line)
+        say(line)
     for written in report.write(json_path, out):
-        click.echo(f"written: {written}")
+        say(f"written: {written}")
     return report.exit_code

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.before.rows import variant_without
 from sim.explore.depth_first import every_end, every_order, near_default
 from sim.explore.flow import Flow
@@ -22,7 +23,6 @@ from sim.explore.story import MakeStory
 from sim.explore.tally import Budget, Tally
 from sim.explore.walks import Sizes, pct_bound, pct_walks, random_walks
 from sim.report import WITH, WITHOUT, Line, Report
-from sim.scenario_errors import nearest
 from sim.stopwatch import Stopwatch
 
 DEPARTURES = 3

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import simpy
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.faults.clients import CLIENT_FAULTS, draw_client
 from sim.faults.kind import FaultKind, Target
 from sim.faults.links import LINK_FAULTS
 from sim.faults.nodes import NODE_FAULTS, make_whole
 from sim.faults.scheduler import SCHEDULER_FAULTS
 from sim.faults.store import STORE_FAULTS
-from sim.scenario_errors import nearest
 from sim.seeds import plain_random
 
 if TYPE_CHECKING:

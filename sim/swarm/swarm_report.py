@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.errors import ConfigError
+from scheduler.sentences import nearest
 from sim.progress import progress_bar
 from sim.report import WITH, Line, Report
-from sim.scenario_errors import nearest
 from sim.stopwatch import Stopwatch
 from sim.stores import RealStore, open_store
 from sim.swarm.coverage import Reached, add, known, never

@@ -92,6 +92,8 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("bad_audio", "POST", "root", JOBS, {"json": {"audio": 7}}),
     ("bad_message", "POST", "root", JOBS, {"json": []}),
     ("given_twice", "POST", "root", JOBS, {"params": PAIR, "json": {**PAIR, "audio": ""}}),
+    ("unknown_parameter", "GET", None, "/healthz", {"params": {"full": "1"}}),
+    ("unknown_parameter", "POST", "root", JOBS, {"json": {"audio": "", "rate": 1}}),
     ("bad_multipart", "POST", "root", JOBS, {"files": {"a": (None, "b")}, "params": PAIR}),
     ("bad_state", "GET", "root", JOBS, {"params": {"state": "lost"}}),
     ("bad_limit", "GET", "root", NODES, {"params": {"limit": "0"}}),

@@ -135,7 +135,7 @@ def test_a_wrong_scenario_is_one_line_and_exit_3(
     small.write_text(SMALL.replace("rate_per_s = 0.5", "rate_per_s = -0.5"))
     assert voxpool_sim("run", str(small), monkeypatch=monkeypatch) == 3
     captured = capsys.readouterr()
-    assert captured.err == f"voxpool-sim: {small}: traffic[0].rate_per_s = -0.5: expected `float` >= 0.0\n"
+    assert captured.err == f"voxpool-sim: {small}: traffic[0].rate_per_s = -0.5: must be at least 0\n"
 
 
 def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

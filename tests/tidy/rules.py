@@ -46,6 +46,11 @@ REAL_CLOCK_AND_CHANCE: dict[str, str] = {
 }
 # Where print() is the way out.
 PRINTS: dict[str, str] = {}
+# Where click.echo() is the way out: file -> why.
+ECHOES: dict[str, str] = {
+    "leakgate/terminal.py": "it is the way out of all others",
+    "leakgate/watch_command.py": "it clears the line of its progress",
+}
 # Parts of the core that decide and never wait: no event loop in them.
 PURE = ("job", "node", "job_table", "waiting", "errors", "messages", "codec", "config", "scripts")
 
@@ -71,6 +76,16 @@ def the_scheduler_does_not_print(tree: SourceTree) -> list[str]:
         ("scheduler",),
         lambda name, call: "a log event" if name == "print" and call else None,
         PRINTS,
+    )
+
+
+def commands_write_what_is_visible(tree: SourceTree) -> list[str]:
+    """Foreign text may hold escape sequences of a terminal."""
+    return _uses(
+        tree,
+        ("scheduler", "sim", "loadtest", "leakgate"),
+        lambda name, call: "leakgate.terminal.say()" if name == "click.echo" else None,
+        ECHOES,
     )
 
 

@@ -56,6 +56,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
         {"scheduler/clock.py": "now = 1  # no need of the clock\n"},
     ),
     (rules.the_scheduler_does_not_print, {"scheduler/a.py": "print(1)\n"}),
+    (rules.commands_write_what_is_visible, {"sim/a.py": "import click\nclick.echo(1)\n"}),
     (rules.waits_have_no_hidden_tasks, {"scheduler/a.py": "import asyncio\nx = asyncio.wait_for(y, 1)\n"}),
     (rules.imports_run_one_way, {"scheduler/a.py": "import sim.loop\n"}),
     (rules.imports_run_one_way, {"scheduler/a.py": "def f():\n    from loadtest import users\n"}),

@@ -1,0 +1,41 @@
+"""What a command writes to a terminal: control characters of foreign text are shown and never take effect.
+
+The error text of a worker, a name in a file or the answer of a server may hold escape sequences that clear the screen,
+change the title or retype a command. `say` is the way out for every line of every command.
+"""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_CONTROL = "\x00-\x1f\x7f-\x9f"
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""They turn the direction of what follows, so that a line reads as another one."""
+_BREAKS = "\u2028\u2029"
+_HALVES = "\ud800-\udfff"
+"""Bytes of file names that are not UTF-8, which can't be encoded."""
+_UNSAFE = re.compile(f"[{_CONTROL}{_BIDI}{_BREAKS}{_HALVES}]")
+_UNSAFE_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}{_BREAKS}{_HALVES}]")
+
+
+def visible(text: str) -> str:
+    """Return `text` on one line, with each character that would act on a terminal as \\uXXXX; still valid in JSON."""
+    return _UNSAFE.sub(_escaped, text)
+
+
+def in_markup(text: str) -> str:
+    """Return `text` as a part of what rich prints: neither control characters nor brackets mean anything."""
+    from rich.markup import escape
+
+    return escape(visible(text))
+
+
+def say(text: object, err: bool = False, nl: bool = True) -> None:
+    """Write `text` to standard output, or standard error; line breaks and tabs stay, as the command made them."""
+    click.echo(_UNSAFE_IN_LINES.sub(_escaped, str(text)), err=err, nl=nl)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
