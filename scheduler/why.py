@@ -132,6 +132,11 @@ class Why(Observer):
 
 def tell(decision: Decision, since_ms: int) -> str:
     """Return a decision as a line for people; times count from `since_ms`."""
+    return f"{decision.at_ms - since_ms:>8} ms  {text_of(decision)}"
+
+
+def text_of(decision: Decision) -> str:
+    """Return what was decided as words."""
     words = {
         "submitted": "submitted",
         "dispatched": f"attempt {decision.attempt} sent to {decision.node_id}",
@@ -139,8 +144,7 @@ def tell(decision: Decision, since_ms: int) -> str:
         "void": f"grant of {decision.node_id} handed back: generation {decision.reason} isn't connected here",
         "ended": f"ended: {decision.reason}" + (f" on {decision.node_id}" if decision.node_id else ""),
     }
-    text = words.get(decision.what) or _tell_look(decision)
-    return f"{decision.at_ms - since_ms:>8} ms  {text}"
+    return words.get(decision.what) or _tell_look(decision)
 
 
 def _tell_look(decision: Decision) -> str:

@@ -35,7 +35,7 @@ def work_of(text: str) -> Distribution:
 
 def _converted(text: str, table: dict[str, object]) -> Distribution:
     try:
-        found: Distribution = load_file(msgspec.convert(table, Distribution), Path("."))
+        found: Distribution = load_file(msgspec.convert(table, Distribution), Path("."), anywhere=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"--work {text!r}: {wrong(error).sentence}") from None
     if found.mean is None:

@@ -11,22 +11,24 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import msgspec
 
 from scheduler import __version__
 from scheduler.errors import ConfigError, StoreUnavailable
+from scheduler.small_file import read_json
 from sim.before.rows import variant_without
 from sim.expect import figure_at
 from sim.run import Played, play
-from sim.scenario import Scenario
+from sim.scenario import Scenario, check_scenario, with_files
+from sim.stores import OF_THIS_MACHINE
 from sim.watch import Watcher
 from sim.world import World
+from sim.written import write_bytes
 
 KEPT = Path("out") / "failed"
 """Where failing runs are kept unless somebody says where."""
-S = TypeVar("S")
 
 
 class RunDied(Exception):
@@ -113,14 +115,18 @@ def keep(case: Case, found: Found, folder: Path | None = None) -> Path:
 
 def write(path: Path, value: Any) -> None:
     """Write `value` as JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
-def read(path: Path, kind: type[S]) -> S:
-    """Read what `write` wrote. Raises ConfigError."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}; name the folder of a run that failed") from None
-    except msgspec.MsgspecError as error:
-        raise ConfigError(f"{path}: {error}") from None
+def read_case(path: Path, store: str | None = None) -> Case:
+    """Return a case that was kept, to be run on `store`, or on its own when that is of this machine.
+
+    The file may come from elsewhere: it is checked as a scenario is, and it doesn't choose a server to write to. Raises
+    ConfigError.
+    """
+    case = read_json(path, Case)
+    check_scenario(case.scenario, str(path))
+    if store is None and case.store not in OF_THIS_MACHINE:
+        raise ConfigError(f"{path}: ran on the store {case.store}: name it, or another one, with --store")
+    scenario = with_files(case.scenario, path.parent)
+    return msgspec.structs.replace(case, scenario=scenario, store=store or case.store)

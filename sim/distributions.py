@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.errors import ConfigError
+from scheduler.small_file import read_small
 
 BLOCK = 1024
 """Draws a block; it changes the speed, not the draws."""
@@ -121,20 +122,21 @@ def is_zero(distribution: Distribution) -> bool:
     return isinstance(distribution, Even) and distribution.mean == 0
 
 
-def load_file(distribution: Any, folder: Path) -> Any:
-    """Return an empirical distribution with the values of its file (relative to `folder`), any other as it is.
+def load_file(distribution: Any, folder: Path, anywhere: bool = False) -> Any:
+    """Return an empirical distribution with the values of its file in `folder`, any other as it is.
 
-    Raises ConfigError when the file can't be read, is empty or holds anything but numbers of 0 and above.
+    `anywhere` lets the file lead out of the folder, for one that a person named on the command line. Raises ConfigError
+    when the file can't be read, is too large, is empty or holds anything but numbers of 0 and above.
     """
     if not isinstance(distribution, Empirical) or distribution.values:
         return distribution
     if not distribution.file:
         raise ConfigError("an empirical distribution wants a file, or values of its own")
     path = folder / distribution.file
+    if not (anywhere or path.resolve().is_relative_to(folder.resolve())):
+        raise ConfigError(f"file = {distribution.file!r}: must be in the folder {folder} of the file that names it")
     try:
-        values = tuple(float(word) for word in path.read_text().split())
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        values = tuple(float(word) for word in read_small(path, regular=True).decode("ascii", "replace").split())
     except ValueError as error:
         raise ConfigError(f"{path}: wants numbers, one a line: {error}") from None
     if not values or not all(0 <= value < float("inf") for value in values):

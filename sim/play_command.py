@@ -16,11 +16,12 @@ from sim.before.rows import variant_without
 from sim.case import Case, RunDied, keep, run_case
 from sim.evidence import missing_evidence_of
 from sim.expect import Expectation, figure_at, not_simulated
-from sim.replay_command import keep_failing
+from sim.replay_command import again, keep_failing
 from sim.report import WITH, WITHOUT, Line, Report
 from sim.run import Played
 from sim.scenario import Scenario, load_scenario
 from sim.stores import STORES
+from sim.written import replaced
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 """Those that come with voxpool; `run` takes their names, too."""
@@ -112,12 +113,14 @@ def play_file(
         trace_file = None
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            trace_file = stack.enter_context((out / "trace.json").open("w", encoding="utf-8"))
+            trace_file = stack.enter_context(replaced(out / "trace.json"))
         tell = stack.enter_context(progress(scenario.name))
         found, played = run_case(case, trace_file=trace_file, follow=why, progress=tell)
     if played is None:
-        raise RunDied("\n".join([*found.details, shown, f"again: voxpool-sim replay {keep(case, found, out)}"]))
+        raise RunDied("\n".join([*found.details, shown, again(case, keep(case, found, out))]))
     report = report_of(case, played, options)
+    if out is not None:
+        report.written.append(out / "trace.json")
     told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
         return report, told

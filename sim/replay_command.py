@@ -8,11 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sim.case import Case, Found, keep, read, run_case, write
+from scheduler.errors import ConfigError
+from scheduler.small_file import read_json
+from sim.case import Case, Found, keep, read_case, run_case, write
 from sim.job_life import JobLife
 from sim.scenario import Scenario
 from sim.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
+from sim.stores import OF_THIS_MACHINE
 from sim.world import World
+from sim.written import replaced, write_bytes
 
 HOLDS, BROKEN, UNCLEAR = 0, 1, 2
 Progress = Callable[[str], Any]
@@ -29,14 +33,16 @@ class Told:
     json: dict[str, Any]
 
 
-def replay_folder(folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progress: Progress) -> Told:
+def replay_folder(
+    folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progress: Progress, store: str | None = None
+) -> Told:
     """Run the case in `folder` again (or the one it was shrunk to), and write its trace and the lives of `job_ids`.
 
     Exit code 0 when it doesn't fail any more, 1 when it fails as before, 2 when it fails in another way, or in the same
-    way with another trace. Raises ConfigError.
+    way with another trace. `store` takes the place of the one that it ran on. Raises ConfigError.
     """
-    case = read(folder / ("shrunk.json" if shrunk else "case.json"), Case)
-    before = read(folder / "found.json", Found)
+    case = read_case(folder / ("shrunk.json" if shrunk else "case.json"), store)
+    before = read_json(folder / "found.json", Found)
     lives: list[JobLife] = []
 
     def life_of(job_id: str, world: World) -> JobLife:
@@ -44,7 +50,7 @@ def replay_folder(folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progr
         return lives[-1]
 
     watchers = [partial(life_of, job_id) for job_id in job_ids]
-    with (folder / "trace.json").open("w", encoding="utf-8") as trace_file, progress(f"replay {case.name}") as tell:
+    with replaced(folder / "trace.json") as trace_file, progress(f"replay {case.name}") as tell:
         found, played = run_case(case, trace_file=trace_file, follow=job_ids, watchers=watchers, progress=tell)
     lines = [*found.signs, *(found.details if played is None else found.details[:5]), f"written: {folder}/trace.json"]
     for life in lives:
@@ -52,9 +58,7 @@ def replay_folder(folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progr
             lines += played.world.why.tell(life.job_id)
         picture = life.picture()
         if picture is not None:
-            path = folder / f"{picture.name}.png"
-            path.write_bytes(picture.png)
-            lines.append(f"written: {path}")
+            lines.append(f"written: {write_bytes(folder / f'{picture.name}.png', picture.png)}")
     verdict, code = _compared(before, found, shrunk)
     about = {"signs": found.signs, "trace_hash": found.trace_hash, "verdict": verdict, "exit_code": code}
     return Told([*lines, verdict], code, about)
@@ -63,21 +67,28 @@ def replay_folder(folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progr
 def _compared(before: Found, found: Found, shrunk: bool) -> tuple[str, int]:
     if not found.signs:
         return f"it does not fail any more (kept by version {before.version})", HOLDS
-    if before.signs[0] not in found.signs:
-        return f"it fails in another way; before: {before.signs[0]}", UNCLEAR
+    if not before.signs or before.signs[0] not in found.signs:
+        return f"it fails in another way; before: {', '.join(before.signs[:1]) or 'nothing'}", UNCLEAR
     if shrunk or before.trace_hash == found.trace_hash:
         return f"it fails as before, trace hash {found.trace_hash or 'none: it died'}", BROKEN
     return f"it fails in the same way in another run: trace hash {found.trace_hash}, was {before.trace_hash}", UNCLEAR
 
 
 def shrink_folder(
-    folder: Path, *, progress: Progress, runs_max: int = RUNS_MAX, seconds_max: float = SECONDS_MAX
+    folder: Path,
+    *,
+    progress: Progress,
+    runs_max: int = RUNS_MAX,
+    seconds_max: float = SECONDS_MAX,
+    store: str | None = None,
 ) -> Told:
     """Make the case in `folder` smaller and write it to shrunk.json. Raises ConfigError.
 
     Exit code 0 when every cut was tried, 2 when a bound came first.
     """
-    case, found = read(folder / "case.json", Case), read(folder / "found.json", Found)
+    case, found = read_case(folder / "case.json", store), read_json(folder / "found.json", Found)
+    if not found.signs:
+        raise ConfigError(f"{folder}/found.json: has no sign of a failure, so there is nothing to keep while shrinking")
     with progress(f"shrink {case.name}") as tell:
         smaller = shrink(case, found, runs_max=runs_max, seconds_max=seconds_max, progress=tell)
     write(folder / "shrunk.json", smaller.case)
@@ -91,7 +102,7 @@ def _about(folder: Path, case: Case, smaller: Shrunk) -> list[str]:
         *(f"{name}: {old:g} -> {new:g}" for name, (old, new) in sizes["sizes"].items()),
         f"{smaller.found.signs[0]} still, after {smaller.runs} runs; {end}",
         f"written: {folder}/shrunk.json",
-        f"again: voxpool-sim replay {folder} --shrunk",
+        f"{again(case, folder)} --shrunk",
     ]
 
 
@@ -118,12 +129,19 @@ def _size(scenario: Scenario) -> dict[str, float]:
 
 def keep_failing(case: Case, found: Found, wall_s: float, progress: Progress, folder: Path | None = None) -> list[str]:
     """Keep a failing run; when it is short, with its trace and a smaller case. Return lines, the one to paste last."""
-    folder = keep(case, found, folder)
-    lines = [f"kept: {folder}"]
+    folder, store = keep(case, found, folder), case.store
+    lines = [f"kept: {folder}", f"written: {folder}/case.json", f"written: {folder}/found.json"]
     if wall_s <= AT_ONCE_S:
-        replay_folder(folder, shrunk=False, job_ids=(), progress=progress)
-        lines += shrink_folder(folder, progress=progress, seconds_max=AT_ONCE_S).lines[:-1]
-    return [*lines, f"again: voxpool-sim replay {folder}"]
+        replay_folder(folder, shrunk=False, job_ids=(), progress=progress, store=store)
+        lines.append(f"written: {folder}/trace.json")
+        lines += shrink_folder(folder, progress=progress, seconds_max=AT_ONCE_S, store=store).lines[:-1]
+    return [*dict.fromkeys(lines), again(case, folder)]
+
+
+def again(case: Case, folder: Path) -> str:
+    """Return the line that runs a kept case again."""
+    server = "" if case.store in OF_THIS_MACHINE else f" --store {case.store}"
+    return f"again: voxpool-sim replay {folder}{server}"
 
 
 __all__ = ["Told", "keep_failing", "replay_folder", "shrink_folder"]

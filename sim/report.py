@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from leakgate.terminal import in_markup
 from sim.limits import Figure, holds, shown
 from sim.versions import versions
+from sim.written import write_bytes, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,7 +149,7 @@ class Report:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """More keys for the JSON."""
     written: list[Path] = field(default_factory=list)
-    """The files that `write` has written."""
+    """The files of this run: those that it wrote itself, and then those of `write`."""
 
     @property
     def checks(self) -> list[Check]:
@@ -255,25 +256,22 @@ class Report:
         return plain
 
     def write(self, json_path: Path | None = None, out: Path | None = None) -> list[Path]:
-        """Write the JSON to `json_path`, the page, PNGs and JSON to the folder `out`; return the files written."""
+        """Write the JSON to `json_path`, the page, PNGs and JSON to the folder `out`; return what was written."""
         text = json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
-        written: list[Path] = []
+        written = self.written
         if out is not None:
             from sim.page import html_page
 
             out.mkdir(parents=True, exist_ok=True)
             drawn = [draw() for draw in self.pictures]
             for picture in drawn:
-                (out / f"{picture.name}.png").write_bytes(picture.png)
-                written.append(out / f"{picture.name}.png")
-            (out / "report.html").write_text(html_page(self, drawn), encoding="utf-8")
-            (out / "report.json").write_text(text, encoding="utf-8")
-            written += [out / "report.html", out / "report.json"]
+                written.append(write_bytes(out / f"{picture.name}.png", picture.png))
+            written.append(write_text(out / "report.html", html_page(self, drawn)))
+            written.append(write_text(out / "report.json", text))
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(text, encoding="utf-8")
             written.append(json_path)
-        self.written = written
         return written
 
     def print(self, console: Console) -> None:

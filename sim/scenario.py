@@ -109,7 +109,8 @@ class Fault(_Table, frozen=True):
 class Scenario(_Table, frozen=True):
     """One run, but for its seed."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1)]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9 ._-]{0,79}\Z")]
+    """Failing runs are kept in a folder of this name."""
     duration_s: Positive
     """Length of the traffic; then faults heal and everything drains."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
@@ -170,6 +171,11 @@ def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) 
     except msgspec.ValidationError as error:
         raise ConfigError(explain(error, table, place)) from None
     check_scenario(scenario, place)
+    return with_files(scenario, folder)
+
+
+def with_files(scenario: Scenario, folder: Path) -> Scenario:
+    """Return `scenario` with the values of the files in `folder` that it names. Raises ConfigError."""
     return msgspec.structs.replace(
         scenario,
         links=msgspec.structs.replace(scenario.links, delay_ms=load_file(scenario.links.delay_ms, folder)),

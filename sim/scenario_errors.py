@@ -10,7 +10,9 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from scheduler.errors import ConfigError
-from scheduler.sentences import MISSING, nearest, wrong
+from scheduler.sentences import MISSING, Wrong, nearest, wrong
+
+NAME_FORM = "must be 1 to 80 of A-Z a-z 0-9 . _ - and blanks, and begin with none of the dots and blanks"
 
 
 def check_keys(table: Any, kind: Any, place: str, at: str = "") -> None:
@@ -86,6 +88,8 @@ def check_numbers(table: Any, place: str, at: str = "") -> None:
 def explain(error: msgspec.ValidationError, table: Any, place: str) -> str:
     """Return one line for what msgspec found wrong in `table`."""
     found = wrong(error)
+    if found.where == "name" and "regex" in str(error):
+        found = Wrong("name", NAME_FORM)
     if found.text == MISSING:
         return f"{place}: {found.sentence}"
     return f"{place}: {found.where} = {_value_at(table, found.where)!r}: {found.text}"

@@ -238,6 +238,10 @@ async def _open(url: str | None) -> Any:
     return store
 
 
+OF_THIS_MACHINE = ("memory", "fakeredis", "embedded")
+"""Stores that a run starts and ends itself."""
+
+
 def open_store(kind: str, scripts: Mapping[str, ScriptSource] | None = None) -> SimStore:
     """Return the store called `kind`; `scripts` replace lua/ in memory. Raises ConfigError, StoreUnavailable."""
     if kind == "memory":

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from scheduler.clock import Clock
 from scheduler.job import Job
-from scheduler.why import Why, tell
+from scheduler.why import Decision, Why, text_of
+from sim.clock import START_MS
 from sim.watch import Watcher
 
 
@@ -27,4 +28,9 @@ class FollowedJobs(Why, Watcher):
         if followed is None or not followed.decisions:
             return [f"{job_id}: there was no such job in this run"]
         dropped = [f"{followed.dropped} older decisions were dropped"] if followed.dropped else []
-        return [f"{job_id}:", *dropped, *(tell(decision, since_ms=0) for decision in followed.decisions)]
+        return [f"{job_id}:", *dropped, *(_line(decision) for decision in followed.decisions)]
+
+
+def _line(decision: Decision) -> str:
+    """Return a decision with its virtual second, by the scheduler's wall clock."""
+    return f"{(decision.at_ms - START_MS) / 1000:>10.3f} s  {text_of(decision)}"

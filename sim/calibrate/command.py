@@ -18,6 +18,7 @@ from sim.calibrate.report import report_of
 from sim.calibrate.service import running
 from sim.report import Report
 from sim.seeds import plain_random
+from sim.written import write_text
 
 COSTS_FILE = "costs.toml"
 LOADS_MAX = 9
@@ -64,8 +65,7 @@ def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None
     """Write the report, and into the folder `out` the costs, too; return the files written."""
     written = report.write(json_path, out)
     if out is not None:
-        (out / COSTS_FILE).write_text(costs.toml(), encoding="utf-8")
-        written.append(out / COSTS_FILE)
+        written.append(write_text(out / COSTS_FILE, costs.toml()))
     return written
 
 

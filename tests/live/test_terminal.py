@@ -62,7 +62,9 @@ async def test_outputs_and_errors_of_workers(scheduler: Scheduler, pair: str, fo
 @pytest.mark.parametrize("status", [b"422 Unprocessable Entity", b"401 Unauthorized"])
 def test_errors_of_a_server(status: bytes) -> None:
     """It may be any server, and a name in its problem may be anybody's."""
-    body = json.dumps({"type": "t", "title": "t", "status": 422, "detail": EVIL, "reason": "r"} | {"retryable": False}).encode()
+    body = json.dumps(
+        {"type": "t", "title": "t", "status": 422, "detail": EVIL, "reason": "r"} | {"retryable": False}
+    ).encode()
     answer = b"HTTP/1.1 %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (status, len(body), body)
     with stranger(answer) as port:
         done = voxpool_here("nodes", "--url", f"http://127.0.0.1:{port}")

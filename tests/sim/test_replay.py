@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from scheduler.errors import ConfigError
+from scheduler.small_file import read_json
 from sim import case as cases
 from sim.before import rows
 from sim.case import Case, Found, run_case
@@ -65,7 +66,7 @@ def test_a_failing_run_is_kept_with_all_that_it_follows_from(failed: tuple[Case,
     lines = keep_failing(case, found, wall_s=0.1, progress=silent, folder=tmp_path)
     assert lines[-1] == f"again: voxpool-sim replay {tmp_path}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case.json", "found.json", "shrunk.json", "trace.json"]
-    assert cases.read(tmp_path / "case.json", Case) == case
+    assert read_json(tmp_path / "case.json", Case) == case
     assert json.loads((tmp_path / "trace.json").read_text())
 
 
@@ -96,7 +97,7 @@ def test_what_has_nothing_to_do_with_the_failure_is_cut_away(failed: tuple[Case,
     cases.keep(case, found, tmp_path)
     told = shrink_folder(tmp_path, progress=silent)
     assert (told.exit_code, told.json["is_smallest"]) == (0, True)
-    smaller = cases.read(tmp_path / "shrunk.json", Case).scenario
+    smaller = read_json(tmp_path / "shrunk.json", Case).scenario
     assert (len(smaller.nodes), smaller.nodes[0].count, len(smaller.traffic), smaller.faults) == (1, 1, 1, [])
     assert smaller.settings == {} and smaller.links.delay_ms == 0
     again = replay_folder(tmp_path, shrunk=True, job_ids=(), progress=silent)
@@ -134,7 +135,7 @@ def test_a_run_that_dies_is_a_failure_with_its_trace_back(monkeypatch: pytest.Mo
 
 
 def test_a_folder_without_a_case_is_wrong_input(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="name the folder of a run that failed"):
+    with pytest.raises(ConfigError, match="be read: No such file"):
         replay_folder(tmp_path, shrunk=False, job_ids=(), progress=silent)
     (tmp_path / "case.json").write_text('{"scenario": 1}')
     with pytest.raises(ConfigError, match=r"case\.json: "):

@@ -9,9 +9,10 @@ import pytest
 
 from scheduler.errors import ConfigError
 from scheduler.scripts import select_node
+from scheduler.small_file import read_json
 from scheduler.stores.memory import MemoryStore
 from sim.before.canaries import NeverTells, TellsTwice, replaced
-from sim.case import Case, Found, read, run_case
+from sim.case import Case, Found, run_case
 from sim.faults import FAULTS
 from sim.scenario import parse_scenario
 from sim.swarm import kept, one_seed
@@ -95,15 +96,15 @@ def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.Monk
     assert any("voxpool-sim soak --seed 3 --seeds 1" in note for note in report.notes)
     folder = tmp_path / "swarm-small-3"
     assert failure["folder"] == str(folder)
-    assert read(folder / "case.json", Case).scenario == draw_scenario(3)
-    assert "broken: every request ends exactly once" in read(folder / "found.json", Found).signs
+    assert read_json(folder / "case.json", Case).scenario == draw_scenario(3)
+    assert "broken: every request ends exactly once" in read_json(folder / "found.json", Found).signs
 
 
 def test_a_swarm_keeps_and_shrinks_what_replay_can_play(tmp_path: Path) -> None:
     result = play_seed(4)
     result.broken = ["no such checker: broken 1 times, first at 1 s: nothing"]
     folder = kept.keep(result, "small", "memory", tmp_path, is_shrunk=False)
-    found, _ = run_case(read(folder / "case.json", Case))
+    found, _ = run_case(read_json(folder / "case.json", Case))
     assert found.signs == [] and found.trace_hash == result.trace_hash
 
 

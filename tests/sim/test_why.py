@@ -28,7 +28,7 @@ def test_what_was_decided_is_told_when_the_job_is_long_forgotten() -> None:
     assert world.finish() == []
     head, *lines = world.why.tell("s1-2")
     assert head == "s1-2:"
-    assert [line.split("ms  ")[1].split()[0] for line in lines] == [
+    assert [line.split(" s  ")[1].split()[0] for line in lines] == [
         *("submitted", "for", "attempt", "attempt", "for", "attempt", "ended:")
     ]
     assert world.core.dispatcher.find("s1-2") is None

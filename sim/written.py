@@ -1,0 +1,45 @@
+"""Writes the files of a run: whole or not at all, and never through a link that somebody put in their place.
+
+A folder of a kept run may come from elsewhere. A file in it that is a symbolic link is replaced, and what it leads to
+stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+MODE = 0o666
+"""Less what the umask takes away."""
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[TextIO]:
+    """Give a file to write to, which takes the place of `path` when all is written; nothing changes on an error."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside.unlink(missing_ok=True)  # of a process that died; unlink removes a link, not what it leads to
+    try:
+        with open(os.open(beside, _NEW, MODE), "w", encoding="utf-8") as file:
+            yield file
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write `text` to `path`, and return it."""
+    with replaced(path) as file:
+        file.write(text)
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write `content` to `path`, and return it."""
+    with replaced(path) as file:
+        file.buffer.write(content)
+    return path

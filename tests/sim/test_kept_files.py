@@ -1,0 +1,188 @@
+"""Files of a scenario or of a kept run may come from elsewhere: nothing beyond them is written or read."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.cli import main as voxpool
+from sim.cli import main as voxpool_sim
+
+WITHIN_S = 60
+MEMORY_BYTES = 3 * 1024**3
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "duration_s": 10,
+    "nodes": [{"count": 2, "pairs": ["a:b"]}],
+    "traffic": [{"pair": "a:b", "rate_per_s": 2, "work_s": 0.1}],
+}
+TOML = """
+name = "small"
+duration_s = 10
+nodes = [{ count = 2, pairs = ["a:b"] }]
+[[traffic]]
+pair = "a:b"
+rate_per_s = 2
+work_s = 0.1
+"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command in this process; returns its exit code and all that it said."""
+
+    def run(*words: str | Path) -> tuple[int, str]:
+        main = voxpool_sim if words[0] == "voxpool-sim" else voxpool
+        monkeypatch.setattr(sys, "argv", [*map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.out + said.err
+
+    return run
+
+
+def kept(folder: Path, **case: Any) -> Path:
+    """Make the folder of a kept run, as anybody could hand it out."""
+    folder.mkdir()
+    (folder / "case.json").write_text(json.dumps({"scenario": SMALL, "seed": 1, **case}))
+    (folder / "found.json").write_text(json.dumps({"signs": ["died: ValueError"]}))
+    return folder
+
+
+def test_replay_and_shrink_write_through_no_link(run: Any, tmp_path: Path) -> None:
+    folder = kept(tmp_path / "kept")
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    names = ("trace.json", "shrunk.json", "job-s1-1.png")
+    for name in names:
+        (folder / name).symlink_to(precious)
+    code, said = run("voxpool-sim", "replay", folder, "--job", "s1-1")
+    assert code == 0, said
+    code, said = run("voxpool-sim", "shrink", folder, "--runs", "1")
+    assert code in (0, 2), said
+    assert precious.read_text() == "mine"
+    assert json.loads((folder / "trace.json").read_text()) and not (folder / "trace.json").is_symlink()
+    assert {path.name for path in folder.iterdir()} == {"case.json", "found.json", *names}, "no part is left over"
+
+
+def test_a_run_with_out_writes_through_no_link_and_names_its_files(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(TOML)
+    precious, out = tmp_path / "precious", tmp_path / "out"
+    precious.write_text("mine")
+    out.mkdir()
+    for name in ("trace.json", "report.json", "report.html"):
+        (out / name).symlink_to(precious)
+    code, said = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out, "--why", "s1-2")
+    assert code == 0, said
+    assert precious.read_text() == "mine"
+    written = {Path(line.removeprefix("written: ")).name for line in said.splitlines() if line.startswith("written: ")}
+    assert written == {path.name for path in out.iterdir()} and "trace.json" in written
+    submitted = [line.split()[:2] for line in said.splitlines() if line.endswith("submitted")]
+    assert len(submitted) == 1 and submitted[0][1] == "s" and 0 < float(submitted[0][0]) < 10, "virtual seconds"
+
+
+def test_a_failing_run_names_all_that_it_keeps(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(TOML + '[expect]\ncompleted_jobs = ">= 1000"\n')
+    out = tmp_path / "out"
+    code, said = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out)
+    assert code == 1, said
+    written = {Path(line.removeprefix("written: ")).name for line in said.splitlines() if line.startswith("written: ")}
+    assert written == {path.name for path in out.iterdir()}
+    assert {"case.json", "found.json", "shrunk.json", "trace.json"} <= written
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", "/tmp/x", "..", ".hidden", "", "a\nb", "x" * 81])
+def test_a_name_is_no_path(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing run is kept in a folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    text = TOML.replace('"small"', json.dumps(name)) + '[expect]\ncompleted_jobs = ">= 1000"\n'
+    (tmp_path / "named.toml").write_text(text)
+    code, said = run("voxpool-sim", "run", "named.toml")
+    assert code == 3 and "name = " in said and len(said.splitlines()) == 1, said
+    assert not (tmp_path / "out").exists() and not (tmp_path / "escaped-1").exists()
+    folder = kept(tmp_path / "kept", scenario={**SMALL, "name": name})
+    code, said = run("voxpool-sim", "replay", folder)
+    assert code == 3 and "name" in said, said
+
+
+def test_a_case_chooses_no_server(run: Any, tmp_path: Path) -> None:
+    """Only the person at the keyboard does; nobody listens at that port, and nobody is asked."""
+    folder = kept(tmp_path / "kept", store="redis://127.0.0.1:1/0")
+    for command in ("replay", "shrink"):
+        code, said = run("voxpool-sim", command, folder)
+        assert code == 3 and "--store" in said, said
+    code, said = run("voxpool-sim", "replay", folder, "--store", "memory")
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("file", ["/etc/hostname", "../values.txt", "link.txt", "pipe", "/dev/zero"])
+def test_a_file_of_values_is_a_small_one_in_the_same_folder(tmp_path: Path, file: str) -> None:
+    """In a process with little memory: a device has no end, and a pipe that nobody writes to never begins."""
+    folder = tmp_path / "scenario"
+    folder.mkdir()
+    (tmp_path / "values.txt").write_text("0.1\n")
+    (folder / "link.txt").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe")
+    work = f'{{ dist = "empirical", file = "{file}" }}'
+    (folder / "small.toml").write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", "run", str(folder / "small.toml")],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES)),
+    )
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 1, (done.returncode, done.stderr[-400:])
+
+
+def test_a_file_of_values_in_the_same_folder_is_read(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "values.txt").write_text("0.1\n0.2\n")
+    work = '{ dist = "empirical", file = "values.txt" }'
+    (tmp_path / "small.toml").write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
+    code, said = run("voxpool-sim", "run", tmp_path / "small.toml")
+    assert code == 0, said
+
+
+DEEP = {
+    "lists": "x = " + "[" * 100_000 + "]" * 100_000 + "\n",
+    "tables": "x = " + "{a=" * 5_000 + "1" + "}" * 5_000 + "\n",
+    "headers": "[" + ".".join(["a"] * 5_000) + "]\nb = 1\n",
+    "levels": "x = " + "[" * 200 + "]" * 200 + "\n",
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_nested_files_are_a_clear_error(run: Any, tmp_path: Path, text: str) -> None:
+    """Scenarios, costs, settings and token files; each is one line and exit 3."""
+    deep = tmp_path / "deep.toml"
+    (tmp_path / "small.toml").write_text(TOML)
+    deep.write_text(text)
+    deep.chmod(0o600)
+    for words in (
+        ("voxpool-sim", "run", deep),
+        ("voxpool-sim", "run", tmp_path / "small.toml", "--costs", deep),
+        ("voxpool", "serve", "--config", deep),
+        ("voxpool", "doctor", "--port", "0", "--store", "memory", "--config", deep),
+        ("voxpool", "token", "ann", "--role", "client", "--file", deep),
+    ):
+        code, said = run(*words)
+        assert code == 3 and len(said.splitlines()) == 1, (words, code, said[-300:])
+        assert str(deep) in said and "nested too deeply" in said, (words, said)
+
+
+@pytest.mark.parametrize("levels", [200, 100_000])
+def test_a_nested_case_is_a_clear_error(run: Any, tmp_path: Path, levels: int) -> None:
+    folder = kept(tmp_path / "kept")
+    nested = "[" * levels + "]" * levels
+    (folder / "case.json").write_text('{"seed": 1, "scenario": {"settings": {"a": ' + nested + "}}}")
+    code, said = run("voxpool-sim", "replay", folder)
+    assert code == 3 and "nested too deeply" in said and len(said.splitlines()) == 1, said
