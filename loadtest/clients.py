@@ -27,7 +27,18 @@ from loadtest.users._workload import Stream
 from scheduler.chance import fresh_random
 from scheduler.codec import to_client
 from scheduler.errors import BadInput
-from scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, Submit, ToClient, Welcome
+from scheduler.messages import (
+    Accepted,
+    Ack,
+    CancelJob,
+    Error,
+    Hello,
+    JobResult,
+    RejectedSubmit,
+    Submit,
+    ToClient,
+    Welcome,
+)
 from scheduler.sdk.backoff import Backoff
 
 AGAIN_S = 0.5
@@ -35,6 +46,8 @@ AGAIN_S = 0.5
 UTTERANCE_JOBS = 4
 """Pieces of speech, a job each, that belong together."""
 WELCOME_S = 10.0
+ACK_RESULTS = 100
+"""As many results are acknowledged at once; the next submit does it, too."""
 
 
 class HttpCaller(ClientUser):
@@ -155,6 +168,8 @@ class SessionCaller(ClientUser):
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.wire: Wire[ToClient] | None = None
+        self.generation = ""
+        self.handled = self.acknowledged = 0
         self.gone = False
         self.tried = Event()
         self.reader = gevent.spawn(self._stay_connected)
@@ -193,7 +208,10 @@ class SessionCaller(ClientUser):
     def _send(self, wire: Wire[ToClient], wanted: Wanted) -> None:
         sent: Sent = wanted.tag
         stream = sent.stream
-        submit = Submit(wanted.request_id, stream.pair, sent.audio, stream.timeout_ms, stream.affinity)
+        self.acknowledged = self.handled
+        submit = Submit(
+            wanted.request_id, stream.pair, sent.audio, stream.timeout_ms, stream.affinity, ack=self.handled
+        )
         with contextlib.suppress(Closed):  # who reads sees it, too, connects again and sends what is open
             wire.send(submit)
 
@@ -231,12 +249,18 @@ class SessionCaller(ClientUser):
         traffic = self.traffic
         wire = Wire.open(traffic.door("/ws/session"), to_client, binary=self.binary, tls=traffic.tls)
         try:
-            wire.send(Hello(session_id=self.name, token=self.options.client_token or None))
+            hello = Hello(session_id=self.name, token=self.options.client_token or None, acks=True)
+            if self.generation:
+                hello.resume, hello.generation, hello.ack = True, self.generation, self.handled
+            wire.send(hello)
             welcome = wire.receive(timeout_s=WELCOME_S)
             if isinstance(welcome, Error):
                 raise BadInput(welcome.reason, welcome.detail)
             if not isinstance(welcome, Welcome):
                 raise BadInput("no_welcome", "the first message was none")
+            if welcome.generation != self.generation:
+                self.generation, self.handled = welcome.generation, 0
+            self.acknowledged = self.handled
         except BaseException:
             wire.abort()
             raise
@@ -247,12 +271,20 @@ class SessionCaller(ClientUser):
             message = wire.receive()
             if isinstance(message, JobResult):
                 self.came(message.request_id, message.state, message.output, message.error)
+                self._acknowledge(wire, message.number or 0)
             elif isinstance(message, Accepted):
                 self._taken(message)
             elif isinstance(message, RejectedSubmit):
                 self._rejected(message)
             elif isinstance(message, Error):
                 self.traffic.tell(WS, "connect", 0.0, 0, refused_as(message.reason))
+
+    def _acknowledge(self, wire: Wire[ToClient], number: int) -> None:
+        """Note that a result was handled. One that came before would be reported by `came`: none is left out here."""
+        self.handled = max(self.handled, number)
+        if self.handled - self.acknowledged >= ACK_RESULTS:
+            self.acknowledged = self.handled
+            wire.send(Ack(self.handled))
 
     def _taken(self, message: Accepted) -> None:
         wanted = self.expected.find(message.request_id)

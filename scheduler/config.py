@@ -85,8 +85,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeouts_slice: Annotated[int, _setting("deadlines handled before the loop gets its turn", "jobs", ge=1)] = 500
     session_grace_s: Annotated[
         float,
-        _setting("a client whose connection broke may come back for so long; then its jobs are cancelled", "s", ge=0),
-    ] = 30.0
+        _setting(
+            "a client whose connection broke may come back for as long as it says, this at most; then its jobs end",
+            "s",
+            ge=0,
+        ),
+    ] = 120.0
+    unacknowledged_max: Annotated[
+        int,
+        _setting("results a session was sent and has not acknowledged; past it a submit is refused", "results", ge=1),
+    ] = 10_000
     in_order_grace_s: Annotated[
         float, _setting("a session that wants its results in order waits so long for an earlier one", "s", ge=0)
     ] = 5.0

@@ -1,6 +1,6 @@
 """The results of one session in the order of its submits: one that came too soon is held back for a while. Pure.
 
-It lives as long as its session's connection and knows no clock, no socket and no job: keys go in, results come out.
+It lives as long as its session (outbox.py) and knows no clock, no socket and no job: keys go in, results come out.
 """
 
 from __future__ import annotations
@@ -64,6 +64,10 @@ class InOrder(Generic[R]):
         while (due_ms := self.due_ms) is not None and due_ms <= now_ms:
             ready += self._skip_to(next(iter(self._held)))
         return ready
+
+    def release(self) -> list[R]:
+        """Return, in order, all that is held, whatever is missing before it."""
+        return self._skip_to(max(self._held)) if self._held else []
 
     def _skip_to(self, place: int) -> list[R]:
         """Let everything up to `place` out, whatever is missing before it."""

@@ -19,6 +19,8 @@ Attempt = Annotated[int, msgspec.Meta(ge=1)]
 Slots = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Running = Annotated[list[tuple[Name, Attempt]], msgspec.Meta(max_length=1000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""The number of a result in its session; the first one has 1."""
 
 
 class _Message(msgspec.Struct, tag_field="type", tag=str.lower, omit_defaults=True):
@@ -37,10 +39,20 @@ class _Greeting(_Message):
 
 
 class Hello(_Greeting):
+    """The first message of a client (docs/sessions.md)."""
+
     protocol: int = PROTOCOL
     session_id: Name | None = None
     token: str | None = None
     resume: bool = False
+    """Send what an earlier connection of this session was not sent, or has not acknowledged."""
+    acks: bool = False
+    """This client acknowledges results: each is kept until then. Else a result that was sent counts as received."""
+    generation: Name | None = None
+    """With `ack`: the generation that the numbers of this client belong to; those of another one are ignored."""
+    ack: Number = 0
+    patience_ms: Milliseconds | None = None
+    """How long this client tries to come back when its connection breaks; it is granted session_grace_s at most."""
     in_order: bool = False
     """Send the results in the order of the submits. One that came too soon is held back for `in_order_grace_s` at most;
     what was missing before it comes later, out of order."""
@@ -56,13 +68,22 @@ class Submit(_Message):
     """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
     trace: str | None = None
     """The traceparent (W3C) of the span that the job belongs to; one that is none is ignored."""
+    ack: Number = 0
+    """As the message `ack`: what a client that acknowledges had when it submitted, so that a result which it asks for
+    once more is sent once more."""
 
 
 class CancelJob(_Message, tag="cancel"):
     job_id: Name
 
 
-FromClient = Hello | Submit | CancelJob
+class Ack(_Message):
+    """This client has handled all results up to `number`."""
+
+    number: Number
+
+
+FromClient = Hello | Submit | CancelJob | Ack
 
 
 # ---- scheduler -> client
@@ -74,6 +95,8 @@ class Welcome(_Message):
     protocol: int = PROTOCOL
     cut_off: str | None = None
     """Why the scheduler cut off the last connection of this session, if it did: takes_nothing, no_pong …"""
+    generation: str = ""
+    """What the numbers of results belong to; another one than before: the session was forgotten, they begin at 1."""
 
 
 class Accepted(_Message):
@@ -111,6 +134,8 @@ class JobResult(_Message, tag="result"):
     """What people should know beside `error`."""
     retryable: bool = False
     """Whether it failed, and may succeed when it is submitted again unchanged."""
+    number: int | None = None
+    """Its number in the session, which rises by one with each result: what an `ack` names."""
 
 
 class Error(_Message):

@@ -16,7 +16,7 @@ import msgspec
 from loadtest.users._target import CLOSE_POLICY, PATIENCE_S, Target, Wrong, check, completed, expect, refused
 from loadtest.users._wire import Closed, Wire
 from scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
-from scheduler.web.session import BAD_MESSAGES_MAX
+from scheduler.web.session_connection import BAD_MESSAGES_MAX
 from scheduler.web.views import Problem
 
 CLOSE_TOO_BIG = 1009

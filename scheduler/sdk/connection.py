@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ M = TypeVar("M")
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 PING_S = 15.0
+"""Time between two pings, and for the answer to one."""
 BROKEN = (WebSocketException, OSError, TimeoutError, BadInput)
 """What a connection raises that can't go on; another one may."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -40,7 +42,10 @@ def door_url(url: str, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where to connect, and how. A peer that answers no ping for `ping_s` is taken for gone."""
+    """Where to connect, and how.
+
+    A peer that answers no ping for `ping_s`, or takes nothing of what is written for that time, is taken for gone.
+    """
 
     url: str
     tls: ssl.SSLContext | None
@@ -53,10 +58,57 @@ class Door:
         return cls(whole, tls_context(ca_file) if whole.startswith("wss:") else None, ping_s)
 
 
+class _StallingSocket(ClientConnection):
+    """A WebSocket that is aborted when its write buffer stands still.
+
+    The pings of the library wait behind a full buffer, so they can't find a peer that has stopped to read.
+    """
+
+    stall_s = PING_S
+    """Of a full buffer the peer must take something in each of these times."""
+    written = 0
+    """Bytes of all messages."""
+    _taken_before = 0
+    _look: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The buffer is full."""
+        super().pause_writing()
+        self._taken_before = self._taken
+        self._look = self.loop.call_later(self.stall_s, self._check_stall)
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        super().resume_writing()
+        self._stop_looking()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop_looking()
+        super().connection_lost(exc)
+
+    @property
+    def _taken(self) -> int:
+        return self.written - self.transport.get_write_buffer_size()
+
+    def _check_stall(self) -> None:
+        taken = self._taken
+        if taken <= self._taken_before:
+            self.transport.abort()
+        else:
+            self._taken_before = taken
+            self._look = self.loop.call_later(self.stall_s, self._check_stall)
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+
 class Connection(Generic[M]):
     """One open WebSocket that carries messages; binary ones, in MessagePack."""
 
-    def __init__(self, socket: ClientConnection, codec: Codec[M]) -> None:
+    def __init__(self, socket: _StallingSocket, codec: Codec[M]) -> None:
         self._socket = socket
         self._codec = codec
 
@@ -74,6 +126,7 @@ class Connection(Generic[M]):
                 ping_interval=door.ping_s,
                 ping_timeout=door.ping_s,
                 proxy=None,
+                create_connection=_StallingSocket,
             )
         except InvalidURI as error:
             raise ConfigError(str(error)) from None
@@ -82,11 +135,15 @@ class Connection(Generic[M]):
             if refused is not None:
                 raise refused from None
             raise
+        assert isinstance(socket, _StallingSocket)
+        socket.stall_s = door.ping_s
         return cls(socket, codec)
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send `message`; waits while the other end takes nothing. Raises ConnectionClosed."""
-        await self._socket.send(encode(message, binary=True))
+        frame = encode(message, binary=True)
+        self._socket.written += len(frame)
+        await self._socket.send(frame)
 
     async def receive(self) -> M:
         """Return the next message. Raises ConnectionClosed, or BadInput for one that this version can't read."""
@@ -100,7 +157,15 @@ class Connection(Generic[M]):
         await (await self._socket.ping())
 
     async def close(self) -> None:
-        """Say goodbye."""
+        """Say goodbye; a peer that does not take it within CLOSE_TIMEOUT_S is cut off."""
         # asyncio of 3.11 trips over abort() after close() with data unsent; the connection is gone all the same.
         with contextlib.suppress(AttributeError):
-            await self._socket.close()
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._socket.close()
+            except TimeoutError:  # the goodbye stands behind a full buffer
+                self.abort()
+
+    def abort(self) -> None:
+        """End the connection without a goodbye."""
+        self._socket.transport.abort()

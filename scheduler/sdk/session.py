@@ -1,7 +1,8 @@
 """The client's end of a session: keeps a connection, and brings every submit to its one answer.
 
-Whatever was submitted and not answered is submitted again after a reconnect, under the same request ids, so that each
-request is done once however often the connection breaks. It knows messages and futures, not what a user calls.
+Whatever was submitted and not answered is submitted again after a reconnect, under the same request ids and in the same
+order, so that each request is done once however often the connection breaks. Results are acknowledged by their
+numbers, so that each is given once (docs/sessions.md). It knows messages and futures, not what a user calls.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.codec import to_client
 from scheduler.messages import (
     PROTOCOL,
     Accepted,
+    Ack,
     CancelJob,
     Error,
     Hello,
@@ -26,13 +29,17 @@ from scheduler.messages import (
     Welcome,
 )
 from scheduler.reasons import STOPPING
-from scheduler.sdk.backoff import Backoff
-from scheduler.sdk.connection import BROKEN, Connection, Door
+from scheduler.sdk.backoff import LONGEST_S, Backoff
+from scheduler.sdk.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door
 from scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable, SubmitRejected, refusal
 
-REJECTED_PAUSE_MS = 1000
-"""Pause after a rejection that names no time but passes."""
 REJECTED_PAUSE_MS_MAX = 30_000
+ACK_S = 0.1
+"""Results are acknowledged after this time at the latest, all together; the next submit does it, too."""
+ACK_RESULTS = 100
+"""As many results are acknowledged at once."""
+TRIES_A_GRACE = 4
+"""Connections that are tried, at least, while the scheduler keeps the session."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +53,8 @@ class Request:
     result: asyncio.Future[JobResult] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     job_id: str = ""
     sent: bool = False
+    sent_over: Connection[ToClient] | None = None
+    """The last connection over which it was submitted."""
     unwanted: bool = False
     """It is to be cancelled as soon as its job id is known."""
     again: asyncio.TimerHandle | None = None
@@ -81,8 +90,15 @@ class Session:
         self._random = random
         self._requests: dict[str, Request] = {}
         self._connection: Connection[ToClient] | None = None
+        self._sending = False
+        """Whether what waited was sent over this connection, so that new submits may follow."""
         self._failure: Exception | None = None
-        self._sends: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._generation = ""
+        self._handled = 0
+        """The number of the last result that was handled; those of another generation begin anew."""
+        self._acknowledged = 0
+        self._ack_timer: asyncio.TimerHandle | None = None
 
     async def begin(self, submit: Submit, retry_s: float) -> Request:
         """Submit; the answers come in the request's futures. Raises what has ended the session."""
@@ -96,7 +112,8 @@ class Session:
         request = Request(submit, asyncio.get_running_loop().time() + retry_s)
         self._requests[submit.request_id] = request
         request.result.add_done_callback(lambda _: self._ended(request))
-        await self._send_submit(request)
+        if self._connection is not None and self._sending:
+            await self._send_submit(request, self._connection)
         return request
 
     async def cancel(self, request: Request) -> None:
@@ -107,17 +124,23 @@ class Session:
             request.unwanted = True
             await self._cancel_job(request)
 
+    @property
+    def patience_s(self) -> float:
+        """The longest time from the last sign of the scheduler to the last try to reach it again."""
+        return self._give_up_s + 2 * self._door.ping_s + OPEN_TIMEOUT_S
+
     async def run(self) -> None:
         """Stay connected; return when the scheduler refuses this client or was away for too long."""
         loop = asyncio.get_running_loop()
         backoff = Backoff(self._random)
         seen_s = loop.time()
         while True:
+            resubmits: asyncio.Task[None] | None = None
             try:
-                connection = await self._greet()
+                connection = await self._greet(backoff)
                 backoff.reset()
                 self._connection = connection
-                await self._resubmit()
+                resubmits = loop.create_task(self._resubmit(connection))
                 await self._read(connection)
             except Refused as refused:
                 if refused.reason not in PASSING:
@@ -127,58 +150,97 @@ class Session:
             except BROKEN as broken:
                 error = broken
             finally:
+                if resubmits is not None:
+                    resubmits.cancel()
                 if self._connection is not None:
                     seen_s = loop.time()
                     lost, self._connection = self._connection, None
+                    self._sending = False
                     await lost.close()
-            if loop.time() - seen_s > self._give_up_s:
+            left_s = seen_s + self._give_up_s - loop.time()
+            if left_s <= 0:
                 self.end(SchedulerUnreachable(f"{self._door.url}: {error or type(error).__name__}"))
                 return
-            await asyncio.sleep(backoff.pause_s())
+            await asyncio.sleep(min(backoff.pause_s(), left_s))
 
     def end(self, error: Exception) -> None:
         """Answer all that waits, and whatever is submitted later, with `error`."""
         self._failure = self._failure or error
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
         for request in list(self._requests.values()):
             self._fail(request, error)
 
-    async def _greet(self) -> Connection[ToClient]:
+    async def _greet(self, backoff: Backoff) -> Connection[ToClient]:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + OPEN_TIMEOUT_S
         connection = await Connection.open(self._door, to_client)
         try:
-            resume = self._resume or self.connects > 0
-            await connection.send(
-                Hello(session_id=self.session_id, token=self._token, resume=resume, in_order=self._in_order)
-            )
-            welcome = await connection.receive()
+            async with asyncio.timeout_at(end_s):
+                await connection.send(self._hello())
+                welcome = await connection.receive()
             if isinstance(welcome, Error):
                 raise refusal(welcome.reason, welcome.detail)
             if isinstance(welcome, Welcome):
-                if welcome.protocol != PROTOCOL:
-                    raise refusal("bad_protocol", f"the scheduler speaks {welcome.protocol}, this is {PROTOCOL}")
-                self.limits = welcome.limits
-                self.cut_off = welcome.cut_off
+                self._welcomed(welcome, backoff)
             self.connects += 1
+        except TimeoutError:
+            connection.abort()
+            raise
         except BaseException:
             await connection.close()
             raise
         return connection
 
-    async def _resubmit(self) -> None:
-        """Send what waits. Submits that come from now on are sent by themselves."""
-        for request in list(self._requests.values()):
-            if request.again is None:
-                await self._send_submit(request)
+    def _hello(self) -> Hello:
+        return Hello(
+            session_id=self.session_id,
+            token=self._token,
+            resume=self._resume or self.connects > 0,
+            in_order=self._in_order,
+            acks=True,
+            generation=self._generation or None,
+            ack=self._handled,
+            patience_ms=round(self.patience_s * 1000),
+        )
 
-    async def _send_submit(self, request: Request) -> None:
-        """Send, if there is a connection; else, or if it breaks, the next one brings it."""
+    def _welcomed(self, welcome: Welcome, backoff: Backoff) -> None:
+        if welcome.protocol != PROTOCOL:
+            raise refusal("bad_protocol", f"the scheduler speaks {welcome.protocol}, this is {PROTOCOL}")
+        self.limits = welcome.limits
+        self.cut_off = welcome.cut_off
+        grace_ms = welcome.limits.get("session_grace_ms")
+        if grace_ms:
+            backoff.longest_s = min(LONGEST_S, grace_ms / 1000 / TRIES_A_GRACE)
+        if welcome.generation != self._generation:  # the scheduler is another one, or has forgotten the session
+            self._generation = welcome.generation
+            self._handled = 0
+        self._acknowledged = self._handled
+
+    async def _resubmit(self, connection: Connection[ToClient]) -> None:
+        """Send what waits, in its order; submits that come while this runs are sent behind it."""
+
+        def waits(request: Request) -> bool:
+            return request.again is None and request.sent_over is not connection and not request.result.done()
+
+        while waiting := [request for request in self._requests.values() if waits(request)]:
+            for request in waiting:
+                if waits(request):
+                    await self._send_submit(request, connection)
+        self._sending = True
+
+    async def _send_submit(self, request: Request, connection: Connection[ToClient]) -> None:
+        """Send; if the connection breaks, the next one brings it."""
         bytes_max = self.limits.get("audio_bytes_max")
         if bytes_max is not None and len(request.submit.audio) > bytes_max:
             detail = f"{len(request.submit.audio)} bytes are above audio_bytes_max = {bytes_max}; cut it into pieces"
             self._fail(request, SubmitRejected("audio_too_large", detail, None))
-        elif self._connection is not None:
-            request.sent = True
-            with contextlib.suppress(*BROKEN):
-                await self._connection.send(request.submit)
+            return
+        request.sent = True
+        request.sent_over = connection
+        request.submit.ack = self._acknowledged = self._handled
+        with contextlib.suppress(*BROKEN):
+            await connection.send(request.submit)
 
     async def _cancel_job(self, request: Request) -> None:
         """Send the cancel; without a connection or a job id the next `accepted` brings it."""
@@ -194,20 +256,28 @@ class Session:
             elif isinstance(message, RejectedSubmit):
                 self._rejected(message)
             elif isinstance(message, Accepted):
-                await self._accepted(message)
+                self._accepted(message)
             elif isinstance(message, Error):
                 refused = refusal(message.reason, message.detail)
                 if type(refused) is not Refused:  # such as a token that was taken back
                     raise refused
 
-    async def _accepted(self, accepted: Accepted) -> None:
+    def _accepted(self, accepted: Accepted) -> None:
         request = self._requests.get(accepted.request_id)
         if request is not None:
             self._has_job(request, accepted.job_id)
             if request.unwanted:
-                await self._cancel_job(request)
+                self._spawn(self._cancel_job(request))
 
     def _result(self, result: JobResult) -> None:
+        if result.number is not None and result.number <= self._handled:
+            return  # it came before
+        self._give(result)
+        if result.number is not None:
+            self._handled = result.number
+            self._acknowledge_soon()
+
+    def _give(self, result: JobResult) -> None:
         request = self._requests.get(result.request_id)
         if request is None:
             self._on_result(result)
@@ -237,10 +307,35 @@ class Session:
         self._fail(request, SubmitRejected(rejected.reason, rejected.detail, after_ms))
 
     def _try_again(self, request: Request) -> None:
-        request.again = None
-        task = asyncio.get_running_loop().create_task(self._send_submit(request))
-        self._sends.add(task)
-        task.add_done_callback(self._sends.discard)
+        request.again = request.sent_over = None
+        if self._connection is not None and self._sending:
+            self._spawn(self._send_submit(request, self._connection))
+
+    def _acknowledge_soon(self) -> None:
+        """Have the results that were handled acknowledged, all that come in a short time together."""
+        if self._handled - self._acknowledged >= ACK_RESULTS:
+            self._acknowledge()
+        elif self._ack_timer is None:
+            self._ack_timer = asyncio.get_running_loop().call_later(ACK_S, self._ack_is_due)
+
+    def _ack_is_due(self) -> None:
+        self._ack_timer = None
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        if self._connection is not None and self._handled > self._acknowledged:
+            self._acknowledged = self._handled
+            self._spawn(self._send_ack(self._connection, self._handled))
+
+    async def _send_ack(self, connection: Connection[ToClient], number: int) -> None:
+        with contextlib.suppress(*BROKEN):  # the next hello says it
+            await connection.send(Ack(number))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the reading, which must not wait for a write."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _fail(self, request: Request, error: Exception) -> None:
         if not request.result.done():

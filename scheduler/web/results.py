@@ -57,6 +57,10 @@ class Results:
             if not watchers:
                 del self._watchers[job_id]
 
+    def is_watched(self, job_id: str) -> bool:
+        """Return whether somebody waits for that job."""
+        return job_id in self._watchers
+
     def job_ended(self, job: Job) -> None:
         """Tell everybody who waits for `job`."""
         watchers = self._watchers.pop(job.job_id, None)

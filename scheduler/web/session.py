@@ -1,112 +1,101 @@
-"""One connection of a client that has said hello: its submits and cancels, and what became of its jobs.
+"""One session of a client: its submits and cancels, and the results it is owed, over however many connections.
 
-Which sessions there are, and which may come back, is the door's business (sessions.py).
+One connection is open at most; without one, results wait in the outbox. Which sessions there are, and how long one may
+stay away, is the door's business (sessions.py); what a frame is, that of session_connection.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from scheduler import codec
 from scheduler.config import ms
 from scheduler.errors import BadInput, Rejected
-from scheduler.in_order import InOrder
 from scheduler.job import Job, key_of
-from scheduler.messages import Accepted, CancelJob, Error, FromClient, JobResult, RejectedSubmit, Submit
+from scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
+from scheduler.outbox import Numbered, Outbox
 from scheduler.reasons import STOPPING
 from scheduler.security.caller import Caller
-from scheduler.telemetry.events import Event
 from scheduler.trace_context import checked
-from scheduler.web.frame_socket import FrameSocket
+from scheduler.web.session_connection import SessionConnection
 from scheduler.web.views import as_rejection, check_audio, job_result
 
 if TYPE_CHECKING:
     from scheduler.web.sessions import SessionDoor
 
-BAD_MESSAGES_MAX = 20
-"""Messages that can't be used before a connection is closed."""
-CLOSE_POLICY = 1008
-Ended = tuple[str, JobResult | RejectedSubmit]
-"""The id of a job that ended, and what its client is told."""
+CATCH_UP_BYTES = 4 * 1024**2
+"""Results that are sent again are sent in parts of this size; the next part follows when this one is acknowledged."""
 
 
 class Session:
-    """One connection of a client that has said hello."""
+    """What one client is owed. `attach` and `detach` follow its connections; `let_go` is the end."""
 
-    def __init__(
-        self, door: SessionDoor, socket: FrameSocket, binary: bool, session_id: str, in_order: bool, caller: Caller
-    ) -> None:
-        self.socket = socket
+    def __init__(self, door: SessionDoor, session_id: str, caller: Caller, generation: str) -> None:
         self.session_id = session_id
         self.caller = caller
         self.key = key_of(caller.name, session_id)
         """The same session id of another caller is another session."""
+        self.generation = generation
+        self.connection: SessionConnection | None = None
+        self.grace_ms = 0
+        """How long its client may stay away."""
         self._door = door
-        self._binary = binary
-        self._jobs: dict[str, bool] = {}
-        """Jobs whose results this client has still to get -> whether they are its own."""
-        self._bad_messages = 0
-        grace_ms, held_max = ms(door.settings.in_order_grace_s), door.settings.in_order_held_max
-        self._order: InOrder[Ended] | None = InOrder(grace_ms, held_max) if in_order else None
+        self._outbox: Outbox[Job] = Outbox(ms(door.settings.in_order_grace_s), door.settings.in_order_held_max)
+        self._unsent: deque[tuple[int, str]] = deque()
+        """Number and job id of results that follow when the client has acknowledged `_sent`."""
+        self._sent = 0
         self._gap_timer: asyncio.TimerHandle | None = None
 
-    def send(self, message: Any) -> None:
-        """Send `message` to the client."""
-        self.socket.send_frame(codec.encode(message, self._binary), self._binary)
+    @property
+    def unfinished(self) -> int:
+        """Own jobs whose results are not out."""
+        return len(self._outbox.own)
 
-    def on_frame(self, data: bytes, binary: bool) -> bool:
-        """Take one message."""
-        try:
-            message: FromClient = codec.from_client.decode(data, binary)
-        except BadInput as error:
-            request_id = codec.request_id_of(data, binary)
-            if request_id is None:
-                self._bad_message(error)
-            else:
-                self._reject(request_id, as_rejection(error))
-            return True
-        if isinstance(message, Submit):
-            self._submit(message)
-        elif isinstance(message, CancelJob):
-            self._cancel(message.job_id)
-        else:
-            self._bad_message(BadInput("hello_twice", "hello comes once, as the first message"))
-        return True
+    def attach(self, connection: SessionConnection, hello: Hello) -> None:
+        """Go on over `connection`; send what the client has not got, if it resumes."""
+        outbox = self._outbox
+        if hello.generation == self.generation:
+            outbox.acknowledge(min(hello.ack, outbox.number))
+        if not hello.resume:
+            outbox.forget([key for _, key in outbox.unacknowledged()])
+        outbox.put_in_order(hello.in_order)
+        outbox.keeps = hello.acks
+        self.connection = connection
+        self._unsent.extend(outbox.unacknowledged())
+        self._catch_up()
+        self._watch_gap()
 
-    def job_ended(self, job: Job) -> None:
-        """A job that this client waits for has ended."""
-        ended = (job.job_id, self._what_became_of(job))
-        if self._order is None:
-            self._tell([ended])
-        else:
-            self._tell(self._order.ended(job.job_id, ended, _now_ms()))
-            self._watch_gap(self._order)
-
-    def take_over(self, job_ids: list[str], tell: bool) -> None:
-        """Go on with the jobs of an earlier connection; with `tell` their results are sent without being asked for."""
-        for job_id in job_ids:
-            job = self._door.dispatcher.find(job_id)
-            if job is None or (job.ended and not tell):
-                continue
-            self._wait_for(job, True)
+    def detach(self) -> None:
+        """The connection is gone; until the next one every result is kept."""
+        self.connection = None
+        self._outbox.keeps = True
+        self._unsent.clear()
 
     def let_go(self) -> list[str]:
-        """Wait for nothing any more; return the ids of the own jobs whose results were not sent."""
+        """Wait for nothing any more; return the ids of own jobs whose results nobody else waits for."""
         if self._gap_timer is not None:
             self._gap_timer.cancel()
-        for job_id in self._jobs:
-            self._door.results.unwatch(job_id, self)
-        own = [job_id for job_id, is_own in self._jobs.items() if is_own]
-        self._jobs.clear()
-        return own
+        results = self._door.results
+        for job_id in self._outbox.expected:
+            results.unwatch(job_id, self)
+        return [job_id for job_id in self._outbox.own if not results.is_watched(job_id)]
 
-    def _submit(self, submit: Submit) -> None:
+    def send(self, message: Any) -> int:
+        """Send `message` to the client, if it is connected; return its bytes."""
+        return 0 if self.connection is None else self.connection.send(message)
+
+    def submit(self, submit: Submit) -> None:
+        """Take a job, or say why not."""
         door = self._door
         try:
+            if submit.ack:
+                self.acknowledge(submit.ack)
             door.admission.check(self.caller, submit.pair, submit.request_id)
             check_audio(submit.audio, door.settings.audio_bytes_max)
             door.results.check_room()
+            self._check_unacknowledged(submit)
             job = door.dispatcher.submit(
                 pair=submit.pair,
                 audio=submit.audio,
@@ -120,64 +109,99 @@ class Session:
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)
-            self._reject(submit.request_id, as_rejection(error))
+            self.reject(submit.request_id, as_rejection(error))
             return
         except Rejected as rejected:
-            self._reject(submit.request_id, rejected)
+            self.reject(submit.request_id, rejected)
             return
         self.send(Accepted(submit.request_id, job.job_id))
-        self._wait_for(job, job.session_key == self.key)
+        if self._outbox.expect(job.job_id, job.session_key == self.key):
+            door.results.watch(job, self)
 
-    def _wait_for(self, job: Job, is_own: bool) -> None:
-        """Send the result of `job` when it has ended, or now if it has; in its turn if they go in order."""
-        self._jobs[job.job_id] = is_own
-        if self._order is not None:
-            self._order.submitted(job.job_id)
-        self._door.results.watch(job, self)
+    def reject(self, request_id: str, rejected: Rejected) -> None:
+        """Answer a submit that is not taken."""
+        self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
 
-    def _what_became_of(self, job: Job) -> JobResult | RejectedSubmit:
-        """Return the result of `job`; one that is handed back was not accepted after all."""
-        if job.reason != STOPPING:
-            return job_result(job)
-        stopped = self._door.admission.stopped()
-        return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
-
-    def _tell(self, ended: list[Ended]) -> None:
-        for job_id, message in ended:
-            self._jobs.pop(job_id, None)
-            self.send(message)
-
-    def _watch_gap(self, order: InOrder[Ended]) -> None:
-        """Have the gap skipped when its grace is over."""
-        if self._gap_timer is not None:
-            self._gap_timer.cancel()
-            self._gap_timer = None
-        due_ms = order.due_ms
-        if due_ms is not None:
-            loop = asyncio.get_running_loop()
-            self._gap_timer = loop.call_later(max(0, due_ms - _now_ms()) / 1000, self._gap_is_due, order)
-
-    def _gap_is_due(self, order: InOrder[Ended]) -> None:
-        self._gap_timer = None
-        self._tell(order.skip_gap(_now_ms()))
-        self._watch_gap(order)
-
-    def _cancel(self, job_id: str) -> None:
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job of this session."""
         job = self._door.dispatcher.find(job_id)
         if job is None or job.session_key != self.key:
             self.send(Error("unknown_job", f"no job {job_id!r} of this session; it may have been forgotten"))
         else:
             self._door.dispatcher.cancel(job_id)
 
-    def _reject(self, request_id: str, rejected: Rejected) -> None:
-        self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
+    def acknowledge(self, number: int) -> None:
+        """The client has all results up to `number`. Raises BadInput (bad_ack) for one that was not sent."""
+        try:
+            self._outbox.acknowledge(number)
+        except ValueError as error:
+            raise BadInput("bad_ack", str(error)) from None
+        if self._unsent and number >= self._sent:
+            self._catch_up()
 
-    def _bad_message(self, error: BadInput) -> None:
-        self._bad_messages += 1
-        self._door.log(Event.BAD_MESSAGE, peer=self.socket.peer, session_id=self.session_id, reason=error.reason)
-        self.send(Error(error.reason, error.detail))
-        if self._bad_messages >= BAD_MESSAGES_MAX:
-            self.socket.close_with(CLOSE_POLICY, "too many bad messages")
+    def job_ended(self, job: Job) -> None:
+        """A job that this client waits for has ended."""
+        self._give(self._outbox.ended(job.job_id, job, _now_ms()))
+        self._watch_gap()
+
+    # ---- results
+
+    def _give(self, out: list[Numbered[Job]]) -> None:
+        for number, job in out:
+            if self._unsent:  # those before it are still to be sent
+                self._unsent.append((number, job.job_id))
+            else:
+                self.send(self._what_became_of(job, number))
+
+    def _catch_up(self) -> None:
+        """Send a part of what the client has not got; what is in no table any more can't be sent."""
+        size, forgotten = 0, []
+        while self._unsent and (size < CATCH_UP_BYTES or not self._outbox.keeps):
+            self._sent, job_id = self._unsent.popleft()
+            job = self._door.dispatcher.find(job_id)
+            if job is not None:
+                size += self.send(self._what_became_of(job, self._sent))
+            if job is None or not self._outbox.keeps:
+                forgotten.append(job_id)
+        self._outbox.forget(forgotten)
+
+    def _what_became_of(self, job: Job, number: int) -> JobResult | RejectedSubmit:
+        """Return the result of `job`; one that is handed back was not accepted after all."""
+        if job.reason != STOPPING:
+            return job_result(job, number)
+        stopped = self._door.admission.stopped()
+        return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
+
+    def _check_unacknowledged(self, submit: Submit) -> None:
+        """Raise Rejected when too many results wait to be acknowledged for a new job to be taken."""
+        settings, outbox, dispatcher = self._door.settings, self._outbox, self._door.dispatcher
+        if len(outbox) < settings.unacknowledged_max:
+            return
+        if dispatcher.table.find_request(submit.request_id, self.caller.name) is not None:
+            return
+        oldest_first = [job_id for _, job_id in outbox.unacknowledged()]
+        outbox.forget(list(takewhile(lambda job_id: dispatcher.find(job_id) is None, oldest_first)))
+        if len(outbox) >= settings.unacknowledged_max:
+            self._door.observer.job_rejected(submit.pair, "unacknowledged_max")
+            detail = f"{len(outbox)} results of this session wait for an ack, the most allowed"
+            raise Rejected("unacknowledged_max", detail, ms(settings.retry_after_s))
+
+    # ---- order
+
+    def _watch_gap(self) -> None:
+        """Have the gap before a result that is held back skipped when its grace is over."""
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
+            self._gap_timer = None
+        due_ms = self._outbox.due_ms
+        if due_ms is not None:
+            loop = asyncio.get_running_loop()
+            self._gap_timer = loop.call_later(max(0, due_ms - _now_ms()) / 1000, self._gap_is_due)
+
+    def _gap_is_due(self) -> None:
+        self._gap_timer = None
+        self._give(self._outbox.skip_gap(_now_ms()))
+        self._watch_gap()
 
 
 def _now_ms() -> int:

@@ -1,7 +1,8 @@
-"""The door of clients, /ws/session: submits and cancels come in, results go out.
+"""The door of clients, /ws/session: which sessions there are, and which connection each of them has.
 
-A session outlives a broken connection by `session_grace_s`, so that a client can come back for its results; a client
-that says goodbye, or does not come back, no longer wants them, and its unfinished jobs are cancelled.
+A session outlives a broken connection for as long as its client says that it will try to come back, for
+`session_grace_s` at most. A client that says goodbye, or does not come back, no longer wants its results: its
+unfinished jobs are cancelled (session_gone).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.guard import admit, let_in
 from scheduler.web.results import Results
 from scheduler.web.session import Session
+from scheduler.web.session_connection import SessionConnection
 
 CLOSE_POLICY = 1008
 CLOSE_RESTART = 1012
@@ -41,7 +43,7 @@ CLOSE_REPLACED = 4000
 
 
 class SessionDoor:
-    """The ASGI application behind /ws/session, and the sessions that are open or may come back."""
+    """The ASGI application behind /ws/session, and the sessions that are connected or may come back."""
 
     def __init__(
         self,
@@ -61,12 +63,12 @@ class SessionDoor:
         self.observer = observer
         self.log = log
         self._random = random
-        self._open: dict[str, Session] = {}
-        self._absent: dict[str, tuple[list[str], asyncio.TimerHandle]] = {}
-        """session key -> its unfinished jobs, and the timer that ends its grace."""
+        self._sessions: dict[str, Session] = {}
+        self._absent: dict[str, asyncio.TimerHandle] = {}
+        """Key of each session without a connection -> the timer that ends its grace."""
 
     def __len__(self) -> int:
-        return len(self._open) + len(self._absent)
+        return len(self._sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
@@ -84,17 +86,18 @@ class SessionDoor:
             self._turn_away(socket, Error(refused.reason, refused.detail), binary)
             return
         with let_in(scope, caller, socket):
-            session = self._begin(socket, hello, binary, caller)
+            session = self._session_of(socket, hello, binary, caller)
             if session is None:
                 return
+            connection = self._begin(session, socket, hello, binary)
             try:
-                socket.serve(session.on_frame)
+                socket.serve(connection.on_frame)
                 while (received := await socket.next_frame()) is not None:
-                    session.on_frame(*received)
-                    socket.serve(session.on_frame)
+                    connection.on_frame(*received)
+                    socket.serve(connection.on_frame)
                     await asyncio.sleep(0)
             finally:
-                self._end(session)
+                self._end(session, connection)
 
     async def _greeting(self, socket: FrameSocket) -> tuple[Hello, bool] | None:
         try:
@@ -121,34 +124,44 @@ class SessionDoor:
         socket.send_frame(codec.encode(error, binary), binary)
         socket.close_with(code, error.reason)
 
-    def _begin(self, socket: FrameSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
+    def _session_of(self, socket: FrameSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
+        """Return the session that `hello` names, a new one if need be; None when it was turned away."""
         session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
         key = key_of(caller.name, session_id)
-        known = key in self._open or key in self._absent
-        refused = None if known else self._refusal()
+        refused = None if key in self._sessions else self._refusal()
         if refused is not None:
             error, code = refused
             self.observer.connection_refused(socket.peer, error.reason)
             self._turn_away(socket, error, binary, code)
             return None
-        job_ids: list[str] = []
-        older = self._open.get(key)
-        if older is not None:
-            self._end(older)
-            older.socket.close_with(CLOSE_REPLACED, "replaced")
-        if key in self._absent:
-            job_ids, timer = self._absent.pop(key)
+        older = self._sessions.get(key)
+        if older is not None and older.connection is not None:
+            replaced = older.connection
+            self._end(older, replaced)
+            replaced.socket.close_with(CLOSE_REPLACED, "replaced")
+        if key not in self._sessions:
+            self._sessions[key] = Session(self, session_id, caller, f"{self._random.getrandbits(64):016x}")
+        return self._sessions[key]
+
+    def _begin(self, session: Session, socket: FrameSocket, hello: Hello, binary: bool) -> SessionConnection:
+        """Welcome the client and go on with its session over this connection."""
+        timer = self._absent.pop(session.key, None)
+        if timer is not None:
             timer.cancel()
-        session = self._open[key] = Session(self, socket, binary, session_id, hello.in_order, caller)
+        longest_ms = ms(self.settings.session_grace_s)
+        session.grace_ms = longest_ms if hello.patience_ms is None else min(hello.patience_ms, longest_ms)
         limits = {
             "audio_bytes_max": self.settings.audio_bytes_max,
             "output_bytes_max": self.settings.output_bytes_max,
-            "session_grace_ms": ms(self.settings.session_grace_s),
+            "session_grace_ms": session.grace_ms,
+            "unacknowledged_max": self.settings.unacknowledged_max,
         }
-        session.send(Welcome(session_id, limits, cut_off=self.cut_offs.take(key)))
-        self.log(Event.SESSION_OPENED, session_id=session_id, peer=socket.peer)
-        session.take_over(job_ids, tell=hello.resume)
-        return session
+        connection = SessionConnection(session, socket, binary, self.log)
+        cut_off = self.cut_offs.take(session.key)
+        connection.send(Welcome(session.session_id, limits, cut_off=cut_off, generation=session.generation))
+        self.log(Event.SESSION_OPENED, session_id=session.session_id, peer=socket.peer)
+        session.attach(connection, hello)
+        return connection
 
     def _refusal(self) -> tuple[Error, int] | None:
         """Return why a new session can't begin now, and the code to close with. One that is known may come back."""
@@ -160,25 +173,24 @@ class SessionDoor:
             return Error("sessions_max", detail, ms(self.settings.retry_after_s)), CLOSE_POLICY
         return None
 
-    def _end(self, session: Session) -> None:
-        """The connection of `session` is gone, or another one has taken its place."""
-        if self._open.get(session.key) is not session:
+    def _end(self, session: Session, connection: SessionConnection) -> None:
+        """`connection` is gone, or another one has taken its place."""
+        if session.connection is not connection:
             return
-        del self._open[session.key]
-        job_ids = session.let_go()
-        self.cut_offs.remember(session.key, session.socket.cut_off)
-        goodbye = session.socket.peer_said_goodbye
-        if goodbye or not self.settings.session_grace_s:
-            self._give_up(session.key, job_ids)
+        session.detach()
+        self.cut_offs.remember(session.key, connection.socket.cut_off)
+        goodbye, unfinished = connection.socket.peer_said_goodbye, session.unfinished
+        if goodbye or not session.grace_ms:
+            self._give_up(session)
         else:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(self.settings.session_grace_s, self._stays_away, session.key)
-            self._absent[session.key] = (job_ids, timer)
-        self.log(Event.SESSION_CLOSED, session_id=session.session_id, goodbye=goodbye, unfinished=len(job_ids))
+            self._absent[session.key] = loop.call_later(session.grace_ms / 1000, self._stays_away, session.key)
+        self.log(Event.SESSION_CLOSED, session_id=session.session_id, goodbye=goodbye, unfinished=unfinished)
 
     def _stays_away(self, key: str) -> None:
-        job_ids, _ = self._absent.pop(key)
-        self._give_up(key, job_ids)
+        del self._absent[key]
+        self._give_up(self._sessions[key])
 
-    def _give_up(self, key: str, job_ids: list[str]) -> None:
-        self.dispatcher.session_closed(key, job_ids)
+    def _give_up(self, session: Session) -> None:
+        del self._sessions[session.key]
+        self.dispatcher.session_closed(session.key, session.let_go())

@@ -108,7 +108,7 @@ def as_rejection(error: BadInput) -> Rejected:
     return Rejected(error.reason, error.detail)
 
 
-def job_result(job: Job) -> JobResult:
+def job_result(job: Job, number: int | None = None) -> JobResult:
     """Return the message that tells a client of the end of `job`."""
     return JobResult(
         job_id=job.job_id,
@@ -120,6 +120,7 @@ def job_result(job: Job) -> JobResult:
         error=job.reason or None,
         detail=job.detail,
         retryable=job.retryable,
+        number=number,
     )
 
 

@@ -76,12 +76,27 @@ PAIRS = st.sampled_from([ECHO, NOBODY])
 RUNNING = st.lists(st.tuples(NAMES, st.sampled_from([1, 2, ATTEMPT])), max_size=2)
 CLIENT: dict[str, SearchStrategy[dict[str, Any]]] = {
     "hello": st.fixed_dictionaries(
-        {}, optional={"session_id": NAMES, "resume": st.booleans(), "in_order": st.booleans()}
+        {},
+        optional={
+            "session_id": NAMES,
+            "resume": st.booleans(),
+            "in_order": st.booleans(),
+            "acks": st.booleans(),
+            "generation": NAMES,
+            "ack": st.integers(0, 9),
+            "patience_ms": st.integers(0, 500),
+        },
     ),
     "submit": st.fixed_dictionaries(
         {"request_id": NAMES, "pair": PAIRS, "audio": st.just(AUDIO)},
-        optional={"timeout_ms": st.integers(1, 5000), "session_affinity": st.booleans(), "why": st.booleans()},
+        optional={
+            "timeout_ms": st.integers(1, 5000),
+            "session_affinity": st.booleans(),
+            "why": st.booleans(),
+            "ack": st.integers(0, 9),
+        },
     ),
+    "ack": st.fixed_dictionaries({"number": st.integers(0, 9)}),
     "cancel": st.fixed_dictionaries({"job_id": NAMES}),
 }
 NODE: dict[str, SearchStrategy[dict[str, Any]]] = {
@@ -119,6 +134,11 @@ FIELDS = sorted(
         "audio",
         "timeout_ms",
         "why",
+        "acks",
+        "generation",
+        "ack",
+        "patience_ms",
+        "number",
     }
     | {"session_affinity", "job_id", "node_id", "process_id", "pairs", "slots", "running", "version", "load", "attempt"}
     | {"output", "error", "busy", "on"}

@@ -64,9 +64,9 @@ def keeps_sessions() -> None:
     stays_away = SessionDoor._stays_away
 
     def planted(self: SessionDoor, key: str) -> None:
-        kept = self._absent[key]
+        kept = self._sessions[key]
         stays_away(self, key)
-        self._absent[f"{key} {id(kept)}"] = kept
+        self._sessions[f"{key} {id(kept)}"] = kept
 
     SessionDoor._stays_away = planted  # type: ignore[method-assign]
 

@@ -32,9 +32,9 @@ def leak_in_a_table() -> None:
     """The door of sessions keeps the keys of those that have ended."""
     give_up = SessionDoor._give_up
 
-    def leaky(door: SessionDoor, key: str, job_ids: list[str]) -> None:
-        give_up(door, key, job_ids)
-        door.__dict__.setdefault("kept", []).append(key)
+    def leaky(door: SessionDoor, session: Session) -> None:
+        give_up(door, session)
+        door.__dict__.setdefault("kept", []).append(session.key)
 
     patch.object(SessionDoor, "_give_up", leaky).start()
 

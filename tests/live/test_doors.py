@@ -179,7 +179,7 @@ async def test_a_session_answers_in_the_kind_it_was_greeted_in(
         await socket.send(encode(type="submit", request_id=request_id, pair=pair, audio=TONE))
         accepted, result = await answer(), await answer()
         assert accepted == {"type": "accepted", "request_id": request_id, "job_id": result["job_id"]}
-        assert set(result) == {"type", "job_id", "request_id", "state", "attempts", "times_ms", "output"}
+        assert set(result) == {"type", "job_id", "request_id", "state", "attempts", "times_ms", "output", "number"}
         assert (result["state"], result["output"]) == ("completed", OUTPUT)
 
 

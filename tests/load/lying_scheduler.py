@@ -28,18 +28,17 @@ def lie_to_sessions() -> None:
     """Some results are not sent, some twice, some with another output."""
     send = Session.send
 
-    def lying(session: Session, message: Any) -> None:
+    def lying(session: Session, message: Any) -> int:
         if not isinstance(message, JobResult):
-            send(session, message)
-            return
+            return send(session, message)
         number = next(_results)
         if not number % LOST_EVERY:
-            return
+            return 0
         if not number % CHANGED_EVERY:
             message.output = {**message.output, "crc32": 1}
-        send(session, message)
         if not number % TWICE_EVERY:
             send(session, message)
+        return send(session, message)
 
     patch.object(Session, "send", lying).start()
 

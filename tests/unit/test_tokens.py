@@ -194,7 +194,8 @@ def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
     assert shown[:2] == ["<caller ann admin>", "<1 tokens>"]
     register = Register("n1", "p1", ["a:b"], 1, [], token="ann's")
     assert repr(Hello(session_id="s1", token="ann's")) == (
-        "Hello(protocol=1, session_id='s1', resume=False, in_order=False)"
+        "Hello(protocol=1, session_id='s1', resume=False, acks=False, generation=None, ack=0, patience_ms=None, "
+        "in_order=False)"
     )
     assert "n1" in repr(register) and "ann's" not in repr(register)
 

@@ -7,7 +7,8 @@
 //   const { state, output, error } = await request.result;
 //
 // What was submitted and not answered is submitted again after a reconnect, under the same request id, so that each
-// request is done once however often the connection breaks.
+// request is done once however often the connection breaks. Results are acknowledged by their numbers, with the next
+// submit or after a short time, so that each comes once (docs/sessions.md).
 
 export const PROTOCOL = 1;
 
@@ -20,6 +21,7 @@ const TOO_BIG = 1009;
 const REPLACED = 4000;
 const TOKEN_REMOVED = 4001;
 const BACK_SOON = 4002; // any code but a goodbye lets the jobs go on until this client is back
+const ACK_MS = 100;
 const PIECE_BYTES = 0x8000 - 2; // a multiple of 3, so that the base64 of the pieces is that of the whole
 
 /** A submit that was not taken. `reason` is a stable word; with `retryAfterMs` the same may be taken then. */
@@ -78,6 +80,10 @@ export class SessionClient {
     this.connects = 0;
     this.requests = new Map();
     this.unwanted = new Set(); // jobs that were given up while there was no connection to say so
+    this.generation = ""; // what the numbers of results belong to
+    this.handled = 0; // the number of the last result
+    this.acknowledged = 0;
+    this.ackTimer = 0;
     this.socket = null;
     this.isOpen = false;
     this.isStopped = true;
@@ -150,8 +156,11 @@ export class SessionClient {
   }
 
   #hello() {
-    const hello = { type: "hello", protocol: PROTOCOL, session_id: this.sessionId, resume: this.connects > 0 };
-    return this.token ? { ...hello, token: this.token } : hello;
+    const resume = this.connects > 0;
+    const hello = { type: "hello", protocol: PROTOCOL, session_id: this.sessionId, resume, acks: true };
+    if (this.generation) Object.assign(hello, { generation: this.generation, ack: this.handled });
+    if (this.token) hello.token = this.token;
+    return hello;
   }
 
   #drop(code = BACK_SOON) {
@@ -212,10 +221,10 @@ export class SessionClient {
     else if (message.type === "error" && !this.isOpen) this.#turnedAway(message);
     else if (message.type === "accepted" && request) this.#accepted(request, message);
     else if (message.type === "rejected" && request) this.#rejected(request, message);
-    else if (message.type === "result" && request) this.#answered(request, message);
+    else if (message.type === "result") this.#result(request, message);
   }
 
-  #welcome({ protocol = PROTOCOL, limits }) {
+  #welcome({ protocol = PROTOCOL, limits, generation = "" }) {
     if (protocol !== PROTOCOL) {
       this.#stop({ kind: "refused", reason: "bad_protocol", detail: `it speaks ${protocol}, this page ${PROTOCOL}` });
       return;
@@ -223,6 +232,12 @@ export class SessionClient {
     clearTimeout(this.timer);
     this.limits = limits;
     this.connects += 1;
+    if (generation !== this.generation) {
+      // Another scheduler, or one that has forgotten the session: the numbers begin anew.
+      this.generation = generation;
+      this.handled = 0;
+    }
+    this.acknowledged = this.handled;
     this.pauseMs = PAUSE_MIN_MS;
     this.isOpen = true;
     this.onState({ kind: "open" });
@@ -270,6 +285,22 @@ export class SessionClient {
     request.become("paused");
   }
 
+  #result(request, result) {
+    if (result.number !== undefined) {
+      if (result.number <= this.handled) return; // it came before
+      this.handled = result.number;
+      this.ackTimer ||= setTimeout(() => this.#acknowledge(), ACK_MS);
+    }
+    if (request) this.#answered(request, result);
+  }
+
+  #acknowledge() {
+    this.ackTimer = 0;
+    if (!this.isOpen || this.handled === this.acknowledged) return;
+    this.acknowledged = this.handled;
+    this.#write({ type: "ack", number: this.handled });
+  }
+
   #answered(request, result) {
     request.jobId = result.job_id;
     this.#end(request);
@@ -299,7 +330,8 @@ export class SessionClient {
     }
     request.retryUntilMs ||= Date.now() + this.retryMs; // how long there was no connection does not count
     const { requestId, pair, audio, why } = request;
-    this.#write({ type: "submit", request_id: requestId, pair, audio: base64(audio), why });
+    this.acknowledged = this.handled;
+    this.#write({ type: "submit", request_id: requestId, pair, audio: base64(audio), why, ack: this.handled });
     request.become("sent");
   }
 
