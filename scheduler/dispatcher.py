@@ -94,7 +94,6 @@ class Dispatcher:
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
-        One that was given up because its session had gone begins anew, as a new job.
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
         The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
@@ -345,6 +344,6 @@ class Dispatcher:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)
 
     def _must_be_same(self, job: Job, pair: str, audio: bytes) -> None:
-        if job.pair != pair or job.audio_bytes != len(audio) or job.audio_hash != hash(audio):
+        if job.pair != pair or job.is_other_audio(audio):
             self._observer.job_rejected(pair, "request_id_conflict")
             raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")

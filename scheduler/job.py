@@ -86,6 +86,10 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
         """Whether its request id, submitted again, is a new job: this one was given up, and nobody asked for that."""
         return self.reason == SESSION_GONE
 
+    def is_other_audio(self, audio: bytes) -> bool:
+        """Return whether `audio` is not what this job was submitted with."""
+        return self.audio_bytes != len(audio) or self.audio_hash != hash(audio)
+
     @property
     def request_key(self) -> str:
         """Its request id among those of all owners."""

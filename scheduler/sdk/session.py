@@ -29,15 +29,12 @@ from scheduler.messages import (
     Welcome,
 )
 from scheduler.reasons import STOPPING
+from scheduler.sdk.acknowledgements import Acknowledgements
 from scheduler.sdk.backoff import LONGEST_S, Backoff
 from scheduler.sdk.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door
 from scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable, SubmitRejected, refusal
 
 REJECTED_PAUSE_MS_MAX = 30_000
-ACK_S = 0.1
-"""Results are acknowledged after this time at the latest, all together; the next submit does it, too."""
-ACK_RESULTS = 100
-"""As many results are acknowledged at once."""
 TRIES_A_GRACE = 4
 """Connections that are tried, at least, while the scheduler keeps the session."""
 
@@ -94,11 +91,7 @@ class Session:
         """Whether what waited was sent over this connection, so that new submits may follow."""
         self._failure: Exception | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._generation = ""
-        self._handled = 0
-        """The number of the last result that was handled; those of another generation begin anew."""
-        self._acknowledged = 0
-        self._ack_timer: asyncio.TimerHandle | None = None
+        self._acks = Acknowledgements(self._acknowledge)
 
     async def begin(self, submit: Submit, retry_s: float) -> Request:
         """Submit; the answers come in the request's futures. Raises what has ended the session."""
@@ -166,8 +159,7 @@ class Session:
     def end(self, error: Exception) -> None:
         """Answer all that waits, and whatever is submitted later, with `error`."""
         self._failure = self._failure or error
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
+        self._acks.stop()
         for request in list(self._requests.values()):
             self._fail(request, error)
 
@@ -199,8 +191,8 @@ class Session:
             resume=self._resume or self.connects > 0,
             in_order=self._in_order,
             acks=True,
-            generation=self._generation or None,
-            ack=self._handled,
+            generation=self._acks.generation or None,
+            ack=self._acks.handled,
             patience_ms=round(self.patience_s * 1000),
         )
 
@@ -212,10 +204,7 @@ class Session:
         grace_ms = welcome.limits.get("session_grace_ms")
         if grace_ms:
             backoff.longest_s = min(LONGEST_S, grace_ms / 1000 / TRIES_A_GRACE)
-        if welcome.generation != self._generation:  # the scheduler is another one, or has forgotten the session
-            self._generation = welcome.generation
-            self._handled = 0
-        self._acknowledged = self._handled
+        self._acks.welcomed(welcome.generation)
 
     async def _resubmit(self, connection: Connection[ToClient]) -> None:
         """Send what waits, in its order; submits that come while this runs are sent behind it."""
@@ -238,7 +227,7 @@ class Session:
             return
         request.sent = True
         request.sent_over = connection
-        request.submit.ack = self._acknowledged = self._handled
+        request.submit.ack = self._acks.said_by_submit()
         with contextlib.suppress(*BROKEN):
             await connection.send(request.submit)
 
@@ -270,20 +259,15 @@ class Session:
                 self._spawn(self._cancel_job(request))
 
     def _result(self, result: JobResult) -> None:
-        if result.number is not None and result.number <= self._handled:
-            return  # it came before
-        self._give(result)
-        if result.number is not None:
-            self._handled = result.number
-            self._acknowledge_soon()
-
-    def _give(self, result: JobResult) -> None:
+        if self._acks.came_before(result.number):
+            return
         request = self._requests.get(result.request_id)
         if request is None:
             self._on_result(result)
         elif not request.result.done():
             self._has_job(request, result.job_id)
             request.result.set_result(result)
+        self._acks.was_handled(result.number)
 
     def _has_job(self, request: Request, job_id: str) -> None:
         request.job_id = job_id  # after a restart of the scheduler it is another one
@@ -311,24 +295,12 @@ class Session:
         if self._connection is not None and self._sending:
             self._spawn(self._send_submit(request, self._connection))
 
-    def _acknowledge_soon(self) -> None:
-        """Have the results that were handled acknowledged, all that come in a short time together."""
-        if self._handled - self._acknowledged >= ACK_RESULTS:
-            self._acknowledge()
-        elif self._ack_timer is None:
-            self._ack_timer = asyncio.get_running_loop().call_later(ACK_S, self._ack_is_due)
-
-    def _ack_is_due(self) -> None:
-        self._ack_timer = None
-        self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        if self._connection is not None and self._handled > self._acknowledged:
-            self._acknowledged = self._handled
-            self._spawn(self._send_ack(self._connection, self._handled))
+    def _acknowledge(self, number: int) -> None:
+        if self._connection is not None:  # else the next hello says it
+            self._spawn(self._send_ack(self._connection, number))
 
     async def _send_ack(self, connection: Connection[ToClient], number: int) -> None:
-        with contextlib.suppress(*BROKEN):  # the next hello says it
+        with contextlib.suppress(*BROKEN):
             await connection.send(Ack(number))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -102,7 +102,7 @@ def test_a_close_with_the_code_of_a_dead_handler_comes_back_and_is_none(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("bug", "what"), [("leaves_a_task", "task Event.wait"), ("keeps_sessions", "sessions._absent")]
+    ("bug", "what"), [("leaves_a_task", "task Event.wait"), ("keeps_sessions", "sessions._sessions")]
 )
 def test_a_planted_leak_is_found(tmp_path: Path, bug: str, what: str) -> None:
     with running(tmp_path, bug) as scheduler:

@@ -196,6 +196,32 @@ async def test_a_scheduler_that_stops_hands_the_request_to_the_next_one(page: Pa
     assert len({greeting["session_id"] for greeting in greetings}) == 1
 
 
+async def test_a_result_is_acknowledged_and_one_that_comes_twice_is_shown_once(page: Page, served: Served) -> None:
+    """The connection breaks behind the result; the next greeting says what the page has, and the same comes again."""
+
+    def answer(connection: int, message: Message) -> list[Answer]:
+        if message["type"] == "hello":
+            return [{**WELCOME, "generation": "g"}, *([result] if connection == 2 else [])]
+        if message["type"] == "submit":
+            result.update(request_id=message["request_id"], job_id="j1")
+            return [{"type": "accepted", "request_id": message["request_id"], "job_id": "j1"}, result]
+        return [1011]  # it has acknowledged
+
+    times = {"waiting": 1, "dispatched": 1, "total": 2}
+    result = {"type": "result", "number": 1, "state": "completed", "output": "done", "attempts": 1, "times_ms": times}
+    fake = FakeSession(answer)
+    await fake.serve(page)
+    await page.goto(f"{served.url}/try")
+    await page.get_by_role("button", name=TONE).click()
+    card = await send(page, "en:en")
+    await expect(card).to_contain_text("done")
+    await until(lambda: fake.connections == 2)
+    assert [message["number"] for message in fake.heard if message["type"] == "ack"] == [1]
+    second = [message for message in fake.heard if message["type"] == "hello"][1]
+    assert (second["acks"], second["resume"], second["generation"], second["ack"]) == (True, True, "g", 1)
+    await expect(answers(page)).to_have_count(1)
+
+
 async def test_a_message_that_is_too_large_for_a_proxy_is_not_sent_for_ever(page: Page, served: Served) -> None:
     fake = FakeSession(lambda connection, message: [WELCOME if message["type"] == "hello" else 1009])
     await fake.serve(page)

@@ -145,7 +145,7 @@ async def nobody_is_connected(scheduler: Scheduler) -> None:
 
     def sessions() -> int:
         tables = scheduler.get("/v1/debug/memory")["tables"]
-        return int(tables["sessions._open"] + tables["sessions._absent"])
+        return int(tables["sessions._sessions"])
 
     await until(lambda: sessions() == 0)
 

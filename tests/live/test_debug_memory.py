@@ -26,7 +26,7 @@ async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow)
     report = memory(scheduler, "?gc=1&types=3")
     tables = report["tables"]
     assert tables["core.fleet.nodes"] >= 1 and tables["core.table._by_id"] >= 1
-    assert tables["results._watchers"] >= 1 and tables["sessions._open"] >= 1
+    assert tables["results._watchers"] >= 1 and tables["sessions._sessions"] >= 1
     sizes = report["memory"]
     assert 0 < sizes["python_bytes"] <= sizes["arenas_bytes"] and sizes["malloc_bytes"] > 0
     assert sizes["live_bytes"] == sizes["python_bytes"] + sizes["malloc_bytes"] <= sizes["held_bytes"]
@@ -66,8 +66,8 @@ async def test_sessions_that_come_and_go_leave_no_table_fuller(folder: Path) -> 
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(20):
                 await stack.enter_async_context(Client(own.url))
-            await until(lambda: memory(own)["tables"]["sessions._open"] == 20)
-        await until(lambda: memory(own)["tables"]["sessions._open"] == 0)
+            await until(lambda: memory(own)["tables"]["sessions._sessions"] == 20)
+        await until(lambda: memory(own)["tables"]["sessions._sessions"] == 0)
 
 
 @pytest.mark.parametrize("query", ["?gc=2", "?gc=yes", "?types=1001", "?types=-1", "?sizes=2"])

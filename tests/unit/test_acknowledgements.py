@@ -1,0 +1,48 @@
+"""What a client says of the results it has: with a submit, else soon, all together; numbers of a generation."""
+
+from __future__ import annotations
+
+import asyncio
+
+from scheduler.sdk.acknowledgements import ACK_RESULTS, Acknowledgements
+
+
+async def test_results_of_a_short_time_are_acknowledged_together() -> None:
+    said: asyncio.Queue[int] = asyncio.Queue()
+    acks = Acknowledgements(said.put_nowait)
+    acks.welcomed("g")
+    for number in (1, 2, 3):
+        acks.was_handled(number)
+    assert said.empty()
+    assert await asyncio.wait_for(said.get(), 30) == 3
+
+
+async def test_a_submit_says_it_and_then_nothing_else_does() -> None:
+    said: list[int] = []
+    acks = Acknowledgements(said.append)
+    acks.welcomed("g")
+    acks.was_handled(1)
+    assert acks.said_by_submit() == 1
+    acks._is_due()
+    assert said == []
+
+
+async def test_many_results_are_acknowledged_at_once() -> None:
+    said: list[int] = []
+    acks = Acknowledgements(said.append)
+    acks.welcomed("g")
+    for number in range(1, ACK_RESULTS + 1):
+        acks.was_handled(number)
+    assert said == [ACK_RESULTS]
+    acks.stop()
+
+
+async def test_a_number_counts_once_in_its_generation() -> None:
+    acks = Acknowledgements(lambda number: None)
+    acks.welcomed("g")
+    acks.was_handled(1)
+    acks.welcomed("g")
+    assert acks.came_before(1) and not acks.came_before(2) and not acks.came_before(None)
+    acks.welcomed("h")
+    assert not acks.came_before(1) and acks.handled == 0
+    acks.stop()
