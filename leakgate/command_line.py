@@ -35,6 +35,7 @@ def run_commands(
     standard output which nobody reads any more, such as head(1)'s.
     """
     ours: tuple[type[Exception], ...] = (LeakgateError, *errors)
+    open_standard_streams()
     try:
         code = commands.main(prog_name=name, standalone_mode=False)
         sys.stdout.flush()
@@ -60,6 +61,21 @@ def run_commands(
     except (click.Abort, KeyboardInterrupt):
         sys.exit(interrupted)
     sys.exit(code if isinstance(code, int) else EXIT_DONE)
+
+
+def open_standard_streams() -> None:
+    """Have those of standard input, output and error that are closed (`2>&-`) lead to /dev/null.
+
+    Otherwise the next file or connection would get the free descriptor, and with it what libraries write to standard
+    error; Python has no sys.stderr then, so errors would end the process without a word.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def secret_of(token: str, flag: str = "--token") -> str:

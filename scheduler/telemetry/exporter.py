@@ -42,7 +42,7 @@ class Meters:
 
     def __init__(self, runner: ScriptRunner, seconds: Callable[[], float], now_ms: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
-        self.pairs = PairLabels()
+        self.pairs = PairLabels(now_ms)
         self.seconds = seconds
         self.now_ms = now_ms
         self.observer = MetricsObserver(self.registry, self.pairs, now_ms)
@@ -60,7 +60,7 @@ class Exporter:
         self._core = core
         self._figures = FiguresCollector(meters.pairs)
         self._lag = LoopLag(meters.registry, meters.seconds)
-        self._census = StoreCensus(meters.registry, store)
+        self._census = StoreCensus(meters.registry, store, meters.now_ms)
         self.residents = Residents(meters.registry, settings, core, meters.now_ms)
         self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []

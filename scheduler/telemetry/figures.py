@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from scheduler.core import Core
 from scheduler.job import DISPATCHED, WAITING
-from scheduler.telemetry.labels import PairLabels
+from scheduler.telemetry.labels import OTHER, PairLabels
 from scheduler.telemetry.metrics import NAMESPACE
 
 NODES_A_TURN = 1000
@@ -50,6 +50,7 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
         figures.nodes[state] += 1
         figures.slots["used"] += used
         figures.slots["free" if state == "ready" else "closed"] += max(0, node.slots - used)
+        pairs.serve(node.pairs)
         figures.pools.update({pairs.of(pair) for pair in node.pairs})
         if count % NODES_A_TURN == 0:
             await asyncio.sleep(0)
@@ -75,7 +76,7 @@ class FiguresCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges, and the one counter that the table keeps."""
         figures = self.figures
-        pairs = dict.fromkeys(list(self._pairs), 0)
+        pairs = dict.fromkeys([*self._pairs, OTHER], 0)
         yield _gauge("jobs_resident", "Jobs in the table, by state.", "state", figures.jobs)
         text = (
             "Memory of all jobs in the table, whatever their state: the audio of unfinished ones (waiting, dispatched) "

@@ -98,6 +98,12 @@ class MetricsObserver(Observer):
         self._redispatched_of = {reason: self._redispatches.labels(reason) for reason in sorted(REDISPATCH_REASONS)}
         self._rejected_of = {reason: self._rejected.labels(reason) for reason in sorted(REJECT_REASONS)}
 
+        pairs.on_forgotten = self._forget_pair
+
+    def node_registered(self, node: Node) -> None:
+        """Its pairs get labels."""
+        self._pairs.serve(node.pairs)
+
     def job_submitted(self, job: Job) -> None:
         """A job waits."""
         pair = self._pairs.of(job.pair)
@@ -169,6 +175,13 @@ class MetricsObserver(Observer):
     def store_recovered(self) -> None:
         """The store answers again."""
         self._store_up.set(1)
+
+    def _forget_pair(self, pair: str) -> None:
+        if self._submitted_of.pop(pair, None) is not None:
+            self._submitted.remove(pair)
+        for key in [key for key in self._ended_of if key[0] == pair]:
+            del self._ended_of[key]
+            self._ended.remove(*key)
 
 
 def _exemplar(trace: str) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ would look like a true one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -27,13 +27,21 @@ class Countable(Protocol):
 
 
 class StoreCensus:
-    """Keeps store_keys up to date."""
+    """Keeps store_keys up to date. `now_ms` is the wall clock."""
 
-    def __init__(self, registry: CollectorRegistry, store: Countable) -> None:
+    def __init__(self, registry: CollectorRegistry, store: Countable, now_ms: Callable[[], int]) -> None:
         self._store = store
+        self._now_ms = now_ms
         self._keys = Gauge(
             "store_keys",
             f"Members of each family of keys in the store (lua/README.md), counted every {INTERVAL_S:.0f} s.",
+            ["family"],
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        self._counted = Gauge(
+            "store_keys_timestamp_seconds",
+            "When store_keys of the family was counted, by the scheduler's clock: the age is time() less this.",
             ["family"],
             namespace=NAMESPACE,
             registry=registry,
@@ -47,9 +55,11 @@ class StoreCensus:
                 census = answer if isinstance(answer, dict) else await answer
         except Exception:  # whatever ails the store, the script queue meets it too and tells; counting ends nothing
             self._keys.clear()
+            self._counted.clear()
             return
         for family, members in census.items():
             self._keys.labels(family).set(members)
+            self._counted.labels(family).set(self._now_ms() / 1000)
 
     async def run_forever(self) -> None:
         """Count at each interval."""

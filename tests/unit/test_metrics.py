@@ -13,7 +13,7 @@ from scheduler.config import Settings
 from scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
 from scheduler.scripts import ScriptCall, release_job, select_node
 from scheduler.telemetry.figures import RECORD_BYTES
-from scheduler.telemetry.labels import PAIRS_MAX
+from scheduler.telemetry.labels import LATELY_MS, PAIRS_MAX, PairLabels
 from scheduler.telemetry.loop_lag import LoopLag
 from scheduler.telemetry.store_census import StoreCensus
 from tests.unit.fakes import make_job
@@ -41,6 +41,7 @@ NAMES = {
     "cleanup_pause_seconds",
     "store_up",
     "store_keys",
+    "store_keys_timestamp_seconds",
     "loop_lag_seconds",
     "build_info",
 }
@@ -58,8 +59,8 @@ async def test_all_names_have_the_prefix_and_base_units() -> None:
 async def test_a_job_from_its_submit_to_its_removal() -> None:
     rig = MeteredRig()
     job = await rig.submit()
-    assert await rig.value("jobs_submitted_total", pair="zh:en") == 1
-    assert await rig.value("jobs_waiting", pair="zh:en") == 1
+    assert await rig.value("jobs_submitted_total", pair="other") == 1
+    assert await rig.value("jobs_waiting", pair="other") == 1
     assert await rig.value("jobs_resident", state="waiting") == 1
     assert await rig.value("jobs_resident_bytes") == RECORD_BYTES + len(AUDIO)
     assert await rig.value("dispatches_total", result="nobody") == 1
@@ -94,7 +95,7 @@ async def test_resident_jobs_are_those_of_the_table_also_past_finished_max() -> 
     await rig.submit()
     assert await rig.value("jobs_resident", state="cancelled") == 3
     assert await rig.value("jobs_resident", state="waiting") == 1
-    assert await rig.value("jobs_ended_total", pair="zh:en", state="cancelled", reason="cancelled") == 7
+    assert await rig.value("jobs_ended_total", pair="other", state="cancelled", reason="cancelled") == 7
 
 
 async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
@@ -205,10 +206,14 @@ async def test_store_keys_are_gone_while_the_store_does_not_answer() -> None:
             return answer
 
     registry = CollectorRegistry()
-    census = StoreCensus(registry, Store())
+    census = StoreCensus(registry, Store(), lambda: 5000)
     await census.run_once()
     found = parsed(generate_latest(registry).decode())
-    assert {labels[0][1]: members for (_, labels), members in found.items()} == rig.store.census()
+    by_name: dict[str, dict[str, float]] = {}
+    for (name, labels), value in found.items():
+        by_name.setdefault(name, {})[labels[0][1]] = value
+    assert by_name["voxpool_store_keys"] == rig.store.census()
+    assert by_name["voxpool_store_keys_timestamp_seconds"] == dict.fromkeys(rig.store.census(), 5.0)
     await census.run_once()
     assert parsed(generate_latest(registry).decode()) == {}
 
@@ -282,3 +287,29 @@ async def test_scrapes_at_the_same_time_all_get_the_whole() -> None:
     rig = MeteredRig()
     texts = await asyncio.gather(*(rig.text() for _ in range(5)))
     assert len({frozenset(parsed(text)) for text in texts}) == 1
+
+
+def test_a_label_goes_to_pairs_that_nodes_serve_and_back_when_none_did_for_long() -> None:
+    now_ms, forgotten = [0], []
+    labels = PairLabels(lambda: now_ms[0])
+    labels.on_forgotten = forgotten.append
+    labels.serve(f"p{n}:en" for n in range(PAIRS_MAX))
+    labels.serve(["new:en"])
+    assert (labels.of("p0:en"), labels.of("new:en"), labels.of("invented:en")) == ("p0:en", "other", "other")
+    now_ms[0] = LATELY_MS
+    labels.serve(["p0:en"])
+    labels.serve(["new:en"])
+    assert forgotten == ["p1:en"]
+    assert (labels.of("p0:en"), labels.of("p1:en"), labels.of("new:en")) == ("p0:en", "other", "new:en")
+    assert len(labels) == PAIRS_MAX
+
+
+async def test_a_pair_that_loses_its_label_loses_its_series() -> None:
+    rig = MeteredRig()
+    await rig.node("ann", ["a:b"])
+    await rig.submit(pair="a:b")
+    rig.meters.pairs.on_forgotten("a:b")
+    found = await rig.scrape()
+    assert ("voxpool_jobs_submitted_total", (("pair", "a:b"),)) not in found
+    await rig.submit(pair="a:b")
+    assert await rig.value("jobs_submitted_total", pair="a:b") == 1
