@@ -7,6 +7,8 @@ loses what the scheduler sends.
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -343,3 +345,46 @@ async def test_results_that_are_sent_again_come_in_parts_that_the_client_acknowl
             assert [one["number"] for one in await rest(socket)] == [1, 2, 3, 4, 5]
             await socket.send(text(type="ack", number=5))
             assert [one["number"] for one in await rest(socket)] == [6, 7, 8]
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+async def test_the_ledger_is_right_under_twenty_breaks(scheduler: Scheduler, pair: str, in_order: bool) -> None:
+    """Two hundred jobs; every other break loses what the scheduler sends for a while before anybody notices."""
+    chance = random.Random(7)
+    ledger: Counter[str] = Counter()
+    order: list[int] = []
+
+    async def work(work: Work) -> str:
+        await asyncio.sleep(chance.random() / 20)
+        return work.job_id
+
+    async def one(client: Client, number: int) -> None:
+        result = await client.submit(TONE, pair, request_id=f"ledger-{pair.split(':')[0]}-{number}")
+        assert (result.state, result.output) == ("completed", result.job_id)
+        ledger[result.request_id] += 1
+        order.append(number)
+
+    async def breaks(line: Line) -> None:
+        for number in range(20):
+            await asyncio.sleep(chance.random() / 10)
+            if number % 2:
+                line.lose_answers()
+                await asyncio.sleep(chance.random() / 20)
+            line.cut()
+            line.mend()
+
+    worker = Worker(scheduler.url, node_id=f"ledger-{pair.split(':')[0]}", pairs=[pair], slots=4, work=work)
+    async with (
+        running(worker),
+        Line(scheduler.port).open() as line,
+        Client(line.url, in_order=in_order, on_result=lambda result: ledger.update([result.request_id])) as client,
+        asyncio.timeout(60),
+    ):
+        await until(lambda: worker.node_id in scheduler.node_ids())
+        breaking = asyncio.create_task(breaks(line))
+        await asyncio.gather(*(one(client, number) for number in range(200)))
+        await breaking
+        await one(client, 200)
+    assert len(ledger) == 201 and set(ledger.values()) == {1}
+    if in_order:
+        assert order == list(range(201))
