@@ -207,6 +207,12 @@ STORE = (
         _by("voxpool_script_errors_total", "script"),
     ),
     Panel(
+        "Bad answers of the store",
+        "ops",
+        "By what they mean: not_now passes; taken is foreign data under our keys; unknown is for the log to say.",
+        _by("voxpool_store_failures_total", "meaning"),
+    ),
+    Panel(
         "Members in the store",
         "short",
         "Of each family of keys; they follow nodes and jobs, and leave with them.",

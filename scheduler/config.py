@@ -55,6 +55,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_bytes_max: Annotated[int, _setting("audio of one job", "bytes", ge=1)] = 10 * 1024**2
     output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
     waiting_timeout_s: Annotated[float, _setting("a job that found no node for so long fails", "s", gt=0)] = 10.0
+    store_refuse_s: Annotated[
+        float, _setting("past so long without an answer of the store a submit is refused: store_unavailable", "s", gt=0)
+    ] = 1.0
+    store_patience_s: Annotated[
+        float,
+        _setting("while the store is away the waiting time-out of accepted jobs stands still, for so long", "s", ge=0),
+    ] = 300.0
     dispatch_timeout_s: Annotated[
         float, _setting("a node that has not answered for so long loses the job", "s", gt=0)
     ] = 60.0
@@ -178,7 +185,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         _setting("time that jobs get to end at a stop; with stop_s below Kubernetes' 30 s", "s", ge=0),
     ] = 25.0
-    stop_s: Annotated[float, _setting("time that open connections get after that", "s", ge=0)] = 3.0
+    stop_s: Annotated[
+        float, _setting("time that connections, the store and the claim on it get after that", "s", ge=0)
+    ] = 3.0
 
     def __post_init__(self) -> None:
         if self.lease_s <= self.heartbeat_s:

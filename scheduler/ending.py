@@ -15,8 +15,28 @@ from scheduler.reasons import STOPPING
 
 LOOK_S = 0.02
 """Time between two looks at what is left; nobody tells."""
+HURRY_S = 0.2
+"""What a step of the stop gets at least, and connections after a second signal: enough for what is written already."""
 JOBS_A_TURN = 500
 """Jobs that are handed back before other work gets its turn."""
+
+
+class Deadline:
+    """The end of a stop, `seconds` after `begin`: connections, what the store is told and the claim share that time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end_s: float | None = None
+
+    def begin(self) -> None:
+        """Start the clock: the jobs have had their time."""
+        self._end_s = asyncio.get_running_loop().time() + self._seconds
+
+    def left_s(self, but_s: float = 0.0) -> float:
+        """Return the time that is left, less `but_s` for the steps that follow; at least HURRY_S."""
+        if self._end_s is None:
+            return max(HURRY_S, self._seconds)
+        return max(HURRY_S, self._end_s - asyncio.get_running_loop().time() - but_s)
 
 
 async def drain(core: Core, seconds: float, until: list[asyncio.Future[Any]]) -> None:

@@ -50,11 +50,18 @@ class NodeRefused(VoxpoolError):
 
 
 class StoreUnavailable(VoxpoolError):
-    """The store did not answer, so nobody knows which of the calls were carried out. They can be repeated."""
+    """The store did not answer, so nobody knows which of the calls were carried out. They can be repeated.
+
+    `meaning` is the class of what it answered instead (stores/answers.py).
+    """
+
+    def __init__(self, detail: str, meaning: str = "not_now") -> None:
+        super().__init__(detail)
+        self.meaning = meaning
 
 
 class ScriptFailed(VoxpoolError):
-    """A Lua script raised: a bug of ours or a store that holds foreign data under our keys. Repeating won't help."""
+    """An error was raised inside one of our own Lua scripts: a bug. Repeating won't help."""
 
 
 def word(reason: str) -> str:

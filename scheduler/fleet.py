@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from itertools import islice
 
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
@@ -20,6 +21,12 @@ from scheduler.waiting import WaitingJobs
 
 REGISTERS_AT_ONCE = 200
 """Nodes that are registered again before other calls get their turn (a flush takes 256 calls)."""
+DOUBT_MS = 250
+"""Time between two looks whether the store still has the nodes that it found no room on."""
+DOUBTED_MAX = 20
+"""Nodes that one such look asks for."""
+LOOKED_MAX = 2000
+"""Nodes that one such look goes through; in a larger fleet the next beat is never far."""
 
 
 class Fleet:
@@ -50,6 +57,9 @@ class Fleet:
         self._to_register: deque[Node] = deque()
         """Nodes that register_all has marked and whose turn hasn't come."""
         self._is_registering = False
+        self._doubted: set[str] = set()
+        """Pairs for which the store found nobody since the last look."""
+        self._looked_ms = 0
         self.heartbeat_ms = ms(settings.heartbeat_s)
         self.lease_ms = ms(settings.lease_s)
         self.hold_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
@@ -91,6 +101,32 @@ class Fleet:
         """Renew the lease of `node`, and end a rest that was to last until this beat."""
         if node.rest_is_until_beat:
             self.end_rest(node)
+        self._renew(node)
+
+    def doubt(self, pair: str) -> None:
+        """Note that the store found nobody for `pair`; when a node with room is connected here, ask whether it has it.
+
+        A store that was emptied says nothing else, and the next beat may come after the waiting time-out.
+        """
+        self._doubted.add(pair)
+        self.settle_doubts()
+
+    def settle_doubts(self) -> None:
+        """Ask the store for nodes that it should have found, at most DOUBTED_MAX of them every DOUBT_MS."""
+        now_ms = self._clock.now_ms()
+        if not self._doubted or now_ms - self._looked_ms < DOUBT_MS:
+            return
+        doubted, self._doubted = self._doubted, set()
+        self._looked_ms = now_ms
+        asked = 0
+        for node in islice(self.nodes.values(), LOOKED_MAX):
+            if node.has_room and not doubted.isdisjoint(node.pairs):
+                self._renew(node)
+                asked += 1
+                if asked == DOUBTED_MAX:
+                    return
+
+    def _renew(self, node: Node) -> None:
         self._queue.heartbeat(node.node_id, node.generation, partial(self._beat_answered, node, node.generation))
 
     def leave(self, node: Node, reason: str) -> None:

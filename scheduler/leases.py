@@ -64,6 +64,7 @@ class Leases:
             self._swept_ms = now_ms
             if not self._queue.is_repeating:  # a store that is away for hours would find thousands of sweeps
                 self.sweep_store()
+                self._fleet.settle_doubts()
 
     async def run_forever(self) -> None:
         """Look whenever something is due, and at the store at each interval."""

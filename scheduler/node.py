@@ -90,6 +90,11 @@ class Node:
         return (DRAINING if self.draining else "") + (RESTING if self.rest_until_ms else "")
 
     @property
+    def has_room(self) -> bool:
+        """Whether the store should find a slot on it, as far as is known here."""
+        return self.registered and not self.flags and not self.is_to_register and len(self.holds) < self.slots
+
+    @property
     def state(self) -> str:
         """What it is to people: draining, resting, ready or joining (not yet in the store)."""
         if self.draining:

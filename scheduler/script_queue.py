@@ -13,6 +13,7 @@ from typing import Protocol
 
 from scheduler.clock import Clock
 from scheduler.errors import StoreUnavailable
+from scheduler.outages import Outages
 from scheduler.scripts import ARGUMENTS_MAX, ScriptCall
 from scheduler.seams import Observer, ScriptRunner
 
@@ -54,6 +55,7 @@ class ScriptQueue:
         """Whether the store owes an answer that it failed to give: what is asked now and then need not be asked now."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
         """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
+        self.outages = Outages()
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
@@ -129,10 +131,12 @@ class ScriptQueue:
             return False
         calls, handlers = self._take()
         self.in_flight = len(calls)
+        self.outages.asked(self._clock.now_ms())
         try:
             answers = await self._runner.run(calls)
         except StoreUnavailable as error:
             answers = await self._repeat(calls, error)
+        self.outages.answered(self._clock.now_ms())
         self.in_flight = 0
         for handler, answer in zip(handlers, answers, strict=True):
             handler(answer)
@@ -173,6 +177,7 @@ class ScriptQueue:
         """Send the same calls again until they are answered."""
         pause_ms, longest_ms = BACKOFF_MS
         self.is_repeating = True
+        self.outages.failed()
         while True:
             self._observer.store_failed(str(error))
             await asyncio.sleep(pause_ms / 1000)

@@ -16,7 +16,7 @@ from scheduler.chance import fresh_random
 from scheduler.clock import SystemClock
 from scheduler.config import Settings, ms
 from scheduler.core import Core
-from scheduler.ending import drain, hand_back, store_knows
+from scheduler.ending import HURRY_S, Deadline, drain, hand_back, store_knows
 from scheduler.errors import CannotStart, VoxpoolError
 from scheduler.open_files import connections_within
 from scheduler.seams import ScriptRunner
@@ -33,7 +33,7 @@ from scheduler.telemetry.tracing import open_tracing
 from scheduler.web.app import Doors
 from scheduler.web.health import Health
 from scheduler.web.results import Results
-from scheduler.web.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
+from scheduler.web.server import DoorServer, listen, url_of, uvicorn_config
 from scheduler.why import Why
 
 EXIT_STOPPED = 0
@@ -69,7 +69,8 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
             store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
         except OSError as error:
             raise CannotStart(f"store {without_password(settings.store)}: {error}") from None
-        closing.push_async_callback(store.close)
+        deadline = Deadline(settings.stop_s)
+        closing.push_async_callback(lambda: store.close(HURRY_S if stop.again.done() else deadline.left_s()))
         results = Results(settings.waiters_max, ms(settings.retry_after_s))
         health = Health()
         meters = Meters(store, clock.seconds, clock.now_ms)
@@ -116,14 +117,15 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)
             await drain(core, settings.drain_s, [stop.again, *failures])
+        deadline.begin()
         code = _exit_code(failures, log)
         handed_back = await hand_back(core)
         results.let_go()
         live.stop()
         ticks.cancel()
-        await server.stop([listener], settings.stop_s, stop.again)
+        await server.stop([listener], deadline.left_s(but_s=2 * HURRY_S), stop.again)
         if code == EXIT_STOPPED:
-            await store_knows(core, HURRY_S if stop.again.done() else settings.stop_s)
+            await store_knows(core, HURRY_S if stop.again.done() else deadline.left_s(but_s=HURRY_S))
     log(Event.SCHEDULER_STOPPED, ended=unfinished - handed_back, handed_back=handed_back)
     return code
 

@@ -90,7 +90,7 @@ class Asked:
         if checkup.store is not None:
             self.owner = checkup.store.asked_by
             self._all.findings += store_findings(checkup.store)
-        elif checkup.store_error and Trouble.STORE_UNREACHABLE not in {one.trouble for one in self._all.findings}:
+        if checkup.store_error and Trouble.STORE_UNREACHABLE not in {one.trouble for one in self._all.findings}:
             self._all.findings.append(store_unreachable(f"the store of {self._url}", checkup.store_error))
 
     def _permitted(self, what: str, ask: Callable[[], T]) -> T | None:

@@ -7,12 +7,12 @@ The lease ends by the clock of the server; no script reads it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from redis import exceptions
-
 from scheduler.errors import ConfigError, StoreUnavailable
+from scheduler.stores.answers import FAULTS, asked
 
 OWNER_KEY = "vp:{0}:owner"
 PARTITIONS_KEY = "vp:partitions"
@@ -20,12 +20,13 @@ OWNER_LEASE_MS = 10_000
 """A scheduler that died is succeeded after so long; one that hangs for longer loses its place."""
 ANSWER_S = 5.0
 """A server that takes longer over a command of the claim is taken for lost."""
+GIVE_BACK_S = 5.0
+"""The same for the end of the lease, unless the scheduler has less time to stop."""
 LOOK_S = 0.25
 """Time between two looks at a lease that somebody else has."""
 
 _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _DELETE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-_ERRORS = (exceptions.RedisError, TimeoutError, OSError)
 
 
 class Claim:
@@ -58,28 +59,23 @@ class Claim:
         A lease that nobody renews is waited for, at most `lease_ms`. Raises ConfigError when another scheduler is
         alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
         """
-        try:
-            await self._agree_on_partitions()
-            await self._wait_for_lease()
-        except _ERRORS as error:
-            raise StoreUnavailable(f"{self._url}: {error}") from error
+        await self._agree_on_partitions()
+        await self._wait_for_lease()
         self._keeper = asyncio.create_task(self._keep(), name="claim on the store")
 
-    async def give_back(self) -> None:
-        """End the lease, if it is still ours; errors are of no interest, it ends by itself."""
+    async def give_back(self, within_s: float = GIVE_BACK_S) -> None:
+        """End the lease, if it is still ours, within `within_s`; errors don't matter, since it ends by itself."""
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
-        try:
-            async with asyncio.timeout(ANSWER_S):
+        with contextlib.suppress(StoreUnavailable):
+            async with asked(self._url, "the end of the claim", within_s):
                 await self._client.eval(_DELETE, 1, OWNER_KEY, self.owner)
-        except _ERRORS:
-            return
 
     async def _agree_on_partitions(self) -> None:
-        async with asyncio.timeout(ANSWER_S):
+        async with asked(self._url, "the claim (its number of partitions)", ANSWER_S):
             await self._client.set(PARTITIONS_KEY, self._partitions, nx=True)
             stored = await self._client.get(PARTITIONS_KEY)
         if stored != str(self._partitions):
@@ -93,7 +89,7 @@ class Claim:
         end_s = loop.time() + 2 * self._lease_ms / 1000
         holder, left_ms = "", self._lease_ms
         while True:
-            async with asyncio.timeout(ANSWER_S):
+            async with asked(self._url, "the claim (its lease)", ANSWER_S):
                 if await self._client.set(OWNER_KEY, self.owner, nx=True, px=self._lease_ms):
                     return
                 now_holder = str(await self._client.get(OWNER_KEY) or "")
@@ -112,27 +108,35 @@ class Claim:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + self._lease_ms / 1000
         holder, left_ms = "", self._lease_ms
-        while now_holder := str(await self._client.get(OWNER_KEY) or ""):
-            now_left_ms = int(await self._client.pttl(OWNER_KEY))
+        while True:
+            async with asked(self._url, "the question who has claimed it", ANSWER_S):
+                now_holder = str(await self._client.get(OWNER_KEY) or "")
+                now_left_ms = int(await self._client.pttl(OWNER_KEY))
+            if not now_holder:
+                return False
             if (holder == now_holder and now_left_ms > left_ms) or loop.time() > end_s:
                 return True
             holder, left_ms = now_holder, now_left_ms
             await asyncio.sleep(LOOK_S)
-        return False
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
             try:
-                async with asyncio.timeout(ANSWER_S):
+                async with asked(self._url, "the renewal of the claim", ANSWER_S):
                     if await self._client.eval(_EXTEND, 1, OWNER_KEY, self.owner, self._lease_ms):
                         continue
                     # Gone: it ran out while nobody could reach the server, or the data are lost.
                     if await self._client.set(OWNER_KEY, self.owner, nx=True, px=self._lease_ms):
                         continue
-                    holder = str(await self._client.get(OWNER_KEY) or "another scheduler")
-            except _ERRORS:
-                continue  # the flushes say it, too
+                    holder = str(await self._client.get(OWNER_KEY) or "")
+            except StoreUnavailable:
+                # The flushes report it, too. The next renewal looks for the server anew: it may be another one now.
+                with contextlib.suppress(*FAULTS):
+                    await self._client.connection_pool.disconnect(inuse_connections=False)
+                continue
+            if holder in ("", self.owner):
+                continue  # nobody's again, or ours after all: only a name proves another owner
             self.lost = True
             self._on_lost(f"store = {self._url!r} was taken over by {holder} while this scheduler could not renew")
             return

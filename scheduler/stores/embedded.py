@@ -18,7 +18,7 @@ from tempfile import gettempdir, mkdtemp
 from scheduler.errors import ConfigError, StoreUnavailable
 from scheduler.scripts import ScriptCall
 from scheduler.stores.facts import StoreFacts
-from scheduler.stores.guard import GuardedServer
+from scheduler.stores.guard import STOP_TIMEOUT_S, GuardedServer
 from scheduler.stores.memory import Dump
 from scheduler.stores.redis import RedisStore
 
@@ -111,8 +111,8 @@ class EmbeddedStore:
         """Delete everything."""
         await self._open.clear()
 
-    async def close(self) -> None:
-        """End the server and remove its folder; what it was told stays in `state_dir`."""
+    async def close(self, within_s: float = STOP_TIMEOUT_S) -> None:
+        """End the server, by force after `within_s`, and remove its folder; its data stay in `state_dir`."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             while not keeper.done():  # a cancellation that meets an answer of the server in the client can get lost
@@ -120,8 +120,8 @@ class EmbeddedStore:
                 await asyncio.wait([keeper], timeout=CANCEL_AGAIN_S)
         store, self._store = self._store, None
         if store is not None:
-            await store.close()
-        await self._end("TERM")
+            await store.close(within_s)
+        await self._end("TERM", within_s)
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock is not None:
@@ -156,10 +156,10 @@ class EmbeddedStore:
         what = f"no answer in {START_TIMEOUT_S:.0f} s" if code is None else f"exit code {code}"
         raise StoreUnavailable(f"{self._binary} did not start: {what}")
 
-    async def _end(self, signal_name: str) -> None:
+    async def _end(self, signal_name: str, within_s: float = STOP_TIMEOUT_S) -> None:
         server, self._server = self._server, None
         if server is not None:
-            await server.end(signal_name)
+            await server.end(signal_name, within_s)
 
     async def _keep_alive(self) -> None:
         """Start the server again whenever it ends; the calls meanwhile get StoreUnavailable and are repeated."""

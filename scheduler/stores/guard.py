@@ -99,12 +99,12 @@ class GuardedServer:
         """Return when the guard has ended."""
         await self._shell.wait()
 
-    async def end(self, signal_name: str) -> None:
-        """Let the guard send the signal to the server, and see that both are gone."""
+    async def end(self, signal_name: str, within_s: float = STOP_TIMEOUT_S) -> None:
+        """Let the guard send the signal to the server, and see that both are gone; after `within_s` by SIGKILL."""
         with self._ours:
             self._signal(signal_name)
             try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+                async with asyncio.timeout(within_s):
                     await self._said.read()
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):

@@ -87,7 +87,7 @@ class MemoryStore:
                 whole[family] = sorted(members, key=_by_score if family in SORTED_SETS else None)
         return whole
 
-    async def close(self) -> None:
+    async def close(self, within_s: float = 0.0) -> None:
         """Nothing is open; the data go with the object."""
 
     def count_commands(self, on: bool) -> None:

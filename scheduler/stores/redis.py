@@ -1,12 +1,14 @@
 """A store on one Redis or Valkey server: a flush is one pipeline of EVALSHA on a connection of its own.
 
-Errors of sockets and of the server become StoreUnavailable, errors of a script ScriptFailed. A server that is another
-process than before, or that has lost its scripts, may have lost its data: `on_restart` tells.
+What a bad answer means is decided in answers.py: an error raised inside a script of ours is ScriptFailed, all else is
+StoreUnavailable. A server that is another process than before, or that has lost its scripts, may have lost its data:
+`on_restart` is called.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,20 +22,24 @@ from scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
 from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from scheduler.scripts import ScriptCall
 from scheduler.stores import without_password
-from scheduler.stores.claim import Claim
+from scheduler.stores.answers import (
+    BROKEN,
+    CONNECT_TIMEOUT_S,
+    FAULTS,
+    TOPOLOGY,
+    asked,
+    meaning_of,
+    text_of,
+    unavailable,
+)
+from scheduler.stores.claim import GIVE_BACK_S, Claim
 from scheduler.stores.facts import StoreFacts, ask_facts
 from scheduler.stores.memory import Dump
 
-CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
 """For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer is taken for lost."""
 CALLS_MAX = 1024
 """Calls of one flush; a bug alone asks for more (ScriptQueue sends 256)."""
-
-_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, TimeoutError, OSError)
-_NOT_NOW = ("BUSY ", "MISCONF", "NOREPLICAS", "MASTERDOWN", "LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN")
-"""What a server answers that can't serve now and may serve later; it has not carried out the call."""
-_NOT_NOW_CLASSES = (exceptions.ReadOnlyError, exceptions.OutOfMemoryError, exceptions.MasterDownError)
 
 
 class RedisStore:
@@ -76,34 +82,28 @@ class RedisStore:
             raise StoreUnavailable(f"{self.url}: it belongs to another scheduler now")
         self._running = True
         try:
-            async with self._in_time():
+            async with asked(self.url, f"a flush of {len(calls)} script calls", self._answer_timeout_s):
                 if not self._connection.is_connected:
                     await self._connect()
-                answers = await self._run_scripts(calls)
+                return await self._run_scripts(calls)
         except BaseException as error:
             # Answers may be on their way that nobody will read: never use this connection again.
-            await self._connection.disconnect(nowait=True)
-            if isinstance(error, _LOST):
-                raise StoreUnavailable(f"{self.url}: {str(error) or 'no answer in time'}") from error
+            with contextlib.suppress(*FAULTS):
+                await self._connection.disconnect(nowait=True)
+            if isinstance(error, StoreUnavailable) and error.meaning == TOPOLOGY:
+                await self._leave_server()
             raise
         finally:
             self._running = False
-        for call, answer in zip(calls, answers, strict=True):
-            if isinstance(answer, Exception):
-                raise ScriptFailed(f"{call.name}: {answer}")
-        return answers
 
     async def ping(self) -> None:
         """Return when the server answers. Raises StoreUnavailable."""
-        try:
-            async with self._in_time():
-                await self.client.ping()
-        except (*_LOST, exceptions.RedisError) as error:
-            raise StoreUnavailable(f"{self.url}: {error}") from error
+        async with asked(self.url, "PING", self._answer_timeout_s):
+            await self.client.ping()
 
     async def clear(self) -> None:
-        """Delete everything of this partition."""
-        async with self._in_time():
+        """Delete everything of this partition. Raises StoreUnavailable."""
+        async with asked(self.url, "DEL", self._answer_timeout_s):
             await self.client.delete(*self._keys)
 
     async def census(self) -> dict[str, int]:
@@ -111,22 +111,16 @@ class RedisStore:
         pipe = self.client.pipeline(transaction=False)
         for family, key in zip(FAMILIES, self._keys, strict=True):
             pipe.zcard(key) if family in SORTED_SETS else pipe.hlen(key)
-        return dict(zip(FAMILIES, await self._ask(pipe), strict=True))
+        return dict(zip(FAMILIES, await self._ask(pipe, "a count of the keys"), strict=True))
 
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
         """Return what the server says of itself. Raises StoreUnavailable."""
-        try:
-            async with self._in_time():
-                return await ask_facts(self.client, self.url, now_ms, self._claim.owner if self._claim else "")
-        except (*_LOST, exceptions.RedisError) as error:
-            raise StoreUnavailable(f"{self.url}: {error}") from error
+        async with asked(self.url, "INFO", self._answer_timeout_s):
+            return await ask_facts(self.client, self.url, now_ms, self._claim.owner if self._claim else "")
 
     async def is_in_use(self) -> bool:
         """Whether a living scheduler has claimed it; takes seconds. Raises StoreUnavailable."""
-        try:
-            return await Claim(self.client, self.url, "", lambda reason: None).is_held()
-        except (*_LOST, exceptions.RedisError) as error:
-            raise StoreUnavailable(f"{self.url}: {error}") from error
+        return await Claim(self.client, self.url, "", lambda reason: None).is_held()
 
     async def dump(self) -> Dump:
         """Return the whole state, in the form of MemoryStore.dump; for tests, not for large stores."""
@@ -134,30 +128,31 @@ class RedisStore:
         for family, key in zip(FAMILIES, self._keys, strict=True):
             pipe.zrange(key, 0, -1, withscores=True) if family in SORTED_SETS else pipe.hgetall(key)
         whole: Dump = {}
-        for family, found in zip(FAMILIES, await self._ask(pipe), strict=True):
+        for family, found in zip(FAMILIES, await self._ask(pipe, "a dump of the keys"), strict=True):
             if found and family in SORTED_SETS:
                 whole[family] = [(member, f"{score:.17g}") for member, score in found]
             elif found:
                 whole[family] = sorted(found.items())
         return whole
 
-    async def close(self) -> None:
-        """Give the store back if it was claimed, and close the connections."""
-        if self._claim is not None:
-            await self._claim.give_back()
-        await self._connection.disconnect()
-        await self.client.aclose(close_connection_pool=True)
+    async def close(self, within_s: float = GIVE_BACK_S) -> None:
+        """Give the store back if it was claimed, and close the connections; both within `within_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                if self._claim is not None:
+                    await self._claim.give_back(within_s)
+                await self.client.aclose(close_connection_pool=True)
+        await self._connection.disconnect(nowait=True)
 
-    async def _ask(self, pipe: Any) -> list[Any]:
-        try:
-            async with self._in_time():
-                answers: list[Any] = await pipe.execute()
-        except _LOST as error:
-            raise StoreUnavailable(f"{self.url}: {error}") from error
-        return answers
+    async def _ask(self, pipe: Any, what: str) -> list[Any]:
+        async with asked(self.url, what, self._answer_timeout_s):
+            answers: list[Any] = await pipe.execute()
+            return answers
 
-    def _in_time(self) -> asyncio.Timeout:
-        return asyncio.timeout(self._answer_timeout_s)
+    async def _leave_server(self) -> None:
+        """Close the idle connections beside the scripts', too: the claim must follow the data."""
+        with contextlib.suppress(*FAULTS):
+            await self.client.connection_pool.disconnect(inuse_connections=False)
 
     # ---- the connection of the scripts
 
@@ -165,10 +160,8 @@ class RedisStore:
         """Connect, load the scripts, and find out whether this is still the process of the last time."""
         await self._connection.connect()
         info, *loaded = await self._exchange([("INFO", "server"), *self._loads()])
-        for answer in (info, *loaded):
-            if isinstance(answer, Exception):
-                raise StoreUnavailable(f"{self.url}: {answer}")
-        run_id = str(info["run_id"] if isinstance(info, dict) else _run_id_of(info))
+        self._check([("INFO", info), *zip(self._sources, loaded, strict=True)])
+        run_id = _run_id_of(info)
         known, self._run_id = self._run_id, run_id
         if known and known != run_id:
             self._tell_restart()
@@ -176,23 +169,38 @@ class RedisStore:
     def _loads(self) -> list[tuple[str, ...]]:
         return [("SCRIPT LOAD", source.text) for source in self._sources.values()]
 
-    async def _run_scripts(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    async def _run_scripts(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         answers = await self._evaluate(calls)
         missing = next((i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)), None)
         if missing is not None:
             # From the first missing one on, all are called again, so that they are carried out in order.
-            await self._exchange(self._loads())
+            loaded = await self._exchange(self._loads())
+            self._check(list(zip(self._sources, loaded, strict=True)))
             self._tell_restart()
             answers[missing:] = await self._evaluate(calls[missing:])
+        self._check([(call.name, answer) for call, answer in zip(calls, answers, strict=True)])
+        for answer in answers:
+            if not isinstance(answer, list):
+                raise StoreUnavailable(f"{self.url}: {str(answer)[:80]!r} is no answer of a script")
         return answers
+
+    def _check(self, answers: Sequence[tuple[str, Any]]) -> None:
+        """Raise the error that is among `answers` to a command or script: the first to repeat, else the first at all.
+
+        What was carried out of a flush that is repeated does no harm; an error of a script ends the process.
+        """
+        broken: ScriptFailed | None = None
+        for name, answer in answers:
+            if isinstance(answer, Exception):
+                if meaning_of(answer) != BROKEN:
+                    raise unavailable(self.url, answer)
+                broken = broken or ScriptFailed(f"{name}: {text_of(answer)}")
+        if broken is not None:
+            raise broken
 
     async def _evaluate(self, calls: Sequence[ScriptCall]) -> list[Any]:
         keys, sha1 = self._keys, self._sha1
-        answers = await self._exchange([("EVALSHA", sha1[name], len(keys), *keys, *args) for name, args in calls])
-        for answer in answers:
-            if isinstance(answer, exceptions.ResponseError) and _is_not_now(answer):
-                raise StoreUnavailable(f"{self.url}: {answer}")
-        return answers
+        return await self._exchange([("EVALSHA", sha1[name], len(keys), *keys, *args) for name, args in calls])
 
     async def _exchange(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
         """Send `commands` at once and return what each was answered, errors of the server included."""
@@ -212,26 +220,23 @@ class RedisStore:
 
 
 def _pool(url: str) -> Any:
-    """Connections without time-outs of their own: redis-py uses asyncio.wait_for, which loses cancellations on 3.11."""
+    """Connections without time-outs of their own (answers.asked), in RESP 2: some proxies have no HELLO."""
     try:
         return ConnectionPool.from_url(
             url,
             decode_responses=True,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=None,
+            protocol=2,
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
         raise ConfigError(f"store = {without_password(url)!r}: {error}; write redis://HOST:PORT/DB") from None
 
 
-def _is_not_now(error: exceptions.ResponseError) -> bool:
-    text = str(error)
-    return isinstance(error, _NOT_NOW_CLASSES) or text.startswith(_NOT_NOW) or "OOM command not allowed" in text
-
-
-def _run_id_of(info: str) -> str:
-    for line in info.splitlines():
+def _run_id_of(info: object) -> str:
+    """Return the run id in an answer to INFO; "" when there is none, which a proxy may well answer."""
+    for line in str(info).splitlines():
         if line.startswith("run_id:"):
-            return line.removeprefix("run_id:")
+            return line.removeprefix("run_id:").strip()
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -15,8 +14,6 @@ from scheduler.errors import StoreUnavailable
 from scheduler.stores import without_password
 from scheduler.stores.facts import StoreFacts
 
-ANSWER_TIMEOUT_S = 5.0
-
 
 class Checkup(msgspec.Struct):
     """The settings as they were given, what the system allows, and what the store says of itself."""
@@ -27,8 +24,9 @@ class Checkup(msgspec.Struct):
     needs_tokens: bool
     open_files_max: int
     store: StoreFacts | None
-    """None = it is in memory, or there is a `store_error`."""
+    """None = it is in memory, or it did not say anything."""
     store_error: str | None = None
+    """What script calls are answered now instead of what they ask for, or why it said nothing of itself."""
 
 
 class Inspected(Protocol):
@@ -40,22 +38,29 @@ class Inspected(Protocol):
 
 
 class CheckupReporter:
-    """Makes a Checkup when asked."""
+    """Makes a Checkup when asked. `script_error` returns what is wrong with script calls now, "" = nothing."""
 
-    def __init__(self, settings: Settings, store: Inspected, now_ms: Callable[[], int], needs_tokens: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Inspected,
+        now_ms: Callable[[], int],
+        needs_tokens: bool,
+        script_error: Callable[[], str] = str,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._now_ms = now_ms
         self._needs_tokens = needs_tokens
+        self._script_error = script_error
 
     async def report(self) -> Checkup:
         """Return how things are now."""
         facts, store_error = None, None
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                facts = await self._store.facts(self._now_ms)
-        except (StoreUnavailable, TimeoutError) as error:
-            store_error = str(error) or "no answer in time"
+            facts = await self._store.facts(self._now_ms)
+        except StoreUnavailable as error:
+            store_error = str(error)
         settings = msgspec.to_builtins(self._settings)
         return Checkup(
             version=__version__,
@@ -64,5 +69,5 @@ class CheckupReporter:
             needs_tokens=self._needs_tokens,
             open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             store=facts,
-            store_error=store_error,
+            store_error=self._script_error() or store_error,
         )

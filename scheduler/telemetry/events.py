@@ -136,7 +136,12 @@ class Event(StrEnum):
     NODE_OFFLINE = "node_offline", INFO, "a node left", "node_id generation reason"
     NODE_RESTS = "node_rests", WARNING, "a node gets no new jobs for a while", "node_id until_ms reason", True
     SWEPT = "swept", DEBUG, "a slice of the clean-up removed finished jobs", "removed pause_ms"
-    STORE_FAILED = "store_failed", ERROR, "script calls got no answer and are repeated", "error"
+    STORE_FAILED = (
+        "store_failed",
+        ERROR,
+        "script calls got no answer, or not that of a script, and are repeated; logged once for each error",
+        "error",
+    )
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
     SESSION_OPENED = "session_opened", INFO, "a client said hello", "session_id peer"
     SESSION_CLOSED = "session_closed", INFO, "a client's connection ended", "session_id goodbye unfinished"

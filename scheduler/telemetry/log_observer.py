@@ -28,6 +28,7 @@ class LogObserver(Observer):
     def __init__(self, log: Log, sample: int = 1) -> None:
         self._log = log
         self._sample = sample
+        self._store_error = ""
 
     def _tells(self, job: Job) -> bool:
         """Whether `job` is one of those that are told whole: always the same answer for one job."""
@@ -147,9 +148,12 @@ class LogObserver(Observer):
         self._log(Event.SWEPT, removed=removed, pause_ms=round(pause_ms, 3))
 
     def store_failed(self, detail: str) -> None:
-        """The store did not answer."""
-        self._log(Event.STORE_FAILED, error=detail)
+        """The store did not answer; what it says with each repeat is logged once."""
+        if detail != self._store_error:
+            self._store_error = detail
+            self._log(Event.STORE_FAILED, error=detail)
 
     def store_recovered(self) -> None:
         """The store answers again."""
+        self._store_error = ""
         self._log(Event.STORE_RECOVERED)

@@ -10,6 +10,7 @@ from scheduler.errors import ScriptFailed, StoreUnavailable
 from scheduler.script_sources import load_sources
 from scheduler.scripts import ScriptCall
 from scheduler.seams import ScriptRunner
+from scheduler.stores.answers import MEANINGS
 from scheduler.telemetry.around_runner import AroundRunner
 from scheduler.telemetry.metrics import NAMESPACE
 
@@ -42,6 +43,14 @@ class TimedRunner(AroundRunner):
             namespace=NAMESPACE,
             registry=registry,
         )
+        failures = Counter(
+            "store_failures_total",
+            "Flushes that the store did not answer as it should, by what its answer means (stores/answers.py).",
+            ["meaning"],
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        self._count_failure = {meaning: failures.labels(meaning).inc for meaning in MEANINGS}
         names = sorted(load_sources())
         self._observe = {name: time.labels(name).observe for name in names}
         self._count_error = {name: errors.labels(name).inc for name in names}
@@ -53,9 +62,11 @@ class TimedRunner(AroundRunner):
         try:
             answers = await self.inner.run(calls)
         except ScriptFailed as error:
+            self._count_failure["broken"]()
             self._failed({str(error).partition(":")[0]} & kinds or kinds)
             raise
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            self._count_failure[error.meaning]()
             self._failed(kinds)
             raise
         took_s = self._seconds() - start_s

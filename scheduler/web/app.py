@@ -77,7 +77,13 @@ class Doors:
             roots |= {} if live is None else {"live": live}
             bounds = (lambda: live.bounds("live")) if live is not None else dict
             reporter = MemoryReporter(roots, exporter.seconds, ["scheduler"], bounds)
-            checkup = CheckupReporter(wanted or settings, exporter.store, exporter.now_ms, not access.open_to_all)
+            checkup = CheckupReporter(
+                wanted or settings,
+                exporter.store,
+                exporter.now_ms,
+                not access.open_to_all,
+                lambda: health.store_error,
+            )
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
         described = operations(settings)
         app = Starlette(

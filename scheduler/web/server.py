@@ -12,6 +12,7 @@ import socket
 from uvicorn import Config, Server
 
 from scheduler.config import Settings
+from scheduler.ending import HURRY_S
 from scheduler.errors import CannotStart, ConfigError
 from scheduler.seams import Observer
 from scheduler.security.tls import ServerTls
@@ -32,8 +33,6 @@ ALWAYS = [("x-content-type-options", "nosniff")]
 BACKLOG = 2048
 HANDSHAKE_S = 10.0
 """Time for the handshake of TLS; until then a connection is in no table."""
-HURRY_S = 0.2
-"""Time that connections get to close after a second signal."""
 
 
 class DoorServer(Server):

@@ -192,7 +192,7 @@ PLANTED = {
         Parts(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
     ),
     "sends twice": Planted(Parts(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
-    "ignores unknown": Planted(Parts(fleet=IgnoresUnknown), fire_checks.ALL_KNOWN),
+    "ignores unknown": Planted(Parts(fleet=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),
     "forgets to queue": Planted(Parts(dispatcher=ForgetsToQueue), fire_checks.ALL_ENDED),
     "tells twice": Planted(Parts(dispatcher=TellsTwice), fire_checks.TOLD_ONCE),
     "rests for ever": Planted(Parts(fleet=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),

@@ -40,6 +40,7 @@ NAMES = {
     "cleanup_removed_total",
     "cleanup_pause_seconds",
     "store_up",
+    "store_failures_total",
     "store_keys",
     "store_keys_timestamp_seconds",
     "loop_lag_seconds",
@@ -186,6 +187,7 @@ async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, c
         failed = script in (counted or {"select_node"})
         assert await rig.value("script_errors_total", script=script) == failed
         assert await rig.value("script_seconds_count", script=script) == 0
+    assert await rig.value("store_failures_total", meaning="not_now" if counted else "broken") == 1
 
 
 def test_the_runner_passes_the_restart_of_the_store_on() -> None:
