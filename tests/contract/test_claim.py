@@ -12,6 +12,8 @@ from scheduler.scripts import lapsed_nodes
 from scheduler.stores import open_store
 from scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
 from scheduler.stores.redis import RedisStore
+from tests.live.bad_answers import ANSWERS
+from tests.live.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
 
 LEASE_MS = 1500
@@ -124,3 +126,47 @@ async def test_giving_back_ends_the_renewals_at_whatever_moment(store: RedisStor
         await asyncio.sleep(0.01 + attempt * 0.00003)  # the renewal comes after 10 ms
         async with asyncio.timeout(PATIENCE_S):
             await owner.claim.give_back()
+
+
+SHORT_LEASE_MS = 60
+
+
+async def test_a_claim_survives_each_bad_answer(server: RedisServer, store: RedisStore) -> None:
+    """Its renewals fail as long as it lasts; then it holds again, and nobody was taken for another owner."""
+    async with Lookalike(server.port).open() as lookalike:
+        claimed = RedisStore(lookalike.url)
+        owner = Scheduler(claimed, "host-1 process 17", lease_ms=SHORT_LEASE_MS)
+        await owner.claim.take()
+        for answer in ANSWERS:
+            lookalike.misbehave(answer, "claim")
+            async with asyncio.timeout(PATIENCE_S):
+                while not lookalike.given:  # noqa: ASYNC110 - the server tells nobody
+                    await asyncio.sleep(0.001)
+            lookalike.behave()
+        async with asyncio.timeout(PATIENCE_S):
+            while await store.client.get(OWNER_KEY) != "host-1 process 17":  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        assert not owner.lost.is_set()
+        await owner.claim.give_back()
+        assert await store.client.get(OWNER_KEY) is None
+        await claimed.close()
+
+
+async def test_a_claim_follows_its_data_to_the_server_that_takes_over(server: RedisServer, store: RedisStore) -> None:
+    """The old master stays as a replica and keeps its connections open; nobody else may claim the new one."""
+    with redis_server() as other:
+        async with Lookalike(server.port).open() as lookalike:
+            claimed = RedisStore(lookalike.url)
+            owner = Scheduler(claimed, "host-1 process 17", lease_ms=SHORT_LEASE_MS)
+            await owner.claim.take()
+            lookalike.target = other.port
+            await store.client.execute_command("REPLICAOF", "127.0.0.1", str(other.port))
+            there = RedisStore(other.url)
+            async with asyncio.timeout(PATIENCE_S):
+                while await there.client.get(OWNER_KEY) != "host-1 process 17":  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+            assert not owner.lost.is_set()
+            await owner.claim.give_back()
+            await there.close()
+            await claimed.close()
+            await store.client.execute_command("REPLICAOF", "NO", "ONE")

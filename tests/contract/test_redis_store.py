@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
+from scheduler.script_sources import ScriptSource
 from scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
 from scheduler.stores import open_store
+from scheduler.stores.answers import TAKEN
+from scheduler.stores.embedded import EmbeddedStore
 from scheduler.stores.redis import RedisStore
 from tests.servers import RedisServer, redis_server
 
@@ -123,11 +127,66 @@ async def test_scripts_that_vanish_in_the_middle_are_loaded_and_the_rest_is_call
     assert restarts.count == 1
 
 
-async def test_foreign_data_under_our_keys_is_a_failure_not_a_loop(store: RedisStore) -> None:
-    """ScriptFailed names the script, so that nobody repeats it for ever."""
+async def test_foreign_data_under_our_keys_are_named_and_left_alone(store: RedisStore) -> None:
+    """Nothing of it is deleted; when somebody has moved it, the repeated call is carried out."""
     await store.client.set("vp:{0}:about", "somebody else's")
-    with pytest.raises(ScriptFailed, match=r"register_node.*WRONGTYPE"):
+    with pytest.raises(StoreUnavailable, match=r"WRONGTYPE.*data of somebody else") as refused:
         await store.run([REGISTER])
+    assert refused.value.meaning == TAKEN
+    assert await store.client.get("vp:{0}:about") == "somebody else's"
+    await store.client.delete("vp:{0}:about")
+    assert await run_when_back(store, [REGISTER]) == [["OK"]]
+
+
+BUGS = ("local nothing = nil; return nothing.field", "error('own words')", "return redis.call('GET')", "variable = 1")
+INNOCENT = ("return redis.call('HGET', KEYS[1], 'n')", "return redis.error_reply('NEWCODE no server says this yet')")
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+async def test_only_an_error_raised_inside_our_script_is_its_failure(server: RedisServer, kind: str) -> None:
+    """As a real Redis and a real Valkey word them; what the server answers to one of its commands is not."""
+    own = EmbeddedStore()
+    await own.start()
+    try:
+        url = server.url if kind == "redis" else own.url
+        for text in (*BUGS, *INNOCENT, "this is no Lua"):
+            broken = RedisStore(url, sources={"register_node": ScriptSource("", text)})
+            await broken.client.set("vp:{0}:leases", "no hash")  # KEYS[1]
+            with pytest.raises(StoreUnavailable if text in INNOCENT else ScriptFailed, match=r"WRONGTYPE|NEWCODE|ERR"):
+                await broken.run([REGISTER])
+            await broken.close()
+    finally:
+        await own.close()
+
+
+async def test_rights_that_are_missing_inside_a_script_are_no_failure_of_it(store: RedisStore) -> None:
+    await store.run([REGISTER])
+    await store.client.execute_command("ACL", "SETUSER", "default", "-hget")
+    with pytest.raises(StoreUnavailable, match="ACL failure in script"):
+        await store.run([SELECT])
+    await store.client.execute_command("ACL", "SETUSER", "default", "+hget")
+    assert await run_when_back(store, [SELECT]) == [["n", "g-1"]]
+
+
+async def test_every_time_out_says_what_was_waited_for_and_how_long() -> None:
+    """A server that accepts and never answers; each question to it has its own words."""
+
+    listening = socket.create_server(("127.0.0.1", 0))  # the kernel accepts, nobody reads
+    url = f"redis://127.0.0.1:{listening.getsockname()[1]}/0"
+    store = RedisStore(url, answer_timeout_s=0.1)
+    for question, what in (
+        (store.ping(), "PING"),
+        (store.run([REGISTER]), "a flush of 1 script calls"),
+        (store.census(), "a count of the keys"),
+        (store.facts(lambda: 0), "INFO"),
+        (store.dump(), "a dump of the keys"),
+        (store.clear(), "DEL"),
+    ):
+        with pytest.raises(StoreUnavailable) as failure:
+            await question
+        assert str(failure.value) == f"{url}: no answer to {what} within 0.1 s"
+    await store.close()
+    listening.close()
 
 
 async def test_a_full_server_and_a_replica_are_unavailable_not_failures(store: RedisStore, server: RedisServer) -> None:

@@ -80,5 +80,5 @@ async def steady_jobs(scheduler: Scheduler, every_s: float = 0.02) -> AsyncItera
             yield ledger
         finally:
             traffic.cancel()
-            await asyncio.gather(traffic, return_exceptions=True)
+            await asyncio.wait([traffic])
         assert await ledger.ends() == {"completed": len(set(ledger.accepted))}

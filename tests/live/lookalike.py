@@ -51,7 +51,9 @@ class Lookalike:
         finally:
             server.close()
             self.drop()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # transports that were aborted let go of their sockets
 
     def misbehave(self, answer: bytes, *points: str) -> None:
         """Give `answer`, as raw bytes, at these points of POINTS until `behave`."""
