@@ -52,6 +52,10 @@ class Ledger:
         """Return the state of a job when it has ended, or after five seconds."""
         return str((await self.http.get(f"/v1/jobs/{job_id}", params={"wait_s": 5})).json()["state"])
 
+    async def state_now(self, job_id: str) -> str:
+        """Return the state of a job."""
+        return str((await self.http.get(f"/v1/jobs/{job_id}")).json()["state"])
+
     async def ends(self) -> Counter[str]:
         """Return how many of the accepted jobs ended in each state, once all have ended."""
         states: Counter[str] = Counter()
