@@ -28,7 +28,7 @@ MEANS = {
 
 @pytest.mark.parametrize(("text", "means"), MEANS.items(), ids=[text[:40] for text in MEANS])
 def test_each_answer_has_its_meaning(text: str, means: str) -> None:
-    error = BaseParser.parse_error(text)
+    error = BaseParser.parse_error(text)  # type: ignore[no-untyped-call]
     assert (meaning_of(error), text_of(error)) == (means, text)
 
 

@@ -1,0 +1,63 @@
+"""A store that was emptied finds nobody: the scheduler asks it for the nodes that it should have found."""
+
+from __future__ import annotations
+
+from scheduler.fleet import DOUBTED_MAX
+from scheduler.job import DISPATCHED, WAITING
+from tests.unit.rig import Rig
+
+
+def asked_of(rig: Rig) -> list[int]:
+    """How many nodes each heartbeat call that is sent from now on names."""
+    asked: list[int] = []
+    run = rig.store.run
+
+    async def counting(calls: list) -> list[list[str]]:  # type: ignore[type-arg]
+        asked.extend((len(call.args) - 2) // 2 for call in calls if call.name == "heartbeat")
+        return await run(calls)
+
+    rig.store.run = counting  # type: ignore[method-assign,assignment]
+    return asked
+
+
+async def test_the_first_job_that_finds_nobody_brings_all_nodes_back() -> None:
+    """No beat is needed, and no time passes."""
+    rig = Rig()
+    nodes = [await rig.node(f"n{number}") for number in range(3)]
+    rig.store.clear()
+    job = await rig.submit()
+    assert job.state == DISPATCHED and rig.store.census()["about"] == len(nodes)
+
+
+async def test_a_job_that_finds_nobody_soon_after_another_waits_for_the_next_sweep() -> None:
+    rig = Rig()
+    await rig.node("n1", slots=2)
+    for number in range(2):
+        rig.store.clear()
+        job = await rig.submit()
+        assert job.state == (WAITING if number else DISPATCHED)
+    await rig.pass_time(1)
+    assert job.state == DISPATCHED
+
+
+async def test_questions_are_few_however_many_jobs_find_nobody() -> None:
+    """One look every DOUBT_MS, for DOUBTED_MAX nodes at most; none for nodes that are busy, drain or serve others."""
+    rig = Rig()
+    for number in range(3 * DOUBTED_MAX):
+        await rig.node(f"other-{number}", pairs=["de:en"])
+    await rig.node("busy")
+    assert (await rig.submit()).state == DISPATCHED
+    drains, _ = await rig.node("drains")
+    rig.desk.drain(drains, on=True)
+    await rig.settle()
+    asked = asked_of(rig)
+    for _ in range(100):
+        rig.clock.ms += 10
+        await rig.submit()
+    assert asked == []
+
+    rig.store.clear()
+    for number in range(100):
+        rig.clock.ms += 10
+        await rig.submit("de:en", request_id=f"de-{number}")
+    assert asked == [DOUBTED_MAX], "one was enough"

@@ -1,0 +1,147 @@
+"""What the store's absence costs: no time of the jobs that wait, and a refusal for those that come meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import script_queue
+from scheduler.config import Settings
+from scheduler.errors import Rejected
+from scheduler.job import COMPLETED, FAILED, WAITING, Job
+from scheduler.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
+from scheduler.stores.memory import MemoryStore
+from tests.unit.rig import AUDIO, Rig
+from tests.unit.test_store_away import Away
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
+
+
+class Absence:
+    """A rig whose store is away for `seconds` while `job` waits; in each of them `each_second` is called."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.store = MemoryStore()
+        self.away = Away(self.store)
+        self.rig = Rig(runner=self.away, settings=settings)
+        self.rig.store = self.store
+        self.refused: list[Rejected] = []
+
+    async def last(self, seconds: int) -> None:
+        tries = iter(range(seconds))
+
+        def a_second_passes() -> bool:
+            self.rig.clock.ms += 1000
+            while self.rig.core.timeouts.run_once():
+                pass
+            self._submit()
+            return next(tries, None) is None
+
+        self.away.meanwhile = a_second_passes
+        self.rig.core.leases.sweep_store()
+        await self.rig.core.queue.run_once()
+        self.away.meanwhile = lambda: True
+        await self.rig.settle()
+
+    def _submit(self) -> None:
+        try:
+            self.rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id=f"late-{self.rig.clock.ms}")
+        except Rejected as rejected:
+            self.refused.append(rejected)
+
+
+async def waiting_job(absence: Absence, timeout_ms: int = 0) -> Job:
+    job = await absence.rig.submit(timeout_ms=timeout_ms)
+    await absence.rig.pass_time(8)
+    assert job.state == WAITING
+    return job
+
+
+async def test_a_wait_stands_still_while_the_store_is_away_and_goes_on_afterwards() -> None:
+    """Of ten seconds eight were over; after a minute there are two left, and one in which the nodes come back."""
+    absence = Absence()
+    job = await waiting_job(absence)
+    await absence.last(60)
+    assert job.state == WAITING
+    await absence.rig.pass_time(2)
+    assert job.state == WAITING
+    await absence.rig.pass_time(2)
+    assert (job.state, job.reason) == (FAILED, "waiting_timeout")
+
+
+async def test_a_job_that_waited_through_it_is_done_afterwards() -> None:
+    absence = Absence()
+    job = await waiting_job(absence)
+    await absence.last(60)
+    node, _ = await absence.rig.node("n1")
+    await absence.rig.answer(node, job)
+    assert job.state == COMPLETED
+
+
+async def test_the_patience_of_the_scheduler_has_an_end() -> None:
+    absence = Absence(Settings(store_patience_s=20))
+    job = await waiting_job(absence)
+    await absence.last(20)
+    assert job.state == WAITING
+    await absence.last(4)
+    assert (job.state, job.reason) == (FAILED, "store_unavailable")
+
+
+async def test_the_clients_own_limit_counts_on() -> None:
+    absence = Absence()
+    job = await waiting_job(absence, timeout_ms=9000)
+    await absence.last(3)
+    assert (job.state, job.reason) == (FAILED, "expired")
+
+
+async def test_what_comes_meanwhile_is_refused_and_told_to_come_again() -> None:
+    """As long again as the store has been away, thirty seconds at most."""
+    absence = Absence()
+    await absence.last(60)
+    assert {rejected.reason for rejected in absence.refused} == {"store_unavailable"}
+    retries = [rejected.retry_after_ms for rejected in absence.refused]
+    assert retries[:3] == [1000, 2000, 3000] and retries[-1] == max(filter(None, retries)) == 30_000
+    assert (await absence.rig.submit()).state == WAITING
+
+
+async def test_what_was_accepted_before_can_be_asked_for() -> None:
+    absence = Absence()
+    job = await waiting_job(absence)
+    asked: list[Job] = []
+
+    def ask() -> bool:
+        absence.rig.clock.ms += 5000
+        asked.append(absence.rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id=job.request_id))
+        return len(asked) == 2
+
+    absence.away.meanwhile = ask
+    absence.rig.core.leases.sweep_store()
+    await absence.rig.core.queue.run_once()
+    assert asked == [job, job]
+
+
+def test_an_answer_that_is_only_slow_is_no_outage() -> None:
+    outages = Outages()
+    outages.asked(1)
+    outages.answered(NOTED_MS)
+    assert outages.between(0, 10**6) == 0
+    outages.asked(1000)
+    outages.answered(1000 + NOTED_MS)
+    assert outages.between(0, 10**6) == NOTED_MS + SETTLE_MS
+
+
+def test_only_what_lies_within_a_wait_counts_and_the_oldest_are_forgotten() -> None:
+    outages = Outages()
+    for start in range(0, 10_000 * (OUTAGES_MAX + 50), 10_000):
+        outages.asked(start + 1)
+        outages.failed()
+        outages.answered(start + 2001)
+    end = 10_000 * (OUTAGES_MAX + 50)
+    assert outages.between(0, end) == OUTAGES_MAX * (2000 + SETTLE_MS)
+    assert outages.between(end - 9000, end) == 1001 + SETTLE_MS
+    outages.asked(end)
+    assert not outages.lasts(end + 999) and outages.silent_ms(end + 999) == 999
+    outages.failed()
+    assert outages.lasts(end + 1) and outages.between(end - 5000, end + 700) == 700
