@@ -23,6 +23,7 @@ from scheduler.job_table import JobTable
 from scheduler.leases import Leases
 from scheduler.node import Node
 from scheduler.node_desk import NodeDesk
+from scheduler.outages import Outages
 from scheduler.retention import Retention
 from scheduler.script_queue import ScriptQueue
 from scheduler.seams import Observer, ResultSink, ScriptRunner
@@ -88,7 +89,7 @@ class Core:
         waiting = parts.waiting(settings.waiting_max, ms(settings.retry_after_s))
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
-        queue = parts.queue(runner, clock, ms(settings.lease_s), observer)
+        queue = parts.queue(runner, clock, ms(settings.lease_s), observer, Outages(settings))
         fleet = parts.fleet(settings, clock, queue, waiting, node_deadlines, observer, instance)
         dispatcher = parts.dispatcher(
             settings=settings,

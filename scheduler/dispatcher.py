@@ -21,7 +21,7 @@ from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
-from scheduler.reasons import SESSION_GONE, STORE_UNAVAILABLE, WAITING_TIMEOUT
+from scheduler.reasons import SESSION_GONE
 from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
 from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
 from scheduler.seams import Observer, ResultSink
@@ -31,10 +31,6 @@ from scheduler.why import Why
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
 SEEDS = 2**31 - 2
-AWAY_LOOK_MS = 1000
-"""While the store is away: time between two looks at a job whose waiting time-out stands still."""
-AWAY_RETRY_MS_MAX = 30_000
-"""The longest time after which a submit that the store's absence refuses is to come again."""
 ANSWERS = frozenset({"busy", "error"})
 """Reasons of a redispatch that the node itself gave; of the others it must be told."""
 
@@ -74,8 +70,6 @@ class Dispatcher:
         self._instance = instance
         self._submits = 0
         self._waiting_ms = ms(settings.waiting_timeout_s)
-        self._refuse_ms = ms(settings.store_refuse_s)
-        self._patience_ms = ms(settings.store_patience_s)
         self._dispatch_ms = ms(settings.dispatch_timeout_s)
         queue.selects = self
         queue.on_repeat = waiting.room_everywhere
@@ -113,7 +107,7 @@ class Dispatcher:
         try:
             if len(audio) > self._settings.audio_bytes_max:
                 raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
-            self._check_store()
+            self.queue.outages.check(self._clock.now_ms())
             self.table.check_room(len(audio))
             self.waiting.check_room(pair)
         except Rejected as rejected:
@@ -177,16 +171,10 @@ class Dispatcher:
 
     def job_due(self, job: Job) -> None:
         """The deadline of `job` has come."""
-        now_ms = self._clock.now_ms()
-        if job.expires_ms and job.expires_ms <= now_ms:
+        if job.expires_ms and job.expires_ms <= self._clock.now_ms():
             self.end(job, FAILED, reason="expired")
         elif job.state == WAITING:
-            ends_ms = self._waiting_ends_ms(job, now_ms)
-            if ends_ms > now_ms:
-                self._set_deadline(job, ends_ms)
-            else:
-                away = self.queue.outages.lasts(now_ms)
-                self.end(job, FAILED, reason=STORE_UNAVAILABLE if away else WAITING_TIMEOUT)
+            self.end(job, FAILED, reason=self.queue.outages.why_in_vain(self._clock.now_ms()))
         else:
             self.redispatch(job, self.fleet.nodes[job.node_id], "timeout")
 
@@ -201,20 +189,18 @@ class Dispatcher:
         if batch is None:
             return None
         now_ms = self._clock.now_ms()
-        due_ms = now_ms + self.fleet.hold_ms
         wants = [
             Want(
                 f"{job.job_id}|{self._next_attempt(job)}",
                 job.pair,
-                due_ms,
+                now_ms + self.fleet.hold_ms,
                 self.affinity.node_of(job.session_key) if job.affinity else "",
                 job.avoid,
             )
             for job in batch.jobs
         ]
-        settings = self._settings
         seed = 1 + int(self._random() * SEEDS)
-        call = select_node(now_ms, seed, settings.choices, settings.throws_max, wants)
+        call = select_node(now_ms, seed, self._settings.choices, self._settings.throws_max, wants)
         if self._why.wants(batch.jobs):
             call = select_explained(call)
         return call, partial(self._selected, batch)
@@ -296,24 +282,6 @@ class Dispatcher:
         self._set_deadline(job, job.waits_from_ms + self._waiting_ms)
         self.waiting.add(job)
         self.queue.nudge()
-
-    def _check_store(self) -> None:
-        """Raise Rejected when the store has been away for too long: nobody knows whether the job could be done."""
-        silent_ms = self.queue.outages.silent_ms(self._clock.now_ms())
-        if silent_ms >= self._refuse_ms:
-            detail = f"the store has not answered for {silent_ms / 1000:.1f} s; jobs that were accepted stay"
-            # Nobody knows how long it will last: as long again as it has lasted is wrong by a factor of two at most.
-            retry_ms = min(max(silent_ms, ms(self._settings.retry_after_s)), AWAY_RETRY_MS_MAX)
-            raise Rejected(STORE_UNAVAILABLE, detail, retry_ms)
-
-    def _waiting_ends_ms(self, job: Job, now_ms: int) -> int:
-        """Return when the waiting time-out of `job` is over: the store's absence does not count, up to a bound."""
-        outages = self.queue.outages
-        away_ms = min(outages.between(job.waits_from_ms, now_ms), self._patience_ms)
-        ends_ms = job.waits_from_ms + self._waiting_ms + away_ms
-        if away_ms < self._patience_ms and outages.lasts(now_ms):
-            return max(ends_ms, now_ms + AWAY_LOOK_MS)
-        return ends_ms
 
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
         """Give up the present attempt of `job` on `node` and let it wait for another one.

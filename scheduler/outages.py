@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 
+from scheduler.config import Settings, ms
+from scheduler.errors import Rejected
+from scheduler.reasons import STORE_UNAVAILABLE, WAITING_TIMEOUT
+
 NOTED_MS = 1000
 """An answer that took as long is an outage, as is one that came after a failure; below it a flush is only slow."""
 SETTLE_MS = 1000
 """After an outage: nodes are registered again and what has piled up is given away; that still belongs to it."""
+LOOK_MS = 1000
+"""While the store is away: time between two looks at a job whose waiting time-out stands still."""
+RETRY_MS_MAX = 30_000
+"""The longest time after which a submit that was refused for the store's absence is to come again."""
 OUTAGES_MAX = 100
 """Outages that are remembered; a job that began to wait before the oldest one loses the time of those before it."""
 
@@ -15,10 +23,37 @@ OUTAGES_MAX = 100
 class Outages:
     """When a flush was on its way without an answer: now, and the last `OUTAGES_MAX` times."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
+        self._refuse_ms = ms(settings.store_refuse_s)
+        self._patience_ms = ms(settings.store_patience_s)
+        self._retry_ms = ms(settings.retry_after_s)
         self._past: deque[tuple[int, int]] = deque(maxlen=OUTAGES_MAX)
         self._asked_ms = 0
         self._has_failed = False
+
+    def check(self, now_ms: int) -> None:
+        """Raise Rejected when the store has been away for so long that nobody knows whether a new job can be done."""
+        silent_ms = now_ms - self._asked_ms if self._asked_ms else 0
+        if silent_ms >= self._refuse_ms:
+            detail = f"the store has not answered for {silent_ms / 1000:.1f} s; jobs that were accepted stay"
+            # Nobody knows how long it will last: as long again as it has lasted is wrong by a factor of two at most.
+            raise Rejected(STORE_UNAVAILABLE, detail, min(max(silent_ms, self._retry_ms), RETRY_MS_MAX))
+
+    def end_of_wait_ms(self, from_ms: int, waiting_ms: int, now_ms: int) -> int:
+        """Return when a wait from `from_ms` for `waiting_ms` is over: the store's absence stops its clock, for a while.
+
+        While the store is away that is a moment to look again at.
+        """
+        away_ms = min(self.between(from_ms, now_ms), self._patience_ms)
+        ends_ms = from_ms + waiting_ms + away_ms
+        if away_ms < self._patience_ms and self.lasts(now_ms):
+            return max(ends_ms, now_ms + LOOK_MS)
+        return ends_ms
+
+    def why_in_vain(self, now_ms: int) -> str:
+        """Return the reason of a job that fails now since it found no node."""
+        return STORE_UNAVAILABLE if self.lasts(now_ms) else WAITING_TIMEOUT
 
     def asked(self, now_ms: int) -> None:
         """Note that a flush is on its way."""
@@ -34,10 +69,6 @@ class Outages:
             self._past.append((self._asked_ms, now_ms + SETTLE_MS))
         self._asked_ms = 0
         self._has_failed = False
-
-    def silent_ms(self, now_ms: int) -> int:
-        """Return for how long the flush that is on its way has waited for its answer; 0 = there is none."""
-        return now_ms - self._asked_ms if self._asked_ms else 0
 
     def lasts(self, now_ms: int) -> bool:
         """Whether the store is away now."""

@@ -43,7 +43,9 @@ class Selects(Protocol):
 class ScriptQueue:
     """Calls waiting for the store. `release` and `heartbeat` join the call before them when that is of their kind."""
 
-    def __init__(self, runner: ScriptRunner, clock: Clock, lease_ms: int, observer: Observer) -> None:
+    def __init__(
+        self, runner: ScriptRunner, clock: Clock, lease_ms: int, observer: Observer, outages: Outages | None = None
+    ) -> None:
         self._runner = runner
         self._clock = clock
         self._lease_ms = str(lease_ms)
@@ -55,7 +57,7 @@ class ScriptQueue:
         """Whether the store owes an answer that it failed to give: what is asked now and then need not be asked now."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
         """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
-        self.outages = Outages()
+        self.outages = outages or Outages()
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""

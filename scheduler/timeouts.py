@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 
 from scheduler.clock import Clock
-from scheduler.config import Settings
+from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
 from scheduler.dispatcher import Dispatcher
-from scheduler.job import Job
+from scheduler.job import WAITING, Job
 
 
 class Timeouts:
-    """Hands each job whose deadline has come to the dispatcher, in slices."""
+    """Hands each job whose deadline has come to the dispatcher, in slices.
+
+    A job that waits is not due while the store is away: what a node might have done for it, nobody could ask.
+    """
 
     def __init__(self, settings: Settings, clock: Clock, deadlines: Deadlines[Job], dispatcher: Dispatcher) -> None:
         self._slice = settings.timeouts_slice
         self._clock = clock
         self.deadlines = deadlines
         self._dispatcher = dispatcher
+        self._waiting_ms = ms(settings.waiting_timeout_s)
 
     def run_once(self) -> int:
         """Handle at most one slice of the jobs that are due; return how many they were."""
@@ -27,8 +31,19 @@ class Timeouts:
             job = self.deadlines.take_due(now_ms)
             if job is None:
                 return done
-            self._dispatcher.job_due(job)
+            if not self._waits_on(job, now_ms):
+                self._dispatcher.job_due(job)
         return self._slice
+
+    def _waits_on(self, job: Job, now_ms: int) -> bool:
+        """Return whether `job` has not had its time to wait, for the store's absence; then its deadline is set anew."""
+        if job.state != WAITING or 0 < job.expires_ms <= now_ms:
+            return False
+        ends_ms = self._dispatcher.queue.outages.end_of_wait_ms(job.waits_from_ms, self._waiting_ms, now_ms)
+        if ends_ms <= now_ms:
+            return False
+        self.deadlines.set(job, min(ends_ms, job.expires_ms or ends_ms))
+        return True
 
     async def run_forever(self) -> None:
         """Handle whatever comes due."""

@@ -24,6 +24,7 @@ ONLY_SIMULATION = {
 }
 ONLY_SERVICE = {
     "clock.SystemClock",  # seam: the clock
+    "ending.Deadline",  # a simulation ends when it has nothing left to do
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
@@ -62,7 +63,14 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
         "script_queue.ScriptQueue",
     }
     assert both > {"job_table.JobTable", "waiting.WaitingJobs", "retention.Retention", "timeouts.Timeouts"}
-    assert both > {"leases.Leases", "affinity.Affinity", "deadlines.Deadlines", "job.Job", "node.Node"}
+    assert both > {
+        "outages.Outages",
+        "leases.Leases",
+        "affinity.Affinity",
+        "deadlines.Deadlines",
+        "job.Job",
+        "node.Node",
+    }
 
 
 def built_by_the_simulation(folder: Path) -> set[str]:
