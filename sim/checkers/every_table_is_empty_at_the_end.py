@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scheduler.job import Job
+from scheduler.outages import OUTAGES_MAX
 from sim.census import entries
 from sim.checkers.base import Checker
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
+OUTAGES = "queue.outages._past"
+"""When the store was away lately."""
 NODE_DEADLINES = ("fleet._deadlines._keys", "fleet._deadlines._things")
 A_NODE: dict[str, int] = {
     "fleet.nodes": 1,
@@ -67,6 +70,7 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         limits["_tasks"] = SPARE["_tasks"]
         limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
         limits[SESSIONS] = settings.sessions_max
+        limits[OUTAGES] = 2 * OUTAGES_MAX  # each is a pair
         for name, count in entries(core).items():
             if name.startswith("table.") and self.not_checked:
                 continue
