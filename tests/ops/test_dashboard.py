@@ -68,6 +68,7 @@ async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path
 NOT_SHOWN = {
     "voxpool_build_info",
     "voxpool_retention_seconds",
+    "voxpool_store_keys_timestamp_seconds",
     "voxpool_process_start_time_seconds",
     "voxpool_process_virtual_memory_bytes",
 }
