@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import NoReturn
 
 import click
@@ -19,7 +19,6 @@ EXIT_WRONG_INPUT = 3
 """Usage errors, too."""
 EXIT_INTERRUPTED = 130
 """By Ctrl-C, as shells say it: 128 + SIGINT."""
-SECRET_BYTES_MAX = 4096
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|)")
 
@@ -27,12 +26,12 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|)")
 def run_commands(
     commands: click.Group, name: str, failed: int = EXIT_FAILED, *, errors: tuple[type[Exception], ...] = (),
     wrong_input: tuple[type[Exception], ...] = (WrongInput,), unread: int = EXIT_FAILED,
-    interrupted: int = EXIT_INTERRUPTED,
+    interrupted: int = EXIT_INTERRUPTED, text: Callable[[Exception], str] = str,
 ) -> NoReturn:  # fmt: skip
     """Run the command line `name` and exit with what its command returns (None = EXIT_DONE).
 
     `failed` is the code of a LeakgateError, or one of `errors`, that isn't one of `wrong_input`; `unread` is that of a
-    standard output which nobody reads any more, such as head(1)'s.
+    standard output which nobody reads any more, such as head(1)'s; `text` says what such an error reads like.
     """
     ours: tuple[type[Exception], ...] = (LeakgateError, *errors)
     open_standard_streams()
@@ -51,7 +50,7 @@ def run_commands(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(unread)
     except ours as error:
-        _print_error(f"{name}: {error}")
+        _print_error(f"{name}: {text(error)}")
         sys.exit(EXIT_WRONG_INPUT if isinstance(error, wrong_input) else failed)
     except OSError as error:
         if error.filename is None:
@@ -76,23 +75,6 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-
-
-def secret_of(token: str, flag: str = "--token") -> str:
-    """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises WrongInput."""
-    if not token.startswith("@"):
-        return token
-    file = Path(token[1:])
-    try:
-        with file.open("rb") as opened:
-            secret = opened.read(SECRET_BYTES_MAX).decode("ascii").strip()
-    except OSError as error:
-        raise WrongInput(f"{flag} {token}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise WrongInput(f"{flag} {token}: has no token in it") from None
-    if not secret:
-        raise WrongInput(f"{flag} {token}: is empty")
-    return secret
 
 
 def parse_duration(text: str) -> float:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leakgate.command_line import parse_duration, secret_of
+from leakgate.command_line import parse_duration
 from leakgate.csv_file import write_csv
 from leakgate.errors import WrongInput
 from leakgate.options import FILE, judging, must_be_writable, writing
+from leakgate.secret import secret_of
 from leakgate.series import Bound, Source
 from leakgate.terminal import say
 

@@ -110,9 +110,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
     waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
-    tokens: Annotated[
+    access_file: Annotated[
         str,
-        _setting("path of the token file, which `voxpool token` writes; without it everybody may do everything", ""),
+        _setting("path of the file of who gets in, which `voxpool token` writes; without it everybody may do all", ""),
     ] = ""
     tls_cert: Annotated[
         str, _setting("path of a PEM file: the certificate and its chain, for https and wss; needs tls_key", "")

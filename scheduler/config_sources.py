@@ -23,8 +23,6 @@ PREFIX = "VOXPOOL_"
 _NO_SETTINGS = ("CONFIG", "URL", "TOKEN", "CA_FILE", "NODE_ID", "STATE_DIR", "LOG_LEVEL")
 NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
 """Variables of the environment that the command line and the SDK read themselves."""
-FLAGS = {"tokens": "--token-file"}
-"""Flags that aren't named like their setting."""
 _ALL_SHOWN = "voxpool serve --print-config shows all"
 SHOWN_MAX = 120
 """Characters of what was given that an error repeats."""
@@ -74,7 +72,7 @@ def flag_types() -> list[tuple[str, str, type, str]]:
     for field in msgspec.structs.fields(Settings):
         meta = _meta(field.name)
         reason = meta.description if meta and meta.description else ""
-        flag = FLAGS.get(field.name, f"--{field.name.replace('_', '-')}")
+        flag = f"--{field.name.replace('_', '-')}"
         kind = str if hints[field.name] in LISTS else hints[field.name]
         flags.append((flag, field.name, kind, f"{reason}  [default: {_shown(field.default)}]"))
     return flags

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from leakgate.errors import WrongInput
+from leakgate.secret import secret_of as read_secret
 from leakgate.series import Bound, parse_bounds
-from scheduler.cli.reach import secret_of
 from scheduler.errors import ConfigError
 from scheduler.messages import Pair
 from scheduler.sentences import wrong
@@ -276,7 +277,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
             texts = [value] if isinstance(value, str) else value
             given[name] = [part.strip() for text in texts for part in text.split(";") if part.strip()]
             continue
-        given[name] = secret_of(value, flag_of(name)) if name.endswith("_token") else value
+        given[name] = secret_of(name, value) if name.endswith("_token") else value
     try:
         options = msgspec.convert(given, LoadOptions, strict=False)
     except msgspec.ValidationError as error:
@@ -297,6 +298,14 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     for text in options.expect:
         _check_expectation(text, options.memory)
     return options
+
+
+def secret_of(name: str, value: str) -> str:
+    """Return the token of an option: itself, or what is in the file behind an @. Raises ConfigError."""
+    try:
+        return read_secret(value, flag_of(name))
+    except WrongInput as error:
+        raise ConfigError(str(error)) from None
 
 
 def fields_of_options() -> dict[str, tuple[Any, msgspec.Meta]]:

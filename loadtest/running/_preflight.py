@@ -60,12 +60,12 @@ def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
     if seen.needs_tokens and not options.client_token:
         raise CannotLoad(
             "--client-token: the scheduler asks for tokens: make one with "
-            "`voxpool token load-client --role client --file TOKENS` (its --token-file), then send it SIGHUP"
+            "`voxpool token load-client --role client --access-file TOKENS` (its --access-file), then send it SIGHUP"
         )
     if seen.needs_tokens and nodes and not options.node_token:
         raise CannotLoad(
             "--node-token: the scheduler asks for tokens, of nodes, too: make one with `voxpool token load-node --role "
-            "node --file TOKENS` (its --token-file), then send it SIGHUP; or give --nodes 0"
+            "node --access-file TOKENS` (its --access-file), then send it SIGHUP; or give --nodes 0"
         )
     for role, token, path in (("client", options.client_token, "session"), ("node", options.node_token, "node")):
         if token and (role == "client" or nodes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from leakgate.terminal import say
-from scheduler.cli.reach import Reach, secret_of
+from scheduler.cli.reach import Reach, token_of
 
 if TYPE_CHECKING:
     from scheduler.sdk.http import HttpClient
@@ -54,7 +54,7 @@ def _offer(context: click.Context, begun: str, ask: Callable[[HttpClient], Itera
 
     given = context.params
     try:
-        reach = Reach(given.get("url"), secret_of(given.get("token")), given.get("ca_file"))
+        reach = Reach(given.get("url"), token_of(given.get("token")), given.get("ca_file"))
         with reach.client(patience_s=PATIENCE_S) as client:
             return [name for name in ask(client) if name.startswith(begun)]
     except VoxpoolError:

@@ -35,13 +35,12 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
     """
     from scheduler.clock import SystemClock
     from scheduler.doctor.examine import Patient, examine
-    from scheduler.sdk.given import given_token
 
     patient = Patient(
         load_settings(config, flags),
         state_dir,
         reach.url or os.environ.get("VOXPOOL_URL") or None,
-        given_token(reach.token),
+        reach.token or None,
         reach.ca_file,
         look_at_store=flags["set_store"] is not None,
     )
@@ -59,5 +58,7 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
 def _conclude(examination: Examination) -> None:
     count = len(examination.findings)
     say(f"{count or 'nothing'} wrong; looked at {', '.join(examination.looked_at) or 'nothing'}")
+    for note in examination.notes:
+        say(f"note: {note}")
     for left_out in examination.left_out:
         say(f"not looked at: {left_out}")

@@ -18,4 +18,10 @@ def run_commands(commands: click.Group, name: str, failed: int = EXIT_FAILED) ->
 
     `failed` is the code of an error of ours that isn't about the input.
     """
-    command_line.run_commands(commands, name, failed, errors=(VoxpoolError,), wrong_input=(ConfigError,))
+    command_line.run_commands(commands, name, failed, errors=(VoxpoolError,), wrong_input=(ConfigError,), text=_text)
+
+
+def _text(error: Exception) -> str:
+    """Return an error with its advice as one follows it on a command line."""
+    there = getattr(error, "advice_on_command_line", "")
+    return str(error).replace(getattr(error, "advice", ""), there) if there else str(error)

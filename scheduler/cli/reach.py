@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leakgate import command_line
-from leakgate.errors import WrongInput
-from scheduler.errors import ConfigError
-
 if TYPE_CHECKING:
     from scheduler.sdk.http import HttpClient
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where the scheduler is, and what it wants to see; None = as the SDK finds it out."""
+    """Where the scheduler is, None = as the SDK finds it out; and the token for it, "" = none."""
 
     url: str | None
-    token: str | None
+    token: str
     ca_file: Path | None
 
     def client(self, **options: Any) -> HttpClient:
@@ -38,7 +34,7 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(*args: Any, url: str | None, token: str | None, ca_file: Path | None, **options: Any) -> Any:
-        return function(*args, reach=Reach(url, secret_of(token), ca_file), **options)
+        return function(*args, reach=Reach(url, token_of(token), ca_file), **options)
 
     for option in reversed(
         (
@@ -46,8 +42,8 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--token",
                 metavar="TOKEN|@FILE",
-                help="The token that the scheduler asks for, or @ and a file that has it; else VOXPOOL_TOKEN. "
-                "Other users of the machine can read a command line, so prefer these two.",
+                help="The token that the scheduler asks for, or @ and a file that has it; else VOXPOOL_TOKEN, in the "
+                "same way. Other users of the machine can read a command line, so prefer a file.",
             ),
             click.option(
                 "--ca-file",
@@ -62,11 +58,11 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def secret_of(token: str | None, flag: str = "--token") -> str | None:
-    """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises ConfigError."""
-    if token is None:
-        return None
-    try:
-        return command_line.secret_of(token, flag)
-    except WrongInput as error:
-        raise ConfigError(str(error)) from None
+def token_of(token: str | None, flag: str = "--token") -> str:
+    """Return the secret that `flag` or the environment gives: itself, or what is in the file behind an @; "" = none.
+
+    Raises ConfigError.
+    """
+    from scheduler.sdk.given import given_token
+
+    return given_token(token, flag) or ""

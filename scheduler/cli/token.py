@@ -17,10 +17,11 @@ from scheduler.security.caller import Role
 @click.argument("name")
 @click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What it is for.")
 @click.option(
-    "--file",
+    "--access-file",
+    "file",
     type=click.Path(path_type=Path),
-    envvar="VOXPOOL_TOKENS",
-    help="The token file; its hash is added there. Without a file, the lines to add are shown.",
+    envvar="VOXPOOL_ACCESS_FILE",
+    help="The scheduler's file of who gets in; the token's hash is added there. Without it, the lines are shown.",
 )
 @click.option("--rate-per-s", type=float, help="Submits a second that it may make, in place of the setting rate_per_s.")
 @json_option

@@ -12,7 +12,7 @@ import httpx
 from scheduler.config import Settings
 from scheduler.doctor.finding import Examination, Finding, Trouble
 from scheduler.doctor.here import address_findings, look_at_store, open_files_max, port_taken
-from scheduler.doctor.judge import is_public, settings_findings
+from scheduler.doctor.judge import is_public, notes, settings_findings
 from scheduler.doctor.there import Asked, knock
 from scheduler.errors import ConfigError
 from scheduler.sdk.errors import SchedulerUnreachable
@@ -97,15 +97,16 @@ def _examine_here(patient: Patient, whole: Examination, now_ms: Callable[[], int
     settings = patient.settings
     whole.looked_at.append("the settings")
     try:
-        if settings.tokens:
-            read_tokens(Path(settings.tokens))
+        if settings.access_file:
+            read_tokens(Path(settings.access_file))
         if settings.tls_cert:
             ServerTls(Path(settings.tls_cert), Path(settings.tls_key))
     except ConfigError as error:
         whole.findings.append(Finding(Trouble.SECRET_FILE, "settings", str(error), "correct the file or its setting"))
     whole.findings += settings_findings(
-        settings, "settings", needs_tokens=bool(settings.tokens), open_files_max=open_files_max()
+        settings, "settings", needs_tokens=bool(settings.access_file), open_files_max=open_files_max()
     )
+    whole.notes += notes(settings, open_files_max())
     _look_at_store(patient, whole, now_ms, "")
 
 

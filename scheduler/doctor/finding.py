@@ -41,8 +41,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Examination(msgspec.Struct):
-    """All that was found. `looked_at` and `left_out` say what that covers, and what not and why."""
+    """All that was found. `looked_at` and `left_out` say what that covers, and what not and why.
+
+    `notes` are facts that a person may want to know and that are not wrong.
+    """
 
     findings: list[Finding]
     looked_at: list[str]
     left_out: list[str]
+    notes: list[str] = []

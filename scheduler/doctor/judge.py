@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from scheduler.config import Settings
 from scheduler.doctor.finding import Finding, Trouble
-from scheduler.open_files import wanted
+from scheduler.open_files import BESIDE_CONNECTIONS, wanted
 from scheduler.security.secret_files import is_of_this_machine
 from scheduler.stores.facts import StoreFacts
 from scheduler.web.views import NodeView, PoolView
@@ -19,6 +19,24 @@ CLOCK_SKEW_MS_MAX = 2000
 NODE_CLOCK_SKEW_MS_MAX = 10_000
 """More, since what a node says of its clock takes its way through a scheduler that may be busy."""
 NO_EVICTION = "noeviction"
+
+
+CONNECTIONS_LEAST = 900
+"""Connections below which a machine is not set up for a service; the usual 1,024 open files allow 960."""
+
+
+def files_that_matter(settings: Settings) -> int:
+    """Return how many open files `settings` need. The default of connections_max takes what the machine allows."""
+    is_default = settings.connections_max == Settings().connections_max
+    return wanted(CONNECTIONS_LEAST if is_default else settings.connections_max)
+
+
+def notes(settings: Settings, open_files_max: int | None) -> list[str]:
+    """Return what follows from the machine and is not wrong."""
+    if open_files_max is None or not files_that_matter(settings) <= open_files_max < wanted(settings.connections_max):
+        return []
+    most = open_files_max - BESIDE_CONNECTIONS
+    return [f"{open_files_max} open files are allowed (ulimit -Hn), so connections_max is {most} here"]
 
 
 def settings_findings(
@@ -41,16 +59,16 @@ def settings_findings(
                 Trouble.TOKENS_UNSET,
                 where,
                 f"it listens on {settings.host} without tokens: whoever reaches it may see and cancel all jobs",
-                "make tokens with `voxpool token` and name their file in the setting tokens, or listen on 127.0.0.1",
+                "make tokens with `voxpool token`, name their file in the setting access_file, or listen on 127.0.0.1",
             )
         )
-    files = wanted(settings.connections_max)
+    files = files_that_matter(settings)
     if open_files_max is not None and open_files_max < files:
         found.append(
             Finding(
                 Trouble.OPEN_FILES,
                 where,
-                f"{open_files_max} open files are allowed, connections_max = {settings.connections_max} needs {files}",
+                f"{open_files_max} open files are allowed; {files - BESIDE_CONNECTIONS} connections need {files}",
                 f"allow more (ulimit -n {files}; LimitNOFILE={files} in a systemd unit), or lower connections_max",
             )
         )

@@ -12,7 +12,7 @@ from scheduler import __version__
 from scheduler.config import Settings
 from scheduler.doctor.finding import Examination, Finding, Trouble
 from scheduler.doctor.here import store_unreachable
-from scheduler.doctor.judge import fleet_findings, settings_findings, store_findings
+from scheduler.doctor.judge import fleet_findings, notes, settings_findings, store_findings
 from scheduler.errors import VoxpoolError
 from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
 from scheduler.sdk.http import HttpClient
@@ -87,6 +87,7 @@ class Asked:
         self._all.findings += settings_findings(
             settings, self._url, needs_tokens=checkup.needs_tokens, open_files_max=checkup.open_files_max
         )
+        self._all.notes += notes(settings, checkup.open_files_max)
         if checkup.store is not None:
             self.owner = checkup.store.asked_by
             self._all.findings += store_findings(checkup.store)

@@ -59,6 +59,8 @@ class Refused(SdkError):
     """The scheduler does not want this client or node; trying the same again won't help."""
 
     advice = ""
+    advice_on_command_line = ""
+    """What a command says in its place, since a person there has flags and no arguments."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}{'; ' if self.advice else ''}{self.advice}")
@@ -71,6 +73,7 @@ class TokenRefused(Refused):
     """The token is missing, unknown or of another role: give the right one."""
 
     advice = "give a token of the right role as token= or VOXPOOL_TOKEN; `voxpool token` makes one"
+    advice_on_command_line = advice.replace("token=", "--token", 1)
 
 
 class ProtocolMismatch(Refused):

@@ -17,7 +17,7 @@ import click
 from leakgate.terminal import say
 from scheduler.engines.engine import Work
 from scheduler.errors import ConfigError, VoxpoolError
-from scheduler.sdk.given import DEFAULT_URL
+from scheduler.sdk.given import DEFAULT_URL, given_token
 from scheduler.sdk.worker_node import Worker
 
 R = TypeVar("R")
@@ -99,18 +99,19 @@ class Node(Generic[R]):
             os._exit(EXIT_FAILED)  # the interpreter would wait for its thread, for ever perhaps
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """The command line of the node: --url, --id, --slots and --ca-file, or VOXPOOL_URL, …; VOXPOOL_TOKEN."""
+        """The command line of the node: --url, --token, --id, --slots and --ca-file, or VOXPOOL_URL, …"""
 
-        @click.command(help=(self.__doc__ or "Run this worker node.") + "\n\nA token is read from VOXPOOL_TOKEN.")
+        @click.command(help=self.__doc__ or "Run this worker node.")
         @click.option("--url", envvar="VOXPOOL_URL", default=DEFAULT_URL, show_default=True, help="The scheduler.")
+        @click.option("--token", metavar="TOKEN|@FILE", help="The node's token, or @ and its file; else VOXPOOL_TOKEN.")
         @click.option("--id", "node_id", envvar="VOXPOOL_NODE_ID", help="The node's name  [default: machine-process]")
         @click.option(
             "--slots", type=click.IntRange(1, 1000), default=self.slots, show_default=True, help="Jobs at a time."
         )
         @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
-        def command(url: str, node_id: str | None, slots: int, ca_file: str | None) -> None:
-            report = functools.partial(say, err=True)
-            asyncio.run(self.run(url, node_id=node_id, slots=slots, ca_file=ca_file, on_event=report))
+        def command(url: str, token: str | None, node_id: str | None, slots: int, ca_file: str | None) -> None:
+            report, secret = functools.partial(say, err=True), given_token(token, "--token") or ""
+            asyncio.run(self.run(url, node_id=node_id, slots=slots, token=secret, ca_file=ca_file, on_event=report))
 
         try:
             command.main(args=arguments, standalone_mode=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from leakgate.errors import WrongInput
+from leakgate.secret import secret_of
 from scheduler.errors import ConfigError
 
 DEFAULT_URL = "http://127.0.0.1:5010"
@@ -16,9 +18,19 @@ def given_url(url: str | None) -> str:
     return url or os.environ.get("VOXPOOL_URL") or DEFAULT_URL
 
 
-def given_token(token: str | None) -> str | None:
-    """Return `token`, else VOXPOOL_TOKEN; "" is none at all. Raises ConfigError for what can't stand in a header."""
-    given = (os.environ.get("VOXPOOL_TOKEN") if token is None else token) or None
-    if given is not None and not _TOKEN.fullmatch(given):
-        raise ConfigError("the token has blanks or letters that no token has: give what `voxpool token` printed")
-    return given
+def given_token(token: str | None, name: str = "token=") -> str | None:
+    """Return `token`, else VOXPOOL_TOKEN; "" is none at all. One that begins with @ names a file that has it.
+
+    `name` is what errors call `token`. Raises ConfigError for a file that can't be read, and for what can't stand in a
+    header.
+    """
+    place, given = ("VOXPOOL_TOKEN", os.environ.get("VOXPOOL_TOKEN")) if token is None else (name, token)
+    if not given:
+        return None
+    try:
+        secret = secret_of(given, place)
+    except WrongInput as error:
+        raise ConfigError(str(error)) from None
+    if not _TOKEN.fullmatch(secret):
+        raise ConfigError(f"{place}: has blanks or letters that no token has: give what `voxpool token` printed")
+    return secret

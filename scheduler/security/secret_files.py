@@ -17,14 +17,14 @@ from scheduler.telemetry.logs import Log
 
 
 class SecretFiles:
-    """What the settings tokens, tls_cert and tls_key name; `tls` is None when they name no certificate.
+    """What the settings access_file, tls_cert and tls_key name; `tls` is None when they name no certificate.
 
     Raises ConfigError when a file can't be used. Later, such a file changes nothing: what was read before still counts.
     """
 
     def __init__(self, settings: Settings, log: Log) -> None:
         self._log = log
-        self._token_file = Path(settings.tokens) if settings.tokens else None
+        self._token_file = Path(settings.access_file) if settings.access_file else None
         self.access = Access(None if self._token_file is None else read_tokens(self._token_file))
         self.tls = ServerTls(Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else None
 

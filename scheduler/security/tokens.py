@@ -85,7 +85,7 @@ class Tokens:
 def read_tokens(file: Path) -> Tokens:
     """Read a token file. Raises ConfigError, which names the file and the place but no secret."""
     if file.name.startswith(SECRET_PREFIX):
-        raise ConfigError("tokens is the path of a token file, not a token")
+        raise ConfigError("access_file is the path of a file, not a token")
     return parse_tokens(file, read_private(file, FILE_BYTES_MAX))
 
 

@@ -62,7 +62,7 @@ class Secured(Scheduler):
     ) -> None:
         self.keys = keys
         self.verify = verify
-        super().__init__(folder, store, "--token-file", str(keys.file), "--log-level", "debug", *flags, name=name)
+        super().__init__(folder, store, "--access-file", str(keys.file), "--log-level", "debug", *flags, name=name)
 
     def get(self, path: str) -> Any:
         """Return what GET answers an admin there."""

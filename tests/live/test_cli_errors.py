@@ -95,7 +95,9 @@ def test_a_token_is_shown_to_the_scheduler_and_a_refused_one_told(folder: Path) 
         voxpool_here("nodes", "--url", url, "--token", f"@{folder}/secret")
         voxpool_here("nodes", "--url", url)
     assert [_bearer(request) for request in seen] == ["vxp_one", "vxp_two", "vxp_three", None]
-    problem = b'{"type":"t","title":"t","status":401,"detail":"this needs a token","reason":"unauthorized"}'
+    problem = (
+        b'{"type":"t","title":"t","status":401,"detail":"this needs a token","reason":"unauthorized","retryable":false}'
+    )
     with stranger(http(problem, b"HTTP/1.1 401 Unauthorized\r\n")) as port:
         line = one_line(voxpool_here("nodes", "--url", f"http://127.0.0.1:{port}"), 1)
     assert line.startswith("voxpool: unauthorized: this needs a token; give a token of the right role as")
@@ -109,7 +111,7 @@ def _bearer(request: bytes) -> str | None:
 @pytest.mark.parametrize(
     ("token", "text"),
     [
-        ("two words", "the token has blanks or letters that no token has"),
+        ("two words", "--token: has blanks or letters that no token has"),
         ("@/no/such/file", "--token @/no/such/file: can't be read: No such file"),
         ("@/dev/null", "--token @/dev/null: is empty"),
     ],

@@ -157,7 +157,7 @@ def test_tokens_that_are_unset_on_a_public_address() -> None:
 
 
 def test_a_token_file_that_can_not_be_read() -> None:
-    one = the_one("secret_file", "--port", "0", "--store", "memory", "--token-file", "/no/such/file")
+    one = the_one("secret_file", "--port", "0", "--store", "memory", "--access-file", "/no/such/file")
     assert "/no/such/file" in one["what"]
 
 

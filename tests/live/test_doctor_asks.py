@@ -157,7 +157,7 @@ def test_settings_that_are_unwise(folder: Path) -> None:
         process.terminate()
         assert process.wait(30) == 0
     assert [one["trouble"] for one in findings] == ["cleanup_off", "tokens_unset", "open_files"]
-    assert "300 open files are allowed, connections_max = 50000 needs 50064" in findings[2]["what"]
+    assert "300 open files are allowed; 900 connections need 964" in findings[2]["what"]
 
 
 def test_who_has_no_token_is_told_less(folder: Path) -> None:
@@ -166,7 +166,7 @@ def test_who_has_no_token_is_told_less(folder: Path) -> None:
     for role in Role:
         secrets[role], caller = new_token(f"a-{role}", role, None)
         append_token(tokens, caller)
-    running = Scheduler(folder, "memory", *SMALL, "--token-file", str(tokens), "--cleanup-interval-s", "0")
+    running = Scheduler(folder, "memory", *SMALL, "--access-file", str(tokens), "--cleanup-interval-s", "0")
     assert found(running, code=0) == []
     assert found(running, "--token", secrets[Role.CLIENT], code=0) == []
     said = voxpool_here("doctor", "--url", running.url).stdout.splitlines()

@@ -139,7 +139,7 @@ def test_a_new_token_gets_in_after_sighup(secured: Secured, keys: Keys) -> None:
     """Made by the command; one whose secret is to be changed has two for a while."""
     command = [sys.executable, "-m", "scheduler", "token", "ann", "--role", "client"]
     made = subprocess.run(
-        command, env={**os.environ, "VOXPOOL_TOKENS": str(keys.file)}, capture_output=True, text=True, check=True
+        command, env={**os.environ, "VOXPOOL_ACCESS_FILE": str(keys.file)}, capture_output=True, text=True, check=True
     )
     secret = made.stdout.strip()
     assert secret.startswith("vxp_") and "SIGHUP" in made.stderr and secret not in made.stderr
@@ -179,7 +179,7 @@ def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(
 ) -> None:
     """What else may be wrong with it: tests/unit/test_tokens.py."""
     spoil(keys.file)
-    process = Process(folder, "start", "serve", "--port", "0", "--store", "memory", "--token-file", str(keys.file))
+    process = Process(folder, "start", "serve", "--port", "0", "--store", "memory", "--access-file", str(keys.file))
     assert process.end() == 3
     [line] = process.log.read_text().splitlines()
     assert line.startswith(f"voxpool: {keys.file}: ") and said in line and keys.shown_in(line.encode()) == []

@@ -48,7 +48,7 @@ def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
     keys = Keys(tmp_path)
     flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key))
-    scheduler = Scheduler(tmp_path, "memory", "--token-file", str(keys.file), *flags)
+    scheduler = Scheduler(tmp_path, "memory", "--access-file", str(keys.file), *flags)
     try:
         secrets = keys.secrets
         file = tmp_path / "admin-token"

@@ -172,7 +172,7 @@ def test_nested_files_are_a_clear_error(run: Any, tmp_path: Path, text: str) -> 
         ("voxpool-sim", "run", tmp_path / "small.toml", "--costs", deep),
         ("voxpool", "serve", "--config", deep),
         ("voxpool", "doctor", "--port", "0", "--store", "memory", "--config", deep),
-        ("voxpool", "token", "ann", "--role", "client", "--file", deep),
+        ("voxpool", "token", "ann", "--role", "client", "--access-file", deep),
     ):
         code, said = run(*words)
         assert code == 3 and len(said.splitlines()) == 1, (words, code, said[-300:])

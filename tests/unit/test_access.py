@@ -111,7 +111,7 @@ class Files:
         self._stream = io.BytesIO()
         log = open_log(self._stream, HandClock())
         cert, key = (str(tls.cert), str(tls.key)) if tls else ("", "")
-        self.read = SecretFiles(Settings(tokens=str(self.tokens), tls_cert=cert, tls_key=key), log)
+        self.read = SecretFiles(Settings(access_file=str(self.tokens), tls_cert=cert, tls_key=key), log)
 
     def told(self) -> list[dict[str, Any]]:
         """Return the lines since the last call, without time."""
@@ -247,7 +247,7 @@ def test_an_open_door_is_told_of(
     stream = io.BytesIO()
     for level in ("warning", "error"):
         settings = Settings(
-            tokens=str(files.tokens) if with_tokens else "",
+            access_file=str(files.tokens) if with_tokens else "",
             tls_cert=str(made.cert) if with_tls else "",
             tls_key=str(made.key) if with_tls else "",
         )

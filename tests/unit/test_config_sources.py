@@ -63,7 +63,7 @@ def test_each_setting_has_a_flag_with_its_reason() -> None:
     assert flags["port"][0] is int and flags["retention_s"][0] is float and flags["store"][0] is str
     assert all(len(text) > 20 for _, text in flags.values())
     names = {name: flag for flag, name, _, _ in flag_types()}
-    assert (names["jobs_max"], names["tokens"]) == ("--jobs-max", "--token-file")
+    assert (names["jobs_max"], names["access_file"]) == ("--jobs-max", "--access-file")
 
 
 def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:

@@ -292,7 +292,8 @@ async def test_scrapes_at_the_same_time_all_get_the_whole() -> None:
 
 
 def test_a_label_goes_to_pairs_that_nodes_serve_and_back_when_none_did_for_long() -> None:
-    now_ms, forgotten = [0], []
+    now_ms = [0]
+    forgotten: list[str] = []
     labels = PairLabels(lambda: now_ms[0])
     labels.on_forgotten = forgotten.append
     labels.serve(f"p{n}:en" for n in range(PAIRS_MAX))

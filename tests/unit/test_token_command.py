@@ -21,7 +21,7 @@ def run(*arguments: str, **environment: str) -> Result:
 def test_the_secret_is_all_that_standard_output_gets(tmp_path: Path) -> None:
     """So that TOKEN=$(voxpool token …) has it; what to do next is on standard error."""
     file = tmp_path / "tokens.toml"
-    made = run("ann", "--role", "client", "--rate-per-s", "2.5", "--file", str(file))
+    made = run("ann", "--role", "client", "--rate-per-s", "2.5", "--access-file", str(file))
     secret = made.stdout.removesuffix("\n")
     assert made.exit_code == 0 and secret.startswith("vxp_") and "\n" not in secret
     assert secret not in made.stderr and "SIGHUP" in made.stderr
@@ -40,13 +40,13 @@ def test_without_a_file_the_lines_to_add_are_shown() -> None:
 def test_the_file_may_be_that_of_the_setting(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     for name in ("a", "b"):
-        assert run(name, "--role", "metrics", VOXPOOL_TOKENS=str(file)).exit_code == 0
+        assert run(name, "--role", "metrics", VOXPOOL_ACCESS_FILE=str(file)).exit_code == 0
     assert len(read_tokens(file)) == 2
 
 
 def test_as_json_it_is_one_object(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
-    shown = json.loads(run("ann", "--role", "admin", "--file", str(file), "--json").stdout)
+    shown = json.loads(run("ann", "--role", "admin", "--access-file", str(file), "--json").stdout)
     assert shown == {
         "name": "ann",
         "role": "admin",
@@ -67,8 +67,8 @@ def test_what_is_missing_or_unknown_is_an_error_of_use(arguments: list[str]) -> 
 
 def test_a_name_that_has_another_role_makes_no_token(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
-    run("ann", "--role", "client", "--file", str(file))
+    run("ann", "--role", "client", "--access-file", str(file))
     before = file.read_text()
-    made = run("ann", "--role", "admin", "--file", str(file))
+    made = run("ann", "--role", "admin", "--access-file", str(file))
     assert isinstance(made.exception, ConfigError) and "two roles" in str(made.exception)
     assert made.stdout == "" and file.read_text() == before

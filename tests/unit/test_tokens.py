@@ -146,7 +146,7 @@ def test_a_group_may_read_it(file: Path, mode: int) -> None:
 def test_a_token_in_place_of_the_path_is_not_said() -> None:
     with pytest.raises(ConfigError) as wrong:
         read_tokens(Path(STRAY))
-    assert str(wrong.value) == "tokens is the path of a token file, not a token"
+    assert str(wrong.value) == "access_file is the path of a file, not a token"
 
 
 @pytest.mark.parametrize(
