@@ -1,7 +1,7 @@
 """A small server that is not ours, a Starlette application in a process of its own, with leaks to switch on.
 
-Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none", or a
-name of four_leaks.py; with "mended" as the second argument it does the same work and gives everything back.
+Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none",
+"all", or a name of four_leaks.py; with "mended" as the second argument it does the same work and gives everything back.
 """
 
 from __future__ import annotations
@@ -54,12 +54,14 @@ def serve(leak: str, mended: bool) -> None:
     orders = Counter("orders_total", "Orders.", ["kind"], registry=registry)
     cleaned = Gauge("last_clean_up_timestamp_seconds", "When.", registry=registry)
     shop = ShopWithCache()
-    work = LEAKS[leak](shop, mended) if leak != "none" else lambda: None
+    leaks = {"none": (), "all": tuple(LEAKS)}.get(leak, (leak,))
+    works = [LEAKS[name](shop, mended) for name in leaks]
 
     async def order(request: Request) -> Response:
         orders.labels(request.query_params.get("kind", "book")).inc()
         shop.recent.append("order " * 50 + str(time.perf_counter_ns()))
-        work()
+        for work in works:
+            work()
         if request.query_params.get("kind") == "broken":
             raise RuntimeError("broken")
         return PlainTextResponse("thank you")
