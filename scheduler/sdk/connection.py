@@ -67,7 +67,7 @@ class _StallingSocket(ClientConnection):
     stall_s = PING_S
     """Of a full buffer the peer must take something in each of these times."""
     written = 0
-    """Bytes of all messages."""
+    """Bytes of all messages with their heads."""
     _taken_before = 0
     _look: asyncio.TimerHandle | None = None
 
@@ -142,7 +142,7 @@ class Connection(Generic[M]):
     async def send(self, message: msgspec.Struct) -> None:
         """Send `message`; waits while the other end takes nothing. Raises ConnectionClosed."""
         frame = encode(message, binary=True)
-        self._socket.written += len(frame)
+        self._socket.written += len(frame) + (6 if len(frame) < 126 else 8 if len(frame) < 65536 else 14)
         await self._socket.send(frame)
 
     async def receive(self) -> M:

@@ -43,8 +43,8 @@ class Session:
         """How long its client may stay away."""
         self._door = door
         self._outbox: Outbox[Job] = Outbox(ms(door.settings.in_order_grace_s), door.settings.in_order_held_max)
-        self._unsent: deque[tuple[int, str]] = deque()
-        """Number and job id of results that follow when the client has acknowledged `_sent`."""
+        self._unsent: deque[tuple[int, str]] | None = None
+        """Number and job id of results that follow when the client has acknowledged `_sent`; mostly there are none."""
         self._sent = 0
         self._gap_timer: asyncio.TimerHandle | None = None
 
@@ -63,15 +63,16 @@ class Session:
         outbox.put_in_order(hello.in_order)
         outbox.keeps = hello.acks
         self.connection = connection
-        self._unsent.extend(outbox.unacknowledged())
-        self._catch_up()
+        if len(outbox):
+            self._unsent = deque(outbox.unacknowledged())
+            self._catch_up()
         self._watch_gap()
 
     def detach(self) -> None:
         """The connection is gone; until the next one every result is kept."""
         self.connection = None
         self._outbox.keeps = True
-        self._unsent.clear()
+        self._unsent = None
 
     def let_go(self) -> list[str]:
         """Wait for nothing any more; return the ids of own jobs whose results nobody else waits for."""
