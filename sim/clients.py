@@ -11,6 +11,7 @@ import msgspec
 from scheduler.dispatcher import Dispatcher
 from scheduler.errors import Rejected
 from scheduler.job import Job
+from scheduler.reasons import SESSION_GONE
 from sim.busy import BusyLoop
 from sim.distributions import Draw
 from sim.loop import VirtualLoop
@@ -183,17 +184,17 @@ class Clients:
         if self._absent.get(client) == absence:
             for request in list(self.open.values()):
                 if self.client_of(request) == client:
-                    self._cancel_now(request)
+                    self._cancel_now(request, SESSION_GONE)
 
     def cancel(self, request: Request) -> None:
         """The client of `request` doesn't want it any more."""
         self._loop.after(self._way(), self._cancel_now, request)
 
-    def _cancel_now(self, request: Request) -> None:
+    def _cancel_now(self, request: Request, reason: str = "cancelled") -> None:
         if self._unread is not None:
-            self._unread.append(partial(self._cancel_now, request))
+            self._unread.append(partial(self._cancel_now, request, reason))
         elif self._dispatcher is not None and request.job_id in self.by_job:
-            self._dispatcher.cancel(request.job_id)
+            self._dispatcher.cancel(request.job_id, reason)
 
     # ---- requests
 

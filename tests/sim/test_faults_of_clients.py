@@ -27,14 +27,15 @@ def test_a_client_that_comes_back_has_its_result(world: World) -> None:
     assert world.recorder.told == 1 and world.recorder.submitted == 1
 
 
-def test_the_jobs_of_a_client_that_stays_away_are_cancelled(world: World) -> None:
+def test_the_job_of_a_client_that_stays_away_is_given_up_and_done_anew_when_it_is_back() -> None:
+    world = World(settings={"session_grace_s": 30.0})
     client = a_client_with_a_job(world, work_s=50)
     world.do(world.faults.begin, "client_disconnect", client)
     world.run(for_s=31)
     assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
     world.do(world.faults.heal, client)
-    world.run(for_s=1)
-    assert world.recorder.told == 1
+    world.run(for_s=52)
+    assert world.recorder.ended["completed"] == 1 and world.recorder.told == 1
 
 
 def test_a_second_submit_is_the_same_job(world: World) -> None:
