@@ -54,7 +54,9 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
     "--engine",
     default="measure",
     show_default=True,
-    help="measure, pocketsphinx (English; the extra voxpool[speech]) or sleep:SECONDS.",
+    metavar="NAME|MODULE:FUNCTION",
+    help="measure, pocketsphinx (English; the extra voxpool[speech]), sleep:SECONDS, or a function of your own that "
+    "takes a Work: mymodels.whisper:transcribe, looked for in the current folder first.",
 )
 @click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
 @log_option

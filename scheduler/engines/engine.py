@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.errors import ConfigError, VoxpoolError
 
 SECONDS_MAX = 86_400.0
-NAMES = ("measure", "measure:SECONDS (slower)", "pocketsphinx", "sleep:SECONDS")
+NAMES = ("measure", "measure:SECONDS (slower)", "pocketsphinx", "sleep:SECONDS", "module:function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Work:
 
 
 Engine = Callable[[Work], Any]
-"""Returns the output: anything that JSON can say. It is called in a thread, in several at once when slots > 1."""
+"""Returns the output: anything that JSON can say. It is called in a thread, in several at once when slots > 1; one that
+is `async` is called on the loop."""
 
 
 class WorkFailed(VoxpoolError):
@@ -45,9 +46,10 @@ class WorkFailed(VoxpoolError):
 
 
 def open_engine(spec: str) -> Engine:
-    """Return the engine named by `spec`: measure, measure:SECONDS (slower by that), pocketsphinx, or sleep:SECONDS.
+    """Return the engine named by `spec`: one of NAMES; names of our own go before modules.
 
-    Raises ConfigError for an unknown name, a bad parameter, or an engine whose extra isn't installed.
+    Raises ConfigError for an unknown name, a bad parameter, a module or function that isn't there, or an engine whose
+    extra isn't installed.
     """
     name, colon, parameter = spec.partition(":")
     if name == "measure":
@@ -62,6 +64,10 @@ def open_engine(spec: str) -> Engine:
         from scheduler.engines.sleep import Sleeper
 
         return Sleeper(parse_seconds(parameter))
+    from scheduler.engines.imported import import_engine, is_import
+
+    if is_import(spec):
+        return import_engine(spec)
     raise ConfigError(f"unknown engine {spec!r}; known are {', '.join(NAMES)}")
 
 

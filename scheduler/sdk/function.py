@@ -42,6 +42,9 @@ def worker(*, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0) -> Ca
 class Node(Generic[R]):
     """A function and the node that it is the work of."""
 
+    is_worker_node = True
+    """For `voxpool node --engine`, which takes the function alone."""
+
     def __init__(self, function: Callable[[Work], R], pairs: Sequence[str], slots: int, drain_s: float) -> None:
         self.function = function
         self.pairs = list(pairs)
