@@ -243,6 +243,7 @@ async def test_the_sessions_of_a_client_last_as_long_as_its_patience_at_the_defa
     async with Client(scheduler.url) as client:
         await until(lambda: client.connects)
         assert client.limits["session_grace_ms"] >= 60_000
+        assert client.limits["session_grace_ms"] == 1000 * client._session.patience_s, "all that it asked for"
 
 
 async def test_a_client_is_granted_what_it_asks_for_within_the_bound(brief: Scheduler) -> None:
