@@ -180,7 +180,7 @@ class Session:
             return
         if dispatcher.table.find_request(submit.request_id, self.caller.name) is not None:
             return
-        oldest_first = [job_id for _, job_id in outbox.unacknowledged()]
+        oldest_first = (job_id for _, job_id in outbox.unacknowledged())
         outbox.forget(list(takewhile(lambda job_id: dispatcher.find(job_id) is None, oldest_first)))
         if len(outbox) >= settings.unacknowledged_max:
             self._door.observer.job_rejected(submit.pair, "unacknowledged_max")
