@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_DECIDERS = ("dispatcher", "timeouts", "leases", "job_table", "waiting", "deadlines", "key_heap")
+_DECIDERS = ("dispatcher", "grants", "retries", "timeouts", "leases", "job_table", "waiting", "deadlines", "key_heap")
 PYTHON_FILES = tuple(f"scheduler/{name}.py" for name in _DECIDERS)
 LUA_FOLDER = "lua"
 

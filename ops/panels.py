@@ -90,7 +90,7 @@ JOBS = (
     Panel(
         "Why jobs ended otherwise than completed",
         "ops",
-        "waiting_timeout: no node in time. redispatch_max: nodes that die or time out. The others: engine, or client.",
+        "waiting_timeout: no node in time. attempts_max: workers fail, die or time out. The others: engine or client.",
         _by('voxpool_jobs_ended_total{state!="completed"}', "reason"),
     ),
 )

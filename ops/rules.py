@@ -114,7 +114,7 @@ RULES = (
         'and sum by (job, instance, pair) (increase(voxpool_jobs_ended_total{state="failed"}[<5m>])) > 5',
         "<2m>",
         "more than one job in twenty of {{ $labels.pair }} fails, {{ $value | humanize }} a second",
-        "The reason label of voxpool_jobs_ended_total says why: waiting_timeout is a lack of nodes, redispatch_max "
+        "The reason label of voxpool_jobs_ended_total says why: waiting_timeout is a lack of nodes, attempts_max "
         "nodes that die or time out, engine_error and the others the engine.",
     ),
     Rule(

@@ -8,6 +8,10 @@ import msgspec
 
 SECONDS_MAX = 10**9
 """Thirty years; past it there is something that neither a timer nor a script can be told in ms."""
+ATTEMPTS_LIMIT = 20
+"""Most attempts that a setting or a submit may ask for: a job that kills its nodes costs as many."""
+BACKOFF_MS_LIMIT = 60_000
+"""Longest first pause between two attempts that a setting or a submit may ask for."""
 NUMBER_MAX = 10**15
 """What scripts and JSON hold exactly, with room for sums."""
 
@@ -65,7 +69,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dispatch_timeout_s: Annotated[
         float, _setting("a node that has not answered for so long loses the job", "s", gt=0)
     ] = 60.0
-    redispatch_max: Annotated[int, _setting("redispatches of a job before it fails", "", ge=0)] = 3
+    attempts_max: Annotated[
+        int,
+        _setting(
+            "attempts that fail or are lost before the job fails, busy nodes not counted; a submit may name it",
+            "attempts",
+            ge=1,
+            le=ATTEMPTS_LIMIT,
+        ),
+    ] = 4
+    backoff_s: Annotated[
+        float,
+        _setting(
+            "pause after a worker's error before the next attempt, doubling each time; a submit may name it",
+            "s",
+            ge=0,
+            le=BACKOFF_MS_LIMIT // 1000,
+        ),
+    ] = 0.5
+    backoff_max_s: Annotated[float, _setting("longest such pause", "s", gt=0)] = 30.0
     heartbeat_s: Annotated[float, _setting("time between two beats of a node", "s", gt=0)] = 15.0
     lease_s: Annotated[
         float, _setting("a node that was silent for so long is taken for dead; three beats", "s", gt=0)
@@ -77,7 +99,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     select_batch_max: Annotated[
         int, _setting("jobs of one select call; bounds its arguments and the time Redis is held", "jobs", ge=1, le=100)
     ] = 100
-    rest_after_failures: Annotated[int, _setting("errors in a row after which a node rests; 0 = never", "", ge=0)] = 5
+    rest_after_failures: Annotated[
+        int, _setting("errors and dispatch time-outs in a row; then a node rests; 0 = never", "", ge=0)
+    ] = 5
     rest_s: Annotated[float, _setting("how long such a node gets no new jobs", "s", gt=0)] = 30.0
     busy_rest_s: Annotated[
         float, _setting("how long a node that answered busy gets no new jobs, unless it beats before", "s", gt=0)

@@ -8,34 +8,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from scheduler.affinity import Affinity
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
+from scheduler.error_text import cleaned
 from scheduler.errors import Rejected
 from scheduler.fleet import Fleet
+from scheduler.grants import Grants
 from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
-from scheduler.reasons import SESSION_GONE
-from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
-from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
+from scheduler.reasons import ATTEMPTS_MAX, SESSION_GONE
+from scheduler.retries import ANSWERS, TIMEOUT, Retries
+from scheduler.script_queue import ScriptQueue
 from scheduler.seams import Observer, ResultSink
-from scheduler.waiting import SelectBatch, WaitingJobs
+from scheduler.waiting import WaitingJobs
 from scheduler.why import Why
 
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
-SEEDS = 2**31 - 2
-ANSWERS = frozenset({"busy", "error"})
-"""Reasons of a redispatch that the node itself gave; of the others it must be told."""
 
 
-class Dispatcher:
+class Dispatcher(Grants):
     """Gives jobs to nodes. One for each scheduler; everything it owns comes in by the constructor (core.py)."""
 
     def __init__(
@@ -55,24 +53,15 @@ class Dispatcher:
         why: Why,
         instance: str,
     ) -> None:
+        super().__init__(settings, clock, waiting, fleet, queue, affinity, observer, random, why)
         self.table = table
-        self.waiting = waiting
-        self.fleet = fleet
-        self.queue = queue
-        self.affinity = affinity
-        self._settings = settings
-        self._clock = clock
         self._deadlines = deadlines
         self._sink = sink
-        self._observer = observer
-        self._random = random.random
-        self._why = why
         self._instance = instance
         self._submits = 0
         self._waiting_ms = ms(settings.waiting_timeout_s)
         self._dispatch_ms = ms(settings.dispatch_timeout_s)
-        queue.selects = self
-        queue.on_repeat = waiting.room_everywhere
+        self._retries = Retries(settings)
 
     def __repr__(self) -> str:
         return f"<dispatcher {self._instance} {self.table!r} {self.waiting!r} {len(self.fleet)} nodes>"
@@ -91,13 +80,16 @@ class Dispatcher:
         why: bool = False,
         owner: str = "",
         trace: str = "",
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
         The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
-        with (trace_context.py). Raises Rejected; then nothing is kept.
+        with (trace_context.py). `attempts_max` and `backoff_ms` replace the settings attempts_max and backoff_s for
+        this job. Raises Rejected; then nothing is kept.
         """
         known = self.table.find_request(request_id, owner)
         if known is not None:
@@ -131,6 +123,7 @@ class Dispatcher:
             owner=owner,
             trace=trace,
         )
+        self._retries.begin(job, attempts_max, backoff_ms)
         self.table.add(job)
         if why:
             self._why.follow(job.job_id)
@@ -173,89 +166,17 @@ class Dispatcher:
         """The deadline of `job` has come."""
         if job.expires_ms and job.expires_ms <= self._clock.now_ms():
             self.end(job, FAILED, reason="expired")
+        elif job.backoff_until_ms:
+            job.backoff_until_ms = 0
+            self._wait(job)
         elif job.state == WAITING:
             self.end(job, FAILED, reason=self.queue.outages.why_in_vain(self._clock.now_ms()))
         else:
-            self.redispatch(job, self.fleet.nodes[job.node_id], "timeout")
+            node = self.fleet.nodes[job.node_id]
+            self.redispatch(job, node, TIMEOUT)
+            self.fleet.count_failure(node)
 
-    @property
-    def wants_select(self) -> bool:
-        """Whether jobs wait that may find a node now."""
-        return self.waiting.ready
-
-    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
-        """Return the select call for the oldest jobs that may find a node (called by the queue at each flush)."""
-        batch = self.waiting.next_batch(self._settings.select_batch_max)
-        if batch is None:
-            return None
-        now_ms = self._clock.now_ms()
-        wants = [
-            Want(
-                f"{job.job_id}|{self._next_attempt(job)}",
-                job.pair,
-                now_ms + self.fleet.hold_ms,
-                self.affinity.node_of(job.session_key) if job.affinity else "",
-                job.avoid,
-            )
-            for job in batch.jobs
-        ]
-        seed = 1 + int(self._random() * SEEDS)
-        call = select_node(now_ms, seed, self._settings.choices, self._settings.throws_max, wants)
-        if self._why.wants(batch.jobs):
-            call = select_explained(call)
-        return call, partial(self._selected, batch)
-
-    # ---- grants
-
-    def _next_attempt(self, job: Job) -> int:
-        return job.attempt + 1
-
-    def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
-        now_ms = self._clock.now_ms()
-        if len(answer) > 2 * len(batch.jobs):
-            self._why.looked(batch.jobs, answer)
-        for i, job in enumerate(batch.jobs):
-            node_id, generation = answer[2 * i], answer[2 * i + 1]
-            if not node_id:
-                self._not_granted(batch, job, generation)
-                continue
-            job.attempt = self._next_attempt(job)
-            batch.granted(job)
-            node = self.fleet.find(node_id)
-            if node is None or node.generation != generation:
-                self._void(batch, job, node_id, generation)
-            elif job.state != WAITING:  # it ended while the store looked for a node
-                self._release(job, node)
-            elif node.rest_until_ms:  # it began to rest meanwhile, and would refuse this job as it did the last one
-                self._release(job, node)
-                self.waiting.add(job)
-            else:
-                self._dispatch(job, node, now_ms)
-        self.waiting.settle(batch)
-        if self.waiting.ready:
-            self.queue.nudge()
-
-    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
-        if word == Word.AGAIN:
-            batch.unsure(job)
-        else:
-            batch.nobody(job)
-            self._observer.nobody(job)
-            self.fleet.doubt(job.pair)
-        if job.state == WAITING:
-            self.waiting.add(job)
-
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
-        """Hand back a grant of a generation that isn't connected here, before anything else is selected.
-
-        The node of that generation leaves the store, too: else it would be drawn again and again (defects.md R22).
-        """
-        batch.unsure(job)
-        self._observer.void_grant(job, node_id, generation)
-        self.queue.call(node_offline(node_id, generation), ignore_answer)
-        self.queue.release(job.hold)
-        if job.state == WAITING:
-            self.waiting.add(job)
+    # ---- sending
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
         job.state = DISPATCHED
@@ -283,11 +204,12 @@ class Dispatcher:
         self.waiting.add(job)
         self.queue.nudge()
 
-    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         """Give up the present attempt of `job` on `node` and let it wait for another one.
 
-        `counted` redispatches are bounded by redispatch_max; past it the job fails. The node is told unless it was its
-        own answer: an assign that is only slow would else find its slot given away, and be run beyond the slots.
+        A `counted` attempt takes one of those that the job has (retries.py); `detail` describes an error. The node
+        receives a cancel unless it was its own answer: an assign that is only slow would else find its slot given away,
+        and be run beyond the slots.
         """
         attempt = job.attempt
         if reason not in ANSWERS:
@@ -295,12 +217,14 @@ class Dispatcher:
         self._take_back(job, node)
         job.avoid = (*job.avoid, node.node_id)[-AVOID_MAX:]
         if counted:
-            job.redispatches += 1
-            job.waits_from_ms = self._clock.now_ms()
+            self._retries.count(job, reason, detail, self._clock.now_ms())
         job.state = WAITING
         self._observer.job_redispatched(job, node.node_id, attempt, reason)
-        if job.redispatches > self._settings.redispatch_max:
-            self.end(job, FAILED, reason="redispatch_max")
+        if not job.attempts_left:
+            detail = f"the last of {job.redispatches} attempts, on {node.node_id}: {job.detail}"
+            self.end(job, FAILED, reason=ATTEMPTS_MAX, detail=cleaned(detail))
+        elif job.backoff_until_ms:
+            self._set_deadline(job, job.backoff_until_ms)
         else:
             self._wait(job)
 
@@ -316,14 +240,18 @@ class Dispatcher:
             self.waiting.room(node.pairs, 1)
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
-        """Bring `job`, which has not ended, to its final `state`; free its slot and audio, and notify its client."""
+        """Bring `job`, which has not ended, to its final `state`; free its slot and audio, and notify its client.
+
+        A job that fails without a `detail` of its own keeps that of the last attempt which failed.
+        """
         was = job.state
         job.state = state
         job.reason = reason
-        job.detail = detail
+        job.detail = detail or (job.detail if state == FAILED else "")
         job.output = output
         job.ended_ms = self._clock.now_ms()
         self._deadlines.clear(job)
+        job.backoff_until_ms = 0
         job.avoid = ()
         if was == DISPATCHED:
             node = self.fleet.nodes[job.node_id]

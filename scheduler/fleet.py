@@ -60,6 +60,8 @@ class Fleet:
         self._doubted: set[str] = set()
         """Pairs for which the store found nobody since the last look."""
         self._looked_ms = 0
+        self._rest_after_failures = settings.rest_after_failures
+        self._rest_ms = ms(settings.rest_s)
         self.heartbeat_ms = ms(settings.heartbeat_s)
         self.lease_ms = ms(settings.lease_s)
         self.hold_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
@@ -158,6 +160,18 @@ class Fleet:
             self._tell_flag(node, RESTING)
         self._deadlines.set(node, min(node.rest_until_ms, node.seen_ms + self.lease_ms))
         self._observer.node_rests(node, node.rest_until_ms, reason)
+
+    def count_failure(self, node: Node) -> None:
+        """Count an attempt that `node` answered with an error or did not answer; after some in a row it rests.
+
+        A node that fails everything at once has always room and would attract all jobs (defects.md C8). One that never
+        answers would cost each of its jobs a dispatch time-out.
+        """
+        node.failures_in_a_row += 1
+        if node.failures_in_a_row == self._rest_after_failures:
+            node.failures_in_a_row = 0
+            if node.connected:
+                self.rest(node, self._clock.now_ms() + self._rest_ms, until_beat=False, reason="failing")
 
     def end_rest(self, node: Node) -> None:
         """Give a resting `node` jobs again."""

@@ -45,7 +45,14 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0
-    """From when the waiting time-out counts: the submit, or the last redispatch that was counted."""
+    """From when the waiting time-out counts: the submit, the last redispatch that was counted, or the end of the
+    back-off after it."""
+    attempts_max: int = 1
+    """Attempts that may fail or be lost before the job fails."""
+    backoff_ms: int = 0
+    """The pause after its first attempt that a worker answered with an error; it doubles with each."""
+    backoff_until_ms: int = 0
+    """When the job is to be queued again; 0 = it is not in back-off."""
     affinity: bool = False
     """Prefer the node that took the session's last job."""
     state: str = WAITING
@@ -55,7 +62,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     """Whether it stands in a waiting queue; a waiting job that doesn't is on its way to the store."""
     redispatches: int = 0
     deadline_ms: int = 0
-    """When the present state (waiting or dispatched) times out."""
+    """When the present state (waiting, in back-off or dispatched) ends by itself."""
     node_id: str = ""
     owner: str = ""
     """The name of the token that submitted it; request and session ids are a space an owner."""
@@ -75,6 +82,11 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     def ended(self) -> bool:
         """Whether the job has reached a final state."""
         return self.state in FINAL_STATES
+
+    @property
+    def attempts_left(self) -> bool:
+        """Whether it may be tried again: fewer attempts than attempts_max failed or were lost."""
+        return self.redispatches < self.attempts_max
 
     @property
     def retryable(self) -> bool:

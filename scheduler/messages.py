@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+
 PROTOCOL = 1
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
@@ -68,6 +70,10 @@ class Submit(_Message):
     """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
     trace: str | None = None
     """The traceparent (W3C) of the span that the job belongs to; one that is none is ignored."""
+    attempts_max: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_LIMIT)] | None = None
+    """Attempts that may fail or be lost before the job fails, in place of the scheduler's setting."""
+    backoff_ms: Annotated[int, msgspec.Meta(ge=0, le=BACKOFF_MS_LIMIT)] | None = None
+    """The pause after the first attempt that a worker answered with an error, in place of the scheduler's setting."""
     ack: Number = 0
     """As the message `ack`: what a client that acknowledges had when it submitted, so that a result which it asks for
     once more is sent once more."""
@@ -171,8 +177,11 @@ class Heartbeat(_Message):
 
 
 class WorkError(msgspec.Struct):
+    """Why an attempt failed. `reason` is a stable snake_case word, `detail` a text for people (error_text.py)."""
+
     reason: str
     retryable: bool = False
+    detail: str = ""
 
 
 class NodeResult(_Message, tag="result"):

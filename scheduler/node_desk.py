@@ -9,11 +9,14 @@ from __future__ import annotations
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.dispatcher import Dispatcher
-from scheduler.errors import NodeRefused
+from scheduler.error_text import cleaned
+from scheduler.errors import NodeRefused, word
 from scheduler.fleet import Fleet
 from scheduler.job import COMPLETED, FAILED
-from scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister
+from scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister, WorkError
 from scheduler.node import Node
+from scheduler.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
+from scheduler.retries import BUSY, ERROR
 from scheduler.seams import ENDED_LINK, NodeLink, Observer
 from scheduler.trace_context import checked
 
@@ -28,8 +31,6 @@ class NodeDesk:
         self, settings: Settings, clock: Clock, dispatcher: Dispatcher, fleet: Fleet, observer: Observer
     ) -> None:
         self._nodes_max = settings.nodes_max
-        self._rest_after_failures = settings.rest_after_failures
-        self._rest_ms = ms(settings.rest_s)
         self._busy_rest_ms = ms(settings.busy_rest_s)
         self._clock = clock
         self._dispatcher = dispatcher
@@ -100,14 +101,16 @@ class NodeDesk:
             return
         node.seen_ms = self._clock.now_ms()
         if result.busy:
-            self._dispatcher.redispatch(job, node, "busy", counted=False)
+            self._dispatcher.redispatch(job, node, BUSY, counted=False)
             self._rest(node, self._busy_rest_ms, until_beat=True, reason="busy")
         elif result.error is not None:
+            reason, detail = _trusted(result.error)
             if result.error.retryable:
-                self._dispatcher.redispatch(job, node, "error")
+                detail = f"{reason}: {detail}" if detail else reason
+                self._dispatcher.redispatch(job, node, ERROR, detail=detail)
             else:
-                self._dispatcher.end(job, FAILED, reason=result.error.reason)
-            self._count_failure(node)
+                self._dispatcher.end(job, FAILED, reason=reason, detail=detail)
+            self._fleet.count_failure(node)
         else:
             node.failures_in_a_row = 0
             self._dispatcher.end(job, COMPLETED, output=result.output)
@@ -156,13 +159,18 @@ class NodeDesk:
         for job in jobs:
             self._dispatcher.redispatch(job, node, reason)
 
-    def _count_failure(self, node: Node) -> None:
-        """A node that fails everything at once has always room, and would attract all jobs (defects.md C8)."""
-        node.failures_in_a_row += 1
-        if node.failures_in_a_row == self._rest_after_failures:
-            node.failures_in_a_row = 0
-            self._rest(node, self._rest_ms, until_beat=False, reason="failing")
-
     def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
         if node.connected:
             self._fleet.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
+
+
+def _trusted(error: WorkError) -> tuple[str, str]:
+    """Return reason and detail of an error as a node gives them, made fit for every client.
+
+    The reason must be a stable word and none of the scheduler's own, which have consequences, such as `stopping`.
+    Otherwise it becomes `engine_error`, and what the node wrote stands in the detail.
+    """
+    reason = error.reason
+    if reason and word(reason) == reason and (reason in OF_WORKERS or reason not in ENDS):
+        return reason, cleaned(error.detail)
+    return ENGINE_ERROR, cleaned(f"{reason}: {error.detail}" if error.detail else reason)

@@ -20,10 +20,12 @@ class Reason(NamedTuple):
 RETRYABLE, FINAL = True, False
 
 WAITING_TIMEOUT = "waiting_timeout"
+ATTEMPTS_MAX = "attempts_max"
 STOPPING = "stopping"
 """Why a submit is refused, or a job handed back, by a scheduler that stops: the next one may be asked the same."""
 STORE_UNAVAILABLE = "store_unavailable"
 NO_NODE = "no_node"
+OUT_OF_MEMORY = "out_of_memory"
 OVERLOADED = "overloaded"
 SESSION_GONE = "session_gone"
 """Why a job is cancelled whose client closed its session or stayed away for longer than the grace."""
@@ -34,7 +36,7 @@ ENDS: dict[str, Reason] = {
     STORE_UNAVAILABLE: Reason(RETRYABLE, "the store did not answer"),
     STOPPING: Reason(RETRYABLE, "the scheduler stopped before it had ended"),
     "expired": Reason(FINAL, "the time-out that its client gave it is over"),
-    "redispatch_max": Reason(FINAL, "all of its attempts failed or were lost"),
+    ATTEMPTS_MAX: Reason(FINAL, "all of its attempts failed or were lost"),
     SESSION_GONE: Reason(RETRYABLE, "its client left, or stayed away for longer than the grace"),
     "cancelled": Reason(FINAL, "somebody cancelled it"),
     "engine_error": Reason(FINAL, "the worker's code raised an error"),
@@ -42,6 +44,9 @@ ENDS: dict[str, Reason] = {
     "output_too_large": Reason(FINAL, "the worker's output is above the bound"),
 }
 """Reasons of jobs that failed or were cancelled; beside these a worker gives reasons of its own, which are final."""
+ENGINE_ERROR = "engine_error"
+OF_WORKERS = frozenset({ENGINE_ERROR, "bad_output", "output_too_large"})
+"""Those of `ENDS` that a worker may answer."""
 
 SUBMIT_REFUSALS: dict[str, Reason] = {
     OVERLOADED: Reason(RETRYABLE, "the job would wait longer than its time-out"),
@@ -52,6 +57,7 @@ SUBMIT_REFUSALS: dict[str, Reason] = {
     "waiting_max": Reason(RETRYABLE, "too many jobs of the pair wait"),
     "audio_total_bytes_max": Reason(RETRYABLE, "the audio of the unfinished jobs takes too much memory"),
     "incoming_bytes_max": Reason(RETRYABLE, "too many bodies have come in part"),
+    OUT_OF_MEMORY: Reason(RETRYABLE, "the machine has no memory for the body"),
     "waiters_max": Reason(RETRYABLE, "too many clients wait for results"),
     "unacknowledged_max": Reason(RETRYABLE, "the session has not acknowledged too many results"),
     "rate": Reason(RETRYABLE, "the token submits faster than it may"),

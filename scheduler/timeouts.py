@@ -37,7 +37,7 @@ class Timeouts:
 
     def _waits_on(self, job: Job, now_ms: int) -> bool:
         """Return whether `job` has not had its time to wait, for the store's absence; then its deadline is set anew."""
-        if job.state != WAITING or 0 < job.expires_ms <= now_ms:
+        if job.state != WAITING or job.backoff_until_ms or 0 < job.expires_ms <= now_ms:
             return False
         ends_ms = self._dispatcher.queue.outages.end_of_wait_ms(job.waits_from_ms, self._waiting_ms, now_ms)
         if ends_ms <= now_ms:

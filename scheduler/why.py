@@ -1,7 +1,9 @@
-"""Why a job went where it went: what was decided about each followed job, kept for the newest of them. Pure.
+"""Why a job went where it went, and why it failed: what was decided about jobs, kept for the newest of them. Pure.
 
-Nothing is kept of a job that nobody asked about. For a followed one the store runs select_explained in place of
-select_node: the same choice, and the nodes that were looked at for it.
+Everything is kept of a followed job, which somebody asked about: the store runs select_explained in place of
+select_node, which makes the same choice and also returns the nodes that were looked at. The story of a job that fails
+is kept unasked and without the looks: it begins with the first attempt that fails, and is dropped when the job
+completes. Nothing is kept of a job that completes at its first attempt.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from leakgate.inside.sizes import type_name
+from leakgate.series import Bound
 from scheduler.clock import Clock
-from scheduler.job import Job
+from scheduler.job import FAILED, Job
 from scheduler.node import Node
+from scheduler.retries import BUSY, ERROR
 from scheduler.scripts import Look, looks_of
 from scheduler.seams import Observer
 
@@ -24,8 +29,9 @@ DECISIONS_MAX = 32
 class Decision(msgspec.Struct, omit_defaults=True):
     """One thing that was decided about a job. `what` is submitted, looked, dispatched, redispatched, void or ended.
 
-    After a look `node_id` is the node that was chosen, or `reason` says why none was: nobody (has room), again (the
-    store gave up looking, and is asked again).
+    `detail` says why an attempt or the job failed. `pause_ms` is the back-off that follows. After a look `node_id` is
+    the node that was chosen, or `reason` says why none was: nobody (has room), again (the store gave up looking, and is
+    asked again).
     """
 
     at_ms: int
@@ -36,6 +42,8 @@ class Decision(msgspec.Struct, omit_defaults=True):
     looked: int = 0
     """Nodes that were looked at; at most 16 of them stand in `looks`."""
     looks: list[Look] = []
+    detail: str = ""
+    pause_ms: int = 0
 
 
 class Followed(msgspec.Struct):
@@ -46,9 +54,10 @@ class Followed(msgspec.Struct):
 
 
 class Why(Observer):
-    """Follows jobs: every `every`-th submit (0: none of itself), and those that `follow` names; at most `jobs_max`.
+    """Follows every `every`-th submit (0 = none) and those that `follow` names, and keeps the stories of failures.
 
-    It hears of them as an Observer; only the dispatcher must ask whether a select is to be explained.
+    At most `jobs_max` of each kind are kept, so that failures never displace a job that somebody asked about. It
+    receives events as an Observer; the dispatcher alone must ask whether a select is to be explained.
     """
 
     def __init__(self, clock: Clock, jobs_max: int, every: int) -> None:
@@ -56,21 +65,30 @@ class Why(Observer):
         self._jobs_max = jobs_max
         self._every = every
         self._followed: dict[str, Followed] = {}
+        self._failures: dict[str, Followed] = {}
+        """The stories of jobs that failed or may: at least one attempt was given up."""
 
     def __len__(self) -> int:
-        return len(self._followed)
+        return len(self._followed) + len(self._failures)
 
     def follow(self, job_id: str) -> None:
         """Keep what is decided about this job from now on; the job that was followed longest makes room."""
-        if job_id in self._followed or not self._jobs_max:
-            return
-        if len(self._followed) >= self._jobs_max:
-            del self._followed[next(iter(self._followed))]
-        self._followed[job_id] = Followed(deque(maxlen=DECISIONS_MAX))
+        if job_id not in self._followed and self._jobs_max:
+            self._keep(self._followed, job_id)
 
     def of(self, job_id: str) -> Followed | None:
-        """Return what was decided about a job, or None when it isn't followed."""
-        return self._followed.get(job_id)
+        """Return what was decided about a job, or None when that was not kept."""
+        return self._followed.get(job_id) or self._failures.get(job_id)
+
+    def bounds(self, path: str) -> dict[str, Bound]:
+        """Return what counts of a memory report may reach by design; `path` is where this object stands in it."""
+        records = 2 * self._jobs_max
+        return {
+            f"table {path}._followed": Bound(self._jobs_max, None),
+            f"table {path}._failures": Bound(self._jobs_max, None),
+            f"type {type_name(Followed)}": Bound(records),
+            f"type {type_name(Decision)}": Bound(records * DECISIONS_MAX),
+        }
 
     def wants(self, jobs: Sequence[Job]) -> bool:
         """Whether the select of these jobs is to be explained."""
@@ -93,24 +111,50 @@ class Why(Observer):
             self._add(job.job_id, "submitted")
 
     def job_dispatched(self, job: Job, node: Node) -> None:
-        if self._followed:
+        if self._followed or self._failures:
             self._add(job.job_id, "dispatched", job.attempt, node.node_id)
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
-        if self._followed:
-            self._add(job.job_id, "redispatched", attempt, node_id, reason)
+        if reason != BUSY:
+            self._begin_story(job, attempt, node_id)
+        if self._followed or self._failures:
+            pause_ms = max(0, job.backoff_until_ms - self._clock.now_ms())
+            detail = job.detail if reason == ERROR else ""
+            self._add(job.job_id, "redispatched", attempt, node_id, reason, detail=detail, pause_ms=pause_ms)
 
     def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        if self._followed:
+        if self._followed or self._failures:
             self._add(job.job_id, "void", job.attempt, node_id, generation)
 
     def job_ended(self, job: Job) -> None:
-        if self._followed:
-            self._add(job.job_id, "ended", job.attempt, job.node_id, job.reason or job.state)
+        if job.state == FAILED:
+            self._begin_story(job, job.attempt, job.node_id)
+        elif self._failures:
+            self._failures.pop(job.job_id, None)
+        if self._followed or self._failures:
+            self._add(job.job_id, "ended", job.attempt, job.node_id, job.reason or job.state, detail=job.detail)
 
     def job_removed(self, job: Job) -> None:
         if self._followed:
             self._followed.pop(job.job_id, None)
+        if self._failures:
+            self._failures.pop(job.job_id, None)
+
+    def _begin_story(self, job: Job, attempt: int, node_id: str) -> None:
+        """Keep what the record of `job` says of its life until now, unless something is kept of it already."""
+        if not self._jobs_max or self.of(job.job_id) is not None:
+            return
+        story = self._keep(self._failures, job.job_id)
+        story.append(Decision(job.submitted_ms, "submitted"))
+        if node_id:
+            story.append(Decision(job.dispatched_ms, "dispatched", attempt, node_id))
+
+    def _keep(self, kept: dict[str, Followed], job_id: str) -> deque[Decision]:
+        """Make an entry for a job; the one that was made longest ago makes room."""
+        if len(kept) >= self._jobs_max:
+            del kept[next(iter(kept))]
+        kept[job_id] = Followed(deque(maxlen=DECISIONS_MAX))
+        return kept[job_id].decisions
 
     def _add(
         self,
@@ -121,13 +165,18 @@ class Why(Observer):
         reason: str = "",
         looked: int = 0,
         looks: Sequence[Look] = (),
+        detail: str = "",
+        pause_ms: int = 0,
     ) -> None:
-        followed = self._followed.get(job_id)
+        followed = self.of(job_id)
         if followed is None:
             return
         if len(followed.decisions) == DECISIONS_MAX:
             followed.dropped += 1
-        followed.decisions.append(Decision(self._clock.now_ms(), what, attempt, node_id, reason, looked, list(looks)))
+        now_ms = self._clock.now_ms()
+        followed.decisions.append(
+            Decision(now_ms, what, attempt, node_id, reason, looked, list(looks), detail, pause_ms)
+        )
 
 
 def tell(decision: Decision, since_ms: int) -> str:
@@ -144,7 +193,10 @@ def text_of(decision: Decision) -> str:
         "void": f"grant of {decision.node_id} handed back: generation {decision.reason} isn't connected here",
         "ended": f"ended: {decision.reason}" + (f" on {decision.node_id}" if decision.node_id else ""),
     }
-    return words.get(decision.what) or _tell_look(decision)
+    text = words.get(decision.what) or _tell_look(decision)
+    if decision.detail:
+        text += f" ({decision.detail})"
+    return f"{text}; queued again in {decision.pause_ms} ms" if decision.pause_ms else text
 
 
 def _tell_look(decision: Decision) -> str:

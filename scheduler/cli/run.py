@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leakgate.terminal import say
+from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
 from scheduler.cli.options import log_option
 from scheduler.cli.reach import Reach, reach_options
 from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
@@ -66,6 +66,8 @@ def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_
 
     from scheduler.config import Settings
     from scheduler.engines import open_engine
+    from scheduler.sdk.errors import Refused
+    from scheduler.sdk.function import end_now
     from scheduler.sdk.worker_node import Worker
     from scheduler.telemetry.events import Event
 
@@ -86,8 +88,16 @@ def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_
             drain_s=drain_s,
             on_event=lambda text: log(Event.WORKER, node_id=node_id, message=text),
         )
-        uvloop.run(_run_worker(worker))
-    os._exit(0)  # an engine that never returns must not keep the process alive
+        try:
+            uvloop.run(_run_worker(worker))
+            refused = None
+        except Refused as error:
+            if worker.idle:
+                raise
+            refused = error
+    if refused is not None:
+        say(f"voxpool: {refused}", err=True)
+    end_now(EXIT_DONE if refused is None else EXIT_FAILED)  # an engine may never return
 
 
 async def _run_worker(worker: Worker) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -16,6 +16,7 @@ from scheduler.cli.options import json_option
 from scheduler.cli.output import job_line, json_line
 from scheduler.cli.progress import Progress, progress
 from scheduler.cli.reach import Reach, reach_options
+from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 from scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +40,16 @@ if TYPE_CHECKING:
     "--at-most", type=click.IntRange(1, 1000), default=32, show_default=True, help="Files on their way at a time."
 )
 @click.option("--why", is_flag=True, help="Keep why each job goes where it goes: voxpool why JOB tells.")
+@click.option(
+    "--attempts-max",
+    type=click.IntRange(1, ATTEMPTS_LIMIT),
+    help="Attempts that may fail or be lost before a job fails  [default: as the scheduler says]",
+)
+@click.option(
+    "--backoff-s",
+    type=click.FloatRange(0, BACKOFF_MS_LIMIT / 1000),
+    help="Pause after a worker's error, doubling each time  [default: as the scheduler says]",
+)
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(
@@ -48,6 +59,8 @@ def submit(
     timeout_s: float,
     at_most: int,
     why: bool,
+    attempts_max: int | None,
+    backoff_s: float | None,
     as_json: bool,
     files: tuple[Path, ...],
 ) -> int:
@@ -58,13 +71,22 @@ def submit(
     """
     for file in files:
         _read(file, 1)
+    options = _Options(why, attempts_max, None if backoff_s is None else round(1000 * backoff_s))
     with progress(pair, len(files)) as shown:
         teller = _Teller(shown, pair, as_json)
         if wait:
-            asyncio.run(_submit_and_wait(reach, pair, timeout_s, at_most, why, files, teller))
+            asyncio.run(_submit_and_wait(reach, pair, timeout_s, at_most, options, files, teller))
         else:
-            _submit(reach, pair, at_most, why, files, teller)
+            _submit(reach, pair, at_most, options, files, teller)
     return EXIT_DONE if teller.all_well else EXIT_FAILED
+
+
+class _Options(NamedTuple):
+    """What each submit of the command asks for; None = as the scheduler says."""
+
+    why: bool
+    attempts_max: int | None
+    backoff_ms: int | None
 
 
 class _Teller:
@@ -102,7 +124,7 @@ class _Teller:
         self._shown.advance()
 
 
-def _submit(reach: Reach, pair: str, at_most: int, why: bool, files: Sequence[Path], teller: _Teller) -> None:
+def _submit(reach: Reach, pair: str, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller) -> None:
     """Submit over HTTP: jobs of a WebSocket would be cancelled when we go."""
     from scheduler.sdk.errors import SubmitRejected
 
@@ -110,7 +132,7 @@ def _submit(reach: Reach, pair: str, at_most: int, why: bool, files: Sequence[Pa
 
         def post(file: Path) -> JobView | SubmitRejected:
             try:
-                return client.submit(_read(file), pair, why=why)
+                return client.submit(_read(file), pair, **options._asdict())
             except SubmitRejected as rejected:
                 return rejected
 
@@ -122,7 +144,7 @@ def _submit(reach: Reach, pair: str, at_most: int, why: bool, files: Sequence[Pa
 
 
 async def _submit_and_wait(
-    reach: Reach, pair: str, timeout_s: float, at_most: int, why: bool, files: Sequence[Path], teller: _Teller
+    reach: Reach, pair: str, timeout_s: float, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller
 ) -> None:
     """Submit over one WebSocket, which survives a restart of the scheduler, and take the results as they come."""
     from scheduler.sdk.client import Client
@@ -131,7 +153,7 @@ async def _submit_and_wait(
         http.show("/healthz")  # what makes no sense to try again and again is told at once
     left = dict(enumerate(files))
     client = Client(reach.url, token=reach.token, ca_file=reach.ca_file, give_up_s=timeout_s, retry_s=timeout_s)
-    answers = client.map((_read(file) for file in files), pair, at_most=at_most, why=why)
+    answers = client.map((_read(file) for file in files), pair, at_most=at_most, **options._asdict())
     try:
         async with asyncio.timeout(timeout_s), client, aclosing(answers):
             async for done in answers:

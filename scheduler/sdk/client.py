@@ -110,15 +110,29 @@ class Client:
         timeout_ms: int | None = None,
         session_affinity: bool = False,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> JobResult:
         """Submit a job and return its result, whose `state` is completed, failed or cancelled.
 
+        `attempts_max` (1 to 20) and `backoff_ms` (0 to 60,000) replace the scheduler's settings for this job: how many
+        attempts may fail, and the pause before the next one after a worker's error, which doubles each time.
         `request_id` makes it repeatable: the same one is the same job. Cancelling this call cancels the job. The span
         of OpenTelemetry that the caller is in, if there is one, is the parent of the job's. Raises SubmitRejected,
         SchedulerUnreachable, Refused or ClientClosed.
         """
         request = await self._begin(
-            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace())
+            Submit(
+                self._id(request_id),
+                pair,
+                audio,
+                timeout_ms,
+                session_affinity,
+                why,
+                current_trace(),
+                attempts_max,
+                backoff_ms,
+            )
         )
         return await self._result(request)
 
@@ -131,10 +145,22 @@ class Client:
         timeout_ms: int | None = None,
         session_affinity: bool = False,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> Started:
         """Submit a job and return as soon as the scheduler has taken it. Raises what `submit` raises."""
         request = await self._begin(
-            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace())
+            Submit(
+                self._id(request_id),
+                pair,
+                audio,
+                timeout_ms,
+                session_affinity,
+                why,
+                current_trace(),
+                attempts_max,
+                backoff_ms,
+            )
         )
         try:
             await asyncio.shield(request.accepted)
@@ -151,6 +177,8 @@ class Client:
         at_most: int = 32,
         timeout_ms: int | None = None,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> AsyncGenerator[Done, None]:
         """Submit many, `at_most` at a time, and yield what came of each as it comes; `audios` is read as needed.
 
@@ -158,7 +186,9 @@ class Client:
         """
 
         async def one(audio: bytes) -> JobResult:
-            return await self.submit(audio, pair, timeout_ms=timeout_ms, why=why)
+            return await self.submit(
+                audio, pair, timeout_ms=timeout_ms, why=why, attempts_max=attempts_max, backoff_ms=backoff_ms
+            )
 
         async for done in in_parallel(audios, one, at_most):
             yield done

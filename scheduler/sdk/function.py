@@ -10,13 +10,14 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import click
 
 from leakgate.terminal import say
 from scheduler.engines.engine import Work
 from scheduler.errors import ConfigError, VoxpoolError
+from scheduler.sdk.errors import Refused
 from scheduler.sdk.given import DEFAULT_URL, given_token
 from scheduler.sdk.worker_node import Worker
 
@@ -91,15 +92,21 @@ class Node(Generic[R]):
     ) -> None:
         """Work until SIGTERM or SIGINT, then end what runs, say goodbye and return. A second signal ends at once.
 
-        Raises Refused when the scheduler won't have this node.
+        Raises Refused when the scheduler won't have this node, such as one whose name another process took over while
+        this one stood still. When an engine is still at work then, the process ends with EXIT_FAILED and that error as
+        its last event: it does not wait for a thread that may never return.
         """
         node = self.node(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=on_event)
-        await run_until_signalled(node)
+        try:
+            await run_until_signalled(node)
+        except Refused as refused:
+            if node.idle:
+                raise
+            on_event(f"{refused}; an engine did not end, the process ends without it")
+            end_now(EXIT_FAILED)
         if not node.idle:
             on_event("an engine did not end; the process ends without it")
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(EXIT_FAILED)  # the interpreter would wait for its thread, for ever perhaps
+            end_now(EXIT_FAILED)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The command line of the node: --url, --token, --id, --slots and --ca-file, or VOXPOOL_URL, …"""
@@ -151,6 +158,13 @@ async def run_until_signalled(node: Worker) -> None:
             loop.remove_signal_handler(number)
     if not running.cancelled():
         running.result()
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process without waiting for the threads of engines, which the interpreter would do."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def default_name() -> str:

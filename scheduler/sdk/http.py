@@ -79,11 +79,21 @@ class HttpClient:
         self._http.close()
 
     def submit(
-        self, audio: bytes, pair: str, *, wait_s: float = 0.0, request_id: str | None = None, why: bool = False
+        self,
+        audio: bytes,
+        pair: str,
+        *,
+        wait_s: float = 0.0,
+        request_id: str | None = None,
+        why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> JobView:
         """Submit a job and wait up to `wait_s` for its end; with `why` the scheduler keeps what `why` tells."""
         key = request_id or f"r-{self._random.getrandbits(96):024x}"
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
+        asked = {"attempts_max": attempts_max, "backoff_ms": backoff_ms}
+        params |= {name: str(number) for name, number in asked.items() if number is not None}
         trace = current_trace()
         headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
         try:

@@ -87,6 +87,8 @@ class SyncClient:
         timeout_ms: int | None = None,
         session_affinity: bool = False,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> JobResult:
         """Submit a job and wait for its result. See `Client.submit`."""
         return self._call(
@@ -97,6 +99,8 @@ class SyncClient:
                 timeout_ms=timeout_ms,
                 session_affinity=session_affinity,
                 why=why,
+                attempts_max=attempts_max,
+                backoff_ms=backoff_ms,
             )
         )
 
@@ -109,6 +113,8 @@ class SyncClient:
         timeout_ms: int | None = None,
         session_affinity: bool = False,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> SyncStarted:
         """Submit a job and return as soon as the scheduler has taken it. See `Client.start`."""
         started = self._call(
@@ -119,6 +125,8 @@ class SyncClient:
                 timeout_ms=timeout_ms,
                 session_affinity=session_affinity,
                 why=why,
+                attempts_max=attempts_max,
+                backoff_ms=backoff_ms,
             )
         )
         return SyncStarted(self, started)
@@ -131,12 +139,22 @@ class SyncClient:
         at_most: int = 32,
         timeout_ms: int | None = None,
         why: bool = False,
+        attempts_max: int | None = None,
+        backoff_ms: int | None = None,
     ) -> Iterator[Done]:
         """Submit many, `at_most` at a time, and yield what came of each as it comes. See `Client.map`.
 
         `audios` is read in the client's thread: reading a file there is fine, working for seconds is not.
         """
-        results = self._client.map(audios, pair, at_most=at_most, timeout_ms=timeout_ms, why=why)
+        results = self._client.map(
+            audios,
+            pair,
+            at_most=at_most,
+            timeout_ms=timeout_ms,
+            why=why,
+            attempts_max=attempts_max,
+            backoff_ms=backoff_ms,
+        )
 
         async def following() -> Done | None:
             return await anext(results, None)

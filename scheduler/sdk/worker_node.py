@@ -21,6 +21,7 @@ from scheduler.chance import fresh_random
 from scheduler.clock import SystemClock
 from scheduler.codec import check_output, to_node
 from scheduler.engines import Engine, Work, WorkFailed
+from scheduler.error_text import cleaned, error_text, traceback_text
 from scheduler.errors import BadInput, ConfigError
 from scheduler.messages import (
     Assign,
@@ -35,6 +36,7 @@ from scheduler.messages import (
     ToNode,
     WorkError,
 )
+from scheduler.reasons import ENGINE_ERROR
 from scheduler.sdk.backoff import Backoff
 from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from scheduler.sdk.errors import PASSING, refusal
@@ -59,10 +61,13 @@ AsyncEngine = Callable[[Work], Awaitable[Any]]
 class Worker:
     """Use it as `await Worker("ws://127.0.0.1:5010", node_id="gpu-1", pairs=["zh:en"], work=function).run()`.
 
-    `work` gets a Work and returns the output; it raises WorkFailed for audio that it can't do. Any other exception is
-    answered as the retryable error `engine_error`. `drain_s` bounds how long `stop` waits for running work. `token` and
-    `ca_file` (a PEM file; for wss) are what the scheduler asks for; without `url` and `token`, VOXPOOL_URL and
-    VOXPOOL_TOKEN are used.
+    `work` gets a Work and returns the output. WorkFailed ends the job, or, with retryable=True, only the attempt. Any
+    other exception ends the attempt with the reason `engine_error`: the job is tried again, on another node if there is
+    one, until its attempts run out. The client gets type and message of the exception, at most 500 characters; its
+    traceback goes to `on_event` only.
+
+    `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are what the
+    scheduler asks for; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used.
     """
 
     def __init__(
@@ -285,19 +290,33 @@ class Worker:
                 output = await loop.run_in_executor(self._threads, run, self._in_thread, work)
             check_output(output, OUTPUT_BYTES_MAX)
         except WorkFailed as failed:
-            return NodeResult(*attempt, error=WorkError(failed.reason, failed.retryable))
+            return NodeResult(
+                *attempt, error=WorkError(cleaned(str(failed.reason)), failed.retryable, cleaned(str(failed.detail)))
+            )
         except BadInput as error:
             self._on_event(f"{work.job_id}: {error.reason}: {error.detail}")
-            return NodeResult(*attempt, error=WorkError(error.reason))
+            return NodeResult(*attempt, error=WorkError(error.reason, detail=cleaned(error.detail)))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._raised(attempt, error)  # something that the work awaited was cancelled, not this attempt
         except Exception as error:
-            self._on_event(f"{work.job_id}: the engine raised {type(error).__name__}: {error}")
-            return NodeResult(*attempt, error=WorkError("engine_error", retryable=True))
+            return self._raised(attempt, error)
         return NodeResult(*attempt, output)
+
+    def _raised(self, attempt: Attempt, error: BaseException) -> NodeResult:
+        """Return the answer for an attempt whose work raised `error`, and log its traceback here."""
+        detail = error_text(error)
+        self._on_event(f"{attempt[0]}: the work raised {detail}\n{traceback_text(error)}")
+        return NodeResult(*attempt, error=WorkError(ENGINE_ERROR, retryable=True, detail=detail))
 
     def _in_thread(self, work: Work) -> Any:
         self._engines.add((work.job_id, work.attempt))
         try:
             return self._work(work)
+        except StopIteration as error:
+            raise RuntimeError("the work raised StopIteration") from error  # a future can't carry it, and would hang
         finally:
             self._engines.discard((work.job_id, work.attempt))
 

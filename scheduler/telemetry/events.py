@@ -201,7 +201,7 @@ FIELDS: dict[str, str] = {
     "pairs_total": "number of pairs",
     "pause_ms": "how long the loop was held, ms",
     "peer": "address:port of the other end",
-    "reason": "a stable snake_case word; one that a node made up and that is no such word is `unworded`",
+    "reason": "a stable snake_case word; one that a node made up and that is no such word is `engine_error`",
     "removed": "number of finished jobs",
     "session_id": "the client's session",
     "slots": "jobs that the node takes at a time",

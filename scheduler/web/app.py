@@ -75,8 +75,12 @@ class Doors:
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
             roots |= {} if live is None else {"live": live}
-            bounds = (lambda: live.bounds("live")) if live is not None else dict
-            reporter = MemoryReporter(roots, exporter.seconds, ["scheduler"], bounds)
+            reporter = MemoryReporter(
+                roots,
+                exporter.seconds,
+                ["scheduler"],
+                lambda: core.why.bounds("core.why") | ({} if live is None else live.bounds("live")),
+            )
             checkup = CheckupReporter(
                 wanted or settings,
                 exporter.store,
@@ -104,6 +108,7 @@ class Doors:
                 Rejected: problems.on_rejected,
                 AccessRefused: problems.on_access_refused,
                 HTTPException: problems.on_http_exception,
+                MemoryError: problems.on_out_of_memory,
                 Exception: problems.on_crash,
             },
         )

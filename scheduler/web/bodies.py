@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 from scheduler.errors import BadInput, Rejected
 from scheduler.messages import Name, Pair
 from scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
@@ -52,6 +53,8 @@ class JobRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     timeout_ms: WholeNumber | None = None
     wait_s: Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)] | None = None
     why: bool | None = None
+    attempts_max: Annotated[float, msgspec.Meta(ge=1, le=ATTEMPTS_LIMIT, multiple_of=1)] | None = None
+    backoff_ms: Annotated[float, msgspec.Meta(ge=0, le=BACKOFF_MS_LIMIT, multiple_of=1)] | None = None
 
 
 class Submission(msgspec.Struct):
@@ -64,6 +67,8 @@ class Submission(msgspec.Struct):
     timeout_ms: int | None = None
     wait_s: float = 0.0
     why: bool = False
+    attempts_max: int | None = None
+    backoff_ms: int | None = None
     is_named: bool = False
     """Whether the request id is known before the body is read, or is to be made: then it can be refused unread."""
 
@@ -119,7 +124,7 @@ class Bodies:
         for name in _TEXTS:
             value = getattr(asked, name)
             if value is not None:
-                _set(submission, name, int(value) if name == "timeout_ms" else value)
+                _set(submission, name, int(value) if name in _WHOLE else value)
 
     async def _whole(self, request: Request, bytes_max: int) -> bytes:
         return b"".join([part async for part in self._parts(request, bytes_max)])
@@ -193,8 +198,11 @@ _TEXTS: dict[str, Callable[[str], Any]] = {
     "timeout_ms": lambda text: whole_number_of(text, "timeout_ms", 1, TIMEOUT_MS_MAX),
     "wait_s": lambda text: seconds_of(text, "wait_s"),
     "why": lambda text: truth_of(text, "why"),
+    "attempts_max": lambda text: whole_number_of(text, "attempts_max", 1, ATTEMPTS_LIMIT),
+    "backoff_ms": lambda text: whole_number_of(text, "backoff_ms", 0, BACKOFF_MS_LIMIT),
 }
 """The fields of a submission beside the audio, and how each is read from a text."""
+_WHOLE = frozenset({"timeout_ms", "attempts_max", "backoff_ms"})
 _NOT_GIVEN = Submission()
 
 

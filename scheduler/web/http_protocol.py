@@ -8,14 +8,17 @@ knows bytes and seconds; what a request asks for is the application's business.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from scheduler.reasons import OUT_OF_MEMORY
 from scheduler.web.pace import Pace
-from scheduler.web.problems import problem, status_of
+from scheduler.web.problems import out_of_memory, problem, status_of
 
 LINGER_S = 2.0
 """How long a peer that was refused may go on sending before the connection is cut off: closing at once would reset it,
@@ -183,10 +186,20 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what can't be parsed, unless it was answered."""
-        if not self._refused and not self.transport.is_closing():
-            self._answer("bad_request", "this is not HTTP/1.1 as RFC 9112 has it")
+        """Answer what can't be parsed, unless it was answered. uvicorn calls it while it handles the parser's error."""
+        if self._refused or self.transport.is_closing():
+            return
+        if _is_out_of_memory(sys.exception()):
+            self._drop_body()
+            self._refuse(OUT_OF_MEMORY)
+        else:
+            self._write(problem(status_of("bad_request"), "bad_request", "this is not HTTP/1.1 as RFC 9112 has it"))
             self.transport.close()
+
+    def _drop_body(self) -> None:
+        """Release what has come of the body: its memory is what others lack."""
+        if self.cycle is not None:
+            self.cycle.body = bytearray()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -268,15 +281,14 @@ class BoundedHttp(HttpToolsProtocol):
             answering.disconnected = True  # what the application has to say comes too late
             answering.message_event.set()
         self._told(reason)
-        self._answer(reason, DETAILS[reason])
+        self._write(out_of_memory() if reason == OUT_OF_MEMORY else problem(status_of(reason), reason, DETAILS[reason]))
         self._stop_timers()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._receive_timer = self.loop.call_later(LINGER_S, self.transport.abort)
 
-    def _answer(self, reason: str, detail: str) -> None:
+    def _write(self, refused: Response) -> None:
         """Write a problem, without the application, which knows nothing of this request."""
-        refused = problem(status_of(reason), reason, detail)
         refused.headers["connection"] = "close"
         headers = (*self.server_state.default_headers, *refused.raw_headers)
         head = b"".join(b"%b: %b\r\n" % header for header in headers)
@@ -288,3 +300,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _told(self, reason: str) -> None:
         self.limits.on_abort("{}:{}".format(*self.client) if self.client else "?", reason)
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Return whether the parser failed because one of its call-backs, or itself, got no memory."""
+    return isinstance(error, MemoryError) or (error is not None and isinstance(error.__context__, MemoryError))

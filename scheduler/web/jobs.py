@@ -83,6 +83,8 @@ class JobDoor:
             timeout_ms=asked.timeout_ms,
             affinity=bool(asked.session),
             why=asked.why,
+            attempts_max=asked.attempts_max,
+            backoff_ms=asked.backoff_ms,
             owner=caller_of(request).name,
             trace=checked(request.headers.get("traceparent")),
         )

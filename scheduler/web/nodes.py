@@ -35,8 +35,6 @@ from scheduler.web.guard import admit, let_in
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008
 CLOSE_REPLACED = 4000
-REASON_CHARACTERS_MAX = 200
-"""Of a node's word for why it failed; it goes into logs, results and the job's record."""
 
 
 class NodeDoor:
@@ -181,15 +179,13 @@ class NodeConnection:
 
     def _checked(self, result: NodeResult) -> NodeResult:
         """Return `result`, or the error that it amounts to when its output can't be handed on."""
-        if result.error is not None:
-            result.error.reason = result.error.reason[:REASON_CHARACTERS_MAX] or "error"
-        elif not result.busy:
+        if result.error is None and not result.busy:
             try:
                 codec.check_output(result.output, self._door.settings.output_bytes_max)
             except BadInput as error:
                 self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, job_id=result.job_id, reason=error.reason)
                 self.send(Error(error.reason, error.detail))
-                return NodeResult(result.job_id, result.attempt, error=WorkError(error.reason))
+                return NodeResult(result.job_id, result.attempt, error=WorkError(error.reason, detail=error.detail))
         return result
 
     def _refuse(self, error: BadInput) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from leakgate.inside.door import SWITCHES, TYPES_MAX
 from leakgate.inside.report import MemoryReport
 from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
-from scheduler.config import Settings
+from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
 from scheduler.reasons import SUBMIT_REFUSALS
 from scheduler.telemetry.checkup import Checkup
 from scheduler.web import assets
@@ -51,6 +51,8 @@ def _jobs(settings: Settings) -> list[Operation]:
         seconds,
     )
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
+    attempts: Schema = {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_LIMIT}
+    pause: Schema = {"type": "integer", "minimum": 0, "maximum": BACKOFF_MS_LIMIT}
     fields: dict[str, Schema] = {
         "pair": PAIR,
         "session": NAME,
@@ -58,6 +60,8 @@ def _jobs(settings: Settings) -> list[Operation]:
         "timeout_ms": number,
         "wait_s": seconds,
         "why": {"type": "boolean"},
+        "attempts_max": attempts,
+        "backoff_ms": pause,
     }
     form: Schema = {"type": "object", "required": ["audio"], "properties": {"audio": WAV, **fields}}
     there = {"Location": "Path of the job."}
@@ -77,6 +81,17 @@ def _jobs(settings: Settings) -> list[Operation]:
                 wait,
                 Parameter("timeout_ms", "The job fails unless it has ended by then.", number),
                 Parameter("why", "Keep why the job goes where it goes.", {"type": "boolean"}),
+                Parameter(
+                    "attempts_max",
+                    f"Attempts that may fail or be lost before the job fails; {settings.attempts_max} unless given.",
+                    attempts,
+                ),
+                Parameter(
+                    "backoff_ms",
+                    "Pause before the next attempt after a worker's error; it doubles each time, up to "
+                    f"{settings.backoff_max_s:g} s. {ms(settings.backoff_s)} unless given.",
+                    pause,
+                ),
                 Parameter("request_id", "The same one again makes no second job.", NAME),
                 Parameter("Idempotency-Key", "The request_id as a header; give one of the two.", NAME, "header"),
                 Parameter("traceparent", "The span (W3C trace context) that the job belongs under.", LINE, "header"),
@@ -91,6 +106,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             records=(JobRequest,),
             reasons=(
                 *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),
+                *("bad_attempts_max", "bad_backoff_ms"),
                 *(*BAD_BODY, *BAD_AUDIO, "request_id_conflict"),
             ),
             passing=tuple(reason for reason, known in SUBMIT_REFUSALS.items() if known.retryable),
@@ -127,7 +143,7 @@ def _jobs(settings: Settings) -> list[Operation]:
         Operation(
             "GET",
             "/v1/jobs/{job_id}/why",
-            "Tell why a job went where it went, or waits. Decisions are kept of jobs submitted with why only.",
+            "Tell why a job went where it went, or waits. Kept of jobs submitted with why and of jobs that fail.",
             {200: Answer("What was decided, and the pool of the job as it is now.", WhyView)},
             parameters=[_job_id],
             reasons=("unknown_job",),

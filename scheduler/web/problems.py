@@ -12,12 +12,15 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from scheduler.errors import BadInput, Rejected
+from scheduler.reasons import OUT_OF_MEMORY
 from scheduler.security.access import UNAUTHORIZED, AccessRefused
 from scheduler.web.views import Problem
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="voxpool"'
 INSTANCE_CHARACTERS_MAX = 200
+OUT_OF_MEMORY_RETRY_MS = 1000
+"""Time to retry after a request for which there was no memory: unfinished ones beside it need about as long."""
 
 STATUS = {
     "not_found": HTTPStatus.NOT_FOUND,
@@ -94,6 +97,17 @@ async def on_rejected(request: Request, error: Exception) -> Response:
     assert isinstance(error, Rejected)
     status = status_of(error.reason, error.retry_after_ms is not None)
     return problem(status, error.reason, error.detail, error.retry_after_ms, _instance(request))
+
+
+async def on_out_of_memory(request: Request, error: Exception) -> Response:
+    """Answer a request for which the machine has no memory now: what is held by others will be released."""
+    return out_of_memory(_instance(request))
+
+
+def out_of_memory(instance: str | None = None) -> Response:
+    """Return the refusal of a request for which there is no memory."""
+    detail = "the scheduler has no memory for this request now"
+    return problem(status_of(OUT_OF_MEMORY, True), OUT_OF_MEMORY, detail, OUT_OF_MEMORY_RETRY_MS, instance)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -105,6 +105,8 @@ class Session:
                 timeout_ms=submit.timeout_ms,
                 affinity=submit.session_affinity,
                 why=submit.why,
+                attempts_max=submit.attempts_max,
+                backoff_ms=submit.backoff_ms,
                 owner=self.caller.name,
                 trace=checked(submit.trace),
             )

@@ -20,6 +20,9 @@ class JobView(msgspec.Struct, omit_defaults=True):
     `error` says why it did not complete, `detail` what people should know beside that, and `retryable`, only of a job
     that failed, whether the same may succeed when it is submitted again.
 
+    A job in back-off is queued again at `backoff_until_ms`; `detail` of an unfinished one says why its last attempt
+    failed.
+
     `dispatched_ms` is when it was sent to `node_id`, as long as that one has it, or where it ended.
     """
 
@@ -37,6 +40,7 @@ class JobView(msgspec.Struct, omit_defaults=True):
     error: str | None = None
     detail: str = ""
     retryable: bool | None = None
+    backoff_until_ms: int = 0
 
 
 class JobPage(msgspec.Struct):
@@ -141,6 +145,7 @@ def job_view(job: Job, with_output: bool = True) -> JobView:
         error=job.reason or None,
         detail=job.detail,
         retryable=job.retryable if job.state == FAILED else None,
+        backoff_until_ms=job.backoff_until_ms,
     )
 
 

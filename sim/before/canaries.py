@@ -71,17 +71,17 @@ class BusyNodesDoNotRest(NodeDesk):
 class TellsTwice(Dispatcher):
     """Every end is told twice."""
 
-    def end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
-        super().end(job, state, reason, output)
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
+        super().end(job, state, reason, output, detail)
         self._observer.job_ended(job)
 
 
 class NeverTells(Dispatcher):
     """A job that failed is left as it is: no end, no place in a queue."""
 
-    def end(self, job: Job, state: str, reason: str = "", output: Any = None) -> None:
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
         if state == COMPLETED:
-            super().end(job, state, reason, output)
+            super().end(job, state, reason, output, detail)
 
 
 class LosesTrackOfFailures(JobTable):
@@ -136,8 +136,16 @@ class TakesAnyAttempt(NodeDesk):
 class NeverCounts(Dispatcher):
     """R3: redispatches are not counted."""
 
-    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
-        super().redispatch(job, node, reason, counted=False)
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
+        super().redispatch(job, node, reason, False, detail)
+
+
+class DoesNotPause(Dispatcher):
+    """A job whose node answered an error is queued again at once."""
+
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
+        job.backoff_ms = 0
+        super().redispatch(job, node, reason, counted, detail)
 
 
 class GivesToWhoeverIsThere(Dispatcher):

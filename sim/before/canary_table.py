@@ -12,6 +12,7 @@ from sim.before import canaries
 from sim.before.canaries import replaced
 from sim.checkers import (
     ABusyNodeRests,
+    AFailedJobPauses,
     ALiveNodeWithRoomIsFound,
     AnOldResultChangesNothing,
     AttemptsAreBounded,
@@ -80,6 +81,7 @@ CANARIES: dict[str, Canary] = {
     "a void grant is sent (R22)": Canary(
         lambda: replaced(dispatcher=canaries.SendsVoidGrants), GrantsGoToTheirGeneration, 20
     ),
+    "a failed job does not pause": Canary(lambda: replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, 10),
     "busy nodes do not rest (R24)": Canary(lambda: replaced(node_desk=canaries.BusyNodesDoNotRest), ABusyNodeRests, 30),
 }
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from scheduler.dispatcher import SEEDS, Dispatcher
+from scheduler.dispatcher import Dispatcher
 from scheduler.fleet import Fleet
+from scheduler.grants import SEEDS
 from scheduler.job import DISPATCHED, FAILED, WAITING, Job
 from scheduler.messages import CancelAttempt
 from scheduler.node import Node
@@ -66,9 +67,9 @@ def scripts() -> Mapping[str, ScriptSource]:
 class RedispatchesInSteps(Dispatcher):
     """A job whose time is over is given to another node in four steps, each beside whatever else happens."""
 
-    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         if reason != "timeout":
-            super().redispatch(job, node, reason, counted)
+            super().redispatch(job, node, reason, counted, detail)
             return
         node.link.send(CancelAttempt(job.job_id, job.attempt))
         self._observer.job_redispatched(job, node.node_id, job.attempt, reason)

@@ -10,6 +10,6 @@ from scheduler.node import Node
 class CountsNothing(Dispatcher):
     """Each redispatch is the first."""
 
-    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True) -> None:
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         job.redispatches = 0
-        super().redispatch(job, node, reason, counted)
+        super().redispatch(job, node, reason, counted, detail)

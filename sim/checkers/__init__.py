@@ -1,6 +1,7 @@
 """What must be true in every run: each checker is a small class whose name is a sentence."""
 
 from sim.checkers.a_busy_node_rests import ABusyNodeRests
+from sim.checkers.a_failed_job_pauses import AFailedJobPauses
 from sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from sim.checkers.attempts_are_bounded import AttemptsAreBounded
@@ -31,11 +32,13 @@ CHECKERS: tuple[type[Checker], ...] = (
     ABusyNodeRests,
     TheChosenNodeServesThePair,
     AttemptsAreBounded,
+    AFailedJobPauses,
 )
 
 __all__ = [
     "CHECKERS",
     "ABusyNodeRests",
+    "AFailedJobPauses",
     "ALiveNodeWithRoomIsFound",
     "AnOldResultChangesNothing",
     "AttemptsAreBounded",

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class AttemptsAreBounded(Checker):
-    """No job is dispatched more often than once and redispatch_max times again, busy nodes apart."""
+    """No job fails or is lost on a node more often than attempts_max; busy nodes do not count."""
 
     sentence = "attempts are bounded"
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._most = world.settings.redispatch_max + 1
+        self._most = world.settings.attempts_max
         self._by_job = world.clients.by_job
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:

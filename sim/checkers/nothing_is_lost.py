@@ -31,7 +31,7 @@ class NothingIsLost(Checker):
             self.broke(f"{unfinished} jobs should be unfinished and {finished} kept, but {table!r}")
 
     def recount(self) -> None:
-        """Each unfinished job is found, and either waits or is held by a node that is connected."""
+        """Each unfinished job is found; it is queued, pauses until its deadline, or is held by a connected node."""
         core = self.world.core
         for request in self.world.clients.by_job.values():
             job = core.dispatcher.find(request.job_id)
@@ -41,7 +41,9 @@ class NothingIsLost(Checker):
                 node = core.fleet.find(job.node_id)
                 self.expect(node is not None and node.holds.get(job.job_id) is job, f"{job!r}: its node has it not")
             else:
-                self.expect(job.state == WAITING and job.queued, f"{job!r} is neither queued nor on a node")
+                pauses = job.backoff_until_ms and job.deadline_ms and not job.queued
+                waits = job.state == WAITING and (job.queued or bool(pauses))
+                self.expect(waits, f"{job!r} is neither queued nor on a node, and has no pause")
         self.expect(
             len(self.world.clients.by_job) == self._table.unfinished,
             f"{len(self.world.clients.by_job)} jobs go on, but {self._table!r}",

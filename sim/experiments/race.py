@@ -64,7 +64,7 @@ STORIES = (
         redispatch.is_poisoned,
         (
             Shown("attempts", "attempts of a job that kills its node, in {span_s:g} s", "", "== 4", "> 400"),
-            Shown("end", "what becomes of it", "", "== redispatch_max", "breaks"),
+            Shown("end", "what becomes of it", "", "== attempts_max", "breaks"),
         ),
     ),
     Story(

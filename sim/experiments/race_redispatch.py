@@ -74,7 +74,7 @@ def is_poisoned(stage: Stage) -> Figures:
 def names_the_old_attempt(stage: Stage) -> Figures:
     """R4: half of the nodes die with their jobs, and the other half answers."""
     count = stage.size.nodes
-    world = stage.world(settings={"retention_s": 10 * stage.size.span_s})
+    world = stage.world(settings={"retention_s": 10 * stage.size.span_s, "rest_after_failures": 0})
     dying = world.add_nodes(count, [PAIR], name="dies")
     world.run(for_s=1)
     jobs = [world.submit(PAIR, work_s=WORK_S) for _ in range(count)]

@@ -35,7 +35,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
         f"{DISPATCHED} -> {CANCELLED}",
         "ended -> removed",
     ),
-    "reasons of failures": ("waiting_timeout", "redispatch_max", "expired"),
+    "reasons of failures": ("waiting_timeout", "attempts_max", "expired"),
     "reasons of redispatches": ("timeout", "closed", "lapsed", "busy", "error", "assign_lost", "reregistered"),
     "reasons of refusals": ("jobs_max", "audio_total_bytes_max", "audio_too_large"),
     "node states": ("joining", "ready", "resting", "draining", "gone"),

@@ -46,7 +46,7 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     duration_s = _log_even(chance, *size.lasts_s)
     pairs = PAIRS[: 1 + int(chance.random() * len(PAIRS))]
     nodes = _nodes(plain_random(seed, "swarm/nodes"), pairs, size)
-    settings = _settings(plain_random(seed, "swarm/settings"))
+    settings = _settings(plain_random(seed, "swarm/settings")) | _backoff(plain_random(seed, "swarm/backoff"))
     audio_bytes_max = min(5000, settings.get("audio_bytes_max", 5000))
     return Scenario(
         name=f"swarm-{size.name}",
@@ -80,7 +80,7 @@ def _settings(chance: random.Random) -> dict[str, Any]:
         "cleanup_interval_s": _log_even(chance, 0.5, 60.0),
         "waiting_timeout_s": _log_even(chance, 0.5, 120.0),
         "dispatch_timeout_s": _log_even(chance, 1.0, 120.0),
-        "redispatch_max": int(chance.random() * 6),
+        "attempts_max": 1 + int(chance.random() * 6),
         "choices": 1 + int(chance.random() * 4),
         "throws_max": _one_of(chance, (1, 2, 10, 1000)),
         "select_batch_max": _one_of(chance, (1, 3, 20, 100)),
@@ -102,6 +102,12 @@ def _settings(chance: random.Random) -> dict[str, Any]:
     elif chance.random() < 0.1:
         drawn["audio_bytes_max"] = 2000
     return drawn
+
+
+def _backoff(chance: random.Random) -> dict[str, Any]:
+    """The pause after an error: none, short, or longer than the time-outs of some runs."""
+    first_s = 0.0 if chance.random() < 0.25 else _log_even(chance, 0.05, 20.0)
+    return {"backoff_s": first_s, "backoff_max_s": _log_even(chance, 0.1, 60.0)}
 
 
 def _delay(chance: random.Random, low_ms: float, high_ms: float) -> float | Distribution:

@@ -31,7 +31,7 @@ HISTORY = "live._history."
 
 BOUNDED = frozenset(
     {
-        *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why._jobs"),
+        *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why._followed", "core.why._failures"),
         "core.dispatcher._deadlines._heap",  # numbers of deadlines that were replaced
         "core.queue._beats",  # the beats on their way to the store, of nodes that are there
     }

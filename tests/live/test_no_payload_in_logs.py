@@ -67,7 +67,7 @@ async def test_no_payload_whatever_happens(chatty: Scheduler) -> None:
     assert strange_lines(chatty.events()) == []
     events = {line["event"] for line in chatty.events()}
     assert {"bad_message", "late_result", "job_rejected", "job_redispatched", "job_ended"} <= events
-    assert "unworded" in {line.get("reason") for line in chatty.events("job_ended")}
+    assert "engine_error" in {line.get("reason") for line in chatty.events("job_ended")}
 
 
 async def _broken_frames(scheduler: Scheduler) -> None:

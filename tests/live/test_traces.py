@@ -169,7 +169,7 @@ async def test_a_redispatched_job_shows_both_attempts(traced: Scheduler, receive
 
 @pytest.mark.parametrize(
     ("says", "reason", "attempts", "of_work"),
-    [(b"fail", "broken_model", 1, "broken_model"), (b"raise", "redispatch_max", 4, "engine_error")],
+    [(b"fail", "broken_model", 1, "broken_model"), (b"raise", "attempts_max", 4, "engine_error")],
 )
 async def test_a_job_that_fails_says_why(
     traced: Scheduler, receiver: Receiver, pair: str, says: bytes, reason: str, attempts: int, of_work: str

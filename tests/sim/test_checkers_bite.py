@@ -16,6 +16,7 @@ from sim.before import canaries, canary_table
 from sim.before.canaries import replaced
 from sim.checkers import CHECKERS, Checker
 from sim.checkers.a_busy_node_rests import ABusyNodeRests
+from sim.checkers.a_failed_job_pauses import AFailedJobPauses
 from sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from sim.checkers.attempts_are_bounded import AttemptsAreBounded
@@ -29,6 +30,9 @@ from sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWa
 from sim.checkers.nothing_is_lost import NothingIsLost
 from sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
 from sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
+from sim.faults.nodes import NODE_FAULTS
+from sim.nodes import SimNode
+from sim.seeds import plain_random
 from sim.variant import Variant
 from sim.world import World
 
@@ -116,6 +120,20 @@ def a_busy_node(world: World) -> None:
     world.run(for_s=5)
 
 
+def a_node_that_fails(world: World) -> None:
+    """The only node answers each job with an error."""
+    (node,) = world.add_nodes(1, pairs=["zh:en"])
+    failing(node)
+    world.run(for_s=1)
+    world.submit("zh:en", work_s=0.1)
+    world.run(for_s=10)
+
+
+def failing(node: SimNode) -> None:
+    """Have `node` answer each job with an error that may be tried again."""
+    NODE_FAULTS["node_errors"].begin(node, plain_random(1, "failing"))
+
+
 def a_node_that_registers_again_while_it_is_granted(world: World) -> None:
     """The grant is on its way back from the store when the node registers anew on the same connection."""
     (node,) = world.add_nodes(1, pairs=["zh:en"])
@@ -199,6 +217,7 @@ CANARIES = [
     ),
     Canary(replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, a_job_whose_node_dies, {}),
     Canary(replaced(node_desk=canaries.BusyNodesDoNotRest), ABusyNodeRests, a_busy_node, LINKS),
+    Canary(replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, a_node_that_fails, LINKS),
     Canary(replaced(dispatcher=canaries.SendsTwice), OneAssignmentAnAttempt, some_jobs, LINKS),
     Canary(replaced(dispatcher=canaries.TellsTwice), EveryRequestEndsOnce, some_jobs, {}),
     Canary(replaced(dispatcher=canaries.NeverTells), NothingIsLost, a_job_without_a_node, {}),

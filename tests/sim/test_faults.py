@@ -24,7 +24,7 @@ def broken_by(kind: str, delay_ms: float) -> Scenario:
     base = Scenario(
         name=kind,
         duration_s=300.0,
-        settings={"waiting_timeout_s": 300.0, "redispatch_max": 10},
+        settings={"waiting_timeout_s": 300.0, "attempts_max": 11},
         nodes=[Nodes(count=10, pairs=["zh:en", "en:zh"], slots=2)],
         traffic=[
             Traffic(pair="zh:en", rate_per_s=4.0, work_s=Gamma(2.0, cv=0.5)),

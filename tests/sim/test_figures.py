@@ -73,7 +73,12 @@ def test_work_that_was_done_twice_is_counted() -> None:
     scenario = Scenario(
         name="twice",
         duration_s=300.0,
-        settings={"dispatch_timeout_s": 2.0, "redispatch_max": 20, "waiting_timeout_s": 100.0},
+        settings={
+            "dispatch_timeout_s": 2.0,
+            "attempts_max": 20,
+            "waiting_timeout_s": 100.0,
+            "rest_after_failures": 0,
+        },
         nodes=[Nodes(count=6, pairs=["zh:en"], slots=4)],
         traffic=[Traffic(pair="zh:en", rate_per_s=2.0, work_s=1.99)],
         links=Links(delay_ms=20.0),

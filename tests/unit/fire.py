@@ -24,7 +24,7 @@ from tests.unit.fire_nodes import PAIRS, FireLink, FireNode, FireRunner
 from tests.unit.rig import Counts
 
 NODES = 5
-SETTINGS = Settings(heartbeat_s=5, lease_s=15, dispatch_timeout_s=12, redispatch_max=2, store_refuse_s=10**6)
+SETTINGS = Settings(heartbeat_s=5, lease_s=15, dispatch_timeout_s=12, attempts_max=3, store_refuse_s=10**6)
 """Shorter than production's, so that leases and jobs time out within a story; no submit is refused for its store."""
 LOOP_TURNS = 4
 """Turns of the loop after a step: an answer passes through the queue, and its next flush (or repeat) begins."""

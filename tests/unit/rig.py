@@ -163,9 +163,9 @@ class Rig:
         self.desk.result(node, result)
         await self.settle()
 
-    async def fail(self, node: Node, job: Job, retryable: bool) -> None:
+    async def fail(self, node: Node, job: Job, retryable: bool, reason: str = "broken_model", detail: str = "") -> None:
         """Let `node` answer with an error."""
-        error = WorkError("broken_model", retryable)
+        error = WorkError(reason, retryable, detail)
         self.desk.result(node, NodeResult(job.job_id, job.attempt, error=error))
         await self.settle()
 

@@ -59,7 +59,7 @@ async def test_the_stories_have_everything_in_them() -> None:
     redispatched = ("closed", "lapsed", "timeout", "reregistered", "busy", "error", "assign_lost")
     expected = {*(f"redispatched:{reason}" for reason in redispatched), "void_grant", "late_result", "flush", "ghost"}
     expected |= {"store_failed", "store_recovered", "offline:closed", "offline:lapsed"}
-    expected |= {"completed", "cancelled", "broken_model", "waiting_timeout", "redispatch_max"}
+    expected |= {"completed", "cancelled", "broken_model", "waiting_timeout", "attempts_max"}
     assert not expected - happened.keys()
     assert happened["quiet"] > 6 * STEPS / 10 and happened["completed"] > happened["waiting_timeout"]
 
@@ -132,8 +132,8 @@ class ForgetsToQueue(Dispatcher):
 class TellsTwice(Dispatcher):
     """The sink hears of each completed job twice."""
 
-    def end(self, job: Job, state: str, reason: str = "", output: object = None) -> None:
-        super().end(job, state, reason, output)
+    def end(self, job: Job, state: str, reason: str = "", output: object = None, detail: str = "") -> None:
+        super().end(job, state, reason, output, detail)
         if state == COMPLETED:
             self._sink.job_ended(job)
 
@@ -182,7 +182,7 @@ PLANTED = {
     "forgets what crossed": Planted(Parts(waiting=ForgetsWhatCrossed), fire_checks.NOBODY_IDLE, seeds=range(3)),
     "sends void grants": Planted(Parts(dispatcher=SendsVoidGrants), fire_checks.STORE_AGREES, seeds=range(3)),
     "only releases void grants": Planted(
-        Parts(dispatcher=OnlyReleasesVoidGrants), fire_checks.NEVER_QUIET, seeds=range(5)
+        Parts(dispatcher=OnlyReleasesVoidGrants), fire_checks.NEVER_QUIET, seeds=range(12)
     ),
     "reuses attempt numbers": Planted(Parts(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
     "drops a failed flush": Planted(Parts(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),

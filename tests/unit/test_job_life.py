@@ -104,7 +104,7 @@ async def test_a_job_that_no_node_answers_fails_after_three_redispatches() -> No
     await rig.node("n2")
     job = await rig.submit()
     await rig.pass_time(60)
-    assert (job.state, job.reason, job.attempt) == (FAILED, "redispatch_max", 4)
+    assert (job.state, job.reason, job.attempt) == (FAILED, "attempts_max", 4)
     assert rig.store.census()["holds"] == 0
 
 
@@ -134,7 +134,7 @@ async def test_a_result_given_twice_ends_the_job_once() -> None:
 
 
 async def test_an_error_that_may_pass_sends_the_job_to_another_node() -> None:
-    rig = Rig()
+    rig = Rig(settings=Settings(backoff_s=0))
     node, _ = await rig.node("n1")
     job = await rig.submit()
     await rig.node("n2")

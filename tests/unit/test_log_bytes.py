@@ -45,7 +45,7 @@ async def test_a_job_that_completes_writes_three_lines() -> None:
 async def test_a_job_that_fails_at_every_node_stays_within_the_bound() -> None:
     rig = LoggedRig()
     nodes = [(await rig.node(f"{LONG}-{number}"))[0] for number in range(4)]
-    job = await rig.submit(session_id=LONG, request_id=LONG)
+    job = await rig.submit(session_id=LONG, request_id=LONG, backoff_ms=0)
     job.trace = TRACE
     while not job.ended:
         await rig.fail(next(node for node in nodes if node.node_id == job.node_id), job, retryable=True)

@@ -102,7 +102,7 @@ async def test_resident_jobs_are_those_of_the_table_also_past_finished_max() -> 
 async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
     rig = MeteredRig()
     node, _ = await rig.node("ann")
-    job = await rig.submit()
+    job = await rig.submit(backoff_ms=0)
     await rig.fail(node, job, retryable=True)
     await rig.answer(node, job, attempt=1)
     assert await rig.value("redispatches_total", reason="error") == 1

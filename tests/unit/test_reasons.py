@@ -72,7 +72,7 @@ def test_a_failure_that_passes_is_retryable_in_each_view(reason: str) -> None:
     assert msgspec.json.decode(job_line(result, as_json=True))["retryable"] is True
 
 
-@pytest.mark.parametrize("reason", ["expired", "redispatch_max", "bad_audio", "any_word_of_a_worker"])
+@pytest.mark.parametrize("reason", ["expired", "attempts_max", "bad_audio", "any_word_of_a_worker"])
 def test_any_other_failure_is_final_in_each_view(reason: str) -> None:
     failed = ended(FAILED, reason)
     assert not job_result(failed).retryable and job_view(failed).retryable is False

@@ -101,8 +101,10 @@ async def test_what_a_node_says_for_a_reason_is_told_only_if_it_is_a_word() -> N
     job = await rig.submit()
     rig.desk.result(node, NodeResult(job.job_id, 1, error=WorkError(SAID)))
     (whole,) = rig.named("job")
-    assert job.reason == SAID and whole.error == whole.attributes["voxpool.reason"] == "unworded"
-    assert rig.named("attempt")[0].error == "unworded"
+    assert (job.reason, job.detail) == ("engine_error", SAID)
+    assert whole.error == whole.attributes["voxpool.reason"] == "engine_error"
+    assert rig.named("attempt")[0].error == "engine_error"
+    assert SAID not in repr([whole.attributes, whole.events])
 
 
 async def test_a_job_that_times_out_while_it_waits_has_no_attempt() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.clock import Clock
+from scheduler.config import Settings
 from scheduler.job import Job
 from scheduler.scripts import ScriptCall
 from scheduler.why import DECISIONS_MAX, Decision, Why, tell
@@ -72,6 +73,47 @@ async def test_the_job_followed_longest_makes_room() -> None:
     rig = Rig()
     jobs = [await rig.submit(why=True) for _ in range(5)]
     assert [rig.why.of(job.job_id) is not None for job in jobs] == [False, False, True, True, True]
+
+
+async def test_the_story_of_a_job_that_fails_is_kept_though_nobody_asked() -> None:
+    rig = Rig(settings=Settings(backoff_s=2, attempts_max=2))
+    first, _ = await rig.node("n1")
+    job = await rig.submit()
+    rig.clock.ms += 100
+    await rig.fail(first, job, retryable=True, detail="ValueError: no such speaker")
+    await rig.pass_time(2)
+    await rig.fail(first, job, retryable=True, detail="ValueError: still none")
+    assert [tell(decision, job.submitted_ms).split("ms  ", 1)[1] for decision in decisions(rig, job)] == [
+        "submitted",
+        "attempt 1 sent to n1",
+        "attempt 1 on n1 given up: error (broken_model: ValueError: no such speaker); queued again in 2000 ms",
+        "attempt 2 sent to n1",
+        "attempt 2 on n1 given up: error (broken_model: ValueError: still none)",
+        "ended: attempts_max (the last of 2 attempts, on n1: broken_model: ValueError: still none)",
+    ]
+    assert [decision.at_ms - job.submitted_ms for decision in decisions(rig, job)] == [0, 0, 100, *[2100] * 3]
+
+
+async def test_the_story_of_a_job_that_completes_after_all_is_dropped() -> None:
+    rig = Rig(settings=Settings(backoff_s=0))
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.fail(node, job, retryable=True)
+    assert rig.why.of(job.job_id) is not None
+    await rig.answer(node, job)
+    assert rig.why.of(job.job_id) is None and len(rig.why) == 0
+
+
+async def test_failures_displace_each_other_and_no_job_that_somebody_asked_about() -> None:
+    """The rig's Why keeps three of each kind."""
+    rig = Rig()
+    asked = await rig.submit(why=True)
+    failed = [await rig.submit(timeout_ms=1000) for _ in range(5)]
+    await rig.pass_time(1)
+    assert {job.reason for job in failed} == {"expired"}
+    assert [rig.why.of(job.job_id) is not None for job in failed] == [False, False, True, True, True]
+    assert rig.why.of(asked.job_id) is not None
+    assert [decision.what for decision in decisions(rig, failed[-1])] == ["submitted", "ended"]
 
 
 async def test_a_job_that_leaves_the_table_is_followed_no_more() -> None:

@@ -117,6 +117,7 @@ function summary(job) {
       isTold && h("span", { class: "reason", text: words(job.error) }),
       h("span", { class: "sub", text: took }),
     ),
+    job.detail && h("p", { class: "sub", text: job.detail }),
     h("dl", { class: "facts" }, ...facts.map(([name, value, style]) => h("div", { class: style }, h("dt", { text: name }), h("dd", { text: value })))),
   );
 }

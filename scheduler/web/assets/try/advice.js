@@ -6,7 +6,7 @@ const ENDED = {
   waiting_timeout: "No node that serves this pair was free in time.",
   no_node: "No node that serves this pair was connected.",
   store_unavailable: "The store of the scheduler did not answer.",
-  redispatch_max: "Each node that had it failed or fell silent, and it was tried as often as it may be.",
+  attempts_max: "Each attempt failed or was lost, and it was tried as often as it may be.",
   expired: "It did not end in the time that it had.",
   bad_output: "The node's answer can't be passed on.",
   output_too_large: "The node's answer is too large to be passed on.",
@@ -30,8 +30,9 @@ const REFUSED = {
   stopping: "The scheduler stops; the next one gets it.",
 };
 
-/** Why a job failed, as a sentence. */
-export const whyFailed = (reason) => ENDED[reason] ?? `The node says: ${words(String(reason ?? "nothing"))}`;
+/** Why a job failed, as a sentence, with what its worker wrote about it. */
+export const whyFailed = (reason, detail) =>
+  (ENDED[reason] ?? `The node says: ${words(String(reason ?? "nothing"))}.`) + (detail ? ` (${detail})` : "");
 
 /** Why a submit was not taken, as a sentence; what the scheduler says stands there where we know no better. */
 export const whyRefused = ({ reason, message }) => REFUSED[reason] ?? `${words(reason)}: ${message}`;

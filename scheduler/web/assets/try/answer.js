@@ -96,9 +96,9 @@ function taken(view) {
   return { badge: "dispatched", text: `With ${view.node_id}${again}.` };
 }
 
-function ended({ state, error, refusal }) {
+function ended({ state, error, detail, refusal }) {
   if (refusal) return { badge: "refused", text: `Not taken. ${whyRefused(refusal)}` };
-  if (state === "failed") return { badge: state, text: whyFailed(error) };
+  if (state === "failed") return { badge: state, text: whyFailed(error, detail) };
   return { badge: state, text: "" };
 }
 

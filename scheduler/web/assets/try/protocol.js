@@ -36,7 +36,7 @@ export class Rejected extends Error {
 /**
  * A submit on its way. `phase` is queued (no connection takes it now), sent, accepted (it is a job: `jobId`), paused
  * (`refusal` says why it was rejected, `retryAtMs` when it is sent again), cancelling, or done. `result` is a promise
- * of {state, output, error, attempts, times_ms, job_id}, where state is completed, failed or cancelled; or it throws
+ * of {state, output, error, detail, attempts, times_ms, job_id}, where state is completed, failed or cancelled; or it throws
  * Rejected.
  */
 export class Request {

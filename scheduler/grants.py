@@ -1,0 +1,139 @@
+"""Nodes for the jobs that wait: composes the select calls and takes the store's answers.
+
+The dispatcher is built on it. It knows neither clients nor what becomes of a job once a node has it.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from functools import partial
+
+from scheduler.affinity import Affinity
+from scheduler.clock import Clock
+from scheduler.config import Settings
+from scheduler.fleet import Fleet
+from scheduler.job import WAITING, Job
+from scheduler.node import Node
+from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
+from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
+from scheduler.seams import Observer
+from scheduler.waiting import SelectBatch, WaitingJobs
+from scheduler.why import Why
+
+SEEDS = 2**31 - 2
+
+
+class Grants(ABC):
+    """Asks the store for nodes with room, in batches, and hands each grant to `_dispatch`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        waiting: WaitingJobs,
+        fleet: Fleet,
+        queue: ScriptQueue,
+        affinity: Affinity,
+        observer: Observer,
+        random: random.Random,
+        why: Why,
+    ) -> None:
+        self.waiting = waiting
+        self.fleet = fleet
+        self.queue = queue
+        self.affinity = affinity
+        self._settings = settings
+        self._clock = clock
+        self._observer = observer
+        self._random = random.random
+        self._why = why
+        queue.selects = self
+        queue.on_repeat = waiting.room_everywhere
+
+    @abstractmethod
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        """Send `job` to `node`, which was granted for it."""
+
+    @abstractmethod
+    def _release(self, job: Job, node: Node) -> None:
+        """Give the slot of the present attempt of `job` on `node` back to the store."""
+
+    @property
+    def wants_select(self) -> bool:
+        """Whether jobs wait that may find a node now."""
+        return self.waiting.ready
+
+    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
+        """Return the select call for the oldest jobs that may find a node (called by the queue at each flush)."""
+        batch = self.waiting.next_batch(self._settings.select_batch_max)
+        if batch is None:
+            return None
+        now_ms = self._clock.now_ms()
+        due_ms = now_ms + self.fleet.hold_ms
+        wants = [
+            Want(
+                f"{job.job_id}|{self._next_attempt(job)}",
+                job.pair,
+                due_ms,
+                self.affinity.node_of(job.session_key) if job.affinity else "",
+                job.avoid,
+            )
+            for job in batch.jobs
+        ]
+        settings = self._settings
+        seed = 1 + int(self._random() * SEEDS)
+        call = select_node(now_ms, seed, settings.choices, settings.throws_max, wants)
+        if self._why.wants(batch.jobs):
+            call = select_explained(call)
+        return call, partial(self._selected, batch)
+
+    def _next_attempt(self, job: Job) -> int:
+        return job.attempt + 1
+
+    def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
+        now_ms = self._clock.now_ms()
+        if len(answer) > 2 * len(batch.jobs):
+            self._why.looked(batch.jobs, answer)
+        for i, job in enumerate(batch.jobs):
+            node_id, generation = answer[2 * i], answer[2 * i + 1]
+            if not node_id:
+                self._not_granted(batch, job, generation)
+                continue
+            job.attempt = self._next_attempt(job)
+            batch.granted(job)
+            node = self.fleet.find(node_id)
+            if node is None or node.generation != generation:
+                self._void(batch, job, node_id, generation)
+            elif job.state != WAITING:  # it ended while the store looked for a node
+                self._release(job, node)
+            elif node.rest_until_ms:  # it began to rest meanwhile, and would refuse this job as it did the last one
+                self._release(job, node)
+                self.waiting.add(job)
+            else:
+                self._dispatch(job, node, now_ms)
+        self.waiting.settle(batch)
+        if self.waiting.ready:
+            self.queue.nudge()
+
+    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
+        if word == Word.AGAIN:
+            batch.unsure(job)
+        else:
+            batch.nobody(job)
+            self._observer.nobody(job)
+            self.fleet.doubt(job.pair)
+        if job.state == WAITING:
+            self.waiting.add(job)
+
+    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+        """Hand back a grant of a generation that isn't connected here, before anything else is selected.
+
+        The node of that generation leaves the store, too: else it would be drawn again and again (defects.md R22).
+        """
+        batch.unsure(job)
+        self._observer.void_grant(job, node_id, generation)
+        self.queue.call(node_offline(node_id, generation), ignore_answer)
+        self.queue.release(job.hold)
+        if job.state == WAITING:
+            self.waiting.add(job)

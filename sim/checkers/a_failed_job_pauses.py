@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scheduler.config import ms
+from scheduler.job import Job
+from scheduler.messages import Assign
+from sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from sim.clients import Request
+    from sim.links import Connection
+    from sim.world import World
+
+ROUNDING_S = 0.002
+"""The pause and the moment at which it begins are whole milliseconds to the scheduler."""
+
+
+class AFailedJobPauses(Checker):
+    """After an error that its node answered a job is sent again only when its back-off is over.
+
+    The pause is that of the settings; a node that was lost or busy costs none.
+    """
+
+    sentence = "a failed job pauses"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._first_s = ms(world.settings.backoff_s) / 1000
+        self._most_s = ms(world.settings.backoff_max_s) / 1000
+        self._given_up: dict[str, int] = {}
+        """Unfinished job -> its attempts that failed or were lost."""
+        self._pauses: dict[str, float] = {}
+        """Unfinished job -> when it may be sent again."""
+
+    def scheduler_gone(self) -> None:
+        """Its jobs are gone with it."""
+        self._given_up.clear()
+        self._pauses.clear()
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        if reason == "busy":
+            return
+        failed = self._given_up[job.job_id] = self._given_up.get(job.job_id, 0) + 1
+        if reason == "error":
+            self._pauses[job.job_id] = self.env.now + min(self._first_s * 2 ** (failed - 1), self._most_s)
+
+    def job_ended(self, job: Job) -> None:
+        self._given_up.pop(job.job_id, None)
+        self._pauses.pop(job.job_id, None)
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        if not self._pauses:
+            return
+        until = self._pauses.pop(assign.job_id, 0.0)
+        if self.env.now < until - ROUNDING_S:
+            self.broke(f"{assign.job_id} failed and was sent again {until - self.env.now:.3f} s too early")
