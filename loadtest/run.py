@@ -29,6 +29,7 @@ from loadtest.running._options import DEFAULT_HOST
 from loadtest.running._options_shown import add_options
 from loadtest.running._own_process import dies_with_us
 from loadtest.running._page_form import fit_the_form
+from loadtest.running._page_guard import DEFAULT_WEB_HOST, guard_the_page
 from loadtest.running._part import Context, Part, Role
 from loadtest.running._preparing import Preparing
 from loadtest.running._server_watch import ServerWatch
@@ -47,8 +48,9 @@ if (dies := dies_with_us()) is not None:
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_to_command_line(parser: Any, **_: Any) -> None:
-    """Add our options to Locust's."""
+    """Add our options to Locust's, and have its page listen on this machine only unless --web-host says otherwise."""
     add_options(parser)
+    parser.set_defaults(web_host=DEFAULT_WEB_HOST)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -58,6 +60,7 @@ def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
     context = Context(environment, runner, web_ui, role_of(runner))
     environment.host = environment.host or DEFAULT_HOST
     if web_ui is not None:
+        guard_the_page(context)
         fit_the_form(context)
     if context.decides:
         decide(context)

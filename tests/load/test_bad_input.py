@@ -153,7 +153,7 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--host", "http://127.0.0.1:1"), "nothing listens there: start `voxpool serve`"),
         (("--host", "http://127.0.0.1:1", "--processes", "2"), "nothing listens there"),
         (("--with-scheduler", "--store", "nonsense"), "--with-scheduler: `voxpool serve` ended at once"),
-        (("--with-scheduler", "--slots", "0"), "--slots 0: expected `int` >= 1"),
+        (("--with-scheduler", "--slots", "0"), "--slots 0: must be at least 1"),
         (("--scenario", "no_such"), "no_such"),
         (("--with-scheduler", "--store", "memory", "-T", "foo"), "-T foo: there is no such tag: "),
         (

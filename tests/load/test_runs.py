@@ -181,7 +181,7 @@ def test_on_a_page_each_test_has_its_own_report(scheduler: Scheduler, tmp_path: 
         assert (first.verdict, first.ended_by) == ("holds", "time")
         second = start(2, slots="0")
         assert second is not None and (second.exit_code, second.operations) == (3, [])
-        assert second.why == "--slots 0: expected `int` >= 1"
+        assert second.why == "--slots 0: must be at least 1"
         start(0, slots="2", run_time="5m")
         completed = first.jobs.completed
         wait_until(lambda: sum(scheduler_count(scheduler, "completed").values()) > completed)
