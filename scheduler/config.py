@@ -66,6 +66,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         _setting("while the store is away the waiting time-out of accepted jobs stands still, for so long", "s", ge=0),
     ] = 300.0
+    rate_window_s: Annotated[
+        float,
+        _setting(
+            "time over which the starts of a full pair are counted; a submit that would wait too long is refused",
+            "s",
+            gt=0,
+        ),
+    ] = 15.0
+    no_node_grace_s: Annotated[
+        float,
+        _setting(
+            "how long a pair takes jobs after its last node left or the scheduler began; restarts take less",
+            "s",
+            ge=0,
+        ),
+    ] = 10.0
     dispatch_timeout_s: Annotated[
         float, _setting("a node that has not answered for so long loses the job", "s", gt=0)
     ] = 60.0

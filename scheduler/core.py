@@ -18,6 +18,7 @@ from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
 from scheduler.dispatcher import Dispatcher
 from scheduler.fleet import Fleet
+from scheduler.intake import Intake
 from scheduler.job import Job
 from scheduler.job_table import JobTable
 from scheduler.leases import Leases
@@ -38,6 +39,7 @@ class Parts:
 
     job_table: type[JobTable] = JobTable
     waiting: type[WaitingJobs] = WaitingJobs
+    intake: type[Intake] = Intake
     queue: type[ScriptQueue] = ScriptQueue
     fleet: type[Fleet] = Fleet
     dispatcher: type[Dispatcher] = Dispatcher
@@ -53,6 +55,7 @@ class Core:
 
     table: JobTable
     waiting: WaitingJobs
+    intake: Intake
     queue: ScriptQueue
     fleet: Fleet
     dispatcher: Dispatcher
@@ -87,15 +90,18 @@ class Core:
             settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
         )
         waiting = parts.waiting(settings.waiting_max, ms(settings.retry_after_s))
+        outages = Outages(settings)
+        intake = parts.intake(settings, clock, table, waiting, outages)
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
-        queue = parts.queue(runner, clock, ms(settings.lease_s), observer, Outages(settings))
-        fleet = parts.fleet(settings, clock, queue, waiting, node_deadlines, observer, instance)
+        queue = parts.queue(runner, clock, ms(settings.lease_s), observer, outages)
+        fleet = parts.fleet(settings, clock, queue, waiting, intake, node_deadlines, observer, instance)
         dispatcher = parts.dispatcher(
             settings=settings,
             clock=clock,
             table=table,
             waiting=waiting,
+            intake=intake,
             deadlines=job_deadlines,
             fleet=fleet,
             queue=queue,
@@ -111,6 +117,7 @@ class Core:
         return cls(
             table=table,
             waiting=waiting,
+            intake=intake,
             queue=queue,
             fleet=fleet,
             dispatcher=dispatcher,

@@ -18,7 +18,8 @@ from scheduler.error_text import cleaned
 from scheduler.errors import Rejected
 from scheduler.fleet import Fleet
 from scheduler.grants import Grants
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from scheduler.intake import Intake
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, key_of
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
@@ -43,6 +44,7 @@ class Dispatcher(Grants):
         clock: Clock,
         table: JobTable,
         waiting: WaitingJobs,
+        intake: Intake,
         deadlines: Deadlines[Job],
         fleet: Fleet,
         queue: ScriptQueue,
@@ -53,7 +55,7 @@ class Dispatcher(Grants):
         why: Why,
         instance: str,
     ) -> None:
-        super().__init__(settings, clock, waiting, fleet, queue, affinity, observer, random, why)
+        super().__init__(settings, clock, waiting, intake, fleet, queue, affinity, observer, random, why)
         self.table = table
         self._deadlines = deadlines
         self._sink = sink
@@ -85,6 +87,7 @@ class Dispatcher(Grants):
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
+        One that failed before it was started, or was given up with its session, begins anew as a new job.
         `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
         `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
         The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
@@ -92,16 +95,12 @@ class Dispatcher(Grants):
         this job. Raises Rejected; then nothing is kept.
         """
         known = self.table.find_request(request_id, owner)
-        if known is not None:
-            self._must_be_same(known, pair, audio)
-            if not known.begins_anew:
-                return known
         try:
-            if len(audio) > self._settings.audio_bytes_max:
-                raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
-            self.queue.outages.check(self._clock.now_ms())
-            self.table.check_room(len(audio))
-            self.waiting.check_room(pair)
+            if known is not None:
+                self.intake.check_same(known, pair, audio)
+                if not known.begins_anew:
+                    return known
+            self.intake.check(pair, len(audio), key_of(owner, request_id), timeout_ms)
         except Rejected as rejected:
             self._observer.job_rejected(pair, rejected.reason)
             raise
@@ -125,6 +124,7 @@ class Dispatcher(Grants):
         )
         self._retries.begin(job, attempts_max, backoff_ms)
         self.table.add(job)
+        self.intake.accepted(job)
         if why:
             self._why.follow(job.job_id)
         self._observer.job_submitted(job)
@@ -170,7 +170,7 @@ class Dispatcher(Grants):
             job.backoff_until_ms = 0
             self._wait(job)
         elif job.state == WAITING:
-            self.end(job, FAILED, reason=self.queue.outages.why_in_vain(self._clock.now_ms()))
+            self.end(job, FAILED, reason=self.intake.why_in_vain(job))
         else:
             node = self.fleet.nodes[job.node_id]
             self.redispatch(job, node, TIMEOUT)
@@ -183,6 +183,7 @@ class Dispatcher(Grants):
         job.node_id = node.node_id
         job.dispatched_ms = now_ms
         node.holds[job.job_id] = job
+        self.intake.started(job)
         self._set_deadline(job, now_ms + self._dispatch_ms)
         if job.affinity:
             self.affinity.took(job.session_key, node.node_id)
@@ -219,6 +220,7 @@ class Dispatcher(Grants):
         if counted:
             self._retries.count(job, reason, detail, self._clock.now_ms())
         job.state = WAITING
+        self.intake.came_back(job)
         self._observer.job_redispatched(job, node.node_id, attempt, reason)
         if not job.attempts_left:
             detail = f"the last of {job.redispatches} attempts, on {node.node_id}: {job.detail}"
@@ -262,6 +264,7 @@ class Dispatcher(Grants):
             job.node_id = node_id  # where it ended
         else:
             self.waiting.discard(job)
+        self.intake.ended(job, was == DISPATCHED)
         for evicted in self.table.finish(job):
             self._observer.job_removed(evicted)
         self._observer.job_ended(job)
@@ -270,8 +273,3 @@ class Dispatcher(Grants):
 
     def _set_deadline(self, job: Job, when_ms: int) -> None:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)
-
-    def _must_be_same(self, job: Job, pair: str, audio: bytes) -> None:
-        if job.pair != pair or job.is_other_audio(audio):
-            self._observer.job_rejected(pair, "request_id_conflict")
-            raise Rejected("request_id_conflict", f"request id {job.request_id!r} was used for another job")

@@ -12,6 +12,7 @@ from itertools import islice
 from scheduler.clock import Clock
 from scheduler.config import Settings, ms
 from scheduler.deadlines import Deadlines
+from scheduler.intake import Intake
 from scheduler.messages import Registered
 from scheduler.node import DRAINING, RESTING, Node
 from scheduler.script_queue import ScriptQueue, ignore_answer
@@ -42,6 +43,7 @@ class Fleet:
         clock: Clock,
         queue: ScriptQueue,
         waiting: WaitingJobs,
+        intake: Intake,
         deadlines: Deadlines[Node],
         observer: Observer,
         instance: str,
@@ -50,6 +52,7 @@ class Fleet:
         self._clock = clock
         self._queue = queue
         self._waiting = waiting
+        self._intake = intake
         self._deadlines = deadlines
         self._observer = observer
         self._instance = instance
@@ -77,6 +80,7 @@ class Fleet:
     def join(self, node: Node) -> None:
         """Take `node` in, in place of an older connection of its name, and register it with the store."""
         self.nodes[node.node_id] = node
+        self._count(node)
         self._deadlines.set(node, node.seen_ms + self.lease_ms)
         self.register(node)
 
@@ -141,12 +145,14 @@ class Fleet:
     def forget(self, node: Node) -> None:
         """Note that `node` is no longer the connection of its name."""
         node.connected = False
+        self._count(node)
         self._deadlines.clear(node)
 
     def drain(self, node: Node, on: bool) -> None:
         """Give `node` no new jobs (it keeps what it has), or give it jobs again."""
         if node.draining != on:
             node.draining = on
+            self._count(node)
             self._tell_flag(node, DRAINING)
 
     def rest(self, node: Node, until_ms: int, until_beat: bool, reason: str) -> None:
@@ -191,6 +197,14 @@ class Fleet:
             self.end_rest(node)
         self._deadlines.set(node, min(lease_end_ms, node.rest_until_ms or lease_end_ms))
         return False
+
+    def _count(self, node: Node) -> None:
+        """Let the intake know when `node` begins or ceases to take jobs of its pairs. A rest is too short to count."""
+        serves = node.connected and not node.draining
+        if serves != node.is_counted:
+            node.is_counted = serves
+            sign = 1 if serves else -1
+            self._intake.serve(node.pairs, sign, sign * node.slots)
 
     def _tell_flag(self, node: Node, flag: str) -> None:
         """Tell the store whether `node` has `flag` now; what changes before its answer comes is told after that."""

@@ -13,6 +13,7 @@ from scheduler.affinity import Affinity
 from scheduler.clock import Clock
 from scheduler.config import Settings
 from scheduler.fleet import Fleet
+from scheduler.intake import Intake
 from scheduler.job import WAITING, Job
 from scheduler.node import Node
 from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
@@ -32,6 +33,7 @@ class Grants(ABC):
         settings: Settings,
         clock: Clock,
         waiting: WaitingJobs,
+        intake: Intake,
         fleet: Fleet,
         queue: ScriptQueue,
         affinity: Affinity,
@@ -40,6 +42,7 @@ class Grants(ABC):
         why: Why,
     ) -> None:
         self.waiting = waiting
+        self.intake = intake
         self.fleet = fleet
         self.queue = queue
         self.affinity = affinity
@@ -49,7 +52,7 @@ class Grants(ABC):
         self._random = random.random
         self._why = why
         queue.selects = self
-        queue.on_repeat = waiting.room_everywhere
+        queue.on_repeat = intake.store_is_back
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
@@ -121,6 +124,7 @@ class Grants(ABC):
             batch.unsure(job)
         else:
             batch.nobody(job)
+            self.intake.nobody(job)
             self._observer.nobody(job)
             self.fleet.doubt(job.pair)
         if job.state == WAITING:

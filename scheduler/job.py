@@ -95,8 +95,10 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
 
     @property
     def begins_anew(self) -> bool:
-        """Whether its request id, submitted again, is a new job: this one was given up, and nobody asked for that."""
-        return self.reason == SESSION_GONE
+        """Whether its request id, submitted again, is a new job: it failed before it was sent to any node, or it was
+        given up with its session.
+        """
+        return self.reason == SESSION_GONE or (self.state == FAILED and not self.dispatched_ms)
 
     def is_other_audio(self, audio: bytes) -> bool:
         """Return whether `audio` is not what this job was submitted with."""

@@ -33,6 +33,8 @@ class JobTable:
         self.unfinished = 0
         self.finished = 0
         self.evicted = 0
+        self.begun_anew = 0
+        """Jobs here whose request id is that of a newer job."""
         self.audio_bytes = 0
         self._by_id: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
         self._by_request: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
@@ -63,7 +65,9 @@ class JobTable:
         """Take in an unfinished job with a new id; check_room comes first. Its request id is found as this job's."""
         self._by_id[hash(job.job_id) % SHARDS][job.job_id] = job
         key = job.request_key
-        self._by_request[hash(key) % SHARDS][key] = job
+        by_request = self._by_request[hash(key) % SHARDS]
+        self.begun_anew += key in by_request
+        by_request[key] = job
         if job.owner:
             self._owned[job.owner] = self._owned.get(job.owner, 0) + 1
         self.unfinished += 1
@@ -139,8 +143,10 @@ class JobTable:
         del self._by_id[hash(job.job_id) % SHARDS][job.job_id]
         key = job.request_key
         by_request = self._by_request[hash(key) % SHARDS]
-        if by_request[key] is job:  # else it was begun anew
+        if by_request[key] is job:
             del by_request[key]
+        else:
+            self.begun_anew -= 1
         if job.owner:
             left = self._owned[job.owner] - 1
             if left:

@@ -28,6 +28,7 @@ class Node:
         "flags_told",
         "generation",
         "holds",
+        "is_counted",
         "is_to_register",
         "link",
         "missing",
@@ -68,6 +69,8 @@ class Node:
         self.is_to_register = False
         """Whether it waits for its turn to be registered again (fleet.py)."""
         self.connected = True
+        self.is_counted = False
+        """Whether its slots are among those of its pairs (fleet.py)."""
         self.draining = False
         self.rest_until_ms = 0
         """No new jobs before this moment; 0 = does not rest."""

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduler.intake import PAIRS_GONE_MAX
 from scheduler.job import Job
 from scheduler.outages import OUTAGES_MAX
+from scheduler.return_times import PLACES_MAX
 from sim.census import entries
 from sim.checkers.base import Checker
 
@@ -12,8 +14,10 @@ if TYPE_CHECKING:
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
-OUTAGES = "queue.outages._past"
+OUTAGES = "intake._outages._past"
 """When the store was away lately."""
+HINTS = {"intake._pairs": PAIRS_GONE_MAX, "intake._gone": PAIRS_GONE_MAX, "intake._returns._places": PLACES_MAX}
+"""What is remembered of pairs without nodes and of refused submits, each with its own bound."""
 NODE_DEADLINES = ("fleet._deadlines._keys", "fleet._deadlines._things")
 A_NODE: dict[str, int] = {
     "fleet.nodes": 1,
@@ -55,8 +59,11 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         counts = entries(core)
         by_id, by_request = counts.get("table._by_id", 0), counts.get("table._by_request", 0)
         self.expect(
-            by_id == by_request == len(core.table), f"{by_id} jobs by id, {by_request} by request: {core.table!r}"
+            by_id == by_request + core.table.begun_anew == len(core.table),
+            f"{by_id} jobs by id, {by_request} by request, {core.table.begun_anew} begun anew: {core.table!r}",
         )
+        counted = core.intake.unfinished
+        self.expect(counted == core.table.unfinished, f"the flows of the pairs have {counted} jobs: {core.table!r}")
         deadlines = len(core.timeouts.deadlines)
         self.expect(deadlines <= core.table.unfinished, f"{deadlines} deadlines of jobs: {core.table!r}")
         sessions = counts.get(SESSIONS, 0)
@@ -71,6 +78,8 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
         limits[SESSIONS] = settings.sessions_max
         limits[OUTAGES] = 2 * OUTAGES_MAX  # each is a pair
+        limits |= HINTS
+        self.expect(core.intake.unfinished == 0, f"the flows of the pairs have {core.intake.unfinished} jobs")
         for name, count in entries(core).items():
             if name.startswith("table.") and self.not_checked:
                 continue

@@ -25,7 +25,18 @@ from tests.live.processes import TONE, Process, Scheduler, wait_until
 from tests.live.secured import Keys, Secured
 
 HERE = Path(__file__).parent
-FLAGS = ("--wait-s-max", "0.05", "--waiting-timeout-s", "2", "--why-every", "10", "--log-sample", "0")
+FLAGS = (
+    "--wait-s-max",
+    "0.05",
+    "--waiting-timeout-s",
+    "2",
+    "--no-node-grace-s",
+    "3600",
+    "--why-every",
+    "10",
+    "--log-sample",
+    "0",
+)
 PAIRS = "zh:en,en:zh"
 NODES = ("n-1", "n-2")
 UNDRAIN_S = 0.5

@@ -18,8 +18,8 @@ from tests.live.processes import TONE, wait_until
 from tests.live.secured import Keys, Secured
 
 FLAGS = (
-    *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--rate-burst", "3"),
-    *("--connections-max", "6", "--head-s", "1.5", "--body-stall-s", "1.5", "--viewers-max", "1"),
+    *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--no-node-grace-s", "600"),
+    *("--connections-max", "6", "--head-s", "1.5", "--body-stall-s", "1.5", "--viewers-max", "1", "--rate-burst", "3"),
 )
 PAIR = {"pair": "a:b"}
 WAV = {"content": TONE}

@@ -4,6 +4,9 @@ They run the production dispatcher and the production Lua scripts in virtual tim
 healed and drained, and every checker must be content: see conftest.py.
 """
 
+import pytest
+
+from scheduler.errors import Rejected
 from scheduler.job import Job
 from sim.world import World
 
@@ -50,6 +53,7 @@ def test_a_node_that_was_away_works_again(world: World) -> None:
     world.do(node.freeze)
     world.run(for_s=60)
     world.do(node.thaw)
+    world.run_until(lambda: world.core.intake.has_node("zh:en"))
     job = world.submit("zh:en", work_s=1)
     world.run_until(lambda: job.ended)
     assert world.state(job) == "completed"
@@ -66,10 +70,43 @@ def test_a_job_waits_until_a_node_comes(world: World) -> None:
 
 
 def test_a_job_for_which_nobody_comes_fails_and_says_why(world: World) -> None:
-    """After 10 s of waiting."""
-    job = world.submit("zh:en", work_s=1)
-    world.run(for_s=10)
-    assert (job.state, job.reason) == ("failed", "waiting_timeout")
+    """After 10 s of waiting; it was never started, so it may be asked for again under its request id."""
+    job = world.submit("zh:en", work_s=1, request_id="once")
+    world.run(for_s=9.99)
+    assert world.state(job) == "waiting"
+    world.add_nodes(1, pairs=["zh:en"], slots=1)
+    world.do(world.nodes[0].crash)
+    world.run(for_s=0.02)
+    assert (job.state, job.reason, job.retryable) == ("failed", "no_node", True)
+    world.do(world.nodes[0].start)
+    again = world.submit("zh:en", work_s=1, request_id="once")
+    world.run_until(lambda: again.ended)
+    assert again is not job and world.state(again) == "completed"
+
+
+def test_a_pair_that_no_node_serves_takes_no_jobs(world: World) -> None:
+    """A node that restarts is back in 10 s; after that a submit is refused at once, and learns when to come again."""
+    world.run(for_s=15)
+    with pytest.raises(Rejected) as refused:
+        world.submit("zh:en", work_s=1)
+    assert (refused.value.reason, refused.value.retry_after_ms) == ("no_node", 15_000)
+
+
+def test_what_would_wait_too_long_is_refused_and_told_when_to_come_again(world: World) -> None:
+    """Five jobs a second for one slot that does one: who is accepted is done in time, who is refused knows when."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=1)
+    accepted, refused = [], []
+    for _ in range(300):
+        try:
+            accepted.append(world.submit("zh:en", work_s=1))
+        except Rejected as rejected:
+            refused.append(rejected)
+        world.run(for_s=0.2)
+    world.run_until(lambda: all(job.ended for job in accepted))
+    assert {world.state(job) for job in accepted} == {"completed"} and len(accepted) >= 60
+    assert {rejected.reason for rejected in refused} == {"overloaded"}
+    assert all(rejected.retry_after_ms for rejected in refused)
 
 
 def test_no_node_is_given_more_than_it_has_slots_for(world: World) -> None:

@@ -135,8 +135,11 @@ def test_a_node_that_fails_at_once_spoils_five_jobs_and_rests(world: World) -> N
     _job, node = two_nodes_and_a_job(world)
     broken(world, "node_fails_at_once", node)
     world.run(for_s=8)
-    jobs = [world.submit("zh:en", work_s=0.5) for _ in range(15)]
-    world.run(for_s=10)
+    jobs = []
+    for _ in range(15):
+        jobs.append(world.submit("zh:en", work_s=0.5))
+        world.run(for_s=0.6)
+    world.run(for_s=1)
     assert sum(job.redispatches for job in jobs) == 5
     assert [job.state for job in jobs].count("completed") >= 13
     world.do(world.faults.heal, node)

@@ -118,7 +118,7 @@ def test_a_job_waits_for_a_node_and_gives_up_in_time(world: World) -> None:
     world.run(for_s=9.9)
     assert world.state(job) == "waiting"
     world.run(for_s=0.2)
-    assert (world.state(job), job.reason) == ("failed", "waiting_timeout")
+    assert (world.state(job), job.reason) == ("failed", "no_node")
 
 
 def test_a_cancelled_job_frees_its_node(world: World) -> None:

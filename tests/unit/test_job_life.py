@@ -59,8 +59,16 @@ async def test_a_job_that_finds_no_node_fails_with_a_reason() -> None:
     rig = Rig()
     job = await rig.submit()
     await rig.pass_time(10)
-    assert (job.state, job.reason, rig.sink.ended) == (FAILED, "waiting_timeout", [job])
+    assert (job.state, job.reason, rig.sink.ended) == (FAILED, "no_node", [job])
     assert len(rig.core.waiting) == 0
+
+
+async def test_a_job_whose_nodes_are_full_for_too_long_fails_with_a_reason() -> None:
+    rig = Rig()
+    await rig.node("n1")
+    _, late = await rig.submit(), await rig.submit()
+    await rig.pass_time(10)
+    assert (late.state, late.reason, late.retryable) == (FAILED, "waiting_timeout", True)
 
 
 async def test_waiting_jobs_get_the_slots_that_become_free_in_the_order_of_their_submits() -> None:

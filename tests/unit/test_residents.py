@@ -25,6 +25,11 @@ def test_the_bound_is_above_what_is_there_before_a_sweep() -> None:
     assert resident_bound(0, 0, 300, 60) == 0
 
 
+def settings(cleanup_interval_s: float = INTERVAL_S) -> Settings:
+    """There are no nodes here: jobs are cancelled as they wait."""
+    return Settings(retention_s=RETENTION_S, cleanup_interval_s=cleanup_interval_s, no_node_grace_s=1e6)
+
+
 async def end_jobs(rig: MeteredRig, count: int) -> None:
     for _ in range(count):
         rig.dispatcher.cancel((await rig.submit()).job_id)
@@ -45,13 +50,13 @@ async def run_for(rig: MeteredRig, seconds: int, jobs_a_second: int, sweep_every
 
 
 async def test_traffic_that_changes_stays_below_the_bound_while_the_clean_up_runs() -> None:
-    rig = MeteredRig(Settings(retention_s=RETENTION_S, cleanup_interval_s=INTERVAL_S))
+    rig = MeteredRig(settings())
     for jobs_a_second in (5, 20, 0, 0, 40, 1):
         assert max(await run_for(rig, 60, jobs_a_second)) <= 0
 
 
 async def test_the_prediction_is_the_mean_of_what_is_there() -> None:
-    rig = MeteredRig(Settings(retention_s=RETENTION_S, cleanup_interval_s=INTERVAL_S))
+    rig = MeteredRig(settings())
     await run_for(rig, 50, 10)
     there = []
     for _ in range(40):
@@ -65,13 +70,13 @@ async def test_the_prediction_is_the_mean_of_what_is_there() -> None:
 
 @pytest.mark.parametrize("then_jobs", [0, 10])
 async def test_a_clean_up_that_is_off_is_seen_whether_jobs_still_come_or_not(then_jobs: int) -> None:
-    rig = MeteredRig(Settings(retention_s=RETENTION_S, cleanup_interval_s=0))
+    rig = MeteredRig(settings(cleanup_interval_s=0))
     assert max(await run_for(rig, 30, 10, 0)) <= 0
     assert (await run_for(rig, 35, then_jobs, 0))[-1] > 0
 
 
 async def test_unfinished_jobs_are_no_leak() -> None:
-    rig = MeteredRig(Settings(retention_s=RETENTION_S, cleanup_interval_s=INTERVAL_S))
+    rig = MeteredRig(settings())
     for _ in range(50):
         await rig.submit()
     assert await rig.value("jobs_resident_predicted") == await rig.value("jobs_resident_bound") == 50
@@ -86,7 +91,7 @@ async def test_the_looks_are_bounded() -> None:
 
 
 async def test_settings_and_the_last_run_are_told() -> None:
-    rig = MeteredRig(Settings(retention_s=RETENTION_S, cleanup_interval_s=INTERVAL_S))
+    rig = MeteredRig(settings())
     assert await rig.value("cleanup_last_run_timestamp_seconds") == 1000
     assert await rig.value("cleanup_interval_seconds") == INTERVAL_S
     assert await rig.value("retention_seconds") == RETENTION_S

@@ -111,8 +111,8 @@ async def test_a_job_that_times_out_while_it_waits_has_no_attempt() -> None:
     rig = TracedRig()
     job = await rig.submit()
     await rig.pass_time(11)
-    assert job.reason == "waiting_timeout" and "attempt" not in rig.names()
-    assert [span.error for span in (*rig.named("waiting"), *rig.named("job"))] == ["waiting_timeout"] * 2
+    assert job.reason == "no_node" and "attempt" not in rig.names()
+    assert [span.error for span in (*rig.named("waiting"), *rig.named("job"))] == ["no_node"] * 2
 
 
 async def test_a_store_that_does_not_answer_is_told_and_the_answer_after_it() -> None:

@@ -1,0 +1,221 @@
+"""Whether a new job may be accepted: bounds on what is kept, a node for its pair, and a wait within its time-out.
+
+Nothing is accepted that can't be done in time as far as anybody knows, and what is refused learns when to come again.
+Jobs that come back from a node are never asked about. It knows nothing of sockets, scripts or clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from scheduler.clock import Clock
+from scheduler.config import Settings, ms
+from scheduler.errors import Rejected
+from scheduler.expected_wait import Flow, chance_above
+from scheduler.job import CANCELLED, Job
+from scheduler.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
+from scheduler.return_times import AFTER_MS_MAX, Line, ReturnTimes
+
+if TYPE_CHECKING:
+    from scheduler.job_table import JobTable
+    from scheduler.outages import Outages
+    from scheduler.waiting import WaitingJobs
+
+LATE_SHARE = 0.005
+"""The share of the accepted jobs that may be expected to start too late."""
+LATE_SPARE_MAX = 0.5
+"""How much of that a pair may have in hand. With this much it accepts a job whose expected wait is within its time-out,
+as after a burst; at lasting overload, where every job is accepted at the limit, nearly all must be in time."""
+LATE_MIN = 0.001
+"""The chance of being late at which a pair that has nothing in hand accepts a job."""
+DEVIATIONS = 3.1
+"""Standard deviations that belong to LATE_MIN."""
+GONE_MS_MAX = 60_000
+"""How long a pair without nodes and jobs is remembered, and the longest Retry-After of one that no node serves."""
+PAIRS_GONE_MAX = 10_000
+"""Pairs that are remembered so; past it the one that went first is forgotten."""
+
+CUT_SHORT = ("expired", STOPPING)
+"""Reasons of jobs that failed while their node was still at work: how long that takes isn't seen."""
+
+
+class Pair:
+    """What is known of a pair: its flow, and the line of its refused submits."""
+
+    __slots__ = ("flow", "late_spare", "left_ms", "line")
+
+    def __init__(self, window_ms: int, now_ms: int, left_ms: int) -> None:
+        self.flow = Flow(window_ms, now_ms)
+        self.line = Line()
+        self.late_spare = LATE_SPARE_MAX
+        """The jobs that may be late; each accepted one adds LATE_SHARE and takes its own chance."""
+        self.left_ms = left_ms
+        """Since when no node serves it; while nodes do, when the last change was."""
+
+
+class Intake:
+    """The check of a submit, and the counts that it needs: the dispatcher and the fleet report what happens."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, table: JobTable, waiting: WaitingJobs, outages: Outages
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._table = table
+        self._waiting = waiting
+        self._outages = outages
+        self._waiting_ms = ms(settings.waiting_timeout_s)
+        self._window_ms = ms(settings.rate_window_s)
+        self._grace_ms = ms(settings.no_node_grace_s)
+        self._retry_after_ms = ms(settings.retry_after_s)
+        self._began_ms = clock.now_ms()
+        self._pairs: dict[str, Pair] = {}
+        self._gone: dict[str, Pair] = {}
+        """Those of them that have neither nodes nor jobs, in the order in which they lost them."""
+        self._returns = ReturnTimes()
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def check(self, pair: str, audio_bytes: int, request_key: str, timeout_ms: int | None) -> None:
+        """Raise Rejected when a new job can't be accepted now."""
+        if audio_bytes > self._settings.audio_bytes_max:
+            raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
+        self._outages.check(self._clock.now_ms())
+        self._check_nodes(pair)
+        self._table.check_room(audio_bytes)
+        self._waiting.check_room(pair)
+        self._check_wait(pair, request_key, timeout_ms)
+        self._returns.accepted(request_key)
+
+    def check_same(self, known: Job, pair: str, audio: bytes) -> None:
+        """Raise Rejected when a submit with the request id of a `known` job is another job."""
+        if known.pair != pair or known.is_other_audio(audio):
+            raise Rejected("request_id_conflict", f"request id {known.request_id!r} was used for another job")
+
+    def has_node(self, pair: str) -> bool:
+        """Return whether a connected node serves `pair` and isn't draining."""
+        known = self._pairs.get(pair)
+        return known is not None and known.flow.nodes > 0
+
+    def why_in_vain(self, job: Job) -> str:
+        """Return the reason of `job`, which fails now since it found no slot in time."""
+        reason = self._outages.why_in_vain(self._clock.now_ms())
+        return NO_NODE if reason == WAITING_TIMEOUT and not self.has_node(job.pair) else reason
+
+    @property
+    def unfinished(self) -> int:
+        """The waiting and running jobs of all pairs."""
+        return sum(pair.flow.waiting + pair.flow.running for pair in self._pairs.values())
+
+    def expected_waits_ms(self) -> Iterator[tuple[str, float]]:
+        """Yield each pair with nodes or jobs, and what a new job of it would wait."""
+        now_ms = self._clock.now_ms()
+        for name, pair in self._pairs.items():
+            if not pair.flow.is_idle:
+                yield name, pair.flow.wait(now_ms)[0]
+
+    # ---- what the dispatcher reports
+
+    def accepted(self, job: Job) -> None:
+        """`job` was accepted and waits."""
+        self._of(job.pair).flow.came()
+
+    def nobody(self, job: Job) -> None:
+        """The store found no slot for `job`."""
+        self._of(job.pair).flow.full(self._clock.now_ms())
+
+    def store_is_back(self) -> None:
+        """The store answers again: the time without it is no measure, and any pair may have room now."""
+        now_ms = self._clock.now_ms()
+        for pair in self._pairs.values():
+            pair.flow.interrupted(now_ms)
+        self._waiting.room_everywhere()
+
+    def started(self, job: Job) -> None:
+        """`job` was sent to a node."""
+        self._of(job.pair).flow.started(job.dispatched_ms)
+
+    def came_back(self, job: Job) -> None:
+        """The present attempt of `job` was given up, and it waits again."""
+        self._of(job.pair).flow.came_back(job.dispatched_ms)
+
+    def ended(self, job: Job, was_running: bool) -> None:
+        """`job` has ended."""
+        pair = self._of(job.pair)
+        flow = pair.flow
+        if was_running:
+            flow.ended(job.ended_ms, job.dispatched_ms, job.state != CANCELLED and job.reason not in CUT_SHORT)
+        else:
+            flow.gave_up(job.ended_ms)
+            if job.reason == WAITING_TIMEOUT:
+                pair.late_spare = max(0.0, pair.late_spare - LATE_SPARE_MAX / 2)
+        self._look_whether_gone(job.pair)
+
+    # ---- what the fleet reports
+
+    def serve(self, pairs: Sequence[str], nodes: int, slots: int) -> None:
+        """Nodes with `slots` slots serve `pairs` from now on, or with negative numbers no longer."""
+        now_ms = self._clock.now_ms()
+        for name in pairs:
+            pair = self._of(name)
+            pair.flow.serve(now_ms, nodes, slots)
+            pair.left_ms = now_ms
+            self._look_whether_gone(name)
+
+    # ---- the checks
+
+    def _check_nodes(self, pair: str) -> None:
+        known = self._pairs.get(pair)
+        if known is not None and known.flow.nodes > 0:
+            return
+        now_ms = self._clock.now_ms()
+        gone_ms = max(0, now_ms - (self._began_ms if known is None else known.left_ms))
+        if gone_ms >= self._grace_ms:
+            # Nobody knows when one comes. What was away for a time is often away for as long again.
+            after_ms = max(self._retry_after_ms, min(gone_ms, GONE_MS_MAX))
+            raise Rejected(NO_NODE, f"no node that serves {pair} is connected", after_ms)
+
+    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None) -> None:
+        pair = self._pairs.get(name)
+        if pair is None:
+            return
+        flow, now_ms = pair.flow, self._clock.now_ms()
+        limit_ms = float(self._waiting_ms)
+        if timeout_ms is not None:  # it covers the work, too
+            limit_ms = min(limit_ms, timeout_ms - flow.service_ms)
+        is_due = self._returns.is_due(request_key, now_ms)
+        mean_ms, deviation_ms = flow.wait(now_ms, 0.0 if is_due else pair.line.expected)
+        late = chance_above(limit_ms, mean_ms, deviation_ms)
+        if late <= max(pair.late_spare, LATE_MIN):
+            pair.late_spare = min(max(0.0, pair.late_spare + LATE_SHARE - late), LATE_SPARE_MAX)
+            return
+        too_long_ms = mean_ms + DEVIATIONS * deviation_ms - limit_ms
+        least_ms = max(self._retry_after_ms, round(min(too_long_ms, AFTER_MS_MAX)))
+        after_ms = self._returns.give(request_key, pair.line, now_ms, least_ms, 1 / flow.starts_per_ms(now_ms))
+        detail = f"a job of {name} would wait {mean_ms / 1000:.1f} s, which is past its time-out or too near to it"
+        raise Rejected(OVERLOADED, detail, after_ms)
+
+    # ---- the pairs
+
+    def _of(self, name: str) -> Pair:
+        pair = self._pairs.get(name)
+        if pair is None:
+            pair = self._pairs[name] = Pair(self._window_ms, self._clock.now_ms(), self._began_ms)
+        elif self._gone:
+            self._gone.pop(name, None)
+        return pair
+
+    def _look_whether_gone(self, name: str) -> None:
+        """Remember a pair that has lost its last node and job for a while: its node may come back."""
+        pair = self._pairs[name]
+        if not pair.flow.is_idle:
+            return
+        self._gone[name] = pair
+        before_ms = self._clock.now_ms() - max(self._grace_ms, GONE_MS_MAX)
+        while self._gone:
+            first = next(iter(self._gone))
+            if len(self._gone) <= PAIRS_GONE_MAX and self._gone[first].left_ms > before_ms:
+                return
+            del self._gone[first], self._pairs[first]
