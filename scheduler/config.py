@@ -28,6 +28,8 @@ def _setting(
 
 Origin = Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?\Z")]
 """Scheme, host and, unless it is the usual one, port of a page, as a browser says it."""
+Host = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9.:-]{1,253}\Z")]
+"""A name or an address, without a port and in lower case."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +40,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: Annotated[
         tuple[Origin, ...],
         _setting("pages from elsewhere that browsers may use this scheduler for; always its own", "origins"),
+    ] = ()
+    hosts: Annotated[
+        tuple[Host, ...],
+        _setting(
+            "names that requests may have in Host when no tokens are set, beside localhost, the address that was "
+            "connected to, and the hosts of origins; against DNS rebinding",
+            "names",
+        ),
     ] = ()
     store: Annotated[str, _setting("embedded (a Valkey started by voxpool), memory, or redis://host:port/db", "")] = (
         "embedded"
@@ -164,7 +174,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.0
     rate_burst: Annotated[int, _setting("submits that such a token may send at once", "jobs", ge=1)] = 100
     connections_max: Annotated[
-        int, _setting("open connections, of clients, nodes and HTTP; past it a new one is answered 503", "", ge=1)
+        int,
+        _setting(
+            "open connections of clients, nodes and HTTP; past it the oldest that has not shown who it is gives way, "
+            "and when all have, a new one is answered 503",
+            "",
+            ge=1,
+        ),
     ] = 50_000
     head_bytes_max: Annotated[
         int, _setting("request line and headers of one request; past it 431", "bytes", ge=1024, le=1024**2)
@@ -177,6 +193,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes_per_s_min: Annotated[
         int, _setting("a body or message that comes slower than this after body_stall_s is cut off", "bytes/s", ge=1)
     ] = 4096
+    small_parts_per_s_max: Annotated[
+        float,
+        _setting(
+            "control frames, fragments and chunks below 256 bytes that one peer may send a second over a longer time; "
+            "past it the connection is closed: 1008, or 400",
+            "1/s",
+            ge=10,
+        ),
+    ] = 100.0
     incoming_bytes_max: Annotated[
         int,
         _setting(

@@ -153,7 +153,8 @@ def _meta(key: str) -> msgspec.Meta | None:
 def _must_be(key: str) -> str:
     kind = get_type_hints(Settings)[key]
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    words |= dict.fromkeys(LISTS, "a list such as https://speech.example.org,http://127.0.0.1:8080")
+    examples = "speech.example.org,10.0.0.5" if key == "hosts" else "https://speech.example.org,http://127.0.0.1:8080"
+    words |= dict.fromkeys(LISTS, f"a list such as {examples}")
     word = words.get(kind, str(kind))
     bounds = _bounds(_meta(key))
     return f"must be {word}" + (f" {bounds}" if bounds else "")

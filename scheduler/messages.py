@@ -12,15 +12,20 @@ import msgspec
 from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 
 PROTOCOL = 1
+NUMBER_MAX = 10**15
+"""The largest number of a message; JSON may hold one of any length."""
+TIMEOUT_MS_MAX = 24 * 3600 * 1000
+"""The longest time-out of a job that a client may ask for."""
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 """A node, process, job, request or session id."""
 Pair = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,16}:[a-z0-9-]{1,16}\Z")]
 """A language pair, source:target."""
-Attempt = Annotated[int, msgspec.Meta(ge=1)]
+Attempt = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
 Slots = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Running = Annotated[list[tuple[Name, Attempt]], msgspec.Meta(max_length=1000)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+Protocol = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """The number of a result in its session; the first one has 1."""
 
@@ -43,7 +48,7 @@ class _Greeting(_Message):
 class Hello(_Greeting):
     """The first message of a client (docs/sessions.md)."""
 
-    protocol: int = PROTOCOL
+    protocol: Protocol = PROTOCOL
     session_id: Name | None = None
     token: str | None = None
     resume: bool = False
@@ -64,7 +69,7 @@ class Submit(_Message):
     request_id: Name
     pair: Pair
     audio: bytes
-    timeout_ms: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX)] | None = None
     session_affinity: bool = False
     why: bool = False
     """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
@@ -164,7 +169,7 @@ class Register(_Greeting):
     pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
     slots: Slots
     running: Running
-    protocol: int = PROTOCOL
+    protocol: Protocol = PROTOCOL
     version: str = ""
     token: str | None = None
     now_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None

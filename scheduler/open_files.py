@@ -10,8 +10,10 @@ from scheduler.config import Settings
 from scheduler.telemetry.events import Event
 from scheduler.telemetry.logs import Log
 
-BESIDE_CONNECTIONS = 64
-"""Files that a scheduler has open beside its connections: store, logs, listener, pipes (about 20) and room for more."""
+BESIDE_CONNECTIONS = 80
+"""Files that a scheduler has open beside its known connections: store, logs, listener, pipes (about 20), the strangers
+for whom there is always room (connections.py: 16), and room for connections that are about to be closed.
+"""
 
 
 def connections_within(settings: Settings, log: Log) -> Settings:

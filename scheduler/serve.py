@@ -102,7 +102,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         exporter.start()
         closing.push_async_callback(exporter.stop)
         config = uvicorn_config(settings, doors.entrance, doors.incoming, observer, log)
-        server = DoorServer(config, doors.entrance, secrets.tls)
+        server = DoorServer(config, doors.connections, secrets.tls)
         await server.startup([listener])
         stop.listen()
         gc.collect()

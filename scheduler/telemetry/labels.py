@@ -21,7 +21,16 @@ END_REASONS = frozenset({NONE, *ENDS})
 REDISPATCH_REASONS = frozenset({"timeout", "closed", "lapsed", "busy", "error", "reregistered", "assign_lost"})
 REJECT_REASONS = frozenset(SUBMIT_REFUSALS)
 CONNECTION_REASONS = frozenset(
-    {"connections_max", "sessions_max", "stopping", "bad_host", "bad_origin", "unauthorized", "forbidden"}
+    {
+        "connections_max",
+        "no_open_file",
+        "sessions_max",
+        "stopping",
+        "bad_host",
+        "bad_origin",
+        "unauthorized",
+        "forbidden",
+    }
 )
 ABORT_REASONS = frozenset(
     {
@@ -35,6 +44,8 @@ ABORT_REASONS = frozenset(
         "slow_body",
         "slow_message",
         "incoming_full",
+        "small_parts",
+        "closed_1008",
         "request_too_large",
     }
 )

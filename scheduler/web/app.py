@@ -20,7 +20,9 @@ from scheduler.telemetry.live import Live
 from scheduler.telemetry.logs import Log
 from scheduler.web import problems
 from scheduler.web.admission import Admission
+from scheduler.web.allowance import Incoming, client_message_bytes_max
 from scheduler.web.assets import asset_routes
+from scheduler.web.connections import Connections
 from scheduler.web.debug import DebugDoor
 from scheduler.web.docs_page import DocsDoor
 from scheduler.web.entrance import Entrance
@@ -28,7 +30,6 @@ from scheduler.web.fleet_views import FleetDoor
 from scheduler.web.guard import Guard
 from scheduler.web.handshakes import NoWebSocketHere
 from scheduler.web.health import Health
-from scheduler.web.incoming import Incoming
 from scheduler.web.jobs import JobDoor
 from scheduler.web.live import LiveDoor
 from scheduler.web.metrics import MetricsDoor
@@ -40,8 +41,6 @@ from scheduler.web.query import check_queries
 from scheduler.web.results import Results
 from scheduler.web.sessions import SessionDoor
 from scheduler.web.why import WhyDoor
-
-SLACK_BYTES = 64 * 1024
 
 
 class Doors:
@@ -69,8 +68,9 @@ class Doors:
             access = Access()
         self.admission = admission = Admission(settings, core.table, observer, access)
         self.incoming = Incoming(settings.incoming_bytes_max)
+        self.connections = Connections(settings.connections_max, observer)
         self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
-        self.nodes = NodeDoor(settings, core.node_desk, observer, log, frame_bytes_max(settings))
+        self.nodes = NodeDoor(settings, core.node_desk, observer, log, client_message_bytes_max(settings))
         observed: list[BaseRoute] = []
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
@@ -115,11 +115,5 @@ class Doors:
         app.router.default = NoWebSocketHere(app.router.default)
         check_queries(app.routes, query_keys(described))
         self.app = Guard(app, access, observer)
-        origins = Origins(settings.host, settings.origins)
-        self.entrance = Entrance(self.app, settings.connections_max, ms(settings.retry_after_s), origins, observer)
-
-
-def frame_bytes_max(settings: Settings) -> int:
-    """Return the bytes of the largest frame that makes sense: audio as base64, or an output with escaped letters."""
-    audio = -(-settings.audio_bytes_max // 3) * 4
-    return max(audio, 2 * settings.output_bytes_max) + SLACK_BYTES
+        origins = Origins(settings.host, settings.origins, settings.hosts, access.open_to_all)
+        self.entrance = Entrance(self.app, self.connections, ms(settings.retry_after_s), origins, observer)

@@ -16,16 +16,13 @@ from starlette.requests import ClientDisconnect, Request
 
 from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 from scheduler.errors import BadInput, Rejected
-from scheduler.messages import Name, Pair
+from scheduler.messages import TIMEOUT_MS_MAX, Name, Pair
 from scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
-from scheduler.web.incoming import Incoming
+from scheduler.web.allowance import SLACK_BYTES, Incoming
 from scheduler.web.multipart import Form
 from scheduler.web.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of
 from scheduler.web.views import check_audio
 
-TIMEOUT_MS_MAX = 24 * 3600 * 1000
-SLACK_BYTES = 64 * 1024
-"""What a body may hold beside the audio."""
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Taken as audio as it is, like audio/*; the last one is what `curl --data-binary` says unless it is told better."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -1,13 +1,11 @@
 """The outermost layer of the application: what is refused whoever asks and whatever it is about.
 
-Past `connections_max` a new connection is answered 503, and closed; health and metrics are still answered, so that one
-can see what is going on. A page from elsewhere is refused (origins.py), and so is a compressed body, which might grow
-without end. A WebSocket is refused at its handshake.
+When `connections_max` known peers are connected a stranger is answered 503, and closed; health and metrics are still
+answered, so that one can see what is going on. Refused are also a request without exactly one Host, a page from
+elsewhere (origins.py), and a compressed body, which might grow without end. A WebSocket is refused at its handshake.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sized
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -16,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scheduler.seams import Observer
 from scheduler.web.assets import PAGES
+from scheduler.web.connections import CONNECTIONS_MAX, Connections, connection_of
 from scheduler.web.origins import Origins
 from scheduler.web.problems import problem, status_of
 
-CONNECTIONS_MAX = "connections_max"
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKED = frozenset({*PAGES, "/docs"})
 """What other pages may have a link to."""
@@ -30,14 +28,13 @@ LOOKED_AT = frozenset(name.encode() for name in ("host", "origin", "sec-fetch-si
 
 
 class Entrance:
-    """Wraps `app`; `connections` are those that are open, the present one among them (the server sets it)."""
+    """Wraps `app`; `connections` are those that are open, the present one among them."""
 
     def __init__(
-        self, app: ASGIApp, connections_max: int, retry_after_ms: int, origins: Origins, observer: Observer
+        self, app: ASGIApp, connections: Connections, retry_after_ms: int, origins: Origins, observer: Observer
     ) -> None:
-        self.connections: Sized = ()
+        self._connections = connections
         self._app = _for_pages_elsewhere(app, origins) if origins.allowed else app
-        self._connections_max = connections_max
         self._retry_after_ms = retry_after_ms
         self._origins = origins
         self._observer = observer
@@ -53,14 +50,18 @@ class Entrance:
         await refusal(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        if len(self.connections) > self._connections_max and scope["path"] not in ALWAYS:
+        if self._connections.is_full and scope["path"] not in ALWAYS and not _is_known(scope):
             self._tell(scope, CONNECTIONS_MAX)
-            detail = f"{self._connections_max} connections are open, the most allowed"
+            detail = f"{self._connections.connections_max} connections are open, the most allowed"
             response = problem(503, CONNECTIONS_MAX, detail, self._retry_after_ms)
             response.headers["connection"] = "close"
             return response
         headers = Headers(raw=[header for header in scope["headers"] if header[0] in LOOKED_AT])
-        wrong = self._origins.wrong(headers, is_page=scope["path"] in LINKED)
+        hosts = headers.getlist("host")
+        if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+            return problem(status_of("bad_request"), "bad_request", "a request has one Host header (RFC 9112, 3.2)")
+        here = scope["server"][0] if scope.get("server") else ""
+        wrong = self._origins.wrong(headers, scope["path"] in LINKED, here)
         if wrong is not None:
             self._tell(scope, wrong[0])
             return problem(status_of(wrong[0]), *wrong)
@@ -73,6 +74,11 @@ class Entrance:
     def _tell(self, scope: Scope, reason: str) -> None:
         client = scope.get("client")
         self._observer.connection_refused("{}:{}".format(*client) if client else "?", reason)
+
+
+def _is_known(scope: Scope) -> bool:
+    connection = connection_of(scope["state"])
+    return connection is not None and connection.is_known
 
 
 def _coding(headers: Headers) -> str:

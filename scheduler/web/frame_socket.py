@@ -36,8 +36,8 @@ class FrameSocket(Protocol):
     def send_frame(self, data: bytes, binary: bool) -> None:
         """Send one message. Never waits."""
 
-    def is_stranger(self, stranger: bool) -> None:
-        """Bound the messages of a peer that has to show a token in its first one, or let it send what others may."""
+    def now_known(self) -> None:
+        """The peer has shown who it is: from now on it may send messages as large as its door takes."""
 
     def serve(self, on_frame: OnFrame) -> None:
         """Hand messages to `on_frame` as they come, until it refuses one; from then on they come by `next_frame`."""

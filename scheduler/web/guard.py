@@ -22,6 +22,7 @@ from scheduler.errors import VoxpoolError
 from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
 from scheduler.security.caller import ANYBODY, Caller, Role
+from scheduler.web.connections import connection_of
 from scheduler.web.frame_socket import FrameSocket
 from scheduler.web.problems import refusal
 
@@ -95,7 +96,7 @@ def admit(scope: Scope, token: str | None) -> Caller:
 def let_in(scope: Scope, caller: Caller, socket: FrameSocket) -> contextlib.AbstractContextManager[None]:
     """Within it the connection is open for `caller`; it is closed when the caller's token is removed."""
     access: Access = scope["state"]["access"]
-    socket.is_stranger(False)
+    socket.now_known()
     return access.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
 
 
@@ -145,7 +146,6 @@ class _RoleCheck:
         if scope["type"] == "websocket":
             state["roles"] = roles = self.needs[WEBSOCKET]
             if state["caller"] is None:  # it must say so in its first message
-                state["socket"].is_stranger(True)
                 await self.door(scope, receive, send)
                 return
             try:
@@ -160,6 +160,9 @@ class _RoleCheck:
             await self.door(scope, receive, send)
             return
         caller = _checked(state["caller"], roles)
+        connection = connection_of(state)
+        if connection is not None:
+            connection.now_known()
         await _Request(self.door, state["access"], caller).run(scope, receive, send)
 
 

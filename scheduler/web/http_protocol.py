@@ -1,59 +1,42 @@
 """uvicorn's HTTP protocol with the bounds that it lacks: the size of a head, the time a request takes to come in, the
-time an answer takes to go out.
+time an answer takes to go out. http_turns.py sees to it that no peer holds the loop.
 
-A head that is too large, or never complete, costs nobody else anything: it is answered and the connection closed. It
-knows bytes and seconds; what a request asks for is the application's business.
+What is refused, or answered before it has come in whole, costs nobody else anything: the connection is closed, and what
+still comes is dropped unparsed. It knows bytes and seconds, the numbers are in allowance.py; what a request asks for is
+the application's business.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
+import httptools
 from starlette.responses import Response
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from scheduler.reasons import OUT_OF_MEMORY
-from scheduler.web.pace import Pace
+from scheduler.web.allowance import Bounds
+from scheduler.web.bounded_transport import BoundedTransport
+from scheduler.web.connections import connection_of
+from scheduler.web.http_turns import HttpInTurns, TurnFlow
 from scheduler.web.problems import out_of_memory, problem, status_of
 
-LINGER_S = 2.0
-"""How long a peer that was refused may go on sending before the connection is cut off: closing at once would reset it,
-and the peer would never read why."""
 LATE_S = 0.05
 """Between the end of the time that a request has and the end of its connection: at least one turn of the loop."""
 DETAILS = {
     "head_too_large": "the request line and the headers are above head_bytes_max, or more than headers_max",
     "slow_head": "the request line and the headers did not come within head_s",
     "slow_body": "the body stayed away, or came too slowly",
+    "small_parts": "the body came in too many small chunks a second (small_parts_per_s_max)",
 }
 BETWEEN, HEAD, BODY = range(3)
 """What is coming in: nothing that belongs to a request, a request line with its headers, or a body."""
 
 
-@dataclass(frozen=True)
-class HttpLimits:
-    """Bounds of one connection; the settings of the same names say more."""
-
-    head_bytes_max: int
-    headers_max: int
-    head_s: float
-    pace: Pace
-    """How slowly a body may come in."""
-    request_bytes_max: int
-    """What is read of one request, also when it was refused and the rest is only dropped."""
-    send_stall_s: float
-    on_abort: Callable[[str, str], None]
-    """Called with (peer, reason) when a connection is cut off."""
-
-
-class BoundedHttp(HttpToolsProtocol):
-    """The protocol that uvicorn makes for each connection; it is given a subclass made by `with_limits` as `http`."""
-
-    limits: ClassVar[HttpLimits]
+class BoundedHttp(HttpInTurns):
+    """The protocol that uvicorn makes for each connection; it is given a subclass made by `with_bounds` as `http`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,23 +51,25 @@ class BoundedHttp(HttpToolsProtocol):
         self._headers = 0
         self._body_bytes = 0
         self._request_bytes = 0
-        self._refused = False
         self._answering: RequestResponseCycle | None = None
         """The request that the application works on; later ones of the same connection may have been read."""
         self._receive_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
 
     @classmethod
-    def with_limits(cls, limits: HttpLimits) -> type[BoundedHttp]:
-        """Return a subclass that has `limits`."""
-        return type("LimitedHttp", (cls,), {"limits": limits})
+    def with_bounds(cls, bounds: Bounds) -> type[BoundedHttp]:
+        """Return a subclass that has `bounds`."""
+        return type("BoundHttp", (cls,), {"bounds": bounds})
 
     # ---- what the transport calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
-        super().connection_made(transport)
+        bounded = BoundedTransport(transport, self.loop, self.bounds, self._abort, self._ends_early)
+        super().connection_made(bounded)
+        self.flow = TurnFlow(bounded, self)
+        connection = connection_of(self.app_state)
+        if connection is not None:
+            connection.cut_off = transport.abort
         # So that pause_writing tells of every byte that the peer does not take; with TLS it does so at this bound, else
         # above it.
         transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
@@ -93,54 +78,104 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whatever the reason."""
         self._stop_timers()
+        self.transport.stop()
         if self._answering is not None:  # uvicorn tells the last request that was read, which may not be this one
             self._answering.disconnected = True
             self._answering.message_event.set()
         self.pipeline.clear()
+        connection = connection_of(self.app_state)
+        if connection is not None:
+            connection.ended()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: what is answered is answered, and nobody else is waited for."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.inner.close()
+        else:
+            super().shutdown()
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is a WebSocket, which has bounds of its own."""
         self._phase = BETWEEN
         self._stop_timers()
+        self.transport.stop()
         self.transport.set_write_buffer_limits()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Count before parsing, and look at the time after it."""
+        """Count before parsing, and drop what comes after our last word."""
+        if self.transport.has_ended:
+            self.transport.drop(len(data))
+            return
         self._request_bytes += len(data)
-        if self._request_bytes > self.limits.request_bytes_max:
+        if self._request_bytes > self.bounds.request_bytes_max:
             self._abort("request_too_large")
         if self._refused or self.transport.is_closing():
             return
         self._last_s = self.loop.time()
+        if self._rest:  # a transport may bring some although its reading is paused
+            self._rest = bytes(self._rest) + data
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes | memoryview) -> bool:
+        goes_on = super()._parse(data)
+        if goes_on and self._receive_timer is None:
+            self._watch_receiving()
+        return goes_on
+
+    def _take(self, step: bytes | memoryview, is_last: bool) -> bool:
+        """Parse one step, and look at the size of what is no body; return whether the connection goes on."""
         self._moved = False
-        super().data_received(data)
+        try:
+            self.parser.feed_data(step)
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+            return False
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self._upgrade(is_last and upgrade.args[0] >= len(step))
+                return False
+            self._unsupported_upgrade_warning()
         if self._refused or self.transport.is_closing():
-            return
+            return False
         if self._moved:
             self._head_bytes = 0
+            return True
+        self._head_bytes += len(step)
+        if self._head_bytes > self.bounds.head_bytes_max:
+            self._refuse("head_too_large")
+            return False
+        if self._phase == BETWEEN:  # empty lines, which may stand before a request
+            self._begin(HEAD)
+        return True
+
+    def _upgrade(self, is_all: bool) -> None:
+        """Open a WebSocket, `is_all` when nothing has come behind its request.
+
+        The answer to an earlier request would come in the middle of its frames: that one is answered, and no more.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refused = True
+            self.cycle.keep_alive = False
+        elif not is_all:
+            self._bad_handshake("a client sends nothing behind its handshake before the answer (RFC 6455)")
+        elif self.parser.get_http_version() != "1.1":
+            self._bad_handshake("a handshake is a request of HTTP/1.1 (RFC 6455)")
         else:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.head_bytes_max:
-                self._refuse("head_too_large")
-                return
-            if self._phase == BETWEEN:  # empty lines, which may stand before a request
-                self._begin(HEAD)
-        if self._receive_timer is None:
-            self._watch_receiving()
+            self.handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
         """The peer takes less than it is sent: from now on it must take something in each `send_stall_s`."""
         super().pause_writing()
-        self._watch_sending()
+        self.transport.watch_stall()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
         super().resume_writing()
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
+        self.transport.end_stall()
 
     # ---- what the parser calls; once a request is refused it goes on, to no effect
 
@@ -155,7 +190,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or drop one that comes after the body (a trailer)."""
         self._headers += 1
-        if self._headers > self.limits.headers_max:
+        if self._headers > self.bounds.headers_max:
             self._refuse("head_too_large")
         elif self._phase == HEAD and not self._refused:
             super().on_header(name, value)
@@ -164,7 +199,7 @@ class BoundedHttp(HttpToolsProtocol):
         """The head is complete; one that is too large may also have come in one piece."""
         if self._refused:
             return
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.limits.head_bytes_max:
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.bounds.head_bytes_max:
             self._refuse("head_too_large")
             return
         self._begin(BODY)
@@ -186,15 +221,14 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what can't be parsed, unless it was answered. uvicorn calls it while it handles the parser's error."""
+        """Answer what can't be parsed, unless it was answered; called while the parser's error is handled."""
         if self._refused or self.transport.is_closing():
             return
         if _is_out_of_memory(sys.exception()):
             self._drop_body()
             self._refuse(OUT_OF_MEMORY)
         else:
-            self._write(problem(status_of("bad_request"), "bad_request", "this is not HTTP/1.1 as RFC 9112 has it"))
-            self.transport.close()
+            self._last_word(problem(status_of("bad_request"), "bad_request", "this is not HTTP/1.1 as RFC 9112 has it"))
 
     def _drop_body(self) -> None:
         """Release what has come of the body: its memory is what others lack."""
@@ -203,7 +237,26 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            async def sent(message: Any) -> None:
+                if cycle.more_body and message["type"] == "http.response.start" and not self._is_worth_parsing(cycle):
+                    cycle.keep_alive = False
+                await send(message)
+
+            await app(scope, receive, sent)
+
+        super()._start_asgi_task(cycle, answered)
+
+    def _is_worth_parsing(self, cycle: RequestResponseCycle) -> bool:
+        """Return whether the rest of a body is read although its request is answered, to keep the connection.
+
+        It costs next to nothing when its length was said; but a stranger has no reason to go on.
+        """
+        connection = connection_of(self.app_state)
+        is_known = connection is not None and connection.is_known
+        has_length = any(name == b"content-length" for name, _ in cycle.scope["headers"])
+        return is_known and has_length and not cycle.waiting_for_100_continue
 
     # ---- time
 
@@ -217,8 +270,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._phase == BETWEEN:
             return None
         if self._phase == HEAD:
-            return self._since_s + self.limits.head_s
-        return self.limits.pace.due_s(self._since_s, self._last_s, self._body_bytes)
+            return self._since_s + self.bounds.head_s
+        return self.bounds.pace.due_s(self._since_s, self._last_s, self._body_bytes)
 
     def _watch_receiving(self) -> None:
         due_s = self._due_s()
@@ -250,21 +303,11 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._refuse("slow_body")
 
-    def _watch_sending(self) -> None:
-        self._unsent = self.transport.get_write_buffer_size()
-        self._send_timer = self.loop.call_later(self.limits.send_stall_s, self._look_at_sending)
-
-    def _look_at_sending(self) -> None:
-        if self.transport.get_write_buffer_size() == self._unsent:
-            self._abort("takes_nothing")
-        else:
-            self._watch_sending()
-
     def _stop_timers(self) -> None:
-        for timer in (self._receive_timer, self._send_timer):
-            if timer is not None:
-                timer.cancel()
-        self._receive_timer = self._send_timer = None
+        self._stop_parsing()
+        if self._receive_timer is not None:
+            self._receive_timer.cancel()
+            self._receive_timer = None
 
     # ---- the end
 
@@ -281,14 +324,28 @@ class BoundedHttp(HttpToolsProtocol):
             answering.disconnected = True  # what the application has to say comes too late
             answering.message_event.set()
         self._told(reason)
-        self._write(out_of_memory() if reason == OUT_OF_MEMORY else problem(status_of(reason), reason, DETAILS[reason]))
+        is_memory = reason == OUT_OF_MEMORY
+        self._last_word(out_of_memory() if is_memory else problem(status_of(reason), reason, DETAILS[reason]))
+
+    def _bad_handshake(self, detail: str) -> None:
+        self._last_word(problem(status_of("bad_request"), "bad_request", detail))
+
+    def _last_word(self, refused: Response) -> None:
+        """Answer with a problem, without the application; what the peer still sends is dropped."""
+        self._refused = True
+        self._write(refused)
         self._stop_timers()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self._receive_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+        self.transport.end_sending()
+
+    def _ends_early(self) -> bool:
+        """Return whether the peer is in the middle of sending when the connection is closed; that is parsed no more."""
+        is_sending = self._phase == BODY or (self._phase == HEAD and self._head_bytes > 0) or bool(self._rest)
+        if is_sending or self._refused:
+            self._refused = True
+            self._stop_timers()
+        return self._refused
 
     def _write(self, refused: Response) -> None:
-        """Write a problem, without the application, which knows nothing of this request."""
         refused.headers["connection"] = "close"
         headers = (*self.server_state.default_headers, *refused.raw_headers)
         head = b"".join(b"%b: %b\r\n" % header for header in headers)
@@ -299,7 +356,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.abort()
 
     def _told(self, reason: str) -> None:
-        self.limits.on_abort("{}:{}".format(*self.client) if self.client else "?", reason)
+        self.bounds.on_abort("{}:{}".format(*self.client) if self.client else "?", reason)
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:

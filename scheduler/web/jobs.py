@@ -19,9 +19,9 @@ from scheduler.seams import Observer
 from scheduler.security.access import FORBIDDEN, AccessRefused
 from scheduler.trace_context import checked
 from scheduler.web.admission import Admission
+from scheduler.web.allowance import Incoming
 from scheduler.web.bodies import Bodies
 from scheduler.web.guard import caller_of
-from scheduler.web.incoming import Incoming
 from scheduler.web.job_list import STATES, JobList
 from scheduler.web.query import seconds, whole_number
 from scheduler.web.results import Results

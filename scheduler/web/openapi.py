@@ -10,10 +10,11 @@ from leakgate.inside.door import SWITCHES, TYPES_MAX
 from leakgate.inside.report import MemoryReport
 from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
+from scheduler.messages import TIMEOUT_MS_MAX
 from scheduler.reasons import SUBMIT_REFUSALS
 from scheduler.telemetry.checkup import Checkup
 from scheduler.web import assets
-from scheduler.web.bodies import TIMEOUT_MS_MAX, JobRequest
+from scheduler.web.bodies import JobRequest
 from scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
 from scheduler.web.fleet_views import NodePage, PoolPage, Status
 from scheduler.web.job_list import STATES

@@ -15,7 +15,8 @@ import msgspec
 
 from scheduler import __version__
 from scheduler.security.access import FORBIDDEN, UNAUTHORIZED
-from scheduler.web.entrance import ALWAYS, CONNECTIONS_MAX
+from scheduler.web.connections import CONNECTIONS_MAX
+from scheduler.web.entrance import ALWAYS
 from scheduler.web.guard import OPEN, roles_of
 from scheduler.web.problems import MEDIA_TYPE, status_of
 from scheduler.web.query import TWICE, UNKNOWN, Keys

@@ -25,26 +25,29 @@ _ELSEWHERE = ("cross-site", "same-site")
 class Origins:
     """The pages of this scheduler itself and those of `allowed`, origins such as https://speech.example.org.
 
-    A scheduler that listens on `host`, an address of this machine only, takes no other name for itself than those of
-    this machine and of `allowed`: else a page could give its own name our address (DNS rebinding).
+    A page could give its own name our address (DNS rebinding) and then is of our origin. Without tokens
+    (`open_to_all`), and on a `host` that is an address of this machine only, Host must be a name of this scheduler: one
+    of this machine, the address that was connected to, one of `hosts` or of `allowed`.
     """
 
-    def __init__(self, host: str, allowed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, host: str, allowed: Iterable[str] = (), hosts: Iterable[str] = (), open_to_all: bool = False
+    ) -> None:
         self.allowed = frozenset(allowed)
-        self._hosts = frozenset(urlsplit(origin).netloc for origin in self.allowed)
-        self._is_local = is_loopback(host)
+        self._hosts = frozenset(hosts)
+        self._netlocs = frozenset(urlsplit(origin).netloc for origin in self.allowed)
+        self._checks_host = open_to_all or is_loopback(host)
 
-    def wrong(self, headers: Headers, is_page: bool) -> tuple[str, str] | None:
+    def wrong(self, headers: Headers, is_page: bool, here: str = "") -> tuple[str, str] | None:
         """Return why a request with these headers is refused (reason, detail), or None.
 
-        `is_page` when it asks for a page to look at, to which other pages may have a link.
+        `is_page` when it asks for a page to look at, to which other pages may have a link; `here` is the address that
+        was connected to.
         """
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) > 1:
-            return BAD_HOST, "a request has one Host header"
-        if hosts and self._is_local and not self._is_ours(hosts[0]):
-            detail = f"Host {hosts[0][:80]!r} is no name of this scheduler, which listens on this machine only"
-            return BAD_HOST, f"{detail}; if it is one, add it to the setting origins"
+        if hosts and self._checks_host and not self._is_ours(hosts[0], here):
+            detail = f"Host {hosts[0][:80]!r} is no name of this scheduler"
+            return BAD_HOST, f"{detail}; if it is one, add it to the setting hosts, or set tokens (voxpool token)"
         if origins:
             if len(origins) == 1 and (origins[0] in self.allowed or _same(origins[0], hosts)):
                 return None
@@ -55,8 +58,11 @@ class Origins:
             return BAD_ORIGIN, "the browser says that a page from elsewhere asks for this"
         return None
 
-    def _is_ours(self, host: str) -> bool:
-        return len(host) <= HOST_CHARACTERS_MAX and (is_loopback(_name(host)) or host.lower() in self._hosts)
+    def _is_ours(self, host: str, here: str) -> bool:
+        if len(host) > HOST_CHARACTERS_MAX:
+            return False
+        name = _name(host)
+        return is_loopback(name) or name.lower() in self._hosts or host.lower() in self._netlocs or _is_same(name, here)
 
 
 @functools.lru_cache(maxsize=128)  # each request asks, and to parse an address takes 4 us
@@ -69,6 +75,17 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+@functools.lru_cache(maxsize=128)
+def _is_same(name: str, address: str) -> bool:
+    """Return whether `name` is an address written out, and the same as `address`."""
+    try:
+        one, other = (ipaddress.ip_address(text.partition("%")[0]) for text in (name, address))
+    except ValueError:
+        return False
+    mapped = other.ipv4_mapped if isinstance(other, ipaddress.IPv6Address) else None
+    return one in (other, mapped)
 
 
 def _name(host: str) -> str:

@@ -40,6 +40,7 @@ STATUS = {
     "bad_origin": HTTPStatus.FORBIDDEN,
     "bad_host": HTTPStatus.MISDIRECTED_REQUEST,
     "bad_request": HTTPStatus.BAD_REQUEST,
+    "small_parts": HTTPStatus.BAD_REQUEST,
     "slow_head": HTTPStatus.REQUEST_TIMEOUT,
     "slow_body": HTTPStatus.REQUEST_TIMEOUT,
     "head_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

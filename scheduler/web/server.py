@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from typing import Any
 
 from uvicorn import Config, Server
 
@@ -17,55 +18,46 @@ from scheduler.errors import CannotStart, ConfigError
 from scheduler.seams import Observer
 from scheduler.security.tls import ServerTls
 from scheduler.telemetry.logs import Log, carry_standard_logging
-from scheduler.web.app import frame_bytes_max
+from scheduler.web.allowance import Bounds, Incoming, frame_bytes_max
+from scheduler.web.connections import Acceptor, Connections
 from scheduler.web.entrance import Entrance
-from scheduler.web.http_protocol import BoundedHttp, HttpLimits
-from scheduler.web.incoming import Incoming
-from scheduler.web.pace import Pace
-from scheduler.web.peer_socket import PeerSocket, SocketLimits
+from scheduler.web.http_protocol import BoundedHttp
+from scheduler.web.peer_socket import PeerSocket
 
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
-DROPPED_BYTES_MAX = 256 * 1024**2
-"""What is read, and dropped, of a request that was refused, so that its client gets to read why."""
 ALWAYS = [("x-content-type-options", "nosniff")]
 """Headers of every answer: no browser shall take text from outside, in a problem or an output, for a page."""
 BACKLOG = 2048
-HANDSHAKE_S = 10.0
-"""Time for the handshake of TLS; until then a connection is in no table."""
 
 
 class DoorServer(Server):
-    """uvicorn's server for the application whose entrance is `app`; it leaves the signals to us.
+    """uvicorn's server, whose `connections` are counted from their accept on; it leaves the signals to us.
 
     With `tls` it speaks nothing but TLS.
     """
 
-    def __init__(self, config: Config, app: Entrance, tls: ServerTls | None = None) -> None:
+    def __init__(self, config: Config, connections: Connections, tls: ServerTls | None = None) -> None:
         super().__init__(config)
-        app.connections = self.server_state.connections
+        self._connections = connections
         self._tls = tls
+        self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
         config = self.config
         config.load()
 
-        def protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(config=config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
+        def protocol(state: dict[str, Any]) -> asyncio.Protocol:
+            return config.http_protocol_class(config=config, server_state=self.server_state, app_state=state)  # type: ignore[call-arg]
 
-        # What uvicorn does here, but that it leaves a connection a minute for its handshake, which nobody counts.
-        tls, loop = self._tls, asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                protocol,
-                sock=listener,
-                backlog=BACKLOG,
-                ssl=None if tls is None else tls.context,
-                ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
-            )
-            for listener in sockets or []
-        ]
+        # In place of what uvicorn does here, which counts a connection from its first request on and leaves it a minute
+        # for its handshake.
+        context = None if self._tls is None else self._tls.context
+        self._acceptors = [Acceptor(listener, self._connections, protocol, context) for listener in sockets or []]
+        for acceptor in self._acceptors:
+            acceptor.start()
+        self.servers = []
         self.started = True
 
     async def stop(self, sockets: list[socket.socket], seconds: float, hurry: asyncio.Future[None]) -> None:
@@ -73,8 +65,8 @@ class DoorServer(Server):
 
         From when `hurry` is done they get HURRY_S, enough for what is written already.
         """
-        for server in self.servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for listener in sockets:
             listener.close()
         for connection in list(self.server_state.connections):
@@ -98,23 +90,12 @@ class DoorServer(Server):
 def uvicorn_config(settings: Settings, app: Entrance, incoming: Incoming, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
     carry_standard_logging(log, "uvicorn", "asyncio")
-    pace = Pace(settings.body_stall_s, settings.body_bytes_per_s_min)
-    limits = SocketLimits(settings.send_buffer_bytes_max, settings.send_stall_s, pace, incoming, observer.peer_aborted)
-    frame_bytes = frame_bytes_max(settings)
-    http_limits = HttpLimits(
-        head_bytes_max=settings.head_bytes_max,
-        headers_max=settings.headers_max,
-        head_s=settings.head_s,
-        pace=pace,
-        request_bytes_max=max(16 * frame_bytes, DROPPED_BYTES_MAX),
-        send_stall_s=settings.send_stall_s,
-        on_abort=observer.peer_aborted,
-    )
+    bounds = Bounds.of(settings, incoming, observer)
     return Config(
         app,
-        http=BoundedHttp.with_limits(http_limits),
-        ws=PeerSocket.with_limits(limits),
-        ws_max_size=frame_bytes,
+        http=BoundedHttp.with_bounds(bounds),
+        ws=PeerSocket.with_bounds(bounds),
+        ws_max_size=frame_bytes_max(settings),
         ws_ping_interval=settings.heartbeat_s,
         ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node: its lease tells first
         ws_per_message_deflate=False,

@@ -51,7 +51,7 @@ class PlainSocket:
         """Return the next frame, or None at the end."""
         return await self._frames.get()
 
-    def is_stranger(self, stranger: bool) -> None:
+    def now_known(self) -> None:
         """Its frames are as large as they are."""
 
     def serve(self, on_frame: OnFrame) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -21,6 +22,8 @@ ROOT = OPS.parent
 DOCKERFILE = OPS / "Dockerfile"
 COMPOSE = OPS / "docker-compose.yml"
 OURS = ("scheduler", "node-1", "node-2")
+TOKENS = "tokens"
+FIRST_START = OPS / "first-start.sh"
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +37,21 @@ def services() -> dict[str, Any]:
 
 
 def test_all_of_it_comes_up(services: dict[str, Any]) -> None:
-    assert set(services) == {*OURS, "redis", "prometheus", "alertmanager", "grafana"}
+    assert set(services) == {*OURS, TOKENS, "redis", "prometheus", "alertmanager", "grafana"}
     for name, service in services.items():
-        assert ("build" in service) == (name in OURS)
-        assert name in OURS or re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*", service["image"]), "a version, not `latest`"
-        for needed in service.get("depends_on", {}):
-            assert not services[needed].get("healthcheck", {}).get("disable"), (
-                f"{name} waits for {needed} to be healthy"
-            )
+        is_ours = name in (*OURS, TOKENS)
+        assert ("build" in service) == is_ours
+        assert is_ours or re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*", service["image"]), "a version, not `latest`"
+        for needed, how in service.get("depends_on", {}).items():
+            ends = needed == TOKENS
+            assert how["condition"] == ("service_completed_successfully" if ends else "service_healthy")
+            assert ends == bool(services[needed].get("healthcheck", {}).get("disable")), f"{name} waits for {needed}"
 
 
 def test_every_file_that_is_mounted_exists(services: dict[str, Any]) -> None:
     for service in services.values():
         for volume in service.get("volumes", []):
-            if volume["type"] == "bind":
+            if volume["type"] == "bind":  # the other ones are made by Docker
                 assert Path(volume["source"]).exists() and volume["read_only"], volume
 
 
@@ -63,7 +67,7 @@ def test_the_names_in_the_other_files_are_those_of_the_services(services: dict[s
         *config["scrape_configs"][0]["static_configs"][0]["targets"],
         *config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"],
         source["datasources"][0]["url"].removeprefix("http://"),
-        services["scheduler"]["command"][-1].removeprefix("redis://").split("/")[0],
+        services["scheduler"]["command"][2].removeprefix("redis://").split("/")[0],
         *(services[name]["environment"]["VOXPOOL_URL"].removeprefix("http://") for name in OURS[1:]),
     ]
     ports = {"scheduler": Settings().port, "redis": 6379, "prometheus": 9090, "alertmanager": 9093}
@@ -75,6 +79,7 @@ def test_the_names_in_the_other_files_are_those_of_the_services(services: dict[s
 
 def test_our_commands_are_understood_and_get_the_time_that_they_need(services: dict[str, Any]) -> None:
     settings = settings_of(services["scheduler"]["command"], docker_environment())
+    assert settings.access_file == f"{services[TOKENS]['entrypoint'][2]}/tokens.toml"
     assert settings.store == "redis://redis:6379/0" and settings.host == "0.0.0.0"
     assert seconds(services["scheduler"]["stop_grace_period"]) > settings.drain_s + settings.stop_s
     assert services["scheduler"]["ulimits"]["nofile"] > settings.connections_max
@@ -96,6 +101,66 @@ def test_flags_of_the_other_servers_exist(services: dict[str, Any], service: str
     said = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
     known = set(re.findall(r"--(?:\[no-\])?([a-z.-]+)", said.stdout + said.stderr))
     assert {flag.split("=")[0].removeprefix("--") for flag in services[service]["command"]} <= known
+
+
+# ---- the tokens of the first start
+
+
+def first_start(folder: Path) -> dict[str, str]:
+    """Run the script as the service does, with the `voxpool` of this environment; return what is in each file."""
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    for name in ("own", "metrics"):
+        (folder / name).mkdir(exist_ok=True)
+    command = ["sh", str(FIRST_START), str(folder / "own"), str(folder / "metrics")]
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {str(file.relative_to(folder)): file.read_text() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_the_first_start_makes_tokens_and_a_later_one_changes_nothing(tmp_path: Path) -> None:
+    """Nobody gets in without one, and each file lets in whom it is for."""
+    made = first_start(tmp_path)
+    assert set(made) == {"own/tokens.toml", "own/admin", "own/client", "own/node", "metrics/token"}
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in made}
+    assert modes == {name: 0o444 if name == "metrics/token" else 0o600 for name in made}, "one is read by Prometheus"
+    assert first_start(tmp_path) == made
+    scheduler = Scheduler(tmp_path, "memory", "--access-file", str(tmp_path / "own" / "tokens.toml"))
+    try:
+
+        def status(path: str, name: str | None) -> int:
+            headers = {} if name is None else {"authorization": f"Bearer {made[name].strip()}"}
+            return httpx.get(scheduler.url + path, headers=headers, trust_env=False).status_code
+
+        assert [status("/v1/jobs", name) for name in (None, "own/client", "own/node")] == [401, 200, 403]
+        assert [status("/metrics", name) for name in ("metrics/token", "own/client")] == [200, 403]
+        assert status("/v1/nodes", "own/admin") == 200
+    finally:
+        scheduler.stop()
+
+
+def test_a_first_start_that_was_broken_off_is_begun_again(tmp_path: Path) -> None:
+    made = first_start(tmp_path)
+    (tmp_path / "own" / "tokens.toml").rename(tmp_path / "own" / "new.toml")
+    again = first_start(tmp_path)
+    assert set(again) == set(made) and not set(again.values()) & set(made.values())
+
+
+def test_whoever_needs_a_token_gets_its_file(services: dict[str, Any]) -> None:
+    own, metrics = services[TOKENS]["entrypoint"][2:]
+
+    def mounted(name: str) -> dict[str, Any]:
+        return {volume["target"]: volume for volume in services[name]["volumes"]}
+
+    assert mounted(TOKENS)["/first-start.sh"]["source"] == str(FIRST_START)
+    for name in OURS:
+        assert mounted(name)[own]["read_only"]
+    for name in OURS[1:]:
+        assert flags_of(services[name]["command"])["token"] == f"@{own}/node"
+    assert mounted("prometheus")[metrics]["read_only"] and own not in mounted("prometheus")
+    scraping = yaml.safe_load(PROMETHEUS_FILE.read_text())["scrape_configs"][0]
+    assert scraping["authorization"]["credentials_file"] == f"{metrics}/token"
+    folders = " ".join(instructions("RUN"))
+    assert f"-o voxpool -m 700 {own}" in folders and f"-o voxpool -m 755 {metrics}" in folders
 
 
 # ---- the Dockerfile

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from ops.render import ALERTS
 from ops.rules import CRITICAL, RULES, WARNING
@@ -19,22 +18,16 @@ from tests.ops.monitoring import ALERTMANAGER_FILE, OPS, PROMETHEUS_FILE, Receiv
 RECEIVERS = {CRITICAL: "voxpool-critical", WARNING: "voxpool-warning"}
 
 
-def test_promtool_reads_the_configuration_and_the_rules_that_it_names(tmp_path: Path) -> None:
-    assert run("promtool", "check", "config", str(PROMETHEUS_FILE)) == 0
-    shutil.copy(PROMETHEUS_FILE, tmp_path)
-    assert run("promtool", "check", "config", str(tmp_path / PROMETHEUS_FILE.name)) != 0, "its rules are not there"
-
-
-def test_the_lines_for_a_token_are_right_once_their_comment_marks_are_gone(tmp_path: Path) -> None:
-    text = PROMETHEUS_FILE.read_text().replace("    # authorization:", "    authorization:")
-    text = text.replace("    #   credentials_file: /etc/prometheus/", f"      credentials_file: {tmp_path}/")
-    assert yaml.safe_load(text)["scrape_configs"][0]["authorization"] == {
-        "credentials_file": f"{tmp_path}/voxpool-token"
-    }
-    shutil.copy(ALERTS, tmp_path)
+def test_promtool_reads_the_configuration_its_token_and_the_rules_that_it_names(tmp_path: Path) -> None:
+    text = PROMETHEUS_FILE.read_text().replace("/etc/voxpool-metrics/", f"{tmp_path}/")
+    assert str(tmp_path) in text
     (tmp_path / "prometheus.yml").write_text(text)
-    (tmp_path / "voxpool-token").write_text("a secret")
+    (tmp_path / "token").write_text("a secret")
+    assert run("promtool", "check", "config", str(tmp_path / "prometheus.yml")) != 0, "its rules are not there"
+    shutil.copy(ALERTS, tmp_path)
     assert run("promtool", "check", "config", str(tmp_path / "prometheus.yml")) == 0
+    (tmp_path / "token").unlink()
+    assert run("promtool", "check", "config", str(tmp_path / "prometheus.yml")) != 0, "its token is not there"
 
 
 def test_amtool_reads_the_configuration(tmp_path: Path) -> None:

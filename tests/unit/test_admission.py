@@ -16,6 +16,7 @@ from scheduler.seams import Observer
 from scheduler.security.access import Access
 from scheduler.security.caller import Caller, Role
 from scheduler.web.admission import Admission, Rates
+from scheduler.web.connections import Connections
 from scheduler.web.cut_offs import CutOffs
 from scheduler.web.entrance import Entrance
 from scheduler.web.origins import Origins
@@ -178,14 +179,20 @@ async def test_past_the_connections_allowed_only_health_and_metrics_are_served(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    entrance = Entrance(app, 2, 1500, Origins("127.0.0.1"), Observer())
-    scope = {"type": kind, "path": path, "client": ("::1", 1), "headers": []}
-    entrance.connections = {1, 2}
-    await entrance(scope, receive, send)
-    assert calls == [path], "the present one is among them"
-    entrance.connections = {1, 2, 3}
-    await entrance(scope, receive, send)
-    assert (len(calls) == 2) == served
+    connections = Connections(2, Observer())
+    entrance = Entrance(app, connections, 1500, Origins("127.0.0.1"), Observer())
+    state = {"connection": connections.accepted("::1:1")}
+    asked = [(b"host", b"localhost")]
+    scope = {"type": kind, "http_version": "1.1", "path": path, "client": ("::1", 1), "headers": asked}
+    known = [connections.accepted(f"::1:{number}") for number in (2, 3)]
+    known[0].now_known()
+    await entrance({**scope, "state": state}, receive, send)
+    assert calls == [path], "there is room for one more"
+    known[1].now_known()
+    await entrance({**scope, "state": {"connection": known[0]}}, receive, send)
+    assert calls == [path] * 2, "who is in stays in"
+    await entrance({**scope, "state": state}, receive, send)
+    assert (len(calls) == 3) == served
     if not served:
         start, body = sent
         headers = dict(start["headers"])

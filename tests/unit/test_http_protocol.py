@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from scheduler.web.http_protocol import BoundedHttp, HttpLimits
-from scheduler.web.pace import Pace
+from scheduler.config import Settings
+from scheduler.seams import Observer
+from scheduler.web.allowance import Bounds, Incoming
+from scheduler.web.http_protocol import BoundedHttp
+from tests.unit.test_peer_socket import Wire
 
 KERNEL_BYTES = 4096
 ANSWER = b"y" * 60_000
@@ -29,19 +34,15 @@ async def test_a_rest_of_an_answer_that_nobody_takes_keeps_no_connection(connect
 
     loop = asyncio.get_running_loop()
     aborts: list[str] = []
-    limits = HttpLimits(
-        head_bytes_max=1024,
-        headers_max=10,
-        head_s=60.0,
-        pace=Pace(60.0, 1),
-        request_bytes_max=10_000,
+    bounds = dataclasses.replace(
+        Bounds.of(Settings(), Incoming(10**9), Observer()),
         send_stall_s=0.05,
         on_abort=lambda peer, reason: aborts.append(reason),
     )
     config = Config(app, log_config=None, lifespan="off")
     config.load()
     state = ServerState()
-    kind: Any = BoundedHttp.with_limits(limits)
+    kind: Any = BoundedHttp.with_bounds(bounds)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
     server = await loop.create_server(lambda: kind(config=config, server_state=state, app_state={}), sock=listener)
@@ -56,3 +57,63 @@ async def test_a_rest_of_an_answer_that_nobody_takes_keeps_no_connection(connect
     assert aborts == ["takes_nothing"]
     server.close()
     await server.wait_closed()
+
+
+async def test_chunks_are_parsed_in_turns() -> None:
+    """What one read brings is parsed a part at a time; until all is, nothing more is read, and others have a turn."""
+    bodies: list[int] = []
+    chunks, size = 2_000, 300
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        taken, more = 0, True
+        while more:
+            message = await receive()
+            taken, more = taken + len(message["body"]), message["more_body"]
+            bodies.append(taken)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Config(app, log_config=None, lifespan="off")
+    config.load()
+    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
+    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol.connection_made(wire)
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n" % size + b"y" * size + b"\r\n"
+    protocol.data_received(head + chunk * chunks + b"0\r\n\r\n")
+    reading = [wire.reading]
+    async with asyncio.timeout(10):
+        while b"200 OK" not in wire.written:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert bodies[-1] == chunks * size
+    assert max(after - before for before, after in pairwise([0, *bodies])) < 300 * size
+    assert [*reading, wire.reading] == [False, True]
+    protocol.connection_lost(None)
+
+
+async def test_requests_that_wait_for_earlier_ones_are_not_even_parsed() -> None:
+    """Thousands of pipelined requests would be as many objects; the next ones are parsed when these are answered."""
+    asked = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Config(app, log_config=None, lifespan="off")
+    config.load()
+    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
+    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5_000)
+    reading = [wire.reading]
+    async with asyncio.timeout(30):
+        while asked < 5_000:
+            await asyncio.sleep(0)
+            assert len(protocol.pipeline) < 300
+    async with asyncio.timeout(10):
+        while wire.written.count(b"200 OK") < 5_000:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert [*reading, wire.reading] == [False, True]
+    protocol.connection_lost(None)

@@ -8,6 +8,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from scheduler.seams import Observer
+from scheduler.web.connections import Connections
 from scheduler.web.entrance import Entrance
 from scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
 
@@ -15,10 +16,10 @@ HERE = "127.0.0.1:5010"
 ELSEWHERE = "https://speech.example.org"
 
 
-def asked(origins: Origins, *headers: tuple[str, str], is_page: bool = False) -> str:
+def asked(origins: Origins, *headers: tuple[str, str], is_page: bool = False, here: str = "127.0.0.1") -> str:
     """Why a request with these headers is refused."""
     raw = [(name.encode(), value.encode()) for name, value in headers]
-    wrong = origins.wrong(Headers(raw=raw), is_page)
+    wrong = origins.wrong(Headers(raw=raw), is_page, here)
     return wrong[0] if wrong else ""
 
 
@@ -48,10 +49,9 @@ def test_a_page_may_ask_where_it_comes_from_or_when_it_is_allowed(origin: str, h
     assert asked(Origins("127.0.0.1", [ELSEWHERE]), ("host", host), ("origin", origin)) == reason
 
 
-def test_two_origins_or_two_hosts_are_none() -> None:
+def test_two_origins_are_none() -> None:
     origins = Origins("0.0.0.0", [ELSEWHERE])
     assert asked(origins, ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}")) == BAD_ORIGIN
-    assert asked(origins, ("host", HERE), ("host", HERE)) == BAD_HOST
     assert asked(origins, ("origin", f"http://{HERE}")) == BAD_ORIGIN, "without a Host nothing is its own"
 
 
@@ -99,6 +99,28 @@ def test_a_scheduler_of_this_machine_only_takes_no_other_name(host: str, local: 
     assert asked(Origins("0.0.0.0"), ("host", host)) == public
 
 
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("localhost:5010", ""),
+        ("127.0.0.1", ""),
+        ("10.0.0.5:5010", ""),  # the address that was connected to
+        ("10.0.0.6:5010", BAD_HOST),
+        ("pool.example:5010", ""),
+        ("POOL.example", ""),
+        ("speech.example.org", ""),
+        ("evil.example:5010", BAD_HOST),
+        ("10.0.0.5.evil.example", BAD_HOST),
+        ("", BAD_HOST),
+    ],
+)
+@pytest.mark.parametrize("here", ["10.0.0.5", "::ffff:10.0.0.5"])
+def test_without_tokens_host_is_a_name_of_this_scheduler_wherever_it_listens(host: str, reason: str, here: str) -> None:
+    origins = Origins("0.0.0.0", [ELSEWHERE], ["pool.example"], open_to_all=True)
+    assert asked(origins, ("host", host), here=here) == reason
+    assert asked(Origins("0.0.0.0", [ELSEWHERE]), ("host", host), here=here) == "", "with tokens a page has none"
+
+
 def test_names_that_mean_this_machine() -> None:
     for name in ("localhost", "LOCALHOST.", "a.localhost", "127.1.2.3", "::1"):
         assert is_loopback(name), name
@@ -130,9 +152,10 @@ async def test_a_packed_body_is_refused_on_every_path(name: str, value: str, cod
     async def send(message: Any) -> None:
         sent.append(message)
 
-    entrance = Entrance(app, 2, 1500, Origins("127.0.0.1"), Observer())
+    entrance = Entrance(app, Connections(2, Observer()), 1500, Origins("127.0.0.1"), Observer())
     headers = [(b"host", b"localhost"), (name.encode(), value.encode())]
-    await entrance({"type": "http", "path": "/any", "headers": headers}, receive, send)
+    scope = {"type": "http", "http_version": "1.1", "path": "/any", "headers": headers, "state": {}}
+    await entrance(scope, receive, send)
     assert served == ([] if coding else ["/any"])
     assert [message["status"] for message in sent[:1]] == ([415] if coding else [])
     assert all(coding in message["body"].decode() for message in sent[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,11 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from scheduler.config import Settings
+from scheduler.seams import Observer
+from scheduler.web.allowance import FRAMES_A_TURN, Bounds, Incoming
 from scheduler.web.frame_socket import Received
-from scheduler.web.incoming import Incoming
-from scheduler.web.pace import Pace
-from scheduler.web.peer_socket import FRAMES_A_TURN, PeerSocket, SocketLimits
+from scheduler.web.peer_socket import PeerSocket
 
 MAX_BYTES = 10_000
 
@@ -47,6 +49,9 @@ class Wire:
     def is_closing(self) -> bool:
         return self.closing
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """All is taken at once."""
+
     def can_write_eof(self) -> bool:
         return True
 
@@ -59,7 +64,7 @@ class Wire:
     def abort(self) -> None:
         self.aborted = self.closing = True
 
-    def get_extra_info(self, name: str) -> Any:
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 5) if name in ("sockname", "peername") else None
 
 
@@ -100,16 +105,17 @@ async def joined(aborts: list[str], send_buffer_bytes_max: int = 5_000, send_sta
         ready.set()
         await asyncio.Event().wait()
 
-    pace = Pace(stall_s=60.0, bytes_per_s_min=1)
-    limits = SocketLimits(
-        send_buffer_bytes_max, send_stall_s, pace, Incoming(10**9), lambda peer, reason: aborts.append(reason)
+    bounds = dataclasses.replace(
+        Bounds.of(Settings(), Incoming(10**9), Observer()),
+        send_buffer_bytes_max=send_buffer_bytes_max,
+        send_stall_s=send_stall_s,
+        on_abort=lambda peer, reason: aborts.append(reason),
     )
-    config = Config(
-        app, ws=PeerSocket.with_limits(limits), ws_max_size=MAX_BYTES, log_config=None, ws_per_message_deflate=False
-    )
+    kind = PeerSocket.with_bounds(bounds)
+    config = Config(app, ws=kind, ws_max_size=MAX_BYTES, log_config=None, ws_per_message_deflate=False)
     config.load()
     state = ServerState()
-    socket, wire = PeerSocket.with_limits(limits)(config, state, {}), Wire()
+    socket, wire = kind(config, state, {}), Wire()
     socket.connection_made(wire)  # type: ignore[arg-type]
     client = ClientProtocol(parse_uri("ws://peer/"))
     client.send_request(client.connect())
@@ -160,18 +166,15 @@ async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: 
     got: list[bytes] = []
     pair.socket.serve(counted(got))
     pair.send(*(b"%d" % number for number in range(1_000)))
-    turns = 1
-    assert (len(got), pair.wire.reading) == (FRAMES_A_TURN, False)
-    while len(got) < 1_000:
-        frame = await pair.socket.next_frame()
-        assert frame is not None
-        before = len(got)
-        got.append(frame.data)
-        pair.socket.serve(counted(got))
-        assert len(got) - before <= FRAMES_A_TURN + 1
-        turns += 1
+    turns = [len(got)]
+    while turns[-1] < 1_000:
+        assert not pair.wire.reading
+        await asyncio.sleep(0)
+        turns.append(len(got))
+    assert turns == list(range(FRAMES_A_TURN, 1_001, FRAMES_A_TURN))
     assert got == [b"%d" % number for number in range(1_000)]
-    assert (pair.wire.reading, turns >= 10) == (True, True)
+    await asyncio.sleep(0)
+    assert pair.wire.reading
 
 
 async def test_what_is_sent_arrives_whatever_its_size(aborts: list[str]) -> None:
@@ -193,6 +196,48 @@ async def test_a_peer_for_whom_too_much_is_queued_is_cut_off(aborts: list[str]) 
     assert aborts == ["send_buffer_full"]
 
 
+async def test_pongs_count_as_well_as_messages(aborts: list[str]) -> None:
+    pair = await joined(aborts)
+    pair.wire.stuck = True
+    for _ in range(45):
+        pair.client.send_ping(b"x" * 125)
+    pair.socket.data_received(b"".join(pair.client.data_to_send()))
+    assert aborts == ["send_buffer_full"]
+
+
+async def test_a_pong_that_waits_is_nothing_that_the_peer_took(aborts: list[str]) -> None:
+    pair = await joined(aborts, send_stall_s=60)
+    pair.wire.stuck = True
+    pair.socket.send_frame(b"x" * 1_000, binary=True)
+    pair.socket.pause_writing()
+    pair.client.send_ping(b"x")
+    pair.socket.data_received(b"".join(pair.client.data_to_send()))
+    pair.socket.transport._check_stall()
+    assert aborts == ["takes_nothing"]
+    pair.socket.connection_lost(None)
+
+
+@pytest.mark.parametrize("kind", ["ping", "pong", "part"])
+async def test_tiny_frames_are_parsed_in_turns_and_too_many_are_closed(aborts: list[str], kind: str) -> None:
+    pair = await joined(aborts, send_buffer_bytes_max=10**6)
+    pair.client.send_binary(b"", fin=False)
+    send = {"ping": pair.client.send_ping, "pong": pair.client.send_pong}.get(kind)
+    for _ in range(5_000):
+        if send is None:
+            pair.client.send_continuation(b"", fin=False)
+        else:
+            send(b"")
+    pair.socket.data_received(b"".join(pair.client.data_to_send()))
+    assert (aborts, pair.wire.reading) == ([], False), "only a turn's worth was parsed"
+    async with asyncio.timeout(5):
+        while not aborts:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    pair.received()
+    assert (aborts, pair.told_at_close()[0]) == (["closed_1008"], 1008)
+    assert (pair.wire.eof, pair.wire.reading) == (True, True), "what still comes is dropped"
+    pair.socket.connection_lost(None)
+
+
 async def test_a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not(aborts: list[str]) -> None:
     pair = await joined(aborts, send_stall_s=60)
     pair.wire.stuck = True
@@ -200,9 +245,9 @@ async def test_a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not(aborts
     pair.socket.pause_writing()
     for _ in range(5):
         pair.wire.unsent -= 100  # slow, but it takes something between two looks
-        pair.socket._check_stall()
+        pair.socket.transport._check_stall()
     assert aborts == []
-    pair.socket._check_stall()
+    pair.socket.transport._check_stall()
     assert aborts == ["takes_nothing"]
     pair.socket.connection_lost(None)  # which also ends the timer
 

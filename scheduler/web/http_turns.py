@@ -1,0 +1,132 @@
+"""HTTP of one connection in turns: how much of what has come is parsed before others run.
+
+What stays is parsed next, before more is read. What a request is, and whether it may go on, is the business of
+BoundedHttp, which derives from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from scheduler.web.allowance import (
+    PARSED_BYTES_A_STEP,
+    PARTS_A_TURN,
+    SMALL_CHUNKS_FREE,
+    SMALL_PART_BYTES,
+    Bounds,
+    SmallParts,
+)
+from scheduler.web.bounded_transport import BoundedTransport
+
+
+class TurnFlow(FlowControl):
+    """Lets `protocol` parse what has come before more is read."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: HttpInTurns) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        if self.read_paused and not self._protocol.parses_later():
+            super().resume_reading()
+
+
+class HttpInTurns(HttpToolsProtocol):
+    """uvicorn's protocol, whose parser yields to the loop."""
+
+    bounds: ClassVar[Bounds]
+    transport: BoundedTransport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._refused = False
+        """Whether nothing that comes is parsed any more."""
+        self._rest: bytes | memoryview = b""
+        """What has come and is left for the next turn."""
+        self._turn: asyncio.Handle | None = None
+        self._parts = 0
+        """Parts of bodies in this turn."""
+        self._small_now = 0
+        """Small chunks in this turn that count."""
+        self._chunk_bytes = 0
+        self._small_of_request = 0
+        self._small_parts = SmallParts(self.bounds.small_parts_per_s_max, self.loop.time())
+
+    def _take(self, step: bytes | memoryview, is_last: bool) -> bool:
+        """Parse one step; return whether the connection goes on."""
+        raise NotImplementedError
+
+    def _refuse(self, reason: str) -> None:
+        """Answer and end the connection."""
+        raise NotImplementedError
+
+    def _parse(self, data: bytes | memoryview) -> bool:
+        """Parse in steps, until it has cost as much as one turn may or requests wait for earlier ones.
+
+        Returns whether the connection goes on.
+        """
+        self._unset_keepalive_if_required()
+        self._parts = self._small_now = 0
+        at, end = 0, len(data)
+        while at < end and self._parts < PARTS_A_TURN and not self.pipeline:
+            step = data if end <= PARSED_BYTES_A_STEP else memoryview(data)[at : at + PARSED_BYTES_A_STEP]
+            at += len(step)
+            if not self._take(step, at == end):
+                return False
+        if self._small_now and not self._small_parts.allow(self._small_now, self.loop.time()):
+            self._refuse("small_parts")
+            return False
+        if at < end:
+            self._rest = memoryview(data)[at:]
+            self.flow.pause_reading()
+            if not self.pipeline:
+                self.parses_later()
+        return True
+
+    def parses_later(self) -> bool:
+        """Return whether something is left to parse; if so, it is the next thing to do."""
+        if not self._rest:
+            return False
+        if self._turn is None:
+            self._turn = self.loop.call_soon(self._next_turn)
+        return True
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        if self.pipeline or self._refused or self.transport.is_closing():
+            return
+        rest, self._rest = self._rest, b""
+        self._parse(rest)
+        is_waited_for = self.pipeline or (self.cycle is not None and len(self.cycle.body) > HIGH_WATER_LIMIT)
+        if not self._rest and not is_waited_for and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._chunk_bytes = self._small_of_request = 0
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body, which may be a part of a chunk."""
+        self._parts += 1
+        self._chunk_bytes += len(body)
+        super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        """A chunk is complete; the last one of a body is always small, and a few more may be."""
+        if self._chunk_bytes < SMALL_PART_BYTES:
+            self._small_of_request += 1
+            self._small_now += self._small_of_request > SMALL_CHUNKS_FREE
+        self._chunk_bytes = 0
+
+    def _stop_parsing(self) -> None:
+        """Forget what was left for the next turn."""
+        self._rest = b""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
