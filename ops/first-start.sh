@@ -11,8 +11,8 @@ if [ -e "$folder/tokens.toml" ]; then
 fi
 rm -f "$folder/new.toml" "$metrics/token" # of a start that was broken off
 for name in admin client node; do
-    voxpool token "$name" --role "$name" --file "$folder/new.toml" >"$folder/$name"
+    voxpool token "$name" --role "$name" --access-file "$folder/new.toml" >"$folder/$name"
 done
-voxpool token prometheus --role metrics --file "$folder/new.toml" >"$metrics/token"
+voxpool token prometheus --role metrics --access-file "$folder/new.toml" >"$metrics/token"
 chmod 444 "$metrics/token"
 mv "$folder/new.toml" "$folder/tokens.toml" # last: with it the others are complete

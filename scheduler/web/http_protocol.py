@@ -237,26 +237,7 @@ class BoundedHttp(HttpInTurns):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-
-        async def answered(scope: Any, receive: Any, send: Any) -> None:
-            async def sent(message: Any) -> None:
-                if cycle.more_body and message["type"] == "http.response.start" and not self._is_worth_parsing(cycle):
-                    cycle.keep_alive = False
-                await send(message)
-
-            await app(scope, receive, sent)
-
-        super()._start_asgi_task(cycle, answered)
-
-    def _is_worth_parsing(self, cycle: RequestResponseCycle) -> bool:
-        """Return whether the rest of a body is read although its request is answered, to keep the connection.
-
-        It costs next to nothing when its length was said; but a stranger has no reason to go on.
-        """
-        connection = connection_of(self.app_state)
-        is_known = connection is not None and connection.is_known
-        has_length = any(name == b"content-length" for name, _ in cycle.scope["headers"])
-        return is_known and has_length and not cycle.waiting_for_100_continue
+        super()._start_asgi_task(cycle, app)
 
     # ---- time
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from scheduler.web.allowance import (
     PARSED_BYTES_A_STEP,
@@ -21,6 +21,7 @@ from scheduler.web.allowance import (
     SmallParts,
 )
 from scheduler.web.bounded_transport import BoundedTransport
+from scheduler.web.connections import connection_of
 
 
 class TurnFlow(FlowControl):
@@ -130,3 +131,24 @@ class HttpInTurns(HttpToolsProtocol):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def answered(scope: Any, receive: Any, send: Any) -> None:
+            async def sent(message: Any) -> None:
+                if cycle.more_body and message["type"] == "http.response.start" and not self._is_worth_parsing(cycle):
+                    cycle.keep_alive = False
+                await send(message)
+
+            await app(scope, receive, sent)
+
+        super()._start_asgi_task(cycle, answered)
+
+    def _is_worth_parsing(self, cycle: RequestResponseCycle) -> bool:
+        """Return whether the rest of a body is read although its request is answered, to keep the connection.
+
+        It costs next to nothing when its length was said; but a stranger has no reason to go on.
+        """
+        connection = connection_of(self.app_state)
+        is_known = connection is not None and connection.is_known
+        has_length = any(name == b"content-length" for name, _ in cycle.scope["headers"])
+        return is_known and has_length and not cycle.waiting_for_100_continue

@@ -28,7 +28,7 @@ SECURITY = "token"
 REF = "#/components/schemas/{name}"
 ANYTIME = (
     *("internal_error", "bad_origin", "bad_host", "compressed"),
-    *("bad_request", "slow_head", "slow_body", "head_too_large"),
+    *("bad_request", "slow_head", "slow_body", "head_too_large", "small_parts"),
     *(UNKNOWN, TWICE),
 )
 """Reasons that each operation may refuse with."""
