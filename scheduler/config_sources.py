@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from scheduler.config import Settings
+from scheduler.config_groups import GROUPS, OTHER, group_of
 from scheduler.errors import ConfigError
 from scheduler.sentences import nearest
 from scheduler.small_file import read_toml
@@ -53,7 +54,11 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
 def as_toml(settings: Settings) -> str:
     """Return all settings as TOML that `load` reads, each with its reason, unit, bounds and default."""
     lines = ["# voxpool: all settings; the lines say reason, unit, bounds and default."]
-    for field in msgspec.structs.fields(Settings):
+    group = ""
+    for field in _by_group():
+        if group_of(field.name) != group:
+            group = group_of(field.name)
+            lines += ["", "", f"# ---- {group}"]
         meta = _meta(field.name)
         unit = (meta.extra or {}).get("unit", "") if meta else ""
         facts = [f"unit: {unit}"] if unit else []
@@ -66,16 +71,21 @@ def as_toml(settings: Settings) -> str:
 
 
 def flag_types() -> list[tuple[str, str, type, str]]:
-    """Return (flag, setting, type, help) of each setting, for a command line's options."""
+    """Return (flag, setting, type, help) of each setting, for a command line's options, by group."""
     hints = get_type_hints(Settings)
     flags = []
-    for field in msgspec.structs.fields(Settings):
+    for field in _by_group():
         meta = _meta(field.name)
         reason = meta.description if meta and meta.description else ""
         flag = f"--{field.name.replace('_', '-')}"
         kind = str if hints[field.name] in LISTS else hints[field.name]
         flags.append((flag, field.name, kind, f"{reason}  [default: {_shown(field.default)}]"))
     return flags
+
+
+def _by_group() -> list[msgspec.structs.FieldInfo]:
+    groups = [*GROUPS, OTHER]
+    return sorted(msgspec.structs.fields(Settings), key=lambda field: groups.index(group_of(field.name)))
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:

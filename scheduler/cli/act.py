@@ -7,12 +7,13 @@ import click
 from leakgate.terminal import say
 from scheduler.cli import completion
 from scheduler.cli.exits import EXIT_DONE
+from scheduler.cli.grouped import GroupedCommand
 from scheduler.cli.options import json_option
 from scheduler.cli.output import NODE_COLUMNS, job_line, write_table
 from scheduler.cli.reach import Reach, reach_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 @click.argument("job_ids", nargs=-1, required=True, shell_complete=completion.jobs)
@@ -27,7 +28,7 @@ def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
     return EXIT_DONE
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 @click.option("--off", is_flag=True, help="Give it jobs again.")

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from leakgate.terminal import say
 from scheduler import __version__
 from scheduler.cli import completion
+from scheduler.cli.grouped import GroupedCommand
 from scheduler.cli.options import json_option
 from scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
 from scheduler.cli.reach import Reach, reach_options
 from scheduler.errors import VoxpoolError
 
+if TYPE_CHECKING:
+    from scheduler.web.views import JobView
+
 JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 @click.option("--state", type=JOB_STATES, help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Jobs to list at most.")
+@click.option("--watch", "-w", "is_watched", is_flag=True, help="Add a row for each change, until Ctrl-C.")
 @click.argument("job_ids", nargs=-1, shell_complete=completion.jobs)
-def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, job_ids: tuple[str, ...]) -> int:
-    """Show the jobs JOB_IDS, or list the newest ones."""
+def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched: bool, job_ids: tuple[str, ...]) -> int:
+    """List the newest jobs, or show the jobs JOB_IDS with their outputs.
+
+    With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
+    """
+    from scheduler.cli.job_table import JobTable, watch
+    from scheduler.clock import SystemClock
+
+    table = JobTable(as_json, SystemClock().now_ms)
     with reach.client() as client:
-        for job in [client.job(job_id) for job_id in job_ids] if job_ids else client.jobs(limit, state or ""):
-            say(job_line(job, as_json))
+
+        def look() -> Sequence[JobView]:
+            return [client.job(job_id) for job_id in job_ids] if job_ids else list(client.jobs(limit, state or ""))
+
+        if is_watched:
+            watch(look, table, until_ended=bool(job_ids))
+        elif job_ids:
+            table.write_whole(look())
+        else:
+            table.write(look())
     return 0
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 def nodes(reach: Reach, as_json: bool) -> int:
@@ -40,7 +63,7 @@ def nodes(reach: Reach, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 def pools(reach: Reach, as_json: bool) -> int:
@@ -51,7 +74,7 @@ def pools(reach: Reach, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @json_option
 @click.argument("job_id", shell_complete=completion.jobs)

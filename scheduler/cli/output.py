@@ -47,10 +47,17 @@ def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json:
         for row in rows:
             write_json(row)
         return
-    lines = [list(columns), *([_cell(getattr(row, name)) for name in columns] for row in rows)]
-    widths = [max(len(line[number]) for line in lines) for number in range(len(columns))]
-    for line in lines:
-        say("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+    write_lines([list(columns), *([_cell(getattr(row, name)) for name in columns] for row in rows)])
+
+
+def write_lines(lines: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[int]:
+    """Write `lines` in columns at least as wide as `widths`; return how wide they are now."""
+    cells = [[visible(word) for word in line] for line in lines]
+    found = [max(map(len, column)) for column in zip(*cells, strict=True)] or list(widths)
+    now = [max(pair) for pair in zip(found, widths or found, strict=True)]
+    for line in cells:
+        say("  ".join(word.ljust(width) for word, width in zip(line, now, strict=True)).rstrip())
+    return now
 
 
 def write_json(value: Any) -> None:
@@ -66,4 +73,4 @@ def json_line(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    return visible(",".join(value) if isinstance(value, tuple) else str(value))
+    return ",".join(value) if isinstance(value, tuple) else str(value)

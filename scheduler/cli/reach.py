@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scheduler.cli.grouped import GroupedOption
+
 if TYPE_CHECKING:
     from scheduler.sdk.http import HttpClient
+
+
+GROUP = "The scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +43,24 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(
         (
-            click.option("--url", help="Where the scheduler is; else VOXPOOL_URL, else http://127.0.0.1:5010."),
+            click.option(
+                "--url",
+                cls=GroupedOption,
+                group=GROUP,
+                help="Where the scheduler is; else VOXPOOL_URL, else http://127.0.0.1:5010.",
+            ),
             click.option(
                 "--token",
+                cls=GroupedOption,
+                group=GROUP,
                 metavar="TOKEN|@FILE",
                 help="The token that the scheduler asks for, or @ and a file that has it; else VOXPOOL_TOKEN, in the "
                 "same way. Other users of the machine can read a command line, so prefer a file.",
             ),
             click.option(
                 "--ca-file",
+                cls=GroupedOption,
+                group=GROUP,
                 type=click.Path(path_type=Path, dir_okay=False),
                 envvar="VOXPOOL_CA_FILE",
                 help="A PEM file with the certificates to trust for https, instead of those that the machine trusts; "

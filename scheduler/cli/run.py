@@ -11,6 +11,7 @@ import click
 
 from leakgate.terminal import say
 from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from scheduler.cli.grouped import GroupedCommand
 from scheduler.cli.options import log_option
 from scheduler.cli.reach import Reach, reach_options
 from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
@@ -45,7 +46,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
         return uvloop.run(run(settings, log, state_dir))
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @click.option("--id", "node_id", required=True, help="The node's name; no two connected nodes may share one.")
 @click.option("--pairs", required=True, help="Language pairs, such as zh:en,en:zh.")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from scheduler.cli.grouped import GroupedCommand, GroupedOption
+
 if TYPE_CHECKING:
     from scheduler.config import Settings
 
@@ -17,15 +19,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PREFIX = "set_"
 
 
-class WithSettings(click.Command):
+class WithSettings(GroupedCommand):
     """A command that has an option for each setting; they are looked up only when it is used."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options of the command and those of the settings."""
+        from scheduler.config_groups import group_of
         from scheduler.config_sources import flag_types
 
         options: list[click.Parameter] = [
-            click.Option([flag, f"{_PREFIX}{name}"], type=kind, help=help_text)
+            GroupedOption([flag, f"{_PREFIX}{name}"], type=kind, help=help_text, group=group_of(name))
             for flag, name, kind, help_text in flag_types()
         ]
         return [*super().get_params(ctx), *options]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from scheduler.cli.grouped import GroupedCommand
 from scheduler.cli.options import json_option
 from scheduler.cli.output import job_line, json_line
 from scheduler.cli.progress import Progress, progress
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scheduler.web.views import JobView
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @reach_options
 @click.option("--pair", required=True, help="The language pair, such as en:en.")
 @click.option("--wait", is_flag=True, help="Wait for the results; Ctrl-C cancels what has not ended.")

@@ -35,7 +35,7 @@ def test_the_life_of_a_job_on_the_command_line(scheduler: Scheduler, pair: str, 
     assert why["job"]["job_id"] == job_id and why["decisions"]
 
     shown = voxpool_here("jobs", job_id, VOXPOOL_URL=scheduler.url)
-    assert shown.stdout.split()[:2] == [job_id, "waiting"]
+    assert shown.stdout.splitlines()[1].split()[:4] == [job_id, pair, "waiting", "-"]
     listed = voxpool_here("jobs", "--json", "--state", "waiting", "--limit", "1000", VOXPOOL_URL=scheduler.url)
     assert job_id in [json.loads(line)["job_id"] for line in listed.stdout.splitlines()]
     pools = [
