@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,9 +15,8 @@ import httpx
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-from tests.certificates import make_certificate
 from tests.live.counted import cut_off
-from tests.live.processes import TONE, Scheduler, until
+from tests.live.processes import TONE, Scheduler
 from tests.live.raw_http import Raw, raw, request, status_of
 from tests.live.secured import Keys, Secured
 from tests.live.test_bad_input_clients import text
@@ -185,109 +182,6 @@ async def test_tiny_chunks_of_a_body_that_is_read_are_refused(unguarded: Schedul
         await sending
 
 
-# ---- connections and descriptors
-
-
-CONNECTIONS_MAX = 50
-BESIDE = 32
-"""Room for strangers beside the connections that are known, and for one that is being closed."""
-
-
-class Confined(Scheduler):
-    """One that may open 256 files."""
-
-    program = ("prlimit", "--nofile=256:256", *Scheduler.program)
-
-
-def silent(port: int, count: int) -> list[socket.socket]:
-    """Open that many connections that say nothing."""
-    return [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
-
-
-def still_open(connections: list[socket.socket]) -> int:
-    """Count those that the other end has not closed."""
-    count = 0
-    for connection in connections:
-        connection.setblocking(False)
-        try:
-            count += connection.recv(1) != b""
-        except BlockingIOError:
-            count += 1
-        except OSError:
-            pass
-    return count
-
-
-async def test_connections_max_counts_connections_and_not_requests(folder: Path) -> None:
-    """Those that say nothing give way, the oldest first; a newcomer is answered as ever."""
-    flags = ("--connections-max", str(CONNECTIONS_MAX), "--head-s", "60")
-    with started(Scheduler(folder, "memory", *flags)) as scheduler, contextlib.ExitStack() as closing:
-        connections = silent(scheduler.port, 6 * CONNECTIONS_MAX)
-        for connection in connections:
-            closing.callback(connection.close)
-        await until(lambda: still_open(connections) <= CONNECTIONS_MAX + BESIDE)
-        assert await is_well(scheduler)
-        assert (await asking(scheduler, "/v1/jobs")).status_code == 200
-        assert 'connections_refused_total{reason="connections_max"}' in (await asking(scheduler, "/metrics")).text
-        assert {event["reason"] for event in scheduler.events("connection_refused")} == {"connections_max"}
-
-
-async def asking(scheduler: Scheduler, path: str) -> httpx.Response:
-    """Return what a new connection is answered."""
-    async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=5) as http:
-        return await http.get(path)
-
-
-async def test_connections_in_their_tls_handshake_are_counted_too(folder: Path) -> None:
-    certificate = make_certificate(folder)
-    tls = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key))
-    with (
-        started(Scheduler(folder, "memory", *tls, "--connections-max", str(CONNECTIONS_MAX))) as scheduler,
-        contextlib.ExitStack() as closing,
-    ):
-        connections = silent(scheduler.port, 6 * CONNECTIONS_MAX)
-        for connection in connections:
-            closing.callback(connection.close)
-        await until(lambda: still_open(connections) <= CONNECTIONS_MAX + BESIDE, patience_s=5)
-        trusting = ssl.create_default_context(cafile=str(certificate.cert))
-        async with httpx.AsyncClient(base_url=scheduler.url, verify=trusting, trust_env=False, timeout=5) as http:
-            assert (await http.get("/healthz")).status_code == 200
-
-
-async def test_a_machine_with_few_descriptors_answers_health_whoever_connects(folder: Path) -> None:
-    """What the process may open is known at the start; the store, logs and health keep their part of it."""
-    with started(Confined(folder, "embedded", "--head-s", "60")) as scheduler, contextlib.ExitStack() as closing:
-        (event,) = scheduler.events("few_open_files")
-        assert event["connections_max"] < 256
-        connections = silent(scheduler.port, 400)
-        for connection in connections:
-            closing.callback(connection.close)
-        for _ in range(10):
-            assert await is_well(scheduler)
-        assert (await asking(scheduler, "/readyz")).json() == {"status": "ready"}
-
-
-async def test_no_descriptor_at_an_accept_is_logged_counted_and_passes(folder: Path) -> None:
-    """The bound was lowered while it runs, which no scheduler can foresee."""
-    with started(Scheduler(folder, "memory", "--head-s", "60")) as scheduler, contextlib.ExitStack() as closing:
-        assert await is_well(scheduler)
-        lowered = f"--nofile={open_files(scheduler.pid) + 20}:"
-        await (await asyncio.create_subprocess_exec("prlimit", f"--pid={scheduler.pid}", lowered)).wait()
-        for connection in silent(scheduler.port, 60):
-            closing.callback(connection.close)
-        await until(lambda: "no_open_file" in {event["reason"] for event in scheduler.events("connection_refused")})
-        for _ in range(5):
-            assert await is_well(scheduler)
-        lines = len(scheduler.events("connection_refused"))
-        assert lines < 1000, "it does not spin"
-        assert 'connections_refused_total{reason="no_open_file"}' in (await asking(scheduler, "/metrics")).text
-
-
-def open_files(pid: int) -> int:
-    """Return how many files that process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
 # ---- what is sent
 
 
@@ -324,9 +218,7 @@ async def status_at(port: int, path: str, *headers: str) -> int:
         return await wire.status()
 
 
-async def test_a_name_is_allowed_by_the_setting_hosts_and_none_is_asked_for_with_tokens(
-    folder: Path, guarded: Secured
-) -> None:
+async def test_a_name_is_allowed_by_the_setting_hosts(folder: Path) -> None:
     with started(Scheduler(folder, "memory", "--host", "0.0.0.0", "--hosts", "pool.example")) as scheduler:
         assert await status_at(scheduler.port, "/healthz", "Host: pool.example:5010") == 200
         assert await status_at(scheduler.port, "/healthz", "Host: evil.example") == 421
