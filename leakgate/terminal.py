@@ -6,6 +6,7 @@ change the title or retype a command. `say` is the way out for every line of eve
 
 from __future__ import annotations
 
+import logging
 import re
 
 import click
@@ -34,7 +35,21 @@ def in_markup(text: str) -> str:
 
 def say(text: object, err: bool = False, nl: bool = True) -> None:
     """Write `text` to standard output, or standard error; line breaks and tabs stay, as the command made them."""
-    click.echo(_UNSAFE_IN_LINES.sub(_escaped, str(text)), err=err, nl=nl)
+    click.echo(visible_lines(str(text)), err=err, nl=nl)
+
+
+def visible_lines(text: str) -> str:
+    """Return `text` as `visible` does, but for line breaks and tabs, which stay."""
+    return _UNSAFE_IN_LINES.sub(_escaped, text)
+
+
+class VisibleMessages(logging.Filter):
+    """Has the messages of a logging handler, which may repeat foreign text, shown in the same way."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is always logged."""
+        record.msg, record.args = visible_lines(record.getMessage()), None
+        return True
 
 
 def _escaped(found: re.Match[str]) -> str:

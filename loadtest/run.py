@@ -16,6 +16,7 @@ from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
 from leakgate.report import WatchReport
+from leakgate.terminal import VisibleMessages
 from leakgate.until_clear import CLEAR, UntilClear
 from loadtest.measuring._part import Measuring
 from loadtest.measuring._pools_watch import PoolsWatch
@@ -57,6 +58,9 @@ def add_to_command_line(parser: Any, **_: Any) -> None:
 def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
     """Make the parts of this process and tie them to the events of a run."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each look at the scheduler
+    for name in ("", "locust.stats_logger"):  # where Locust writes lines, and its tables
+        for handler in logging.getLogger(name).handlers:
+            handler.addFilter(VisibleMessages())
     context = Context(environment, runner, web_ui, role_of(runner))
     environment.host = environment.host or DEFAULT_HOST
     if web_ui is not None:

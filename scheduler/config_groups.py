@@ -7,7 +7,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Who gets in": ("access_file", "rate_per_s", "rate_burst", "retry_after_s"),
     "Store": ("store", "store_refuse_s", "store_patience_s", "store_sweep_s", "throws_max", "select_batch_max"),
     "Jobs": (
-        *("jobs_max", "waiting_max", "waiting_timeout_s", "wait_s_max", "waiters_max"),
+        *(
+            "jobs_max",
+            "waiting_max",
+            "waiting_timeout_s",
+            "rate_window_s",
+            "no_node_grace_s",
+            "wait_s_max",
+            "waiters_max",
+        ),
         *("audio_bytes_max", "audio_total_bytes_max", "output_bytes_max"),
     ),
     "Attempts": ("dispatch_timeout_s", "attempts_max", "backoff_s", "backoff_max_s", "choices"),
@@ -22,7 +30,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Connections": (
         *("connections_max", "head_bytes_max", "headers_max", "head_s", "greeting_s"),
-        *("body_stall_s", "body_bytes_per_s_min", "incoming_bytes_max", "send_buffer_bytes_max", "send_stall_s"),
+        *(
+            "body_stall_s",
+            "body_bytes_per_s_min",
+            "small_parts_per_s_max",
+            "incoming_bytes_max",
+            "send_buffer_bytes_max",
+            "send_stall_s",
+        ),
     ),
     "Logs, traces and the dashboard": (
         *("log_sample", "log_buffer_bytes_max", "why_every", "why_jobs_max", "viewers_max"),
