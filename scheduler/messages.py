@@ -217,6 +217,8 @@ class Registered(_Message):
     lease_ms: int
     cut_off: str | None = None
     """Why the scheduler cut off the last connection of this node, if it did: takes_nothing, no_pong …"""
+    output_bytes_max: int | None = None
+    """The largest output, in bytes of JSON. A message above twice that and 64 KiB closes the connection (1009)."""
 
 
 class Assign(_Message):

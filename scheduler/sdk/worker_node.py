@@ -47,7 +47,7 @@ from scheduler.sdk.trouble import trouble
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
 OUTPUT_BYTES_MAX = 2**31
-"""The scheduler has the bound that counts; here only the form of an output is checked."""
+"""The largest output until the scheduler has said what it takes: till then only the form is checked."""
 PASSING_REASONS = PASSING | {"not_held", "bad_output", "output_too_large"}
 """Errors from the scheduler that don't mean that it won't have this node."""
 
@@ -107,6 +107,7 @@ class Worker:
         self._cancelled: dict[Attempt, asyncio.Task[None]] = {}
         """Cancelled attempts whose engine has not returned yet: they still take a slot."""
         self._unsent: dict[Attempt, NodeResult] = {}
+        self._output_bytes_max = OUTPUT_BYTES_MAX
         self._connection: Connection[ToNode] | None = None
         self._beats: asyncio.Task[None] | None = None
         self._beats_every_s = 0.0
@@ -223,6 +224,7 @@ class Worker:
                 self._cancel((message.job_id, message.attempt))
             elif isinstance(message, Registered):
                 backoff.reset()
+                self._output_bytes_max = message.output_bytes_max or OUTPUT_BYTES_MAX
                 self._beat_every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
                 if message.cut_off is not None:
@@ -288,7 +290,7 @@ class Worker:
             else:
                 loop, run = asyncio.get_running_loop(), contextvars.copy_context().run
                 output = await loop.run_in_executor(self._threads, run, self._in_thread, work)
-            check_output(output, OUTPUT_BYTES_MAX)
+            check_output(output, self._output_bytes_max)
         except WorkFailed as failed:
             return NodeResult(
                 *attempt, error=WorkError(cleaned(str(failed.reason)), failed.retryable, cleaned(str(failed.detail)))

@@ -83,8 +83,10 @@ class NodeConnection:
 
     def send(self, message: ToNode) -> None:
         """Send `message`."""
-        if isinstance(message, Registered) and self.node is not None:
-            message.cut_off = self._door.cut_offs.take(self.node.node_id)
+        if isinstance(message, Registered):
+            message.output_bytes_max = self._door.settings.output_bytes_max
+            if self.node is not None:
+                message.cut_off = self._door.cut_offs.take(self.node.node_id)
         self._socket.send_frame(codec.encode(message, self._binary), self._binary)
 
     def close(self, reason: str) -> None:

@@ -152,6 +152,19 @@ async def test_an_output_that_no_client_could_be_told_fails_the_job_with_a_reaso
         assert (result.state, result.error) == ("failed", reason)
 
 
+async def test_a_worker_keeps_an_output_that_is_too_large_and_its_connection(scheduler: Scheduler, pair: str) -> None:
+    """Sent, it would close the connection with 1009, and the job would go to the next node."""
+    came: list[str] = []
+    name = pair.split(":")[0]
+    worker = Worker(
+        scheduler.url, node_id=f"wordy-{name}", pairs=[pair], work=lambda work: "x" * 4_000_000, on_event=came.append
+    )
+    async with running(worker), Client(scheduler.url) as client:
+        result = await client.submit(TONE, pair)
+        assert (result.state, result.error, result.attempts) == ("failed", "output_too_large", 1)
+        assert len([event for event in came if event.startswith("registered")]) == 1
+
+
 async def test_a_long_reason_in_chinese_is_cut_without_harm(
     scheduler: Scheduler, good_flow: GoodFlow, node: ClientConnection, odd_pair: str
 ) -> None:
