@@ -19,7 +19,7 @@ from scheduler.errors import Rejected
 from scheduler.fleet import Fleet
 from scheduler.grants import Grants
 from scheduler.intake import Intake
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, key_of
+from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, CancelAttempt
 from scheduler.node import Node
@@ -116,13 +116,13 @@ class Dispatcher(Grants):
             waits_from_ms=now_ms,
             audio=audio,
             audio_bytes=len(audio),
-            audio_hash=hash(audio),
+            audio_hash=hash_of(audio),
             expires_ms=now_ms + timeout_ms if timeout_ms else 0,
             affinity=affinity and bool(session_id),
             owner=owner,
             trace=trace,
+            limits=self._retries.limits(attempts_max, backoff_ms),
         )
-        self._retries.begin(job, attempts_max, backoff_ms)
         self.table.add(job)
         self.intake.accepted(job)
         if why:

@@ -6,7 +6,7 @@ The rules are those of the settings attempts_max, backoff_s and backoff_max_s, w
 from __future__ import annotations
 
 from scheduler.config import Settings, ms
-from scheduler.job import Job
+from scheduler.job import Job, RetryLimits
 
 ERROR, BUSY, TIMEOUT = "error", "busy", "timeout"
 ANSWERS = frozenset({BUSY, ERROR})
@@ -25,14 +25,18 @@ class Retries:
     """Counts the attempts of jobs and sets their back-off."""
 
     def __init__(self, settings: Settings) -> None:
-        self._attempts_max = settings.attempts_max
-        self._backoff_ms = ms(settings.backoff_s)
+        self._usual = RetryLimits(settings.attempts_max, ms(settings.backoff_s))
         self._backoff_max_ms = ms(settings.backoff_max_s)
 
-    def begin(self, job: Job, attempts_max: int | None, backoff_ms: int | None) -> None:
-        """Give a new `job` its limits; None = as the settings say."""
-        job.attempts_max = self._attempts_max if attempts_max is None else attempts_max
-        job.backoff_ms = self._backoff_ms if backoff_ms is None else backoff_ms
+    def limits(self, attempts_max: int | None, backoff_ms: int | None) -> RetryLimits:
+        """Return the limits of a new job that asks for these; None = as the settings say."""
+        if attempts_max is None and backoff_ms is None:
+            return self._usual
+        usual = self._usual
+        return RetryLimits(
+            usual.attempts_max if attempts_max is None else attempts_max,
+            usual.backoff_ms if backoff_ms is None else backoff_ms,
+        )
 
     def count(self, job: Job, reason: str, detail: str, now_ms: int) -> None:
         """Count an attempt of `job` that failed or was lost for `reason`; `detail` describes an error.
@@ -44,6 +48,6 @@ class Retries:
         job.redispatches += 1
         job.detail = detail or LOSSES.get(reason, reason)
         if reason == ERROR and job.attempts_left:
-            pause_ms = min(job.backoff_ms << job.redispatches - 1, self._backoff_max_ms)
+            pause_ms = min(job.limits.backoff_ms << job.redispatches - 1, self._backoff_max_ms)
             job.backoff_until_ms = now_ms + pause_ms if pause_ms else 0
         job.waits_from_ms = job.backoff_until_ms or now_ms

@@ -10,7 +10,7 @@ from typing import Any
 
 from scheduler.core import Parts
 from scheduler.dispatcher import Dispatcher
-from scheduler.job import COMPLETED, DISPATCHED, WAITING, Job
+from scheduler.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
 from scheduler.job_table import JobTable
 from scheduler.messages import Assign, NodeResult
 from scheduler.node import Node
@@ -144,7 +144,7 @@ class DoesNotPause(Dispatcher):
     """A job whose node answered an error is queued again at once."""
 
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
-        job.backoff_ms = 0
+        job.limits = RetryLimits(job.limits.attempts_max, 0)
         super().redispatch(job, node, reason, counted, detail)
 
 

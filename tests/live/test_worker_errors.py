@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import resource
 import signal
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from scheduler.messages import Assign, NodeResult, Register, WorkError
+from scheduler.sdk import Client
 from tests.live import bare_peer
 from tests.live.command_line import voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, until, wait_until
@@ -45,7 +47,7 @@ class OwnWorker(Process):
 @pytest.fixture
 def lone(folder: Path) -> Iterator[Scheduler]:
     """A scheduler for one test."""
-    scheduler = Scheduler(folder, "memory", "--probe-s", "0.3")
+    scheduler = Scheduler(folder, "memory", "--probe-s", "0.3", "--rest-after-failures", "0")
     yield scheduler
     assert scheduler.stop() == 0
     assert scheduler.events("scheduler_failed") == []
@@ -73,6 +75,36 @@ def test_the_error_of_a_workers_code_reaches_job_why_and_command_line(lone: Sche
         log = worker.log.read_text()
         assert log.count("Traceback (most recent call last)") == 4 and 'raise ValueError("no such' in log
         assert "no such speaker" not in lone.log.read_text(), "texts of workers may be what was spoken"
+    finally:
+        worker.stop()
+
+
+async def test_every_door_takes_how_often_a_job_is_tried(lone: Scheduler, folder: Path) -> None:
+    """In the query, in JSON, in a form, on the command line and in the SDK."""
+    worker = await asyncio.to_thread(OwnWorker, folder, "worker", lone, "own")
+    try:
+        text, audio = base64.b64encode(TONE).decode(), folder / "tone.wav"
+        audio.write_bytes(TONE)
+        asked = {"attempts_max": 2, "backoff_ms": 0}
+        async with (
+            httpx.AsyncClient(base_url=lone.url, timeout=60, trust_env=False) as http,
+            Client(lone.url) as client,
+        ):
+            answers = [
+                await http.post("/v1/jobs", params={"pair": PAIR, "wait_s": 30, **asked}, content=TONE),
+                await http.post("/v1/jobs", json={"pair": PAIR, "wait_s": 30, "audio": text, **asked}),
+                await http.post("/v1/jobs", data={"pair": PAIR, "wait_s": 30, **asked}, files={"audio": TONE}),
+            ]
+            assert [answer.json()["attempts"] for answer in answers] == [2, 2, 2]
+            refused = await http.post("/v1/jobs", params={"pair": PAIR, "attempts_max": 21}, content=TONE)
+            assert (refused.status_code, refused.json()["reason"]) == (422, "bad_attempts_max")
+            result = await client.submit(TONE, PAIR, attempts_max=3, backoff_ms=0)
+            assert (result.attempts, result.error) == (3, "attempts_max") and SAID in result.detail
+            once = await client.submit(TONE, PAIR, attempts_max=1)
+            assert once.attempts == 1
+        flags = ("--attempts-max", "2", "--backoff-s", "0.001", "--wait", "--json", audio)
+        done = await asyncio.to_thread(voxpool_here, "submit", "--url", lone.url, "--pair", PAIR, *flags)
+        assert done.returncode == 1 and json.loads(done.stdout)["attempts"] == 2
     finally:
         worker.stop()
 
@@ -158,15 +190,15 @@ def test_a_body_for_which_there_is_no_memory_is_refused_for_a_while(folder: Path
     assert scheduler.events("scheduler_failed") == []
 
 
-def test_the_story_of_a_job_that_failed_is_kept_though_nobody_asked(folder: Path) -> None:
+async def test_the_story_of_a_job_that_failed_is_kept_though_nobody_asked(lone: Scheduler) -> None:
     """R-12."""
-    scheduler = Scheduler(folder, "memory", "--waiting-timeout-s", "0.2")
-    try:
-        job = submit(scheduler, wait_s="15")
-        assert job["state"] == "failed"
-        why = scheduler.get(f"/v1/jobs/{job['job_id']}/why")
-        assert [decision["what"] for decision in why["decisions"]] == ["submitted", "ended"]
-        told = voxpool_here("why", job["job_id"], "--url", scheduler.url)
-        assert "ended: waiting_timeout" in told.stdout and "not kept" not in told.stdout
-    finally:
-        scheduler.stop()
+    node = await bare_peer.node(lone.port)
+    node.say(Register("silent", "p1", [PAIR], 1, []))
+    await until(lambda: lone.node_ids() == ["silent"])
+    job = await asyncio.to_thread(submit, lone, wait_s="15", timeout_ms="300")
+    assert (job["state"], job["error"]) == ("failed", "expired")
+    why = lone.get(f"/v1/jobs/{job['job_id']}/why")
+    assert [decision["what"] for decision in why["decisions"]] == ["submitted", "dispatched", "ended"]
+    told = await asyncio.to_thread(voxpool_here, "why", job["job_id"], "--url", lone.url)
+    assert "ended: expired" in told.stdout and "not kept" not in told.stdout
+    node.end()

@@ -1,0 +1,61 @@
+"""Texts of errors on their way from a worker's code to its client."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.error_text import CHARACTERS_MAX, TRACEBACK_CHARACTERS_MAX, cleaned, error_text, traceback_text
+
+
+class Unspeakable(Exception):
+    """An error of a user whose text can't be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("  two\r\n lines\t", "two lines"),
+        ("\x1b]0;title\x07\x9b2J", "]0;title 2J"),
+        ("ab\u202ecd\u2066ef\u200bgh", "ab cd ef gh"),
+        ("half \udce9 a pair", "half a pair"),
+        ("音" * 600, "音" * 499 + "…"),
+        ("x" * CHARACTERS_MAX, "x" * CHARACTERS_MAX),
+        ("\n" * 5000 + "late", "…"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_one_line_that_acts_on_no_terminal(text: str, expected: str) -> None:
+    line = cleaned(text)
+    assert line == expected
+    assert len(line) <= CHARACTERS_MAX and line.encode().decode() == line
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("no such speaker"), "ValueError: no such speaker"),
+        (KeyError("model"), "KeyError: 'model'"),
+        (MemoryError(), "MemoryError"),
+        (Unspeakable(), "Unspeakable: its text can't be shown"),
+    ],
+)
+def test_an_error_is_its_type_and_its_message(error: Exception, expected: str) -> None:
+    assert error_text(error) == expected
+
+
+def test_a_traceback_ends_with_the_line_that_raised_however_long_the_message() -> None:
+    def deep(level: int) -> None:
+        if not level:
+            raise ValueError("m" * 10_000)
+        deep(level - 1)
+
+    with pytest.raises(ValueError, match="m") as raised:
+        deep(30)
+    text = traceback_text(raised.value)
+    assert len(text) <= TRACEBACK_CHARACTERS_MAX
+    assert 'raise ValueError("m" * 10_000)' in text and text.splitlines()[-1].startswith("ValueError: mmm")
+    assert traceback_text(Unspeakable())

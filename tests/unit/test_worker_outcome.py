@@ -1,0 +1,68 @@
+"""What a worker answers for what its work raised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scheduler.messages import NodeResult, WorkError
+from scheduler.sdk import Work, Worker, WorkFailed
+
+ATTEMPT = ("j1", 1)
+
+
+async def outcome(work: Callable[[Work], Any]) -> tuple[NodeResult, list[str]]:
+    """Return the answer of a worker for one attempt, and its events."""
+    events: list[str] = []
+    worker = Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=work, on_event=events.append)
+    try:
+        async with asyncio.timeout(10):
+            return await worker._outcome(ATTEMPT, Work(*ATTEMPT, "zh:en", b"")), events
+    finally:
+        worker._threads.shutdown()
+
+
+def raising(error: BaseException) -> Callable[[Work], Any]:
+    """Return work that raises `error`."""
+
+    def work(work: Work) -> Any:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("no such speaker"), WorkError("engine_error", True, "ValueError: no such speaker")),
+        (MemoryError(), WorkError("engine_error", True, "MemoryError")),
+        (StopIteration(), WorkError("engine_error", True, "RuntimeError: the work raised StopIteration")),
+        (WorkFailed("too_short"), WorkError("too_short")),
+        (WorkFailed("bad_audio", "8\nchannels"), WorkError("bad_audio", False, "8 channels")),
+        (WorkFailed("no_gpu", retryable=True), WorkError("no_gpu", True)),
+        (WorkFailed("half \udce9", 7), WorkError("half", False, "7")),  # type: ignore[arg-type]
+    ],
+)
+async def test_an_error_becomes_reason_and_detail(error: Exception, expected: WorkError) -> None:
+    result, events = await outcome(raising(error))
+    assert (result.output, result.error) == (None, expected)
+    assert any("Traceback" in event for event in events) == (expected.reason == "engine_error")
+
+
+async def test_work_in_which_something_was_cancelled_is_answered() -> None:
+    async def work(work: Work) -> None:
+        waits = asyncio.ensure_future(asyncio.Event().wait())
+        waits.cancel()
+        await waits
+
+    result, _ = await outcome(work)
+    assert result.error == WorkError("engine_error", True, "CancelledError")
+
+
+async def test_an_output_that_fits_no_message_is_final_and_says_why() -> None:
+    result, _ = await outcome(lambda work: {(1, 2): "tuple as a key"})
+    assert result.error is not None and result.error.reason == "bad_output" and not result.error.retryable
+    assert "must fit into JSON" in result.error.detail
