@@ -60,7 +60,7 @@ async def test_the_waiting_time_out_counts_from_the_end_of_the_back_off() -> Non
     await rig.pass_time(29)
     assert (job.state, job.backoff_until_ms, len(rig.core.waiting)) == (WAITING, 0, 1)
     await rig.pass_time(1)
-    assert (job.state, job.reason, job.detail) == (FAILED, "waiting_timeout", "broken_model: ValueError: none")
+    assert (job.state, job.reason, job.detail) == (FAILED, "no_node", "broken_model: ValueError: none")
 
 
 async def test_a_job_in_back_off_is_in_no_queue_and_keeps_no_other_job_waiting() -> None:
