@@ -40,6 +40,23 @@ def erlang_c_wait(servers: int, load: float, mean_work_s: float) -> float:
     return erlang_c(servers, load) * mean_work_s / (servers * (1 - load))
 
 
+def bounded_queue(servers: int, load: float, mean_work_s: float, waiting_max: int) -> tuple[float, float]:
+    """Return what M/M/c/K does with at most `waiting_max` waiting jobs: the share refused, the mean wait of the others.
+
+    `load` is the offered work a server, and may be above 1. The chance of n jobs is (c load)^n / n! up to c jobs, and
+    falls by `load` for each one that waits (D. Gross, C. M. Harris, "Fundamentals of Queueing Theory", 1998, 2.5).
+    """
+    logs = [n * math.log(servers * load) - math.lgamma(n + 1) for n in range(servers + 1)]
+    logs += [logs[servers] + n * math.log(load) for n in range(1, waiting_max + 1)]
+    greatest = max(logs)
+    chances = [math.exp(log - greatest) for log in logs]
+    total = math.fsum(chances)
+    refused = chances[-1] / total
+    waiting = math.fsum(n * chance for n, chance in enumerate(chances[servers:])) / total
+    arrivals_per_s = (1 - refused) * servers * load / mean_work_s
+    return refused, waiting / arrivals_per_s
+
+
 def mm1_wait(load: float, mean_work_s: float) -> float:
     """Return the mean wait of M/M/1 in seconds: a pool in which each job goes to a random node is one a node."""
     return load * mean_work_s / (1 - load)

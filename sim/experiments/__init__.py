@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.experiments import audio, faults, leak, leftovers, policy, pools, race
+from sim.experiments import audio, faults, leak, leftovers, overload, policy, pools, race
 from sim.experiments.experiment import Experiment, Options
 
 EXPERIMENTS = (
@@ -13,6 +13,7 @@ EXPERIMENTS = (
     faults.EXPERIMENT,
     pools.EXPERIMENT,
     policy.EXPERIMENT,
+    overload.EXPERIMENT,
 )
 """In the order in which they are listed."""
 

@@ -1,4 +1,4 @@
-"""Five times as many jobs as the nodes can do, at the default settings: who is refused, and does the time to retry hold?
+"""Five times as many jobs as the nodes can do, at the default settings: who is refused, and is the time given right?
 
 Some of the refused submits come again under their request ids: the punctual ones at the time that they were given, the
 hasty ones at half of it. `python -m tests.live.five_fold SECONDS` prints the figures of docs/reports/service.md.
@@ -82,11 +82,11 @@ class FiveFold:
     def __str__(self) -> str:
         given = sorted(self.given_ms) or [0]
         lines = (
-            f"{sum(self.first.values())} submits in {self.seconds:g} s, {OVERLOAD:g} x capacity, half of them over HTTP; "
+            f"{sum(self.first.values())} submits in {self.seconds:g} s, {OVERLOAD:g} x capacity, half over HTTP; "
             f"the last one came {1000 * self.behind_s:.0f} ms late",
-            f"first answers {dict(self.first)}; of {self.accepted} accepted {100 * self.completed_share:.2f} % completed; "
+            f"first answers {dict(self.first)}; {100 * self.completed_share:.2f} % of {self.accepted} completed; "
             f"failures: {dict(self.errors)}; refused without a time to retry: {self.without_retry}",
-            f"waits of the completed: p50 {statistics.median(self.waited_s):.2f} s, greatest {max(self.waited_s):.2f} s",
+            f"waits of these: p50 {statistics.median(self.waited_s):.2f} s, greatest {max(self.waited_s):.2f} s",
             f"times to retry: p50 {given[len(given) // 2]} ms, p99 {given[int(0.99 * len(given))]} ms",
             f"accepted of those that came again at the time given {100 * self.accepted_share(PUNCTUAL):.1f} % of "
             f"{sum(self.again[PUNCTUAL].values())}, at half of it {100 * self.accepted_share(HASTY):.1f} % of "
@@ -210,7 +210,7 @@ async def _load(scheduler: Scheduler, seconds: float) -> FiveFold:
         asyncio.TaskGroup() as reading,
     ):
         async with asyncio.TaskGroup() as tasks:
-            load = _Load(scheduler, report, http, tasks)
+            load = _Load(report, http, tasks)
             sockets = [_Socket(load) for _ in range(SOCKETS)]
             readers = [reading.create_task(socket.run(scheduler)) for socket in sockets]
             await asyncio.gather(*(socket.open.wait() for socket in sockets))

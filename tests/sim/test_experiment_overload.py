@@ -1,0 +1,51 @@
+"""The experiment `overload` at a small size: production refuses and waits as M/M/c/K predicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sim.experiments import Options
+from sim.experiments.overload import QUICK, Found, one_run, report_of, waiting_max
+from sim.report import WITH, WITHOUT, Outcome
+from sim.theory import bounded_queue, erlang_c_wait
+
+SIZE = replace(QUICK, loads=(0.8, 5.0))
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Found]:
+    return {
+        f"{side} {load:g}": one_run(SIZE, load, 1, "memory", side, lambda _share: None)
+        for load in SIZE.loads
+        for side in (WITHOUT, WITH)
+    }
+
+
+def test_production_keeps_to_the_prediction(found: dict[str, Found]) -> None:
+    report = report_of(Options(), SIZE, found)
+    assert report.outcome is Outcome.HOLDS, [check for check in report.checks if not check.ok]
+    assert found["with 5"].completed >= 0.99 > found["without 5"].completed
+
+
+def test_a_side_that_refuses_nobody_is_broken(found: dict[str, Found]) -> None:
+    useless = {**found, "with 5": found["without 5"]}
+    assert report_of(Options(), SIZE, useless).outcome is Outcome.BROKEN
+
+
+def test_a_pool_below_its_limit_refuses_nobody(found: dict[str, Found]) -> None:
+    assert found["with 0.8"].refused == 0 and found["with 0.8"].completed == 1
+
+
+def test_the_bounded_queue_is_erlang_c_without_a_bound_and_refuses_what_is_too_much() -> None:
+    refused, wait_s = bounded_queue(10, 0.8, 0.5, 1000)
+    assert refused < 1e-30 and wait_s == pytest.approx(erlang_c_wait(10, 0.8, 0.5), rel=1e-9)
+    refused, wait_s = bounded_queue(10, 5.0, 0.5, 160)
+    assert refused == pytest.approx(0.8, rel=1e-9)
+    assert wait_s == pytest.approx((160 - 0.25) / 20, rel=1e-6), "the queue is full but for 1 / (load - 1) jobs"
+    assert bounded_queue(1, 0.5, 1.0, 0)[0] == pytest.approx(1 / 3), "Erlang B of one server"
+
+
+def test_the_stricter_limit_is_the_shorter_queue() -> None:
+    assert waiting_max(SIZE, 0.005) < waiting_max(SIZE, 0.5) == pytest.approx(200, abs=5)
