@@ -189,10 +189,10 @@ class Flow:
 
     def _advance(self, now_ms: int) -> None:
         """Count the time since the last event, and let older starts count less."""
-        passed_ms = min(max(0, now_ms - self._at_ms), self._window_ms)  # the clock of the wall may be set
+        passed_ms = max(0, now_ms - self._at_ms)
         self._at_ms = now_ms
         if self.is_full:
-            self._slot_ms += self.slots * passed_ms
+            self._slot_ms += self.slots * min(passed_ms, self._window_ms)  # the process may have stood still
         if self._starts > STARTS_KEPT or not self.is_full:
             kept = math.exp(-passed_ms / self._window_ms)
             self._starts *= kept

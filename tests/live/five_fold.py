@@ -112,9 +112,7 @@ class FiveFold:
 class _Load:
     """The clients of one run."""
 
-    def __init__(
-        self, scheduler: Scheduler, report: FiveFold, http: httpx.AsyncClient, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, report: FiveFold, http: httpx.AsyncClient, tasks: asyncio.TaskGroup) -> None:
         self.report = report
         self.tasks = tasks
         self._http = http

@@ -1,5 +1,7 @@
-"""Five times as many jobs as the nodes can do, at the default settings: what is accepted is done in time, what is refused
-learns when to come again. Pairs that no node serves take no jobs, and a job that never started begins anew."""
+"""Overload at the default settings: what is accepted is done in time, what is refused learns when to come again.
+
+Pairs that no node serves take no jobs, and a job that never started begins anew under its request id.
+"""
 
 from __future__ import annotations
 
