@@ -13,7 +13,7 @@ CRITICAL = "critical"
 WARNING = "warning"
 """It gets worse or wastes work: look at it today."""
 
-REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|waiters_max|waiting_max"
+REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|waiters_max|waiting_max|overloaded|no_node"
 """Reasons that say that the scheduler is full; a submit that is wrong, or one client that is too fast, is no alert."""
 NOT_LET_IN_FOR_WANT_OF_ROOM = "connections_max|sessions_max"
 """The same of connections."""
@@ -57,7 +57,7 @@ RULES = (
         "  (voxpool_jobs_waiting > 0 or increase(voxpool_jobs_submitted_total[<5m>]) > 0)",
         "<1m>",
         "no node serves {{ $labels.pair }}",
-        "Every job of the pair fails after waiting_timeout_s. Start nodes for it, or find out why they left "
+        "Submits of the pair are refused (no_node). Start nodes for it, or find out why they left "
         "(node_offline, node_refused in the log).",
     ),
     Rule(

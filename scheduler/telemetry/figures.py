@@ -29,12 +29,13 @@ SLOT_STATES = ("used", "free", "closed")
 
 @dataclass(slots=True)
 class Figures:
-    """What was found at one moment; each maps a label to a number. `pools` and `waiting` are by pair label."""
+    """What was found at one moment; each maps a label to a number. `pools`, `waiting` and `wait_s` are by pair label."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
     evicted: int = 0
     waiting: Mapping[str, int] = field(default_factory=dict)
+    wait_s: Mapping[str, float] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
     slots: Counter[str] = field(default_factory=Counter)
     pools: Counter[str] = field(default_factory=Counter)
@@ -58,6 +59,11 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
     for pair, jobs in core.waiting.counts():
         waiting[pairs.of(pair)] += jobs
     figures.waiting = waiting
+    wait_s: dict[str, float] = {}
+    for pair, wait_ms in core.intake.expected_waits_ms():
+        label = pairs.of(pair)
+        wait_s[label] = max(wait_s.get(label, 0.0), wait_ms / 1000)
+    figures.wait_s = wait_s
     table = core.table
     dispatched = min(dispatched, table.unfinished)  # the nodes were counted over several turns
     figures.jobs = {WAITING: table.unfinished - dispatched, DISPATCHED: dispatched, **finished}
@@ -86,13 +92,15 @@ class FiguresCollector(Collector):
         text = "Finished jobs that had to go before their time, because of finished_max."
         yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
         yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
+        text = "What a job of a pair that is submitted now would wait, as far as is known; of several pairs the longest."
+        yield _gauge("expected_wait_seconds", text, "pair", {**pairs, **figures.wait_s})
         yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})
         text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."
         yield _gauge("slots", text, "state", {**dict.fromkeys(SLOT_STATES, 0), **figures.slots})
         yield _gauge("pool_nodes", "Connected nodes that serve a pair.", "pair", {**pairs, **figures.pools})
 
 
-def _gauge(name: str, text: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

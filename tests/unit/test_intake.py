@@ -12,10 +12,13 @@ from scheduler.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, 
 from tests.unit.rig import Link, Rig
 
 
-async def refused(rig: Rig, pair: str = "zh:en", **options: int) -> Rejected | None:
+async def refused(rig: Rig, pair: str = "zh:en", timeout_ms: int | None = None) -> Rejected | None:
     """Submit; return the refusal, or None when it was accepted."""
     try:
-        await rig.submit(pair, **options)
+        if timeout_ms is None:
+            await rig.submit(pair)
+        else:
+            await rig.submit(pair, timeout_ms=timeout_ms)
     except Rejected as rejected:
         return rejected
     return None
