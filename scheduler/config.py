@@ -70,7 +70,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
     waiting_timeout_s: Annotated[float, _setting("a job that found no node for so long fails", "s", gt=0)] = 10.0
     store_refuse_s: Annotated[
-        float, _setting("past so long without an answer of the store a submit is refused: store_unavailable", "s", gt=0)
+        float,
+        _setting("submits are refused once the store failed for so long, or hung for twice as long", "s", gt=0),
     ] = 1.0
     store_patience_s: Annotated[
         float,

@@ -35,7 +35,8 @@ class Outages:
     def check(self, now_ms: int) -> None:
         """Raise Rejected when the store has been away for so long that nobody knows whether a new job can be done."""
         silent_ms = now_ms - self._asked_ms if self._asked_ms else 0
-        if silent_ms >= self._refuse_ms:
+        # Without a failure it may be this process that stood still: the answer may lie in its socket.
+        if silent_ms >= (self._refuse_ms if self._has_failed else 2 * self._refuse_ms):
             detail = f"the store has not answered for {silent_ms / 1000:.1f} s; jobs that were accepted stay"
             # Nobody knows how long it will last: as long again as it has lasted is wrong by a factor of two at most.
             raise Rejected(STORE_UNAVAILABLE, detail, min(max(silent_ms, self._retry_ms), RETRY_MS_MAX))

@@ -11,10 +11,12 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 import redis
 
 from scheduler.sdk import Work, Worker
+from tests.live.command_line import voxpool
 from tests.live.conftest import running
 from tests.live.ledger import PAIR, Ledger, steady_jobs
 from tests.live.lookalike import Lookalike
@@ -81,10 +83,19 @@ async def emptied(site: Site, seconds: float) -> None:
 
 
 async def without_rights(site: Site, seconds: float) -> None:
+    """What is wrong is shown by /readyz, by the doctor and in a metric while it lasts, and logged once."""
     with site.admin() as admin:
-        admin.execute_command("ACL", "SETUSER", "default", "-@scripting")
+        admin.execute_command("ACL", "SETUSER", "default", "-evalsha")
+        await until(lambda: not ready(site.scheduler))
+        assert "NOPERM" in site.scheduler.get("/readyz")["detail"]
+        ran = await asyncio.to_thread(voxpool, "doctor", "--url", site.scheduler.url)
+        assert "NOPERM" in ran.stdout + ran.stderr
+        async with httpx.AsyncClient(base_url=site.scheduler.url, trust_env=False) as http:
+            metrics = (await http.get("/metrics")).text
+        assert float(metrics.partition('voxpool_store_failures_total{meaning="not_now"} ')[2].split("\n")[0]) > 0
         await asyncio.sleep(seconds)
-        admin.execute_command("ACL", "SETUSER", "default", "+@scripting")
+        assert [event["error"].count("NOPERM") for event in site.scheduler.events("store_failed")].count(1) == 1
+        admin.execute_command("ACL", "SETUSER", "default", "+evalsha")
 
 
 async def proxied_with_errors(site: Site, seconds: float) -> None:

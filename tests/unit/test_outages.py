@@ -102,7 +102,7 @@ async def test_what_comes_meanwhile_is_refused_and_told_to_come_again() -> None:
     await absence.last(60)
     assert {rejected.reason for rejected in absence.refused} == {"store_unavailable"}
     retries = [rejected.retry_after_ms for rejected in absence.refused]
-    assert retries[:3] == [1000, 2000, 3000] and retries[-1] == max(filter(None, retries)) == 30_000
+    assert retries[:3] == [2000, 3000, 4000] and retries[-1] == max(filter(None, retries)) == 30_000
     assert (await absence.rig.submit()).state == WAITING
 
 
@@ -120,6 +120,21 @@ async def test_what_was_accepted_before_can_be_asked_for() -> None:
     absence.rig.core.leases.sweep_store()
     await absence.rig.core.queue.run_once()
     assert asked == [job, job]
+
+
+def test_a_store_that_hangs_gets_twice_the_time_of_one_that_fails() -> None:
+    """What looks like a store that hangs may be this process, which stood still."""
+    outages = Outages(Settings(store_refuse_s=2))
+    outages.asked(1)
+    outages.check(4000)
+    with pytest.raises(Rejected):
+        outages.check(4001)
+    outages.failed()
+    outages.check(2000)
+    with pytest.raises(Rejected):
+        outages.check(2001)
+    outages.answered(9000)
+    outages.check(99_000)
 
 
 def test_an_answer_that_is_only_slow_is_no_outage() -> None:
