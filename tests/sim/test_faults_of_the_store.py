@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.errors import Rejected
 from sim.watch import Watcher
 from sim.world import World
+
+
+def flush(world: World) -> None:
+    world.store.clear()
+    world.hub.store_emptied()
 
 
 class Failures(Watcher):
@@ -50,6 +56,31 @@ def test_a_store_that_lost_everything_is_filled_within_a_flush(world: World) -> 
     assert len(dump["about"]) == 3 and [hold for hold, _ in dump["holds"]] == [job.hold]
     world.run(for_s=2)
     assert (job.state, job.attempt) == ("completed", 1)
+
+
+def test_a_store_that_was_emptied_and_says_nothing_is_filled_by_the_first_job(world: World) -> None:
+    """FLUSHALL: the scripts and the process are still there. The next beat is seconds away."""
+    world.add_nodes(3, pairs=["zh:en"], slots=2)
+    world.run(for_s=1)
+    world.do(flush, world)
+    job = world.submit("zh:en", work_s=1)
+    world.run(for_s=1.1)
+    assert (job.state, job.attempt) == ("completed", 1) and len(world.store_dump()["about"]) == 3
+
+
+def test_outages_stop_the_clock_of_waiting_jobs_and_new_ones_are_refused(world: World) -> None:
+    """For a minute, with a waiting time-out of ten seconds."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=1)
+    world.do(world.faults.begin, "store_down")
+    job = world.submit("zh:en", work_s=1)
+    world.run(for_s=60)
+    with pytest.raises(Rejected, match="has not answered"):
+        world.submit("zh:en", work_s=1)
+    assert job.state == "waiting"
+    world.do(world.faults.heal)
+    world.run(for_s=3)
+    assert job.state == "completed"
 
 
 def test_a_store_that_lost_its_scripts_has_all_nodes_register_again(world: World) -> None:
