@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.config import Settings
 from scheduler.fleet import DOUBTED_MAX
 from scheduler.job import DISPATCHED, WAITING
 from tests.unit.rig import Rig
@@ -42,7 +43,7 @@ async def test_a_job_that_finds_nobody_soon_after_another_waits_for_the_next_swe
 
 async def test_questions_are_few_however_many_jobs_find_nobody() -> None:
     """One look every DOUBT_MS, for DOUBTED_MAX nodes at most; none for nodes that are busy, drain or serve others."""
-    rig = Rig()
+    rig = Rig(settings=Settings(waiting_timeout_s=10**6))
     for number in range(3 * DOUBTED_MAX):
         await rig.node(f"other-{number}", pairs=["de:en"])
     await rig.node("busy")

@@ -22,10 +22,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 class Absence:
     """A rig whose store is away for `seconds` while `job` waits; in each of them `each_second` is called."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, **settings: float) -> None:
         self.store = MemoryStore()
         self.away = Away(self.store)
-        self.rig = Rig(runner=self.away, settings=settings)
+        self.rig = Rig(runner=self.away, settings=Settings(no_node_grace_s=10**6, **settings))  # type: ignore[arg-type]
         self.rig.store = self.store
         self.refused: list[Rejected] = []
 
@@ -68,7 +68,7 @@ async def test_a_wait_stands_still_while_the_store_is_away_and_goes_on_afterward
     await absence.rig.pass_time(2)
     assert job.state == WAITING
     await absence.rig.pass_time(2)
-    assert (job.state, job.reason) == (FAILED, "waiting_timeout")
+    assert (job.state, job.reason) == (FAILED, "no_node")
 
 
 async def test_a_job_that_waited_through_it_is_done_afterwards() -> None:
@@ -81,7 +81,7 @@ async def test_a_job_that_waited_through_it_is_done_afterwards() -> None:
 
 
 async def test_the_patience_of_the_scheduler_has_an_end() -> None:
-    absence = Absence(Settings(store_patience_s=20))
+    absence = Absence(store_patience_s=20)
     job = await waiting_job(absence)
     await absence.last(20)
     assert job.state == WAITING
