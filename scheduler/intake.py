@@ -31,6 +31,8 @@ LATE_MIN = 0.001
 """The chance of being late at which a pair that has nothing in hand accepts a job."""
 DEVIATIONS = 3.1
 """Standard deviations that belong to LATE_MIN."""
+LATE_ANSWER_MS = 100
+"""While the store owes an answer for so long, waits say nothing of the nodes, and nobody asks for them."""
 GONE_MS_MAX = 60_000
 """How long a pair without nodes and jobs is remembered, and the longest Retry-After of one that no node serves."""
 PAIRS_GONE_MAX = 10_000
@@ -110,10 +112,10 @@ class Intake:
         return sum(pair.flow.waiting + pair.flow.running for pair in self._pairs.values())
 
     def expected_waits_ms(self) -> Iterator[tuple[str, float]]:
-        """Yield each pair with nodes or jobs, and what a new job of it would wait."""
+        """Yield each pair with nodes or jobs, and what a new job of it would wait; nothing while the store is late."""
         now_ms = self._clock.now_ms()
         for name, pair in self._pairs.items():
-            if not pair.flow.is_idle:
+            if not pair.flow.is_idle and not self._store_is_late(now_ms):
                 yield name, pair.flow.wait(now_ms)[0]
 
     # ---- what the dispatcher reports
@@ -182,6 +184,8 @@ class Intake:
         if pair is None:
             return
         flow, now_ms = pair.flow, self._clock.now_ms()
+        if self._store_is_late(now_ms):
+            return
         limit_ms = float(self._waiting_ms)
         if timeout_ms is not None:  # it covers the work, too
             limit_ms = min(limit_ms, timeout_ms - flow.service_ms)
@@ -196,6 +200,9 @@ class Intake:
         after_ms = self._returns.give(request_key, pair.line, now_ms, least_ms, 1 / flow.starts_per_ms(now_ms))
         detail = f"a job of {name} would wait {mean_ms / 1000:.1f} s, which is past its time-out or too near to it"
         raise Rejected(OVERLOADED, detail, after_ms)
+
+    def _store_is_late(self, now_ms: int) -> bool:
+        return self._outages.silent_ms(now_ms) >= LATE_ANSWER_MS
 
     # ---- the pairs
 

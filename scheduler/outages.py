@@ -34,7 +34,7 @@ class Outages:
 
     def check(self, now_ms: int) -> None:
         """Raise Rejected when the store has been away for so long that nobody knows whether a new job can be done."""
-        silent_ms = now_ms - self._asked_ms if self._asked_ms else 0
+        silent_ms = self.silent_ms(now_ms)
         # Without a failure it may be this process that stood still: the answer may lie in its socket.
         if silent_ms >= (self._refuse_ms if self._has_failed else 2 * self._refuse_ms):
             detail = f"the store has not answered for {silent_ms / 1000:.1f} s; jobs that were accepted stay"
@@ -64,12 +64,18 @@ class Outages:
         """Note that it got no answer and is repeated."""
         self._has_failed = True
 
-    def answered(self, now_ms: int) -> None:
-        """Note that it is answered."""
-        if self._is_outage(now_ms):
+    def answered(self, now_ms: int) -> bool:
+        """Note that it is answered, and return whether the store was away until now."""
+        was_away = self._is_outage(now_ms)
+        if was_away:
             self._past.append((self._asked_ms, now_ms + SETTLE_MS))
         self._asked_ms = 0
         self._has_failed = False
+        return was_away
+
+    def silent_ms(self, now_ms: int) -> int:
+        """Return for how long the flush that is on its way has waited for its answer; 0 = there is none."""
+        return now_ms - self._asked_ms if self._asked_ms else 0
 
     def lasts(self, now_ms: int) -> bool:
         """Whether the store is away now."""

@@ -62,8 +62,8 @@ class ScriptQueue:
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
         self.selects: Selects | None = None
-        self.on_repeat: Callable[[], None] = _ignore
-        """Called when a flush had to be repeated: what its first, lost answer said is unknown."""
+        self.on_back: Callable[[], None] = _ignore
+        """Called when a flush is answered after an outage: what a first, lost answer said is unknown."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -138,7 +138,8 @@ class ScriptQueue:
             answers = await self._runner.run(calls)
         except StoreUnavailable as error:
             answers = await self._repeat(calls, error)
-        self.outages.answered(self._clock.now_ms())
+        if self.outages.answered(self._clock.now_ms()):
+            self.on_back()
         self.in_flight = 0
         for handler, answer in zip(handlers, answers, strict=True):
             handler(answer)
@@ -191,7 +192,6 @@ class ScriptQueue:
             else:
                 self._observer.store_recovered()
                 self._send_held_beats()
-                self.on_repeat()
                 return answers
 
     def _send_held_beats(self) -> None:

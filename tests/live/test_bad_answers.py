@@ -32,7 +32,9 @@ def ready(scheduler: Scheduler) -> bool:
 async def goes_on(scheduler: Scheduler, ledger: Ledger) -> None:
     """The store is back, and a job that is submitted now is completed."""
     await until(lambda: ready(scheduler))
-    job_id = (await ledger.submit()).json()["job_id"]
+    answer = await ledger.submit()
+    assert answer.status_code == 202, answer.json()
+    job_id = answer.json()["job_id"]
     assert (await ledger.http.get(f"/v1/jobs/{job_id}", params={"wait_s": 10})).json()["state"] == "completed"
 
 

@@ -157,7 +157,7 @@ async def test_while_the_store_is_away_submits_are_refused_and_known_ones_are_no
         return "done"
 
     async with site(tmp_path, WAITING_S) as here:
-        worker = Worker(here.scheduler.url, node_id="gate", pairs=[PAIR], slots=1, work=work)
+        worker = Worker(here.scheduler.url, node_id="gate", pairs=[PAIR], slots=100, work=work)
         ledger = Ledger(here.scheduler, every_s=1)
         async with running(worker), ledger.http, connected(here.scheduler.session_url) as client:
             await until(lambda: here.scheduler.node_ids() == ["gate"])
