@@ -29,7 +29,7 @@ SLOT_STATES = ("used", "free", "closed")
 
 @dataclass(slots=True)
 class Figures:
-    """What was found at one moment; each maps a label to a number. `pools`, `waiting` and `wait_s` are by pair label."""
+    """What was found at one moment; each maps a label to a number. `pools`, `waiting`, `wait_s` are by pair label."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
@@ -92,7 +92,7 @@ class FiguresCollector(Collector):
         text = "Finished jobs that had to go before their time, because of finished_max."
         yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
         yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
-        text = "What a job of a pair that is submitted now would wait, as far as is known; of several pairs the longest."
+        text = "What a job of a pair that is submitted now would wait, as far as known; the longest of several pairs."
         yield _gauge("expected_wait_seconds", text, "pair", {**pairs, **figures.wait_s})
         yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})
         text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."
