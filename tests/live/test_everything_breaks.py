@@ -18,7 +18,7 @@ from tests.live.test_processes import started, store_of
 PAIR = "en:en"
 NODES, CLIENTS, IN_FLIGHT_EACH = 4, 3, 8
 CUTS_OF_NODES, CUTS_OF_CLIENTS, KILLS_OF_THE_STORE = 30, 15, 2
-FLAGS = ("--heartbeat-s", "0.5", "--lease-s", "2", "--waiting-timeout-s", "60", "--redispatch-max", "1000")
+FLAGS = ("--heartbeat-s", "0.5", "--lease-s", "2", "--waiting-timeout-s", "60", "--attempts-max", "20")
 
 
 class Trouble:
