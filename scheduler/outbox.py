@@ -57,9 +57,13 @@ class Outbox(Generic[R]):
         """Those of them whose jobs belong to this session."""
         return [key for key, is_own in self._expected.items() if is_own]
 
+    def owes(self, key: str) -> bool:
+        """Return whether the result of `key` is expected, or out and not acknowledged."""
+        return key in self._expected or key in self._unacknowledged
+
     def expect(self, key: str, is_own: bool) -> bool:
         """Owe the result of `key`; return False when it is owed already, or on its way to the client."""
-        if key in self._expected or key in self._unacknowledged:
+        if self.owes(key):
             return False
         self._expected[key] = is_own
         if self._order is not None:

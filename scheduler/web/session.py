@@ -97,6 +97,8 @@ class Session:
             check_audio(submit.audio, door.settings.audio_bytes_max)
             door.results.check_room()
             self._check_unacknowledged(submit)
+            if self._is_owed(submit):
+                return
             job = door.dispatcher.submit(
                 pair=submit.pair,
                 audio=submit.audio,
@@ -174,6 +176,15 @@ class Session:
             return job_result(job, number)
         stopped = self._door.admission.stopped()
         return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
+
+    def _is_owed(self, submit: Submit) -> bool:
+        """Whether the end of this request's job is on its way to the client, which then asks for that, not anew."""
+        known = self._door.dispatcher.table.find_request(submit.request_id, self.caller.name)
+        if known is None or not known.begins_anew or not self._outbox.owes(known.job_id):
+            return False
+        self._door.dispatcher.intake.check_same(known, submit.pair, submit.audio)
+        self.send(Accepted(submit.request_id, known.job_id))
+        return True
 
     def _check_unacknowledged(self, submit: Submit) -> None:
         """Raise Rejected when too many results wait to be acknowledged for a new job to be taken."""

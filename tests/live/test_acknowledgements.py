@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,29 @@ async def test_a_session_gets_again_exactly_what_it_has_not_acknowledged(schedul
             assert [one.get("number", 0) for one in await rest(socket)] == [0, 5]
             await socket.send(text(type="ack", number=6))
             assert (await message(socket))["reason"] == "bad_ack"
+
+
+async def test_a_failure_that_the_client_has_not_received_is_no_reason_for_a_new_job(folder: Path) -> None:
+    """A client that comes back sends its request again before it reads: it gets the end of its job, then asks anew."""
+    with started(Scheduler(folder, "memory", "--waiting-timeout-s", "0.3")) as scheduler:
+        async with connected(scheduler.session_url) as socket:
+            welcome = await reconnected(socket, "back", acks=True)
+            submit = {"type": "submit", "request_id": "once", "pair": "a:b", "audio": TONE}
+            await socket.send(text(**submit))
+            job_id = (await message(socket))["job_id"]
+            failed = await message(socket)
+            assert (failed["job_id"], failed["error"], failed["number"]) == (job_id, "no_node", 1)
+            socket.transport.abort()
+        await closed(scheduler, "back")
+        async with connected(scheduler.session_url) as socket:
+            await reconnected(socket, "back", acks=True, generation=welcome["generation"], ack=0)
+            await socket.send(text(**submit))
+            assert [(one["type"], one["job_id"]) for one in (await message(socket), await message(socket))] == [
+                ("result", job_id),
+                ("accepted", job_id),
+            ]
+            await socket.send(text(**submit, ack=1))
+            assert (await message(socket))["job_id"] != job_id, "it has the failure, and asks anew"
 
 
 async def test_a_client_that_never_acknowledges_is_refused_past_a_bound(bounded: Scheduler, pair: str) -> None:
