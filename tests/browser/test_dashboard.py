@@ -104,9 +104,9 @@ async def test_a_drain_that_is_refused_says_why(pages: PageMaker, served: Served
 
 
 async def test_a_job_tells_its_life(page: Page, served: Served) -> None:
-    served.output = WorkFailed("engine_error", retryable=True)
+    served.output = WorkFailed("engine_error", "no such speaker", retryable=True)
     served.gate.clear()
-    job_id = (await submit(served, why=1))["job_id"]
+    job_id = (await submit(served, why=1, backoff_ms=0))["job_id"]
     await opened(page, served)
     await page.keyboard.press("/")
     await page.keyboard.type(job_id)
@@ -115,11 +115,12 @@ async def test_a_job_tells_its_life(page: Page, served: Served) -> None:
     await expect(life).to_contain_text("dispatched")
     await expect(life).to_contain_text("goes on")
     served.gate.set()
-    await expect(life).to_contain_text("Ended: redispatch max")
+    await expect(life).to_contain_text("Ended: attempts max")
     steps = await life.get_by_role("listitem").all_inner_texts()
     told = "\n".join(steps)
     assert told.index("Submitted") < told.index("chosen for attempt 1") < told.index("Taken back from")
     assert "looked at" in told and "attempt 4" in told
+    assert told.count("engine_error: no such speaker") == 5, "of each attempt, and at the end"
     assert page.url.endswith(f"#job={job_id}")
     await page.keyboard.press("Escape")
     await expect(life).to_be_hidden()
