@@ -84,7 +84,7 @@ async def filled(page: Page, served: Served) -> None:
         await expect(answers(page).first).to_contain_text("request r-")
     served.gate.clear()
     await expect(await send(page, "zh:en")).to_contain_text("With ")
-    await expect(await send(page, f"{'x' * 16}:{'y' * 16}")).to_contain_text("it waits for a node")
+    await expect(await send(page, f"{'x' * 16}:{'y' * 16}")).to_contain_text("No node that serves this pair is connected")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
