@@ -22,7 +22,7 @@ NO_EVICTION = "noeviction"
 
 
 CONNECTIONS_LEAST = 900
-"""Connections below which a machine is not set up for a service; the usual 1,024 open files allow 960."""
+"""Connections below which a machine is not set up for a service; the usual 1,024 open files allow more."""
 
 
 def files_that_matter(settings: Settings) -> int:

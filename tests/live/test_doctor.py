@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 
+from scheduler.open_files import wanted
 from scheduler.stores.claim import OWNER_KEY
 from tests.live.command_line import one_line, stranger, voxpool, voxpool_here
 from tests.live.processes import Scheduler
@@ -168,7 +169,7 @@ def test_a_clean_up_that_is_off() -> None:
 def test_too_few_open_files() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     one = the_one("open_files", "--port", "0", "--store", "memory", "--connections-max", str(hard))
-    assert f"{hard} open files are allowed" in one["what"] and f"ulimit -n {hard + 64}" in one["to_do"]
+    assert f"{hard} open files are allowed" in one["what"] and f"ulimit -n {wanted(hard)}" in one["to_do"]
 
 
 def test_an_embedded_store_that_can_not_be_started(folder: Path) -> None:

@@ -16,6 +16,7 @@ import redis
 
 import scheduler.doctor.there
 from scheduler.clock import SystemClock
+from scheduler.open_files import wanted
 from scheduler.sdk.http import HttpClient
 from scheduler.security.caller import Role
 from scheduler.security.tokens import append_token, new_token
@@ -157,7 +158,7 @@ def test_settings_that_are_unwise(folder: Path) -> None:
         process.terminate()
         assert process.wait(30) == 0
     assert [one["trouble"] for one in findings] == ["cleanup_off", "tokens_unset", "open_files"]
-    assert "300 open files are allowed; 900 connections need 964" in findings[2]["what"]
+    assert f"300 open files are allowed; 900 connections need {wanted(900)}" in findings[2]["what"]
 
 
 def test_who_has_no_token_is_told_less(folder: Path) -> None:
