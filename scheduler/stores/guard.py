@@ -109,6 +109,8 @@ class GuardedServer:
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    self._shell.kill()  # a guard that stands still would be waited for
             await self._shell.wait()
 
     def _signal(self, signal_name: str) -> None:

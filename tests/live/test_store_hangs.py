@@ -13,8 +13,7 @@ import pytest
 
 from tests.live.command_line import voxpool
 from tests.live.ledger import Ledger
-from tests.live.processes import Scheduler
-from tests.live.test_processes import store_of
+from tests.live.processes import Scheduler, descendants_of, runs
 from tests.servers import redis_server
 
 DRAIN_S, STOP_S = 1.0, 1.0
@@ -32,7 +31,7 @@ def test_a_start_says_what_it_waited_for_and_how_long() -> None:
 
 @pytest.mark.parametrize("kind", ["redis", "embedded"])
 async def test_a_stop_keeps_its_promise_though_the_store_hangs(tmp_path: Path, kind: str) -> None:
-    """Jobs get drain_s; connections, what the store is told and the claim share stop_s."""
+    """Jobs get drain_s; connections, the store and the claim share stop_s. The guard of a store hangs with it."""
     with redis_server() as server:
         flags = ("--drain-s", f"{DRAIN_S:g}", "--stop-s", f"{STOP_S:g}")
         store = server.url if kind == "redis" else "embedded"
@@ -40,10 +39,14 @@ async def test_a_stop_keeps_its_promise_though_the_store_hangs(tmp_path: Path, k
         ledger = Ledger(scheduler, every_s=1)
         async with ledger.http:
             await ledger.submit()
-            os.kill(server.pid if kind == "redis" else store_of(scheduler), signal.SIGSTOP)
+            stopped = [server.pid] if kind == "redis" else descendants_of(scheduler.pid)
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
             began_s = time.monotonic()
             scheduler.signal(signal.SIGTERM)
             code = await asyncio.to_thread(scheduler.end)
             took_s = time.monotonic() - began_s
+            for pid in filter(runs, stopped):
+                os.kill(pid, signal.SIGCONT)
     assert code == 0 and took_s < DRAIN_S + STOP_S + BUSY_MACHINE_S
     assert scheduler.events("scheduler_stopped")[0]["handed_back"] == 1
