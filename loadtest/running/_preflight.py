@@ -21,6 +21,7 @@ from scheduler.open_files import BESIDE_CONNECTIONS, allow, wanted
 from scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
 from scheduler.sdk.http import HttpClient
 from scheduler.sdk.tls import tls_context
+from scheduler.sentences import wrong
 from scheduler.telemetry.checkup import Checkup
 
 PATIENCE_S = 5.0
@@ -150,7 +151,9 @@ def _checkup(host: str, options: LoadOptions, needs_tokens: bool, version: str) 
         if options.admin_token:
             raise CannotLoad(f"--admin-token: the scheduler refuses it: {refused.detail}") from None
         return Seen(version, True, left_out="no --admin-token was given")
-    except (VoxpoolError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
+        return Seen(version, needs_tokens, left_out=f"/v1/debug/checkup: {wrong(error).sentence}")
+    except VoxpoolError as error:
         return Seen(version, needs_tokens, left_out=f"/v1/debug/checkup: {error}")
     store = {} if checkup.store is None else msgspec.to_builtins(checkup.store)
     return Seen(version, checkup.needs_tokens, checkup.settings, store, checkup.open_files_max)

@@ -16,6 +16,7 @@ from scheduler.doctor.judge import fleet_findings, notes, settings_findings, sto
 from scheduler.errors import VoxpoolError
 from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
 from scheduler.sdk.http import HttpClient
+from scheduler.sentences import wrong
 from scheduler.telemetry.checkup import Checkup
 
 T = TypeVar("T")
@@ -102,7 +103,9 @@ class Asked:
             if self._has_token and refused.reason == "unauthorized":
                 self._found(Trouble.TOKEN, "the token is none that it knows", "give one of its token file")
             self._all.left_out.append(f"{what}: needs the token of an admin (--token or VOXPOOL_TOKEN)")
-        except (VoxpoolError, msgspec.ValidationError) as error:
+        except msgspec.ValidationError as error:
+            self._all.left_out.append(f"{what}: {wrong(error).sentence}")
+        except VoxpoolError as error:
             self._all.left_out.append(f"{what}: {error}")
         else:
             self._all.looked_at.append(what)

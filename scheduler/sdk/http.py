@@ -20,6 +20,7 @@ from scheduler.sdk.given import given_token, given_url
 from scheduler.sdk.tls import tls_context
 from scheduler.sdk.tracing import current_trace
 from scheduler.sdk.trouble import trouble
+from scheduler.sentences import wrong
 from scheduler.web.views import JobPage, JobView, NodeView, PoolView, Problem
 
 T = TypeVar("T")
@@ -159,8 +160,9 @@ class HttpClient:
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.MsgspecError as error:
+            why = wrong(error).sentence if isinstance(error, msgspec.ValidationError) else str(error)
             raise SchedulerUnreachable(
-                f"{self.url} answers what no scheduler of version {__version__} does ({error}): check URL and versions"
+                f"{self.url} answers what no scheduler of version {__version__} does ({why}): check URL and versions"
             ) from None
 
     def _ask(self, method: str, path: str, wait_s: float = 0.0, **options: Any) -> bytes:
