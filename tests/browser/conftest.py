@@ -174,7 +174,7 @@ class Served:
 @pytest.fixture(scope="session")
 def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """The scheduler process behind `served`, one for all tests."""
-    scheduler = Scheduler(tmp_path_factory.mktemp("browsed"), "memory")
+    scheduler = Scheduler(tmp_path_factory.mktemp("browsed"), "memory", "--no-node-grace-s", "3600")
     yield scheduler
     assert scheduler.stop() == 0
     assert scheduler.events("scheduler_failed") == []

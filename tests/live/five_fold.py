@@ -202,7 +202,8 @@ async def five_fold(scheduler: Scheduler, seconds: float) -> FiveFold:
 
 async def _load(scheduler: Scheduler, seconds: float) -> FiveFold:
     report = FiveFold(seconds)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    # A connection that was idle is not used again: the scheduler might be closing it just then.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=1.0)
     async with (
         httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=90, limits=limits) as http,
         asyncio.TaskGroup() as reading,
