@@ -20,6 +20,8 @@ FRAMES_A_TURN = 100
 """Frames of one peer that are parsed before others get their turn: about 1 ms. One read may bring 40,000."""
 PARSED_BYTES_A_STEP = 4 * 1024
 """Bytes of HTTP that are parsed between two looks at what they cost; these can be 700 chunks or 150 requests."""
+PARSED_BYTES_A_STEP_MAX = 16 * 1024
+"""The same in the middle of a large body, whose steps are one part each."""
 PARTS_A_TURN = 200
 """Chunks of one body that are parsed before others get their turn."""
 SMALL_PART_BYTES = 256

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from scheduler.web.allowance import (
     PARSED_BYTES_A_STEP,
+    PARSED_BYTES_A_STEP_MAX,
     PARTS_A_TURN,
     SMALL_CHUNKS_FREE,
     SMALL_PART_BYTES,
@@ -73,12 +74,15 @@ class HttpInTurns(HttpToolsProtocol):
         """
         self._unset_keepalive_if_required()
         self._parts = self._small_now = 0
-        at, end = 0, len(data)
+        at, end, size = 0, len(data), PARSED_BYTES_A_STEP
         while at < end and self._parts < PARTS_A_TURN and not self.pipeline:
-            step = data if end <= PARSED_BYTES_A_STEP else memoryview(data)[at : at + PARSED_BYTES_A_STEP]
+            step = data if end <= size else memoryview(data)[at : at + size]
             at += len(step)
+            parts = self._parts
             if not self._take(step, at == end):
                 return False
+            is_one_part = self._parts == parts + 1  # of a large body, which costs next to nothing
+            size = min(2 * size, PARSED_BYTES_A_STEP_MAX) if is_one_part else PARSED_BYTES_A_STEP
         if self._small_now and not self._small_parts.allow(self._small_now, self.loop.time()):
             self._refuse("small_parts")
             return False
