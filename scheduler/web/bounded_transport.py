@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.web.allowance import DROP_S, DROP_STEP_S, Bounds
+from scheduler.web.allowance import DROP_KNOWN_S, DROP_S, DROP_STEP_S, DROPPED_KNOWN_BYTES_MAX, Bounds
 
 
 class BoundedTransport(asyncio.Transport):
@@ -29,6 +29,7 @@ class BoundedTransport(asyncio.Transport):
         "_written",
         "has_ended",
         "inner",
+        "is_known",
         "send_buffer_bytes_max",
     )
 
@@ -45,6 +46,8 @@ class BoundedTransport(asyncio.Transport):
         """The application may raise it for a peer that is owed more."""
         self.has_ended = False
         """Whether our last word is written; what still comes belongs to `drop`."""
+        self.is_known = False
+        """Whether the peer has shown who it is, and may send more after our last word."""
         self._ends_early = ends_early
         """Tells at a close whether the peer is in the middle of sending, so that the close must wait for it."""
         self._loop = loop
@@ -110,14 +113,15 @@ class BoundedTransport(asyncio.Transport):
         if self.inner.can_write_eof():
             self.inner.write_eof()
         self.inner.resume_reading()
-        self._drop_timer = self._loop.call_later(DROP_S, self.inner.abort)
+        seconds = DROP_KNOWN_S if self.is_known else DROP_S
+        self._drop_timer = self._loop.call_later(seconds, self.inner.abort)
 
     def drop(self, size: int) -> None:
         """So many bytes have come after our last word; the next ones are read a little later."""
         self._dropped += size
-        if self._dropped > self._bounds.dropped_bytes_max:
+        if self._dropped > (DROPPED_KNOWN_BYTES_MAX if self.is_known else self._bounds.dropped_bytes_max):
             self.inner.abort()
-        elif self._resume_timer is None:
+        elif not self.is_known and self._resume_timer is None:
             self.inner.pause_reading()
             self._resume_timer = self._loop.call_later(DROP_STEP_S, self._read_on)
 

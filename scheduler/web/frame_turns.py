@@ -108,6 +108,7 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         path = self.scope["path"]
         self.conn.max_message_size = self.bounds.message_bytes_max.get(path, STRANGERS_MESSAGE_BYTES_MAX)
         connection = connection_of(self.app_state)
+        self.transport.is_known = True
         if connection is not None:
             connection.now_known()
 

@@ -153,6 +153,7 @@ class HttpInTurns(HttpToolsProtocol):
         It costs next to nothing when its length was said; but a stranger has no reason to go on.
         """
         connection = connection_of(self.app_state)
-        is_known = connection is not None and connection.is_known
-        has_length = any(name == b"content-length" for name, _ in cycle.scope["headers"])
-        return is_known and has_length and not cycle.waiting_for_100_continue
+        self.transport.is_known = connection is not None and connection.is_known
+        lengths = [int(value) for name, value in cycle.scope["headers"] if name == b"content-length"]
+        is_bounded = bool(lengths) and lengths[0] <= self.bounds.request_bytes_max
+        return self.transport.is_known and is_bounded and not cycle.waiting_for_100_continue
