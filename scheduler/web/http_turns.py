@@ -76,7 +76,7 @@ class HttpInTurns(HttpToolsProtocol):
         self._parts = self._small_now = 0
         at, end, size = 0, len(data), PARSED_BYTES_A_STEP
         while at < end and self._parts < PARTS_A_TURN and not self.pipeline:
-            step = data if end <= size else memoryview(data)[at : at + size]
+            step = data if end <= PARSED_BYTES_A_STEP else memoryview(data)[at : at + size]
             at += len(step)
             parts = self._parts
             if not self._take(step, at == end):

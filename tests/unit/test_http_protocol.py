@@ -117,3 +117,35 @@ async def test_requests_that_wait_for_earlier_ones_are_not_even_parsed() -> None
             await asyncio.sleep(0)
     assert [*reading, wire.reading] == [False, True]
     protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4_000, 5_000, 7_000, 12_289, 50_000, 250_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_of_any_size_arrives_as_it_was_sent(size: int, chunked: bool) -> None:
+    """Steps grow in the middle of a large one; where they end is nothing that an application sees."""
+    sent = (bytes(range(251)) * 1_000)[:size]
+    came = bytearray()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        more = True
+        while more:
+            message = await receive()
+            came.extend(message["body"])
+            more = message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Config(app, log_config=None, lifespan="off")
+    config.load()
+    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
+    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol.connection_made(wire)
+    length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+    parts = [sent[at : at + 3_000] for at in range(0, size, 3_000)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n" if chunked else sent
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + length + b"\r\n\r\n" + body)
+    async with asyncio.timeout(10):
+        while b"HTTP/1.1" not in wire.written:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert (wire.written.startswith(b"HTTP/1.1 200"), bytes(came) == sent) == (True, True)
+    protocol.connection_lost(None)
