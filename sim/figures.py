@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from sim.world import World
 
-RECORD_BYTES = 570
+RECORD_BYTES = 610
 """Taken for the record of one finished job in the table: what `python -m bench.table` measures."""
 
 
