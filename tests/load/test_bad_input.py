@@ -142,7 +142,7 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.running._preflight.allow", lambda files: min(files, 1000))
     room_here(100, 700)
     with pytest.raises(
-        CannotLoad, match=r"^open files: this process may have 1000 and needs 1064 for its users: raise"
+        CannotLoad, match=r"^open files: this process may have 1000 and needs 1080 for its users: raise"
     ):
         room_here(100, 800)
 
@@ -194,7 +194,7 @@ def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> Non
         assert (master.end(), worker.end()) == (3, 0), master.text + worker.text
         report = master.report()
         assert (report.verdict, report.exit_code) == ("unclear", 3)
-        assert report.why.startswith("a worker: open files: this process may have 500 and needs 1064 for its users")
+        assert report.why.startswith("a worker: open files: this process may have 500 and needs 1080 for its users")
 
 
 def test_workers_whose_master_could_not_start_are_gone_with_it(tmp_path: Path) -> None:
