@@ -29,6 +29,7 @@ ALL = Budget()
         ((4, 3), 2, True, 3003),
     ],
 )
+@pytest.mark.timeout(600)
 def test_flows_of_script_calls_have_as_many_orders_as_combinatorics_says(
     lengths: tuple[int, ...], hops: int, is_split: bool, count: int
 ) -> None:
