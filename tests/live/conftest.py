@@ -16,7 +16,7 @@ from tests.unit.log_rules import strange_lines
 
 FLAGS = (
     *("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5"),
-    *("--waiting-timeout-s", "60", "--no-node-grace-s", "600"),
+    *("--waiting-timeout-s", "60"),
 )
 """Jobs that wait, wait for longer than a test with many commands takes on a slow machine; most of them have no node."""
 _numbers = itertools.count(1)

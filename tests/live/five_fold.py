@@ -246,7 +246,7 @@ async def _sample(http: httpx.AsyncClient, report: FiveFold) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        measured = Scheduler(Path(place), "embedded")
+        measured = Scheduler(Path(place), "embedded", "--no-node-grace-s", "10")
         try:
             print(asyncio.run(five_fold(measured, float(sys.argv[1]))))
         finally:

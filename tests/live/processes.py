@@ -63,7 +63,10 @@ class Process:
 
 
 class Scheduler(Process):
-    """A `voxpool serve` that is ready when the constructor returns; it waits for no job when it stops."""
+    """A `voxpool serve` that is ready when the constructor returns; it waits for no job when it stops.
+
+    Unless `flags` say otherwise it accepts jobs that no node serves: most tests need no node, however old it is.
+    """
 
     def __init__(
         self,
@@ -74,7 +77,8 @@ class Scheduler(Process):
         name: str = "scheduler",
         patience_s: float = PATIENCE_S,
     ) -> None:
-        super().__init__(folder, name, "serve", "--port", str(port), "--store", store, "--drain-s", "0", *flags)
+        usual = ("--drain-s", "0", "--no-node-grace-s", "600")
+        super().__init__(folder, name, "serve", "--port", str(port), "--store", store, *usual, *flags)
         try:
             started = wait_until(lambda: self.popen.poll() is not None or self.events("scheduler_started"), patience_s)
             assert started is not True, self.log.read_text()

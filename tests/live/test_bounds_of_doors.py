@@ -32,7 +32,6 @@ FLAGS = (
     *("--audio-bytes-max", "100000", "--audio-total-bytes-max", "150000"),
     *("--incoming-bytes-max", "250000", "--session-grace-s", "1"),
     *("--retention-s", "0.3", "--cleanup-interval-s", "0.05", "--rest-s", "3", "--waiting-timeout-s", "60"),
-    *("--no-node-grace-s", "600"),
 )
 
 

@@ -19,7 +19,7 @@ from tests.live.test_processes import started
 
 async def played(folder: Path, seconds: float) -> FiveFold:
     """The overload, and what must hold at any size."""
-    with started(Scheduler(folder, "embedded")) as scheduler:
+    with started(Scheduler(folder, "embedded", "--no-node-grace-s", "10")) as scheduler:
         report = await five_fold(scheduler, seconds)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
@@ -50,7 +50,7 @@ async def test_a_pair_that_no_node_serves_is_refused_and_a_worker_that_restarts_
     async def work(_work: object) -> str:
         return "done"
 
-    flags = ("--lease-s", "3", "--heartbeat-s", "1")
+    flags = ("--lease-s", "3", "--heartbeat-s", "1", "--no-node-grace-s", "10")
     with started(Scheduler(folder, "memory", *flags)) as scheduler:
         async with Client(scheduler.url) as client, httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
             async with running(Worker(scheduler.url, node_id="n", pairs=["zh:en"], slots=1, work=work)):
