@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket as sockets
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,10 +117,9 @@ async def test_past_the_connections_allowed_new_ones_are_answered_and_closed(fol
     """The handshake of a WebSocket, too; health and metrics still answer, and a connection that goes makes room."""
     with started(Scheduler(folder, "memory", "--connections-max", "3")) as scheduler:
         async with connected(scheduler.session_url) as first, connected(scheduler.session_url) as second:
-            for socket in (first, second):
-                await greeted(socket)
-            third = sockets.create_connection(("127.0.0.1", scheduler.port))
-            try:
+            async with connected(scheduler.session_url) as third:
+                for socket in (first, second, third):
+                    await greeted(socket)  # a peer that has not said hello would give way to a new connection
                 with pytest.raises(InvalidStatus) as refused:
                     await first_frame(scheduler)
                 response = refused.value.response
@@ -134,8 +132,6 @@ async def test_past_the_connections_allowed_new_ones_are_answered_and_closed(fol
                     assert {(await http.get(path)).status_code for path in ("/healthz", "/readyz", "/metrics")} == {200}
                 await first.send(text(type="submit", request_id="one", pair="a:b", audio=TONE))
                 assert (await answer(first))["type"] == "accepted", "who is in is not touched"
-            finally:
-                third.close()
             async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
                 await until_async(http)
         refusals = await until(lambda: scheduler.events("connection_refused"))
