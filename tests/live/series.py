@@ -29,7 +29,7 @@ TOLD_APART_MAX = PAIRS_MAX + len([OTHER])
 PAIRS = PAIRS_MAX + 50
 """Language pairs that are named by jobs and nodes in the end."""
 EXPIRES_MS = 200
-LABELS = frozenset({"pair", "state", "reason", "result", "script", "family", "version", "python", "le"})
+LABELS = frozenset({"meaning", "pair", "state", "reason", "result", "script", "family", "version", "python", "le"})
 """All labels of all metrics (interfaces.md); none of them names a job, a node or a session."""
 OPENED_AT_ONCE = 50
 
