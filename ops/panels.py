@@ -76,6 +76,12 @@ JOBS = (
         _now_by("voxpool_jobs_waiting", "pair"),
     ),
     Panel(
+        "Expected wait by pair",
+        "s",
+        "What a new job would wait. Where that is too near to its time-out, submits are refused as overloaded.",
+        _now_by("voxpool_expected_wait_seconds", "pair"),
+    ),
+    Panel(
         "Wait",
         "s",
         "From the submit to the last dispatch, of jobs that completed.",
