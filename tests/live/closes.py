@@ -27,7 +27,7 @@ from tests.servers import redis_server
 
 FLAGS = (
     *("--session-grace-s", "0.3", "--retention-s", "0.5", "--cleanup-interval-s", "0.25", "--log-sample", "0"),
-    *("--waiting-timeout-s", "60"),
+    *("--waiting-timeout-s", "600"),
 )
 """So that whatever may stay for a while is gone after two seconds; an idle HTTP connection after five."""
 WARM_UP = 100 * len(POINTS)
@@ -45,10 +45,11 @@ OPEN_BYTES_MAX = 4 * 1024**2
 """Live bytes of the connections that are open at one moment, however many were torn before."""
 OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
-HISTORY = "live._history."
-"""Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound."""
-BY_TIME = "scheduler.telemetry."
-"""But for these, such as the entries of the history."""
+HISTORY = ("live._history.", "core.intake.")
+"""Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound; and of the pairs
+whose last node or job went within a minute (intake.py)."""
+BY_TIME = ("scheduler.telemetry.", "scheduler.intake.", "scheduler.expected_wait.", "scheduler.return_times.")
+"""But for these, such as the entries of the history, and of the pairs that are remembered."""
 SPARE_FILES = 2
 """Connections to the store that its client makes when two ask at the same time, and keeps."""
 KINDS = ("table ", "task ", "object ", "key ", "open files")
