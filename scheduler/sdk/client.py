@@ -121,18 +121,9 @@ class Client:
         of OpenTelemetry that the caller is in, if there is one, is the parent of the job's. Raises SubmitRejected,
         SchedulerUnreachable, Refused or ClientClosed.
         """
+        limits = (attempts_max, backoff_ms)
         request = await self._begin(
-            Submit(
-                self._id(request_id),
-                pair,
-                audio,
-                timeout_ms,
-                session_affinity,
-                why,
-                current_trace(),
-                attempts_max,
-                backoff_ms,
-            )
+            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace(), *limits)
         )
         return await self._result(request)
 
@@ -149,18 +140,9 @@ class Client:
         backoff_ms: int | None = None,
     ) -> Started:
         """Submit a job and return as soon as the scheduler has taken it. Raises what `submit` raises."""
+        limits = (attempts_max, backoff_ms)
         request = await self._begin(
-            Submit(
-                self._id(request_id),
-                pair,
-                audio,
-                timeout_ms,
-                session_affinity,
-                why,
-                current_trace(),
-                attempts_max,
-                backoff_ms,
-            )
+            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace(), *limits)
         )
         try:
             await asyncio.shield(request.accepted)

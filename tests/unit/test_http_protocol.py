@@ -59,6 +59,16 @@ async def test_a_rest_of_an_answer_that_nobody_takes_keeps_no_connection(connect
     await server.wait_closed()
 
 
+def connection(app: Any) -> tuple[Any, Wire]:
+    """Return a connection that `app` answers, and the wire below it."""
+    config = Config(app, log_config=None, lifespan="off")
+    config.load()
+    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
+    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
 async def test_chunks_are_parsed_in_turns() -> None:
     """What one read brings is parsed a part at a time; until all is, nothing more is read, and others have a turn."""
     bodies: list[int] = []
@@ -73,11 +83,7 @@ async def test_chunks_are_parsed_in_turns() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    config = Config(app, log_config=None, lifespan="off")
-    config.load()
-    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
-    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
-    protocol.connection_made(wire)
+    protocol, wire = connection(app)
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"%x\r\n" % size + b"y" * size + b"\r\n"
     protocol.data_received(head + chunk * chunks + b"0\r\n\r\n")
@@ -101,11 +107,7 @@ async def test_requests_that_wait_for_earlier_ones_are_not_even_parsed() -> None
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    config = Config(app, log_config=None, lifespan="off")
-    config.load()
-    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
-    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
-    protocol.connection_made(wire)
+    protocol, wire = connection(app)
     protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5_000)
     reading = [wire.reading]
     async with asyncio.timeout(30):
@@ -135,11 +137,7 @@ async def test_a_body_of_any_size_arrives_as_it_was_sent(size: int, chunked: boo
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    config = Config(app, log_config=None, lifespan="off")
-    config.load()
-    kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
-    protocol, wire = kind(config=config, server_state=ServerState(), app_state={}), Wire()
-    protocol.connection_made(wire)
+    protocol, wire = connection(app)
     length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
     parts = [sent[at : at + 3_000] for at in range(0, size, 3_000)]
     body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n" if chunked else sent
