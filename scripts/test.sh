@@ -2,10 +2,31 @@
 # test.sh FOLDER…: all tests under .venv, those of FOLDER… also under .venv-other. Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
 # Tests marked `alone` measure time or memory, or fill the machine, so they run after the others, one at a time.
+#
+# Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
+# other work; a change that breaks something breaks it both times. What passed the second time is printed as unstable.
 set -euo pipefail
+UNSTABLE_MAX=5
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 SECONDS=0
+
+# tests PYTHON WORKERS ARGUMENT…: run pytest with so many workers, and what failed once more.
+tests() {
+    local python=$1 workers=$2 failed=.pytest_cache/v/cache/lastfailed status=0 names
+    shift 2
+    rm -f "$failed"
+    "$python" -m pytest -q -n "$workers" --dist worksteal "$@" || status=$?
+    [ "$status" != 0 ] || return 0
+    [ "$status" = 1 ] || fail "pytest ended with $status"
+    names=$("$python" -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n")' "$failed")
+    [ "$(wc -l <<<"$names")" -le $UNSTABLE_MAX ] || fail "more than $UNSTABLE_MAX tests failed"
+    say "what failed, once more"
+    "$python" -m pytest -q --last-failed --last-failed-no-failures none "$@"
+    say "unstable, passed the second time:"
+    printf '%s\n' "$names"
+}
+
 scripts/system_packages.sh redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
     amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd
 if [ "${1:-}" = large ]; then
@@ -16,11 +37,11 @@ if [ "${1:-}" = large ]; then
 fi
 make --no-print-directory lint
 say "all tests, $(.venv/bin/python --version)"
-.venv/bin/python -m pytest -q -n 2 --dist worksteal -m "not alone and not large" --ignore=tests/tidy tests
-.venv/bin/python -m pytest -q -m "alone and not large" tests
+tests .venv/bin/python 2 -m "not alone and not large" --ignore=tests/tidy tests
+tests .venv/bin/python 0 -m "alone and not large" tests
 if [ -x .venv-other/bin/python ]; then
     say "tests without servers, $(.venv-other/bin/python --version)"
-    .venv-other/bin/python -m pytest -q -n 2 --dist worksteal -m "not alone and not large" "$@"
+    tests .venv-other/bin/python 2 -m "not alone and not large" "$@"
 elif [ "${CI:-}" = true ]; then
     fail "CI runs the tests under both Pythons, and there is no .venv-other"
 fi

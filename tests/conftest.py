@@ -2,7 +2,9 @@
 
 import gc
 import signal
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A machine with much to do is no finding, and a failure shall come from a change: chance is for `make test-large`.
@@ -24,3 +26,16 @@ def pytest_runtest_teardown() -> None:
     """Freeze it again after an experiment that unfroze it at its end; else each later collection takes a second."""
     if not gc.get_freeze_count():
         pytest_collection_finish()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Collect nothing while a traceback is formatted: a finaliser that warns would parse source inside the parser.
+
+    Python 3.11 answers that with a SystemError (python/cpython#106905), which ends the whole run.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()

@@ -7,22 +7,25 @@ It holds numbers and counts only. The protocols (http_protocol.py, peer_socket.p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.config import Settings
 from scheduler.seams import Observer
+from scheduler.web.turn_queue import TurnQueue
 
 SLACK_BYTES = 64 * 1024
 """Room in a message beside its audio or output."""
 STRANGERS_MESSAGE_BYTES_MAX = 256 * 1024
 """The largest message before hello or register was accepted; a register with a thousand attempts takes 90 kB."""
 FRAMES_A_TURN = 100
-"""Frames of one peer that are parsed before others get their turn: about 1 ms. One read may bring 40,000."""
-PARSED_BYTES_A_STEP = 4 * 1024
-"""Bytes of HTTP that are parsed between two looks at what they cost; these can be 700 chunks or 150 requests."""
+"""Frames of one known peer that are parsed before others get their turn: about 1 ms. One read may bring 40,000."""
+STRANGERS_FRAMES_A_TURN = 20
+"""The same for a stranger, beside whom others shall not notice anything."""
+PARSED_BYTES_A_STEP = 512
+"""Bytes of HTTP that are parsed between two looks at what they cost; these can be 85 chunks or 20 requests."""
 PARSED_BYTES_A_STEP_MAX = 16 * 1024
 """The same in the middle of a large body, whose steps are one part each."""
-PARTS_A_TURN = 200
+PARTS_A_TURN = 50
 """Chunks of one body that are parsed before others get their turn."""
 SMALL_PART_BYTES = 256
 """A fragment of a message or a chunk of a body below this size is small, and so is every control frame."""
@@ -113,6 +116,8 @@ class Bounds:
     send_stall_s: float
     on_abort: Callable[[str, str], None]
     """Called with (peer, reason) when a connection is cut off."""
+    strangers: TurnQueue = field(default_factory=TurnQueue)
+    """Where peers wait that have not shown who they are."""
 
     @classmethod
     def of(cls, settings: Settings, incoming: Incoming, observer: Observer) -> Bounds:

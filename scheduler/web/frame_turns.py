@@ -18,6 +18,7 @@ from websockets.streams import StreamReader
 from scheduler.web.allowance import (
     FRAMES_A_TURN,
     SMALL_PART_BYTES,
+    STRANGERS_FRAMES_A_TURN,
     STRANGERS_MESSAGE_BYTES_MAX,
     Bounds,
     SmallParts,
@@ -26,6 +27,7 @@ from scheduler.web.bounded_transport import BoundedTransport
 from scheduler.web.connections import connection_of
 from scheduler.web.handshakes import refused_handshake
 from scheduler.web.partial_message import PartialMessage
+from scheduler.web.turn_queue import Turn
 
 SMALL_PARTS = "small_parts"
 
@@ -70,7 +72,7 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         self._small_now = 0
         """Small parts in this turn."""
         self._small_parts = SmallParts(self.bounds.small_parts_per_s_max, self.loop.time())
-        self._turn: asyncio.Handle | None = None
+        self._turn: asyncio.Handle | Turn | None = None
         self._holds_reading = False
         """Whether the transport's reading is paused: by the application, for the next turn, or until the handshake."""
         self._partial: PartialMessage | None = None
@@ -119,16 +121,24 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         if self.transport.has_ended:
             self.transport.drop(len(data))
             return
-        if self._turn is not None or self.read_paused:  # a transport may bring some although its reading is paused
+        # A transport may bring some although its reading is paused.
+        if self._turn is not None or self.read_paused or not self._takes_turn():
             self._reader.feed_data(data)
             self._reader.frames_left = 0
             self._count(len(data))
+            if not self.read_paused:
+                self._hold_reading()
+                self._read_on()
             return
         self._parse(data)
 
+    def _takes_turn(self) -> bool:
+        """Return whether it may be parsed at once. A handshake may: its request of HTTP waited for its turn."""
+        return self.transport.is_known or not self.handshake_complete or self.bounds.strangers.take()
+
     def _parse(self, data: bytes) -> None:
         """Parse `data` and what was left of the turn before, and handle the frames."""
-        self._reader.frames_left = FRAMES_A_TURN
+        self._reader.frames_left = FRAMES_A_TURN if self.transport.is_known else STRANGERS_FRAMES_A_TURN
         self._took_message = False
         self._small_now = 0
         super().data_received(data)
@@ -256,7 +266,8 @@ class FramesInTurns(WebSocketsSansIOProtocol):
             return
         if self._reader.has_more:
             if self._turn is None:
-                self._turn = self.loop.call_soon(self._next_turn)
+                queue = self.loop.call_soon if self.transport.is_known else self.bounds.strangers.wait
+                self._turn = queue(self._next_turn)
             return
         self._holds_reading = False
         self.transport.resume_reading()

@@ -114,10 +114,7 @@ class BoundedHttp(HttpInTurns):
         if self._refused or self.transport.is_closing():
             return
         self._last_s = self.loop.time()
-        if self._rest:  # a transport may bring some although its reading is paused
-            self._rest = bytes(self._rest) + data
-        else:
-            self._parse(data)
+        self._come(data)
 
     def _parse(self, data: bytes | memoryview) -> bool:
         goes_on = super()._parse(data)

@@ -23,6 +23,7 @@ from scheduler.web.allowance import (
 )
 from scheduler.web.bounded_transport import BoundedTransport
 from scheduler.web.connections import connection_of
+from scheduler.web.turn_queue import Turn
 
 
 class TurnFlow(FlowControl):
@@ -50,7 +51,7 @@ class HttpInTurns(HttpToolsProtocol):
         """Whether nothing that comes is parsed any more."""
         self._rest: bytes | memoryview = b""
         """What has come and is left for the next turn."""
-        self._turn: asyncio.Handle | None = None
+        self._turn: asyncio.Handle | Turn | None = None
         self._parts = 0
         """Parts of bodies in this turn."""
         self._small_now = 0
@@ -66,6 +67,22 @@ class HttpInTurns(HttpToolsProtocol):
     def _refuse(self, reason: str) -> None:
         """Answer and end the connection."""
         raise NotImplementedError
+
+    def _is_known(self) -> bool:
+        """Return whether the peer has shown who it is."""
+        connection = connection_of(self.app_state)
+        return connection is not None and connection.is_known
+
+    def _come(self, data: bytes) -> None:
+        """Parse what has come, or keep it until it is this peer's turn."""
+        if self._rest:  # a transport may bring some although its reading is paused
+            self._rest = bytes(self._rest) + data
+        elif self._is_known() or self.bounds.strangers.take():
+            self._parse(data)
+        else:
+            self._rest = data
+            self.flow.pause_reading()
+            self.parses_later()
 
     def _parse(self, data: bytes | memoryview) -> bool:
         """Parse in steps, until it has cost as much as one turn may or requests wait for earlier ones.
@@ -98,7 +115,8 @@ class HttpInTurns(HttpToolsProtocol):
         if not self._rest:
             return False
         if self._turn is None:
-            self._turn = self.loop.call_soon(self._next_turn)
+            queue = self.loop.call_soon if self._is_known() else self.bounds.strangers.wait
+            self._turn = queue(self._next_turn)
         return True
 
     def _next_turn(self) -> None:
@@ -152,8 +170,7 @@ class HttpInTurns(HttpToolsProtocol):
 
         It costs next to nothing when its length was said; but a stranger has no reason to go on.
         """
-        connection = connection_of(self.app_state)
-        self.transport.is_known = connection is not None and connection.is_known
+        self.transport.is_known = self._is_known()
         lengths = [int(value) for name, value in cycle.scope["headers"] if name == b"content-length"]
         is_bounded = bool(lengths) and lengths[0] <= self.bounds.request_bytes_max
         return self.transport.is_known and is_bounded and not cycle.waiting_for_100_continue

@@ -16,9 +16,10 @@ from websockets.uri import parse_uri
 
 from scheduler.config import Settings
 from scheduler.seams import Observer
-from scheduler.web.allowance import FRAMES_A_TURN, Bounds, Incoming
+from scheduler.web.allowance import FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN, Bounds, Incoming
 from scheduler.web.frame_socket import Received
 from scheduler.web.peer_socket import PeerSocket
+from scheduler.web.turn_queue import TurnQueue
 
 MAX_BYTES = 10_000
 
@@ -95,7 +96,12 @@ class Pair:
         return closed.code, closed.reason
 
 
-async def joined(aborts: list[str], send_buffer_bytes_max: int = 5_000, send_stall_s: float = 0.02) -> Pair:
+async def joined(
+    aborts: list[str],
+    send_buffer_bytes_max: int = 5_000,
+    send_stall_s: float = 0.02,
+    strangers: TurnQueue | None = None,
+) -> Pair:
     """Open a connection whose application only accepts it."""
     ready = asyncio.Event()
 
@@ -110,6 +116,7 @@ async def joined(aborts: list[str], send_buffer_bytes_max: int = 5_000, send_sta
         send_buffer_bytes_max=send_buffer_bytes_max,
         send_stall_s=send_stall_s,
         on_abort=lambda peer, reason: aborts.append(reason),
+        strangers=strangers or TurnQueue(),
     )
     kind = PeerSocket.with_bounds(bounds)
     config = Config(app, ws=kind, ws_max_size=MAX_BYTES, log_config=None, ws_per_message_deflate=False)
@@ -161,8 +168,11 @@ async def test_a_refused_message_and_all_later_ones_wait_in_order(aborts: list[s
     assert (got, pair.wire.reading) == ([b"one", b"three"], True)
 
 
-async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: list[str]) -> None:
+@pytest.mark.parametrize("a_turn", [FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN])
+async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: list[str], a_turn: int) -> None:
     pair = await joined(aborts)
+    if a_turn == FRAMES_A_TURN:
+        pair.socket.now_known()
     got: list[bytes] = []
     pair.socket.serve(counted(got))
     pair.send(*(b"%d" % number for number in range(1_000)))
@@ -171,10 +181,31 @@ async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: 
         assert not pair.wire.reading
         await asyncio.sleep(0)
         turns.append(len(got))
-    assert turns == list(range(FRAMES_A_TURN, 1_001, FRAMES_A_TURN))
+    assert turns == list(range(a_turn, 1_001, a_turn))
     assert got == [b"%d" % number for number in range(1_000)]
     await asyncio.sleep(0)
     assert pair.wire.reading
+
+
+async def test_only_one_stranger_is_parsed_in_an_iteration_of_the_loop(aborts: list[str]) -> None:
+    """Those who are known don't wait for strangers, and a stranger who leaves takes nobody's turn."""
+    strangers = TurnQueue()
+    pairs = [await joined(aborts, strangers=strangers) for _ in range(5)]
+    *unknown, known = pairs
+    known.socket.now_known()
+    got: list[bytes] = []
+    for pair in pairs:
+        pair.socket.serve(counted(got))
+        pair.send(b"%d" % pairs.index(pair))
+    assert got == [b"0", b"4"]
+    assert [pair.wire.reading for pair in pairs] == [True, False, False, False, True]
+    unknown[2].socket.connection_lost(None)
+    seen = []
+    while len(got) < 4:
+        await asyncio.sleep(0)
+        seen.append(len(got))
+    assert got == [b"0", b"4", b"1", b"3"] and seen == [3, 4]
+    assert unknown[3].wire.reading
 
 
 async def test_what_is_sent_arrives_whatever_its_size(aborts: list[str]) -> None:
@@ -202,6 +233,8 @@ async def test_pongs_count_as_well_as_messages(aborts: list[str]) -> None:
     for _ in range(45):
         pair.client.send_ping(b"x" * 125)
     pair.socket.data_received(b"".join(pair.client.data_to_send()))
+    for _ in range(45 // STRANGERS_FRAMES_A_TURN):
+        await asyncio.sleep(0)
     assert aborts == ["send_buffer_full"]
 
 
