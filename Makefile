@@ -6,7 +6,7 @@ SHELL := /usr/bin/env bash
 .PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants wheel-check clean
 
 BIN := .venv/bin
-CHECKED := scheduler sim loadtest leakgate findings mutation ops tests
+CHECKED := voxpool findings mutation ops tests
 # What both Pythons run: all that needs no process of ours.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim tests/leakgate
 
@@ -27,7 +27,7 @@ dashboard-demo: .venv/.ready ## the dashboard full of life: a scheduler, nodes, 
 	@$(BIN)/python examples/dashboard_demo.py $(DEMO)
 
 leak-live: .venv/.ready ## a real server under load twice, without and with the clean-up, beside what the simulator says (10 minutes)
-	@$(BIN)/python -m loadtest leak-live $(LEAK_LIVE)
+	@$(BIN)/python -m voxpool.loadtest leak-live $(LEAK_LIVE)
 
 lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rules of tests/tidy with the audit of packages
 	$(BIN)/python -m ruff check .
@@ -50,7 +50,7 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 	@$(BIN)/python -m bench
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
-	@$(BIN)/python -m sim.experiments.theory --erlang
+	@$(BIN)/python -m voxpool.sim.experiments.theory --erlang
 
 findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
 	@$(BIN)/python -m findings $(FINDINGS)

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import click
 
-from loadtest.report._records import JSON_NAME, read_report
-from loadtest.running._own_process import clean_environment, dies_with_us, python
-from loadtest.running._own_scheduler import OwnScheduler
+from voxpool.loadtest.report._records import JSON_NAME, read_report
+from voxpool.loadtest.running._own_process import clean_environment, dies_with_us, python
+from voxpool.loadtest.running._own_scheduler import OwnScheduler
 
 LOAD = ("-u", "40", "-r", "40", "--gate", "memory", "--until-clear", "5")
 AT_MOST = {True: "120s", False: "25s"}
@@ -47,7 +47,7 @@ def play(number: int, is_leaky: bool, is_slow: bool, out: Path) -> Ended:
     folder = out / f"{'leaky' if is_leaky else 'healthy'}-{number}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_NAME).unlink(missing_ok=True)
-    program = SLOW if is_slow else ("scheduler",)
+    program = SLOW if is_slow else ("voxpool.scheduler",)
     with ExitStack() as stack:
         if not is_slow:
             for _ in range(os.cpu_count() or 1):

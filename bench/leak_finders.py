@@ -37,7 +37,7 @@ TOOLS = {
     "memray limit_leaked_objects": "import pytest\n\n@pytest.mark.limit_leaked_objects\ndef test_it():\n"
     f"    for _ in range({TIMES}):\n        call()\n",
 }
-PLUGINS = {"leakgate": "leakgate.pytest_plugin"}
+PLUGINS = {"leakgate": "voxpool.leakgate.pytest_plugin"}
 
 
 def main() -> None:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
 
-from scheduler.cli import main
-from scheduler.errors import BadInput
-from scheduler.job import CANCELLED, Job
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.scripts import ScriptCall
-from scheduler.stores.redis import RedisStore
-from scheduler.web.results import Results
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.job import CANCELLED, Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.web.results import Results
 
 KB = 1000
 _libc = ctypes.CDLL(None)

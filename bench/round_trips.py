@@ -25,8 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench._peers import PAIR
 from bench._rows import Row, print_rows
-from scheduler import codec
-from scheduler.messages import Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler import codec
+from voxpool.scheduler.messages import Hello, JobResult, RejectedSubmit, Submit
 
 AUDIO = b"RIFF\x08\x27\x00\x00WAVE" + bytes(range(256)) * 39
 SECONDS = 2.0
@@ -168,7 +168,7 @@ def _relay() -> Iterator[int]:
 def scheduler(store: str, *flags: str, log: Path | None = None) -> Iterator[tuple[int, int]]:
     """A scheduler with a node that answers at once; gives its port and process id. What it logs goes to `log`."""
     port = free_port()
-    words = ("scheduler", "serve", "--port", str(port), "--store", store, *flags)
+    words = ("voxpool.scheduler", "serve", "--port", str(port), "--store", store, *flags)
     with process(*words, log=log) as server:
         until_listening(port)
         with process("bench._peers", "node", f"ws://127.0.0.1:{port}/ws/node"):

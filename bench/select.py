@@ -7,8 +7,8 @@ Redis beside the Valkey that comes with us. Run alone: python -m bench.select
 from __future__ import annotations
 
 from bench._rows import Row, print_rows
-from sim.experiments.select_cost import Cost, InMemory, Measured, Shape, commands, cost, fill
-from sim.experiments.servers import Server, system_redis
+from voxpool.sim.experiments.select_cost import Cost, InMemory, Measured, Shape, commands, cost, fill
+from voxpool.sim.experiments.servers import Server, system_redis
 
 ROUNDS = 150
 NODES_IN_ONE_POOL = (10, 1_000, 100_000)

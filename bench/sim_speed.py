@@ -13,12 +13,12 @@ import sys
 import simpy
 
 from bench._rows import Row, print_rows
-from sim.checkers import CHECKERS, Checker
-from sim.distributions import Exponential
-from sim.run import set_up
-from sim.scenario import Links, Nodes, Scenario, Traffic
-from sim.stopwatch import Stopwatch
-from sim.world import World
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.world import World
 
 JOBS = 100_000
 GOAL = ">= 15000"

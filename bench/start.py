@@ -34,7 +34,7 @@ def run() -> list[Row]:
 def _start_s() -> float:
     port = free_port()
     began_s = time.monotonic()
-    with process("scheduler", "serve", "--port", str(port), *QUIET):
+    with process("voxpool.scheduler", "serve", "--port", str(port), *QUIET):
         until_listening(port)
         httpx.get(f"http://127.0.0.1:{port}/healthz").raise_for_status()
         return time.monotonic() - began_s
@@ -42,5 +42,5 @@ def _start_s() -> float:
 
 def _import_s() -> float:
     began_s = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import scheduler.cli, scheduler.serve, uvloop"], check=True)
+    subprocess.run([sys.executable, "-c", "import voxpool.scheduler.cli, voxpool.scheduler.serve, uvloop"], check=True)
     return time.monotonic() - began_s

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from bench._rows import Row, print_rows
-from sim.experiments.pauses import Pauses, before, production
+from voxpool.sim.experiments.pauses import Pauses, before, production
 
 JOBS = 1_000_000
 BYTES_GOAL = "<= 600"

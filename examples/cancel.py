@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from scheduler.sdk import Client
+from voxpool import Client
 
 
 async def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from scheduler.sdk import Client
+from voxpool import Client
 
 
 async def main(files: list[Path]) -> None:

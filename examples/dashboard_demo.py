@@ -25,7 +25,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
+from voxpool import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -240,7 +240,18 @@ async def show_try(page: Page, url: str) -> None:
 def scheduler(port: int) -> Iterator[str]:
     """Run a scheduler as a process of its own; yield its URL."""
     log = Path(tempfile.mkdtemp(prefix="voxpool-dashboard-")) / "scheduler.log"
-    command = [sys.executable, "-m", "scheduler", "serve", "--port", str(port), "--store", "memory", *SETTINGS, *KEPT]
+    command = [
+        sys.executable,
+        "-m",
+        "voxpool.scheduler",
+        "serve",
+        "--port",
+        str(port),
+        "--store",
+        "memory",
+        *SETTINGS,
+        *KEPT,
+    ]
     with log.open("wb") as file:
         # In a session of its own: Ctrl-C is for this process, which then ends the other in good order.
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)

@@ -17,9 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from scheduler.sdk import Client
-from scheduler.sdk.http import HttpClient
-from scheduler.web.views import JobView
+from voxpool import Client, HttpClient
+from voxpool.scheduler.web.views import JobView
 
 HERE = Path(__file__).parent
 WAVS = sorted(HERE.glob("*.wav"))
@@ -36,14 +35,14 @@ def main() -> int:
         say("A scheduler (with the Valkey that comes with the package) and two nodes, each a process of its own")
         began_s = time.monotonic()
         log = out / "scheduler.log"
-        serve = processes.enter_context(process(log, "-m", "scheduler", "serve", "--port", "0"))
+        serve = processes.enter_context(process(log, "-m", "voxpool.scheduler", "serve", "--port", "0"))
         url = wait_for("the scheduler", lambda: url_in(log), serve)
         print(f"  {url} answers {time.monotonic() - began_s:.2f} s after its start")
         nodes = {
             name: processes.enter_context(
                 process(
                     out / f"{name}.log",
-                    *("-m", "scheduler", "node", "--url", url, "--id", name, "--pairs", PAIR),
+                    *("-m", "voxpool.scheduler", "node", "--url", url, "--id", name, "--pairs", PAIR),
                     *("--slots", "2", "--engine", "measure:0.5"),
                 )
             )
@@ -56,7 +55,9 @@ def main() -> int:
         asyncio.run(over_websocket(url))
         survived = kill_a_node(client, nodes)
     say("The question of the seed, in virtual time: do finished jobs leak? Without the clean-up and with it")
-    done = subprocess.run([sys.executable, "-m", "sim", "leak", "--quick", "--out", str(out / "leak")], check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "voxpool.sim", "leak", "--quick", "--out", str(out / "leak")], check=False
+    )
     print(f"\nThe pictures, the report and the logs lie in {out}")
     return done.returncode if survived else 1
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import gevent
 from locust import between, tag, task
 
-from loadtest.clients import SessionCaller
+from voxpool.loadtest.clients import SessionCaller
 
 SENTENCES = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.wav"))]
 PAIRS = ["zh:en", "en:zh"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scheduler.sdk import SyncClient
+from voxpool import SyncClient
 
 files = sorted(Path(__file__).parent.glob("*.wav"))
 with SyncClient(retry_s=60) as client:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from scheduler.sdk import SyncClient
+from voxpool import SyncClient
 
 files = [Path(name) for name in sys.argv[1:]] or sorted(Path(__file__).parent.glob("*.wav"))
 with SyncClient() as client:

@@ -1,6 +1,6 @@
 """A worker node in ten lines: python examples/worker.py --id gpu-1 (needs `voxpool serve`); Ctrl-C drains it."""
 
-from scheduler.sdk import Work, WorkFailed, worker
+from voxpool import Work, WorkFailed, worker
 
 
 @worker(pairs=["en:en"], slots=2)

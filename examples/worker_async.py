@@ -2,7 +2,7 @@
 
 import asyncio
 
-from scheduler.sdk import Work, worker
+from voxpool import Work, worker
 
 
 @worker(pairs=["en:en", "zh:en"], slots=100, drain_s=20)

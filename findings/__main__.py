@@ -17,10 +17,10 @@ import click
 from findings import explored
 from findings.rows import merged, rows_of
 from findings.table import put_into, render
-from sim.experiments import Options, registry
-from sim.explore.command import Wanted, explore, find_flow, report_of
-from sim.explore.flows import FLOWS
-from sim.report import Report
+from voxpool.sim.experiments import Options, registry
+from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
+from voxpool.sim.explore.flows import FLOWS
+from voxpool.sim.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = ROOT / "docs" / "reports" / "findings.json"

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leakgate.no_leak import assert_no_leak, assert_no_leak_async
+    from voxpool.leakgate.no_leak import assert_no_leak, assert_no_leak_async
 
 __all__ = ["assert_no_leak", "assert_no_leak_async"]
 
 
 def __getattr__(name: str) -> Any:
-    # A server that imports leakgate.inside does not pay for what its tests need.
+    # A server that imports voxpool.leakgate.inside does not pay for what its tests need.
     if name in __all__:
-        from leakgate import no_leak
+        from voxpool.leakgate import no_leak
 
         return getattr(no_leak, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

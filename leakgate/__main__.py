@@ -1,5 +1,5 @@
-"""`python -m leakgate` is the command `leakgate`."""
+"""`python -m voxpool.leakgate` is the command `leakgate`."""
 
-from leakgate.cli import main
+from voxpool.leakgate.cli import main
 
 main()

@@ -1,4 +1,4 @@
-"""How often does the judge err? `python -m leakgate.bench` plays simulated processes, many runs of each, and counts.
+"""How often does the judge err? `python -m voxpool.leakgate.bench` plays simulated processes and counts.
 
 A run is looked at every two seconds from `--seconds` on. It ends when three looks in a row found the same clear
 verdict, and at `--most` at the latest: that is `--until-clear` of a load test. The table shows how often each shape was
@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from leakgate.finding import MemoryFinding
-from leakgate.judge import LEAK, NO_LEAK, UNCLEAR, judge_memory
-from leakgate.noise import measured_noise
-from leakgate.series import Series, Source
-from leakgate.shapes import SHAPES, leaking
-from leakgate.simulated import Setting, Shape, series_of
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.judge import LEAK, NO_LEAK, UNCLEAR, judge_memory
+from voxpool.leakgate.noise import measured_noise
+from voxpool.leakgate.series import Series, Source
+from voxpool.leakgate.shapes import SHAPES, leaking
+from voxpool.leakgate.simulated import Setting, Shape, series_of
 
 LEAST_S, MOST_S = 360.0, 600.0
 """The recommended length of a run."""
@@ -186,7 +186,7 @@ def table(result: Result) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m leakgate.bench", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m voxpool.leakgate.bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, default=200, help="of each shape (200)")
     parser.add_argument("--seconds", type=float, default=LEAST_S, help=f"the least time of a run ({LEAST_S:g})")
     parser.add_argument("--most", type=float, default=MOST_S, help=f"its longest time ({MOST_S:g})")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from leakgate.finding import Growth, MemoryFinding
-from leakgate.report import Curves, WatchReport
-from leakgate.series import Source
-from leakgate.svg import Chart, Curve, Role, bytes_told, draw, number_told
+from voxpool.leakgate.finding import Growth, MemoryFinding
+from voxpool.leakgate.report import Curves, WatchReport
+from voxpool.leakgate.series import Source
+from voxpool.leakgate.svg import Chart, Curve, Role, bytes_told, draw, number_told
 
 GROWING_DRAWN = 4
 TYPES_SHOWN = 15
@@ -95,7 +95,7 @@ def notes_of(finding: MemoryFinding) -> list[str]:
     elif finding.rss is not None:
         notes.append(
             f"only the RSS was read: a {unit} {finding.rss.text}, up to {finding.rss.limit:,.0f} B count as none; "
-            "mount leakgate.inside in the server to see smaller leaks, and what they are made of"
+            "mount voxpool.leakgate.inside in the server to see smaller leaks, and what they are made of"
         )
     if finding.not_exercised:
         notes.append(f"this load had no {', no '.join(finding.not_exercised)}: a leak of these could not show")

@@ -11,10 +11,10 @@ import traceback
 
 import click
 
-from leakgate.command_line import EXIT_WRONG_INPUT, run_commands
-from leakgate.judge_command import judge
-from leakgate.outcome import EXIT_UNCLEAR
-from leakgate.watch_command import watch
+from voxpool.leakgate.command_line import EXIT_WRONG_INPUT, run_commands
+from voxpool.leakgate.judge_command import judge
+from voxpool.leakgate.outcome import EXIT_UNCLEAR
+from voxpool.leakgate.watch_command import watch
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import click
 
-from leakgate.errors import LeakgateError, WrongInput
-from leakgate.terminal import say
+from voxpool.leakgate.errors import LeakgateError, WrongInput
+from voxpool.leakgate.terminal import say
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leakgate.evidence import rise
-from leakgate.finding import Growth
-from leakgate.series import Bound, Reading, Source
-from leakgate.trend import READINGS_MIN, STEADY_COUNT, Series, Trend, Verdict, judge
+from voxpool.leakgate.evidence import rise
+from voxpool.leakgate.finding import Growth
+from voxpool.leakgate.series import Bound, Reading, Source
+from voxpool.leakgate.trend import READINGS_MIN, STEADY_COUNT, Series, Trend, Verdict, judge
 
 LIMIT = 8.0
 LIMIT_A_UNIT = 0.002

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from leakgate.errors import WrongInput
-from leakgate.series import Reading, Series
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.series import Reading, Series
 
 SIZES = ("rss_bytes", "live_bytes", "held_bytes")
 COLUMNS = ("t_s", "work", *SIZES)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leakgate.series import Reading, Series, Source
-from leakgate.trend import READINGS_MIN
+from voxpool.leakgate.series import Reading, Series, Source
+from voxpool.leakgate.trend import READINGS_MIN
 
 OUTLIVED_MIN = 8.0
 """Units of work that are never called kept too long."""

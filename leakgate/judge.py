@@ -18,12 +18,19 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from leakgate.counts import count_limit, grown_counts, growth_of
-from leakgate.evidence import LOAD_MOVES, judged_readings, kept_too_long, rise, what_is_too_little, what_was_unread
-from leakgate.finding import Growth, Kind, MemoryFinding
-from leakgate.power import smallest_found
-from leakgate.series import Reading, Series, Source
-from leakgate.trend import READINGS_MIN, Trend, Verdict, judge
+from voxpool.leakgate.counts import count_limit, grown_counts, growth_of
+from voxpool.leakgate.evidence import (
+    LOAD_MOVES,
+    judged_readings,
+    kept_too_long,
+    rise,
+    what_is_too_little,
+    what_was_unread,
+)
+from voxpool.leakgate.finding import Growth, Kind, MemoryFinding
+from voxpool.leakgate.power import smallest_found
+from voxpool.leakgate.series import Reading, Series, Source
+from voxpool.leakgate.trend import READINGS_MIN, Trend, Verdict, judge
 
 LIMIT_BYTES = 50.0
 """Growth of live bytes, in bytes for each unit of work, up to which it counts as none."""

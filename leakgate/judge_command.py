@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from leakgate.csv_file import SIZES, read_csv
-from leakgate.errors import WrongInput
-from leakgate.options import judging, writing
-from leakgate.series import Bound
+from voxpool.leakgate.csv_file import SIZES, read_csv
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.options import judging, writing
+from voxpool.leakgate.series import Bound
 
 if TYPE_CHECKING:
-    from leakgate.report import WatchReport
+    from voxpool.leakgate.report import WatchReport
 
 REPORT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -41,9 +41,9 @@ def judge(
 
 
 def _judge_csv(file: Path, limit: float | None, unit: str, bounds: dict[str, Bound]) -> WatchReport:
-    from leakgate.judge import LIMIT_BYTES, judge_memory
-    from leakgate.report import report_of
-    from leakgate.series import Source
+    from voxpool.leakgate.judge import LIMIT_BYTES, judge_memory
+    from voxpool.leakgate.report import report_of
+    from voxpool.leakgate.series import Source
 
     table = read_csv(file)
     source = Source(name=str(file), unit=unit, bounds=bounds)
@@ -59,7 +59,7 @@ def _is_json(file: Path) -> bool:
 
 
 def _read_report(file: Path) -> WatchReport:
-    from leakgate.report import WatchReport
+    from voxpool.leakgate.report import WatchReport
 
     if file.stat().st_size > REPORT_BYTES_MAX:
         raise WrongInput(f"{file}: is longer than {REPORT_BYTES_MAX:,} bytes")

@@ -1,6 +1,6 @@
 """A plugin of Locust: it watches the memory of the server during a run, and lets the verdict decide the exit code.
 
-    import leakgate.locust_plugin  # in any locustfile
+    import voxpool.leakgate.locust_plugin  # in any locustfile
 
     locust -f locustfile.py --headless … --leak-pid 4711 --leak-gate --leak-html memory.html
 
@@ -23,21 +23,21 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from leakgate.command_line import EXIT_WRONG_INPUT
-from leakgate.errors import LeakgateError, WrongInput
-from leakgate.judge import LIMIT_BYTES, warm_up
-from leakgate.options import must_be_writable
-from leakgate.outcome import EXIT_UNCLEAR, exit_code, text_of, write_html
-from leakgate.reader import ServerReader
-from leakgate.report import WatchReport
-from leakgate.series import Reading, Source, parse_bounds
-from leakgate.terminal import say
-from leakgate.watch import Watch
-from leakgate.watch_command import open_target
+from voxpool.leakgate.command_line import EXIT_WRONG_INPUT
+from voxpool.leakgate.errors import LeakgateError, WrongInput
+from voxpool.leakgate.judge import LIMIT_BYTES, warm_up
+from voxpool.leakgate.options import must_be_writable
+from voxpool.leakgate.outcome import EXIT_UNCLEAR, exit_code, text_of, write_html
+from voxpool.leakgate.reader import ServerReader
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.series import Reading, Source, parse_bounds
+from voxpool.leakgate.terminal import say
+from voxpool.leakgate.watch import Watch
+from voxpool.leakgate.watch_command import open_target
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--leak-pid": {"type": int, "help": "Watch this process: its RSS, files and threads."},
-    "--leak-url": {"default": "", "metavar": "URL", "help": "Where it answers with its report (leakgate.inside)."},
+    "--leak-url": {"default": "", "metavar": "URL", "help": "Where it gives its report (voxpool.leakgate.inside)."},
     "--leak-metrics": {"default": "", "metavar": "URL", "help": "Its page of metrics, in the format of Prometheus."},
     "--leak-work": {"default": "", "metavar": "METRIC", "help": "Its counter of finished work; without one, and "
                     "without a report that counts, the successful requests of this load test are the work."},

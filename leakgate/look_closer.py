@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
-from leakgate.charts import notes_of
-from leakgate.finding import MemoryFinding
-from leakgate.inside.sizes import type_name
-from leakgate.inside.tracing import Tracer, TraceRow
+from voxpool.leakgate.charts import notes_of
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.inside.sizes import type_name
+from voxpool.leakgate.inside.tracing import Tracer, TraceRow
 
 ROWS_SHOWN = 5
 FRAMES = 4

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from leakgate.errors import LeakgateError
-from leakgate.finding import MemoryFinding, SourceLine
-from leakgate.inside.tracing import Trace, TraceRow
-from leakgate.series import Source
+from voxpool.leakgate.errors import LeakgateError
+from voxpool.leakgate.finding import MemoryFinding, SourceLine
+from voxpool.leakgate.inside.tracing import Trace, TraceRow
+from voxpool.leakgate.series import Source
 
 NAME_S = 20.0
 """Seconds in which growth is compared."""

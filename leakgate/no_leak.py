@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from leakgate.inside.allocators import LiveBytes
-from leakgate.series import Reading, Series, Source
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.series import Reading, Series, Source
 
 if TYPE_CHECKING:
-    from leakgate.finding import MemoryFinding
+    from voxpool.leakgate.finding import MemoryFinding
 
 BLOCKS = 60
 """Readings of a pass: of the forty after settling, each of twelve segments has three."""
@@ -87,8 +87,8 @@ def _check(
     per: str, times: int, limit: float | None, roots: Mapping[str, Any] | None, unclear: Unclear
 ) -> Generator[int, None, None]:
     """Yield how often to call next; raises AssertionError at the end."""
-    from leakgate.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
-    from leakgate.look_closer import look_closer, told
+    from voxpool.leakgate.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
+    from voxpool.leakgate.look_closer import look_closer, told
 
     if times < BLOCKS:
         raise ValueError(f"times={times}: at least {BLOCKS} calls are needed")
@@ -128,7 +128,7 @@ def _nothing_old_is_collected() -> Iterator[None]:
 
 def _pass(calls: int, per: str, limit: float, roots: Mapping[str, Any] | None) -> Generator[int, None, MemoryFinding]:
     """Take BLOCKS readings, `calls` calls apart, and return the finding."""
-    from leakgate.judge import judge_memory
+    from voxpool.leakgate.judge import judge_memory
 
     readings = _Readings(roots)
     for block in range(BLOCKS):
@@ -141,7 +141,7 @@ class _Readings:
     """Readings of this process. Their room is taken before the first one: what they hold is live bytes, too."""
 
     def __init__(self, roots: Mapping[str, Any] | None) -> None:
-        from leakgate.inside.report import MemoryReporter
+        from voxpool.leakgate.inside.report import MemoryReporter
 
         self._meter = LiveBytes(collect=True)
         self._reporter = MemoryReporter(roots) if roots else None
@@ -157,7 +157,7 @@ class _Readings:
             self._sizes[name][block] = value
 
     def _count(self, block: int) -> None:
-        from leakgate.inside.readings import counts_of
+        from voxpool.leakgate.inside.readings import counts_of
 
         if self._reporter is None:
             return

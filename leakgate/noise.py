@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from leakgate.report import Curves, WatchReport
-from leakgate.simulated import Floats, Setting
-from leakgate.trend import SETTLING
+from voxpool.leakgate.report import Curves, WatchReport
+from voxpool.leakgate.simulated import Floats, Setting
+from voxpool.leakgate.trend import SETTLING
 
 READINGS_MIN = 100
 MEMORIES_S = np.geomspace(0.5, 30.0, 40)

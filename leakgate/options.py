@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from leakgate.errors import WrongInput
-from leakgate.outcome import exit_code, text_of, write_html, write_json
-from leakgate.report import WatchReport
-from leakgate.series import Bound, parse_bounds
-from leakgate.terminal import say
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.outcome import exit_code, text_of, write_html, write_json
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.series import Bound, parse_bounds
+from voxpool.leakgate.terminal import say
 
 LIMIT_MAX = 1e15
 FILE = click.Path(path_type=Path, dir_okay=False)

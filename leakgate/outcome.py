@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
-from leakgate.finding import MemoryFinding
-from leakgate.report import WatchReport
-from leakgate.svg import CSS_FILE
+from voxpool.leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.svg import CSS_FILE
 
 EXIT_NO_LEAK, EXIT_LEAK, EXIT_UNCLEAR = 0, 1, 2
 _EXITS = {"no leak": EXIT_NO_LEAK, "leak": EXIT_LEAK}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from leakgate.trend import Series, Trend, Verdict, block_length, judge
+from voxpool.leakgate.trend import Series, Trend, Verdict, block_length, judge
 
 TRIES = 60
 """Series that are made of the noise of one."""

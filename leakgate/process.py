@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from leakgate.errors import Ended, NoReading, Restarted
+from voxpool.leakgate.errors import Ended, NoReading, Restarted
 
 PROC = "/proc"
 MAPS_BYTES_MAX = 16 * 1024 * 1024

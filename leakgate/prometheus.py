@@ -18,7 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from leakgate.errors import BadSelector, NoReading
+from voxpool.leakgate.errors import BadSelector, NoReading
 
 PAGE_BYTES_MAX = 8 * 1024 * 1024
 """About 80,000 series, which take a second to parse."""

@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def assert_no_leak() -> Callable[..., None]:
     """leakgate.assert_no_leak: calls a function again and again, and fails when memory grows with the calls."""
-    from leakgate.no_leak import assert_no_leak
+    from voxpool.leakgate.no_leak import assert_no_leak
 
     return assert_no_leak
 
@@ -19,6 +19,6 @@ def assert_no_leak() -> Callable[..., None]:
 @pytest.fixture
 def assert_no_leak_async() -> Callable[..., Awaitable[Any]]:
     """leakgate.assert_no_leak_async: the same for a test that runs in an event loop; await it."""
-    from leakgate.no_leak import assert_no_leak_async
+    from voxpool.leakgate.no_leak import assert_no_leak_async
 
     return assert_no_leak_async

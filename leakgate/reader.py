@@ -14,14 +14,14 @@ from typing import Any, Protocol, Self
 import httpx
 import msgspec
 
-from leakgate.errors import LeakgateError, NoReading, Restarted
-from leakgate.inside.readings import counts_of, sizes_of
-from leakgate.inside.report import MemoryReport
-from leakgate.naming import Tracing
-from leakgate.process import ProcessReader, ProcessReading
-from leakgate.prometheus import FILES, RSS, STARTED, MetricsReader, Page, Selector, fetch
-from leakgate.series import Bound, Reading, Source
-from leakgate.trace_switch import tracing_at
+from voxpool.leakgate.errors import LeakgateError, NoReading, Restarted
+from voxpool.leakgate.inside.readings import counts_of, sizes_of
+from voxpool.leakgate.inside.report import MemoryReport
+from voxpool.leakgate.naming import Tracing
+from voxpool.leakgate.process import ProcessReader, ProcessReading
+from voxpool.leakgate.prometheus import FILES, RSS, STARTED, MetricsReader, Page, Selector, fetch
+from voxpool.leakgate.series import Bound, Reading, Source
+from voxpool.leakgate.trace_switch import tracing_at
 
 ANSWER_TIMEOUT_S = 10.0
 REPORT_BYTES_MAX = 8 * 1024 * 1024
@@ -65,8 +65,9 @@ class Selectors(msgspec.Struct, frozen=True):
 
 
 class ReportReader:
-    """Reads the report of a process over HTTP, from leakgate.inside or one of the same form. Raises LeakgateError for
-    a `url` that is none.
+    """Reads the report of a process over HTTP, from voxpool.leakgate.inside or one of the same form.
+
+    Raises LeakgateError for a `url` that is none.
     """
 
     def __init__(self, http: httpx.Client, url: str, types_max: int = TYPES_MAX) -> None:
@@ -327,5 +328,7 @@ def _sizes_and_counts(
         sizes |= sizes_of(report) | of_pid
         counts |= counts_of(report)
     if "rss_bytes" not in sizes:
-        raise NoReading(f"the page has no {RSS}: give the pid of the server too, or mount leakgate.inside in it")
+        raise NoReading(
+            f"the page has no {RSS}: give the pid of the server too, or mount voxpool.leakgate.inside in it"
+        )
     return sizes, counts

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from leakgate.finding import MemoryFinding
-from leakgate.series import Reading, Series, Source
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.series import Reading, Series, Source
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):

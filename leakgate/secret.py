@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leakgate.errors import WrongInput
+from voxpool.leakgate.errors import WrongInput
 
 BYTES_MAX = 4096
 

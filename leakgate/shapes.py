@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leakgate.series import Bound
-from leakgate.simulated import KB, MB, Demand, Make, Moments, Shape, Sizes, remembering
+from voxpool.leakgate.series import Bound
+from voxpool.leakgate.simulated import KB, MB, Demand, Make, Moments, Shape, Sizes, remembering
 
 # ---- what healthy processes do
 

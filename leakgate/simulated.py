@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leakgate.series import Bound, Reading, Series, Source
+from voxpool.leakgate.series import Bound, Reading, Series, Source
 
 Floats = NDArray[np.floating[Any]]
 Truth = Literal["healthy", "leak", "native leak", "outside"]

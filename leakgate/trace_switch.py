@@ -9,10 +9,10 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from leakgate.errors import TraceError
-from leakgate.inside.report import MemoryReport
-from leakgate.inside.tracing import TRACE_SECONDS_MAX, Trace
-from leakgate.naming import Tracing
+from voxpool.leakgate.errors import TraceError
+from voxpool.leakgate.inside.report import MemoryReport
+from voxpool.leakgate.inside.tracing import TRACE_SECONDS_MAX, Trace
+from voxpool.leakgate.naming import Tracing
 
 ERROR_CHARACTERS = 200
 Answer = TypeVar("Answer")

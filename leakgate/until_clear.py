@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from leakgate.finding import MemoryFinding
-from leakgate.judge import UNCLEAR
-from leakgate.naming import lacks_a_name
-from leakgate.report import WatchReport
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.judge import UNCLEAR
+from voxpool.leakgate.naming import lacks_a_name
+from voxpool.leakgate.report import WatchReport
 
 CLEAR = "the verdict on memory is clear"
 LOOK_S = 2.0

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from leakgate.errors import Ended, LeakgateError, NoReading, Restarted
-from leakgate.finding import MemoryFinding
-from leakgate.judge import LEAK, LIMIT_BYTES, UNCLEAR, judge_memory
-from leakgate.naming import PAUSE_S as NAMING_PAUSE_S
-from leakgate.naming import Naming, naming_s, with_lines
-from leakgate.report import WatchReport, report_of
-from leakgate.series import Reading, Series, Source
+from voxpool.leakgate.errors import Ended, LeakgateError, NoReading, Restarted
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.judge import LEAK, LIMIT_BYTES, UNCLEAR, judge_memory
+from voxpool.leakgate.naming import PAUSE_S as NAMING_PAUSE_S
+from voxpool.leakgate.naming import Naming, naming_s, with_lines
+from voxpool.leakgate.report import WatchReport, report_of
+from voxpool.leakgate.series import Reading, Series, Source
 
 if TYPE_CHECKING:
-    from leakgate.reader import Reader
+    from voxpool.leakgate.reader import Reader
 
 READINGS_AN_INTERVAL = 4
 PAUSE_MIN_S, PAUSE_MAX_S = 0.25, 5.0
@@ -199,7 +199,9 @@ class Watch:
             tracing = reader.tracing()
             if tracing is None:
                 self._wants_names = False
-                self._note("no line can be named: only a process that mounts leakgate.inside traces its allocations")
+                self._note(
+                    "no line can be named: only a process that mounts voxpool.leakgate.inside traces its allocations"
+                )
                 return
             self._naming = Naming(tracing, self._source)
         self._naming.step(self.series.last.work, self.series.last.t_s)

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leakgate.command_line import parse_duration
-from leakgate.csv_file import write_csv
-from leakgate.errors import WrongInput
-from leakgate.options import FILE, judging, must_be_writable, writing
-from leakgate.secret import secret_of
-from leakgate.series import Bound, Source
-from leakgate.terminal import say
+from voxpool.leakgate.command_line import parse_duration
+from voxpool.leakgate.csv_file import write_csv
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.options import FILE, judging, must_be_writable, writing
+from voxpool.leakgate.secret import secret_of
+from voxpool.leakgate.series import Bound, Source
+from voxpool.leakgate.terminal import say
 
 if TYPE_CHECKING:
-    from leakgate.reader import ServerReader
-    from leakgate.report import WatchReport
-    from leakgate.watch import Watch
+    from voxpool.leakgate.reader import ServerReader
+    from voxpool.leakgate.report import WatchReport
+    from voxpool.leakgate.watch import Watch
 
 SECONDS = 360.0
 """How long a watch lasts without options: docs/memory-watch.md says what it finds."""
@@ -50,7 +50,7 @@ class _Duration(click.ParamType[float]):
 @click.command()
 @click.option("--pid", type=click.IntRange(min=1), help="The process to watch: its RSS, files and threads.")
 @click.option("--children", is_flag=True, help="Add up the process and all its descendants.")
-@click.option("--url", default="", help="Where the server answers with its memory report (leakgate.inside).")
+@click.option("--url", default="", help="Where the server answers with its memory report (voxpool.leakgate.inside).")
 @click.option("--metrics", default="", metavar="URL", help="Its page of metrics, in the format of Prometheus.")
 @click.option("--work", default="", metavar="METRIC", help='The counter of finished work: NAME or NAME{label="value"}.')
 @click.option("--cleanup", default="", metavar="METRIC", help="The time of its last clean-up, or their number.")
@@ -80,9 +80,9 @@ def watch(
         raise click.UsageError("--at-most needs --until-clear, and may not be shorter")
     must_be_writable(csv_path)
     ended = _end_by_signals()
-    from leakgate.judge import LIMIT_BYTES, warm_up
-    from leakgate.until_clear import UntilClear
-    from leakgate.watch import Watch
+    from voxpool.leakgate.judge import LIMIT_BYTES, warm_up
+    from voxpool.leakgate.until_clear import UntilClear
+    from voxpool.leakgate.watch import Watch
 
     reader = open_target(**target)
     try:
@@ -118,8 +118,8 @@ def open_target(
     children: bool = False, unit: str = "request", bounds: dict[str, Bound] | None = None,
 ) -> ServerReader:  # fmt: skip
     """Return a reader of what the options name; nothing is read yet. Raises LeakgateError."""
-    from leakgate.prometheus import parse_selector
-    from leakgate.reader import Selectors, open_reader
+    from voxpool.leakgate.prometheus import parse_selector
+    from voxpool.leakgate.reader import Selectors, open_reader
 
     if retention and not cleanup_every:
         raise WrongInput("--retention needs --cleanup-every: how often what is over it is removed")
@@ -169,7 +169,7 @@ def _wait(watched: Watch, ended: threading.Event, seconds: float) -> None:
 
 
 def _line(report: WatchReport, passed_s: float, seconds: float) -> str:
-    from leakgate.svg import bytes_told
+    from voxpool.leakgate.svg import bytes_told
 
     done = f"{passed_s:,.0f} of {seconds:,.0f} s, {report.taken} readings"
     if report.first is None or report.last is None:

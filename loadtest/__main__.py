@@ -1,6 +1,6 @@
-"""`python -m loadtest` is `loadtest`."""
+"""`python -m voxpool.loadtest` is `voxpool-load`."""
 
-from loadtest.commands._cli import main
+from voxpool.loadtest.commands._cli import main
 
 if __name__ == "__main__":
     main()

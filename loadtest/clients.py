@@ -16,18 +16,18 @@ import msgspec
 from gevent.event import Event
 from gevent.pool import Group
 
-from loadtest.users._client_user import ClientUser
-from loadtest.users._expected import Wanted
-from loadtest.users._http import BROKEN, HttpJobs, Refused
-from loadtest.users._planned_user import PlannedUser
-from loadtest.users._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
-from loadtest.users._traffic import HTTP, WS
-from loadtest.users._wire import Closed, NotOpened, Wire
-from loadtest.users._workload import Stream
-from scheduler.chance import fresh_random
-from scheduler.codec import to_client
-from scheduler.errors import BadInput
-from scheduler.messages import (
+from voxpool.loadtest.users._client_user import ClientUser
+from voxpool.loadtest.users._expected import Wanted
+from voxpool.loadtest.users._http import BROKEN, HttpJobs, Refused
+from voxpool.loadtest.users._planned_user import PlannedUser
+from voxpool.loadtest.users._reasons import LOST, NOT_CONNECTED, refused_as, why_lost
+from voxpool.loadtest.users._traffic import HTTP, WS
+from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
+from voxpool.loadtest.users._workload import Stream
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.codec import to_client
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.messages import (
     Accepted,
     Ack,
     CancelJob,
@@ -39,7 +39,7 @@ from scheduler.messages import (
     ToClient,
     Welcome,
 )
-from scheduler.sdk.backoff import Backoff
+from voxpool.scheduler.sdk.backoff import Backoff
 
 AGAIN_S = 0.5
 """Pause before a long poll that failed is tried again."""

@@ -1,4 +1,4 @@
-"""How often does `loadtest compare` answer right? `python -m loadtest.compare_bench` measures it on this machine.
+"""How often does `voxpool-load compare` answer right? `python -m voxpool.loadtest.compare_bench` measures it.
 
 Pairs of short runs, A and B at the same time, each against a scheduler of its own: some pairs with two healthy
 schedulers, some whose B gives each job to a node late. Every pair is compared as the command does it, and a
@@ -22,13 +22,13 @@ from unittest.mock import patch
 
 import click
 
-from leakgate.terminal import say
-from loadtest.commands._compare import SECONDS, Change, Comparison, compare
-from loadtest.report._records import read_report
-from scheduler.core import Core, Parts
-from scheduler.dispatcher import Dispatcher
-from scheduler.errors import ConfigError
-from scheduler.job import Job
+from voxpool.leakgate.terminal import say
+from voxpool.loadtest.commands._compare import SECONDS, Change, Comparison, compare
+from voxpool.loadtest.report._records import read_report
+from voxpool.scheduler.core import Core, Parts
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.job import Job
 
 SLOWER = 0.1
 """What is planted: a delay of each job, as a share of the mean latency of the healthy pair before."""
@@ -61,7 +61,7 @@ def late_by(delay_s: float) -> type[Dispatcher]:
 
 def serve(delay_ms: float, arguments: Sequence[str]) -> None:
     """Be a `voxpool serve` whose dispatcher is late."""
-    from scheduler.cli import main as voxpool
+    from voxpool.scheduler.cli import main as voxpool
 
     parts = Parts(dispatcher=late_by(delay_ms / 1000))
     sys.argv[1:] = ["serve", *arguments]
@@ -78,7 +78,7 @@ def run_pair(out: Path, seed: int, seconds: float, delay_ms: float) -> Compariso
         for side, delay in (("a", 0.0), ("b", delay_ms)):
             port = _free_port()
             words = [SERVER, f"{delay:g}", "--port", str(port), *SERVE]
-            servers.append(_process(["loadtest.compare_bench", *words], out / f"{side}.server.log"))
+            servers.append(_process(["voxpool.loadtest.compare_bench", *words], out / f"{side}.server.log"))
             urls.append(f"http://127.0.0.1:{port}")
         for url, server in zip(urls, servers, strict=True):
             _wait_for(url, server)
@@ -127,7 +127,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the first pair; then one more.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/compare-bench"), show_default=True)
 def main(pairs: int, seconds: float, slower: float, seed: int, out: Path) -> None:
-    """Measure how often `loadtest compare` answers right for runs of SECONDS."""
+    """Measure how often `voxpool-load compare` answers right for runs of SECONDS."""
     counts: dict[str, Counter[str]] = {"same": Counter(), "slower": Counter()}
     for number in range(pairs):
         delay_ms = 0.0

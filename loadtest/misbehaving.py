@@ -13,12 +13,12 @@ from typing import ClassVar
 
 from locust import User, between, tag, task
 
-from loadtest.users import _bad_clients, _bad_nodes
-from loadtest.users._reasons import why_lost
-from loadtest.users._target import Target, Wrong
-from loadtest.users._traffic import NODE, WS, traffic_of
-from loadtest.users._wire import Closed, NotOpened
-from scheduler.errors import BadInput
+from voxpool.loadtest.users import _bad_clients, _bad_nodes
+from voxpool.loadtest.users._reasons import why_lost
+from voxpool.loadtest.users._target import Target, Wrong
+from voxpool.loadtest.users._traffic import NODE, WS, traffic_of
+from voxpool.loadtest.users._wire import Closed, NotOpened
+from voxpool.scheduler.errors import BadInput
 
 
 class MisbehavingUser(User):

@@ -14,14 +14,14 @@ import msgspec
 from gevent.event import Event
 from locust import User, tag, task
 
-from loadtest.users import _audio
-from loadtest.users._reasons import why_lost
-from loadtest.users._traffic import NODE, Traffic, traffic_of
-from loadtest.users._wire import Closed, NotOpened, Wire
-from scheduler.chance import fresh_random
-from scheduler.codec import to_node
-from scheduler.errors import BadInput
-from scheduler.messages import (
+from voxpool.loadtest.users import _audio
+from voxpool.loadtest.users._reasons import why_lost
+from voxpool.loadtest.users._traffic import NODE, Traffic, traffic_of
+from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.codec import to_node
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.messages import (
     Assign,
     CancelAttempt,
     Drain,
@@ -33,8 +33,8 @@ from scheduler.messages import (
     Reregister,
     ToNode,
 )
-from scheduler.sdk.backoff import Backoff
-from sim.seeds import plain_random
+from voxpool.scheduler.sdk.backoff import Backoff
+from voxpool.sim.seeds import plain_random
 
 HEARTBEAT_S = 15.0
 """Until the scheduler has said how often."""

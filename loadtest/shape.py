@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from locust import LoadTestShape
 
-from loadtest.running._load_run import load_run
+from voxpool.loadtest.running._load_run import load_run
 
 
 class Load(LoadTestShape):

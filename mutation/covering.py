@@ -54,7 +54,7 @@ class Watcher:
         self._coverage.start()
 
     def pytest_collection_finish(self) -> None:
-        memory = importlib.import_module("scheduler.stores.memory")
+        memory = importlib.import_module("voxpool.scheduler.stores.memory")
         run_now = memory.MemoryStore.run_now
         scripts = self._scripts
 

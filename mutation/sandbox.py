@@ -22,7 +22,10 @@ class Sandbox:
             capture_output=True,
         ).stdout.decode()
         for name in listed.split("\0"):
-            if name and (root / name).is_file():
+            if name and (root / name).is_symlink():  # those of voxpool/
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).symlink_to((root / name).readlink())
+            elif name and (root / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(root / name, folder / name)
         scripts = sorted((folder / LUA_FOLDER).glob("*.lua"))

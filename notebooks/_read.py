@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from IPython.display import Image, Markdown
 
-from sim.limits import Figure, holds, shown
-from sim.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
+from voxpool.sim.limits import Figure, holds, shown
+from voxpool.sim.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -30,9 +30,9 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "calibrate": ["calibrate"],
     "leak-live": ["leak-live"],
 }
-"""Name of the JSON -> what `voxpool-sim`, or `loadtest`, is told."""
+"""Name of the JSON -> what `voxpool-sim`, or `voxpool-load`, is told."""
 BY_LOADTEST = ("leak-live",)
-"""Reports of `loadtest`: of real servers."""
+"""Reports of `voxpool-load`: of real servers."""
 
 ENDS_SHOWN = 20
 _MEASURED_AND_SIMULATED: tuple[tuple[str, Literal["line", "dotted"]], ...] = (
@@ -51,7 +51,7 @@ def report(name: str) -> Found:
     """Return the report of that name, made now in the quick size when it isn't there."""
     file = Path(os.environ.get("VOXPOOL_REPORTS", ROOT / "out" / "reports")) / f"{name}.json"
     if not file.exists():
-        module = "loadtest" if name in BY_LOADTEST else "sim"
+        module = "voxpool.loadtest" if name in BY_LOADTEST else "voxpool.sim"
         command = [sys.executable, "-m", module, *COMMANDS[name], "--quick", "--json", str(file)]
         subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # its exit code is its verdict
     return Found(json.loads(file.read_text(encoding="utf-8")))
@@ -67,7 +67,7 @@ class Found:
         """What was asked, of how much, and the verdict."""
         content = self.content
         size = "quick" if content["options"].get("quick") else "full"
-        program = "loadtest" if content["experiment"] in BY_LOADTEST else "voxpool-sim"
+        program = "voxpool-load" if content["experiment"] in BY_LOADTEST else "voxpool-sim"
         return Markdown(
             f"**{content['question']}**\n\n`{program} {content['experiment']}`, {size} size, seed {content['seed']}: "
             f"**{content['verdict']}**."

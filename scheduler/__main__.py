@@ -1,6 +1,6 @@
-"""`python -m scheduler` is `voxpool`."""
+"""`python -m voxpool.scheduler` is `voxpool`."""
 
-from scheduler.cli import main
+from voxpool.scheduler.cli import main
 
 if __name__ == "__main__":
     main()

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from scheduler import messages
-from scheduler.errors import BadInput
-from scheduler.sentences import wrong
+from voxpool.scheduler import messages
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.sentences import wrong
 
 M = TypeVar("M")
 

@@ -14,11 +14,11 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from scheduler.config import Settings
-from scheduler.config_groups import GROUPS, OTHER, group_of
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from scheduler.small_file import read_toml
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config_groups import GROUPS, OTHER, group_of
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.scheduler.small_file import read_toml
 
 PREFIX = "VOXPOOL_"
 _NO_SETTINGS = ("CONFIG", "URL", "TOKEN", "CA_FILE", "NODE_ID", "STATE_DIR", "LOG_LEVEL")

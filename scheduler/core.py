@@ -12,25 +12,25 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.affinity import Affinity
-from scheduler.clock import Clock
-from scheduler.config import Settings, ms
-from scheduler.deadlines import Deadlines
-from scheduler.dispatcher import Dispatcher
-from scheduler.fleet import Fleet
-from scheduler.intake import Intake
-from scheduler.job import Job
-from scheduler.job_table import JobTable
-from scheduler.leases import Leases
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.outages import Outages
-from scheduler.retention import Retention
-from scheduler.script_queue import ScriptQueue
-from scheduler.seams import Observer, ResultSink, ScriptRunner
-from scheduler.timeouts import Timeouts
-from scheduler.waiting import WaitingJobs
-from scheduler.why import Why
+from voxpool.scheduler.affinity import Affinity
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.deadlines import Deadlines
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.intake import Intake
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.leases import Leases
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.outages import Outages
+from voxpool.scheduler.retention import Retention
+from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.seams import Observer, ResultSink, ScriptRunner
+from voxpool.scheduler.timeouts import Timeouts
+from voxpool.scheduler.waiting import WaitingJobs
+from voxpool.scheduler.why import Why
 
 
 @dataclass(frozen=True)

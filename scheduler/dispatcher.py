@@ -10,25 +10,25 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from scheduler.affinity import Affinity
-from scheduler.clock import Clock
-from scheduler.config import Settings, ms
-from scheduler.deadlines import Deadlines
-from scheduler.error_text import cleaned
-from scheduler.errors import Rejected
-from scheduler.fleet import Fleet
-from scheduler.grants import Grants
-from scheduler.intake import Intake
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
-from scheduler.job_table import JobTable
-from scheduler.messages import Assign, CancelAttempt
-from scheduler.node import Node
-from scheduler.reasons import ATTEMPTS_MAX, SESSION_GONE
-from scheduler.retries import ANSWERS, TIMEOUT, Retries
-from scheduler.script_queue import ScriptQueue
-from scheduler.seams import Observer, ResultSink
-from scheduler.waiting import WaitingJobs
-from scheduler.why import Why
+from voxpool.scheduler.affinity import Affinity
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.deadlines import Deadlines
+from voxpool.scheduler.error_text import cleaned
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.grants import Grants
+from voxpool.scheduler.intake import Intake
+from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.messages import Assign, CancelAttempt
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.reasons import ATTEMPTS_MAX, SESSION_GONE
+from voxpool.scheduler.retries import ANSWERS, TIMEOUT, Retries
+from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.seams import Observer, ResultSink
+from voxpool.scheduler.waiting import WaitingJobs
+from voxpool.scheduler.why import Why
 
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""

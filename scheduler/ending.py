@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from scheduler.core import Core
-from scheduler.job import DISPATCHED, FAILED, WAITING
-from scheduler.reasons import STOPPING
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.job import DISPATCHED, FAILED, WAITING
+from voxpool.scheduler.reasons import STOPPING
 
 LOOK_S = 0.02
 """Time between two looks at what is left; nobody tells."""

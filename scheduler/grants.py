@@ -9,18 +9,18 @@ import random
 from abc import ABC, abstractmethod
 from functools import partial
 
-from scheduler.affinity import Affinity
-from scheduler.clock import Clock
-from scheduler.config import Settings
-from scheduler.fleet import Fleet
-from scheduler.intake import Intake
-from scheduler.job import WAITING, Job
-from scheduler.node import Node
-from scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
-from scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
-from scheduler.seams import Observer
-from scheduler.waiting import SelectBatch, WaitingJobs
-from scheduler.why import Why
+from voxpool.scheduler.affinity import Affinity
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.intake import Intake
+from voxpool.scheduler.job import WAITING, Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
+from voxpool.scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.why import Why
 
 SEEDS = 2**31 - 2
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from scheduler.clock import Clock
-from scheduler.config import Settings, ms
-from scheduler.errors import Rejected
-from scheduler.expected_wait import Flow, chance_above
-from scheduler.job import CANCELLED, Job
-from scheduler.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
-from scheduler.return_times import AFTER_MS_MAX, Line, ReturnTimes
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.expected_wait import Flow, chance_above
+from voxpool.scheduler.job import CANCELLED, Job
+from voxpool.scheduler.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
+from voxpool.scheduler.return_times import AFTER_MS_MAX, Line, ReturnTimes
 
 if TYPE_CHECKING:
-    from scheduler.job_table import JobTable
-    from scheduler.outages import Outages
-    from scheduler.waiting import WaitingJobs
+    from voxpool.scheduler.job_table import JobTable
+    from voxpool.scheduler.outages import Outages
+    from voxpool.scheduler.waiting import WaitingJobs
 
 LATE_SHARE = 0.005
 """The share of the accepted jobs that may be expected to start too late."""

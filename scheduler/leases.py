@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from scheduler.clock import Clock
-from scheduler.config import Settings, ms
-from scheduler.deadlines import Deadlines
-from scheduler.fleet import Fleet
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.script_queue import ScriptQueue, ignore_answer
-from scheduler.scripts import expire_holds, lapsed_nodes, node_offline
-from scheduler.waiting import WaitingJobs
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.deadlines import Deadlines
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.script_queue import ScriptQueue, ignore_answer
+from voxpool.scheduler.scripts import expire_holds, lapsed_nodes, node_offline
+from voxpool.scheduler.waiting import WaitingJobs
 
 HOLDS_MAX = 100
 """Holds that one call frees; bounds the time the store is held."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 
 PROTOCOL = 1
 NUMBER_MAX = 10**15

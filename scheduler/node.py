@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scheduler.job import Job
-    from scheduler.seams import NodeLink
+    from voxpool.scheduler.job import Job
+    from voxpool.scheduler.seams import NodeLink
 
 DRAINING = "d"
 RESTING = "r"

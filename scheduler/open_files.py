@@ -6,9 +6,9 @@ import resource
 
 from msgspec import structs
 
-from scheduler.config import Settings
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
 
 BESIDE_CONNECTIONS = 80
 """Files that a scheduler has open beside its known connections: store, logs, listener, pipes (about 20), the strangers

@@ -5,8 +5,8 @@ The rules are those of the settings attempts_max, backoff_s and backoff_max_s, w
 
 from __future__ import annotations
 
-from scheduler.config import Settings, ms
-from scheduler.job import Job, RetryLimits
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.job import Job, RetryLimits
 
 ERROR, BUSY, TIMEOUT = "error", "busy", "timeout"
 ANSWERS = frozenset({BUSY, ERROR})

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from scheduler.errors import ConfigError
+from voxpool.scheduler.errors import ConfigError
 
 FAMILIES = ("leases", "about", "held", "holds", "due", "free")
 """The six keys of a partition, in the order of KEYS."""
@@ -64,8 +64,7 @@ def assemble(name: str, texts: Mapping[str, str]) -> ScriptSource:
 
 
 def _lua_folder() -> Path:
-    package = Path(__file__).resolve().parent
-    for folder in (package / "lua", package.parent / "lua"):  # in the wheel; in the source tree
-        if (folder / "select_node.lua").is_file():
-            return folder
-    raise ConfigError(f"the Lua scripts are missing beside {package}; install voxpool again")
+    folder = Path(__file__).resolve().parents[1] / "lua"  # beside scheduler/, in the wheel as in the source tree
+    if (folder / "select_node.lua").is_file():
+        return folder
+    raise ConfigError(f"the Lua scripts are missing: no {folder}; install voxpool again")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from scheduler.job import Job
-    from scheduler.messages import ToNode
-    from scheduler.node import Node
-    from scheduler.scripts import ScriptCall
+    from voxpool.scheduler.job import Job
+    from voxpool.scheduler.messages import ToNode
+    from voxpool.scheduler.node import Node
+    from voxpool.scheduler.scripts import ScriptCall
 
 
 class ScriptRunner(Protocol):

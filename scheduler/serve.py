@@ -12,29 +12,29 @@ from pathlib import Path
 
 from prometheus_client import disable_created_metrics
 
-from scheduler.chance import fresh_random
-from scheduler.clock import SystemClock
-from scheduler.config import Settings, ms
-from scheduler.core import Core
-from scheduler.ending import HURRY_S, Deadline, drain, hand_back, store_knows
-from scheduler.errors import CannotStart, VoxpoolError
-from scheduler.open_files import connections_within
-from scheduler.seams import ScriptRunner
-from scheduler.security.secret_files import SecretFiles
-from scheduler.stores import open_store, without_password
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.exporter import Exporter, Meters
-from scheduler.telemetry.fan_out import fan_out
-from scheduler.telemetry.live import Live
-from scheduler.telemetry.live_history import LiveHistory
-from scheduler.telemetry.log_observer import LogObserver
-from scheduler.telemetry.logs import Log
-from scheduler.telemetry.tracing import open_tracing
-from scheduler.web.app import Doors
-from scheduler.web.health import Health
-from scheduler.web.results import Results
-from scheduler.web.server import DoorServer, listen, url_of, uvicorn_config
-from scheduler.why import Why
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.ending import HURRY_S, Deadline, drain, hand_back, store_knows
+from voxpool.scheduler.errors import CannotStart, VoxpoolError
+from voxpool.scheduler.open_files import connections_within
+from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.security.secret_files import SecretFiles
+from voxpool.scheduler.stores import open_store, without_password
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.exporter import Exporter, Meters
+from voxpool.scheduler.telemetry.fan_out import fan_out
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.telemetry.live_history import LiveHistory
+from voxpool.scheduler.telemetry.log_observer import LogObserver
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.tracing import open_tracing
+from voxpool.scheduler.web.app import Doors
+from voxpool.scheduler.web.health import Health
+from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.server import DoorServer, listen, url_of, uvicorn_config
+from voxpool.scheduler.why import Why
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1

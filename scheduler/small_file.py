@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import wrong
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import wrong
 
 S = TypeVar("S")
 

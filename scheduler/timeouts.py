@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from scheduler.clock import Clock
-from scheduler.config import Settings, ms
-from scheduler.deadlines import Deadlines
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import WAITING, Job
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.deadlines import Deadlines
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import WAITING, Job
 
 
 class Timeouts:

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leakgate.inside.sizes import type_name
-from leakgate.series import Bound
-from scheduler.clock import Clock
-from scheduler.job import FAILED, Job
-from scheduler.node import Node
-from scheduler.retries import BUSY, ERROR
-from scheduler.scripts import Look, looks_of
-from scheduler.seams import Observer
+from voxpool.leakgate.inside.sizes import type_name
+from voxpool.leakgate.series import Bound
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.job import FAILED, Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.retries import BUSY, ERROR
+from voxpool.scheduler.scripts import Look, looks_of
+from voxpool.scheduler.seams import Observer
 
 DECISIONS_MAX = 32
 """Decisions kept of a job; the oldest go first, and are counted."""

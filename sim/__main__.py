@@ -1,6 +1,6 @@
-"""`python -m sim` is `voxpool-sim`."""
+"""`python -m voxpool.sim` is `voxpool-sim`."""
 
-from sim.cli import main
+from voxpool.sim.cli import main
 
 if __name__ == "__main__":
     main()

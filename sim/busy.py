@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sim.distributions import Draw
-from sim.loop import VirtualLoop
+from voxpool.sim.distributions import Draw
+from voxpool.sim.loop import VirtualLoop
 
 
 class BusyLoop:

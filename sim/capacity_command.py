@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest, wrong
-from sim.distributions import NAMES, Distribution, load_file
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest, wrong
+from voxpool.sim.distributions import NAMES, Distribution, load_file
 
 SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
 """What the third part of a word is, by the first."""

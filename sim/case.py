@@ -15,17 +15,17 @@ from typing import Any, TextIO
 
 import msgspec
 
-from scheduler import __version__
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.small_file import read_json
-from sim.before.rows import variant_without
-from sim.expect import figure_at
-from sim.run import Played, play
-from sim.scenario import Scenario, check_scenario, with_files
-from sim.stores import OF_THIS_MACHINE
-from sim.watch import Watcher
-from sim.world import World
-from sim.written import write_bytes
+from voxpool.scheduler import __version__
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.small_file import read_json
+from voxpool.sim.before.rows import variant_without
+from voxpool.sim.expect import figure_at
+from voxpool.sim.run import Played, play
+from voxpool.sim.scenario import Scenario, check_scenario, with_files
+from voxpool.sim.stores import OF_THIS_MACHINE
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
+from voxpool.sim.written import write_bytes
 
 KEPT = Path("out") / "failed"
 """Where failing runs are kept unless somebody says where."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from scheduler.core import Core
-from scheduler.seams import Observer
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.seams import Observer
 
 _PLAIN = (str, bytes, bytearray, int, float, bool, type(None), type)
 _SKIPPED = (asyncio.Future, msgspec.Struct, Observer)
@@ -35,7 +35,7 @@ def entries(core: Core) -> dict[str, int]:
             if thing and not _is_of_containers(thing):
                 counts[path] = counts.get(path, 0) + len(thing)
             todo.extend((path, item) for item in inner)
-        elif any(kind.__module__.startswith("scheduler.") for kind in type(thing).__mro__):
+        elif any(kind.__module__.startswith("voxpool.scheduler.") for kind in type(thing).__mro__):
             todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in _attributes(thing))
     return counts
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leakgate.terminal import say
-from scheduler import __version__
-from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
-from sim.calibrate.cli import calibrate
-from sim.cli_options import common, progress_bar
-from sim.explore.cli import explore
-from sim.replay_cli import replay, shrink
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+from voxpool.sim.calibrate.cli import calibrate
+from voxpool.sim.cli_options import common, progress_bar
+from voxpool.sim.explore.cli import explore
+from voxpool.sim.replay_cli import replay, shrink
 
 if TYPE_CHECKING:
-    from sim.experiments.experiment import Experiment, Options
+    from voxpool.sim.experiments.experiment import Experiment, Options
 
 EXIT_BROKEN = 1
 
@@ -49,7 +49,7 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from scheduler.sentences import nearest
+            from voxpool.scheduler.sentences import nearest
 
             known = self.list_commands(ctx)
             raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
@@ -85,8 +85,8 @@ def run(
     """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
     from rich.console import Console
 
-    from sim.case import RunDied
-    from sim.play_command import play_file
+    from voxpool.sim.case import RunDied
+    from voxpool.sim.play_command import play_file
 
     try:
         report, lines = play_file(
@@ -142,11 +142,11 @@ def soak(
     from rich.console import Console
 
     if seeds is None:
-        from sim.swarm.long_report import soak_days
+        from voxpool.sim.swarm.long_report import soak_days
 
         report = soak_days(days=days, seed=seed, quick=quick, store=store, progress=progress_bar)
     else:
-        from sim.swarm.swarm_report import soak_seeds
+        from voxpool.sim.swarm.swarm_report import soak_seeds
 
         report = soak_seeds(
             first=1 if seed is None else seed,
@@ -185,9 +185,9 @@ def capacity(
     """How many nodes a rate of jobs takes, so that 99 of 100 start in time; with the curve around that number."""
     from rich.console import Console
 
-    from sim.capacity_command import work_of
-    from sim.experiments import capacity as experiment
-    from sim.experiments.experiment import SEED
+    from voxpool.sim.capacity_command import work_of
+    from voxpool.sim.experiments import capacity as experiment
+    from voxpool.sim.experiments.experiment import SEED
 
     report = experiment.plan(
         experiment.Demand(rate, work_of(work), p99, slots),
@@ -205,7 +205,7 @@ def capacity(
 @click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
 def list_(what: str | None) -> int:
     """Show what there is: scenarios, faults, checkers or experiments; all without an argument."""
-    from sim.listing import listing
+    from voxpool.sim.listing import listing
 
     for line in listing(what, _experiments()):
         say(line)
@@ -216,7 +216,7 @@ def _experiments() -> dict[str, Experiment]:
     """The experiments by name; the registry is theirs."""
     import importlib
 
-    found: dict[str, Experiment] = getattr(importlib.import_module("sim.experiments"), "registry", {})
+    found: dict[str, Experiment] = getattr(importlib.import_module("voxpool.sim.experiments"), "registry", {})
     return found
 
 
@@ -245,7 +245,7 @@ def _command_of(experiment: Experiment) -> click.Command:
     ) -> int:
         from rich.console import Console
 
-        from sim.experiments.experiment import SEED, Options
+        from voxpool.sim.experiments.experiment import SEED, Options
 
         options = Options(
             seed=SEED if seed is None else seed,

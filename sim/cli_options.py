@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from leakgate.terminal import say
+from voxpool.leakgate.terminal import say
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,6 +53,6 @@ def stage_line(title: str) -> Callable[[str], None]:
 
 def progress_bar(title: str) -> Any:
     """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
-    from sim import progress
+    from voxpool.sim import progress
 
     return progress.progress_bar(title, is_shown=sys.stderr.isatty())

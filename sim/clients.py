@@ -8,14 +8,14 @@ from functools import partial
 
 import msgspec
 
-from scheduler.dispatcher import Dispatcher
-from scheduler.errors import Rejected
-from scheduler.job import Job
-from scheduler.reasons import SESSION_GONE
-from sim.busy import BusyLoop
-from sim.distributions import Draw
-from sim.loop import VirtualLoop
-from sim.watch import Hub
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.reasons import SESSION_GONE
+from voxpool.sim.busy import BusyLoop
+from voxpool.sim.distributions import Draw
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.watch import Hub
 
 SHARED_SIZES_MAX = 64
 """Sizes of audio for which one object serves all jobs of that size."""

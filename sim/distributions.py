@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.errors import ConfigError
-from scheduler.small_file import read_small
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.small_file import read_small
 
 BLOCK = 1024
 """Draws a block; it changes the speed, not the draws."""

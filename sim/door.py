@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scheduler.node_desk import NodeDesk
-from sim.busy import BusyLoop
-from sim.clients import Clients
-from sim.distributions import Draw
-from sim.loop import VirtualLoop
-from sim.watch import Hub
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.sim.busy import BusyLoop
+from voxpool.sim.clients import Clients
+from voxpool.sim.distributions import Draw
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.watch import Hub
 
 if TYPE_CHECKING:
-    from sim.links import Connection
-    from sim.nodes import SimNode
+    from voxpool.sim.links import Connection
+    from voxpool.sim.nodes import SimNode
 
 
 class Door:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.scenario import Scenario
+from voxpool.sim.scenario import Scenario
 
 COMPLETED = "jobs.completed"
 """A scenario whose [expect] has a line for this figure says itself how many jobs have to complete, and be it none."""

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scheduler.errors import ConfigError
-from sim.limits import Limit, read_limit
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.limits import Limit, read_limit
 
 _SPREAD = ("mean", "p50", "p90", "p99", "max")
 _JOBS = (

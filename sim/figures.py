@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 RECORD_BYTES = 610
 """Taken for the record of one finished job in the table: what `python -m bench.table` measures."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from sim.loop import VirtualLoop
+    from voxpool.sim.loop import VirtualLoop
 
 T = TypeVar("T")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler.job import Job
-from scheduler.node import Node
-from sim.pictures import COLOURS, canvas, png
-from sim.report import WITH, WITHOUT, Picture
-from sim.watch import Watcher
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
+from voxpool.sim.pictures import COLOURS, canvas, png
+from voxpool.sim.report import WITH, WITHOUT, Picture
+from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.nodes import SimNode, Work
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.nodes import SimNode, Work
+    from voxpool.sim.world import World
 
 MOMENTS_MAX = 1000
 """Moments that are kept: a job that lives on and on must not fill the memory, nor the picture."""

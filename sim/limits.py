@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scheduler.errors import ConfigError
+from voxpool.scheduler.errors import ConfigError
 
 Figure = float | int | str | None
 """A measured figure; None or nan where it could not be measured."""

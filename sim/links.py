@@ -11,15 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scheduler.errors import NodeRefused
-from scheduler.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from sim.clients import Request
-from sim.door import Door
+from voxpool.scheduler.errors import NodeRefused
+from voxpool.scheduler.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.sim.clients import Request
+from voxpool.sim.door import Door
 
 if TYPE_CHECKING:
-    from sim.nodes import SimNode
+    from voxpool.sim.nodes import SimNode
 
 PROBE_S = 5.0
 """How long a probe waits for an answer: a link's own time-out."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sim.checkers import CHECKERS
-from sim.faults import FAULTS
-from sim.play_command import SCENARIOS
+from voxpool.sim.checkers import CHECKERS
+from voxpool.sim.faults import FAULTS
+from voxpool.sim.play_command import SCENARIOS
 
 if TYPE_CHECKING:
-    from sim.experiments.experiment import Experiment
+    from voxpool.sim.experiments.experiment import Experiment
 
 
 def listing(what: str | None, experiments: Mapping[str, Experiment]) -> Iterator[str]:

@@ -19,10 +19,10 @@ from typing import Any, TypeVarTuple, Unpack
 import simpy
 from simpy.events import NORMAL
 
-from sim.handles import After, Handle, SimFuture, SimTask, Timer
-from sim.loud import LoudLoop, RunFailed
-from sim.refused import Refused
-from sim.waiters import describe_waiters
+from voxpool.sim.handles import After, Handle, SimFuture, SimTask, Timer
+from voxpool.sim.loud import LoudLoop, RunFailed
+from voxpool.sim.refused import Refused
+from voxpool.sim.waiters import describe_waiters
 
 __all__ = ["Deadlock", "Refused", "RunFailed", "SimFuture", "SimTask", "VirtualLoop"]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from sim.refused import RefusingLoop
+from voxpool.sim.refused import RefusingLoop
 
 
 class RunFailed(RuntimeError):

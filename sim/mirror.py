@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from scheduler.scripts import ScriptCall
-from sim.watch import Watcher
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.watch import Watcher
 
 
 class MirrorNode:

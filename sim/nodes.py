@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import simpy
 
-from scheduler.messages import (
+from voxpool.scheduler.messages import (
     Assign,
     CancelAttempt,
     Drain,
@@ -25,9 +25,9 @@ from scheduler.messages import (
     Reregister,
     ToNode,
 )
-from sim.clients import Request
-from sim.door import Door
-from sim.links import Connection
+from voxpool.sim.clients import Request
+from voxpool.sim.door import Door
+from voxpool.sim.links import Connection
 
 RECONNECT_S = (0.25, 0.75)
 """A worker whose connection closed tries again after a pause between these."""

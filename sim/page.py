@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from sim.versions import versions
+from voxpool.sim.versions import versions
 
 if TYPE_CHECKING:
-    from sim.report import Line, Picture, Report, Table
+    from voxpool.sim.report import Line, Picture, Report, Table
 
 STYLE = """
 :root { color-scheme: light; --ink:#1c2430; --soft:#5b6675; --rule:#d9dee5; --ground:#f6f7f9;
@@ -85,7 +85,7 @@ def _table(report: Report) -> str:
 
 
 def _row(line: Line, sides: Iterable[str], variant: str) -> str:
-    from sim.report import line_verdict
+    from voxpool.sim.report import line_verdict
 
     word, colour = line_verdict(line, variant)
     kind = {"green": "holds", "red": "broken", "yellow": "unclear"}.get(colour, "")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TextIO
 
 import simpy
 
-from scheduler.job import Job
-from scheduler.node import Node
-from sim.watch import Watcher
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
+from voxpool.sim.watch import Watcher
 
 SCHEDULER, FAULTS, FIRST_NODE = 1, 2, 10
 """Numbers of the processes in the trace: nodes count from FIRST_NODE on, in the order of their first attempt."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sim.report import WITH, WITHOUT, Picture
+from voxpool.sim.report import WITH, WITHOUT, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def bars(
     name: str, title: str, y_label: str, groups: Sequence[Bar], caption: str, y_scale: Scale = "linear"
 ) -> Picture:
     """Return a picture of pairs of bars, each with its figure written above it."""
-    from sim.limits import shown
+    from voxpool.sim.limits import shown
 
     figure, axes = canvas(title)
     width = 0.36

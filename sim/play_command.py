@@ -10,18 +10,18 @@ from typing import Any
 
 import msgspec
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.before.rows import variant_without
-from sim.case import Case, RunDied, keep, run_case
-from sim.evidence import missing_evidence_of
-from sim.expect import Expectation, figure_at, not_simulated
-from sim.replay_command import again, keep_failing
-from sim.report import WITH, WITHOUT, Line, Report
-from sim.run import Played
-from sim.scenario import Scenario, load_scenario
-from sim.stores import STORES
-from sim.written import replaced
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.before.rows import variant_without
+from voxpool.sim.case import Case, RunDied, keep, run_case
+from voxpool.sim.evidence import missing_evidence_of
+from voxpool.sim.expect import Expectation, figure_at, not_simulated
+from voxpool.sim.replay_command import again, keep_failing
+from voxpool.sim.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.run import Played
+from voxpool.sim.scenario import Scenario, load_scenario
+from voxpool.sim.stores import STORES
+from voxpool.sim.written import replaced
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 """Those that come with voxpool; `run` takes their names, too."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from scheduler.job import COMPLETED, Job
-from scheduler.node import Node
-from sim.watch import Watcher
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.node import Node
+from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.nodes import SimNode, Work
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.nodes import SimNode, Work
+    from voxpool.sim.world import World
 
 STORE_EVERY_S = 10.0
 """Virtual seconds between two looks at the number of keys in the store."""

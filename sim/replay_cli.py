@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leakgate.terminal import say
-from sim.cli_options import progress_bar
+from voxpool.leakgate.terminal import say
+from voxpool.sim.cli_options import progress_bar
 
 if TYPE_CHECKING:
-    from sim.replay_command import Told
+    from voxpool.sim.replay_command import Told
 
 store_option = click.option(
     "--store",
@@ -33,7 +33,7 @@ def replay(folder: Path, shrunk: bool, job_ids: tuple[str, ...], store: str | No
 
     Exit code 0 when it does not fail any more, 1 when it fails as before, 2 when it fails in another way.
     """
-    from sim.replay_command import replay_folder
+    from voxpool.sim.replay_command import replay_folder
 
     return _told(replay_folder(folder, shrunk=shrunk, job_ids=job_ids, progress=progress_bar, store=store), json_path)
 
@@ -49,7 +49,7 @@ def shrink(folder: Path, runs: int, seconds: float, store: str | None, json_path
 
     Exit code 0 when nothing more can be cut, 2 when a bound came first.
     """
-    from sim.replay_command import shrink_folder
+    from voxpool.sim.replay_command import shrink_folder
 
     told = shrink_folder(folder, progress=progress_bar, runs_max=runs, seconds_max=seconds, store=store)
     return _told(told, json_path)

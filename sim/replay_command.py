@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import ConfigError
-from scheduler.small_file import read_json
-from sim.case import Case, Found, keep, read_case, run_case, write
-from sim.job_life import JobLife
-from sim.scenario import Scenario
-from sim.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
-from sim.stores import OF_THIS_MACHINE
-from sim.world import World
-from sim.written import replaced, write_bytes
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.small_file import read_json
+from voxpool.sim.case import Case, Found, keep, read_case, run_case, write
+from voxpool.sim.job_life import JobLife
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
+from voxpool.sim.stores import OF_THIS_MACHINE
+from voxpool.sim.world import World
+from voxpool.sim.written import replaced, write_bytes
 
 HOLDS, BROKEN, UNCLEAR = 0, 1, 2
 Progress = Callable[[str], Any]

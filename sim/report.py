@@ -15,10 +15,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakgate.terminal import in_markup
-from sim.limits import Figure, holds, shown
-from sim.versions import versions
-from sim.written import write_bytes, write_text
+from voxpool.leakgate.terminal import in_markup
+from voxpool.sim.limits import Figure, holds, shown
+from voxpool.sim.versions import versions
+from voxpool.sim.written import write_bytes, write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -260,7 +260,7 @@ class Report:
         text = json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
         written = self.written
         if out is not None:
-            from sim.page import html_page
+            from voxpool.sim.page import html_page
 
             out.mkdir(parents=True, exist_ok=True)
             drawn = [draw() for draw in self.pictures]

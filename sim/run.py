@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from sim.checkers import CHECKERS, Checker
-from sim.figures import run_figures
-from sim.scenario import Scenario
-from sim.seeds import plain_random
-from sim.stopwatch import Stopwatch
-from sim.traffic import Stream
-from sim.variant import Variant
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.figures import run_figures
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.traffic import Stream
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 SLICES = 200
 """Parts of a run between which progress is told."""

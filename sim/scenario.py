@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from scheduler import config_sources
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.messages import Pair, Slots
-from scheduler.small_file import read_toml
-from sim.distributions import Distribution, Even, load_file
-from sim.expect import Expectation, parse_expectations
-from sim.scenario_errors import check_keys, check_numbers, explain
+from voxpool.scheduler import config_sources
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.messages import Pair, Slots
+from voxpool.scheduler.small_file import read_toml
+from voxpool.sim.distributions import Distribution, Even, load_file
+from voxpool.sim.expect import Expectation, parse_expectations
+from voxpool.sim.scenario_errors import check_keys, check_numbers, explain
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -195,7 +195,7 @@ def with_files(scenario: Scenario, folder: Path) -> Scenario:
 
 def check_scenario(scenario: Scenario, place: str) -> None:
     """Check what the types of `scenario` can't tell. Raises ConfigError with one line that says what is wrong."""
-    from sim.faults import check_fault
+    from voxpool.sim.faults import check_fault
 
     try:
         settings = config_sources.load(None, {}, scenario.settings)

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import MISSING, Wrong, nearest, wrong
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import MISSING, Wrong, nearest, wrong
 
 NAME_FORM = "must be 1 to 80 of A-Z a-z 0-9 . _ - and blanks, and begin with none of the dots and blanks"
 

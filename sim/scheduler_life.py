@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 
-from scheduler.config import Settings
-from scheduler.core import Core
-from sim.clients import Clients
-from sim.clock import VirtualClock
-from sim.door import Door
-from sim.loop import VirtualLoop
-from sim.seeds import plain_random
-from sim.stores import StoreSeam
-from sim.variant import Variant
-from sim.watch import Hub
-from sim.why import FollowedJobs
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core
+from voxpool.sim.clients import Clients
+from voxpool.sim.clock import VirtualClock
+from voxpool.sim.door import Door
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.stores import StoreSeam
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Hub
+from voxpool.sim.why import FollowedJobs
 
 FIRST = "s1"
 """The name of the first scheduler of a run; the next is s2."""

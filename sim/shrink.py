@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from scheduler.errors import ConfigError
-from sim.case import Case, Found, run_case
-from sim.scenario import Fault, Scenario, Traffic, check_scenario
-from sim.stopwatch import Stopwatch
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.case import Case, Found, run_case
+from voxpool.sim.scenario import Fault, Scenario, Traffic, check_scenario
+from voxpool.sim.stopwatch import Stopwatch
 
 RUNS_MAX = 300
 SECONDS_MAX = 60.0

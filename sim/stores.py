@@ -10,13 +10,13 @@ from asyncio import events
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from scheduler.scripts import ScriptCall
-from scheduler.stores.memory import Dump, MemoryStore
-from sim.distributions import Draw
-from sim.loop import VirtualLoop
-from sim.watch import Hub
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.sim.distributions import Draw
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.watch import Hub
 
 STORES = "memory, fakeredis, embedded or redis://host:port/db"
 
@@ -222,12 +222,12 @@ class RealStore:
 
 async def _open(url: str | None) -> Any:
     if url is None:
-        from scheduler.stores.embedded import EmbeddedStore
+        from voxpool.scheduler.stores.embedded import EmbeddedStore
 
         embedded = EmbeddedStore()
         await embedded.start()
         return embedded
-    from scheduler.stores.redis import RedisStore
+    from voxpool.scheduler.stores.redis import RedisStore
 
     store = RedisStore(url)
     try:

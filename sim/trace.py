@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from scheduler.job import Job
-from scheduler.node import Node
-from sim.watch import Watcher
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
+from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.nodes import SimNode, Work
+    from voxpool.sim.clients import Request
+    from voxpool.sim.nodes import SimNode, Work
 
 BLOCK = 1000
 """Events that are hashed at a time, at least; a moment is not split."""

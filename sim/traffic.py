@@ -8,10 +8,10 @@ from itertools import repeat
 import numpy as np
 import simpy
 
-from sim.clients import Clients, Request
-from sim.distributions import BLOCK, Draw, draws
-from sim.scenario import Traffic, distribution
-from sim.seeds import generator
+from voxpool.sim.clients import Clients, Request
+from voxpool.sim.distributions import BLOCK, Draw, draws
+from voxpool.sim.scenario import Traffic, distribution
+from voxpool.sim.seeds import generator
 
 
 class Stream:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.core import Parts
-from scheduler.script_sources import ScriptSource
-from sim.links import Connection
-from sim.nodes import SimNode
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.script_sources import ScriptSource
+from voxpool.sim.links import Connection
+from voxpool.sim.nodes import SimNode
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scheduler.messages import Assign, NodeResult
-from scheduler.node import Node
-from scheduler.scripts import ScriptCall
-from scheduler.seams import Observer
+from voxpool.scheduler.messages import Assign, NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.seams import Observer
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.links import Connection
-    from sim.nodes import SimNode, Work
+    from voxpool.sim.clients import Request
+    from voxpool.sim.links import Connection
+    from voxpool.sim.nodes import SimNode, Work
 
 
 class Watcher(Observer):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.clock import Clock
-from scheduler.job import Job
-from scheduler.why import Decision, Why, text_of
-from sim.clock import START_MS
-from sim.watch import Watcher
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.why import Decision, Why, text_of
+from voxpool.sim.clock import START_MS
+from voxpool.sim.watch import Watcher
 
 
 class FollowedJobs(Why, Watcher):

@@ -11,29 +11,29 @@ from typing import Any, TextIO
 
 import msgspec
 
-from scheduler.config import Settings
-from scheduler.job import DISPATCHED, Job
-from scheduler.stores.memory import Dump
-from sim.busy import BusyLoop
-from sim.checkers import CHECKERS, Checker
-from sim.clients import Audio, Clients, Request
-from sim.clock import VirtualClock
-from sim.distributions import Distribution, Draw, draws, is_zero
-from sim.door import Door
-from sim.faults import CLOCK_OFF_MS, Faults
-from sim.loop import VirtualLoop
-from sim.mirror import StoreMirror
-from sim.nodes import SimNode
-from sim.perfetto import Perfetto
-from sim.recorder import Recorder
-from sim.scenario import distribution
-from sim.scheduler_life import FIRST, SchedulerLife
-from sim.seeds import generator, plain_random
-from sim.stores import RealStore, StoreSeam, open_store
-from sim.trace import Trace
-from sim.variant import Variant
-from sim.watch import Hub
-from sim.why import FollowedJobs
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.job import DISPATCHED, Job
+from voxpool.scheduler.stores.memory import Dump
+from voxpool.sim.busy import BusyLoop
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.clients import Audio, Clients, Request
+from voxpool.sim.clock import VirtualClock
+from voxpool.sim.distributions import Distribution, Draw, draws, is_zero
+from voxpool.sim.door import Door
+from voxpool.sim.faults import CLOCK_OFF_MS, Faults
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.mirror import StoreMirror
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.perfetto import Perfetto
+from voxpool.sim.recorder import Recorder
+from voxpool.sim.scenario import distribution
+from voxpool.sim.scheduler_life import FIRST, SchedulerLife
+from voxpool.sim.seeds import generator, plain_random
+from voxpool.sim.stores import RealStore, StoreSeam, open_store
+from voxpool.sim.trace import Trace
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Hub
+from voxpool.sim.why import FollowedJobs
 
 RECOUNT_STEPS_MIN = 1000
 RECOUNT_STEPS_A_RECORD = 10

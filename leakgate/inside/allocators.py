@@ -18,7 +18,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 
-from leakgate.errors import Unreadable
+from voxpool.leakgate.errors import Unreadable
 
 _STDERR = threading.Lock()
 """File descriptor 2 belongs to the whole process: one reading at a time redirects it."""

@@ -13,9 +13,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from leakgate.errors import BadRequest, TraceError
-from leakgate.inside.door import UNIT, Answer, Door, done, failed, read_query, switch_trace
-from leakgate.inside.work import Work
+from voxpool.leakgate.errors import BadRequest, TraceError
+from voxpool.leakgate.inside.door import UNIT, Answer, Door, done, failed, read_query, switch_trace
+from voxpool.leakgate.inside.work import Work
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

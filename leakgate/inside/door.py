@@ -15,11 +15,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from leakgate.errors import BadRequest, LeakgateError
-from leakgate.inside.report import MemoryReporter
-from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace, Tracer
-from leakgate.inside.work import Unit, Work
-from leakgate.series import Bound
+from voxpool.leakgate.errors import BadRequest, LeakgateError
+from voxpool.leakgate.inside.report import MemoryReporter
+from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace, Tracer
+from voxpool.leakgate.inside.work import Unit, Work
+from voxpool.leakgate.series import Bound
 
 TYPES_MAX = 1000
 TYPES_DEFAULT = 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from leakgate.inside.report import MemoryReport
+from voxpool.leakgate.inside.report import MemoryReport
 
 
 def sizes_of(report: MemoryReport) -> dict[str, Any]:

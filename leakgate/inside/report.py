@@ -19,14 +19,14 @@ from typing import Any
 
 import msgspec
 
-from leakgate.errors import Unreadable
-from leakgate.inside.allocators import LiveBytes, read_rss
-from leakgate.inside.sizes import Sizes, measure_sizes, type_name
-from leakgate.inside.tables import find_tables
-from leakgate.inside.tracing import Trace
-from leakgate.inside.work import Work
-from leakgate.process import started_s
-from leakgate.series import Bound
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside.allocators import LiveBytes, read_rss
+from voxpool.leakgate.inside.sizes import Sizes, measure_sizes, type_name
+from voxpool.leakgate.inside.tables import find_tables
+from voxpool.leakgate.inside.tracing import Trace
+from voxpool.leakgate.inside.work import Work
+from voxpool.leakgate.process import started_s
+from voxpool.leakgate.series import Bound
 
 OBJECTS_A_TURN = 20_000
 """Objects whose types are counted before other work gets its turn: about a millisecond."""

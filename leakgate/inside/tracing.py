@@ -11,7 +11,7 @@ import tracemalloc
 
 import msgspec
 
-from leakgate.errors import TraceError
+from voxpool.leakgate.errors import TraceError
 
 FRAMES_MAX = 10
 ROWS_MAX = 50

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from leakgate.errors import BadRequest, TraceError
-from leakgate.inside.door import UNIT, Answer, Door, done, failed, read_query, switch_trace
-from leakgate.inside.work import Unit, Work
+from voxpool.leakgate.errors import BadRequest, TraceError
+from voxpool.leakgate.inside.door import UNIT, Answer, Door, done, failed, read_query, switch_trace
+from voxpool.leakgate.inside.work import Unit, Work
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

@@ -1,1 +1,1 @@
-"""The command `loadtest`: what is done with load tests beside running one."""
+"""The command `voxpool-load`: what is done with load tests beside running one."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leakgate.trend import block_length
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._latencies import WINDOW_DIGITS
-from loadtest.measuring._windows import ended_of, latencies_of
-from loadtest.report._records import LoadReport, Window
+from voxpool.leakgate.trend import block_length
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
+from voxpool.loadtest.measuring._windows import ended_of, latencies_of
+from voxpool.loadtest.report._records import LoadReport, Window
 
 RESAMPLES = 2000
 WINDOWS_MIN = 12

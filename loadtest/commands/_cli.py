@@ -1,4 +1,4 @@
-"""The command `loadtest`: what is done with load tests, beside `locust -f loadtest/`, which runs one.
+"""The command `voxpool-load`: what is done with load tests, beside `locust -f loadtest/`, which runs one.
 
 Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage errors, too: one line, no stack trace).
 """
@@ -9,14 +9,14 @@ import importlib
 
 import click
 
-from scheduler import __version__
-from scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 
 COMMANDS = {
-    "compare": ("loadtest.commands._compare_command", "compare"),
-    "leak-live": ("loadtest.commands._leak_live", "leak_live"),
-    "options": ("loadtest.commands._options_command", "options"),
-    "pools": ("loadtest.commands._pools", "pools"),
+    "compare": ("voxpool.loadtest.commands._compare_command", "compare"),
+    "leak-live": ("voxpool.loadtest.commands._leak_live", "leak_live"),
+    "options": ("voxpool.loadtest.commands._options_command", "options"),
+    "pools": ("voxpool.loadtest.commands._pools", "pools"),
 }
 """Name -> module and function; a module is imported when its command is asked for."""
 
@@ -37,10 +37,10 @@ class _Commands(click.Group):
 
 def main() -> None:
     """Run the command line and exit."""
-    run_commands(cli, "loadtest", failed=EXIT_WRONG_INPUT)
+    run_commands(cli, "voxpool-load", failed=EXIT_WRONG_INPUT)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="loadtest")
+@click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
     """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""

@@ -18,11 +18,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from loadtest.commands._bootstrap import WINDOWS_MIN, Resampled, block_of, full_load, resample, typical, weights_of
-from loadtest.measuring._generator import MACHINE_FULL
-from loadtest.report._records import LoadReport, Window
-from scheduler.errors import ConfigError
-from sim.report import Check, Outcome
+from voxpool.loadtest.commands._bootstrap import (
+    WINDOWS_MIN,
+    Resampled,
+    block_of,
+    full_load,
+    resample,
+    typical,
+    weights_of,
+)
+from voxpool.loadtest.measuring._generator import MACHINE_FULL
+from voxpool.loadtest.report._records import LoadReport, Window
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import Check, Outcome
 
 TYPICAL, WRONG, BYTES = "typical", "wrong", "bytes_a_job"
 BY_WINDOWS = {"rate": 0.05, TYPICAL: 0.05, "mean": 0.1, "p50": 0.1, "p90": 0.1, "p99": 0.2, "failures": 0.001}

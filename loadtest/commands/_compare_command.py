@@ -1,4 +1,4 @@
-"""`loadtest compare A.json B.json`: a guard for a release."""
+"""`voxpool-load compare A.json B.json`: a guard for a release."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leakgate.terminal import in_markup, visible
+from voxpool.leakgate.terminal import in_markup, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadtest.commands._compare import Change, Comparison
+    from voxpool.loadtest.commands._compare import Change, Comparison
 
 
 @click.command()
@@ -54,8 +54,8 @@ def compare(
     import msgspec
     from rich.console import Console
 
-    from loadtest.commands import _compare
-    from loadtest.report._records import read_report
+    from voxpool.loadtest.commands import _compare
+    from voxpool.loadtest.report._records import read_report
 
     allowed = _allowed(worse_by)
     for name in figures:
@@ -73,7 +73,7 @@ def compare(
 
 def _allowed(given: tuple[str, ...]) -> dict[str, float]:
     """Return figure -> what is allowed. Without a figure it is for all that are a share of A."""
-    from loadtest.commands._compare import BYTES, WORSE_BY, WRONG
+    from voxpool.loadtest.commands._compare import BYTES, WORSE_BY, WRONG
 
     allowed: dict[str, float] = {}
     shares = [name for name in WORSE_BY if name not in ("failures", WRONG)]
@@ -96,7 +96,7 @@ def _allowed(given: tuple[str, ...]) -> dict[str, float]:
 
 def _check_figure(name: str, option: str) -> None:
     """Raise UsageError when there is no such figure."""
-    from loadtest.commands._compare import UNITS
+    from voxpool.loadtest.commands._compare import UNITS
 
     if name not in UNITS:
         raise click.UsageError(f"{option}: no figure {name!r}; there are {', '.join(UNITS)}")
@@ -124,8 +124,8 @@ def _print(found: Comparison, console: Console) -> None:
 
 
 def _cells(change: Change) -> list[str]:
-    from loadtest.commands._compare import BYTES, WRONG
-    from sim.limits import shown
+    from voxpool.loadtest.commands._compare import BYTES, WRONG
+    from voxpool.sim.limits import shown
 
     factor, unit = (1, change.unit) if change.name in (BYTES, WRONG) else (100, "%")
 

@@ -1,6 +1,6 @@
-"""`loadtest leak-live`: a real server twice under the same load, without and with the clean-up, as a load test whose
-gate looks at memory; and what the simulator says of the same scenario file beside it.
+"""`voxpool-load leak-live`: a real server twice under the same load, without and with the clean-up.
 
+The gate looks at memory. What the simulator says of the same scenario file stands beside it.
 Each side is one run of Locust with a scheduler of its own. It ends as soon as its verdict is clear.
 """
 
@@ -20,15 +20,15 @@ from typing import Any
 
 import click
 
-from leakgate.judge import LIMIT_BYTES
-from leakgate.terminal import say
-from loadtest.commands._leak_report import Side, report
-from loadtest.commands._prediction import Readings, predict
-from loadtest.report._records import LoadReport, read_report
-from scheduler.errors import ConfigError, VoxpoolError
-from sim.experiments.processes import Part, run_parts
-from sim.report import WITH, WITHOUT, Report
-from sim.scenario import Scenario, load_scenario
+from voxpool.leakgate.judge import LIMIT_BYTES
+from voxpool.leakgate.terminal import say
+from voxpool.loadtest.commands._leak_report import Side, report
+from voxpool.loadtest.commands._prediction import Readings, predict
+from voxpool.loadtest.report._records import LoadReport, read_report
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.report import WITH, WITHOUT, Report
+from voxpool.sim.scenario import Scenario, load_scenario
 
 FOLDER = Path(__file__).resolve().parents[1]
 SCENARIO = FOLDER / "scenarios" / "leak_live.toml"

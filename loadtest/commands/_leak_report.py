@@ -1,4 +1,4 @@
-"""What `loadtest leak-live` found: figures measured beside figures simulated, the verdicts, and a picture of both."""
+"""What `voxpool-load leak-live` found: figures measured beside simulated ones, verdicts, and a picture of both."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from leakgate.finding import MemoryFinding
-from leakgate.trend import Verdict, judge
-from loadtest.commands._prediction import Readings
-from sim.limits import UNCLEAR_WORD, Figure
-from sim.pictures import Curve, curves
-from sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.trend import Verdict, judge
+from voxpool.loadtest.commands._prediction import Readings
+from voxpool.sim.limits import UNCLEAR_WORD, Figure
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
 
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]

@@ -1,4 +1,4 @@
-"""`loadtest options`: what `locust -f loadtest/` takes beyond Locust's own options.
+"""`voxpool-load options`: what `locust -f loadtest/` takes beyond Locust's own options.
 
 Locust's --help can't show them: it prints its help before it loads any locustfile (locustio/locust#2917; so still in
 2.47), and has no other place where options could be added. Its form does show them.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import click
 
-from leakgate.terminal import say
-from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE
-from loadtest.running._options_shown import described
+from voxpool.leakgate.terminal import say
+from voxpool.loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE
+from voxpool.loadtest.running._options_shown import described
 
 WIDTH = 118
 

@@ -1,4 +1,4 @@
-"""`loadtest pools`: the same load on few nodes and on very many, in one pool and in very many, live. The cost of a
+"""`voxpool-load pools`: the same load on few nodes and on very many, in one pool and in very many, live. The cost of a
 select must not depend on that, and nodes that are alike must get even shares.
 
 Each side is one run of Locust with node users that really serve, against a scheduler of its own.
@@ -18,15 +18,15 @@ import click
 import httpx
 import redis
 
-from leakgate.terminal import say
-from loadtest.commands._pools_report import Side, report
-from loadtest.commands._script_commands import SELECT, Calls, watch
-from loadtest.commands._script_seconds import ScriptSeconds
-from loadtest.report._records import JSON_NAME, LoadReport, read_report
-from loadtest.running._own_process import OwnProcess, python
-from loadtest.running._own_scheduler import OwnScheduler
-from scheduler.errors import VoxpoolError
-from sim.report import Report
+from voxpool.leakgate.terminal import say
+from voxpool.loadtest.commands._pools_report import Side, report
+from voxpool.loadtest.commands._script_commands import SELECT, Calls, watch
+from voxpool.loadtest.commands._script_seconds import ScriptSeconds
+from voxpool.loadtest.report._records import JSON_NAME, LoadReport, read_report
+from voxpool.loadtest.running._own_process import OwnProcess, python
+from voxpool.loadtest.running._own_scheduler import OwnScheduler
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.sim.report import Report
 
 LOCUSTFILES = Path(__file__).resolve().parents[1]
 SMALL = 10

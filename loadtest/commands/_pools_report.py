@@ -1,4 +1,4 @@
-"""What `loadtest pools` found: few and many beside each other, and what is demanded of the many."""
+"""What `voxpool-load pools` found: few and many beside each other, and what is demanded of the many."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from sim.limits import Figure, shown
-from sim.report import WITH, Line, Report, Table
+from voxpool.sim.limits import Figure, shown
+from voxpool.sim.report import WITH, Line, Report, Table
 
 QUESTION = "Do very many nodes in a pool, and very many pools, cost a select more, or their nodes a fair share?"
 SAME_COMMANDS = "-2 .. 2"

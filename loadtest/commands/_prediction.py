@@ -15,22 +15,22 @@ from typing import Any
 
 import msgspec
 
-from leakgate.inside.allocators import LiveBytes
-from loadtest.users._audio import Heard
-from scheduler import codec
-from scheduler.core import Parts
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import Job
-from scheduler.messages import FromClient, FromNode, NodeResult, Submit
-from sim.before.leaky import leaking
-from sim.experiments.live_run import NEVER_S, TELL_EVERY
-from sim.experiments.processes import Tell
-from sim.links import Connection
-from sim.nodes import SimNode, Work
-from sim.run import set_up
-from sim.scenario import Scenario
-from sim.variant import Variant
-from sim.world import World
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.loadtest.users._audio import Heard
+from voxpool.scheduler import codec
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import FromClient, FromNode, NodeResult, Submit
+from voxpool.sim.before.leaky import leaking
+from voxpool.sim.experiments.live_run import NEVER_S, TELL_EVERY
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.links import Connection
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 AIM = 0.1
 """When after a sweep the simulated process is read, in intervals."""

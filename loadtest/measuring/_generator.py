@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 import psutil
 
-from loadtest.report._records import Arrivals, Generator, GeneratorProcess
+from voxpool.loadtest.report._records import Arrivals, Generator, GeneratorProcess
 
 SAMPLE_S = 1.0
 """Time between two readings."""

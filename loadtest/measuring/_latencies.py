@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Cell, Key
-from loadtest.report._records import ErrorCount, Operation, Window, WindowOperation, spread_of
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Cell, Key
+from voxpool.loadtest.report._records import ErrorCount, Operation, Window, WindowOperation, spread_of
 
 WINDOWS_MAX = 360
 """Half an hour in windows of 5 s, a day in windows of 5 minutes and 20 s."""

@@ -12,15 +12,15 @@ from typing import Any
 import gevent
 import msgspec
 
-from loadtest.measuring._generator import SAMPLE_S, ProcessWatch, judge
-from loadtest.measuring._latencies import Latencies
-from loadtest.measuring._tally import Tally
-from loadtest.measuring._told import Told, arrivals_of, served_by
-from loadtest.measuring._what_became import jobs_of
-from loadtest.report._records import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
-from loadtest.running._part import Context
-from loadtest.users._counts import Counts
-from loadtest.users._state import STATE
+from voxpool.loadtest.measuring._generator import SAMPLE_S, ProcessWatch, judge
+from voxpool.loadtest.measuring._latencies import Latencies
+from voxpool.loadtest.measuring._tally import Tally
+from voxpool.loadtest.measuring._told import Told, arrivals_of, served_by
+from voxpool.loadtest.measuring._what_became import jobs_of
+from voxpool.loadtest.report._records import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.users._counts import Counts
+from voxpool.loadtest.users._state import STATE
 
 TOLD = "voxpool_figures"
 """What a worker has counted, in its reports to the master."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from loadtest.report._records import COUNTS_MAX, POOLS_MAX, NodeGroup, PoolFigures, Pools
+from voxpool.loadtest.report._records import COUNTS_MAX, POOLS_MAX, NodeGroup, PoolFigures, Pools
 
 EXPECTED_MIN = 5.0
 """Jobs a node below which chi-square says nothing (Cochran's rule)."""

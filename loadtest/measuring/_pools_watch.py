@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from loadtest.report._records import PoolFigures
-from loadtest.running._part import Context
-from scheduler.web.views import PoolView
+from voxpool.loadtest.report._records import PoolFigures
+from voxpool.loadtest.running._part import Context
+from voxpool.scheduler.web.views import PoolView
 
 FIRST_S = 1.0
 EVERY_S = 5.0

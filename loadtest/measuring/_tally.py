@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._histogram import Histogram
 
 WINDOW_S = 5.0
 """Length of a window of time, in which requests are counted apart."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from loadtest.measuring._generator import Readings
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._tally import DIGITS
-from loadtest.report._records import Arrivals, spread_of
+from voxpool.loadtest.measuring._generator import Readings
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._tally import DIGITS
+from voxpool.loadtest.report._records import Arrivals, spread_of
 
 
 class Told(msgspec.Struct):

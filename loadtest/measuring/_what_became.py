@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from loadtest.report._records import ErrorCount, Jobs, Operation
+from voxpool.loadtest.report._records import ErrorCount, Jobs, Operation
 
 SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
 """Names of the operations that a client counts for each job; a job that it has cancelled has a cancel and no result."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._latencies import WINDOW_DIGITS
-from loadtest.report._records import Window, WindowOperation
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
+from voxpool.loadtest.report._records import Window, WindowOperation
 
 RESULT, SUBMIT, UTTERANCE = "result", "submit", "utterance"
 OTHERS = "others"

@@ -13,9 +13,9 @@ from typing import Any
 import gevent
 from flask import Response, make_response, request
 
-from leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
-from leakgate.report import WatchReport
-from leakgate.svg import CSS_FILE, bytes_told
+from voxpool.leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.svg import CSS_FILE, bytes_told
 
 KEY = "memory"
 _TAB = ("what", "growth", "first", "last")

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leakgate.finding import MemoryFinding
-from leakgate.judge import UNCLEAR, warm_up
-from leakgate.report import WatchReport
-from leakgate.watch import Watch
-from loadtest.memory._page import add_memory_page
-from loadtest.memory._report_append import append_memory
-from loadtest.memory._source import STORE, SchedulerReader
-from loadtest.running._part import Context
-from loadtest.users._state import STATE
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.judge import UNCLEAR, warm_up
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.watch import Watch
+from voxpool.loadtest.memory._page import add_memory_page
+from voxpool.loadtest.memory._report_append import append_memory
+from voxpool.loadtest.memory._source import STORE, SchedulerReader
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.users._state import STATE
 
 logger = logging.getLogger("voxpool.load")
 

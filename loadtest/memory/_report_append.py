@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leakgate.charts import report_html
-from leakgate.report import WatchReport
-from leakgate.svg import CSS_FILE
+from voxpool.leakgate.charts import report_html
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.svg import CSS_FILE
 
 MARK = '<section id="voxpool-memory">'
 _STYLE = """

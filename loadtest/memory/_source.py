@@ -12,19 +12,19 @@ from typing import Any
 import httpx
 import msgspec
 
-from leakgate.errors import NoReading, Restarted
-from leakgate.naming import Tracing
-from leakgate.prometheus import MetricsReader, Selector, parse_selector
-from leakgate.reader import ReportReader, Selectors, ServerReader, open_http
-from leakgate.series import Bound, Reading, Source
-from loadtest.memory._redis_census import RedisCensus, reachable_url
-from scheduler import __version__
-from scheduler.job import DISPATCHED, FINAL_STATES, WAITING
+from voxpool.leakgate.errors import NoReading, Restarted
+from voxpool.leakgate.naming import Tracing
+from voxpool.leakgate.prometheus import MetricsReader, Selector, parse_selector
+from voxpool.leakgate.reader import ReportReader, Selectors, ServerReader, open_http
+from voxpool.leakgate.series import Bound, Reading, Source
+from voxpool.loadtest.memory._redis_census import RedisCensus, reachable_url
+from voxpool.scheduler import __version__
+from voxpool.scheduler.job import DISPATCHED, FINAL_STATES, WAITING
 
 STORE = "store"
 """First word of the counts of the store."""
-PACKAGES = ("scheduler",)
-"""What the scheduler consists of, wherever it is installed."""
+PACKAGES = ("voxpool",)
+"""The installed package that the scheduler is."""
 COUNT_EVERY_S = 2.0
 """The store is counted no more often than this: it takes a command for each key."""
 

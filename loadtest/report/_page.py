@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from leakgate.charts import report_html
-from leakgate.svg import CSS_FILE
-from loadtest.report._checks import figure_of
-from loadtest.report._pictures import pictures_of
-from loadtest.report._records import LoadReport, Operation
-from loadtest.running._knee import knee_note
-from sim.limits import in_words, shown
-from sim.page import STYLE, definitions, figures_of, table_of
+from voxpool.leakgate.charts import report_html
+from voxpool.leakgate.svg import CSS_FILE
+from voxpool.loadtest.report._checks import figure_of
+from voxpool.loadtest.report._pictures import pictures_of
+from voxpool.loadtest.report._records import LoadReport, Operation
+from voxpool.loadtest.running._knee import knee_note
+from voxpool.sim.limits import in_words, shown
+from voxpool.sim.page import STYLE, definitions, figures_of, table_of
 
 _MORE_STYLE = """
 .memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }

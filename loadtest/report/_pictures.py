@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._tally import DIGITS
-from loadtest.measuring._windows import latencies_of, requests_of
-from loadtest.report._records import Knee, LoadReport, Operation, Window
-from loadtest.running._knee import knee_note
-from sim.pictures import Curve, curves
-from sim.report import Picture
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._tally import DIGITS
+from voxpool.loadtest.measuring._windows import latencies_of, requests_of
+from voxpool.loadtest.report._records import Knee, LoadReport, Operation, Window
+from voxpool.loadtest.running._knee import knee_note
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import Picture
 
 PALETTE = ("#1f6fb2", "#c0392b", "#1a7f4b", "#8a5a00", "#6a3d9a", "#0f8b8d", "#b0578d", "#555f6b")
 """Told apart by those, too, who don't see red and green apart: each differs in lightness."""

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from leakgate.report import WatchReport
-from loadtest.measuring._histogram import Histogram
-from scheduler.errors import ConfigError
-from scheduler.sentences import wrong
-from sim.report import Check
+from voxpool.leakgate.report import WatchReport
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import wrong
+from voxpool.sim.report import Check
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 Verdict = Literal["holds", "broken", "unclear"]

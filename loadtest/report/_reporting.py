@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from leakgate.report import WatchReport
-from loadtest.measuring._pools import pools_of
-from loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
-from loadtest.running._part import Context
-from scheduler.errors import ConfigError
-from sim.report import Check, Outcome
-from sim.versions import versions
+from voxpool.leakgate.report import WatchReport
+from voxpool.loadtest.measuring._pools import pools_of
+from voxpool.loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
+from voxpool.loadtest.running._part import Context
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import Check, Outcome
+from voxpool.sim.versions import versions
 
 if TYPE_CHECKING:
-    from loadtest.measuring._part import Figures, Measuring
-    from loadtest.measuring._pools_watch import PoolsWatch
+    from voxpool.loadtest.measuring._part import Figures, Measuring
+    from voxpool.loadtest.measuring._pools_watch import PoolsWatch
 
 PACKAGES = ("locust", "gevent", "websockets")
 
@@ -90,7 +90,7 @@ def make_folder(folder: Path) -> None:
 
 def write_report(report: LoadReport, folder: Path) -> list[Path]:
     """Write `report` into `folder`, the JSON first, and return the files. Raises OSError."""
-    from loadtest.report._page import html_page
+    from voxpool.loadtest.report._page import html_page
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_NAME).write_bytes(encoded(report))

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import gevent
 
-from loadtest.running._own_process import OwnProcess, clean_environment, python
-from loadtest.running._own_redis import OwnRedis
-from loadtest.running._part import Context
-from loadtest.running._preflight import CannotLoad
+from voxpool.loadtest.running._own_process import OwnProcess, clean_environment, python
+from voxpool.loadtest.running._own_redis import OwnRedis
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.running._preflight import CannotLoad
 
 logger = logging.getLogger("voxpool.load")
 
@@ -72,7 +72,7 @@ class Chaos:
             environment["VOXPOOL_CA_FILE"] = options.ca_file
         pairs = ",".join(options.pair_names[:PAIRS_MAX])
         command = python(
-            "loadtest.running._node_process", context.host, f"chaos-{index + 1}", pairs, str(options.slots)
+            "voxpool.loadtest.running._node_process", context.host, f"chaos-{index + 1}", pairs, str(options.slots)
         )
         return OwnProcess(command, context.folder / f"chaos-{index + 1}.log", environment)
 

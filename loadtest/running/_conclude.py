@@ -8,22 +8,22 @@ from typing import Any, Protocol
 
 import msgspec
 
-from leakgate.charts import notes_of
-from leakgate.report import WatchReport
-from loadtest.measuring._latencies import WINDOW_DIGITS
-from loadtest.measuring._part import Figures
-from loadtest.measuring._tally import DIGITS
-from loadtest.measuring._what_became import results_ended
-from loadtest.measuring._windows import Counted, joined
-from loadtest.report._checks import table_lines
-from loadtest.report._records import Knee
-from loadtest.report._reporting import Reporting, write_report
-from loadtest.running._expectations import Measured, check_all, share_that_may_fail
-from loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
-from loadtest.running._options import Gate
-from loadtest.running._part import Context
-from loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge, undecided_note, where_to_look
-from sim.report import Check, Outcome
+from voxpool.leakgate.charts import notes_of
+from voxpool.leakgate.report import WatchReport
+from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
+from voxpool.loadtest.measuring._part import Figures
+from voxpool.loadtest.measuring._tally import DIGITS
+from voxpool.loadtest.measuring._what_became import results_ended
+from voxpool.loadtest.measuring._windows import Counted, joined
+from voxpool.loadtest.report._checks import table_lines
+from voxpool.loadtest.report._records import Knee
+from voxpool.loadtest.report._reporting import Reporting, write_report
+from voxpool.loadtest.running._expectations import Measured, check_all, share_that_may_fail
+from voxpool.loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
+from voxpool.loadtest.running._options import Gate
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge, undecided_note, where_to_look
+from voxpool.sim.report import Check, Outcome
 
 logger = logging.getLogger("voxpool.load")
 

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import gevent
 
-from loadtest.running import _signals
-from loadtest.running._load_run import LoadRun
-from loadtest.running._part import Context
+from voxpool.loadtest.running import _signals
+from voxpool.loadtest.running._load_run import LoadRun
+from voxpool.loadtest.running._part import Context
 
 MASTER = os.getpid()
 """The process that has read this file: of forked workers their master, which may be gone before they look for it."""

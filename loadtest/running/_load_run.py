@@ -31,15 +31,15 @@ from typing import Any
 
 import gevent
 
-from loadtest.running._options import read_options
-from loadtest.running._part import Context, Part
-from loadtest.running._preparing import Prepared
-from loadtest.running._stages import Progress, Stage
-from loadtest.running._team import Team
-from loadtest.running._verdict import EXIT_WRONG_INPUT
-from loadtest.users._state import STATE
-from scheduler.errors import ConfigError
-from sim.report import Outcome
+from voxpool.loadtest.running._options import read_options
+from voxpool.loadtest.running._part import Context, Part
+from voxpool.loadtest.running._preparing import Prepared
+from voxpool.loadtest.running._stages import Progress, Stage
+from voxpool.loadtest.running._team import Team
+from voxpool.loadtest.running._verdict import EXIT_WRONG_INPUT
+from voxpool.loadtest.users._state import STATE
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import Outcome
 
 logger = logging.getLogger("voxpool.load")
 

@@ -1,6 +1,6 @@
 """A worker node in a process of its own, to be killed: the SDK's worker, which does what the audio of a load test asks.
 
-Run as `python -m loadtest.running._node_process URL ID PAIRS SLOTS`; a token comes by VOXPOOL_TOKEN.
+Run as `python -m voxpool.loadtest.running._node_process URL ID PAIRS SLOTS`; a token comes by VOXPOOL_TOKEN.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from loadtest.users._audio import heard, order_of
-from scheduler.sdk import Work, Worker
+from voxpool.loadtest.users._audio import heard, order_of
+from voxpool.scheduler.sdk import Work, Worker
 
 
 async def work(job: Work) -> Any:

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from leakgate.errors import WrongInput
-from leakgate.secret import secret_of as read_secret
-from leakgate.series import Bound, parse_bounds
-from scheduler.errors import ConfigError
-from scheduler.messages import Pair
-from scheduler.sentences import wrong
-from sim.expect import parse_expectation
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.secret import secret_of as read_secret
+from voxpool.leakgate.series import Bound, parse_bounds
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.messages import Pair
+from voxpool.scheduler.sentences import wrong
+from voxpool.sim.expect import parse_expectation
 
 DEFAULT_HOST = "http://127.0.0.1:5010"
 """Where a scheduler is looked for without --host."""

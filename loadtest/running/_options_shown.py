@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Protocol, get_args, get_origin
 
-from loadtest.running._options import (
+from voxpool.loadtest.running._options import (
     ENVIRONMENT,
     GROUPS,
     ON_THE_COMMAND_LINE,

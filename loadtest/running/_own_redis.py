@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from loadtest.running._own_process import OwnProcess
-from loadtest.running._preflight import CannotLoad
+from voxpool.loadtest.running._own_process import OwnProcess
+from voxpool.loadtest.running._preflight import CannotLoad
 
 START_S = 10.0
 LOOK_S = 0.01

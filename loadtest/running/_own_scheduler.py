@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.running._own_process import OwnProcess, python
-from loadtest.running._own_redis import OwnRedis
-from loadtest.running._preflight import CannotLoad
+from voxpool.loadtest.running._own_process import OwnProcess, python
+from voxpool.loadtest.running._own_redis import OwnRedis
+from voxpool.loadtest.running._preflight import CannotLoad
 
 START_S = 30.0
 LOOK_S = 0.02
@@ -26,7 +26,7 @@ class OwnScheduler:
     is the module that is run, with its first arguments.
     """
 
-    def __init__(self, folder: Path, store: str, flags: str, program: Sequence[str] = ("scheduler",)) -> None:
+    def __init__(self, folder: Path, store: str, flags: str, program: Sequence[str] = ("voxpool.scheduler",)) -> None:
         self.log = folder / "scheduler.log"
         self.log.unlink(missing_ok=True)
         try:

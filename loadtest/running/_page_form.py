@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 from werkzeug.datastructures import MultiDict
 
-from loadtest.running._part import Context
+from voxpool.loadtest.running._part import Context
 
 
 def fit_the_form(context: Context) -> None:

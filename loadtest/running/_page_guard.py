@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, jsonify, make_response, request
 
-from loadtest.running._part import Context
+from voxpool.loadtest.running._part import Context
 
 DEFAULT_WEB_HOST = "127.0.0.1"
 TOKENS = ("client_token", "node_token", "admin_token")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from loadtest.running._expectations import DEFAULTS
-from loadtest.running._options import LoadOptions
-from loadtest.running._preflight import Seen
-from loadtest.running._shapes import Shape
-from sim.expect import Expectation
+from voxpool.loadtest.running._expectations import DEFAULTS
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._preflight import Seen
+from voxpool.loadtest.running._shapes import Shape
+from voxpool.sim.expect import Expectation
 
 Role = Literal["local", "master", "worker"]
 """local generates all load itself; a master tells workers what to do, and has the verdict."""

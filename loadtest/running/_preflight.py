@@ -13,16 +13,16 @@ import msgspec
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect
 
-from loadtest.running._options import DEFAULT_HOST, LoadOptions
-from scheduler import __version__
-from scheduler.config import Settings
-from scheduler.errors import ConfigError, VoxpoolError
-from scheduler.open_files import BESIDE_CONNECTIONS, allow, wanted
-from scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
-from scheduler.sdk.http import HttpClient
-from scheduler.sdk.tls import tls_context
-from scheduler.sentences import wrong
-from scheduler.telemetry.checkup import Checkup
+from voxpool.loadtest.running._options import DEFAULT_HOST, LoadOptions
+from voxpool.scheduler import __version__
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
+from voxpool.scheduler.open_files import BESIDE_CONNECTIONS, allow, wanted
+from voxpool.scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.sdk.tls import tls_context
+from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.telemetry.checkup import Checkup
 
 PATIENCE_S = 5.0
 PAIRS_NAMED = 3

@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from loadtest.report._reporting import make_folder
-from loadtest.running._expectations import DEFAULTS, MEMORY
-from loadtest.running._options import ON_THE_COMMAND_LINE, read_options
-from loadtest.running._own_redis import OwnRedis
-from loadtest.running._own_scheduler import OwnScheduler
-from loadtest.running._part import Context, folder_of
-from loadtest.running._preflight import examine, room_here, served_there
-from loadtest.running._shapes import Common, Shape, complete, shape_of
-from loadtest.users import _crowd, _workload
-from scheduler.errors import ConfigError
-from sim.expect import for_a_load_run, parse_expectation
+from voxpool.loadtest.report._reporting import make_folder
+from voxpool.loadtest.running._expectations import DEFAULTS, MEMORY
+from voxpool.loadtest.running._options import ON_THE_COMMAND_LINE, read_options
+from voxpool.loadtest.running._own_redis import OwnRedis
+from voxpool.loadtest.running._own_scheduler import OwnScheduler
+from voxpool.loadtest.running._part import Context, folder_of
+from voxpool.loadtest.running._preflight import examine, room_here, served_there
+from voxpool.loadtest.running._shapes import Common, Shape, complete, shape_of
+from voxpool.loadtest.users import _crowd, _workload
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.expect import for_a_load_run, parse_expectation
 
 
 class Prepared(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import gevent
 
-from loadtest.running._part import Context
-from scheduler.errors import VoxpoolError
-from scheduler.sdk.http import HttpClient
+from voxpool.loadtest.running._part import Context
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.sdk.http import HttpClient
 
 LOOK_S = 1.0
 PATIENCE_S = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from scheduler.errors import ConfigError
+from voxpool.scheduler.errors import ConfigError
 
 
 def left_by_tags(classes: Iterable[Any], tags: Collection[str], exclude_tags: Collection[str]) -> list[Any]:

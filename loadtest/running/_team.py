@@ -8,8 +8,8 @@ from typing import Any
 
 import gevent
 
-from loadtest.running._part import Context
-from loadtest.users._state import STATE
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.users._state import STATE
 
 FINAL_S = 30.0
 """How long a master waits for the last figures of its workers, once their users are gone; past the knee all is slow."""

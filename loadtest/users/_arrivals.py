@@ -15,9 +15,9 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from loadtest.users._workload import Stream
-from sim.distributions import Draw, draws
-from sim.seeds import generator
+from voxpool.loadtest.users._workload import Stream
+from voxpool.sim.distributions import Draw, draws
+from voxpool.sim.seeds import generator
 
 BLOCK = 32
 """Draws a block: users are many and ask seldom."""

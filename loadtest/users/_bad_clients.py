@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from loadtest.users._target import CLOSE_POLICY, PATIENCE_S, Target, Wrong, check, completed, expect, refused
-from loadtest.users._wire import Closed, Wire
-from scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
-from scheduler.web.session_connection import BAD_MESSAGES_MAX
-from scheduler.web.views import Problem
+from voxpool.loadtest.users._target import CLOSE_POLICY, PATIENCE_S, Target, Wrong, check, completed, expect, refused
+from voxpool.loadtest.users._wire import Closed, Wire
+from voxpool.scheduler.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
+from voxpool.scheduler.web.session_connection import BAD_MESSAGES_MAX
+from voxpool.scheduler.web.views import Problem
 
 CLOSE_TOO_BIG = 1009
 HUGE_BYTES = 1 << 40

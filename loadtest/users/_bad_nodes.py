@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.users._target import (
+from voxpool.loadtest.users._target import (
     CLOSE_POLICY,
     PATIENCE_S,
     Target,
@@ -23,8 +23,8 @@ from loadtest.users._target import (
     refused,
     silence,
 )
-from loadtest.users._wire import Closed, Wire
-from scheduler.messages import (
+from voxpool.loadtest.users._wire import Closed, Wire
+from voxpool.scheduler.messages import (
     Assign,
     CancelAttempt,
     Heartbeat,

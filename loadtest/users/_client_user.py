@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import gevent
 from locust import User
 
-from loadtest.users._expected import NO_RESULT, Expected, Wanted
-from loadtest.users._traffic import Traffic, traffic_of
-from loadtest.users._workload import Stream
+from voxpool.loadtest.users._expected import NO_RESULT, Expected, Wanted
+from voxpool.loadtest.users._traffic import Traffic, traffic_of
+from voxpool.loadtest.users._workload import Stream
 
 LOOK_S = 0.05
 """Time between two looks whether a job has ended."""

@@ -5,10 +5,10 @@ Pure: it begins anew with each test, and hands over all of it each time.
 
 from __future__ import annotations
 
-from loadtest.measuring._generator import Readings
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._tally import DIGITS
-from loadtest.measuring._told import Told
+from voxpool.loadtest.measuring._generator import Readings
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._tally import DIGITS
+from voxpool.loadtest.measuring._told import Told
 
 
 class Counts:

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from loadtest.running._options import LoadOptions
-from loadtest.running._tags import left_by_tags
-from scheduler.errors import ConfigError
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._tags import left_by_tags
+from voxpool.scheduler.errors import ConfigError
 
 CLIENTS = ("http", "session", "")
 """Parts that ask for jobs; "" is a class of somebody else."""

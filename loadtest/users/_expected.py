@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.users import _audio
+from voxpool.loadtest.users import _audio
 
 ENDED_KEPT = 256
 """Request ids that a user remembers, to notice a result that comes twice."""

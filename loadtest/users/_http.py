@@ -9,8 +9,8 @@ import msgspec
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
-from scheduler.errors import VoxpoolError
-from scheduler.web.views import JobView, Problem
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.web.views import JobView, Problem
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_S = 15.0

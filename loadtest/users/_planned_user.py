@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from locust import tag, task
 
-from loadtest.users import _audio
-from loadtest.users._arrivals import Arrival
-from loadtest.users._client_user import ClientUser
-from loadtest.users._expected import Wanted
-from loadtest.users._workload import Stream
+from voxpool.loadtest.users import _audio
+from voxpool.loadtest.users._arrivals import Arrival
+from voxpool.loadtest.users._client_user import ClientUser
+from voxpool.loadtest.users._expected import Wanted
+from voxpool.loadtest.users._workload import Stream
 
 LOOK_S = 1.0
 """Longest time between two looks for results that are overdue."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadtest.users._wire import NotOpened
-from scheduler.errors import BadInput
+from voxpool.loadtest.users._wire import NotOpened
+from voxpool.scheduler.errors import BadInput
 
 TOKEN_REFUSED = "token_refused"
 LOST = "connection_lost"

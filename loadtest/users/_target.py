@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loadtest.users import _audio
-from loadtest.users._wire import Wire
-from scheduler.codec import to_client, to_node
-from scheduler.messages import (
+from voxpool.loadtest.users import _audio
+from voxpool.loadtest.users._wire import Wire
+from voxpool.scheduler.codec import to_client, to_node
+from voxpool.scheduler.messages import (
     Assign,
     Error,
     Hello,
@@ -31,7 +31,7 @@ from scheduler.messages import (
     ToNode,
     Welcome,
 )
-from scheduler.sdk.connection import door_url
+from voxpool.scheduler.sdk.connection import door_url
 
 T = TypeVar("T")
 

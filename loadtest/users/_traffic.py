@@ -13,18 +13,18 @@ from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
-from loadtest.running._options import DEFAULT_HOST, ENVIRONMENT, fields_of_options, read_options
-from loadtest.running._part import Context
-from loadtest.running._preflight import room_here
-from loadtest.users import _workload
-from loadtest.users._arrivals import Arrivals
-from loadtest.users._counts import Counts
-from loadtest.users._state import STATE
-from loadtest.users._workload import Workload
-from scheduler.chance import fresh_random
-from scheduler.open_files import allow
-from scheduler.sdk.connection import door_url
-from scheduler.sdk.tls import tls_context
+from voxpool.loadtest.running._options import DEFAULT_HOST, ENVIRONMENT, fields_of_options, read_options
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.running._preflight import room_here
+from voxpool.loadtest.users import _workload
+from voxpool.loadtest.users._arrivals import Arrivals
+from voxpool.loadtest.users._counts import Counts
+from voxpool.loadtest.users._state import STATE
+from voxpool.loadtest.users._workload import Workload
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.open_files import allow
+from voxpool.scheduler.sdk.connection import door_url
+from voxpool.scheduler.sdk.tls import tls_context
 
 CONNECTING_MAX = 50
 """Users of a process that connect at a time: a thousand at once would be no load but a flood."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.running._options import LoadOptions
-from scheduler.errors import ConfigError
-from sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
-from sim.expect import Expectation
-from sim.scenario import Nodes, Scenario, Traffic, distribution, load_scenario
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
+from voxpool.sim.expect import Expectation
+from voxpool.sim.scenario import Nodes, Scenario, Traffic, distribution, load_scenario
 
 PAIRS = ("load:test",)
 RATE_PER_USER = 0.5

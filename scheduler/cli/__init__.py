@@ -3,7 +3,7 @@
 
 def main() -> None:
     """Run the command line and exit; the codes are those of exits.py."""
-    from scheduler.cli.exits import run_commands
-    from scheduler.cli.root import cli
+    from voxpool.scheduler.cli.exits import run_commands
+    from voxpool.scheduler.cli.root import cli
 
     run_commands(cli, "voxpool")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from leakgate.terminal import say
-from scheduler.cli import completion
-from scheduler.cli.exits import EXIT_DONE
-from scheduler.cli.grouped import GroupedCommand
-from scheduler.cli.options import json_option
-from scheduler.cli.output import NODE_COLUMNS, job_line, write_table
-from scheduler.cli.reach import Reach, reach_options
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.cli import completion
+from voxpool.scheduler.cli.exits import EXIT_DONE
+from voxpool.scheduler.cli.grouped import GroupedCommand
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import NODE_COLUMNS, job_line, write_table
+from voxpool.scheduler.cli.reach import Reach, reach_options
 
 
 @click.command(cls=GroupedCommand)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leakgate.terminal import say
-from scheduler.cli.reach import Reach, token_of
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.cli.reach import Reach, token_of
 
 if TYPE_CHECKING:
-    from scheduler.sdk.http import HttpClient
+    from voxpool.scheduler.sdk.http import HttpClient
 
 VARIABLE = "_VOXPOOL_COMPLETE"
 PATIENCE_S = 1.0
@@ -50,7 +50,7 @@ def jobs(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
 
 def _offer(context: click.Context, begun: str, ask: Callable[[HttpClient], Iterable[str]]) -> list[str]:
     """Return what the scheduler of the command line so far knows and begins with `begun`; nothing when it can't say."""
-    from scheduler.errors import VoxpoolError
+    from voxpool.scheduler.errors import VoxpoolError
 
     given = context.params
     try:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leakgate.terminal import say
-from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
-from scheduler.cli.options import json_option
-from scheduler.cli.output import write_json
-from scheduler.cli.reach import Reach, reach_options
-from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import write_json
+from voxpool.scheduler.cli.reach import Reach, reach_options
+from voxpool.scheduler.cli.settings_options import WithSettings, load_settings, settings_files
 
 if TYPE_CHECKING:
-    from scheduler.doctor.finding import Examination
+    from voxpool.scheduler.doctor.finding import Examination
 
 
 @click.command(cls=WithSettings)
@@ -33,8 +33,8 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
     Exit code 0: nothing is wrong; 1: something is; 3: wrong usage. With --json, each finding is a line with trouble,
     where, what and to_do.
     """
-    from scheduler.clock import SystemClock
-    from scheduler.doctor.examine import Patient, examine
+    from voxpool.scheduler.clock import SystemClock
+    from voxpool.scheduler.doctor.examine import Patient, examine
 
     patient = Patient(
         load_settings(config, flags),

@@ -6,9 +6,9 @@ from typing import NoReturn
 
 import click
 
-from leakgate import command_line
-from leakgate.command_line import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG_INPUT
-from scheduler.errors import ConfigError, VoxpoolError
+from voxpool.leakgate import command_line
+from voxpool.leakgate.command_line import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_WRONG_INPUT
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
 
 __all__ = ["EXIT_DONE", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_WRONG_INPUT", "run_commands"]
 

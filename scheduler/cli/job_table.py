@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from leakgate.terminal import say, visible
-from scheduler.cli.output import job_line, write_lines
+from voxpool.leakgate.terminal import say, visible
+from voxpool.scheduler.cli.output import job_line, write_lines
 
 if TYPE_CHECKING:
-    from scheduler.web.views import JobView
+    from voxpool.scheduler.web.views import JobView
 
 COLUMNS = ("job", "pair", "state", "node", "attempts", "age", "reason")
 NONE = "-"

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leakgate.terminal import say
-from scheduler import __version__
-from scheduler.cli import completion
-from scheduler.cli.grouped import GroupedCommand
-from scheduler.cli.options import json_option
-from scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
-from scheduler.cli.reach import Reach, reach_options
-from scheduler.errors import VoxpoolError
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli import completion
+from voxpool.scheduler.cli.grouped import GroupedCommand
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
+from voxpool.scheduler.cli.reach import Reach, reach_options
+from voxpool.scheduler.errors import VoxpoolError
 
 if TYPE_CHECKING:
-    from scheduler.web.views import JobView
+    from voxpool.scheduler.web.views import JobView
 
 JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
 
@@ -34,8 +34,8 @@ def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched:
 
     With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
     """
-    from scheduler.cli.job_table import JobTable, watch
-    from scheduler.clock import SystemClock
+    from voxpool.scheduler.cli.job_table import JobTable, watch
+    from voxpool.scheduler.clock import SystemClock
 
     table = JobTable(as_json, SystemClock().now_ms)
     with reach.client() as client:
@@ -82,9 +82,9 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
     """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
     import msgspec
 
-    from scheduler.sentences import wrong
-    from scheduler.web.why import WhyView
-    from scheduler.why import tell
+    from voxpool.scheduler.sentences import wrong
+    from voxpool.scheduler.web.why import WhyView
+    from voxpool.scheduler.why import tell
 
     with reach.client() as client:
         answer = client.why(job_id)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leakgate.terminal import say, visible
+from voxpool.leakgate.terminal import say, visible
 
 if TYPE_CHECKING:
     import msgspec
 
-    from scheduler.messages import JobResult
-    from scheduler.web.views import JobView
+    from voxpool.scheduler.messages import JobResult
+    from voxpool.scheduler.web.views import JobView
 
 NODE_COLUMNS = ("node_id", "state", "running", "slots", "pairs")
 POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")

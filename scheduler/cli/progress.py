@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from leakgate.terminal import say, visible
+from voxpool.leakgate.terminal import say, visible
 
 Say = Callable[[str], None]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler.cli.grouped import GroupedOption
+from voxpool.scheduler.cli.grouped import GroupedOption
 
 if TYPE_CHECKING:
-    from scheduler.sdk.http import HttpClient
+    from voxpool.scheduler.sdk.http import HttpClient
 
 
 GROUP = "The scheduler"
@@ -29,7 +29,7 @@ class Reach:
 
     def client(self, **options: Any) -> HttpClient:
         """Return a client over HTTP. Raises ConfigError."""
-        from scheduler.sdk.http import HttpClient
+        from voxpool.scheduler.sdk.http import HttpClient
 
         return HttpClient(self.url, token=self.token, ca_file=self.ca_file, **options)
 
@@ -77,6 +77,6 @@ def token_of(token: str | None, flag: str = "--token") -> str:
 
     Raises ConfigError.
     """
-    from scheduler.sdk.given import given_token
+    from voxpool.scheduler.sdk.given import given_token
 
     return given_token(token, flag) or ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from scheduler import __version__
-from scheduler.cli.act import cancel, drain
-from scheduler.cli.completion import completion
-from scheduler.cli.doctor import doctor
-from scheduler.cli.look import jobs, nodes, pools, why
-from scheduler.cli.run import node, serve
-from scheduler.cli.submit import submit
-from scheduler.cli.token import token
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli.act import cancel, drain
+from voxpool.scheduler.cli.completion import completion
+from voxpool.scheduler.cli.doctor import doctor
+from voxpool.scheduler.cli.look import jobs, nodes, pools, why
+from voxpool.scheduler.cli.run import node, serve
+from voxpool.scheduler.cli.submit import submit
+from voxpool.scheduler.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

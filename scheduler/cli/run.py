@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leakgate.terminal import say
-from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
-from scheduler.cli.grouped import GroupedCommand
-from scheduler.cli.options import log_option
-from scheduler.cli.reach import Reach, reach_options
-from scheduler.cli.settings_options import WithSettings, load_settings, settings_files
-from scheduler.errors import ConfigError
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from voxpool.scheduler.cli.grouped import GroupedCommand
+from voxpool.scheduler.cli.options import log_option
+from voxpool.scheduler.cli.reach import Reach, reach_options
+from voxpool.scheduler.cli.settings_options import WithSettings, load_settings, settings_files
+from voxpool.scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scheduler.sdk.worker_node import Worker
-    from scheduler.telemetry.logs import Log
+    from voxpool.scheduler.sdk.worker_node import Worker
+    from voxpool.scheduler.telemetry.logs import Log
 
 
 @click.command(cls=WithSettings)
@@ -32,7 +32,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
     SIGTERM or Ctrl-C ends it once the jobs that run are done, a second one at once. SIGHUP reads the token file and the
     certificate again, and closes what is open for tokens that are gone.
     """
-    from scheduler.config_sources import as_toml
+    from voxpool.scheduler.config_sources import as_toml
 
     settings = load_settings(config, flags)
     if print_config:
@@ -40,7 +40,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
         return 0
     import uvloop
 
-    from scheduler.serve import serve as run
+    from voxpool.scheduler.serve import serve as run
 
     with _open_log(log_level, settings.log_buffer_bytes_max) as log:
         return uvloop.run(run(settings, log, state_dir))
@@ -65,12 +65,12 @@ def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_
     """Run a worker node until SIGTERM or Ctrl-C; then it finishes what it has."""
     import uvloop
 
-    from scheduler.config import Settings
-    from scheduler.engines import open_engine
-    from scheduler.sdk.errors import Refused
-    from scheduler.sdk.function import end_now
-    from scheduler.sdk.worker_node import Worker
-    from scheduler.telemetry.events import Event
+    from voxpool.scheduler.config import Settings
+    from voxpool.scheduler.engines import open_engine
+    from voxpool.scheduler.sdk.errors import Refused
+    from voxpool.scheduler.sdk.function import end_now
+    from voxpool.scheduler.sdk.worker_node import Worker
+    from voxpool.scheduler.telemetry.events import Event
 
     languages = [pair.strip() for pair in pairs.split(",") if pair.strip()]
     foreign = [pair for pair in languages if not pair.startswith("en:")]
@@ -112,8 +112,8 @@ async def _run_worker(worker: Worker) -> None:
 
 
 def _open_log(level: str, buffer_bytes_max: int) -> AbstractContextManager[Log]:
-    from scheduler.clock import SystemClock
-    from scheduler.telemetry.logs import log_to
+    from voxpool.scheduler.clock import SystemClock
+    from voxpool.scheduler.telemetry.logs import log_to
 
     sys.stderr.flush()
     return log_to(sys.stderr.fileno(), SystemClock(), level, sys.stderr.isatty(), buffer_bytes_max)

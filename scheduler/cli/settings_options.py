@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scheduler.cli.grouped import GroupedCommand, GroupedOption
+from voxpool.scheduler.cli.grouped import GroupedCommand, GroupedOption
 
 if TYPE_CHECKING:
-    from scheduler.config import Settings
+    from voxpool.scheduler.config import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,8 +24,8 @@ class WithSettings(GroupedCommand):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the options of the command and those of the settings."""
-        from scheduler.config_groups import group_of
-        from scheduler.config_sources import flag_types
+        from voxpool.scheduler.config_groups import group_of
+        from voxpool.scheduler.config_sources import flag_types
 
         options: list[click.Parameter] = [
             GroupedOption([flag, f"{_PREFIX}{name}"], type=kind, help=help_text, group=group_of(name))
@@ -53,6 +53,6 @@ def settings_files(function: Function) -> Function:
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Return the settings of a command whose options for them are `flags`. Raises ConfigError."""
-    from scheduler.config_sources import load
+    from voxpool.scheduler.config_sources import load
 
     return load(config, os.environ, {name.removeprefix(_PREFIX): value for name, value in flags.items()})

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
-from scheduler.cli.grouped import GroupedCommand
-from scheduler.cli.options import json_option
-from scheduler.cli.output import job_line, json_line
-from scheduler.cli.progress import Progress, progress
-from scheduler.cli.reach import Reach, reach_options
-from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
-from scheduler.errors import ConfigError
+from voxpool.scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
+from voxpool.scheduler.cli.grouped import GroupedCommand
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import job_line, json_line
+from voxpool.scheduler.cli.progress import Progress, progress
+from voxpool.scheduler.cli.reach import Reach, reach_options
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
-    from scheduler.messages import JobResult
-    from scheduler.sdk.errors import SubmitRejected
-    from scheduler.web.views import JobView
+    from voxpool.scheduler.messages import JobResult
+    from voxpool.scheduler.sdk.errors import SubmitRejected
+    from voxpool.scheduler.web.views import JobView
 
 
 @click.command(cls=GroupedCommand)
@@ -127,7 +127,7 @@ class _Teller:
 
 def _submit(reach: Reach, pair: str, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller) -> None:
     """Submit over HTTP: jobs of a WebSocket would be cancelled when we go."""
-    from scheduler.sdk.errors import SubmitRejected
+    from voxpool.scheduler.sdk.errors import SubmitRejected
 
     with reach.client() as client, ThreadPoolExecutor(min(at_most, len(files))) as threads:
 
@@ -148,7 +148,7 @@ async def _submit_and_wait(
     reach: Reach, pair: str, timeout_s: float, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller
 ) -> None:
     """Submit over one WebSocket, which survives a restart of the scheduler, and take the results as they come."""
-    from scheduler.sdk.client import Client
+    from voxpool.scheduler.sdk.client import Client
 
     with reach.client() as http:
         http.show("/healthz")  # what makes no sense to try again and again is told at once

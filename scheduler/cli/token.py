@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from leakgate.terminal import say
-from scheduler.cli.options import json_option
-from scheduler.cli.output import write_json
-from scheduler.security.caller import Role
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import write_json
+from voxpool.scheduler.security.caller import Role
 
 
 @click.command()
@@ -30,7 +30,7 @@ def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_
 
     One NAME may have several tokens of one role: add the new one, hand it out, delete the lines of the old one.
     """
-    from scheduler.security.tokens import append_token, entry_text, new_token
+    from voxpool.scheduler.security.tokens import append_token, entry_text, new_token
 
     secret, caller = new_token(name, Role(role), rate_per_s)
     if file is not None:

@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 import httpx
 
-from scheduler.config import Settings
-from scheduler.doctor.finding import Examination, Finding, Trouble
-from scheduler.doctor.here import address_findings, look_at_store, open_files_max, port_taken
-from scheduler.doctor.judge import is_public, notes, settings_findings
-from scheduler.doctor.there import Asked, knock
-from scheduler.errors import ConfigError
-from scheduler.sdk.errors import SchedulerUnreachable
-from scheduler.sdk.http import HttpClient
-from scheduler.sdk.trouble import trouble
-from scheduler.security.tls import ServerTls
-from scheduler.security.tokens import read_tokens
-from scheduler.stores import without_password
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.doctor.finding import Examination, Finding, Trouble
+from voxpool.scheduler.doctor.here import address_findings, look_at_store, open_files_max, port_taken
+from voxpool.scheduler.doctor.judge import is_public, notes, settings_findings
+from voxpool.scheduler.doctor.there import Asked, knock
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sdk.errors import SchedulerUnreachable
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.sdk.trouble import trouble
+from voxpool.scheduler.security.tls import ServerTls
+from voxpool.scheduler.security.tokens import read_tokens
+from voxpool.scheduler.stores import without_password
 
 PATIENCE_S = 5.0
 _ALL = "0.0.0.0"  # nosec B104  # looked for, not bound

@@ -8,14 +8,14 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from scheduler.config import Settings
-from scheduler.doctor.finding import Finding, Trouble
-from scheduler.doctor.judge import second_scheduler, store_findings
-from scheduler.errors import CannotStart, ConfigError, StoreUnavailable
-from scheduler.stores.embedded import EmbeddedStore
-from scheduler.stores.facts import StoreFacts
-from scheduler.stores.redis import RedisStore
-from scheduler.web.server import listen
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.doctor.finding import Finding, Trouble
+from voxpool.scheduler.doctor.judge import second_scheduler, store_findings
+from voxpool.scheduler.errors import CannotStart, ConfigError, StoreUnavailable
+from voxpool.scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.facts import StoreFacts
+from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.web.server import listen
 
 _LISTENS = "0A"
 """The state of a listening socket in /proc/net/tcp."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from scheduler.config import Settings
-from scheduler.doctor.finding import Finding, Trouble
-from scheduler.open_files import BESIDE_CONNECTIONS, wanted
-from scheduler.security.secret_files import is_of_this_machine
-from scheduler.stores.facts import StoreFacts
-from scheduler.web.views import NodeView, PoolView
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.doctor.finding import Finding, Trouble
+from voxpool.scheduler.open_files import BESIDE_CONNECTIONS, wanted
+from voxpool.scheduler.security.secret_files import is_of_this_machine
+from voxpool.scheduler.stores.facts import StoreFacts
+from voxpool.scheduler.web.views import NodeView, PoolView
 
 REDIS_VERSION_MIN = (7, 0)
 """Redis 6 gets no fixes any more; what the tests run is Redis 8 and Valkey 9."""

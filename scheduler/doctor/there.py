@@ -8,16 +8,16 @@ from typing import TypeVar
 
 import msgspec
 
-from scheduler import __version__
-from scheduler.config import Settings
-from scheduler.doctor.finding import Examination, Finding, Trouble
-from scheduler.doctor.here import store_unreachable
-from scheduler.doctor.judge import fleet_findings, notes, settings_findings, store_findings
-from scheduler.errors import VoxpoolError
-from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
-from scheduler.sdk.http import HttpClient
-from scheduler.sentences import wrong
-from scheduler.telemetry.checkup import Checkup
+from voxpool.scheduler import __version__
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.doctor.finding import Examination, Finding, Trouble
+from voxpool.scheduler.doctor.here import store_unreachable
+from voxpool.scheduler.doctor.judge import fleet_findings, notes, settings_findings, store_findings
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.telemetry.checkup import Checkup
 
 T = TypeVar("T")
 

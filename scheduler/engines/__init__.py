@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from scheduler.engines.engine import Engine, Work, WorkFailed, open_engine
+from voxpool.scheduler.engines.engine import Engine, Work, WorkFailed, open_engine
 
 __all__ = ["Engine", "Work", "WorkFailed", "open_engine"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.errors import ConfigError, VoxpoolError
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
 
 SECONDS_MAX = 86_400.0
 NAMES = ("measure", "measure:SECONDS (slower)", "pocketsphinx", "sleep:SECONDS", "module:function")
@@ -53,18 +53,18 @@ def open_engine(spec: str) -> Engine:
     """
     name, colon, parameter = spec.partition(":")
     if name == "measure":
-        from scheduler.engines.measure import SlowMeasure, measure
+        from voxpool.scheduler.engines.measure import SlowMeasure, measure
 
         return SlowMeasure(parse_seconds(parameter)) if colon else measure
     if name == "pocketsphinx" and not colon:
-        from scheduler.engines.pocketsphinx import Recogniser
+        from voxpool.scheduler.engines.pocketsphinx import Recogniser
 
         return Recogniser()
     if name == "sleep":
-        from scheduler.engines.sleep import Sleeper
+        from voxpool.scheduler.engines.sleep import Sleeper
 
         return Sleeper(parse_seconds(parameter))
-    from scheduler.engines.imported import import_engine, is_import
+    from voxpool.scheduler.engines.imported import import_engine, is_import
 
     if is_import(spec):
         return import_engine(spec)

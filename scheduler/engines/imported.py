@@ -10,11 +10,11 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
 
 if TYPE_CHECKING:
-    from scheduler.engines.engine import Engine
+    from voxpool.scheduler.engines.engine import Engine
 
 _SPEC = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import webrtcvad
 
-from scheduler.engines.engine import Work
-from scheduler.engines.sleep import Sleeper
-from scheduler.engines.wav import SPEECH_RATE_HZ, Wav, read_wav
+from voxpool.scheduler.engines.engine import Work
+from voxpool.scheduler.engines.sleep import Sleeper
+from voxpool.scheduler.engines.wav import SPEECH_RATE_HZ, Wav, read_wav
 
 FRAME_MS = 30
 AGGRESSIVENESS = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from scheduler.engines.engine import Work
-from scheduler.engines.wav import SPEECH_RATE_HZ, read_wav
-from scheduler.errors import ConfigError
+from voxpool.scheduler.engines.engine import Work
+from voxpool.scheduler.engines.wav import SPEECH_RATE_HZ, read_wav
+from voxpool.scheduler.errors import ConfigError
 
 
 class Recogniser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.engines.engine import Work, WorkFailed
+from voxpool.scheduler.engines.engine import Work, WorkFailed
 
 
 class Sleeper:

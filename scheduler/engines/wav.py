@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.engines.engine import WorkFailed
+from voxpool.scheduler.engines.engine import WorkFailed
 
 SPEECH_RATE_HZ = 16_000
 

@@ -1,9 +1,9 @@
 """What a user of a scheduler writes against: clients, a worker node, and the errors they raise."""
 
-from scheduler.engines.engine import Work, WorkFailed
-from scheduler.messages import JobResult
-from scheduler.sdk.client import Client, Started
-from scheduler.sdk.errors import (
+from voxpool.scheduler.engines.engine import Work, WorkFailed
+from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.sdk.client import Client, Started
+from voxpool.scheduler.sdk.errors import (
     ClientClosed,
     NameTaken,
     ProtocolMismatch,
@@ -15,15 +15,17 @@ from scheduler.sdk.errors import (
     TokenRefused,
     UnknownJob,
 )
-from scheduler.sdk.function import Node, worker
-from scheduler.sdk.many import Done
-from scheduler.sdk.sync_client import SyncClient, SyncStarted
-from scheduler.sdk.worker_node import Worker
+from voxpool.scheduler.sdk.function import Node, worker
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.sdk.many import Done
+from voxpool.scheduler.sdk.sync_client import SyncClient, SyncStarted
+from voxpool.scheduler.sdk.worker_node import Worker
 
 __all__ = [
     "Client",
     "ClientClosed",
     "Done",
+    "HttpClient",
     "JobResult",
     "NameTaken",
     "Node",

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scheduler.chance import fresh_random
-from scheduler.messages import JobResult, Submit
-from scheduler.sdk.connection import PING_S, Door
-from scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
-from scheduler.sdk.given import given_token, given_url
-from scheduler.sdk.http import HttpClient
-from scheduler.sdk.many import Done, in_parallel
-from scheduler.sdk.session import Request, Session
-from scheduler.sdk.tracing import current_trace
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.messages import JobResult, Submit
+from voxpool.scheduler.sdk.connection import PING_S, Door
+from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
+from voxpool.scheduler.sdk.given import given_token, given_url
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.sdk.many import Done, in_parallel
+from voxpool.scheduler.sdk.session import Request, Session
+from voxpool.scheduler.sdk.tracing import current_trace
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

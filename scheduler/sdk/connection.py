@@ -14,10 +14,10 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
-from scheduler.codec import Codec, encode
-from scheduler.errors import BadInput, ConfigError
-from scheduler.sdk.errors import refusal_of_status
-from scheduler.sdk.tls import tls_context
+from voxpool.scheduler.codec import Codec, encode
+from voxpool.scheduler.errors import BadInput, ConfigError
+from voxpool.scheduler.sdk.errors import refusal_of_status
+from voxpool.scheduler.sdk.tls import tls_context
 
 M = TypeVar("M")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.errors import VoxpoolError
-from scheduler.reasons import REFUSALS
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.reasons import REFUSALS
 
 
 class SdkError(VoxpoolError):

@@ -14,12 +14,12 @@ from typing import Generic, NoReturn, TypeVar
 
 import click
 
-from leakgate.terminal import say
-from scheduler.engines.engine import Work
-from scheduler.errors import ConfigError, VoxpoolError
-from scheduler.sdk.errors import Refused
-from scheduler.sdk.given import DEFAULT_URL, given_token
-from scheduler.sdk.worker_node import Worker
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler.engines.engine import Work
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
+from voxpool.scheduler.sdk.errors import Refused
+from voxpool.scheduler.sdk.given import DEFAULT_URL, given_token
+from voxpool.scheduler.sdk.worker_node import Worker
 
 R = TypeVar("R")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from leakgate.errors import WrongInput
-from leakgate.secret import secret_of
-from scheduler.errors import ConfigError
+from voxpool.leakgate.errors import WrongInput
+from voxpool.leakgate.secret import secret_of
+from voxpool.scheduler.errors import ConfigError
 
 DEFAULT_URL = "http://127.0.0.1:5010"
 _TOKEN = re.compile(r"[\x21-\x7e]+")

@@ -12,16 +12,22 @@ from urllib.parse import quote, urlencode
 import httpx
 import msgspec
 
-from scheduler import __version__
-from scheduler.chance import fresh_random
-from scheduler.errors import ConfigError
-from scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, SubmitRejected, UnknownJob, refusal_of_status
-from scheduler.sdk.given import given_token, given_url
-from scheduler.sdk.tls import tls_context
-from scheduler.sdk.tracing import current_trace
-from scheduler.sdk.trouble import trouble
-from scheduler.sentences import wrong
-from scheduler.web.views import JobPage, JobView, NodeView, PoolView, Problem
+from voxpool.scheduler import __version__
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sdk.errors import (
+    RequestRefused,
+    SchedulerUnreachable,
+    SubmitRejected,
+    UnknownJob,
+    refusal_of_status,
+)
+from voxpool.scheduler.sdk.given import given_token, given_url
+from voxpool.scheduler.sdk.tls import tls_context
+from voxpool.scheduler.sdk.tracing import current_trace
+from voxpool.scheduler.sdk.trouble import trouble
+from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.web.views import JobPage, JobView, NodeView, PoolView, Problem
 
 T = TypeVar("T")
 P = TypeVar("P", "_NodePage", "_PoolPage")

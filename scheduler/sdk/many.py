@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from scheduler.messages import JobResult
-from scheduler.sdk.errors import SubmitRejected
+from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.sdk.errors import SubmitRejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.codec import to_client
-from scheduler.messages import (
+from voxpool.scheduler.codec import to_client
+from voxpool.scheduler.messages import (
     PROTOCOL,
     Accepted,
     Ack,
@@ -28,11 +28,11 @@ from scheduler.messages import (
     ToClient,
     Welcome,
 )
-from scheduler.reasons import STOPPING
-from scheduler.sdk.acknowledgements import Acknowledgements
-from scheduler.sdk.backoff import LONGEST_S, Backoff
-from scheduler.sdk.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door
-from scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable, SubmitRejected, refusal
+from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.sdk.acknowledgements import Acknowledgements
+from voxpool.scheduler.sdk.backoff import LONGEST_S, Backoff
+from voxpool.scheduler.sdk.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door
+from voxpool.scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable, SubmitRejected, refusal
 
 REJECTED_PAUSE_MS_MAX = 30_000
 TRIES_A_GRACE = 4

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from scheduler.messages import JobResult
-from scheduler.sdk.client import Client, Started, _ignore
-from scheduler.sdk.connection import PING_S
-from scheduler.sdk.errors import ClientClosed
-from scheduler.sdk.many import Done
+from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.sdk.client import Client, Started, _ignore
+from voxpool.scheduler.sdk.connection import PING_S
+from voxpool.scheduler.sdk.errors import ClientClosed
+from voxpool.scheduler.sdk.many import Done
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from scheduler.errors import ConfigError
+from voxpool.scheduler.errors import ConfigError
 
 
 def tls_context(ca_file: str | Path | None) -> ssl.SSLContext:

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from scheduler import __version__
-from scheduler.engines.engine import Work
-from scheduler.errors import word
-from scheduler.messages import WorkError
-from scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
+from voxpool.scheduler import __version__
+from voxpool.scheduler.engines.engine import Work
+from voxpool.scheduler.errors import word
+from voxpool.scheduler.messages import WorkError
+from voxpool.scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 
 Ended = Callable[[WorkError | None], None]
 """Called with what the work ended with; None is well."""

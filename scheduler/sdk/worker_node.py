@@ -16,14 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from scheduler import __version__
-from scheduler.chance import fresh_random
-from scheduler.clock import SystemClock
-from scheduler.codec import check_output, to_node
-from scheduler.engines import Engine, Work, WorkFailed
-from scheduler.error_text import cleaned, error_text, traceback_text
-from scheduler.errors import BadInput, ConfigError
-from scheduler.messages import (
+from voxpool.scheduler import __version__
+from voxpool.scheduler.chance import fresh_random
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.codec import check_output, to_node
+from voxpool.scheduler.engines import Engine, Work, WorkFailed
+from voxpool.scheduler.error_text import cleaned, error_text, traceback_text
+from voxpool.scheduler.errors import BadInput, ConfigError
+from voxpool.scheduler.messages import (
     Assign,
     CancelAttempt,
     Drain,
@@ -36,13 +36,13 @@ from scheduler.messages import (
     ToNode,
     WorkError,
 )
-from scheduler.reasons import ENGINE_ERROR
-from scheduler.sdk.backoff import Backoff
-from scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
-from scheduler.sdk.errors import PASSING, refusal
-from scheduler.sdk.given import given_token, given_url
-from scheduler.sdk.tracing import current_trace, work_span
-from scheduler.sdk.trouble import trouble
+from voxpool.scheduler.reasons import ENGINE_ERROR
+from voxpool.scheduler.sdk.backoff import Backoff
+from voxpool.scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
+from voxpool.scheduler.sdk.errors import PASSING, refusal
+from voxpool.scheduler.sdk.given import given_token, given_url
+from voxpool.scheduler.sdk.tracing import current_trace, work_span
+from voxpool.scheduler.sdk.trouble import trouble
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""

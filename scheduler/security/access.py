@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from scheduler.errors import VoxpoolError
-from scheduler.security.caller import ANYBODY, Caller
-from scheduler.security.tokens import Tokens
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.security.caller import ANYBODY, Caller
+from voxpool.scheduler.security.tokens import Tokens
 
 UNAUTHORIZED = "unauthorized"
 FORBIDDEN = "forbidden"

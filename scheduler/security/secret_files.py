@@ -7,13 +7,13 @@ import ipaddress
 import signal
 from pathlib import Path
 
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.security.access import Access
-from scheduler.security.tls import ServerTls
-from scheduler.security.tokens import read_tokens
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.tls import ServerTls
+from voxpool.scheduler.security.tokens import read_tokens
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
 
 
 class SecretFiles:

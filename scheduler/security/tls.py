@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from scheduler.errors import ConfigError
-from scheduler.security.private_file import read_private
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.security.private_file import read_private
 
 ALPN = ["http/1.1"]
 KEY_BYTES_MAX = 1024 * 1024

@@ -16,12 +16,12 @@ from typing import Annotated
 
 import msgspec
 
-from scheduler.chance import fresh_secret
-from scheduler.errors import ConfigError
-from scheduler.security.caller import Caller, Role
-from scheduler.security.private_file import open_private, read_private
-from scheduler.sentences import wrong
-from scheduler.small_file import parse_toml
+from voxpool.scheduler.chance import fresh_secret
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.security.private_file import open_private, read_private
+from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.small_file import parse_toml
 
 FILE_BYTES_MAX = 1024 * 1024
 TOKENS_MAX = 1000

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scheduler.errors import ConfigError, VoxpoolError
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
 
 if TYPE_CHECKING:
-    from scheduler.stores.embedded import EmbeddedStore
-    from scheduler.stores.memory import MemoryStore
-    from scheduler.stores.redis import RedisStore
+    from voxpool.scheduler.stores.embedded import EmbeddedStore
+    from voxpool.scheduler.stores.memory import MemoryStore
+    from voxpool.scheduler.stores.redis import RedisStore
 
 
 def _ignore(_reason: str) -> None:
@@ -29,17 +29,17 @@ async def open_store(
     stores are nobody else's anyway. Raises ConfigError or StoreUnavailable.
     """
     if spec == "memory":
-        from scheduler.stores.memory import MemoryStore
+        from voxpool.scheduler.stores.memory import MemoryStore
 
         return MemoryStore()
     if spec == "embedded":
-        from scheduler.stores.embedded import EmbeddedStore
+        from voxpool.scheduler.stores.embedded import EmbeddedStore
 
         embedded = EmbeddedStore(state_dir)
         await embedded.start()
         return embedded
     if spec.startswith(("redis://", "rediss://", "unix://")):
-        from scheduler.stores.redis import RedisStore
+        from voxpool.scheduler.stores.redis import RedisStore
 
         store = RedisStore(spec)
         try:

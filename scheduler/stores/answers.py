@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator
 
 from redis import exceptions
 
-from scheduler.errors import StoreUnavailable
+from voxpool.scheduler.errors import StoreUnavailable
 
 CONNECT_TIMEOUT_S = 2.0
 

@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.stores.answers import FAULTS, asked
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.stores.answers import FAULTS, asked
 
 OWNER_KEY = "vp:{0}:owner"
 PARTITIONS_KEY = "vp:partitions"

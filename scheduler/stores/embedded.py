@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.scripts import ScriptCall
-from scheduler.stores.facts import StoreFacts
-from scheduler.stores.guard import STOP_TIMEOUT_S, GuardedServer
-from scheduler.stores.memory import Dump
-from scheduler.stores.redis import RedisStore
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.facts import StoreFacts
+from voxpool.scheduler.stores.guard import STOP_TIMEOUT_S, GuardedServer
+from voxpool.scheduler.stores.memory import Dump
+from voxpool.scheduler.stores.redis import RedisStore
 
 START_TIMEOUT_S = 10.0
 CANCEL_AGAIN_S = 0.1

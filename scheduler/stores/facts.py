@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from scheduler.stores.claim import OWNER_KEY
+from voxpool.scheduler.stores.claim import OWNER_KEY
 
 
 class StoreFacts(msgspec.Struct):

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from scheduler.errors import StoreUnavailable
+from voxpool.scheduler.errors import StoreUnavailable
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2.0

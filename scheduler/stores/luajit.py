@@ -29,5 +29,5 @@ def new_runtime() -> Any:
     """Return a LuaRuntime without access to Python. Raises ImportError when it isn't LuaJIT after all."""
     runtime = _luajit.LuaRuntime(unpack_returned_tuples=True, register_eval=False, register_builtins=False)
     if not runtime.lua_implementation.startswith("LuaJIT"):
-        raise ImportError("another Lua was loaded before LuaJIT: import scheduler.stores.memory before it")
+        raise ImportError("another Lua was loaded before LuaJIT: import voxpool.scheduler.stores.memory before it")
     return runtime

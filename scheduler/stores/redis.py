@@ -18,11 +18,11 @@ from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
-from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from scheduler.scripts import ScriptCall
-from scheduler.stores import without_password
-from scheduler.stores.answers import (
+from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
+from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores import without_password
+from voxpool.scheduler.stores.answers import (
     BROKEN,
     CONNECT_TIMEOUT_S,
     FAULTS,
@@ -32,9 +32,9 @@ from scheduler.stores.answers import (
     text_of,
     unavailable,
 )
-from scheduler.stores.claim import GIVE_BACK_S, Claim
-from scheduler.stores.facts import StoreFacts, ask_facts
-from scheduler.stores.memory import Dump
+from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
+from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
+from voxpool.scheduler.stores.memory import Dump
 
 ANSWER_TIMEOUT_S = 5.0
 """For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer is taken for lost."""

@@ -1,16 +1,16 @@
-"""docs/events.md, made of the catalogue: python -m scheduler.telemetry.catalogue > docs/events.md"""
+"""docs/events.md, made of the catalogue: python -m voxpool.scheduler.telemetry.catalogue > docs/events.md"""
 
 from __future__ import annotations
 
 import sys
 
-from scheduler.telemetry.events import FIELDS, LEVELS, PER_SECOND_MAX, Event
+from voxpool.scheduler.telemetry.events import FIELDS, LEVELS, PER_SECOND_MAX, Event
 
 _HEAD = """# Log events
 
 One line is one JSON object: `ts` (UTC, RFC 3339 with milliseconds), `level`, `event`, then the fields of that event; a
 field without a value is left out. Lines go to standard error; on a terminal they are coloured text. No line carries
-audio, outputs or any other payload. Made by `python -m scheduler.telemetry.catalogue`.
+audio, outputs or any other payload. Made by `python -m voxpool.scheduler.telemetry.catalogue`.
 
 Setting `log_sample` = n writes `info` and `debug` lines of each n-th job only; warnings and the end of a job that did
 not complete are always written. A line has at most 16 KiB, a job at most 18 lines at level `info`. Events marked * are

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from scheduler import __version__
-from scheduler.config import Settings
-from scheduler.errors import StoreUnavailable
-from scheduler.stores import without_password
-from scheduler.stores.facts import StoreFacts
+from voxpool.scheduler import __version__
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.stores import without_password
+from voxpool.scheduler.stores.facts import StoreFacts
 
 
 class Checkup(msgspec.Struct):

@@ -14,18 +14,18 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 
-from scheduler import __version__
-from scheduler.config import Settings
-from scheduler.core import Core
-from scheduler.seams import ScriptRunner
-from scheduler.telemetry.checkup import Inspected
-from scheduler.telemetry.figures import FiguresCollector, take_figures
-from scheduler.telemetry.labels import PairLabels
-from scheduler.telemetry.loop_lag import LoopLag
-from scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
-from scheduler.telemetry.residents import Residents
-from scheduler.telemetry.store_census import Countable, StoreCensus
-from scheduler.telemetry.timed_runner import TimedRunner
+from voxpool.scheduler import __version__
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.telemetry.checkup import Inspected
+from voxpool.scheduler.telemetry.figures import FiguresCollector, take_figures
+from voxpool.scheduler.telemetry.labels import PairLabels
+from voxpool.scheduler.telemetry.loop_lag import LoopLag
+from voxpool.scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
+from voxpool.scheduler.telemetry.residents import Residents
+from voxpool.scheduler.telemetry.store_census import Countable, StoreCensus
+from voxpool.scheduler.telemetry.timed_runner import TimedRunner
 
 CANCEL_AGAIN_S = 0.1
 

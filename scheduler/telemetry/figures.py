@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from scheduler.core import Core
-from scheduler.job import DISPATCHED, WAITING
-from scheduler.telemetry.labels import OTHER, PairLabels
-from scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.job import DISPATCHED, WAITING
+from voxpool.scheduler.telemetry.labels import OTHER, PairLabels
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
 
 NODES_A_TURN = 1000
 """Nodes that are looked at before other work gets its turn."""

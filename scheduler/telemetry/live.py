@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from leakgate.series import Bound
-from scheduler import __version__
-from scheduler.config import Settings, ms
-from scheduler.core import Core
-from scheduler.errors import Rejected
-from scheduler.job import DISPATCHED, WAITING, Job
-from scheduler.reasons import STOPPING
-from scheduler.telemetry.figures import RECORD_BYTES
-from scheduler.telemetry.live_fleet import FleetView, take_fleet
-from scheduler.telemetry.live_history import SECONDS_KEPT, SHARES, LiveHistory, Point
-from scheduler.telemetry.spread import Spread
+from voxpool.leakgate.series import Bound
+from voxpool.scheduler import __version__
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import DISPATCHED, WAITING, Job
+from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.telemetry.figures import RECORD_BYTES
+from voxpool.scheduler.telemetry.live_fleet import FleetView, take_fleet
+from voxpool.scheduler.telemetry.live_history import SECONDS_KEPT, SHARES, LiveHistory, Point
+from voxpool.scheduler.telemetry.spread import Spread
 
 INTERVAL_S = 1.0
 SHARE_MAX = 0.05

@@ -13,13 +13,13 @@ from itertools import islice
 
 import msgspec
 
-from leakgate.inside.sizes import type_name
-from leakgate.series import Bound
-from scheduler.clock import Clock
-from scheduler.core import Core
-from scheduler.job import COMPLETED, FAILED, Job
-from scheduler.seams import Observer
-from scheduler.telemetry.spread import Spread, is_shared
+from voxpool.leakgate.inside.sizes import type_name
+from voxpool.leakgate.series import Bound
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.job import COMPLETED, FAILED, Job
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.telemetry.spread import Spread, is_shared
 
 SECONDS_KEPT = 300
 SIZED_EVERY = 10

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.errors import word
-from scheduler.job import COMPLETED
-from scheduler.seams import Observer
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import ITEMS_MAX, Log
-from scheduler.trace_context import trace_id
+from voxpool.scheduler.errors import word
+from voxpool.scheduler.job import COMPLETED
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import ITEMS_MAX, Log
+from voxpool.scheduler.trace_context import trace_id
 
 if TYPE_CHECKING:
-    from scheduler.job import Job
-    from scheduler.node import Node
+    from voxpool.scheduler.job import Job
+    from voxpool.scheduler.node import Node
 
 ATTEMPTS_TOLD = 8
 """Attempts of a job that are told: busy nodes may take any number, and the log of a job is bounded."""

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
-from leakgate.terminal import visible
-from scheduler.clock import Clock
-from scheduler.telemetry.events import LEVELS, PER_SECOND_MAX, Event
-from scheduler.telemetry.log_writer import LogWriter
+from voxpool.leakgate.terminal import visible
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.telemetry.events import LEVELS, PER_SECOND_MAX, Event
+from voxpool.scheduler.telemetry.log_writer import LogWriter
 
 _LEVEL_NAMES = {number: name for name, number in LEVELS.items()}
 TEXT_BYTES_MAX = 2000

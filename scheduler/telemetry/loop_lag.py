@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Histogram
 
-from scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
 
 INTERVAL_S = 0.25
 LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)

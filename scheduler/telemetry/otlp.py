@@ -20,10 +20,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.util.re import parse_env_headers
 
-from scheduler import __version__
-from scheduler.errors import ConfigError
-from scheduler.telemetry import spans
-from scheduler.telemetry.spans import Span
+from voxpool.scheduler import __version__
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.telemetry import spans
+from voxpool.scheduler.telemetry.spans import Span
 
 SERVICE = "voxpool"
 """The service's name unless OTEL_SERVICE_NAME gives another one."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from scheduler.config import Settings, ms
-from scheduler.core import Core
-from scheduler.telemetry.bound import resident_bound, resident_mean
-from scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.telemetry.bound import resident_bound, resident_mean
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
 
 STEPS = 100
 """Looks a window: the window is too long by one of them at most, never too short."""

@@ -14,10 +14,10 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
-from scheduler.telemetry.metrics import NAMESPACE
-from scheduler.telemetry.spans import Span
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.telemetry.spans import Span
 
 LINGER_S = 0.5
 """How long a span may wait for others to be sent with it."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
 
 INTERVAL_S = 15.0
 ANSWER_TIMEOUT_S = 5.0

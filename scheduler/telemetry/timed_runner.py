@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from scheduler.errors import ScriptFailed, StoreUnavailable
-from scheduler.script_sources import load_sources
-from scheduler.scripts import ScriptCall
-from scheduler.seams import ScriptRunner
-from scheduler.stores.answers import MEANINGS
-from scheduler.telemetry.around_runner import AroundRunner
-from scheduler.telemetry.metrics import NAMESPACE
+from voxpool.scheduler.errors import ScriptFailed, StoreUnavailable
+from voxpool.scheduler.script_sources import load_sources
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.stores.answers import MEANINGS
+from voxpool.scheduler.telemetry.around_runner import AroundRunner
+from voxpool.scheduler.telemetry.metrics import NAMESPACE
 
 SCRIPT_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """A flush: from a round trip on this machine to the time-out of the store."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scheduler.errors import StoreUnavailable
-from scheduler.scripts import ScriptCall, holds_of
-from scheduler.seams import ScriptRunner
-from scheduler.telemetry import spans
-from scheduler.telemetry.around_runner import AroundRunner
-from scheduler.telemetry.spans import Attributes, Span
-from scheduler.telemetry.traces import TraceObserver
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall, holds_of
+from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.telemetry import spans
+from voxpool.scheduler.telemetry.around_runner import AroundRunner
+from voxpool.scheduler.telemetry.spans import Attributes, Span
+from voxpool.scheduler.telemetry.traces import TraceObserver
 
 SELECTS = frozenset({"select_node", "select_explained"})
 

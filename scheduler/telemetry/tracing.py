@@ -7,14 +7,14 @@ import os
 import random
 from urllib.parse import urlsplit
 
-from scheduler.clock import SystemClock
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.seams import ScriptRunner
-from scheduler.telemetry.logs import Log
-from scheduler.telemetry.span_ship import SpanShip
-from scheduler.telemetry.traced_runner import TracedRunner
-from scheduler.telemetry.traces import TraceObserver
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.span_ship import SpanShip
+from voxpool.scheduler.telemetry.traced_runner import TracedRunner
+from voxpool.scheduler.telemetry.traces import TraceObserver
 
 PATH = "/v1/traces"
 """Where OTLP receivers take traces; put behind an endpoint that has no path."""
@@ -46,7 +46,7 @@ def open_tracing(
         return None
     endpoint = _whole(settings.traces_endpoint)
     try:
-        from scheduler.telemetry.otlp import OtlpExporter
+        from voxpool.scheduler.telemetry.otlp import OtlpExporter
     except ImportError:
         raise ConfigError("traces_endpoint is set and OpenTelemetry is missing: pip install voxpool[traces]") from None
     exporter = OtlpExporter(endpoint, settings.traces_timeout_s, instance, clock.seconds, os.environ)

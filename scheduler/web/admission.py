@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 
-from scheduler.config import Settings, ms
-from scheduler.errors import Rejected
-from scheduler.job_table import JobTable
-from scheduler.reasons import STOPPING
-from scheduler.seams import Observer
-from scheduler.security.access import Access
-from scheduler.security.caller import Caller
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.caller import Caller
 
 CALLERS_MAX = 10_000
 """Callers whose rate is remembered; past it the one that was silent for longest gets a full burst again."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler.config import Settings
-from scheduler.seams import Observer
-from scheduler.web.turn_queue import TurnQueue
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.web.turn_queue import TurnQueue
 
 SLACK_BYTES = 64 * 1024
 """Room in a message beside its audio or output."""

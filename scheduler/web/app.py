@@ -8,39 +8,39 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from leakgate.inside.report import MemoryReporter
-from scheduler.config import Settings, ms
-from scheduler.core import Core
-from scheduler.errors import BadInput, Rejected
-from scheduler.seams import Observer
-from scheduler.security.access import Access, AccessRefused
-from scheduler.telemetry.checkup import CheckupReporter
-from scheduler.telemetry.exporter import Exporter
-from scheduler.telemetry.live import Live
-from scheduler.telemetry.logs import Log
-from scheduler.web import problems
-from scheduler.web.admission import Admission
-from scheduler.web.allowance import Incoming, client_message_bytes_max
-from scheduler.web.assets import asset_routes
-from scheduler.web.connections import Connections
-from scheduler.web.debug import DebugDoor
-from scheduler.web.docs_page import DocsDoor
-from scheduler.web.entrance import Entrance
-from scheduler.web.fleet_views import FleetDoor
-from scheduler.web.guard import Guard
-from scheduler.web.handshakes import NoWebSocketHere
-from scheduler.web.health import Health
-from scheduler.web.jobs import JobDoor
-from scheduler.web.live import LiveDoor
-from scheduler.web.metrics import MetricsDoor
-from scheduler.web.nodes import NodeDoor
-from scheduler.web.openapi import operations
-from scheduler.web.openapi_frame import document, query_keys
-from scheduler.web.origins import Origins
-from scheduler.web.query import check_queries
-from scheduler.web.results import Results
-from scheduler.web.sessions import SessionDoor
-from scheduler.web.why import WhyDoor
+from voxpool.leakgate.inside.report import MemoryReporter
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.telemetry.checkup import CheckupReporter
+from voxpool.scheduler.telemetry.exporter import Exporter
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.web import problems
+from voxpool.scheduler.web.admission import Admission
+from voxpool.scheduler.web.allowance import Incoming, client_message_bytes_max
+from voxpool.scheduler.web.assets import asset_routes
+from voxpool.scheduler.web.connections import Connections
+from voxpool.scheduler.web.debug import DebugDoor
+from voxpool.scheduler.web.docs_page import DocsDoor
+from voxpool.scheduler.web.entrance import Entrance
+from voxpool.scheduler.web.fleet_views import FleetDoor
+from voxpool.scheduler.web.guard import Guard
+from voxpool.scheduler.web.handshakes import NoWebSocketHere
+from voxpool.scheduler.web.health import Health
+from voxpool.scheduler.web.jobs import JobDoor
+from voxpool.scheduler.web.live import LiveDoor
+from voxpool.scheduler.web.metrics import MetricsDoor
+from voxpool.scheduler.web.nodes import NodeDoor
+from voxpool.scheduler.web.openapi import operations
+from voxpool.scheduler.web.openapi_frame import document, query_keys
+from voxpool.scheduler.web.origins import Origins
+from voxpool.scheduler.web.query import check_queries
+from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.web.why import WhyDoor
 
 
 class Doors:

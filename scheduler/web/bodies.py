@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
-from scheduler.errors import BadInput, Rejected
-from scheduler.messages import TIMEOUT_MS_MAX, Name, Pair
-from scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
-from scheduler.web.allowance import SLACK_BYTES, Incoming
-from scheduler.web.multipart import Form
-from scheduler.web.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of
-from scheduler.web.views import check_audio
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.messages import TIMEOUT_MS_MAX, Name, Pair
+from voxpool.scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
+from voxpool.scheduler.web.allowance import SLACK_BYTES, Incoming
+from voxpool.scheduler.web.multipart import Form
+from voxpool.scheduler.web.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of
+from voxpool.scheduler.web.views import check_audio
 
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Taken as audio as it is, like audio/*; the last one is what `curl --data-binary` says unless it is told better."""

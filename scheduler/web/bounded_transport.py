@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.web.allowance import DROP_KNOWN_S, DROP_S, DROP_STEP_S, DROPPED_KNOWN_BYTES_MAX, Bounds
+from voxpool.scheduler.web.allowance import DROP_KNOWN_S, DROP_S, DROP_STEP_S, DROPPED_KNOWN_BYTES_MAX, Bounds
 
 
 class BoundedTransport(asyncio.Transport):

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from leakgate.errors import BadRequest, TraceError
-from leakgate.inside.door import TYPES_DEFAULT, TYPES_MAX, switch
-from leakgate.inside.report import MemoryReporter
-from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Tracer
-from scheduler.errors import BadInput
-from scheduler.telemetry.checkup import CheckupReporter
-from scheduler.web.query import whole_number
+from voxpool.leakgate.errors import BadRequest, TraceError
+from voxpool.leakgate.inside.door import TYPES_DEFAULT, TYPES_MAX, switch
+from voxpool.leakgate.inside.report import MemoryReporter
+from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Tracer
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.telemetry.checkup import CheckupReporter
+from voxpool.scheduler.web.query import whole_number
 
 
 class DebugDoor:

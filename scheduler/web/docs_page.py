@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scheduler.web.assets import SECURITY_HEADERS
+from voxpool.scheduler.web.assets import SECURITY_HEADERS
 
 
 class DocsDoor:

@@ -12,11 +12,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scheduler.seams import Observer
-from scheduler.web.assets import PAGES
-from scheduler.web.connections import CONNECTIONS_MAX, Connections, connection_of
-from scheduler.web.origins import Origins
-from scheduler.web.problems import problem, status_of
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.web.assets import PAGES
+from voxpool.scheduler.web.connections import CONNECTIONS_MAX, Connections, connection_of
+from voxpool.scheduler.web.origins import Origins
+from voxpool.scheduler.web.problems import problem, status_of
 
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKED = frozenset({*PAGES, "/docs"})

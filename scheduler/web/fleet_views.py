@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scheduler.config import Settings
-from scheduler.core import Core
-from scheduler.errors import BadInput
-from scheduler.web.admission import Admission
-from scheduler.web.bodies import PAIR
-from scheduler.web.health import Health
-from scheduler.web.problems import problem
-from scheduler.web.query import truth_of, whole_number
-from scheduler.web.views import NodeView, PoolView, node_view
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.web.admission import Admission
+from voxpool.scheduler.web.bodies import PAIR
+from voxpool.scheduler.web.health import Health
+from voxpool.scheduler.web.problems import problem
+from voxpool.scheduler.web.query import truth_of, whole_number
+from voxpool.scheduler.web.views import NodeView, PoolView, node_view
 
 PAGE_MAX = 1000
 NODES_A_TURN = 1000

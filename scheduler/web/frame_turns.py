@@ -15,7 +15,7 @@ from websockets.frames import CloseCode
 from websockets.frames import Frame as WireFrame
 from websockets.streams import StreamReader
 
-from scheduler.web.allowance import (
+from voxpool.scheduler.web.allowance import (
     FRAMES_A_TURN,
     SMALL_PART_BYTES,
     STRANGERS_FRAMES_A_TURN,
@@ -23,11 +23,11 @@ from scheduler.web.allowance import (
     Bounds,
     SmallParts,
 )
-from scheduler.web.bounded_transport import BoundedTransport
-from scheduler.web.connections import connection_of
-from scheduler.web.handshakes import refused_handshake
-from scheduler.web.partial_message import PartialMessage
-from scheduler.web.turn_queue import Turn
+from voxpool.scheduler.web.bounded_transport import BoundedTransport
+from voxpool.scheduler.web.connections import connection_of
+from voxpool.scheduler.web.handshakes import refused_handshake
+from voxpool.scheduler.web.partial_message import PartialMessage
+from voxpool.scheduler.web.turn_queue import Turn
 
 SMALL_PARTS = "small_parts"
 

@@ -18,13 +18,13 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.errors import VoxpoolError
-from scheduler.seams import Observer
-from scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
-from scheduler.security.caller import ANYBODY, Caller, Role
-from scheduler.web.connections import connection_of
-from scheduler.web.frame_socket import FrameSocket
-from scheduler.web.problems import refusal
+from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
+from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
+from voxpool.scheduler.web.connections import connection_of
+from voxpool.scheduler.web.frame_socket import FrameSocket
+from voxpool.scheduler.web.problems import refusal
 
 WEBSOCKET = "WS"
 OPEN: frozenset[Role] = frozenset(Role)

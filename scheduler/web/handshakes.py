@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from scheduler.web.problems import problem
+from voxpool.scheduler.web.problems import problem
 
 REASONS = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.seams import Observer
+from voxpool.scheduler.seams import Observer
 
 
 class Health(Observer):

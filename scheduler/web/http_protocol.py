@@ -16,12 +16,12 @@ import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from scheduler.reasons import OUT_OF_MEMORY
-from scheduler.web.allowance import Bounds
-from scheduler.web.bounded_transport import BoundedTransport
-from scheduler.web.connections import connection_of
-from scheduler.web.http_turns import HttpInTurns, TurnFlow
-from scheduler.web.problems import out_of_memory, problem, status_of
+from voxpool.scheduler.reasons import OUT_OF_MEMORY
+from voxpool.scheduler.web.allowance import Bounds
+from voxpool.scheduler.web.bounded_transport import BoundedTransport
+from voxpool.scheduler.web.connections import connection_of
+from voxpool.scheduler.web.http_turns import HttpInTurns, TurnFlow
+from voxpool.scheduler.web.problems import out_of_memory, problem, status_of
 
 LATE_S = 0.05
 """Between the end of the time that a request has and the end of its connection: at least one turn of the loop."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from scheduler.web.allowance import (
+from voxpool.scheduler.web.allowance import (
     PARSED_BYTES_A_STEP,
     PARSED_BYTES_A_STEP_MAX,
     PARTS_A_TURN,
@@ -21,9 +21,9 @@ from scheduler.web.allowance import (
     Bounds,
     SmallParts,
 )
-from scheduler.web.bounded_transport import BoundedTransport
-from scheduler.web.connections import connection_of
-from scheduler.web.turn_queue import Turn
+from voxpool.scheduler.web.bounded_transport import BoundedTransport
+from voxpool.scheduler.web.connections import connection_of
+from voxpool.scheduler.web.turn_queue import Turn
 
 
 class TurnFlow(FlowControl):

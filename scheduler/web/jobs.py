@@ -10,22 +10,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scheduler.config import Settings, ms
-from scheduler.dispatcher import Dispatcher
-from scheduler.errors import BadInput, Rejected
-from scheduler.job import Job
-from scheduler.reasons import STOPPING
-from scheduler.seams import Observer
-from scheduler.security.access import FORBIDDEN, AccessRefused
-from scheduler.trace_context import checked
-from scheduler.web.admission import Admission
-from scheduler.web.allowance import Incoming
-from scheduler.web.bodies import Bodies
-from scheduler.web.guard import caller_of
-from scheduler.web.job_list import STATES, JobList
-from scheduler.web.query import seconds, whole_number
-from scheduler.web.results import Results
-from scheduler.web.views import JobPage, job_view
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
+from voxpool.scheduler.trace_context import checked
+from voxpool.scheduler.web.admission import Admission
+from voxpool.scheduler.web.allowance import Incoming
+from voxpool.scheduler.web.bodies import Bodies
+from voxpool.scheduler.web.guard import caller_of
+from voxpool.scheduler.web.job_list import STATES, JobList
+from voxpool.scheduler.web.query import seconds, whole_number
+from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.views import JobPage, job_view
 
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100

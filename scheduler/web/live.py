@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from scheduler.telemetry.live import Live
-from scheduler.web.query import whole_number
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.web.query import whole_number
 
 SNAPSHOTS_MAX = 10**9
 HEADERS = {

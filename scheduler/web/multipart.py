@@ -7,7 +7,7 @@ from collections.abc import Collection
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from scheduler.errors import BadInput
+from voxpool.scheduler.errors import BadInput
 
 PARTS_MAX = 64
 HEADERS_MAX = 8

@@ -7,10 +7,10 @@ import contextlib
 
 from starlette.types import Receive, Scope, Send
 
-from scheduler import codec
-from scheduler.config import Settings
-from scheduler.errors import BadInput, NodeRefused
-from scheduler.messages import (
+from voxpool.scheduler import codec
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import BadInput, NodeRefused
+from voxpool.scheduler.messages import (
     PROTOCOL,
     Error,
     FromNode,
@@ -21,16 +21,16 @@ from scheduler.messages import (
     ToNode,
     WorkError,
 )
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.seams import Observer
-from scheduler.security.access import FORBIDDEN, AccessRefused
-from scheduler.security.caller import Caller
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
-from scheduler.web.cut_offs import CutOffs
-from scheduler.web.frame_socket import FrameSocket
-from scheduler.web.guard import admit, let_in
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
+from voxpool.scheduler.security.caller import Caller
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.web.cut_offs import CutOffs
+from voxpool.scheduler.web.frame_socket import FrameSocket
+from voxpool.scheduler.web.guard import admit, let_in
 
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008

@@ -6,23 +6,23 @@ openapi_frame.py's part.
 
 from __future__ import annotations
 
-from leakgate.inside.door import SWITCHES, TYPES_MAX
-from leakgate.inside.report import MemoryReport
-from leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
-from scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
-from scheduler.messages import TIMEOUT_MS_MAX
-from scheduler.reasons import SUBMIT_REFUSALS
-from scheduler.telemetry.checkup import Checkup
-from scheduler.web import assets
-from scheduler.web.bodies import JobRequest
-from scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
-from scheduler.web.fleet_views import NodePage, PoolPage, Status
-from scheduler.web.job_list import STATES
-from scheduler.web.jobs import PAGE_MAX
-from scheduler.web.openapi_frame import FORM, Answer, Operation, Parameter, Schema, ref
-from scheduler.web.query import SECONDS_MAX
-from scheduler.web.views import JobPage, JobView, NodeView
-from scheduler.web.why import WhyView
+from voxpool.leakgate.inside.door import SWITCHES, TYPES_MAX
+from voxpool.leakgate.inside.report import MemoryReport
+from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
+from voxpool.scheduler.messages import TIMEOUT_MS_MAX
+from voxpool.scheduler.reasons import SUBMIT_REFUSALS
+from voxpool.scheduler.telemetry.checkup import Checkup
+from voxpool.scheduler.web import assets
+from voxpool.scheduler.web.bodies import JobRequest
+from voxpool.scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
+from voxpool.scheduler.web.fleet_views import NodePage, PoolPage, Status
+from voxpool.scheduler.web.job_list import STATES
+from voxpool.scheduler.web.jobs import PAGE_MAX
+from voxpool.scheduler.web.openapi_frame import FORM, Answer, Operation, Parameter, Schema, ref
+from voxpool.scheduler.web.query import SECONDS_MAX
+from voxpool.scheduler.web.views import JobPage, JobView, NodeView
+from voxpool.scheduler.web.why import WhyView
 
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
 LINE: Schema = {"type": "string"}

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scheduler.web.frame_turns import FramesInTurns
+    from voxpool.scheduler.web.frame_turns import FramesInTurns
 
 
 class PartialMessage:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.frames import Frame as WireFrame
 
-from scheduler.web.allowance import FRAMES_A_TURN, Bounds
-from scheduler.web.frame_socket import FrameSocket, OnFrame, Received
-from scheduler.web.frame_turns import FramesInTurns
+from voxpool.scheduler.web.allowance import FRAMES_A_TURN, Bounds
+from voxpool.scheduler.web.frame_socket import FrameSocket, OnFrame, Received
+from voxpool.scheduler.web.frame_turns import FramesInTurns
 
 PROBE = b"voxpool-probe"
 CLOSE_TIMEOUT_S = 2.0

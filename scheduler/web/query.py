@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scheduler.errors import BadInput
-from scheduler.sentences import nearest
-from scheduler.web.problems import problem, status_of
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.sentences import nearest
+from voxpool.scheduler.web.problems import problem, status_of
 
 _DIGITS_MAX = 12
 SECONDS_MAX = 10**9

@@ -12,17 +12,17 @@ from typing import Any
 
 from uvicorn import Config, Server
 
-from scheduler.config import Settings
-from scheduler.ending import HURRY_S
-from scheduler.errors import CannotStart, ConfigError
-from scheduler.seams import Observer
-from scheduler.security.tls import ServerTls
-from scheduler.telemetry.logs import Log, carry_standard_logging
-from scheduler.web.allowance import Bounds, Incoming, frame_bytes_max
-from scheduler.web.connections import Acceptor, Connections
-from scheduler.web.entrance import Entrance
-from scheduler.web.http_protocol import BoundedHttp
-from scheduler.web.peer_socket import PeerSocket
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.ending import HURRY_S
+from voxpool.scheduler.errors import CannotStart, ConfigError
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.tls import ServerTls
+from voxpool.scheduler.telemetry.logs import Log, carry_standard_logging
+from voxpool.scheduler.web.allowance import Bounds, Incoming, frame_bytes_max
+from voxpool.scheduler.web.connections import Acceptor, Connections
+from voxpool.scheduler.web.entrance import Entrance
+from voxpool.scheduler.web.http_protocol import BoundedHttp
+from voxpool.scheduler.web.peer_socket import PeerSocket
 
 SEND_BUFFER_BYTES = 512 * 1024
 """The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""

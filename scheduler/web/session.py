@@ -11,19 +11,19 @@ from collections import deque
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from scheduler.config import ms
-from scheduler.errors import BadInput, Rejected
-from scheduler.job import Job, key_of
-from scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
-from scheduler.outbox import Numbered, Outbox
-from scheduler.reasons import STOPPING
-from scheduler.security.caller import Caller
-from scheduler.trace_context import checked
-from scheduler.web.session_connection import SessionConnection
-from scheduler.web.views import as_rejection, check_audio, job_result
+from voxpool.scheduler.config import ms
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.job import Job, key_of
+from voxpool.scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler.outbox import Numbered, Outbox
+from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.security.caller import Caller
+from voxpool.scheduler.trace_context import checked
+from voxpool.scheduler.web.session_connection import SessionConnection
+from voxpool.scheduler.web.views import as_rejection, check_audio, job_result
 
 if TYPE_CHECKING:
-    from scheduler.web.sessions import SessionDoor
+    from voxpool.scheduler.web.sessions import SessionDoor
 
 CATCH_UP_BYTES = 4 * 1024**2
 """Results that are sent again are sent in parts of this size; the next part follows when this one is acknowledged."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scheduler import codec
-from scheduler.errors import BadInput
-from scheduler.messages import Ack, CancelJob, Error, FromClient, Submit
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
-from scheduler.web.frame_socket import FrameSocket
-from scheduler.web.views import as_rejection
+from voxpool.scheduler import codec
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.messages import Ack, CancelJob, Error, FromClient, Submit
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.web.frame_socket import FrameSocket
+from voxpool.scheduler.web.views import as_rejection
 
 if TYPE_CHECKING:
-    from scheduler.web.session import Session
+    from voxpool.scheduler.web.session import Session
 
 BAD_MESSAGES_MAX = 20
 """Messages that can't be used before a connection is closed."""

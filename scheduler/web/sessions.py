@@ -12,30 +12,30 @@ import random
 
 from starlette.types import Receive, Scope, Send
 
-from scheduler import codec
-from scheduler.config import Settings, ms
-from scheduler.dispatcher import Dispatcher
-from scheduler.errors import BadInput
-from scheduler.job import key_of
-from scheduler.messages import (
+from voxpool.scheduler import codec
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.job import key_of
+from voxpool.scheduler.messages import (
     PROTOCOL,
     Error,
     FromClient,
     Hello,
     Welcome,
 )
-from scheduler.seams import Observer
-from scheduler.security.access import AccessRefused
-from scheduler.security.caller import Caller
-from scheduler.telemetry.events import Event
-from scheduler.telemetry.logs import Log
-from scheduler.web.admission import Admission
-from scheduler.web.cut_offs import CutOffs
-from scheduler.web.frame_socket import FrameSocket
-from scheduler.web.guard import admit, let_in
-from scheduler.web.results import Results
-from scheduler.web.session import Session
-from scheduler.web.session_connection import SessionConnection
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import AccessRefused
+from voxpool.scheduler.security.caller import Caller
+from voxpool.scheduler.telemetry.events import Event
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.web.admission import Admission
+from voxpool.scheduler.web.cut_offs import CutOffs
+from voxpool.scheduler.web.frame_socket import FrameSocket
+from voxpool.scheduler.web.guard import admit, let_in
+from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.session import Session
+from voxpool.scheduler.web.session_connection import SessionConnection
 
 CLOSE_POLICY = 1008
 CLOSE_RESTART = 1012

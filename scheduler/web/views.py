@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from scheduler.errors import BadInput, Rejected
-from scheduler.job import FAILED, Job
-from scheduler.messages import JobResult, Times
-from scheduler.node import Node
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.job import FAILED, Job
+from voxpool.scheduler.messages import JobResult, Times
+from voxpool.scheduler.node import Node
 
 WAV_HEAD_BYTES = 12
 

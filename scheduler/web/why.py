@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from scheduler.config import Settings
-from scheduler.core import Core
-from scheduler.web.jobs import find_job
-from scheduler.web.views import JobView, job_view
-from scheduler.why import Decision
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.web.jobs import find_job
+from voxpool.scheduler.web.views import JobView, job_view
+from voxpool.scheduler.why import Decision
 
 NODES_A_TURN = 1000
 """Nodes that are looked at before other work gets its turn."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from scheduler.job import Job
-from scheduler.job_table import SHARDS, JobTable
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.job_table import SHARDS, JobTable
 
 
 class AgeFromCreation(JobTable):

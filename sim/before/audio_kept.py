@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import FAILED, Job
-from scheduler.job_table import JobTable
-from scheduler.node import Node
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import FAILED, Job
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.node import Node
 
 
 class KeptUntilSweep(JobTable):

@@ -6,7 +6,7 @@ one of them in front of the jobs and neither time-outs nor clean-up happen any m
 
 from __future__ import annotations
 
-from sim.before.keyspace import Keyspace, WrongType
+from voxpool.sim.before.keyspace import Keyspace, WrongType
 
 BINDING_TTL_S = 3600.0
 RETENTION_S = 300.0

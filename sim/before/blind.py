@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.core import Parts
-from scheduler.dispatcher import Dispatcher
-from scheduler.fleet import Fleet
-from scheduler.job import FAILED, Job
-from scheduler.messages import Assign, CancelAttempt
-from scheduler.node import Node
-from sim.clients import Request
-from sim.links import Connection
-from sim.nodes import UP, SimNode, Work
-from sim.variant import Variant
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.job import FAILED, Job
+from voxpool.scheduler.messages import Assign, CancelAttempt
+from voxpool.scheduler.node import Node
+from voxpool.sim.clients import Request
+from voxpool.sim.links import Connection
+from voxpool.sim.nodes import UP, SimNode, Work
+from voxpool.sim.variant import Variant
 
 Choose = Callable[[Sequence[int], random.Random], int]
 """Takes what is known of the load of each node, at least one, and returns the place of the one that is chosen."""

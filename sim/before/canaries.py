@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.core import Parts
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
-from scheduler.job_table import JobTable
-from scheduler.messages import Assign, NodeResult
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.script_queue import ScriptQueue
-from scheduler.script_sources import ScriptSource, load_sources
-from scheduler.waiting import SelectBatch, WaitingJobs
-from sim.variant import Variant
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.messages import Assign, NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.script_sources import ScriptSource, load_sources
+from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.sim.variant import Variant
 
 
 class ForgetsWhatCrossed(WaitingJobs):

@@ -1,6 +1,6 @@
 """Which checker must find which planted bug, and within how many seeds of the small swarm.
 
-`python -m sim.before.canary_table` plays them and prints the table of canaries and of all checkers that bit.
+`python -m voxpool.sim.before.canary_table` plays them and prints the table of canaries and of all checkers that bit.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sim.before import canaries
-from sim.before.canaries import replaced
-from sim.checkers import (
+from voxpool.sim.before import canaries
+from voxpool.sim.before.canaries import replaced
+from voxpool.sim.checkers import (
     ABusyNodeRests,
     AFailedJobPauses,
     ALiveNodeWithRoomIsFound,
@@ -28,8 +28,8 @@ from sim.checkers import (
     OneAssignmentAnAttempt,
     TheChosenNodeServesThePair,
 )
-from sim.swarm.one_seed import play_seed
-from sim.variant import Variant
+from voxpool.sim.swarm.one_seed import play_seed
+from voxpool.sim.variant import Variant
 
 
 class Canary(NamedTuple):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from scheduler.messages import NodeResult
-from scheduler.web.nodes import NodeConnection, NodeDoor
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.web.nodes import NodeConnection, NodeDoor
 
 TEXT_BYTES_MAX = 500
 

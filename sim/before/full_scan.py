@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
 
 
 class FullScan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.fleet import Fleet
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
 
 
 class _Nodes(dict[str, Node]):

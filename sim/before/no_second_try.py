@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import FAILED, WAITING, Job
-from scheduler.scripts import Word
-from scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import FAILED, WAITING, Job
+from voxpool.scheduler.scripts import Word
+from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
 
 
 class FailsAtOnce(Dispatcher):

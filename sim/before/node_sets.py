@@ -6,7 +6,7 @@ node that falls silent loses its key and stays in all the others, for ever: nobo
 
 from __future__ import annotations
 
-from sim.before.keyspace import Keyspace
+from voxpool.sim.before.keyspace import Keyspace
 
 LEASE_S = 45.0
 ALL_NODES = "nodes:all"

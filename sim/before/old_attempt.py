@@ -5,10 +5,10 @@ Attempts weren't counted either (R3), so the job goes round at each time-out and
 
 from __future__ import annotations
 
-from scheduler.job import Job
-from scheduler.messages import Assign
-from scheduler.node import Node
-from sim.before.uncounted import CountsNothing
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.node import Node
+from voxpool.sim.before.uncounted import CountsNothing
 
 
 class SendsTheOldAttempt(CountsNothing):

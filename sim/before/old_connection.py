@@ -5,9 +5,9 @@ The node keeps its socket and beats on; nobody tells it that it was taken out (t
 
 from __future__ import annotations
 
-from scheduler.messages import Heartbeat
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
+from voxpool.scheduler.messages import Heartbeat
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
 
 
 class GoesByTheName(NodeDesk):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sim.before.canaries import scripts
-from sim.variant import Variant
+from voxpool.sim.before.canaries import scripts
+from voxpool.sim.variant import Variant
 
 
 def keeps_old_pools() -> Variant:

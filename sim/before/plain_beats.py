@@ -6,9 +6,9 @@ an assign that was lost.
 
 from __future__ import annotations
 
-from scheduler.messages import Heartbeat
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
+from voxpool.scheduler.messages import Heartbeat
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
 
 
 class BeatsSettleNothing(NodeDesk):

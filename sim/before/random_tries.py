@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from sim.before.keyspace import Keyspace
+from voxpool.sim.before.keyspace import Keyspace
 
 TRIES = 64
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from scheduler.fleet import Fleet
-from scheduler.leases import Leases
-from scheduler.messages import Heartbeat
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.scripts import Word
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.leases import Leases
+from voxpool.scheduler.messages import Heartbeat
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.scripts import Word
 
 
 class HearsNoUnknown(Fleet):

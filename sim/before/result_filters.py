@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.messages import NodeResult
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from sim.before.plain_beats import BeatsSettleNothing
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.sim.before.plain_beats import BeatsSettleNothing
 
 REMEMBERED_MAX = 100_000
 

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.before import canaries
-from sim.before.age_from_creation import AgeFromCreation
-from sim.before.audio_kept import FreedAtDispatch
-from sim.before.blind import RULES
-from sim.before.canaries import replaced
-from sim.before.check_then_act import ChecksThenActs
-from sim.before.dispatch_time_kept import KeepsTheDispatchTime
-from sim.before.finished_reassigned import AssignsWhatHasEnded, TakesTheResultMeanwhile
-from sim.before.holds_ignored import IgnoresWhatItHeld, RemembersTheGone
-from sim.before.marked_before_sent import MarksBeforeItSends
-from sim.before.no_second_try import FailsAtOnce, IsNotTriedAgain
-from sim.before.old_attempt import SendsTheOldAttempt
-from sim.before.old_connection import GoesByTheName
-from sim.before.old_pools import keeps_old_pools
-from sim.before.plain_beats import BeatsSettleNothing
-from sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
-from sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
-from sim.before.sessions_cancel_nothing import CancelsNothing
-from sim.before.time_out_in_steps import in_steps
-from sim.before.unasked import least_loaded_never_rests, prefers_unasked
-from sim.before.uncounted import CountsNothing
-from sim.variant import Variant
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.before import canaries
+from voxpool.sim.before.age_from_creation import AgeFromCreation
+from voxpool.sim.before.audio_kept import FreedAtDispatch
+from voxpool.sim.before.blind import RULES
+from voxpool.sim.before.canaries import replaced
+from voxpool.sim.before.check_then_act import ChecksThenActs
+from voxpool.sim.before.dispatch_time_kept import KeepsTheDispatchTime
+from voxpool.sim.before.finished_reassigned import AssignsWhatHasEnded, TakesTheResultMeanwhile
+from voxpool.sim.before.holds_ignored import IgnoresWhatItHeld, RemembersTheGone
+from voxpool.sim.before.marked_before_sent import MarksBeforeItSends
+from voxpool.sim.before.no_second_try import FailsAtOnce, IsNotTriedAgain
+from voxpool.sim.before.old_attempt import SendsTheOldAttempt
+from voxpool.sim.before.old_connection import GoesByTheName
+from voxpool.sim.before.old_pools import keeps_old_pools
+from voxpool.sim.before.plain_beats import BeatsSettleNothing
+from voxpool.sim.before.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
+from voxpool.sim.before.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
+from voxpool.sim.before.sessions_cancel_nothing import CancelsNothing
+from voxpool.sim.before.time_out_in_steps import in_steps
+from voxpool.sim.before.unasked import least_loaded_never_rests, prefers_unasked
+from voxpool.sim.before.uncounted import CountsNothing
+from voxpool.sim.variant import Variant
 
 VARIANTS: dict[str, Callable[[], Variant]] = {
     "M1": lambda: Variant("no clean-up", settings={"cleanup_interval_s": 0.0}),

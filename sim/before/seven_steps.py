@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from sim.explore.story import WRITE, Footprint, Step
+from voxpool.sim.explore.story import WRITE, Footprint, Step
 
 DRAWS = 20
 REDISPATCH = ("read", "draw", "write", "send")

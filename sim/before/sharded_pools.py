@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from sim.before.keyspace import Keyspace
+from voxpool.sim.before.keyspace import Keyspace
 
 SHARD_MAX = 100
 SHARDS_MAX = 1000

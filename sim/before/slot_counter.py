@@ -6,7 +6,7 @@ it back, and a node whose counter stands at its slots is FULL for ever while it 
 
 from __future__ import annotations
 
-from sim.before.keyspace import Keyspace
+from voxpool.sim.before.keyspace import Keyspace
 
 
 class SlotCounter:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from scheduler.dispatcher import Dispatcher
-from scheduler.fleet import Fleet
-from scheduler.grants import SEEDS
-from scheduler.job import DISPATCHED, FAILED, WAITING, Job
-from scheduler.messages import CancelAttempt
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.script_sources import ScriptSource, load_sources
-from scheduler.scripts import ScriptCall
-from sim.before.canaries import replaced
-from sim.variant import Variant
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.grants import SEEDS
+from voxpool.scheduler.job import DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.messages import CancelAttempt
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.script_sources import ScriptSource, load_sources
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.before.canaries import replaced
+from voxpool.sim.variant import Variant
 
 DRAW = """
 local seed, pair = tonumber(ARGV[2]), ARGV[4]

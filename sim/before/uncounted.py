@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scheduler.dispatcher import Dispatcher
-from scheduler.job import Job
-from scheduler.node import Node
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
 
 
 class CountsNothing(Dispatcher):

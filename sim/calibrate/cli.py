@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sim.cli_options import common_with, progress_bar, stage_line
+from voxpool.sim.cli_options import common_with, progress_bar, stage_line
 
 
 @click.command()
@@ -37,8 +37,8 @@ def calibrate(
     """
     from rich.console import Console
 
-    from sim.calibrate import command, plan
-    from sim.experiments.experiment import SEED
+    from voxpool.sim.calibrate import command, plan
+    from voxpool.sim.experiments.experiment import SEED
 
     size = command.sized(plan.QUICK if quick else plan.FULL, nodes, slots, work_s, loads)
     with progress_bar("calibrate") as tell:

@@ -7,18 +7,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import ConfigError
-from scheduler.sdk import Client
-from sim.calibrate.compare import Trio, compare
-from sim.calibrate.costs import Costs, measure
-from sim.calibrate.live import Burst, Lived, burst, live, run_finely
-from sim.calibrate.plan import PAIR, Size, plan
-from sim.calibrate.play import predict
-from sim.calibrate.report import report_of
-from sim.calibrate.service import running
-from sim.report import Report
-from sim.seeds import plain_random
-from sim.written import write_text
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sdk import Client
+from voxpool.sim.calibrate.compare import Trio, compare
+from voxpool.sim.calibrate.costs import Costs, measure
+from voxpool.sim.calibrate.live import Burst, Lived, burst, live, run_finely
+from voxpool.sim.calibrate.plan import PAIR, Size, plan
+from voxpool.sim.calibrate.play import predict
+from voxpool.sim.calibrate.report import report_of
+from voxpool.sim.calibrate.service import running
+from voxpool.sim.report import Report
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.written import write_text
 
 COSTS_FILE = "costs.toml"
 LOADS_MAX = 9

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.calibrate.live import Lived
-from sim.calibrate.play import Predicted
+from voxpool.sim.calibrate.live import Lived
+from voxpool.sim.calibrate.play import Predicted
 
 Floats = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from scheduler.errors import ConfigError
-from sim.calibrate.live import Burst, Lived
-from sim.distributions import Empirical
-from sim.scenario import Links, Loop, Scenario, Service, StoreDelay
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.calibrate.live import Burst, Lived
+from voxpool.sim.distributions import Empirical
+from voxpool.sim.scenario import Links, Loop, Scenario, Service, StoreDelay
 
 Floats = NDArray[np.float64]
 VALUES = 50

@@ -11,13 +11,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from scheduler.clock import SystemClock
-from scheduler.config import Settings
-from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected
-from sim.calibrate.node import pack
-from sim.calibrate.plan import PAIR, Run
-from sim.calibrate.service import Service
-from sim.traffic import Stream
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected
+from voxpool.sim.calibrate.node import pack
+from voxpool.sim.calibrate.plan import PAIR, Run
+from voxpool.sim.calibrate.service import Service
+from voxpool.sim.traffic import Stream
 
 SAMPLE_S = 0.37
 """Between two looks at the table; no multiple of it is near the sweeps', so all phases of a sweep are seen."""

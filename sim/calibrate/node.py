@@ -1,7 +1,7 @@
 """A worker node as a process of its own, built as `voxpool node` builds it, whose work is a wait of a given length.
 
-Run as `python -m sim.calibrate.node URL NODE_ID PAIR SLOTS`. The work stands in the first bytes of the audio; the
-answer says when it began and ended, by a clock that all processes of one machine share.
+Run as `python -m voxpool.sim.calibrate.node URL NODE_ID PAIR SLOTS`. The work stands in the first bytes of the audio;
+the answer says when it began and ended, by a clock that all processes of one machine share.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 
 import uvloop
 
-from scheduler.clock import SystemClock
-from scheduler.sdk import Work, Worker
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.sdk import Work, Worker
 
 _HEAD = struct.Struct("<4sI4s4sId")
 """The head of a RIFF/WAVE file, and a first chunk in it that holds the work."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sim.clients import Request
-from sim.nodes import SimNode, Work
-from sim.run import play
-from sim.scenario import Scenario
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.sim.clients import Request
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.run import play
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 
 @dataclass

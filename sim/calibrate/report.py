@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sim.calibrate.compare import FIGURES, Compared, Figure, Point
-from sim.calibrate.costs import Costs
-from sim.limits import UNCLEAR_WORD, shown
-from sim.pictures import Curve, Style, canvas, curves, png
-from sim.report import WITH, Line, Picture, Report, Table
+from voxpool.sim.calibrate.compare import FIGURES, Compared, Figure, Point
+from voxpool.sim.calibrate.costs import Costs
+from voxpool.sim.limits import UNCLEAR_WORD, shown
+from voxpool.sim.pictures import Curve, Style, canvas, curves, png
+from voxpool.sim.report import WITH, Line, Picture, Report, Table
 
 QUESTION = "Does the simulation predict this machine?"
 LOAD_DEMANDED = 0.8

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 
-from scheduler.config import Settings
-from scheduler.config_sources import as_toml, load
-from scheduler.errors import VoxpoolError
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config_sources import as_toml, load
+from voxpool.scheduler.errors import VoxpoolError
 
 START_S = 30.0
 STOP_S = 15.0
@@ -90,10 +90,10 @@ async def running(settings: Mapping[str, Any], store: str, nodes: int, slots: in
 
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=START_S) as http:
-                start("scheduler", "serve", "--config", str(config))
+                start("voxpool.scheduler", "serve", "--config", str(config))
                 url = await _until(lambda: _started_url(log), processes, log)
                 for number in range(1, nodes + 1):
-                    start("sim.calibrate.node", url, f"gpu-{number}", pair, str(slots))
+                    start("voxpool.sim.calibrate.node", url, f"gpu-{number}", pair, str(slots))
                 service = Service(url, processes, log, http)
                 await _until_registered(service, http, nodes)
                 yield service

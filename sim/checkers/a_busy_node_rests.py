@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.messages import Assign, NodeResult
-from scheduler.node import Node
-from sim.checkers.base import Checker
+from voxpool.scheduler.messages import Assign, NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.links import Connection
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.links import Connection
+    from voxpool.sim.world import World
 
 ROUNDING_S = 0.002
 """The rest and the moment in which it begins are whole milliseconds to the scheduler."""

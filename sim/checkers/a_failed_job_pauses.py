@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.config import ms
-from scheduler.job import Job
-from scheduler.messages import Assign
-from sim.checkers.base import Checker
+from voxpool.scheduler.config import ms
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.links import Connection
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.links import Connection
+    from voxpool.sim.world import World
 
 ROUNDING_S = 0.002
 """The pause and the moment at which it begins are whole milliseconds to the scheduler."""

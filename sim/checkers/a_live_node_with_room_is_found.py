@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scheduler.scripts import ScriptCall
-from sim.checkers.base import Checker
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 
 class ALiveNodeWithRoomIsFound(Checker):

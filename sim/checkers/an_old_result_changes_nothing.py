@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.messages import NodeResult
-from scheduler.node import Node
-from sim.checkers.base import Checker
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 
 class AnOldResultChangesNothing(Checker):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from sim.watch import Watcher
+from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 EXAMPLES_MAX = 5
 

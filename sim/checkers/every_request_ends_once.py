@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.job import Job
-from sim.checkers.base import Checker
+from voxpool.scheduler.job import Job
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.world import World
 
 
 class EveryRequestEndsOnce(Checker):

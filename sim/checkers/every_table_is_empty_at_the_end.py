@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.intake import PAIRS_GONE_MAX
-from scheduler.job import Job
-from scheduler.outages import OUTAGES_MAX
-from scheduler.return_times import PLACES_MAX
-from sim.census import entries
-from sim.checkers.base import Checker
+from voxpool.scheduler.intake import PAIRS_GONE_MAX
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.outages import OUTAGES_MAX
+from voxpool.scheduler.return_times import PLACES_MAX
+from voxpool.sim.census import entries
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.job import Job
-from sim.checkers.base import Checker
+from voxpool.scheduler.job import Job
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 ROUNDING_MS = 1.0
 """Times in a job's record are whole milliseconds: so much may be missing or too much, a job."""

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.checkers.base import Checker
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.nodes import SimNode, Work
+    from voxpool.sim.nodes import SimNode, Work
 
 
 class NoHoldBeyondTheSlots(Checker):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.checkers.base import Checker
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 
 class NoNodeIdlesBesideAWaitingJob(Checker):

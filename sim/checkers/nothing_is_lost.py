@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.job import DISPATCHED, WAITING
-from sim.checkers.base import Checker
+from voxpool.scheduler.job import DISPATCHED, WAITING
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 
 class NothingIsLost(Checker):

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scheduler.messages import Assign
-from sim.checkers.base import Checker
+from voxpool.scheduler.messages import Assign
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.links import Connection
+    from voxpool.sim.clients import Request
+    from voxpool.sim.links import Connection
 
 
 class OneAssignmentAnAttempt(Checker):

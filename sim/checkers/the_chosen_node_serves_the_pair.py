@@ -3,14 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scheduler.messages import Assign
-from scheduler.scripts import ScriptCall
-from sim.checkers.base import Checker
+from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from sim.clients import Request
-    from sim.links import Connection
-    from sim.world import World
+    from voxpool.sim.clients import Request
+    from voxpool.sim.links import Connection
+    from voxpool.sim.world import World
 
 
 class TheChosenNodeServesThePair(Checker):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sim.experiments import audio, faults, leak, leftovers, overload, policy, pools, race
-from sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments import audio, faults, leak, leftovers, overload, policy, pools, race
+from voxpool.sim.experiments.experiment import Experiment, Options
 
 EXPERIMENTS = (
     leak.EXPERIMENT,

@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from scheduler.core import Parts
-from scheduler.job import Job
-from sim.before.audio_kept import FreedAtDispatch, KeptUntilSweep
-from sim.distributions import Exponential
-from sim.evidence import missing_evidence
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.processes import Part, Tell, run_parts
-from sim.experiments.residents import production_checkers
-from sim.figures import run_figures
-from sim.limits import Figure
-from sim.pictures import Curve, curves
-from sim.report import WITH, WITHOUT, Line, Picture, Report
-from sim.run import set_up
-from sim.scenario import Fault, Nodes, Scenario, Traffic
-from sim.stopwatch import Stopwatch
-from sim.variant import Variant
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.job import Job
+from voxpool.sim.before.audio_kept import FreedAtDispatch, KeptUntilSweep
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.evidence import missing_evidence
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
+from voxpool.sim.experiments.residents import production_checkers
+from voxpool.sim.figures import run_figures
+from voxpool.sim.limits import Figure
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Fault, Nodes, Scenario, Traffic
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 QUESTION = "When may the audio of a job go, so that it neither fills memory nor is missing at a redispatch?"
 ROWS = {"M3": "audio kept until the sweep, or freed at dispatch"}

@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scheduler.errors import ConfigError
-from sim.distributions import Distribution, Exponential, variation
-from sim.experiments.capacity_pictures import curve_picture
-from sim.experiments.experiment import SEED, check_store
-from sim.experiments.processes import Part, Tell, run_parts
-from sim.report import WITH, Line, Report
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.theory import Interval, erlang_c_wait, erlang_c_wait_percentile, spread_factor, student_interval
-from sim.world import World
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.distributions import Distribution, Exponential, variation
+from voxpool.sim.experiments.capacity_pictures import curve_picture
+from voxpool.sim.experiments.experiment import SEED, check_store
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
+from voxpool.sim.report import WITH, Line, Report
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.theory import Interval, erlang_c_wait, erlang_c_wait_percentile, spread_factor, student_interval
+from voxpool.sim.world import World
 
 QUESTION = "How many nodes does it take?"
 PAIR = "zh:en"

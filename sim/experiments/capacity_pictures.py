@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim.pictures import Curve, curves
-from sim.report import WITH, Picture
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import WITH, Picture
 
 LEAST_S = 1e-3
 """Shorter waits are drawn here, since the axis is logarithmic."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from scheduler.errors import ConfigError
-from sim.experiments.processes import PROCESSES_MAX
-from sim.report import Report
-from sim.stores import STORES
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.experiments.processes import PROCESSES_MAX
+from voxpool.sim.report import Report
+from voxpool.sim.stores import STORES
 
 SideChoice = Literal["both", "with", "without"]
 SEED = 1

@@ -5,13 +5,13 @@ Each row is a story with an old behaviour (sim/before/) and with production (fau
 
 from __future__ import annotations
 
-from sim.experiments import faults_clients as clients
-from sim.experiments import faults_nodes as nodes
-from sim.experiments import faults_swarm as swarm
-from sim.experiments import faults_text as text
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
-from sim.report import Report
+from voxpool.sim.experiments import faults_clients as clients
+from voxpool.sim.experiments import faults_nodes as nodes
+from voxpool.sim.experiments import faults_swarm as swarm
+from voxpool.sim.experiments import faults_text as text
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
+from voxpool.sim.report import Report
 
 QUESTION = "Is everything whole again after a fault: nodes drawn, jobs tried again, results told, nothing wasted?"
 ABOUT = {

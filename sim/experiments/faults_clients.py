@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduler.in_order import InOrder
-from scheduler.job import Job
-from sim.before.forgotten_position import ForgetsItsPosition
-from sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
-from sim.experiments.rows import Figures, Stage
-from sim.nodes import SimNode, Work
-from sim.seeds import plain_random
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.in_order import InOrder
+from voxpool.scheduler.job import Job
+from voxpool.sim.before.forgotten_position import ForgetsItsPosition
+from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 PAIR = "zh:en"
 UTTERANCES = 5

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 
-from scheduler.messages import Assign, Register
-from scheduler.scripts import register_node
-from scheduler.stores.memory import MemoryStore
-from sim.before.late_repeats import RepeatsReleases
-from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
-from sim.clients import Request
-from sim.experiments.rows import Figures, Stage
-from sim.links import Connection
-from sim.nodes import SimNode
-from sim.seeds import plain_random
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.messages import Assign, Register
+from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.sim.before.late_repeats import RepeatsReleases
+from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from voxpool.sim.clients import Request
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.links import Connection
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 PAIR, OTHER_PAIR = "zh:en", "en:fr"
 PAUSE_S = 46.0

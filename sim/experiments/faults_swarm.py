@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sim.experiments.rows import Figures, Stage
-from sim.swarm.coverage import known
-from sim.swarm.one_seed import play_seed
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.swarm.coverage import known
+from voxpool.sim.swarm.one_seed import play_seed
 
 
 def all_faults(stage: Stage) -> Figures:

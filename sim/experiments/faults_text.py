@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from scheduler.codec import encode
-from scheduler.messages import NodeResult, Register, WorkError
-from scheduler.seams import Observer
-from scheduler.web.frame_socket import FrameSocket, OnFrame, Received
-from scheduler.web.guard import open_to_all
-from scheduler.web.nodes import NodeDoor
-from sim.before.cut_text import CleansUpAtTheEnd
-from sim.experiments.rows import Figures, Stage
-from sim.world import World
+from voxpool.scheduler.codec import encode
+from voxpool.scheduler.messages import NodeResult, Register, WorkError
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.web.frame_socket import FrameSocket, OnFrame, Received
+from voxpool.scheduler.web.guard import open_to_all
+from voxpool.scheduler.web.nodes import NodeDoor
+from voxpool.sim.before.cut_text import CleansUpAtTheEnd
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.world import World
 
 PAIR = "zh:en"
 TEXT = "错误" * 150

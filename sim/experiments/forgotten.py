@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scheduler.core import Parts
-from scheduler.job import Job
-from sim.before.age_from_creation import AgeFromCreation
-from sim.experiments.processes import Tell
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.variant import Variant
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.job import Job
+from voxpool.sim.before.age_from_creation import AgeFromCreation
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 
 @dataclass(frozen=True)

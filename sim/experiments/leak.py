@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.distributions import Exponential
-from sim.experiments import leak_report, pauses
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.forgotten import forgotten
-from sim.experiments.leak_size import FULL, QUESTION, QUICK, Size
-from sim.experiments.live_run import live_run
-from sim.experiments.processes import Part, Tell, run_parts
-from sim.experiments.residents import Followed, follow, production_checkers
-from sim.report import Report
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.variant import Variant
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.experiments import leak_report, pauses
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.forgotten import forgotten
+from voxpool.sim.experiments.leak_size import FULL, QUESTION, QUICK, Size
+from voxpool.sim.experiments.live_run import live_run
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
+from voxpool.sim.experiments.residents import Followed, follow, production_checkers
+from voxpool.sim.report import Report
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.variant import Variant
 
 ROWS = {
     "M1": "finished jobs stay in the table for ever",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from sim.experiments.live_run import LiveSeries
-from sim.experiments.pauses import Pauses
-from sim.experiments.residents import Followed
-from sim.pictures import Curve, curves
-from sim.report import Picture
+from voxpool.sim.experiments.live_run import LiveSeries
+from voxpool.sim.experiments.pauses import Pauses
+from voxpool.sim.experiments.residents import Followed
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import Picture
 
 if TYPE_CHECKING:
-    from sim.experiments.leak_size import Size
+    from voxpool.sim.experiments.leak_size import Size
 
 
 def resident_picture(size: Size, days: Mapping[str, Followed]) -> Picture:

@@ -8,21 +8,21 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from leakgate.judge import RSS_TIMES
-from leakgate.trend import Trend, Verdict, judge
-from sim.evidence import missing_evidence
-from sim.experiments.experiment import Options
-from sim.experiments.forgotten import Asked
-from sim.experiments.leak_pictures import live_picture, pause_picture, resident_picture
-from sim.experiments.leak_size import QUESTION
-from sim.experiments.live_run import LiveSeries
-from sim.experiments.pauses import Pauses
-from sim.experiments.residents import Followed
-from sim.limits import Figure, shown
-from sim.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.leakgate.judge import RSS_TIMES
+from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.sim.evidence import missing_evidence
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.forgotten import Asked
+from voxpool.sim.experiments.leak_pictures import live_picture, pause_picture, resident_picture
+from voxpool.sim.experiments.leak_size import QUESTION
+from voxpool.sim.experiments.live_run import LiveSeries
+from voxpool.sim.experiments.pauses import Pauses
+from voxpool.sim.experiments.residents import Followed
+from voxpool.sim.limits import Figure, shown
+from voxpool.sim.report import WITH, WITHOUT, Line, Picture, Report
 
 if TYPE_CHECKING:
-    from sim.experiments.leak_size import Size
+    from voxpool.sim.experiments.leak_size import Size
 
 NAN = math.nan
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from sim.experiments.forgotten import AskSize
-from sim.experiments.live_run import LiveSize
+from voxpool.sim.experiments.forgotten import AskSize
+from voxpool.sim.experiments.live_run import LiveSize
 
 QUESTION = "Do finished jobs stay in memory for ever, and does the clean-up keep it within bounds?"
 

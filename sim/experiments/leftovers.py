@@ -11,14 +11,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from scheduler.config import Settings
-from sim.experiments import leftovers_before, leftovers_with
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.leftovers_size import FULL, QUICK, Figures, Size
-from sim.experiments.processes import Part, run_parts
-from sim.limits import Figure
-from sim.pictures import Bar, bars
-from sim.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.scheduler.config import Settings
+from voxpool.sim.experiments import leftovers_before, leftovers_with
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.leftovers_size import FULL, QUICK, Figures, Size
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.limits import Figure
+from voxpool.sim.pictures import Bar, bars
+from voxpool.sim.report import WITH, WITHOUT, Line, Picture, Report
 
 QUESTION = "Does anything about nodes, jobs and sockets stay behind when they are gone?"
 ROWS = {

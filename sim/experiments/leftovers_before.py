@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from sim.before.binding_keys import BindingKeys
-from sim.before.keyspace import Keyspace
-from sim.before.node_sets import NodeSets
-from sim.before.slot_counter import SlotCounter
-from sim.before.socket_maps import SocketMaps
-from sim.experiments.leftovers_size import Figures, Size
-from sim.experiments.processes import Tell
-from sim.seeds import plain_random
+from voxpool.sim.before.binding_keys import BindingKeys
+from voxpool.sim.before.keyspace import Keyspace
+from voxpool.sim.before.node_sets import NodeSets
+from voxpool.sim.before.slot_counter import SlotCounter
+from voxpool.sim.before.socket_maps import SocketMaps
+from voxpool.sim.experiments.leftovers_size import Figures, Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.seeds import plain_random
 
 
 class _Time:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.limits import Figure
+from voxpool.sim.limits import Figure
 
 Figures = dict[str, Figure]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.core import Parts
-from scheduler.job import Job
-from scheduler.job_table import JobTable
-from scheduler.scripts import Want, register_node, select_node
-from sim.census import entries
-from sim.checkers import CHECKERS, Checker
-from sim.distributions import Even
-from sim.experiments.leftovers_size import Figures, Size
-from sim.experiments.processes import Tell
-from sim.loud import RunFailed
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.variant import Variant
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.scripts import Want, register_node, select_node
+from voxpool.sim.census import entries
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.distributions import Even
+from voxpool.sim.experiments.leftovers_size import Figures, Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.loud import RunFailed
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 OTHER = "s0"
 """The instance name of the scheduler that died before."""

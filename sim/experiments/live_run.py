@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from leakgate.errors import Unreadable
-from leakgate.inside.allocators import LiveBytes
-from scheduler.core import Parts
-from sim.before.leaky import leaking
-from sim.experiments.processes import Tell
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.variant import Variant
-from sim.world import World
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.scheduler.core import Parts
+from voxpool.sim.before.leaky import leaking
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 NEVER_S = 1e18
 READ_AT = 0.02

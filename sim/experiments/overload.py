@@ -12,20 +12,20 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scheduler.config import Settings
-from scheduler.expected_wait import SERVICES_KEPT, chance_above
-from scheduler.intake import LATE_SHARE, LATE_SPARE_MAX
-from sim.before.accepts_all import AcceptsAll
-from sim.before.canaries import replaced
-from sim.checkers import CHECKERS
-from sim.distributions import Exponential
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.processes import Part, Tell, run_parts
-from sim.report import WITH, WITHOUT, Line, Report
-from sim.run import play
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.theory import bounded_queue
-from sim.variant import Variant
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.expected_wait import SERVICES_KEPT, chance_above
+from voxpool.scheduler.intake import LATE_SHARE, LATE_SPARE_MAX
+from voxpool.sim.before.accepts_all import AcceptsAll
+from voxpool.sim.before.canaries import replaced
+from voxpool.sim.checkers import CHECKERS
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
+from voxpool.sim.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.run import play
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.theory import bounded_queue
+from voxpool.sim.variant import Variant
 
 QUESTION = "What does a pool do with more jobs than it can?"
 ROW = "overload"

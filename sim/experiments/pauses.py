@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leakgate.inside.allocators import LiveBytes
-from scheduler.config import Settings, ms
-from scheduler.job import COMPLETED, Job
-from scheduler.job_table import JobTable
-from scheduler.retention import Retention
-from scheduler.seams import Observer
-from sim.before.full_scan import FullScan
-from sim.pause_watch import CollectorWatch, PauseWatch, now_ns
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.retention import Retention
+from voxpool.scheduler.seams import Observer
+from voxpool.sim.before.full_scan import FullScan
+from voxpool.sim.pause_watch import CollectorWatch, PauseWatch, now_ns
 
 STEP_MS = 1
 """Each finished job ends so much after the one before it."""

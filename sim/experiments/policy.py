@@ -12,16 +12,16 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.experiments.experiment import Experiment, Extra, Options
-from sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
-from sim.experiments.policy_pictures import mean_picture, p99_picture, share_picture
-from sim.experiments.policy_report import Results, curves_of, lines_of
-from sim.experiments.policy_runs import Found, from_empty, long_run
-from sim.experiments.policy_size import FULL, KNOWN_S, NORMAL, POLICIES, PRODUCTION, QUICK, Size
-from sim.experiments.processes import Part, run_parts
-from sim.report import WITH, WITHOUT, Report
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.experiments.experiment import Experiment, Extra, Options
+from voxpool.sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
+from voxpool.sim.experiments.policy_pictures import mean_picture, p99_picture, share_picture
+from voxpool.sim.experiments.policy_report import Results, curves_of, lines_of
+from voxpool.sim.experiments.policy_runs import Found, from_empty, long_run
+from voxpool.sim.experiments.policy_size import FULL, KNOWN_S, NORMAL, POLICIES, PRODUCTION, QUICK, Size
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.report import WITH, WITHOUT, Report
 
 QUESTION = "How should a node be chosen, and what does a job wait when it is chosen blindly?"
 ROWS = {

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from scheduler.job import Job
-from scheduler.messages import Assign, NodeResult, WorkError
-from scheduler.node import Node
-from sim.before.unasked import least_loaded_never_rests, never_rests, prefers_unasked
-from sim.checkers import CHECKERS, Checker
-from sim.clients import Request
-from sim.distributions import Exponential
-from sim.experiments.policy_size import Size
-from sim.experiments.processes import Tell
-from sim.limits import Figure
-from sim.nodes import SimNode
-from sim.report import WITH, WITHOUT
-from sim.scenario import Traffic
-from sim.traffic import Stream
-from sim.variant import Variant
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign, NodeResult, WorkError
+from voxpool.scheduler.node import Node
+from voxpool.sim.before.unasked import least_loaded_never_rests, never_rests, prefers_unasked
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.clients import Request
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.experiments.policy_size import Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.limits import Figure
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.report import WITH, WITHOUT
+from voxpool.sim.scenario import Traffic
+from voxpool.sim.traffic import Stream
+from voxpool.sim.variant import Variant
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 Figures = dict[str, Figure]
 

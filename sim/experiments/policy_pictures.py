@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sim.experiments.policy_runs import Found
-from sim.experiments.policy_size import POLICIES, PRODUCTION, Size, label_of
-from sim.pictures import Curve, curves
-from sim.report import Picture
-from sim.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait, mm1_wait_percentile
+from voxpool.sim.experiments.policy_runs import Found
+from voxpool.sim.experiments.policy_size import POLICIES, PRODUCTION, Size, label_of
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import Picture
+from voxpool.sim.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait, mm1_wait_percentile
 
 COLOURS = {
     "random": "#c0392b",

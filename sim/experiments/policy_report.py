@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.experiments.policy_nodes import FAILING_RATE_PER_S, TWO_CHOICES, Figures
-from sim.experiments.policy_runs import Found
-from sim.experiments.policy_size import KNOWN_S, NEAR_ZERO_S, PRODUCTION, Size, label_of
-from sim.experiments.theory import TOLERANCE_S
-from sim.limits import Figure
-from sim.report import WITH, WITHOUT, Line
-from sim.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait
+from voxpool.sim.experiments.policy_nodes import FAILING_RATE_PER_S, TWO_CHOICES, Figures
+from voxpool.sim.experiments.policy_runs import Found
+from voxpool.sim.experiments.policy_size import KNOWN_S, NEAR_ZERO_S, PRODUCTION, Size, label_of
+from voxpool.sim.experiments.theory import TOLERANCE_S
+from voxpool.sim.limits import Figure
+from voxpool.sim.report import WITH, WITHOUT, Line
+from voxpool.sim.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait
 
 THEORY_LEAST_S = 0.001
 """A theoretical mean below it is compared by its difference: too few jobs wait for a ratio to mean anything."""
@@ -165,7 +165,7 @@ def _pair(found: Mapping[str, Figures]) -> list[Line]:
 
 
 def _spoiled(found: Mapping[str, Figures]) -> list[Line]:
-    from scheduler.config import Settings
+    from voxpool.scheduler.config import Settings
 
     settings = Settings()
     rested = 100 * settings.rest_after_failures / (FAILING_RATE_PER_S * settings.rest_s)

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from sim.before.blind import RULES
-from sim.checkers import CHECKERS, Checker
-from sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
-from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
-from sim.distributions import Exponential
-from sim.experiments.policy_size import PRODUCTION, Size
-from sim.experiments.processes import Tell
-from sim.experiments.theory import Starts
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.stopwatch import Stopwatch
-from sim.theory import batch_means, ggc_starts, mm1_relaxation_s, student_interval
-from sim.variant import Variant
-from sim.world import World
+from voxpool.sim.before.blind import RULES
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
+from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.experiments.policy_size import PRODUCTION, Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.experiments.theory import Starts
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.theory import batch_means, ggc_starts, mm1_relaxation_s, student_interval
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
 """Nobody loses patience, and what has ended is soon forgotten."""

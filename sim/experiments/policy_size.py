@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.before.blind import RULES
+from voxpool.sim.before.blind import RULES
 
 PRODUCTION = "production"
 POLICIES = (*RULES, PRODUCTION)

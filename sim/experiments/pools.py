@@ -12,13 +12,13 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from sim.experiments import pools_before, pools_with
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.pools_pictures import commands_picture, pools_picture, time_picture
-from sim.experiments.pools_size import FULL, QUICK, Point, Size
-from sim.experiments.processes import Part, run_parts
-from sim.limits import Figure
-from sim.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.experiments import pools_before, pools_with
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.pools_pictures import commands_picture, pools_picture, time_picture
+from voxpool.sim.experiments.pools_size import FULL, QUICK, Point, Size
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.limits import Figure
+from voxpool.sim.report import WITH, WITHOUT, Line, Report
 
 QUESTION = "Is a node found when there is one, fairly, and at a cost that doesn't grow? A problem above 1000?"
 BY_SIZE = "size"

@@ -10,15 +10,15 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from sim.before import pool_scripts
-from sim.before.keyspace import Keyspace
-from sim.before.random_tries import RandomTries
-from sim.before.sharded_pools import SHARD_MAX, ShardedPools
-from sim.experiments.pools_size import Figures, Point, Size
-from sim.experiments.processes import Tell
-from sim.experiments.select_cost import chi_square_a_degree
-from sim.experiments.servers import Server, Spent, open_server, system_redis
-from sim.seeds import plain_random
+from voxpool.sim.before import pool_scripts
+from voxpool.sim.before.keyspace import Keyspace
+from voxpool.sim.before.random_tries import RandomTries
+from voxpool.sim.before.sharded_pools import SHARD_MAX, ShardedPools
+from voxpool.sim.experiments.pools_size import Figures, Point, Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.experiments.select_cost import chi_square_a_degree
+from voxpool.sim.experiments.servers import Server, Spent, open_server, system_redis
+from voxpool.sim.seeds import plain_random
 
 PAIR = "zh:en"
 NOBODYS_PAIR = "fr:de"

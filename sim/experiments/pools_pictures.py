@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.experiments.pools_size import Point
-from sim.pictures import Curve, curves
-from sim.report import WITH, WITHOUT, Picture
+from voxpool.sim.experiments.pools_size import Point
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import WITH, WITHOUT, Picture
 
 NODES, POOLS = "nodes in one pool", "pools"
 _SIDES = (

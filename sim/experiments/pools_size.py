@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sim.limits import Figure
+from voxpool.sim.limits import Figure
 
 Figures = dict[str, Figure]
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import random
 from typing import Literal
 
-from scheduler.scripts import ScriptCall, Want, Word, heartbeat, node_offline, register_node, release_job, select_node
-from sim.before.sharded_pools import SHARD_MAX
-from sim.experiments import select_cost
-from sim.experiments.pools_before import NOBODYS_PAIR, PAIR, one_and_two, shares_found
-from sim.experiments.pools_size import Figures, Point, Size
-from sim.experiments.processes import Tell
-from sim.experiments.select_cost import LEASE_MS, NOW_MS, SEED_MAX, InMemory, Measured, Shape, shares
-from sim.experiments.servers import Spent, open_server
-from sim.seeds import plain_random
-from sim.stores import RealStore, SimStore, open_store
+from voxpool.scheduler.scripts import (
+    ScriptCall,
+    Want,
+    Word,
+    heartbeat,
+    node_offline,
+    register_node,
+    release_job,
+    select_node,
+)
+from voxpool.sim.before.sharded_pools import SHARD_MAX
+from voxpool.sim.experiments import select_cost
+from voxpool.sim.experiments.pools_before import NOBODYS_PAIR, PAIR, one_and_two, shares_found
+from voxpool.sim.experiments.pools_size import Figures, Point, Size
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.experiments.select_cost import LEASE_MS, NOW_MS, SEED_MAX, InMemory, Measured, Shape, shares
+from voxpool.sim.experiments.servers import Spent, open_server
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.stores import RealStore, SimStore, open_store
 
 THROWS_MAX = 1000
 SHORT_LEASE_MS = 1000

@@ -37,7 +37,7 @@ def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROC
     """Run `parts`, the longest should come first, and return name -> result. The first failure is raised."""
     listed = list(parts)
     context = get_context("forkserver")
-    context.set_forkserver_preload(["sim.experiments"])
+    context.set_forkserver_preload(["voxpool.sim.experiments"])
     told: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
     workers = max(1, min(at_once, os.cpu_count() or 1, len(listed)))
     results: dict[str, Any] = {}

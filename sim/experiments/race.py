@@ -5,12 +5,12 @@ Each row is a story with an old behaviour (sim/before/) and with production: rac
 
 from __future__ import annotations
 
-from sim.experiments import race_orders as orders
-from sim.experiments import race_redispatch as redispatch
-from sim.experiments import race_results as results
-from sim.experiments.experiment import Experiment, Options
-from sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
-from sim.report import Report
+from voxpool.sim.experiments import race_orders as orders
+from voxpool.sim.experiments import race_redispatch as redispatch
+from voxpool.sim.experiments import race_results as results
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
+from voxpool.sim.report import Report
 
 QUESTION = "Do results, time-outs, losses and submits that cross each other lose a job, or do it twice?"
 ABOUT = {

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sim.before.seven_steps import DRAWS, SevenSteps
-from sim.experiments.rows import Figures, Stage
-from sim.explore.depth_first import every_end, every_order
-from sim.explore.flows import COMPLETE
-from sim.explore.steps import story_of
-from sim.explore.tally import Budget
-from sim.pictures import Bar, bars
-from sim.report import WITH, WITHOUT, Picture
+from voxpool.sim.before.seven_steps import DRAWS, SevenSteps
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.explore.depth_first import every_end, every_order
+from voxpool.sim.explore.flows import COMPLETE
+from voxpool.sim.explore.steps import story_of
+from voxpool.sim.explore.tally import Budget
+from voxpool.sim.pictures import Bar, bars
+from voxpool.sim.report import WITH, WITHOUT, Picture
 
 FLOW, HOP_FLOW = "1-timeout-offline", "1-timeout-offline-hop"
 OUTCOMES = {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scheduler.job import Job
-from scheduler.messages import Assign
-from sim.clients import Request
-from sim.experiments.rows import Figures, Stage
-from sim.links import Connection
-from sim.nodes import SimNode, Work
-from sim.seeds import plain_random
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign
+from voxpool.sim.clients import Request
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.links import Connection
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 PAIR = "zh:en"
 HANGS = 1e-6

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from scheduler.job import Job
-from scheduler.messages import NodeResult
-from scheduler.node import Node
-from sim.before.marked_before_sent import GAP_S, MarksBeforeItSends
-from sim.experiments.rows import Figures, Stage
-from sim.nodes import SimNode, Work
-from sim.seeds import plain_random
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.node import Node
+from voxpool.sim.before.marked_before_sent import GAP_S, MarksBeforeItSends
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 PAIR = "zh:en"
 WAY_MS = 500.0

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.checkers import CHECKERS, Checker
-from sim.experiments.processes import Tell
-from sim.figures import run_figures
-from sim.run import set_up
-from sim.scenario import Scenario
-from sim.stopwatch import Stopwatch
-from sim.variant import Variant
-from sim.world import World
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.figures import run_figures
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 SWEEP_ROOM = 0.02
 """Samples are taken so long after each sweep, in intervals: at the same phase of the saw-tooth, when it is over."""

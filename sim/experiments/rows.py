@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sim.before.rows import VARIANTS, variant_without
-from sim.checkers import CHECKERS, Checker
-from sim.experiments.experiment import Options
-from sim.experiments.processes import Part, Tell, run_parts
-from sim.limits import Figure
-from sim.pictures import Bar, bars
-from sim.report import WITH, WITHOUT, Line, Picture, Report
-from sim.stopwatch import Stopwatch
-from sim.variant import Variant
-from sim.world import World
+from voxpool.sim.before.rows import VARIANTS, variant_without
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
+from voxpool.sim.limits import Figure
+from voxpool.sim.pictures import Bar, bars
+from voxpool.sim.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 Figures = dict[str, Figure]
 
@@ -245,7 +245,7 @@ def _number(figure: Figure) -> float | None:
 
 def play(experiment: str, story: str, size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
     """Play one side of a story that is named: what a process of its own is given."""
-    from sim.experiments import faults, race
+    from voxpool.sim.experiments import faults, race
 
     stories = {f"{rows.name} {told.name}": told for rows in (faults.ROWS, race.ROWS) for told in rows.stories}
     return stories[f"{experiment} {story}"].play(size, seed, store, side, tell)

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
-from scheduler.stores.memory import MemoryStore
-from sim.experiments.servers import Spent
-from sim.pause_watch import now_ns
+from voxpool.scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.sim.experiments.servers import Spent
+from voxpool.sim.pause_watch import now_ns
 
 BATCH = 64
 SLOTS = 16

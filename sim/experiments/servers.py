@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from scheduler.errors import ConfigError
-from scheduler.scripts import ScriptCall
-from scheduler.stores.embedded import EmbeddedStore
-from scheduler.stores.redis import RedisStore
-from sim.before import pool_scripts
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.sim.before import pool_scripts
 
 ANSWER_TIMEOUT_S = 60.0
 AT_ONCE = 500

@@ -1,7 +1,7 @@
 """Does the pool do what theory says? The production path against the G/G/c recursion, start by start, and Erlang C.
 
-`python -m sim.experiments.theory` holds 200,000 jobs at loads 0.7 and 0.9 against the recursion; `--erlang` runs five
-seeds of a million jobs each on two processes and holds the mean wait against Erlang C.
+`python -m voxpool.sim.experiments.theory` holds 200,000 jobs at loads 0.7 and 0.9 against the recursion; `--erlang`
+runs five seeds of a million jobs each on two processes and holds the mean wait against Erlang C.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from sim.checkers import CHECKERS, Checker
-from sim.distributions import Distribution, Exponential
-from sim.nodes import SimNode, Work
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.theory import Interval, batch_means, erlang_c_wait, ggc_starts, student_interval
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.distributions import Distribution, Exponential
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.theory import Interval, batch_means, erlang_c_wait, ggc_starts, student_interval
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 NODES, SLOTS, MEAN_WORK_S = 7, 3, 2.0
 LOADS = (0.7, 0.9)
@@ -101,7 +101,7 @@ def compare(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two comparisons and print it; 0 when it holds, 1 when it doesn't."""
-    parser = argparse.ArgumentParser(prog="python -m sim.experiments.theory", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m voxpool.sim.experiments.theory", description=__doc__)
     parser.add_argument("--erlang", action="store_true", help="the mean wait against Erlang C (long)")
     parser.add_argument("--jobs", type=int, help="jobs a run")
     parser.add_argument("--processes", type=int, default=2, help="processes to run on")

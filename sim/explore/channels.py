@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
-from scheduler.node import Node
-from sim.explore.footprints import Footprints
-from sim.explore.story import Step
+from voxpool.scheduler.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
+from voxpool.scheduler.node import Node
+from voxpool.sim.explore.footprints import Footprints
+from voxpool.sim.explore.story import Step
 
 if TYPE_CHECKING:
-    from sim.explore.worker import Worker
+    from voxpool.sim.explore.worker import Worker
 
 Names = Callable[[str], str]
 """Gives the name of a job's request in place of its id, which depends on the order of the submits."""

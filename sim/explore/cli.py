@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from leakgate.terminal import say
-from sim.cli_options import common, progress_bar
+from voxpool.leakgate.terminal import say
+from voxpool.sim.cli_options import common, progress_bar
 
 
 @click.command()
@@ -50,12 +50,12 @@ def explore(
     """
     from rich.console import Console
 
-    from scheduler.errors import ConfigError
-    from sim.explore import command, telling
+    from voxpool.scheduler.errors import ConfigError
+    from voxpool.sim.explore import command, telling
 
     flows = command.all_flows()
     if is_all:
-        from sim.explore.all_flows import explore_all
+        from voxpool.sim.explore.all_flows import explore_all
 
         report = explore_all(flows, seconds, quick, progress_bar)
         report.print(Console(width=None if sys.stdout.isatty() else 110))

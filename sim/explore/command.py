@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.before.rows import variant_without
-from sim.explore.depth_first import every_end, every_order, near_default
-from sim.explore.flow import Flow
-from sim.explore.outcomes import outcome_picture, outcomes
-from sim.explore.running import Run, follow
-from sim.explore.schedule import from_text, to_text
-from sim.explore.shrinking import Shrunk, shrink
-from sim.explore.story import MakeStory
-from sim.explore.tally import Budget, Tally
-from sim.explore.walks import Sizes, pct_bound, pct_walks, random_walks
-from sim.report import WITH, WITHOUT, Line, Report
-from sim.stopwatch import Stopwatch
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.before.rows import variant_without
+from voxpool.sim.explore.depth_first import every_end, every_order, near_default
+from voxpool.sim.explore.flow import Flow
+from voxpool.sim.explore.outcomes import outcome_picture, outcomes
+from voxpool.sim.explore.running import Run, follow
+from voxpool.sim.explore.schedule import from_text, to_text
+from voxpool.sim.explore.shrinking import Shrunk, shrink
+from voxpool.sim.explore.story import MakeStory
+from voxpool.sim.explore.tally import Budget, Tally
+from voxpool.sim.explore.walks import Sizes, pct_bound, pct_walks, random_walks
+from voxpool.sim.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.stopwatch import Stopwatch
 
 DEPARTURES = 3
 DEPTH = 3
@@ -91,7 +91,7 @@ class Explored:
 
 def all_flows() -> Mapping[str, Flow]:
     """Return the flows by name. They bring in production, which the search itself doesn't need."""
-    from sim.explore.flows import FLOWS
+    from voxpool.sim.explore.flows import FLOWS
 
     return FLOWS
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from sim.explore.counting import orders
-from sim.explore.running import NO_END, STEPS_MAX, Run, Taken, raised
-from sim.explore.story import ADD, READ, WRITE, Footprint, MakeStory, Step, Story
-from sim.explore.tally import Budget, Tally
+from voxpool.sim.explore.counting import orders
+from voxpool.sim.explore.running import NO_END, STEPS_MAX, Run, Taken, raised
+from voxpool.sim.explore.story import ADD, READ, WRITE, Footprint, MakeStory, Step, Story
+from voxpool.sim.explore.tally import Budget, Tally
 
 Tell = Callable[[float], None]
 TELL_EVERY = 50

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.job import CANCELLED, COMPLETED
-from sim.explore.production import Production
+from voxpool.scheduler.job import CANCELLED, COMPLETED
+from voxpool.sim.explore.production import Production
 
 
 def end_of(production: Production, forced: int) -> str:

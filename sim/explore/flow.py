@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sim.explore.story import MakeStory
-from sim.variant import Variant
+from voxpool.sim.explore.story import MakeStory
+from voxpool.sim.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)

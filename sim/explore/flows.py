@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sim.explore.flow import Flow
-from sim.explore.shape import Shape
-from sim.explore.steps import story_of
+from voxpool.sim.explore.flow import Flow
+from voxpool.sim.explore.shape import Shape
+from voxpool.sim.explore.steps import story_of
 
 COMPLETE: dict[str, tuple[str, Shape]] = {
     "1-timeout-offline": (

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from scheduler.errors import StoreUnavailable
-from scheduler.scripts import ScriptCall
-from sim.explore.channels import Names
-from sim.explore.footprints import Footprints
-from sim.explore.histories import FIRST_WANT, FIXED, Answers, Histories, State
-from sim.explore.story import Step
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.explore.channels import Names
+from voxpool.sim.explore.footprints import Footprints
+from voxpool.sim.explore.histories import FIRST_WANT, FIXED, Answers, Histories, State
+from voxpool.sim.explore.story import Step
 
 STORE = "store"
 

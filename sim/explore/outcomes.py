@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.explore.tally import Tally
-from sim.pictures import png
-from sim.report import Picture
+from voxpool.sim.explore.tally import Tally
+from voxpool.sim.pictures import png
+from voxpool.sim.report import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,23 +10,23 @@ from collections.abc import Callable
 
 import msgspec
 
-from scheduler.config import Settings, ms
-from scheduler.core import Core
-from scheduler.job import Job
-from scheduler.messages import Assign, NodeResult, Register
-from scheduler.node import Node
-from scheduler.scripts import register_node
-from sim.explore.channels import Link
-from sim.explore.flushes import Flushes
-from sim.explore.footprints import Footprints
-from sim.explore.histories import Histories
-from sim.explore.shape import PAIR, Shape
-from sim.explore.story import Step
-from sim.explore.timers import ExploredClock, Timers
-from sim.explore.told import Sink, Told
-from sim.explore.worker import Desk, Worker
-from sim.loop import VirtualLoop
-from sim.variant import Variant
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign, NodeResult, Register
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.scripts import register_node
+from voxpool.sim.explore.channels import Link
+from voxpool.sim.explore.flushes import Flushes
+from voxpool.sim.explore.footprints import Footprints
+from voxpool.sim.explore.histories import Histories
+from voxpool.sim.explore.shape import PAIR, Shape
+from voxpool.sim.explore.story import Step
+from voxpool.sim.explore.timers import ExploredClock, Timers
+from voxpool.sim.explore.told import Sink, Told
+from voxpool.sim.explore.worker import Desk, Worker
+from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.variant import Variant
 
 INSTANCE = "s1"
 SETTINGS = {

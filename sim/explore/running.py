@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-from sim.explore.schedule import Departure, Schedule, WrongSchedule
-from sim.explore.story import MakeStory, Step
+from voxpool.sim.explore.schedule import Departure, Schedule, WrongSchedule
+from voxpool.sim.explore.story import MakeStory, Step
 
 Choose = Callable[[int, Sequence[Step]], Step]
 """Takes the number of the step, from 0, and the open steps."""

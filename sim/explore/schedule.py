@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from scheduler.errors import ConfigError
+from voxpool.scheduler.errors import ConfigError
 
 DEFAULT = "default"
 """The text of the schedule without departures."""

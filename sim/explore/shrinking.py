@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-from sim.explore.depth_first import DepthFirst, Tell
-from sim.explore.running import Run, run_story, sentence
-from sim.explore.story import MakeStory, Step
-from sim.explore.tally import Budget, Tally
+from voxpool.sim.explore.depth_first import DepthFirst, Tell
+from voxpool.sim.explore.running import Run, run_story, sentence
+from voxpool.sim.explore.story import MakeStory, Step
+from voxpool.sim.explore.tally import Budget, Tally
 
 
 class Instead(NamedTuple):

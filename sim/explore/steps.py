@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
-from sim.explore.channels import Channel
-from sim.explore.ends import broken_in, end_of
-from sim.explore.flushes import Flush
-from sim.explore.histories import State
-from sim.explore.production import Production, Stage
-from sim.explore.shape import Shape
-from sim.explore.story import NOTHING, Footprint, MakeStory, Step
-from sim.explore.timers import Timer
-from sim.explore.watched import watch_core
-from sim.variant import Variant
+from voxpool.sim.explore.channels import Channel
+from voxpool.sim.explore.ends import broken_in, end_of
+from voxpool.sim.explore.flushes import Flush
+from voxpool.sim.explore.histories import State
+from voxpool.sim.explore.production import Production, Stage
+from voxpool.sim.explore.shape import Shape
+from voxpool.sim.explore.story import NOTHING, Footprint, MakeStory, Step
+from voxpool.sim.explore.timers import Timer
+from voxpool.sim.explore.watched import watch_core
+from voxpool.sim.variant import Variant
 
 STEPS_MAX = 100
 """A story that takes more is held to spin."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from sim.explore.running import Run, sentence
-from sim.stopwatch import Stopwatch
+from voxpool.sim.explore.running import Run, sentence
+from voxpool.sim.stopwatch import Stopwatch
 
 ENDS_MAX = 100_000
 """Distinct ends that are told apart; what comes after is counted as one, and said."""

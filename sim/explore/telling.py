@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sim.explore.command import Explored
-from sim.explore.flow import Flow
-from sim.explore.outcomes import outcomes
-from sim.explore.running import Run
-from sim.explore.tally import Tally
+from voxpool.sim.explore.command import Explored
+from voxpool.sim.explore.flow import Flow
+from voxpool.sim.explore.outcomes import outcomes
+from voxpool.sim.explore.running import Run
+from voxpool.sim.explore.tally import Tally
 
 ENDS_SHOWN = 20
 OPEN_SHOWN = 8

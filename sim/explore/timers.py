@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import simpy
 
-from scheduler.core import Core
-from scheduler.job import DISPATCHED, Job
-from sim.explore.channels import Names
-from sim.explore.footprints import Footprints
-from sim.explore.story import Step
-from sim.loop import VirtualLoop
+from voxpool.scheduler.core import Core
+from voxpool.scheduler.job import DISPATCHED, Job
+from voxpool.sim.explore.channels import Names
+from voxpool.sim.explore.footprints import Footprints
+from voxpool.sim.explore.story import Step
+from voxpool.sim.loop import VirtualLoop
 
 START_MS = 1_767_225_600_000
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.job import COMPLETED, Job
-from scheduler.messages import Assign
-from scheduler.node import Node
-from scheduler.seams import Observer
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.seams import Observer
 
 
 class Told(Observer):

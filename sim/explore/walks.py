@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from sim.explore.depth_first import TELL_EVERY, Tell
-from sim.explore.running import Choose, run_story
-from sim.explore.story import MakeStory, Step
-from sim.explore.tally import Budget, Tally
-from sim.seeds import plain_random
+from voxpool.sim.explore.depth_first import TELL_EVERY, Tell
+from voxpool.sim.explore.running import Choose, run_story
+from voxpool.sim.explore.story import MakeStory, Step
+from voxpool.sim.explore.tally import Budget, Tally
+from voxpool.sim.seeds import plain_random
 
 
 class Pct:

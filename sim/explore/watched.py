@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.job import Job
-from scheduler.node import Node
-from sim.explore.footprints import Footprints, NotedDict, Shards, merged
-from sim.explore.production import Production
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
+from voxpool.sim.explore.footprints import Footprints, NotedDict, Shards, merged
+from voxpool.sim.explore.production import Production
 
 PARTS = ("table", "waiting", "queue", "fleet", "dispatcher", "node_desk", "retention", "timeouts", "leases")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduler.messages import Assign, CancelAttempt, NodeResult, Register
-from sim.explore.channels import Channel, Link, Names, result_label
-from sim.explore.footprints import Footprints
-from sim.explore.story import Step
+from voxpool.scheduler.messages import Assign, CancelAttempt, NodeResult, Register
+from voxpool.sim.explore.channels import Channel, Link, Names, result_label
+from voxpool.sim.explore.footprints import Footprints
+from voxpool.sim.explore.story import Step
 
 
 class Desk:

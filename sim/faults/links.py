@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from scheduler.messages import Assign, FromNode, ToNode
-from sim.faults.kind import FaultKind, Target, divert, restore
-from sim.links import PROBE_S, Connection
-from sim.nodes import SimNode
+from voxpool.scheduler.messages import Assign, FromNode, ToNode
+from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
+from voxpool.sim.links import PROBE_S, Connection
+from voxpool.sim.nodes import SimNode
 
 DELAY_S = (0.1, 3.0)
 """What a message takes longer on a slow link; how late a copy comes, and one that is overtaken."""

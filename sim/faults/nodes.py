@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from scheduler.messages import Assign, NodeResult, WorkError
-from sim.clients import Request
-from sim.faults.kind import FaultKind, Target, divert, restore
-from sim.nodes import DOWN, FROZEN, UP, SimNode, Work
+from voxpool.scheduler.messages import Assign, NodeResult, WorkError
+from voxpool.sim.clients import Request
+from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
+from voxpool.sim.nodes import DOWN, FROZEN, UP, SimNode, Work
 
 SLOWNESS = 10.0
 """How much longer a slow node takes for what it begins."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from sim.faults.kind import FaultKind, Target
+from voxpool.sim.faults.kind import FaultKind, Target
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 CLOCK_OFF_MS = 120_000
 """How far the wall clock of a restarted scheduler may be off, either way."""

@@ -6,10 +6,10 @@ import asyncio
 import random
 from collections.abc import Sequence
 
-from scheduler.errors import StoreUnavailable
-from scheduler.scripts import ScriptCall
-from sim.faults.kind import FaultKind, Target, divert, restore
-from sim.stores import StoreSeam
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
+from voxpool.sim.stores import StoreSeam
 
 SLOW_S = (0.1, 1.0)
 """What a slow store takes longer, each way."""

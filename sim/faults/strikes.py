@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import simpy
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.faults.clients import CLIENT_FAULTS, draw_client
-from sim.faults.kind import FaultKind, Target
-from sim.faults.links import LINK_FAULTS
-from sim.faults.nodes import NODE_FAULTS, make_whole
-from sim.faults.scheduler import SCHEDULER_FAULTS
-from sim.faults.store import STORE_FAULTS
-from sim.seeds import plain_random
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.faults.clients import CLIENT_FAULTS, draw_client
+from voxpool.sim.faults.kind import FaultKind, Target
+from voxpool.sim.faults.links import LINK_FAULTS
+from voxpool.sim.faults.nodes import NODE_FAULTS, make_whole
+from voxpool.sim.faults.scheduler import SCHEDULER_FAULTS
+from voxpool.sim.faults.store import STORE_FAULTS
+from voxpool.sim.seeds import plain_random
 
 if TYPE_CHECKING:
-    from sim.scenario import Fault
-    from sim.world import World
+    from voxpool.sim.scenario import Fault
+    from voxpool.sim.world import World
 
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
 HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)

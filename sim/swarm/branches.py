@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from scheduler.script_sources import ScriptSource, assemble, read_texts
-from scheduler.scripts import ScriptCall
+from voxpool.scheduler.script_sources import ScriptSource, assemble, read_texts
+from voxpool.scheduler.scripts import ScriptCall
 
 if TYPE_CHECKING:
-    from sim.stores import SimStore
+    from voxpool.sim.stores import SimStore
 
 QUESTION = "REACHED?"
 """Given as the first argument, a marked script answers which blocks were run, and does nothing else."""

@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from scheduler.node import Node
-from scheduler.scripts import ScriptCall
-from sim.faults import FAULTS
-from sim.swarm.branches import all_blocks
-from sim.watch import Watcher
+from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.sim.faults import FAULTS
+from voxpool.sim.swarm.branches import all_blocks
+from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from sim.world import World
+    from voxpool.sim.world import World
 
 Reached = dict[str, Counter[str]]
 """Family -> what was reached -> how often."""

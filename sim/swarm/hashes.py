@@ -35,7 +35,7 @@ def differing(here: Mapping[int, str], elsewhere: Mapping[int, str]) -> list[int
 
 
 def _start(seeds: Sequence[int], size: str, python: str, hash_seed: str) -> subprocess.Popen[str]:
-    command = [python, "-m", "sim.swarm.one_seed", size, *map(str, seeds)]
+    command = [python, "-m", "voxpool.sim.swarm.one_seed", size, *map(str, seeds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
 
 

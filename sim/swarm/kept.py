@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from sim.case import KEPT, Case, Found
-from sim.case import keep as keep_case
-from sim.replay_command import keep_failing
-from sim.swarm.drawn import SIZES, draw_scenario
-from sim.swarm.one_seed import NEVER_ENDS, SeedResult
+from voxpool.sim.case import KEPT, Case, Found
+from voxpool.sim.case import keep as keep_case
+from voxpool.sim.replay_command import keep_failing
+from voxpool.sim.swarm.drawn import SIZES, draw_scenario
+from voxpool.sim.swarm.one_seed import NEVER_ENDS, SeedResult
 
 SHRUNK_MAX = 3
 """So many failing seeds of a swarm are shrunk at once: each may take half a minute."""

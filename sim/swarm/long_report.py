@@ -9,15 +9,15 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from leakgate.trend import Trend, Verdict, judge
-from sim.evidence import missing_evidence
-from sim.pictures import Curve, curves
-from sim.report import WITH, Line, Picture, Report
-from sim.scenario import Scenario
-from sim.swarm.coverage import never
-from sim.swarm.long_bounds import CAPPED
-from sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
-from sim.swarm.long_run import LongRun, long_run, maxima
+from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.sim.evidence import missing_evidence
+from voxpool.sim.pictures import Curve, curves
+from voxpool.sim.report import WITH, Line, Picture, Report
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.swarm.coverage import never
+from voxpool.sim.swarm.long_bounds import CAPPED
+from voxpool.sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
+from voxpool.sim.swarm.long_run import LongRun, long_run, maxima
 
 SEED = 1
 FLOOR_PART = 0.1
@@ -128,7 +128,7 @@ def _trend_line(name: str, trend: Trend, is_bounded: bool) -> Line:
 
 
 def _rarest(played: LongRun) -> int:
-    from sim.faults import FAULTS
+    from voxpool.sim.faults import FAULTS
 
     return min(played.faults.get(kind, 0) for kind in FAULTS)
 

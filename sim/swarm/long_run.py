@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leakgate.errors import Unreadable
-from leakgate.inside.allocators import LiveBytes
-from sim.census import entries
-from sim.figures import run_figures
-from sim.run import set_up
-from sim.scenario import Scenario
-from sim.stopwatch import Stopwatch
-from sim.swarm.coverage import Coverage, Reached
-from sim.swarm.long_bounds import BOUNDED, bounds_now
-from sim.swarm.long_drawn import LongSize
-from sim.world import World
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.sim.census import entries
+from voxpool.sim.figures import run_figures
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Scenario
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.swarm.coverage import Coverage, Reached
+from voxpool.sim.swarm.long_bounds import BOUNDED, bounds_now
+from voxpool.sim.swarm.long_drawn import LongSize
+from voxpool.sim.world import World
 
 NEVER_S = 1e18
 """No wait of a job is recorded: the figures of the run itself would grow with it."""

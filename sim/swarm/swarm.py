@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from sim.swarm.one_seed import SeedResult, play_seed
+from voxpool.sim.swarm.one_seed import SeedResult, play_seed
 
 AHEAD = 2
 """Seeds that each process has at hand, so that none waits for the next."""
@@ -46,7 +46,7 @@ def play_seeds(seeds: Sequence[int], size: str, store: str, jobs: int) -> Iterat
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     context = get_context("forkserver")
-    context.set_forkserver_preload(["sim.swarm.one_seed"])
+    context.set_forkserver_preload(["voxpool.sim.swarm.one_seed"])
     return ProcessPoolExecutor(processes, mp_context=context)
 
 

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.errors import ConfigError
-from scheduler.sentences import nearest
-from sim.progress import progress_bar
-from sim.report import WITH, Line, Report
-from sim.stopwatch import Stopwatch
-from sim.stores import RealStore, open_store
-from sim.swarm.coverage import Reached, add, known, never
-from sim.swarm.drawn import SIZES
-from sim.swarm.hashes import differing, hashes_elsewhere
-from sim.swarm.kept import SHRUNK_MAX, again, keep
-from sim.swarm.one_seed import SeedResult
-from sim.swarm.swarm import play_seeds
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.progress import progress_bar
+from voxpool.sim.report import WITH, Line, Report
+from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.stores import RealStore, open_store
+from voxpool.sim.swarm.coverage import Reached, add, known, never
+from voxpool.sim.swarm.drawn import SIZES
+from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
+from voxpool.sim.swarm.kept import SHRUNK_MAX, again, keep
+from voxpool.sim.swarm.one_seed import SeedResult
+from voxpool.sim.swarm.swarm import play_seeds
 
 SHOWN_MAX = 10
 """Failing seeds that are printed; all are in the JSON."""

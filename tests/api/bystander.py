@@ -14,9 +14,9 @@ import httpx
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.sdk import Client, Work, Worker
 from tests.api.frames import ECHO
 from tests.live.processes import PATIENCE_S, TONE, Scheduler, wait_until
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 FLAGS = (
     *("--retention-s", "0.5", "--cleanup-interval-s", "0.2", "--session-grace-s", "0.2", "--waiting-timeout-s", "1"),

@@ -13,13 +13,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.cli import main
-from scheduler.codec import Codec
-from scheduler.errors import BadInput
-from scheduler.web.fleet_views import FleetDoor
-from scheduler.web.jobs import JobDoor
-from scheduler.web.nodes import NodeConnection
-from scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.codec import Codec
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.web.fleet_views import FleetDoor
+from voxpool.scheduler.web.jobs import JobDoor
+from voxpool.scheduler.web.nodes import NodeConnection
+from voxpool.scheduler.web.sessions import SessionDoor
 
 
 def dies_of_a_missing_field() -> None:

@@ -10,17 +10,17 @@ from typing import Any, cast
 import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from scheduler.config import Settings
-from scheduler.telemetry.live import Live
-from scheduler.telemetry.logs import Log
-from scheduler.web import problems
-from scheduler.web.app import Doors
-from scheduler.web.docs_page import page
-from scheduler.web.health import Health
-from scheduler.web.openapi import operations
-from scheduler.web.openapi_frame import document
-from scheduler.web.results import Results
 from tests.unit.metrics_rig import MeteredRig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.web import problems
+from voxpool.scheduler.web.app import Doors
+from voxpool.scheduler.web.docs_page import page
+from voxpool.scheduler.web.health import Health
+from voxpool.scheduler.web.openapi import operations
+from voxpool.scheduler.web.openapi_frame import document
+from voxpool.scheduler.web.results import Results
 
 SETTINGS = Settings()
 Pairs = set[tuple[str, str]]

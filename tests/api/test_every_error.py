@@ -13,9 +13,9 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from scheduler.web import problems
 from tests.live.processes import TONE, wait_until
 from tests.live.secured import Keys, Secured
+from voxpool.scheduler.web import problems
 
 FLAGS = (
     *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--no-node-grace-s", "600"),

@@ -19,8 +19,8 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
-from scheduler.sdk import Work, Worker
 from tests.live.processes import EXAMPLES, Scheduler, until
+from voxpool.scheduler.sdk import Work, Worker
 
 FLAGS = [
     "--headless",

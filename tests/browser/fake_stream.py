@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from playwright.async_api import Page, Route
 
-from scheduler.config import Settings
-from scheduler.job import FINAL_STATES
-from scheduler.telemetry.live import Live, Past, Snapshot
-from scheduler.telemetry.live_history import LiveHistory
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.job import FINAL_STATES
+from voxpool.scheduler.telemetry.live import Live, Past, Snapshot
+from voxpool.scheduler.telemetry.live_history import LiveHistory
 
 
 class FakeStream:

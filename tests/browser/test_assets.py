@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 from playwright.async_api import Page
 
-from scheduler.web import assets
 from tests.browser.conftest import Served
+from voxpool.scheduler.web import assets
 
 
 async def test_each_file_has_its_type_and_lets_nothing_in_from_elsewhere(served: Served) -> None:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from scheduler.sdk import Client, WorkFailed
 from tests.browser.conftest import PageMaker, Served, fits
 from tests.live.processes import TONE, until
+from voxpool.scheduler.sdk import Client, WorkFailed
 
 
 async def opened(page: Page, served: Served) -> Page:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from scheduler.telemetry.live import EndedJob
-from scheduler.telemetry.live_fleet import NodeRow, PairList, PoolRow
 from tests.browser.conftest import GONE, HOSTILE, PageMaker, Served, violations
 from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
 from tests.live.processes import Scheduler
 from tests.unit.rig import Rig
+from voxpool.scheduler.telemetry.live import EndedJob
+from voxpool.scheduler.telemetry.live_fleet import NodeRow, PairList, PoolRow
 
 LIVE = "[data-stream=live]"
 

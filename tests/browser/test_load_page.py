@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Page, expect
 
-from loadtest.running._options import GROUPS
 from tests.browser.conftest import PageMaker
 from tests.live.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
+from voxpool.loadtest.running._options import GROUPS
 
 REPORT_S = 30.0
 

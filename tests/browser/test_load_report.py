@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from loadtest.report._page import html_page
-from loadtest.report._records import ErrorCount
 from tests.browser.conftest import HOSTILE, PageMaker, violations
 from tests.unit.load_reports import load_report
+from voxpool.loadtest.report._page import html_page
+from voxpool.loadtest.report._records import ErrorCount
 
 
 @pytest.mark.parametrize("width", [1280, 360])

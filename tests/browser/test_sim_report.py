@@ -2,9 +2,9 @@
 
 import pytest
 
-from sim.page import html_page
-from sim.report import Line, Report, Table
 from tests.browser.conftest import PageMaker, violations
+from voxpool.sim.page import html_page
+from voxpool.sim.report import Line, Report, Table
 
 
 @pytest.mark.parametrize("width", [1280, 360])

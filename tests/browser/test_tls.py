@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from scheduler.sdk import Worker
 from tests.browser.conftest import PageMaker
 from tests.browser.test_dashboard import row
 from tests.browser.test_tokens import enter
@@ -18,6 +17,7 @@ from tests.certificates import Certificate, make_certificate
 from tests.live.conftest import running
 from tests.live.secured import Keys, Secured
 from tests.live.test_processes import started
+from voxpool.scheduler.sdk import Worker
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from scheduler.sdk import Worker
 from tests.browser.conftest import PageMaker
 from tests.browser.test_dashboard import row
 from tests.browser.test_try import answers
 from tests.live.secured import WRONG, Keys, Secured
+from voxpool.scheduler.sdk import Worker
 
 REFUSED = ["401 (Unauthorized)", "403 (Forbidden)"]
 WANTED = "This scheduler wants a token"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scheduler.scripts import ScriptCall, Word, looks_of
-from scheduler.stores.memory import Dump
+from voxpool.scheduler.scripts import ScriptCall, Word, looks_of
+from voxpool.scheduler.stores.memory import Dump
 
 AGAIN = Word.AGAIN.value
 

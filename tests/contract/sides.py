@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import fakeredis
 
-from scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from scheduler.scripts import ScriptCall
-from scheduler.stores.embedded import EmbeddedStore
-from scheduler.stores.memory import Dump, MemoryStore
-from scheduler.stores.redis import RedisStore
 from tests.servers import redis_server
+from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.scheduler.stores.redis import RedisStore
 
 STORES = ("memory", "redis", "embedded", "fakeredis")
 Sources = Mapping[str, ScriptSource]

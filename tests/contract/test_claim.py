@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.scripts import lapsed_nodes
-from scheduler.stores import open_store
-from scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
-from scheduler.stores.redis import RedisStore
 from tests.live.bad_answers import ANSWERS
 from tests.live.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.scripts import lapsed_nodes
+from voxpool.scheduler.stores import open_store
+from voxpool.scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
+from voxpool.scheduler.stores.redis import RedisStore
 
 LEASE_MS = 1500
 """Both schedulers of a test are this process: its lease must outlast a moment without CPU."""

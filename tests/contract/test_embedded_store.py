@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from scheduler.scripts import ScriptCall, register_node
-from scheduler.stores import embedded, guard, open_store
-from scheduler.stores.embedded import EmbeddedStore
 from tests.servers import wait_for
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall, register_node
+from voxpool.scheduler.stores import embedded, guard, open_store
+from voxpool.scheduler.stores.embedded import EmbeddedStore
 
 REGISTER = register_node(1_700_000_000_000, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])
 PATIENCE_S = 20.0
 PARENT = """
 import asyncio, sys
-from scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.embedded import EmbeddedStore
 from tests.servers import wait_for
 async def main():
     store = EmbeddedStore()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from scheduler import scripts
-from scheduler.scripts import ScriptCall, Want
 from tests.contract.sides import Side
+from voxpool.scheduler import scripts
+from voxpool.scheduler.scripts import ScriptCall, Want
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 45_000

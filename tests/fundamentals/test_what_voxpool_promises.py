@@ -6,9 +6,9 @@ healed and drained, and every checker must be content: see conftest.py.
 
 import pytest
 
-from scheduler.errors import Rejected
-from scheduler.job import Job
-from sim.world import World
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import Job
+from voxpool.sim.world import World
 
 
 def test_a_job_goes_to_a_node_and_comes_back_as_a_result(world: World) -> None:

@@ -46,8 +46,8 @@ def serve(leak: str, mended: bool) -> None:
     from starlette.routing import Mount, Route
     from starlette.types import Receive, Scope, Send
 
-    from leakgate.inside.asgi import CountRequests, MemoryApp
-    from leakgate.series import Bound
+    from voxpool.leakgate.inside.asgi import CountRequests, MemoryApp
+    from voxpool.leakgate.series import Bound
 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)

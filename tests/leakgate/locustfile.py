@@ -2,7 +2,7 @@
 
 from locust import HttpUser, constant_throughput, task
 
-import leakgate.locust_plugin  # noqa: F401
+import voxpool.leakgate.locust_plugin  # noqa: F401
 
 
 class Customer(HttpUser):

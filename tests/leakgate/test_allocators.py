@@ -9,9 +9,9 @@ import tracemalloc
 
 import pytest
 
-from leakgate.errors import Unreadable
-from leakgate.inside import allocators
-from leakgate.inside.allocators import LiveBytes, parse_mallocstats
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside import allocators
+from voxpool.leakgate.inside.allocators import LiveBytes, parse_mallocstats
 
 
 def test_a_planted_leak_of_small_objects_is_measured() -> None:

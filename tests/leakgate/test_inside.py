@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from leakgate.inside import asgi, wsgi
-from leakgate.series import Bound
+from voxpool.leakgate.inside import asgi, wsgi
+from voxpool.leakgate.series import Bound
 
 TOKEN = "s3cret"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from leakgate.series import Bound, Series, Source, parse_bounds
 from tests.leakgate.readings import SOURCE, UNSWEPT, Numbers, added, judged, noise, rising, series
+from voxpool.leakgate.series import Bound, Series, Source, parse_bounds
 
 
 def bounded(**bounds: Bound) -> Source:

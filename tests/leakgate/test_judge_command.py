@@ -9,16 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from leakgate.csv_file import read_csv, write_csv
-from leakgate.finding import MemoryFinding
-from leakgate.report import WatchReport
-from leakgate.series import Reading, Series
 from tests.leakgate.foreign import ROOT
+from voxpool.leakgate.csv_file import read_csv, write_csv
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.series import Reading, Series
 
 
 def leakgate(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    command = [sys.executable, "-m", "leakgate", *map(str, arguments)]
+    command = [sys.executable, "-m", "voxpool.leakgate", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
 
 
@@ -109,8 +109,8 @@ def test_a_file_that_cant_be_read_is_wrong_input(tmp_path: Path, text: str, erro
     if done is not None:
         assert done.returncode == 3 and error in done.stderr and len(done.stderr.splitlines()) == 1
         return
-    from leakgate.errors import WrongInput
-    from leakgate.judge_command import _is_json, _read_report
+    from voxpool.leakgate.errors import WrongInput
+    from voxpool.leakgate.judge_command import _is_json, _read_report
 
     with pytest.raises(WrongInput) as refused:
         _read_report(file) if _is_json(file) else read_csv(file)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pytest
 
-from leakgate.errors import TraceError
-from leakgate.finding import Growth, MemoryFinding, SourceLine
-from leakgate.inside.tracing import Trace, TraceRow
-from leakgate.naming import LINGER_S, NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
-from leakgate.series import Reading, Source
-from leakgate.watch import Watch
 from tests.live.processes import wait_until
+from voxpool.leakgate.errors import TraceError
+from voxpool.leakgate.finding import Growth, MemoryFinding, SourceLine
+from voxpool.leakgate.inside.tracing import Trace, TraceRow
+from voxpool.leakgate.naming import LINGER_S, NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
+from voxpool.leakgate.series import Reading, Source
+from voxpool.leakgate.watch import Watch
 
 SOURCE = Source(unit="job", interval_s=1.0, retention_s=3.0)
 RATE = 10
@@ -204,7 +204,7 @@ class LeakyReader:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReader]]:
     """A watch that has found a leak which no count names."""
-    monkeypatch.setattr("leakgate.watch.NAMING_PAUSE_S", 0.001)
+    monkeypatch.setattr("voxpool.leakgate.watch.NAMING_PAUSE_S", 0.001)
     reader = LeakyReader()
     watch = Watch(lambda: reader, every_s=0.001)
     watch.start()
@@ -253,7 +253,7 @@ def test_a_process_that_nothing_can_trace_has_a_note(
     watch.settle(watch.report())
     watch.name_lines()
     wait_until(lambda: not watch.is_naming, 60)
-    assert any("leakgate.inside" in note for note in watch.report().finding.notes)
+    assert any("voxpool.leakgate.inside" in note for note in watch.report().finding.notes)
 
 
 def test_a_settled_verdict_outlives_a_series_that_thins_out(

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-import leakgate
-from leakgate import assert_no_leak
-from leakgate.errors import Unreadable
 from tests.leakgate.foreign import ROOT
 from tests.leakgate.four_leaks import LEAKS, Shop, in_a_loop
+from voxpool import leakgate
+from voxpool.leakgate import assert_no_leak
+from voxpool.leakgate.errors import Unreadable
 
 pytestmark = pytest.mark.alone
 NAMED = {"table": "four_leaks.py", "hidden": "four_leaks.py", "native": "native memory", "task": "wait_for_ever"}
@@ -128,8 +128,8 @@ def test_under_tracemalloc_it_refuses() -> None:
 def test_unused_it_costs_nothing() -> None:
     """Neither pytest's start nor `import leakgate` imports what only a verdict needs."""
     code = (
-        "import sys, leakgate, leakgate.pytest_plugin, leakgate.inside.asgi; "
-        "print([name for name in ('numpy', 'scipy', 'httpx', 'leakgate.no_leak') if name in sys.modules])"
+        "import sys, leakgate, voxpool.leakgate.pytest_plugin, voxpool.leakgate.inside.asgi; "
+        "print([name for name in ('numpy', 'scipy', 'httpx', 'voxpool.leakgate.no_leak') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

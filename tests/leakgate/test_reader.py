@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from leakgate.errors import LeakgateError, NoReading, Restarted
-from leakgate.prometheus import parse_selector
-from leakgate.reader import Selectors, ServerReader, open_reader
-from leakgate.series import Bound, Reading, Source
 from tests.leakgate.foreign import TOKEN, Foreign, foreign
+from voxpool.leakgate.errors import LeakgateError, NoReading, Restarted
+from voxpool.leakgate.prometheus import parse_selector
+from voxpool.leakgate.reader import Selectors, ServerReader, open_reader
+from voxpool.leakgate.series import Bound, Reading, Source
 
 WORK = Selectors(work=parse_selector("orders_total"), cleanups=parse_selector("last_clean_up_timestamp_seconds"))
 ORDERS = 40

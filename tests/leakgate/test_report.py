@@ -7,10 +7,10 @@ import gc
 
 import pytest
 
-from leakgate.errors import Unreadable
-from leakgate.inside import report as memory_report
-from leakgate.inside.allocators import LiveBytes
-from leakgate.inside.report import MemoryReporter
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside import report as memory_report
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.report import MemoryReporter
 
 
 class Leaf:

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import msgspec
 
-from leakgate.judge import judge_memory
-from leakgate.report import WatchReport, curves_of, report_of
-from leakgate.series import Series
 from tests.leakgate.readings import SOURCE, reading, series
+from voxpool.leakgate.judge import judge_memory
+from voxpool.leakgate.report import WatchReport, curves_of, report_of
+from voxpool.leakgate.series import Series
 
 
 def test_a_series_is_bounded_and_stays_evenly_spaced() -> None:

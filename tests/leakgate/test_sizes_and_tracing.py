@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from leakgate.errors import BadRequest, TraceError
-from leakgate.inside.door import switch
-from leakgate.inside.report import MemoryReporter
-from leakgate.inside.sizes import Sizes, measure_sizes, type_name
-from leakgate.inside.tracing import FRAMES_MAX, Tracer
+from voxpool.leakgate.errors import BadRequest, TraceError
+from voxpool.leakgate.inside.door import switch
+from voxpool.leakgate.inside.report import MemoryReporter
+from voxpool.leakgate.inside.sizes import Sizes, measure_sizes, type_name
+from voxpool.leakgate.inside.tracing import FRAMES_MAX, Tracer
 
 
 def sizes() -> Sizes:

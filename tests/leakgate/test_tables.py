@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 
 from starlette.applications import Starlette
 
-from leakgate.inside.tables import OBJECTS_MAX, find_tables
+from voxpool.leakgate.inside.tables import OBJECTS_MAX, find_tables
 
 
 class Inner:

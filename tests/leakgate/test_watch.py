@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from leakgate.errors import Ended, NoReading, Restarted
-from leakgate.series import Reading, Source
-from leakgate.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s
 from tests.leakgate.readings import UNSWEPT, reading
 from tests.live.processes import wait_until
+from voxpool.leakgate.errors import Ended, NoReading, Restarted
+from voxpool.leakgate.series import Reading, Source
+from voxpool.leakgate.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s
 
 
 class Fake:

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from leakgate.cli import main
-from leakgate.report import WatchReport
 from tests.leakgate.foreign import ROOT, TOKEN, Foreign, child, foreign, until
 from tests.leakgate.four_leaks import LEAKS
 from tests.leakgate.test_judge_command import leakgate
 from tests.leakgate.traffic import traffic
+from voxpool.leakgate.cli import main
+from voxpool.leakgate.report import WatchReport
 
 pytestmark = pytest.mark.alone
 CLEAR = ("--until-clear", "5s", "--at-most", "26s", "--every", "0.25s")
@@ -35,7 +35,7 @@ class Watching:
     """`leakgate watch` as a process, once it has begun."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "leakgate", "watch", *arguments]
+        command = [sys.executable, "-m", "voxpool.leakgate", "watch", *arguments]
         self.popen = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self) -> tuple[int, str]:

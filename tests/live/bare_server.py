@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from leakgate.inside.allocators import LiveBytes
-from scheduler.codec import encode
-from scheduler.messages import Welcome
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.scheduler.codec import encode
+from voxpool.scheduler.messages import Welcome
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

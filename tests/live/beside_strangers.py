@@ -17,9 +17,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.sdk import Client, Worker
 from tests.live.processes import TONE
 from tests.live.secured import Keys, Secured
+from voxpool.scheduler.sdk import Client, Worker
 
 EACH = 8
 JOBS_PER_S = 50

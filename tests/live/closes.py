@@ -43,12 +43,17 @@ HISTORY_BYTES_A_SECOND = 2000
 """And these of the history that the dashboard shows: an entry for each of the last 300 s, whatever happens."""
 OPEN_BYTES_MAX = 4 * 1024**2
 """Live bytes of the connections that are open at one moment, however many were torn before."""
-OURS = ("scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
+OURS = ("voxpool.scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
 HISTORY = ("live._history.", "core.intake.")
 """Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound; and of the pairs
 whose last node or job went within a minute (intake.py)."""
-BY_TIME = ("scheduler.telemetry.", "scheduler.intake.", "scheduler.expected_wait.", "scheduler.return_times.")
+BY_TIME = (
+    "voxpool.scheduler.telemetry.",
+    "voxpool.scheduler.intake.",
+    "voxpool.scheduler.expected_wait.",
+    "voxpool.scheduler.return_times.",
+)
 """But for these, such as the entries of the history, and of the pairs that are remembered."""
 SPARE_FILES = 2
 """Connections to the store that its client makes when two ask at the same time, and keeps."""

@@ -17,12 +17,12 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from scheduler.cli import main
+from voxpool.scheduler.cli import main
 
 Ran = CompletedProcess[str]
 
 WITHIN_S = 60.0
-COMMAND = (sys.executable, "-m", "scheduler")
+COMMAND = (sys.executable, "-m", "voxpool.scheduler")
 
 
 def clean_environment(**more: str) -> dict[str, str]:

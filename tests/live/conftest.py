@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.processes import TONE, Scheduler, until
 from tests.unit.log_rules import strange_lines
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 FLAGS = (
     *("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5"),

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 import msgspec
 import uvloop
 
-from scheduler.messages import Assign, Heartbeat, Hello, NodeResult, Register, Registered, Welcome
 from tests.live.bare_peer import BarePeer, client, node
+from voxpool.scheduler.messages import Assign, Heartbeat, Hello, NodeResult, Register, Registered, Welcome
 
 PAIR = "crowd:en"
 OPENED_AT_ONCE = 50

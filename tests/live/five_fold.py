@@ -20,9 +20,9 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection
 
-from scheduler.codec import encode, to_client
-from scheduler.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
 from tests.live.processes import TONE, Process, Scheduler, connected, until
+from voxpool.scheduler.codec import encode, to_client
+from voxpool.scheduler.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
 
 PAIR = "en:en"
 SLOTS = 10

@@ -12,15 +12,15 @@ from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry, Counter
 
-from scheduler.cli import main
-from scheduler.job import Job
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.scripts import ScriptCall
-from scheduler.stores.redis import RedisStore
-from scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
-from scheduler.web.session import Session
-from scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
+from voxpool.scheduler.web.session import Session
+from voxpool.scheduler.web.sessions import SessionDoor
 
 LEAKED_BYTES = 2000
 _sessions: list[Any] = []

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 
-from scheduler.job import FINAL_STATES
-from scheduler.sdk import Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
+from voxpool.scheduler.job import FINAL_STATES
+from voxpool.scheduler.sdk import Work, Worker
 
 PAIR = "en:en"
 WORK_S = 0.01

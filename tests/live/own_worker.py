@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from scheduler.sdk import Work, worker
+from voxpool.scheduler.sdk import Work, worker
 
 
 @worker(pairs=["zh:en"], slots=2)

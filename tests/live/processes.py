@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from scheduler.sdk import Client, Worker
+from voxpool.scheduler.sdk import Client, Worker
 
 T = TypeVar("T")
 PATIENCE_S = 15.0
@@ -28,7 +28,7 @@ TONE = (EXAMPLES / "tone.wav").read_bytes()
 class Process:
     """One process of voxpool; its log goes into a file."""
 
-    program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "scheduler")
+    program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "voxpool.scheduler")
     """What is run; it takes the arguments of `voxpool`."""
 
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:

@@ -11,10 +11,10 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from scheduler.security.caller import Role
-from scheduler.web.guard import OPEN, WEBSOCKET, roles_of
 from tests.live.processes import connected
 from tests.live.secured import A_NAME, Secured, told
+from voxpool.scheduler.security.caller import Role
+from voxpool.scheduler.web.guard import OPEN, WEBSOCKET, roles_of
 
 STRANGERS = ("nobody", "wrong")
 WHO = (*STRANGERS, *A_NAME.values())

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection
 
-from scheduler.security.caller import Caller, Role
-from scheduler.security.tokens import append_token, entry_text, new_token
 from tests.live.processes import Scheduler, wait_until
 from tests.unit.log_rules import traces_of
+from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.security.tokens import append_token, entry_text, new_token
 
 WRONG = "vxp_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 NAMES = {"ann": Role.CLIENT, "bob": Role.CLIENT, "gpu": Role.NODE, "cpu": Role.NODE}

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import httpx
 
-from scheduler.messages import Accepted, Hello, JobResult, Register, Registered, Submit, Welcome
-from scheduler.telemetry.labels import OTHER, PAIRS_MAX
 from tests.live.bare_peer import BarePeer, client, node
 from tests.live.crowd import PAIR, allow_files, crowd
 from tests.live.processes import Scheduler, until
 from tests.unit.metrics_rig import parsed
+from voxpool.scheduler.messages import Accepted, Hello, JobResult, Register, Registered, Submit, Welcome
+from voxpool.scheduler.telemetry.labels import OTHER, PAIRS_MAX
 
 FLAGS = ("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-sample", "0")
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.sdk import Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
 from tests.live.test_results_in_order import gates_at, has_ended, message
 from tests.live.test_results_once import closed, reconnected, rest
+from voxpool.scheduler.sdk import Work, Worker
 
 
 @pytest.fixture(scope="module")

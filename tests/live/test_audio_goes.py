@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-from scheduler.sdk import Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import Scheduler, connected, until
 from tests.load.steady_jobs import wav_of
+from voxpool.scheduler.sdk import Work, Worker
 
 AUDIO = wav_of(bytes(4_000_000))
 SOON_S = 5.0

@@ -12,10 +12,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from scheduler.sdk import Client, Refused, Worker
 from tests.live.conftest import GoodFlow, running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import MB, answer, binary, text
+from voxpool.scheduler.sdk import Client, Refused, Worker
 
 
 def register(pair: str, **fields: Any) -> dict[str, Any]:

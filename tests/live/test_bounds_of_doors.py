@@ -15,8 +15,6 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 
-from scheduler.sdk import Client, Work, Worker, WorkFailed
-from scheduler.web.allowance import STRANGERS_MESSAGE_BYTES_MAX
 from tests.live.conftest import running
 from tests.live.counted import cut_off
 from tests.live.processes import TONE, Scheduler, connected, until
@@ -26,6 +24,8 @@ from tests.live.test_bad_input_clients import text
 from tests.live.test_bad_input_http import is_problem
 from tests.live.test_bad_input_nodes import closed_with, register
 from tests.live.test_processes import started
+from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
+from voxpool.scheduler.web.allowance import STRANGERS_MESSAGE_BYTES_MAX
 
 FLAGS = (
     *("--sessions-max", "2", "--nodes-max", "2", "--waiters-max", "2", "--retry-after-s", "1.5"),

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.sdk import Client
-from sim.calibrate import command
-from sim.calibrate.live import Lived, burst, live, run_finely
-from sim.calibrate.node import pack, wait
-from sim.calibrate.plan import PAIR, Run, Size, plan
-from sim.calibrate.service import ServiceFailed, parse_metrics, running
-from sim.clients import Request
-from sim.report import Outcome
-from sim.scenario import load_scenario
-from sim.traffic import Stream
 from tests.live.processes import children_of, descendants_of, runs, wait_until
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.sdk import Client
+from voxpool.sim.calibrate import command
+from voxpool.sim.calibrate.live import Lived, burst, live, run_finely
+from voxpool.sim.calibrate.node import pack, wait
+from voxpool.sim.calibrate.plan import PAIR, Run, Size, plan
+from voxpool.sim.calibrate.service import ServiceFailed, parse_metrics, running
+from voxpool.sim.clients import Request
+from voxpool.sim.report import Outcome
+from voxpool.sim.scenario import load_scenario
+from voxpool.sim.traffic import Stream
 
 SMALL = Size(rounds=1, loads=(0.5, 0.7), run_s=2.5, probe_s=1.5, burst=100, retention_s=0.5, cleanup_interval_s=0.2)
 SETTINGS = plan(SMALL, 1)[0][0].scenario.settings
@@ -82,7 +82,7 @@ def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
 
 @pytest.mark.alone
 def test_sigterm_ends_it_with_all_its_processes() -> None:
-    command_line = [sys.executable, "-m", "sim", "calibrate", "--quick", "--nodes", "1"]
+    command_line = [sys.executable, "-m", "voxpool.sim", "calibrate", "--quick", "--nodes", "1"]
     process = subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -99,7 +99,11 @@ def test_sigterm_ends_it_with_all_its_processes() -> None:
 
 
 def _nodes_of(pid: int) -> list[int]:
-    return [child for child in children_of(pid) if "sim.calibrate.node" in Path(f"/proc/{child}/cmdline").read_text()]
+    return [
+        child
+        for child in children_of(pid)
+        if "voxpool.sim.calibrate.node" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def _nodes_of(pid: int) -> list[int]:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_input_is_one_line_and_exit_3(words: list[str], said: str) -> None:
-    command_line = [sys.executable, "-m", "sim", "calibrate", "--quick", *words]
+    command_line = [sys.executable, "-m", "voxpool.sim", "calibrate", "--quick", *words]
     done = subprocess.run(command_line, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(said) and done.stderr.count("\n") == 1
@@ -127,8 +131,8 @@ def test_metrics_are_read_as_they_stand_there() -> None:
 
 
 def test_the_work_stands_in_the_audio() -> None:
-    from scheduler.sdk import Work
-    from scheduler.web.views import check_audio
+    from voxpool.scheduler.sdk import Work
+    from voxpool.scheduler.web.views import check_audio
 
     audio = pack(0.02, 500)
     check_audio(audio, Settings().audio_bytes_max)

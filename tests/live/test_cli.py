@@ -11,12 +11,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli.root import cli
-from scheduler.sdk import Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import COMMAND, WITHIN_S, clean_environment, one_line, voxpool, voxpool_here
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
+from voxpool.scheduler.cli.root import cli
+from voxpool.scheduler.sdk import Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 
 def test_the_life_of_a_job_on_the_command_line(scheduler: Scheduler, pair: str, folder: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.root import cli
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import WITHIN_S, clean_environment, one_line, voxpool_here
 from tests.live.processes import TONE, Scheduler
+from voxpool.scheduler.cli.root import cli
+from voxpool.scheduler.sdk.http import HttpClient
 
 ASK = """
 eval "$(voxpool completion bash)"
@@ -28,7 +28,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def voxpool_on_path(folder: Path) -> str:
     """A PATH on which `voxpool` is the one of this tree."""
     command = folder / "voxpool"
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m scheduler "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m voxpool.scheduler "$@"\n')
     command.chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 

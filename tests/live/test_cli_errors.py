@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import __version__
 from tests.certificates import make_certificate
 from tests.live.command_line import one_line, stranger, voxpool, voxpool_here
 from tests.live.processes import Process, wait_until
+from voxpool.scheduler import __version__
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.sdk import Work, Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import COMMAND, WITHIN_S, Ran, clean_environment, one_line, voxpool_here
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
+from voxpool.scheduler.sdk import Work, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 FILES = 12
 

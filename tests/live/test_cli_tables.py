@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sdk import Work, Worker, WorkFailed
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import COMMAND, clean_environment, voxpool_here
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until, wait_until
+from voxpool.scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.sdk.http import HttpClient
 
 HEADER = ["job", "pair", "state", "node", "attempts", "age", "reason"]
 

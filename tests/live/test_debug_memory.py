@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.sdk import Client
 from tests.live.conftest import GoodFlow
 from tests.live.processes import Scheduler, until
 from tests.live.test_processes import started
+from voxpool.scheduler.sdk import Client
 
 
 def memory(scheduler: Scheduler, query: str = "") -> dict[str, Any]:

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 import redis
 
-import scheduler.doctor.there
-from scheduler.clock import SystemClock
-from scheduler.open_files import wanted
-from scheduler.sdk.http import HttpClient
-from scheduler.security.caller import Role
-from scheduler.security.tokens import append_token, new_token
-from scheduler.stores.claim import OWNER_KEY
 from tests.live.command_line import stranger, voxpool, voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, connected, until, wait_until
 from tests.live.tampering import of_version, tampered, with_clock
 from tests.live.test_processes import started
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.doctor import there
+from voxpool.scheduler.open_files import wanted
+from voxpool.scheduler.sdk.http import HttpClient
+from voxpool.scheduler.security.caller import Role
+from voxpool.scheduler.security.tokens import append_token, new_token
+from voxpool.scheduler.stores.claim import OWNER_KEY
 
 SMALL = ("--connections-max", "100", "--waiting-timeout-s", "60")
 
@@ -145,7 +145,18 @@ def test_an_old_store_whose_clock_is_wrong(server: RedisServer, folder: Path) ->
 
 def test_settings_that_are_unwise(folder: Path) -> None:
     """A public address without tokens, no clean-up, and fewer open files than connections."""
-    command = [sys.executable, "-m", "scheduler", "serve", "--port", "0", "--store", "memory", "--host", "0.0.0.0"]
+    command = [
+        sys.executable,
+        "-m",
+        "voxpool.scheduler",
+        "serve",
+        "--port",
+        "0",
+        "--store",
+        "memory",
+        "--host",
+        "0.0.0.0",
+    ]
     limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", *command, "--cleanup-interval-s", "0"]
     log = folder / "log"
     with log.open("wb") as file:
@@ -188,5 +199,5 @@ def test_no_scheduler_at_the_url(on_redis: Scheduler, monkeypatch: pytest.Monkey
     with stranger(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as port:
         one = the_one("not_a_scheduler", f"http://127.0.0.1:{port}")
     assert "does not answer as a scheduler" in one["what"]
-    monkeypatch.setattr(scheduler.doctor.there, "__version__", "9.9.9")
+    monkeypatch.setattr(there, "__version__", "9.9.9")
     assert "this is 9.9.9" in the_one("version", on_redis)["what"]

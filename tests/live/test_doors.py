@@ -14,10 +14,10 @@ import httpx
 import msgspec
 import pytest
 
-from scheduler.sdk import Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import binary, text
+from voxpool.scheduler.sdk import Work, Worker
 
 OUTPUT = {"text": "你好", "words": [1, 2.5, None, True]}
 
@@ -105,7 +105,7 @@ async def test_jobs_are_listed_newest_first_in_pages_and_by_state(
     gate.open.set()
     for job_id in posted:
         await state_of(http, job_id, "completed")
-    command = [sys.executable, "-m", "scheduler", "jobs", "--url", scheduler.url, "--limit", "5", "--json"]
+    command = [sys.executable, "-m", "voxpool.scheduler", "jobs", "--url", scheduler.url, "--limit", "5", "--json"]
     listed = await asyncio.to_thread(subprocess.check_output, [*command, "--state", "completed"], text=True)
     assert [json.loads(line)["job_id"] for line in listed.splitlines()] == posted[::-1]
     assert "output" not in json.loads(listed.splitlines()[0])
@@ -146,7 +146,7 @@ async def test_it_is_told_why_a_job_went_where_it_went(
     other = (await http.get(f"/v1/jobs/{plain}/why")).json()
     assert (other["followed"], other["decisions"]) == (False, [])
     assert (await http.get("/v1/jobs/nobody/why")).status_code == 404
-    command = [sys.executable, "-m", "scheduler", "why", "--url", scheduler.url]
+    command = [sys.executable, "-m", "voxpool.scheduler", "why", "--url", scheduler.url]
     shown = (
         await asyncio.to_thread(subprocess.run, [*command, asked], capture_output=True, text=True, check=True)
     ).stdout

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.processes import TONE, Scheduler, cut, until
 from tests.live.test_processes import started, store_of
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"
 NODES, CLIENTS, IN_FLIGHT_EACH = 4, 3, 8

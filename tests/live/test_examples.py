@@ -17,7 +17,7 @@ from tests.live.test_processes import started
 
 WAVS = sorted(file.name for file in EXAMPLES.glob("*.wav"))
 MISUSE = """
-from scheduler.sdk import Client, Work, worker
+from voxpool.scheduler.sdk import Client, Work, worker
 
 @worker(pairs=["zh:en"], slots="2")
 def wants_a_number(work: Work) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scheduler.sdk import Client, SubmitRejected, Worker
 from tests.live.conftest import running
 from tests.live.five_fold import CAPACITY_PER_S, GROWTH_BYTES_MAX, HASTY, PUNCTUAL, FiveFold, five_fold
 from tests.live.processes import TONE, Scheduler, until
 from tests.live.test_processes import started
+from voxpool.scheduler.sdk import Client, SubmitRejected, Worker
 
 
 async def played(folder: Path, seconds: float) -> FiveFold:

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from scheduler.sdk import Client, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
+from voxpool.scheduler.sdk import Client, Worker
 
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from scheduler.sdk import Worker
 from tests.live.command_line import COMMAND, WITHIN_S, clean_environment
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until, wait_until
 from tests.unit.metrics_rig import Samples, parsed
+from voxpool.scheduler.sdk import Worker
 
 INVENTED = 120
 """More pairs than have labels."""

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
 from tests.unit.metrics_rig import Samples, families, parsed
 from tests.unit.test_metrics import NAMES
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 JOBS = 20
 

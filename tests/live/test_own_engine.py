@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import one_line, voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, wait_until
+from voxpool.scheduler.sdk.http import HttpClient
 
 MODULE = """
 import time
-from scheduler.sdk import worker
+from voxpool.scheduler.sdk import worker
 
 def plain(work):
     return {"plain": len(work.audio)}

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from scheduler.config import Settings
-from scheduler.sdk import Worker
-from scheduler.web.server import SEND_BUFFER_BYTES, listen
 from tests.live.conftest import running
 from tests.live.counted import cut_off
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import text
 from tests.live.test_bad_input_nodes import register
 from tests.live.test_processes import started
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.sdk import Worker
+from voxpool.scheduler.web.server import SEND_BUFFER_BYTES, listen
 
 OUTPUT = "y" * 900_000
 JOBS = 12

@@ -14,10 +14,10 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.conftest import running
 from tests.live.processes import TONE, Process, Scheduler, descendants_of, runs, until, wait_until
+from voxpool.scheduler.sdk import Client, Work, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 PAIR = "en:en"
 P = TypeVar("P", bound=Process)

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import redis
 
-from scheduler.messages import JobResult
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"
 JOBS = 60

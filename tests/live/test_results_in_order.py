@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import text
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 
 class Gates:

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from scheduler.codec import encode, from_client
-from scheduler.messages import JobResult, Submit, Welcome
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.line import Line
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
 from tests.live.test_results_in_order import gates_at, has_ended, message, submits
+from voxpool.scheduler.codec import encode, from_client
+from voxpool.scheduler.messages import JobResult, Submit, Welcome
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 
 @pytest.fixture(scope="module")

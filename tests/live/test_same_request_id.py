@@ -6,10 +6,10 @@ import asyncio
 
 import httpx
 
-from scheduler.sdk import Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import answer, text
+from voxpool.scheduler.sdk import Worker
 
 OTHER_TONE = TONE[:-1] + bytes([TONE[-1] ^ 1])
 """One bit differs."""

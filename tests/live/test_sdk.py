@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
-from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, cut, until
 from tests.live.test_bad_input_clients import answer, text
+from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
 
 
 async def test_a_worker_never_runs_more_than_its_slots(scheduler: Scheduler, pair: str) -> None:

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from scheduler.codec import encode
-from scheduler.messages import Error, JobResult, Registered, Welcome
-from scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 from tests.live.conftest import running
 from tests.live.half_open import Wire
 from tests.live.processes import TONE, Scheduler, cut, until, wait_until
 from tests.live.test_processes import started
+from voxpool.scheduler.codec import encode
+from voxpool.scheduler.messages import Error, JobResult, Registered, Welcome
+from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 
 PAIR = "en:en"
 NODE = """
 import os, time
-from scheduler.sdk import Work, worker
+from voxpool.scheduler.sdk import Work, worker
 
 @worker(pairs=["en:en"], slots=2, drain_s=10)
 def work(work: Work) -> int:

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError
-from scheduler.sdk import (
+from tests.live.conftest import running
+from tests.live.processes import TONE, Scheduler, until, wait_until
+from tests.live.test_processes import started
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sdk import (
     Client,
     ClientClosed,
     Done,
@@ -24,10 +27,7 @@ from scheduler.sdk import (
     Worker,
     worker,
 )
-from scheduler.sdk.http import HttpClient
-from tests.live.conftest import running
-from tests.live.processes import TONE, Scheduler, until, wait_until
-from tests.live.test_processes import started
+from voxpool.scheduler.sdk.http import HttpClient
 
 
 @worker(pairs=["x:x"], slots=3)

@@ -15,13 +15,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 
-from scheduler.config import Settings
 from tests.live.counted import cut_off
 from tests.live.processes import TONE, LeakyScheduler, Scheduler, connected, until
 from tests.live.raw_http import TRICKLE_S, Raw, raw, request, status_of
 from tests.live.test_bad_input_clients import text
 from tests.live.test_bad_input_nodes import register
 from tests.live.test_processes import started
+from voxpool.scheduler.config import Settings
 
 KIB = 1024
 AUDIO_BYTES_MAX = 300_000

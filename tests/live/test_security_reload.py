@@ -13,12 +13,12 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from scheduler.sdk import Client, TokenRefused, Worker
 from tests.certificates import make_certificate
 from tests.live.processes import TONE, Process, connected, until, wait_until
 from tests.live.secured import Keys, Secured, told
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
+from voxpool.scheduler.sdk import Client, TokenRefused, Worker
 
 REMOVED = ("bob", "cpu", "boss")
 TOKEN_REMOVED = 4001
@@ -137,7 +137,7 @@ async def test_a_broken_file_keeps_the_tokens_that_were_there(secured: Secured, 
 
 def test_a_new_token_gets_in_after_sighup(secured: Secured, keys: Keys) -> None:
     """Made by the command; one whose secret is to be changed has two for a while."""
-    command = [sys.executable, "-m", "scheduler", "token", "ann", "--role", "client"]
+    command = [sys.executable, "-m", "voxpool.scheduler", "token", "ann", "--role", "client"]
     made = subprocess.run(
         command, env={**os.environ, "VOXPOOL_ACCESS_FILE": str(keys.file)}, capture_output=True, text=True, check=True
     )

@@ -15,8 +15,6 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from scheduler.sdk import Client, TokenRefused, Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.conftest import running
 from tests.live.processes import PATIENCE_S, TONE, connected, until
 from tests.live.role_table import greeted, greeting, holes_of_http, holes_of_sockets
@@ -24,6 +22,8 @@ from tests.live.secured import NAMES, WRONG, Keys, Secured, told
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
 from tests.unit.log_rules import strange_lines
+from voxpool.scheduler.sdk import Client, TokenRefused, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 PAIR = "en:en"
 
@@ -74,7 +74,7 @@ PLANTED = {
     "/ws/session": "guard._checked = lambda caller, roles: caller or guard.ANYBODY",
 }
 
-RUN = "from scheduler.cli import main\nmain()"
+RUN = "from voxpool.scheduler.cli import main\nmain()"
 
 
 @pytest.mark.parametrize("hole", PLANTED)
@@ -82,7 +82,7 @@ async def test_a_planted_hole_is_found(folder: Path, hole: str) -> None:
     """A route without its check, a role too many, a check that lets in who shows nothing."""
 
     class Leaking(Secured):
-        program = (sys.executable, "-c", f"import scheduler.web.guard as guard\n{PLANTED[hole]}\n{RUN}")
+        program = (sys.executable, "-c", f"import voxpool.scheduler.web.guard as guard\n{PLANTED[hole]}\n{RUN}")
 
     with started(Leaking(folder, Keys(folder))) as scheduler:
         if hole.startswith("/ws"):

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import PATIENCE_S, TONE, runs
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 JOBS = 600
 BUFFER = 16384
@@ -28,7 +28,7 @@ class Piped:
 
     def __init__(self) -> None:
         flags = ["--port", "0", "--store", "memory", "--drain-s", "0", "--log-buffer-bytes-max", str(BUFFER)]
-        command = [sys.executable, "-m", "scheduler", "serve", *flags]
+        command = [sys.executable, "-m", "voxpool.scheduler", "serve", *flags]
         self.popen = subprocess.Popen(command, stderr=subprocess.PIPE)
         self.url: str = self.read_until("scheduler_started")[-1]["url"]
 

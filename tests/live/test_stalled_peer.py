@@ -13,10 +13,10 @@ import msgspec
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from scheduler.codec import encode
-from scheduler.messages import Assign, Registered, Welcome
-from scheduler.sdk import Client, ClientClosed, SchedulerUnreachable, Work, Worker
 from tests.live.processes import until
+from voxpool.scheduler.codec import encode
+from voxpool.scheduler.messages import Assign, Registered, Welcome
+from voxpool.scheduler.sdk import Client, ClientClosed, SchedulerUnreachable, Work, Worker
 
 PING_S = 0.5
 LARGE = 9_000_000

@@ -13,13 +13,13 @@ import pytest
 import redis
 from websockets.exceptions import ConnectionClosed
 
-from scheduler.messages import JobResult
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import answer, text
 from tests.live.test_processes import started
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"
 STOPPING = "stopping"

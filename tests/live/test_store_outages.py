@@ -15,7 +15,6 @@ import httpx
 import pytest
 import redis
 
-from scheduler.sdk import Work, Worker
 from tests.live.command_line import voxpool
 from tests.live.conftest import running
 from tests.live.ledger import PAIR, Ledger, steady_jobs
@@ -24,6 +23,7 @@ from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_answers import goes_on, ready, until_refused
 from tests.live.test_bad_input_clients import answer, text
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.sdk import Work, Worker
 
 WAITING_S = 1.5
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.sdk import Work, Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import WITHIN_S, clean_environment, stranger, voxpool_here
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
+from voxpool.scheduler.sdk import Work, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\x7f\x9b31m\u202egnp.exe\u2066\u200f\x00"
 """Clears the screen, names the window, deletes, colours (C1), and reads backwards."""
@@ -83,11 +83,11 @@ def test_names_in_arguments_files_and_reports(folder: Path) -> None:
     toml = folder / "evil.toml"
     toml.write_text('name = "a"\nduration_s = 1\n"\\u001b[2J\\u009b1m" = 5\n')
     for command in (
-        ("-m", "sim", "replay", str(kept)),
-        ("-m", "sim", "run", str(toml)),
-        ("-m", "sim", "run", "no\x1b[2Jsuch\x9b"),
-        ("-m", "scheduler", "submit", "--pair", "a:b", "no\x1b[2Jfile\u202e"),
-        ("-m", "leakgate", "judge", str(watched)),
+        ("-m", "voxpool.sim", "replay", str(kept)),
+        ("-m", "voxpool.sim", "run", str(toml)),
+        ("-m", "voxpool.sim", "run", "no\x1b[2Jsuch\x9b"),
+        ("-m", "voxpool.scheduler", "submit", "--pair", "a:b", "no\x1b[2Jfile\u202e"),
+        ("-m", "voxpool.leakgate", "judge", str(watched)),
     ):
         done = subprocess.run(
             [sys.executable, *command], capture_output=True, text=True, env=clean_environment(), timeout=WITHIN_S

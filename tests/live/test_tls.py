@@ -14,9 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scheduler.errors import ConfigError
-from scheduler.sdk import Client, SchedulerUnreachable, Work, Worker
-from scheduler.sdk.http import HttpClient
 from tests.certificates import Certificate, make_certificate
 from tests.live.command_line import COMMAND, Ran, clean_environment, voxpool
 from tests.live.conftest import running
@@ -24,6 +21,9 @@ from tests.live.processes import EXAMPLES, PATIENCE_S, TONE, connected, until, w
 from tests.live.secured import Keys, Secured, told
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sdk import Client, SchedulerUnreachable, Work, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 PAIR = "en:en"
 LARGE = TONE + bytes(range(256)) * 4 * 8 * 1024  # 8 MiB
@@ -165,7 +165,8 @@ class Impatient(Secured):
     program = (
         sys.executable,
         "-c",
-        "import scheduler.web.server as server, scheduler.cli as cli\nserver.HANDSHAKE_S = 1.5\ncli.main()",
+        "from voxpool.scheduler import cli\nfrom voxpool.scheduler.web import server\n"
+        "server.HANDSHAKE_S = 1.5\ncli.main()",
     )
 
 

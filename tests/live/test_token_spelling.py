@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError, VoxpoolError
-from scheduler.sdk import Client, SubmitRejected, SyncClient, Worker
-from scheduler.sdk.http import HttpClient
 from tests.live.command_line import COMMAND, WITHIN_S, clean_environment, one_line, voxpool_here
 from tests.live.processes import TONE, wait_until
 from tests.live.secured import Keys, Secured
+from voxpool.scheduler.errors import ConfigError, VoxpoolError
+from voxpool.scheduler.sdk import Client, SubmitRejected, SyncClient, Worker
+from voxpool.scheduler.sdk.http import HttpClient
 
 PAIR = "zh:en"
 WORKER = """
-from scheduler.sdk import worker
+from voxpool.scheduler.sdk import worker
 
 @worker(pairs=["zh:en"])
 def work(work):

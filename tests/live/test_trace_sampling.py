@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scheduler.sdk import Client, Work, Worker
 from tests.live.conftest import running
 from tests.live.otlp_receiver import Receiver, receiving
 from tests.live.processes import TONE, Scheduler, until, wait_until
 from tests.live.test_traces import exemplars
 from tests.unit.metrics_rig import parsed
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "zh:en"
 JOBS = 60
@@ -125,7 +125,7 @@ async def test_a_receiver_that_comes_back_gets_what_comes_from_then_on(folder: P
     assert [(line["failed"], line["dropped"]) for line in scheduler.events("spans_lost")] == [(5 * SPANS_A_JOB, 0)]
 
 
-HIDES = "import sys; sys.modules['opentelemetry'] = None; from scheduler.cli import main; main()"
+HIDES = "import sys; sys.modules['opentelemetry'] = None; from voxpool.scheduler.cli import main; main()"
 """A program in which the package is not installed."""
 
 
@@ -133,8 +133,8 @@ HIDES = "import sys; sys.modules['opentelemetry'] = None; from scheduler.cli imp
     ("program", "endpoint", "line"),
     [
         (HIDES, "http://127.0.0.1:4318", "pip install voxpool[traces]"),
-        ("from scheduler.cli import main; main()", "127.0.0.1:4318", "is no URL of an OTLP receiver"),
-        ("from scheduler.cli import main; main()", "http://[", "is no URL of an OTLP receiver"),
+        ("from voxpool.scheduler.cli import main; main()", "127.0.0.1:4318", "is no URL of an OTLP receiver"),
+        ("from voxpool.scheduler.cli import main; main()", "http://[", "is no URL of an OTLP receiver"),
     ],
 )
 def test_what_is_missing_is_one_clear_line(program: str, endpoint: str, line: str) -> None:

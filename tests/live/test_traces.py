@@ -19,14 +19,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection
 
-from scheduler.codec import encode, to_node
-from scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
-from scheduler.sdk import Client, SyncClient
-from scheduler.sdk.http import HttpClient
 from tests.live.otlp_receiver import Received, Receiver, receiving, tree
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.traced_worker import SPOKEN
 from tests.unit.log_rules import strange_lines, traces_of
+from voxpool.scheduler.codec import encode, to_node
+from voxpool.scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
+from voxpool.scheduler.sdk import Client, SyncClient
+from voxpool.scheduler.sdk.http import HttpClient
 
 PAIR = "zh:en"
 WORKED = ["attempt", ["work", ["user"]]]

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from scheduler.messages import Assign, NodeResult, Register, WorkError
-from scheduler.sdk import Client
 from tests.live import bare_peer
 from tests.live.command_line import voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, until, wait_until
+from voxpool.scheduler.messages import Assign, NodeResult, Register, WorkError
+from voxpool.scheduler.sdk import Client
 
 PAIR = "zh:en"
 SAID = "ValueError: no such speaker"

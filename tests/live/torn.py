@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import msgspec
 import uvloop
 
-from scheduler.codec import to_client
-from scheduler.messages import (
+from tests.live.bare_peer import CLOSE, PATIENCE_S, BarePeer, client, frame, handshake, node, said
+from voxpool.scheduler.codec import to_client
+from voxpool.scheduler.messages import (
     Accepted,
     Assign,
     CancelAttempt,
@@ -31,7 +32,6 @@ from scheduler.messages import (
     Submit,
     Welcome,
 )
-from tests.live.bare_peer import CLOSE, PATIENCE_S, BarePeer, client, frame, handshake, node, said
 
 AT_ONCE = 40
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE" + bytes(2000)

@@ -16,8 +16,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from scheduler.sdk import Work, Worker, WorkFailed
-from scheduler.sdk.function import run_until_signalled
+from voxpool.scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.sdk.function import run_until_signalled
 
 SPOKEN = "the patient said: call me back tomorrow"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from scheduler import __version__
+from voxpool.scheduler import __version__
 
 GOOD: dict[str, Any] = {
     "/healthz": {"status": "ok"},

@@ -8,9 +8,9 @@ import sys
 from functools import partial
 from unittest.mock import patch
 
-from scheduler.cli import main
-from scheduler.core import Core, Parts
-from sim.before.leaky import leaking
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.core import Core, Parts
+from voxpool.sim.before.leaky import leaking
 
 if __name__ == "__main__":
     parts = Parts(job_table=leaking(float(sys.argv.pop(1))))

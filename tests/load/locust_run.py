@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from loadtest.report._records import LoadReport, read_report
 from tests.live.processes import descendants_of, runs, wait_until
+from voxpool.loadtest.report._records import LoadReport, read_report
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0

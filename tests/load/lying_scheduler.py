@@ -8,15 +8,15 @@ import itertools
 from typing import Any
 from unittest.mock import patch
 
-from scheduler.cli import main
-from scheduler.job import Job
-from scheduler.messages import Assign, JobResult, Register, ToNode
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.seams import NodeLink
-from scheduler.web import jobs, views
-from scheduler.web.nodes import NodeConnection
-from scheduler.web.session import Session
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign, JobResult, Register, ToNode
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.seams import NodeLink
+from voxpool.scheduler.web import jobs, views
+from voxpool.scheduler.web.nodes import NodeConnection
+from voxpool.scheduler.web.session import Session
 
 LOST_EVERY, TWICE_EVERY, CHANGED_EVERY, PAIR_EVERY = 7, 5, 3, 6
 _results = itertools.count(1)

@@ -11,7 +11,7 @@ import runpy
 import sys
 from typing import Any
 
-from scheduler.web.debug import DebugDoor
+from voxpool.scheduler.web.debug import DebugDoor
 
 if __name__ == "__main__":
     pause_s = float(sys.argv.pop(1))

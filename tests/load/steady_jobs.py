@@ -11,7 +11,7 @@ import signal
 import sys
 import wave
 
-from scheduler.sdk import Client, Work, Worker
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 
 def wav_of(sound: bytes) -> bytes:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.users._arrivals import Arrival, Arrivals
-from loadtest.users._counts import Counts
-from loadtest.users._workload import Stream, Workload
-from sim.distributions import Exponential
+from voxpool.loadtest.users._arrivals import Arrival, Arrivals
+from voxpool.loadtest.users._counts import Counts
+from voxpool.loadtest.users._workload import Stream, Workload
+from voxpool.sim.distributions import Exponential
 
 
 class Clock:

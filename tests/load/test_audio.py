@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.users import _audio
-from scheduler.web.views import check_audio
+from voxpool.loadtest.users import _audio
+from voxpool.scheduler.web.views import check_audio
 
 
 @given(work_s=st.floats(0, 4000), number=st.integers(0, 2**64 - 1), size=st.integers(0, 5000))

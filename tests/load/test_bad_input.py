@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.running._options import DEFAULT_HOST, LoadOptions
-from loadtest.running._preflight import CannotLoad, examine, room_here, served_there
 from tests.live.command_line import stranger
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import WRONG, Keys, Secured
 from tests.load.fake_scheduler import GOOD, fake_scheduler
 from tests.load.locust_run import LocustRun, free_port
+from voxpool.loadtest.running._options import DEFAULT_HOST, LoadOptions
+from voxpool.loadtest.running._preflight import CannotLoad, examine, room_here, served_there
 
 
 def refusal(host: str, clients: int = 1, nodes: int = 1, **options: str) -> str:
@@ -119,7 +119,7 @@ def test_the_hint_for_a_token_is_a_command_that_exists(secured: Secured, tmp_pat
     for line in lines:
         words = line.split("`")[1].replace("TOKENS", str(tokens)).split()
         assert words[0] == "voxpool"
-        done = subprocess.run([sys.executable, "-m", "scheduler", *words[1:]], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-m", "voxpool.scheduler", *words[1:]], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert 'role = "client"' in tokens.read_text() and 'role = "node"' in tokens.read_text()
 
@@ -139,7 +139,7 @@ def test_a_signal_before_the_test_is_2_with_a_report_and_without_a_user(tmp_path
 
 def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is root may have any number, so the limit of the machine is played."""
-    monkeypatch.setattr("loadtest.running._preflight.allow", lambda files: min(files, 1000))
+    monkeypatch.setattr("voxpool.loadtest.running._preflight.allow", lambda files: min(files, 1000))
     room_here(100, 700)
     with pytest.raises(
         CannotLoad, match=r"^open files: this process may have 1000 and needs 1080 for its users: raise"
@@ -177,7 +177,7 @@ def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(
 def test_without_a_host_and_a_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler is looked for where `voxpool serve` listens by default; another port, as one may run there."""
     assert DEFAULT_HOST == "http://127.0.0.1:5010"
-    monkeypatch.setattr("loadtest.running._preflight.DEFAULT_HOST", "http://127.0.0.1:1")
+    monkeypatch.setattr("voxpool.loadtest.running._preflight.DEFAULT_HOST", "http://127.0.0.1:1")
     says = "start `voxpool serve`, or check host and port; or let --with-scheduler start a scheduler for this run"
     assert refusal("http://127.0.0.1:1").endswith(says)
 

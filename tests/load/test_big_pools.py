@@ -1,4 +1,4 @@
-"""`loadtest pools` on real schedulers with node users of Locust: small here, of full size in `make test-large`."""
+"""`voxpool-load pools` on real schedulers with node users of Locust: small here, of full size in `make test-large`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from loadtest.commands._pools import STORES, Wanted, measure
-from loadtest.commands._script_commands import watch
-from sim.report import Outcome
 from tests.servers import redis_server
+from voxpool.loadtest.commands._pools import STORES, Wanted, measure
+from voxpool.loadtest.commands._script_commands import watch
+from voxpool.sim.report import Outcome
 
 
 @pytest.mark.alone

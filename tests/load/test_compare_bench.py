@@ -1,4 +1,4 @@
-"""`python -m loadtest.compare_bench`, live: a pair of healthy schedulers, and one whose B is slower by half."""
+"""`python -m voxpool.loadtest.compare_bench`, live: a pair of healthy schedulers, and one whose B is slower by half."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from loadtest.compare_bench import main
+from voxpool.loadtest.compare_bench import main
 
 
 @pytest.mark.large

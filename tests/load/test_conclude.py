@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from leakgate.finding import MemoryFinding
-from leakgate.report import WatchReport
-from loadtest.measuring._part import Figures
-from loadtest.report._records import Generator, LoadReport, Operation, read_report
-from loadtest.report._reporting import Reporting
-from loadtest.running._conclude import Conclusion
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context
 from tests.unit.load_reports import load_report
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import WatchReport
+from voxpool.loadtest.measuring._part import Figures
+from voxpool.loadtest.report._records import Generator, LoadReport, Operation, read_report
+from voxpool.loadtest.report._reporting import Reporting
+from voxpool.loadtest.running._conclude import Conclusion
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context
 
 
 def concluded(folder: Path, figures: Figures, memory: str = "no leak", **options: Any) -> LoadReport:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from loadtest.running._options import LoadOptions
-from loadtest.users._crowd import WEIGHTS, arrange, selected
-from scheduler.errors import ConfigError
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.users._crowd import WEIGHTS, arrange, selected
+from voxpool.scheduler.errors import ConfigError
 
 
 def classes(*parts: str) -> list[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sim.report import Check
 from tests.load.locust_run import LocustRun
+from voxpool.sim.report import Check
 
 LOAD = ("--headless", "-u", "10", "-r", "50", "-t", "4s", "--rate-per-user", "3", "--nodes", "5", "--with-scheduler")
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from loadtest.users import _audio
-from loadtest.users._expected import ENDED_KEPT, NO_RESULT, STRANGE, TWICE, WRONG_RESULT, Expected, Wanted, failure_of
+from voxpool.loadtest.users import _audio
+from voxpool.loadtest.users._expected import (
+    ENDED_KEPT,
+    NO_RESULT,
+    STRANGE,
+    TWICE,
+    WRONG_RESULT,
+    Expected,
+    Wanted,
+    failure_of,
+)
 
 AUDIO = _audio.make(0.1, 7, 200)
 ANSWER = _audio.heard(AUDIO, _audio.order_of(AUDIO))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.report._records import LoadReport, read_report
-from loadtest.running._options import LoadOptions
-from scheduler.config import Settings
 from tests.load.locust_run import ROOT
+from voxpool.loadtest.report._records import LoadReport, read_report
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.scheduler.config import Settings
 
-CODE = ("scheduler", "sim", "loadtest", "leakgate", "lua")
+CODE = ("voxpool", "scheduler", "sim", "loadtest", "leakgate", "lua")
 """What a load test runs of the tree."""
 GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
 PATCH = ROOT / "docs" / "a-leak.patch"
@@ -29,7 +29,7 @@ SHORTER = {
 }
 """All in which the test does not follow the page: times, users to fit them, and how late an arrival may be sent before
 the generator counts as the limit, as a machine that runs tests has other things to do."""
-RUNS = ("git ", "locust ", "loadtest ")
+RUNS = ("git ", "locust ", "voxpool-load ")
 """What the first command of a block begins with that is executed here; `voxpool-sim leak` has tests of its own."""
 OUTPUT = "…"
 """A line of a block from which on it shows what the commands print."""
@@ -56,7 +56,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.tree = folder / "tree"
         for name in CODE:
-            shutil.copytree(ROOT / name, self.tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, self.tree / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         (self.tree / "docs").mkdir()
         shutil.copy(PATCH, self.tree / "docs")
         (self.tree / ".gitignore").write_text("out/\n__pycache__/\n")
@@ -133,7 +133,7 @@ def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
     assert f"{leak} is the first bad commit" in said, said
     fixed = reader.tries(block_with("--out out/fixed"))
     assert fixed.returncode == 0, fixed.stdout
-    compared = reader.tries(block_with("loadtest compare"))
+    compared = reader.tries(block_with("voxpool-load compare"))
     assert compared.returncode in (0, 2), compared.stdout  # in so short a time the difference may be unclear
 
 

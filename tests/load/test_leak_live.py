@@ -1,4 +1,4 @@
-"""`loadtest leak-live` with real servers, small; and a leak that is reported however slowly memory is read."""
+"""`voxpool-load leak-live` with real servers, small; and a leak that is reported however slowly memory is read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.exits import EXIT_INTERRUPTED
 from tests.live.processes import Scheduler, descendants_of, runs, wait_until
 from tests.load.locust_run import ROOT, LocustRun
+from voxpool.scheduler.cli.exits import EXIT_INTERRUPTED
 
 pytestmark = pytest.mark.alone
 
@@ -44,12 +44,12 @@ MEMBERS = 2
 
 
 class LeakLive:
-    """One `loadtest leak-live`; within `with` it runs, afterwards nothing of it does."""
+    """One `voxpool-load leak-live`; within `with` it runs, afterwards nothing of it does."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.out = folder / "out"
         self.log = folder / "leak-live.log"
-        command = [sys.executable, "-m", "loadtest", "leak-live", "--out", str(self.out), *arguments]
+        command = [sys.executable, "-m", "voxpool.loadtest", "leak-live", "--out", str(self.out), *arguments]
         with self.log.open("wb") as file:
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT)
 

@@ -11,17 +11,17 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from leakgate.finding import MemoryFinding
-from leakgate.report import Curves, WatchReport
-from loadtest.commands import _leak_live
-from loadtest.commands._cli import cli
-from loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
-from loadtest.report._records import Generator, LoadReport, encoded
-from loadtest.running._options import LoadOptions
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from sim.report import WITH, WITHOUT
-from sim.scenario import load_scenario
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import Curves, WatchReport
+from voxpool.loadtest.commands import _leak_live
+from voxpool.loadtest.commands._cli import cli
+from voxpool.loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
+from voxpool.loadtest.report._records import Generator, LoadReport, encoded
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import WITH, WITHOUT
+from voxpool.sim.scenario import load_scenario
 
 
 def words_of(side: str, out: Path = Path("out")) -> list[str]:

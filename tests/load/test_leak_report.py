@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from leakgate.finding import MemoryFinding
-from loadtest.commands._leak_report import Side, bytes_a_job, finished, report
-from loadtest.commands._prediction import Readings
-from sim.report import WITH, WITHOUT, Report
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.loadtest.commands._leak_report import Side, bytes_a_job, finished, report
+from voxpool.loadtest.commands._prediction import Readings
+from voxpool.sim.report import WITH, WITHOUT, Report
 
 SETTLED_S = 21.0
 RATE = 100

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.running import _load_run, _team
-from loadtest.running._load_run import LoadRun
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context, Role
-from loadtest.running._preflight import CannotLoad
-from loadtest.running._preparing import Prepared
-from loadtest.running._shapes import Shape, Stage
-from loadtest.running._team import CLOSE, CLOSED, FINAL, REFUSED
-from loadtest.users._state import STATE
-from scheduler.errors import ConfigError
+from voxpool.loadtest.running import _load_run, _team
+from voxpool.loadtest.running._load_run import LoadRun
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context, Role
+from voxpool.loadtest.running._preflight import CannotLoad
+from voxpool.loadtest.running._preparing import Prepared
+from voxpool.loadtest.running._shapes import Shape, Stage
+from voxpool.loadtest.running._team import CLOSE, CLOSED, FINAL, REFUSED
+from voxpool.loadtest.users._state import STATE
+from voxpool.scheduler.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

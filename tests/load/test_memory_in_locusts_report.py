@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.memory._report_append import MARK, append_memory
 from tests.unit.load_reports import memory_report
+from voxpool.loadtest.memory._report_append import MARK, append_memory
 
 REPORT = memory_report(10.0)
 

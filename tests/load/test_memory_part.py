@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.memory._part import MemoryPart
-from loadtest.running._part import Context
+from voxpool.loadtest.memory._part import MemoryPart
+from voxpool.loadtest.running._part import Context
 
 Row = tuple[str, int, int]
 

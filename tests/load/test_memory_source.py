@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from leakgate.errors import NoReading
-from leakgate.prometheus import parse_page
-from leakgate.watch import Watch
-from loadtest.memory._source import SELECTORS, SchedulerReader
 from tests.live.processes import wait_until
 from tests.load.fake_scheduler import fake_scheduler
+from voxpool.leakgate.errors import NoReading
+from voxpool.leakgate.prometheus import parse_page
+from voxpool.leakgate.watch import Watch
+from voxpool.loadtest.memory._source import SELECTORS, SchedulerReader
 
 METRICS = b"""# TYPE voxpool_jobs_ended counter
 voxpool_jobs_ended_total{pair="zh:en",reason="none",state="completed"} 1.0e+06

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.users import _bad_clients, _bad_nodes
-from loadtest.users._target import Target, Wrong, refused
 from tests.live.processes import Process, Scheduler, wait_until
+from voxpool.loadtest.users import _bad_clients, _bad_nodes
+from voxpool.loadtest.users._target import Target, Wrong, refused
 
 PAIR = "load:test"
 

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from leakgate.series import Bound
-from loadtest.commands._cli import cli
-from loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
-from loadtest.running._options_shown import add_options, described
-from scheduler.errors import ConfigError
+from voxpool.leakgate.series import Bound
+from voxpool.loadtest.commands._cli import cli
+from voxpool.loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
+from voxpool.loadtest.running._options_shown import add_options, described
+from voxpool.scheduler.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.commands._pools import NODES_A_POOL, PAIRS_A_NODE, Shape
-from loadtest.commands._pools_report import SELECTS_MIN, Side, report
-from loadtest.commands._script_commands import SELECT, ScriptCommands
-from loadtest.commands._script_seconds import ScriptSeconds
-from scheduler.script_sources import partition_keys
-from scheduler.scripts import Want, heartbeat, select_node
-from sim.report import Outcome, Report
-from sim.scenario import load_scenario
+from voxpool.loadtest.commands._pools import NODES_A_POOL, PAIRS_A_NODE, Shape
+from voxpool.loadtest.commands._pools_report import SELECTS_MIN, Side, report
+from voxpool.loadtest.commands._script_commands import SELECT, ScriptCommands
+from voxpool.loadtest.commands._script_seconds import ScriptSeconds
+from voxpool.scheduler.script_sources import partition_keys
+from voxpool.scheduler.scripts import Want, heartbeat, select_node
+from voxpool.sim.report import Outcome, Report
+from voxpool.sim.scenario import load_scenario
 
 SHA1, BEAT_SHA1 = "a" * 40, "b" * 40
 NAMES = {SHA1: SELECT, BEAT_SHA1: "heartbeat"}

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from leakgate.trend import Verdict, judge
-from loadtest.commands._leak_live import SCENARIO
-from loadtest.commands._leak_report import bytes_a_job, finished
-from loadtest.commands._prediction import Readings, predict
-from sim.distributions import Even
-from sim.experiments.processes import Part, run_parts
-from sim.scenario import Nodes, Scenario, Traffic, load_scenario
+from voxpool.leakgate.trend import Verdict, judge
+from voxpool.loadtest.commands._leak_live import SCENARIO
+from voxpool.loadtest.commands._leak_report import bytes_a_job, finished
+from voxpool.loadtest.commands._prediction import Readings, predict
+from voxpool.sim.distributions import Even
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.scenario import Nodes, Scenario, Traffic, load_scenario
 
 SECONDS = 60.0
 SETTLED_S = 9.0

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from loadtest.running._options import ON_THE_COMMAND_LINE, LoadOptions
-from loadtest.running._part import Context
-from loadtest.running._preparing import Preparing
-from scheduler.errors import ConfigError
 from tests.load.fake_scheduler import GOOD, fake_scheduler
+from voxpool.loadtest.running._options import ON_THE_COMMAND_LINE, LoadOptions
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.running._preparing import Preparing
+from voxpool.scheduler.errors import ConfigError
 
 SCENARIO = """
 name = "rush"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from leakgate.errors import NoReading
-from loadtest.memory import _redis_census
-from loadtest.memory._redis_census import OTHERS, RedisCensus, family_of, reachable_url
 from tests.servers import RedisServer
+from voxpool.leakgate.errors import NoReading
+from voxpool.loadtest.memory import _redis_census
+from voxpool.loadtest.memory._redis_census import OTHERS, RedisCensus, family_of, reachable_url
 
 
 @pytest.fixture(scope="module")

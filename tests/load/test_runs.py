@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtest.memory._report_append import MARK
-from loadtest.report._records import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
+from voxpool.loadtest.memory._report_append import MARK
+from voxpool.loadtest.report._records import LoadReport
 
 
 @pytest.fixture

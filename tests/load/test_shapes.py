@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.running._options import LoadOptions, ShapeName
-from loadtest.running._shapes import DEFAULTS, Common, shape_of
+from voxpool.loadtest.running._options import LoadOptions, ShapeName
+from voxpool.loadtest.running._shapes import DEFAULTS, Common, shape_of
 
 
 def test_steady_is_what_locust_s_own_options_say() -> None:

@@ -10,14 +10,14 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from loadtest.running import _ending
-from loadtest.running._ending import Ending
-from loadtest.running._load_run import EXIT_NO_EVIDENCE
-from loadtest.running._stages import FOLLOWING, IllegalStage, Progress, Stage
-from loadtest.running._team import REFUSED
-from loadtest.users._state import STATE
-from scheduler.errors import ConfigError
 from tests.load.test_load_run import Noted, Rig
+from voxpool.loadtest.running import _ending
+from voxpool.loadtest.running._ending import Ending
+from voxpool.loadtest.running._load_run import EXIT_NO_EVIDENCE
+from voxpool.loadtest.running._stages import FOLLOWING, IllegalStage, Progress, Stage
+from voxpool.loadtest.running._team import REFUSED
+from voxpool.loadtest.users._state import STATE
+from voxpool.scheduler.errors import ConfigError
 
 PATIENCE_S = 10.0
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.measuring._histogram import Histogram
-from loadtest.report._records import LoadReport
 from tests.live.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.report._records import LoadReport
 
 pytestmark = pytest.mark.alone
 
@@ -130,5 +130,5 @@ def _stutter(scheduler: Scheduler, done: threading.Event) -> None:
 
 
 def _compare(a: Path, b: Path) -> int:
-    command = [sys.executable, "-m", "loadtest", "compare", str(a), str(b)]
+    command = [sys.executable, "-m", "voxpool.loadtest", "compare", str(a), str(b)]
     return subprocess.run(command, check=False, timeout=60).returncode

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.running._tags import left_by_tags
-from scheduler.errors import ConfigError
+from voxpool.loadtest.running._tags import left_by_tags
+from voxpool.scheduler.errors import ConfigError
 
 
 def task(*tags: str) -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 import gevent
 import pytest
 
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context
-from loadtest.running._shapes import Common, shape_of
-from loadtest.users._counts import Counts
-from loadtest.users._state import STATE
-from loadtest.users._traffic import CONNECTING_MAX, NODE, Traffic, traffic_of
-from scheduler.errors import ConfigError
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.running._shapes import Common, shape_of
+from voxpool.loadtest.users._counts import Counts
+from voxpool.loadtest.users._state import STATE
+from voxpool.loadtest.users._traffic import CONNECTING_MAX, NODE, Traffic, traffic_of
+from voxpool.scheduler.errors import ConfigError
 
 SCENARIO = """
 name = "kinds"

@@ -11,10 +11,10 @@ from typing import Literal
 
 import pytest
 
-from leakgate import until_clear
-from leakgate.finding import MemoryFinding
-from leakgate.report import WatchReport
-from leakgate.until_clear import CLEAR_LOOKS, UntilClear
+from voxpool.leakgate import until_clear
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.until_clear import CLEAR_LOOKS, UntilClear
 
 NAMING_S = 30.0
 

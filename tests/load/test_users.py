@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 
-from loadtest.report._records import LoadReport
 from tests.certificates import make_certificate
 from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import Keys
 from tests.load.locust_run import LocustRun
+from voxpool.loadtest.report._records import LoadReport
 
 CLIENTS = {"HTTP submit", "HTTP job", "HTTP result", "WS connect", "WS submit", "WS result", "WS utterance"}
 NODES = {"NODE register", "NODE heartbeat", "NODE work"}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from leakgate.finding import MemoryFinding
-from leakgate.report import WatchReport
-from loadtest.report._records import Arrivals, Jobs
-from loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
-from loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
-from sim.report import Check, Outcome
+from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.report import WatchReport
+from voxpool.loadtest.report._records import Arrivals, Jobs
+from voxpool.loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
+from voxpool.loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
+from voxpool.sim.report import Check, Outcome
 
 
 def evidence(**more: Any) -> Evidence:

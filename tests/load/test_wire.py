@@ -13,10 +13,10 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
-from loadtest.users._wire import Closed, NotOpened, Wire
-from scheduler.codec import to_client
-from scheduler.errors import BadInput
-from scheduler.messages import Accepted, Hello, ToClient
+from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
+from voxpool.scheduler.codec import to_client
+from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.messages import Accepted, Hello, ToClient
 
 PATIENCE_S = 10.0
 

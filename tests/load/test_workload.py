@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.running._options import LoadOptions
-from loadtest.users import _workload
-from loadtest.users._workload import of_options, of_scenario, plain
-from scheduler.errors import ConfigError
-from sim.distributions import Exponential
-from sim.scenario import parse_scenario
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.users import _workload
+from voxpool.loadtest.users._workload import of_options, of_scenario, plain
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.scenario import parse_scenario
 
 TWO_STREAMS = {
     "name": "two",

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from leakgate.report import WatchReport
-from leakgate.watch import Watch
-from loadtest.memory._source import SchedulerReader
 from tests.live.processes import Scheduler, wait_until
+from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.watch import Watch
+from voxpool.loadtest.memory._source import SchedulerReader
 
 RATE_PER_S = 250.0
 INTERVAL_S, RETENTION_S = 0.5, 1.5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler import scripts
-from scheduler.scripts import ScriptCall, Want
-from scheduler.stores.memory import Dump
 from tests.contract.sides import Side
+from voxpool.scheduler import scripts
+from voxpool.scheduler.scripts import ScriptCall, Want
+from voxpool.scheduler.stores.memory import Dump
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 45_000

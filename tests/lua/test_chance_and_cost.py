@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from scheduler.scripts import Want, register_node, release_job, select_node
-from scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.scripts import Want, register_node, release_job, select_node
+from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 45_000

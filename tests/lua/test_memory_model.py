@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from scheduler.errors import ScriptFailed
-from scheduler.script_sources import ScriptSource, load_sources
-from scheduler.scripts import ScriptCall, register_node
-from scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.errors import ScriptFailed
+from voxpool.scheduler.script_sources import ScriptSource, load_sources
+from voxpool.scheduler.scripts import ScriptCall, register_node
+from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS = 1_700_000_000_000
 
@@ -85,7 +85,7 @@ def test_two_stores_have_nothing_in_common() -> None:
 
 def test_luajit_stays_luajit_beside_another_lua() -> None:
     """fakeredis loads Lua 5.1 with symbols for everybody; ours must not be bound to them."""
-    code = "import fakeredis; from scheduler.stores.memory import MemoryStore; MemoryStore()"
+    code = "import fakeredis; from voxpool.scheduler.stores.memory import MemoryStore; MemoryStore()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

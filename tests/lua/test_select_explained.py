@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.scripts import Look, looks_of, select_explained, select_node
 from tests.lua.desk import LEASE_MS, Desk
+from voxpool.scheduler.scripts import Look, looks_of, select_explained, select_node
 
 
 def explained(desk: Desk, *wants: str, prefer: str = "", avoid: tuple[str, ...] = ()) -> tuple[list[str], list[Look]]:

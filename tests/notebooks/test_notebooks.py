@@ -12,26 +12,26 @@ import nbclient
 import nbformat
 import pytest
 
-from sim.calibrate.compare import Trio, compare
-from sim.calibrate.play import predict
-from sim.calibrate.report import report_of as calibration_report
-from sim.experiments import Options, leak
-from sim.experiments.leak_report import report as leak_report
-from sim.experiments.policy import report_of as policy_report
-from sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
-from sim.experiments.policy_report import Results
-from sim.experiments.policy_runs import from_empty
-from sim.experiments.pools import measure_at as measure_pools
-from sim.experiments.race import ABOUT, ROWS
-from sim.explore.command import Wanted, explore, find_flow, report_of
-from sim.explore.flows import FLOWS
-from sim.report import WITH, WITHOUT, Report
 from tests.load import test_leak_report as leak_live_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
 from tests.sim.calibrate import machine as calibrated
 from tests.sim.row_checks import TINY, played
+from voxpool.sim.calibrate.compare import Trio, compare
+from voxpool.sim.calibrate.play import predict
+from voxpool.sim.calibrate.report import report_of as calibration_report
+from voxpool.sim.experiments import Options, leak
+from voxpool.sim.experiments.leak_report import report as leak_report
+from voxpool.sim.experiments.policy import report_of as policy_report
+from voxpool.sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
+from voxpool.sim.experiments.policy_report import Results
+from voxpool.sim.experiments.policy_runs import from_empty
+from voxpool.sim.experiments.pools import measure_at as measure_pools
+from voxpool.sim.experiments.race import ABOUT, ROWS
+from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
+from voxpool.sim.explore.flows import FLOWS
+from voxpool.sim.report import WITH, WITHOUT, Report
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scheduler.cli.root import cli
-from scheduler.config import Settings
-from scheduler.config_sources import load
+from voxpool.scheduler.cli.root import cli
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config_sources import load
 
 
 def settings_of(command: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Return the settings that `serve …` would run with. Raises AssertionError when it is not understood."""
     assert command[0] == "serve"
-    words = [sys.executable, "-m", "scheduler", *command, "--print-config"]
+    words = [sys.executable, "-m", "voxpool.scheduler", *command, "--print-config"]
     printed = subprocess.run(words, capture_output=True, text=True, env=dict(environment), check=False)
     assert printed.returncode == 0, printed.stderr
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import redis
 
-from scheduler.sdk import Work, Worker, WorkFailed
 from tests.live.processes import Process, cut
 from tests.ops.monitoring import SCRAPE_MS
 from tests.ops.patients import Patient, again_and_again, frozen, node, node_process, takes, traffic
+from voxpool.scheduler.sdk import Work, Worker, WorkFailed
 
 SEEN_S = 4 * SCRAPE_MS / 1000
 """A scheduler that lives for so long was scraped."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker
 from tests.live.conftest import running
 from tests.live.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer
+from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker
 
 AUDIO = TONE[:2000]
 PATIENCE_S = 60.0

@@ -13,10 +13,10 @@ import httpx
 import pytest
 import yaml
 
-from scheduler.config import Settings
 from tests.live.processes import Scheduler
 from tests.ops.command_lines import flags_of, settings_of
 from tests.ops.monitoring import OPS, PROMETHEUS_FILE
+from voxpool.scheduler.config import Settings
 
 ROOT = OPS.parent
 DOCKERFILE = OPS / "Dockerfile"
@@ -171,7 +171,14 @@ def test_the_build_gets_what_it_copies_and_nothing_else() -> None:
     ignore = (OPS / "Dockerfile.dockerignore").read_text().splitlines()
     assert all((ROOT / name).exists() for name in copied)
     assert {line.removeprefix("!") for line in ignore if line.startswith("!")} == copied and "*" in ignore
-    wheel = {"scheduler", "sim", "loadtest", "lua", "examples"}  # [tool.hatch.build.targets.wheel] of pyproject.toml
+    wheel = {
+        "voxpool",
+        "scheduler",
+        "sim",
+        "loadtest",
+        "lua",
+        "examples",
+    }  # [tool.hatch.build.targets.wheel] of pyproject.toml
     assert wheel | {"pyproject.toml", "README.md", "LICENSE"} <= copied
 
 
@@ -191,7 +198,7 @@ def test_what_is_taken_out_again_is_pinned_and_not_needed() -> None:
     pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.lock").read_text().splitlines()}
     assert set(removed.split()) <= pinned
     assert import_all(removed.split()) == "", "a module of the scheduler needs it"
-    assert "scheduler.engines" in import_all(["numpy"]), "or the test sees nothing"
+    assert "voxpool.scheduler.engines" in import_all(["numpy"]), "or the test sees nothing"
 
 
 def test_the_health_check_tells_a_living_scheduler_from_a_dead_one(tmp_path: Path) -> None:
@@ -241,8 +248,8 @@ class Gone:
 wanted = set(sys.argv[1:])
 gone = {m for m, of in importlib.metadata.packages_distributions().items() if wanted & {d.lower() for d in of}}
 sys.meta_path.insert(0, Gone())
-import scheduler
-for module in pkgutil.walk_packages(scheduler.__path__, "scheduler."):
+from voxpool import scheduler
+for module in pkgutil.walk_packages(scheduler.__path__, "voxpool.scheduler."):
     if not module.name.endswith("__main__"):
         try:
             importlib.import_module(module.name)

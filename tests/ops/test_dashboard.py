@@ -19,10 +19,10 @@ from ops.dashboard import DASHBOARD, dashboard, here
 from ops.panels import ROWS
 from ops.render import RUNBOOK
 from ops.rules import RULES
-from scheduler.sdk import SubmitRejected, Work, WorkFailed
-from scheduler.sdk.client import Client
 from tests.ops.monitoring import OPS, Prometheus, seen
 from tests.ops.patients import AUDIO, Patient, again_and_again, node
+from voxpool.scheduler.sdk import SubmitRejected, Work, WorkFailed
+from voxpool.scheduler.sdk.client import Client
 
 PANELS = [panel for panels in ROWS.values() for panel in panels]
 QUERIES = [query.expression for panel in PANELS for query in panel.queries]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.exits import EXIT_WRONG_INPUT
-from scheduler.config import Settings
 from tests.ops.command_lines import flags_of, settings_of
 from tests.ops.monitoring import OPS
+from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT
+from voxpool.scheduler.config import Settings
 
 UNITS = ("voxpool.service", "voxpool-node@.service")
 PROGRAM = "/opt/voxpool/bin/voxpool"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from scheduler import __version__
 from tests.packaging.installation import ROOT, Installation, free_port, wait_until
+from voxpool.scheduler import __version__
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -22,30 +22,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 
 def test_scripts_and_examples_travel_in_the_wheel_and_tests_do_not(installed: Installation) -> None:
     names = set(zipfile.ZipFile(installed.wheel).namelist())
-    scripts = {f"scheduler/lua/{path.name}" for path in (ROOT / "lua").glob("*.lua")}
-    examples = {f"scheduler/examples/{path.name}" for path in (ROOT / "examples").glob("*.wav")}
+    scripts = {f"voxpool/lua/{path.name}" for path in (ROOT / "lua").glob("*.lua")}
+    examples = {f"voxpool/examples/{path.name}" for path in (ROOT / "examples").glob("*.wav")}
     assert len(scripts) >= 7 and scripts <= names
     assert examples and examples <= names
     pages = ROOT / "scheduler" / "web" / "assets"
-    assets = {f"scheduler/web/assets/{path.relative_to(pages)}" for path in pages.rglob("*") if path.is_file()}
-    assert "scheduler/web/assets/dashboard/index.html" in assets and assets <= names
+    assets = {f"voxpool/scheduler/web/assets/{path.relative_to(pages)}" for path in pages.rglob("*") if path.is_file()}
+    assert "voxpool/scheduler/web/assets/dashboard/index.html" in assets and assets <= names
     assert {name.split("/")[0] for name in names} == {
-        "scheduler",
-        "sim",
-        "loadtest",
-        "leakgate",
+        "voxpool",
         f"voxpool-{__version__}.dist-info",
     }
 
 
-@pytest.mark.parametrize("command", [["voxpool"], ["python", "-m", "scheduler"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["voxpool"], ["python", "-m", "voxpool.scheduler"]], ids=" ".join)
 def test_the_command_tells_its_version(installed: Installation, command: list[str]) -> None:
     done = installed.run(*command, "--version")
     assert done.returncode == 0, done.stderr
     assert __version__ in done.stdout
 
 
-@pytest.mark.parametrize("command", [["voxpool-sim"], ["python", "-m", "sim"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["voxpool-sim"], ["python", "-m", "voxpool.sim"]], ids=" ".join)
 def test_the_simulation_lists_what_it_has(installed: Installation, command: list[str]) -> None:
     done = installed.run(*command, "list")
     assert done.returncode == 0, done.stderr
@@ -77,7 +74,7 @@ def test_a_served_job_is_completed_by_a_node(installed: Installation) -> None:
         assert wait_until(lambda: answers() or scheduler.poll() is not None, within_s=20), "never ready"
         assert scheduler.poll() is None, installed.output_of("serve")
         with installed.running(*node, "--engine", "measure"):
-            where = installed.run("python", "-c", "import scheduler; print(scheduler.__path__[0])").stdout.strip()
+            where = installed.run("python", "-c", "import voxpool; print(voxpool.__path__[0])").stdout.strip()
             assert str(installed.folder) in where
             examples = sorted(path for path in (ROOT / "examples").glob("*.wav"))
             wav = f"{where}/examples/{examples[0].name}"
@@ -96,4 +93,4 @@ def test_leakgate_judges_where_nothing_else_is(installed: Installation) -> None:
     done = installed.run("leakgate", "judge", "series.csv")
     assert done.returncode == 1 and done.stdout.startswith("leak: live bytes"), done.stderr
     found = "from importlib.metadata import entry_points; print(*entry_points(group='pytest11', name='leakgate'))"
-    assert "leakgate.pytest_plugin" in installed.run("python", "-c", found).stdout
+    assert "voxpool.leakgate.pytest_plugin" in installed.run("python", "-c", found).stdout

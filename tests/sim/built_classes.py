@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 BUILT: set[str] = set()
-LEFT_OUT = ("scheduler.messages", "scheduler.errors", "scheduler.codec")
+LEFT_OUT = ("voxpool.scheduler.messages", "voxpool.scheduler.errors", "voxpool.scheduler.codec")
 
 
 class _NotingMeta(msgspec.StructMeta):
@@ -35,14 +35,14 @@ class _NotedStruct(msgspec.Struct, metaclass=_NotingMeta):
 
 def install() -> None:
     """Make all classes of scheduler/ note that they are built. Must come before scheduler is imported."""
-    assert "scheduler" not in sys.modules
+    assert "voxpool.scheduler" not in sys.modules
     msgspec.Struct = _NotedStruct  # type: ignore[misc]
-    package = importlib.import_module("scheduler")
-    for module in pkgutil.walk_packages(package.__path__, "scheduler."):
+    package = importlib.import_module("voxpool.scheduler")
+    for module in pkgutil.walk_packages(package.__path__, "voxpool.scheduler."):
         if module.name.rsplit(".", 1)[-1] not in ("__main__", "guard", "pocketsphinx"):
             importlib.import_module(module.name)
     for name, module_ in list(sys.modules.items()):
-        if name.split(".")[0] == "scheduler":
+        if name.startswith("voxpool.scheduler"):
             for _, cls in inspect.getmembers(module_, inspect.isclass):
                 if cls.__module__ == name and not issubclass(cls, BaseException | enum.Enum | msgspec.Struct):
                     _patch(cls)
@@ -61,8 +61,8 @@ def _patch(cls: type) -> None:
 
 
 def _note(cls: type) -> None:
-    if cls.__module__.split(".")[0] == "scheduler" and not cls.__module__.startswith(LEFT_OUT):
-        BUILT.add(f"{cls.__module__.removeprefix('scheduler.')}.{cls.__qualname__}")
+    if cls.__module__.startswith("voxpool.scheduler.") and not cls.__module__.startswith(LEFT_OUT):
+        BUILT.add(f"{cls.__module__.removeprefix('voxpool.scheduler.')}.{cls.__qualname__}")
 
 
 if __name__ == "__main__":

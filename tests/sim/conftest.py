@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sim.world import World
+from voxpool.sim.world import World
 
 
 @pytest.fixture

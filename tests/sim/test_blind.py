@@ -7,19 +7,19 @@ from collections import Counter
 
 import pytest
 
-from scheduler.node import Node
-from sim.before.blind import RULES, Board, at_random, least_loaded, of_two
-from sim.before.rows import variant_without
-from sim.checkers import CHECKERS
-from sim.distributions import Exponential
-from sim.experiments.policy_runs import checkers_of
-from sim.experiments.theory import PATIENT, Starts
-from sim.nodes import SimNode, Work
-from sim.run import set_up
-from sim.scenario import Nodes, Scenario, Traffic
-from sim.theory import ggc_starts
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.node import Node
+from voxpool.sim.before.blind import RULES, Board, at_random, least_loaded, of_two
+from voxpool.sim.before.rows import variant_without
+from voxpool.sim.checkers import CHECKERS
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.experiments.policy_runs import checkers_of
+from voxpool.sim.experiments.theory import PATIENT, Starts
+from voxpool.sim.nodes import SimNode, Work
+from voxpool.sim.run import set_up
+from voxpool.sim.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.theory import ggc_starts
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 DRAWS = 3000
 

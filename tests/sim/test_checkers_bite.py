@@ -10,31 +10,31 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scheduler import scripts
-from scheduler.messages import Register
-from sim.before import canaries, canary_table
-from sim.before.canaries import replaced
-from sim.checkers import CHECKERS, Checker
-from sim.checkers.a_busy_node_rests import ABusyNodeRests
-from sim.checkers.a_failed_job_pauses import AFailedJobPauses
-from sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
-from sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
-from sim.checkers.attempts_are_bounded import AttemptsAreBounded
-from sim.checkers.every_request_ends_once import EveryRequestEndsOnce
-from sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
-from sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
-from sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
-from sim.checkers.littles_law import LittlesLaw
-from sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
-from sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
-from sim.checkers.nothing_is_lost import NothingIsLost
-from sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
-from sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
-from sim.faults.nodes import NODE_FAULTS
-from sim.nodes import SimNode
-from sim.seeds import plain_random
-from sim.variant import Variant
-from sim.world import World
+from voxpool.scheduler import scripts
+from voxpool.scheduler.messages import Register
+from voxpool.sim.before import canaries, canary_table
+from voxpool.sim.before.canaries import replaced
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
+from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
+from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
+from voxpool.sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
+from voxpool.sim.checkers.attempts_are_bounded import AttemptsAreBounded
+from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
+from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
+from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
+from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from voxpool.sim.checkers.littles_law import LittlesLaw
+from voxpool.sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
+from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
+from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
+from voxpool.sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
+from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
+from voxpool.sim.faults.nodes import NODE_FAULTS
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.seeds import plain_random
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 Story = Callable[[World], None]
 
@@ -269,7 +269,7 @@ def test_a_request_that_never_ends_is_found_at_the_end() -> None:
 
 @pytest.mark.parametrize("name", canary_table.CANARIES)
 def test_a_planted_bug_is_found_in_a_swarm_within_the_stated_number_of_seeds(name: str) -> None:
-    """Nobody has told the swarm where to look: `python -m sim.before.canary_table` prints who found what, and when."""
+    """Nobody has told the swarm where to look: `python -m voxpool.sim.before.canary_table` prints who found it."""
     canary = canary_table.CANARIES[name]
     found = canary_table.bite(canary)
     assert 1 <= found.seed <= canary.seeds, f"not found in {canary.seeds} seeds; only {found.sentences}"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sim import cli
-from sim.faults import FAULTS
+from voxpool.sim import cli
+from voxpool.sim.faults import FAULTS
 
 SMALL = """
 name = "small"
@@ -148,15 +148,17 @@ def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_the_module_is_the_command() -> None:
-    done = subprocess.run([sys.executable, "-m", "sim", "run", "nothing"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "voxpool.sim", "run", "nothing"], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("voxpool-sim: nothing: there is no such file or scenario")
 
 
 def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    import sim.experiments
-    from sim.experiments.experiment import Experiment, Options
-    from sim.report import Line, Report
+    import voxpool.sim.experiments
+    from voxpool.sim.experiments.experiment import Experiment, Options
+    from voxpool.sim.report import Line, Report
 
     asked: list[Options] = []
 
@@ -167,7 +169,7 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
         return Report("probe", "Is anything left?", options.seed, options.shown(), lines, run)
 
     probe = Experiment("probe", "Is anything left?", {"X1": "leftovers"}, measure)
-    monkeypatch.setattr(sim.experiments, "registry", {"probe": probe})
+    monkeypatch.setattr(voxpool.sim.experiments, "registry", {"probe": probe})
     code = voxpool_sim("probe", "--seed", "9", "--quick", "--without", "X1", monkeypatch=monkeypatch)
     assert code == 1
     assert (asked[0].seed, asked[0].quick, asked[0].without, asked[0].variant) == (9, True, "X1", "both")

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.distributions import Empirical
-from sim.play_command import play_file
-from sim.run import Played, play
-from sim.scenario import Loop, Nodes, Scenario, Service, Traffic, load_scenario
-from sim.traffic import Stream
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.distributions import Empirical
+from voxpool.sim.play_command import play_file
+from voxpool.sim.run import Played, play
+from voxpool.sim.scenario import Loop, Nodes, Scenario, Service, Traffic, load_scenario
+from voxpool.sim.traffic import Stream
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 COSTS = """
 [links]

@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sim.play_command import SCENARIOS
-from sim.run import play
-from sim.scenario import Scenario, load_scenario
+from voxpool.sim.play_command import SCENARIOS
+from voxpool.sim.run import play
+from voxpool.sim.scenario import Scenario, load_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120.0
 CHILD = """
 import sys
 from tests.sim.test_determinism import churn
-from sim.run import play
+from voxpool.sim.run import play
 print(play(churn(), seed=int(sys.argv[1])).run["trace_hash"])
 """
 

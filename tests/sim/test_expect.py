@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
 
 
 @pytest.mark.parametrize(

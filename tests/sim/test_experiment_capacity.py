@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.capacity_command import work_of
-from sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto, variation
-from sim.experiments import capacity
-from sim.experiments.capacity import Demand, Found, Search, Size, plan, try_nodes
-from sim.experiments.processes import Part
-from sim.report import Outcome
-from sim.theory import Interval, spread_factor
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.capacity_command import work_of
+from voxpool.sim.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto, variation
+from voxpool.sim.experiments import capacity
+from voxpool.sim.experiments.capacity import Demand, Found, Search, Size, plan, try_nodes
+from voxpool.sim.experiments.processes import Part
+from voxpool.sim.report import Outcome
+from voxpool.sim.theory import Interval, spread_factor
 
 DEMAND = Demand(rate_per_s=6.0, work_s=Exponential(2.0), p99_s=1.0, slots=2)
 TINY = Size(jobs=1500, seeds=3)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sim.experiments import Options
-from sim.experiments.faults import ABOUT, ROWS
-from sim.experiments.rows import Figures
-from sim.report import Outcome
 from tests.sim.row_checks import TINY, exit_code, healthy_without, played, useless_fix
+from voxpool.sim.experiments import Options
+from voxpool.sim.experiments.faults import ABOUT, ROWS
+from voxpool.sim.experiments.rows import Figures
+from voxpool.sim.report import Outcome
 
 
 @pytest.fixture(scope="module")

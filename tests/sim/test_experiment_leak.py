@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from leakgate.trend import Trend, Verdict, judge
-from scheduler.errors import ConfigError
-from sim.experiments import Options, leak, registry
-from sim.experiments.forgotten import AskSize, forgotten
-from sim.experiments.leak import day
-from sim.experiments.leak_report import report, smallest_leak
-from sim.experiments.leak_size import Size
-from sim.experiments.live_run import LiveSeries, LiveSize, live_run
-from sim.experiments.pauses import Pauses, before, production
-from sim.report import Outcome, Report
+from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.experiments import Options, leak, registry
+from voxpool.sim.experiments.forgotten import AskSize, forgotten
+from voxpool.sim.experiments.leak import day
+from voxpool.sim.experiments.leak_report import report, smallest_leak
+from voxpool.sim.experiments.leak_size import Size
+from voxpool.sim.experiments.live_run import LiveSeries, LiveSize, live_run
+from voxpool.sim.experiments.pauses import Pauses, before, production
+from voxpool.sim.report import Outcome, Report
 
 SMALL = Size(
     duration_s=900.0,

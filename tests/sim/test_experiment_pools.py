@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from sim.before.keyspace import Keyspace
-from sim.before.random_tries import RandomTries
-from sim.before.sharded_pools import ShardedPools
-from sim.experiments import Options, pools_before, pools_with
-from sim.experiments.pools import BY_SIZE, report_of
-from sim.experiments.pools_size import Point, Size
-from sim.experiments.select_cost import InMemory, Shape, chi_square_a_degree, commands, fill, shares
-from sim.experiments.servers import Server
-from sim.report import Outcome
+from voxpool.sim.before.keyspace import Keyspace
+from voxpool.sim.before.random_tries import RandomTries
+from voxpool.sim.before.sharded_pools import ShardedPools
+from voxpool.sim.experiments import Options, pools_before, pools_with
+from voxpool.sim.experiments.pools import BY_SIZE, report_of
+from voxpool.sim.experiments.pools_size import Point, Size
+from voxpool.sim.experiments.select_cost import InMemory, Shape, chi_square_a_degree, commands, fill, shares
+from voxpool.sim.experiments.servers import Server
+from voxpool.sim.report import Outcome
 
 SMALL = Size(
     tries=300,

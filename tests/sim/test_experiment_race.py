@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sim.experiments import Options
-from sim.experiments.race import ABOUT, ROWS
-from sim.experiments.race_orders import OUTCOMES
-from sim.experiments.rows import Figures
-from sim.report import Outcome
 from tests.sim.row_checks import TINY, exit_code, healthy_without, played, useless_fix
+from voxpool.sim.experiments import Options
+from voxpool.sim.experiments.race import ABOUT, ROWS
+from voxpool.sim.experiments.race_orders import OUTCOMES
+from voxpool.sim.experiments.rows import Figures
+from voxpool.sim.report import Outcome
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ import math
 
 import pytest
 
-from sim.before.keyspace import Keyspace
-from sim.before.node_sets import NodeSets
-from sim.before.socket_maps import SocketMaps
-from sim.census import entries
-from sim.experiments import Options, leftovers, leftovers_before, leftovers_with
-from sim.experiments.leftovers import report_of
-from sim.experiments.leftovers_size import Figures, Size
-from sim.report import Outcome
-from sim.world import World
+from voxpool.sim.before.keyspace import Keyspace
+from voxpool.sim.before.node_sets import NodeSets
+from voxpool.sim.before.socket_maps import SocketMaps
+from voxpool.sim.census import entries
+from voxpool.sim.experiments import Options, leftovers, leftovers_before, leftovers_with
+from voxpool.sim.experiments.leftovers import report_of
+from voxpool.sim.experiments.leftovers_size import Figures, Size
+from voxpool.sim.report import Outcome
+from voxpool.sim.world import World
 
 SMALL = Size(nodes=30, bindings_s=900.0, bindings_rate_per_s=0.5, closes=400, closes_a_batch=100, full_nodes=4)
 PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8": "crashes"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sim.distributions import Exponential, Gamma
-from sim.faults import FAULTS, Target
-from sim.play_command import SCENARIOS
-from sim.run import play
-from sim.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
+from voxpool.sim.distributions import Exponential, Gamma
+from voxpool.sim.faults import FAULTS, Target
+from voxpool.sim.play_command import SCENARIOS
+from voxpool.sim.run import play
+from voxpool.sim.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
 
 
 def broken_by(kind: str, delay_ms: float) -> Scenario:

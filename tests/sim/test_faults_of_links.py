@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.job import Job
-from sim.faults.kind import divert, restore
-from sim.nodes import SimNode
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.sim.faults.kind import divert, restore
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.world import World
 
 
 def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode]:

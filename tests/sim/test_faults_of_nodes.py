@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scheduler.job import Job
-from sim.nodes import SimNode
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.sim.nodes import SimNode
+from voxpool.sim.world import World
 
 
 def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode]:

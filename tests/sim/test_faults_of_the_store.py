@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.errors import Rejected
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.errors import Rejected
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 
 def flush(world: World) -> None:

@@ -6,10 +6,10 @@ from array import array
 
 import pytest
 
-from sim.expect import FIGURES, figure_at
-from sim.figures import spread
-from sim.run import Played, play
-from sim.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.expect import FIGURES, figure_at
+from voxpool.sim.figures import spread
+from voxpool.sim.run import Played, play
+from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
 
 PROMISED = {
     "trace_hash": None,

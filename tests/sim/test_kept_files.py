@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli import main as voxpool
-from sim.cli import main as voxpool_sim
+from voxpool.scheduler.cli import main as voxpool
+from voxpool.sim.cli import main as voxpool_sim
 
 WITHIN_S = 60
 MEMORY_BYTES = 3 * 1024**3
@@ -135,7 +135,7 @@ def test_a_file_of_values_is_a_small_one_in_the_same_folder(tmp_path: Path, file
     work = f'{{ dist = "empirical", file = "{file}" }}'
     (folder / "small.toml").write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
     done = subprocess.run(
-        [sys.executable, "-m", "sim", "run", str(folder / "small.toml")],
+        [sys.executable, "-m", "voxpool.sim", "run", str(folder / "small.toml")],
         capture_output=True,
         text=True,
         timeout=WITHIN_S,

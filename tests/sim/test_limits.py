@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.limits import Figure, holds, in_words, read_limit, shown
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.limits import Figure, holds, in_words, read_limit, shown
 
 
 @pytest.mark.parametrize(

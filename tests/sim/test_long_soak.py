@@ -7,15 +7,15 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from scheduler.affinity import Affinity
-from scheduler.deadlines import Deadlines
-from scheduler.job import Job
-from sim.faults import FAULTS
-from sim.report import Outcome
-from sim.scenario import parse_scenario
-from sim.swarm.long_drawn import FULL, LongSize, draw_long, sized
-from sim.swarm.long_report import report_of
-from sim.swarm.long_run import LongRun, long_run
+from voxpool.scheduler.affinity import Affinity
+from voxpool.scheduler.deadlines import Deadlines
+from voxpool.scheduler.job import Job
+from voxpool.sim.faults import FAULTS
+from voxpool.sim.report import Outcome
+from voxpool.sim.scenario import parse_scenario
+from voxpool.sim.swarm.long_drawn import FULL, LongSize, draw_long, sized
+from voxpool.sim.swarm.long_report import report_of
+from voxpool.sim.swarm.long_run import LongRun, long_run
 
 SMALL = LongSize(days=0.03, parts=2, rate_per_s=2.0, strikes=4.0, strikes_min=0, sample_s=60.0)
 OPTIONS = {"seed": 1, "days": 0.03, "store": "memory", "quick": True}

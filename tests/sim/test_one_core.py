@@ -77,7 +77,7 @@ def built_by_the_simulation(folder: Path) -> set[str]:
     """Play a small scenario."""
     scenario, built = folder / "small.toml", folder / "simulated.txt"
     scenario.write_text(SMALL)
-    words = ["-m", "tests.sim.built_classes", str(built), "sim", "run", str(scenario)]
+    words = ["-m", "tests.sim.built_classes", str(built), "voxpool.sim", "run", str(scenario)]
     subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=PATIENCE_S)
     return set(built.read_text().split())
 
@@ -86,13 +86,13 @@ def built_by_the_service(folder: Path) -> set[str]:
     """Start the service as it is by default, let a node do a job, and stop it."""
     log, built = folder / "serve.log", folder / "served.txt"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
-    words = ["-m", "tests.sim.built_classes", str(built), "scheduler", "serve", "--port", "0"]
+    words = ["-m", "tests.sim.built_classes", str(built), "voxpool.scheduler", "serve", "--port", "0"]
     with log.open("wb") as file:
         serve = subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, env=clean)
     node = None
     try:
         url = wait_for_url(log)
-        words = ["-m", "scheduler", "node", "--url", url, "--id", "ann", "--pairs", "en:en"]
+        words = ["-m", "voxpool.scheduler", "node", "--url", url, "--id", "ann", "--pairs", "en:en"]
         node = subprocess.Popen(
             [sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean
         )

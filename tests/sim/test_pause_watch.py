@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from sim.pause_watch import CollectorWatch, PauseWatch
+from voxpool.sim.pause_watch import CollectorWatch, PauseWatch
 
 
 def work(steps: int) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.job import Job
-from sim.run import play
-from sim.scenario import parse_scenario
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.scheduler.job import Job
+from voxpool.sim.run import play
+from voxpool.sim.scenario import parse_scenario
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 STORMY = {
     "name": "stormy",

@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.experiments.processes import Part, Tell, run_parts
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.experiments.processes import Part, Tell, run_parts
 
 
 def process_id(_tell: Tell) -> int:

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.errors import ConfigError
-from scheduler.small_file import read_json
-from sim import case as cases
-from sim.before import rows
-from sim.case import Case, Found, run_case
-from sim.replay_command import keep_failing, replay_folder, shrink_folder
-from sim.scenario import parse_scenario
-from sim.shrink import cuts, shrink
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.small_file import read_json
+from voxpool.sim import case as cases
+from voxpool.sim.before import rows
+from voxpool.sim.case import Case, Found, run_case
+from voxpool.sim.replay_command import keep_failing, replay_folder, shrink_folder
+from voxpool.sim.scenario import parse_scenario
+from voxpool.sim.shrink import cuts, shrink
 
 CROWDED = {
     "name": "crowded",
@@ -119,8 +119,8 @@ def test_every_cut_can_be_run_and_makes_something_smaller() -> None:
 
 
 def test_a_run_that_dies_is_a_failure_with_its_trace_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scheduler.dispatcher import Dispatcher
-    from sim.before.canaries import replaced
+    from voxpool.scheduler.dispatcher import Dispatcher
+    from voxpool.sim.before.canaries import replaced
 
     class Dies(Dispatcher):
         def job_due(self, job: Any) -> None:

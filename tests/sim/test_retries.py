@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.job import Job
-from sim.watch import Watcher
-from sim.world import World
 from tests.sim.test_checkers_bite import failing
+from voxpool.scheduler.job import Job
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 
 class Attempts(Watcher):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.before.rows import VARIANTS, variant_without
-from sim.variant import Variant
-from sim.world import World
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.before.rows import VARIANTS, variant_without
+from voxpool.sim.variant import Variant
+from voxpool.sim.world import World
 
 
 @pytest.mark.parametrize("row", list(VARIANTS))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.distributions import Exponential
-from sim.play_command import SCENARIOS, shortened
-from sim.scenario import load_scenario, parse_scenario
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.play_command import SCENARIOS, shortened
+from voxpool.sim.scenario import load_scenario, parse_scenario
 
 WHOLE = (SCENARIOS / "rush.toml").read_text()
 

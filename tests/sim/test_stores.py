@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.errors import ConfigError, StoreUnavailable
-from sim.before.canaries import overfills
-from sim.stores import RealStore, open_store
-from sim.world import World
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.sim.before.canaries import overfills
+from voxpool.sim.stores import RealStore, open_store
+from voxpool.sim.world import World
 
 
 def test_a_store_that_holds_data_is_refused_and_an_empty_one_is_left_empty() -> None:

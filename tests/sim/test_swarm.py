@@ -7,21 +7,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scheduler.errors import ConfigError
-from scheduler.scripts import select_node
-from scheduler.small_file import read_json
-from scheduler.stores.memory import MemoryStore
-from sim.before.canaries import NeverTells, TellsTwice, replaced
-from sim.case import Case, Found, run_case
-from sim.faults import FAULTS
-from sim.scenario import parse_scenario
-from sim.swarm import kept, one_seed
-from sim.swarm.branches import all_blocks, blocks_run, marked_scripts
-from sim.swarm.drawn import LARGE, SMALL, draw_scenario
-from sim.swarm.hashes import differing, hashes_elsewhere
-from sim.swarm.one_seed import SeedResult, play_seed
-from sim.swarm.swarm_report import soak_seeds
 from tests.sim.test_determinism import other_python
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.scripts import select_node
+from voxpool.scheduler.small_file import read_json
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.sim.before.canaries import NeverTells, TellsTwice, replaced
+from voxpool.sim.case import Case, Found, run_case
+from voxpool.sim.faults import FAULTS
+from voxpool.sim.scenario import parse_scenario
+from voxpool.sim.swarm import kept, one_seed
+from voxpool.sim.swarm.branches import all_blocks, blocks_run, marked_scripts
+from voxpool.sim.swarm.drawn import LARGE, SMALL, draw_scenario
+from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
+from voxpool.sim.swarm.one_seed import SeedResult, play_seed
+from voxpool.sim.swarm.swarm_report import soak_seeds
 
 
 def test_every_option_comes_from_the_seed_and_every_drawn_scenario_is_one_that_a_file_could_hold() -> None:
@@ -87,8 +87,8 @@ def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.Monk
     def play_with_a_bug(seed: int, *args: object) -> SeedResult:
         return play_seed(seed, variant=replaced(dispatcher=TellsTwice))
 
-    monkeypatch.setattr("sim.swarm.swarm.play_seed", play_with_a_bug)
-    monkeypatch.setattr("sim.swarm.swarm_report.SHRUNK_MAX", 0)
+    monkeypatch.setattr("voxpool.sim.swarm.swarm.play_seed", play_with_a_bug)
+    monkeypatch.setattr("voxpool.sim.swarm.swarm_report.SHRUNK_MAX", 0)
     report = soak_seeds(first=3, count=1, size="small", store="memory", jobs=1, keep_in=tmp_path)
     assert report.exit_code == 1
     (failure,) = report.extra["failures"]

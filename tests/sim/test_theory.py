@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from sim.distributions import Distribution, Even, Exponential, Lognormal
-from sim.experiments import theory as experiment
-from sim.theory import (
+from voxpool.sim.distributions import Distribution, Even, Exponential, Lognormal
+from voxpool.sim.experiments import theory as experiment
+from voxpool.sim.theory import (
     batch_means,
     erlang_c,
     erlang_c_wait,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.clients import Request
-from sim.distributions import Exponential
-from sim.run import play
-from sim.scenario import Links, Nodes, Scenario, Traffic
-from sim.traffic import Stream
-from sim.watch import Watcher
-from sim.world import World
+from voxpool.sim.clients import Request
+from voxpool.sim.distributions import Exponential
+from voxpool.sim.run import play
+from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.traffic import Stream
+from voxpool.sim.watch import Watcher
+from voxpool.sim.world import World
 
 WORK_S = Exponential(1.0)
 

@@ -35,7 +35,7 @@ class Ran:
     def __init__(self, folder: Path, scenario: str, *words: str) -> None:
         path = folder / "small.toml"
         path.write_text(scenario)
-        command = [sys.executable, "-m", "sim", "run", str(path), "--out", str(folder / "out"), *words]
+        command = [sys.executable, "-m", "voxpool.sim", "run", str(path), "--out", str(folder / "out"), *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
         assert done.stderr == ""
         self.exit_code = done.returncode

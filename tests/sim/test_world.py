@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.errors import Rejected
-from sim.world import World
+from voxpool.scheduler.errors import Rejected
+from voxpool.sim.world import World
 
 
 def test_a_job_runs_on_a_node(world: World) -> None:

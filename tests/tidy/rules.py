@@ -84,7 +84,7 @@ def commands_write_what_is_visible(tree: SourceTree) -> list[str]:
     return _uses(
         tree,
         ("scheduler", "sim", "loadtest", "leakgate"),
-        lambda name, call: "leakgate.terminal.say()" if name == "click.echo" else None,
+        lambda name, call: "voxpool.leakgate.terminal.say()" if name == "click.echo" else None,
         ECHOES,
     )
 
@@ -101,17 +101,17 @@ def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
 def imports_run_one_way(tree: SourceTree) -> list[str]:
     """loadtest uses sim and scheduler, sim scheduler, all leakgate, none the other way round; none uses tests."""
     forbidden = {
-        "scheduler": {"sim", "loadtest", "tests", "bench", "examples", "fakeredis", "simpy"},
-        "sim": {"loadtest", "tests", "bench", "examples"},
+        "scheduler": {"voxpool.sim", "voxpool.loadtest", "tests", "bench", "examples", "fakeredis", "simpy"},
+        "sim": {"voxpool.loadtest", "tests", "bench", "examples"},
         "loadtest": {"tests", "bench", "examples"},
-        "leakgate": {"scheduler", "sim", "loadtest", "tests", "bench", "examples"},
+        "leakgate": {"voxpool.scheduler", "voxpool.sim", "voxpool.loadtest", "tests", "bench", "examples"},
     }
     return [
         f"{path}:{line}: imports {name}: {package}/ may not know of it"
         for package, others in forbidden.items()
         for path in tree.files(package, suffix=".py")
         for line, name in imported(tree.python(path))
-        if name.split(".")[0] in others
+        if not others.isdisjoint(itertools.accumulate(name.split("."), "{}.{}".format))
     ]
 
 

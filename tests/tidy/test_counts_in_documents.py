@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.checkers import CHECKERS
-from sim.faults import FAULTS
+from voxpool.sim.checkers import CHECKERS
+from voxpool.sim.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]

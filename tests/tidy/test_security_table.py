@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from scheduler.config import Settings
+from voxpool.scheduler.config import Settings
 
 ROOT = Path(__file__).parents[2]
 BOUNDS = (ROOT / "SECURITY.md").read_text().partition("| what | setting |")[2].partition("\n\n")[0]

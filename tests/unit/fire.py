@@ -11,18 +11,18 @@ import contextlib
 import random
 from collections import Counter
 
-from scheduler.config import Settings
-from scheduler.core import Core, Parts
-from scheduler.errors import NodeRefused, Rejected
-from scheduler.job import COMPLETED, Job
-from scheduler.messages import Heartbeat, NodeResult, Register, WorkError
-from scheduler.scripts import register_node
-from scheduler.stores.memory import MemoryStore
 from tests.unit import fire_checks
 from tests.unit.fakes import HandClock
 from tests.unit.fire_checks import Broken
 from tests.unit.fire_nodes import PAIRS, FireLink, FireNode, FireRunner
 from tests.unit.rig import Counts
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core, Parts
+from voxpool.scheduler.errors import NodeRefused, Rejected
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.messages import Heartbeat, NodeResult, Register, WorkError
+from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.stores.memory import MemoryStore
 
 NODES = 5
 SETTINGS = Settings(heartbeat_s=5, lease_s=15, dispatch_timeout_s=12, attempts_max=3, store_refuse_s=10**6)

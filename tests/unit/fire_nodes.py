@@ -6,13 +6,13 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 
-from scheduler.errors import StoreUnavailable
-from scheduler.messages import Assign, CancelAttempt, Reregister, ToNode
-from scheduler.node import Node
-from scheduler.scripts import ScriptCall
-from scheduler.stores.memory import MemoryStore
 from tests.unit import fire_checks
 from tests.unit.fire_checks import Broken
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.messages import Assign, CancelAttempt, Reregister, ToNode
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.stores.memory import MemoryStore
 
 PAIRS = ["zh:en", "en:zh", "de:fr"]
 

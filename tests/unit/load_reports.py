@@ -8,15 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from leakgate.finding import Growth, MemoryFinding
-from leakgate.report import Curves, WatchReport
-from leakgate.series import Source
-from loadtest.measuring._latencies import Latencies
-from loadtest.measuring._pools import pools_of
-from loadtest.measuring._tally import Tally
-from loadtest.measuring._what_became import jobs_of
-from loadtest.report._records import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
-from sim.report import Check
+from voxpool.leakgate.finding import Growth, MemoryFinding
+from voxpool.leakgate.report import Curves, WatchReport
+from voxpool.leakgate.series import Source
+from voxpool.loadtest.measuring._latencies import Latencies
+from voxpool.loadtest.measuring._pools import pools_of
+from voxpool.loadtest.measuring._tally import Tally
+from voxpool.loadtest.measuring._what_became import jobs_of
+from voxpool.loadtest.report._records import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
+from voxpool.sim.report import Check
 
 MB = 1_000_000
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler.config import Settings
-from scheduler.stores.memory import MemoryStore
-from scheduler.telemetry.exporter import Exporter, Meters
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.telemetry.exporter import Exporter, Meters
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from scheduler.config import Settings
-from scheduler.core import Core, Parts
-from scheduler.job import Job
-from scheduler.messages import Assign, Heartbeat, NodeResult, Register, ToNode, WorkError
-from scheduler.node import Node
-from scheduler.seams import Observer, ScriptRunner
-from scheduler.stores.memory import MemoryStore
-from scheduler.telemetry.fan_out import fan_out
-from scheduler.why import Why
 from tests.unit.fakes import HandClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import Core, Parts
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign, Heartbeat, NodeResult, Register, ToNode, WorkError
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.seams import Observer, ScriptRunner
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.telemetry.fan_out import fan_out
+from voxpool.scheduler.why import Why
 
 AUDIO = b"RIFF-audio"
 

@@ -18,19 +18,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.seams import Observer
-from scheduler.security.access import Access, AccessRefused
-from scheduler.security.caller import ANYBODY, Caller, Role
-from scheduler.security.secret_files import SecretFiles, is_of_this_machine
-from scheduler.security.tls import ServerTls
-from scheduler.security.tokens import Tokens, append_token, digest_of
-from scheduler.telemetry.logs import open_log
-from scheduler.web import problems
-from scheduler.web.guard import CLIENTS, Guard, admit
 from tests.certificates import Certificate, make_certificate
 from tests.unit.fakes import HandClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
+from voxpool.scheduler.security.secret_files import SecretFiles, is_of_this_machine
+from voxpool.scheduler.security.tls import ServerTls
+from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of
+from voxpool.scheduler.telemetry.logs import open_log
+from voxpool.scheduler.web import problems
+from voxpool.scheduler.web.guard import CLIENTS, Guard, admit
 
 
 def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None) -> Caller:

@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.config import Settings
-from scheduler.ending import hand_back, store_knows
-from scheduler.errors import Rejected
-from scheduler.job import COMPLETED, FAILED
-from scheduler.messages import CancelAttempt
-from scheduler.seams import Observer
-from scheduler.security.access import Access
-from scheduler.security.caller import Caller, Role
-from scheduler.web.admission import Admission, Rates
-from scheduler.web.connections import Connections
-from scheduler.web.cut_offs import CutOffs
-from scheduler.web.entrance import Entrance
-from scheduler.web.origins import Origins
 from tests.unit.rig import AUDIO, Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.ending import hand_back, store_knows
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import COMPLETED, FAILED
+from voxpool.scheduler.messages import CancelAttempt
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.web.admission import Admission, Rates
+from voxpool.scheduler.web.connections import Connections
+from voxpool.scheduler.web.cut_offs import CutOffs
+from voxpool.scheduler.web.entrance import Entrance
+from voxpool.scheduler.web.origins import Origins
 
 ANN = Caller("ann", Role.CLIENT)
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler.cli import main
-from scheduler.config import Settings, ms
-from scheduler.config_sources import load
-from scheduler.errors import ConfigError
+from voxpool.scheduler.cli import main
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.config_sources import load
+from voxpool.scheduler.errors import ConfigError
 
 NAMES = [field.name for field in msgspec.structs.fields(Settings)]
 EDGES = [0, -1, 1, 65536, 2**31, 2**63, 2**64, 10**400, 0.5, -0.0, 1e308, 5e-324, math.nan, math.inf, -math.inf]

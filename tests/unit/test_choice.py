@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.job import WAITING
-from scheduler.scripts import Want, register_node, select_node
-from scheduler.stores.memory import MemoryStore
 from tests.unit.rig import Rig
+from voxpool.scheduler.job import WAITING
+from voxpool.scheduler.scripts import Want, register_node, select_node
+from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS, LEASE_MS = 1_000_000, 45_000
 

@@ -1,4 +1,4 @@
-"""The delay that `python -m loadtest.compare_bench` plants in the dispatch of every job."""
+"""The delay that `python -m voxpool.loadtest.compare_bench` plants in the dispatch of every job."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.compare_bench import late_by
-from scheduler.dispatcher import Dispatcher
+from voxpool.loadtest.compare_bench import late_by
+from voxpool.scheduler.dispatcher import Dispatcher
 
 
 def test_no_delay_is_the_dispatcher_of_production() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scheduler.config import Settings
-from scheduler.config_groups import GROUPS, OTHER, group_of
-from scheduler.config_sources import NOT_SETTINGS, as_toml, flag_types, load
-from scheduler.errors import ConfigError
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config_groups import GROUPS, OTHER, group_of
+from voxpool.scheduler.config_sources import NOT_SETTINGS, as_toml, flag_types, load
+from voxpool.scheduler.errors import ConfigError
 
 
 @pytest.fixture

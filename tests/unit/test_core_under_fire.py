@@ -13,27 +13,27 @@ from typing import NamedTuple
 
 import pytest
 
-from scheduler.core import Parts
-from scheduler.dispatcher import Dispatcher
-from scheduler.errors import StoreUnavailable
-from scheduler.fleet import Fleet
-from scheduler.job import COMPLETED, Job
-from scheduler.leases import Leases
-from scheduler.messages import Assign
-from scheduler.node import Node
-from scheduler.node_desk import NodeDesk
-from scheduler.script_queue import ScriptQueue
-from scheduler.waiting import Pool, WaitingJobs
-from sim.before.accepts_all import AcceptsAll
-from sim.before.canaries import (
+from tests.unit import fire_checks
+from tests.unit.fire import NODES, Story
+from tests.unit.fire_checks import Broken
+from voxpool.scheduler.core import Parts
+from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.fleet import Fleet
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.leases import Leases
+from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.waiting import Pool, WaitingJobs
+from voxpool.sim.before.accepts_all import AcceptsAll
+from voxpool.sim.before.canaries import (
     ForgetsWhatCrossed,
     OnlyReleasesVoidGrants,
     ReusesAttemptNumbers,
     SendsVoidGrants,
 )
-from tests.unit import fire_checks
-from tests.unit.fire import NODES, Story
-from tests.unit.fire_checks import Broken
 
 SEEDS = int(os.environ.get("VOXPOOL_FIRE_SEEDS", "25"))
 STEPS = 1500
@@ -42,7 +42,7 @@ STEPS = 1500
 @pytest.fixture(autouse=True)
 def _repeats_do_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """The story's time is not the loop's: when a repeat goes on is the story's to say."""
-    monkeypatch.setattr("scheduler.script_queue.BACKOFF_MS", (0, 0))
+    monkeypatch.setattr("voxpool.scheduler.script_queue.BACKOFF_MS", (0, 0))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed-{seed}-")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.deadlines import Deadlines
 from tests.unit.fakes import HandClock
+from voxpool.scheduler.deadlines import Deadlines
 
 
 @dataclass(eq=False)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.doctor.examine import own_url
-from scheduler.doctor.judge import CLOCK_SKEW_MS_MAX, fleet_findings, is_public, settings_findings, store_findings
-from scheduler.open_files import wanted
-from scheduler.stores.facts import StoreFacts, ahead_ms
-from scheduler.web.views import NodeView, PoolView
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.doctor.examine import own_url
+from voxpool.scheduler.doctor.judge import (
+    CLOCK_SKEW_MS_MAX,
+    fleet_findings,
+    is_public,
+    settings_findings,
+    store_findings,
+)
+from voxpool.scheduler.open_files import wanted
+from voxpool.scheduler.stores.facts import StoreFacts, ahead_ms
+from voxpool.scheduler.web.views import NodeView, PoolView
 
 
 def facts(redis_version: str = "8.0.2", eviction: str = "noeviction", ahead_ms: int = 0) -> StoreFacts:

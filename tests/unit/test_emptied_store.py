@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.config import Settings
-from scheduler.fleet import DOUBTED_MAX
-from scheduler.job import DISPATCHED, WAITING
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.fleet import DOUBTED_MAX
+from voxpool.scheduler.job import DISPATCHED, WAITING
 
 
 def asked_of(rig: Rig) -> list[int]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.engines import Work, WorkFailed, open_engine
-from scheduler.engines.wav import read_wav
-from scheduler.errors import ConfigError
+from voxpool.scheduler.engines import Work, WorkFailed, open_engine
+from voxpool.scheduler.engines.wav import read_wav
+from voxpool.scheduler.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -14,20 +14,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from scheduler.config import Settings
-from scheduler.seams import Observer
-from scheduler.security.access import Access, AccessRefused
-from scheduler.security.caller import ANYBODY, Caller, Role
-from scheduler.security.tokens import Tokens, digest_of
-from scheduler.telemetry.live import Live
-from scheduler.telemetry.logs import open_log
-from scheduler.web import problems
-from scheduler.web.app import Doors
-from scheduler.web.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
-from scheduler.web.health import Health
-from scheduler.web.results import Results
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import MeteredRig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
+from voxpool.scheduler.security.tokens import Tokens, digest_of
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.telemetry.logs import open_log
+from voxpool.scheduler.web import problems
+from voxpool.scheduler.web.app import Doors
+from voxpool.scheduler.web.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
+from voxpool.scheduler.web.health import Health
+from voxpool.scheduler.web.results import Results
 
 SECRETS = {role: f"the secret of a {role}" for role in Role}
 

@@ -12,11 +12,11 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from scheduler.config import Settings
-from scheduler.seams import Observer
-from scheduler.web.allowance import Bounds, Incoming
-from scheduler.web.http_protocol import BoundedHttp
 from tests.unit.test_peer_socket import Wire
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.web.allowance import Bounds, Incoming
+from voxpool.scheduler.web.http_protocol import BoundedHttp
 
 KERNEL_BYTES = 4096
 ANSWER = b"y" * 60_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.errors import Rejected
-from scheduler.job import COMPLETED
-from scheduler.messages import NodeResult
-from scheduler.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
 from tests.unit.rig import Link, Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import COMPLETED
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
 
 
 async def refused(rig: Rig, pair: str = "zh:en", timeout_ms: int | None = None) -> Rejected | None:

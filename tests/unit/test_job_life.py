@@ -2,12 +2,12 @@
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.errors import Rejected
-from scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
-from scheduler.messages import Assign, CancelAttempt, Error, NodeResult
-from scheduler.seams import Observer
 from tests.unit.rig import AUDIO, Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
+from voxpool.scheduler.messages import Assign, CancelAttempt, Error, NodeResult
+from voxpool.scheduler.seams import Observer
 
 
 async def test_a_job_goes_to_a_node_and_its_result_to_the_client() -> None:

@@ -1,8 +1,8 @@
 """The list of jobs: newest first, in pages, whatever was forgotten in between."""
 
-from scheduler.job import COMPLETED, Job
-from scheduler.web.job_list import LOOKS_MAX, JobList
 from tests.unit.fakes import complete, make_job
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.web.job_list import LOOKS_MAX, JobList
 
 
 class Jobs:

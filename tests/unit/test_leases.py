@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.leases import HOLDS_MAX
-from scheduler.messages import Registered
-from scheduler.scripts import register_node
 from tests.unit.rig import Rig
+from voxpool.scheduler.leases import HOLDS_MAX
+from voxpool.scheduler.messages import Registered
+from voxpool.scheduler.scripts import register_node
 
 
 async def test_all_overdue_holds_are_free_after_one_sweep_however_many() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from scheduler.config import Settings
-from scheduler.errors import Rejected
-from scheduler.job import FINAL_STATES
-from scheduler.messages import NodeResult
-from scheduler.telemetry import live_fleet
-from scheduler.telemetry.live import Live
-from scheduler.telemetry.live_history import LiveHistory
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import FINAL_STATES
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.telemetry import live_fleet
+from voxpool.scheduler.telemetry.live import Live
+from voxpool.scheduler.telemetry.live_history import LiveHistory
 
 
 class Watched:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from scheduler.config import Settings
-from scheduler.messages import NodeResult
-from scheduler.telemetry.live_history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.telemetry.live_history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 
 
 def rig_with_history() -> tuple[Rig, LiveHistory]:

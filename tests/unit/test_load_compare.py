@@ -1,4 +1,4 @@
-"""`loadtest compare`: a planted change is found, none is not, and what can't be told is not a pass."""
+"""`voxpool-load compare`: a planted change is found, none is not, and what can't be told is not a pass."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from loadtest.commands._bootstrap import block_of, full_load, resample, weights_of
-from loadtest.commands._compare import BY_WINDOWS, Change, Comparison, Word, compare
-from loadtest.report._records import LoadReport, encoded
-from scheduler.errors import ConfigError
 from tests.unit.load_reports import load_report, pair_of_reports
+from voxpool.loadtest.commands._bootstrap import block_of, full_load, resample, weights_of
+from voxpool.loadtest.commands._compare import BY_WINDOWS, Change, Comparison, Word, compare
+from voxpool.loadtest.report._records import LoadReport, encoded
+from voxpool.scheduler.errors import ConfigError
 
 
 def changes(found: Comparison) -> dict[str, Change]:
@@ -248,7 +248,7 @@ def test_windows_that_depend_on_each_other_widen_the_interval() -> None:
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "loadtest", "compare", *map(str, arguments)]
+    command = [sys.executable, "-m", "voxpool.loadtest", "compare", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._windows import OTHERS, ended_of
-from loadtest.report._records import Arrivals, Jobs, Operation
-from loadtest.running._expectations import (
+from tests.unit.load_reports import memory_report
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._windows import OTHERS, ended_of
+from voxpool.loadtest.report._records import Arrivals, Jobs, Operation
+from voxpool.loadtest.running._expectations import (
     Measured,
     check_all,
     quantile_bounds,
     share_bounds,
     share_that_may_fail,
 )
-from sim.expect import parse_expectation
-from sim.report import Check
-from tests.unit.load_reports import memory_report
+from voxpool.sim.expect import parse_expectation
+from voxpool.sim.report import Check
 
 
 def operation(kind: str, name: str, latencies_ms: list[float], failures: int = 0) -> Operation:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtest.measuring._generator import ProcessWatch, Readings, judge
-from loadtest.measuring._pools import pools_of
-from loadtest.report._records import COUNTS_MAX, POOLS_MAX, Arrivals, PoolFigures
+from voxpool.loadtest.measuring._generator import ProcessWatch, Readings, judge
+from voxpool.loadtest.measuring._pools import pools_of
+from voxpool.loadtest.report._records import COUNTS_MAX, POOLS_MAX, Arrivals, PoolFigures
 
 GB = 10**9
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.measuring._histogram import HIGHEST_US, Histogram
+from voxpool.loadtest.measuring._histogram import HIGHEST_US, Histogram
 
 VALUES = st.lists(st.integers(0, HIGHEST_US), min_size=1, max_size=200)
 ERRORS = {1: 0.08, 2: 0.008, 3: 0.001, 4: 0.0001}

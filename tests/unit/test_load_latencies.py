@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from loadtest.measuring._generator import Readings
-from loadtest.measuring._histogram import Histogram
-from loadtest.measuring._latencies import Latencies
-from loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Tally
-from loadtest.measuring._told import Told, arrivals_of, served_by
-from loadtest.measuring._what_became import jobs_of
-from loadtest.report._records import Spread
+from voxpool.loadtest.measuring._generator import Readings
+from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._latencies import Latencies
+from voxpool.loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Tally
+from voxpool.loadtest.measuring._told import Told, arrivals_of, served_by
+from voxpool.loadtest.measuring._what_became import jobs_of
+from voxpool.loadtest.report._records import Spread
 
 
 def test_what_two_workers_count_is_what_one_process_counts() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.measuring._part import Measuring
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context, Role
-from loadtest.users._counts import Counts
-from loadtest.users._state import STATE
+from voxpool.loadtest.measuring._part import Measuring
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context, Role
+from voxpool.loadtest.users._counts import Counts
+from voxpool.loadtest.users._state import STATE
 
 
 class Hook:

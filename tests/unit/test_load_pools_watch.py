@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from loadtest.measuring._pools_watch import PoolsWatch
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context
 from tests.live.processes import wait_until
+from voxpool.loadtest.measuring._pools_watch import PoolsWatch
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context
 
 
 class Lists(ThreadingHTTPServer):

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.report._page import html_page
-from loadtest.report._records import ErrorCount, LoadReport, encoded, read_report
-from scheduler.errors import ConfigError
-from sim.report import Check
 from tests.unit.load_reports import load_report
+from voxpool.loadtest.report._page import html_page
+from voxpool.loadtest.report._records import ErrorCount, LoadReport, encoded, read_report
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import Check
 
 EVIL = "<script>alert('x')</script>"
 

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.report._records import Arrivals, Generator, LoadReport, encoded, read_report
-from loadtest.report._reporting import Reporting, make_folder, write_report
-from loadtest.running._options import LoadOptions
-from loadtest.running._part import Context
-from scheduler.errors import ConfigError
-from sim.report import Check, Outcome
 from tests.unit.load_reports import load_report
+from voxpool.loadtest.report._records import Arrivals, Generator, LoadReport, encoded, read_report
+from voxpool.loadtest.report._reporting import Reporting, make_folder, write_report
+from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.running._part import Context
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.report import Check, Outcome
 
 SECRET = "hunter2"
 

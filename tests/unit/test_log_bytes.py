@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 
-from scheduler.job import COMPLETED, FAILED
-from scheduler.telemetry.log_observer import ATTEMPTS_TOLD, LogObserver
-from scheduler.telemetry.logs import open_log
 from tests.unit.fakes import HandClock
 from tests.unit.log_rules import strange_lines
 from tests.unit.rig import Rig
+from voxpool.scheduler.job import COMPLETED, FAILED
+from voxpool.scheduler.telemetry.log_observer import ATTEMPTS_TOLD, LogObserver
+from voxpool.scheduler.telemetry.logs import open_log
 
 LINES_MAX = 2 + 2 * ATTEMPTS_TOLD
 LINE_BYTES = 400

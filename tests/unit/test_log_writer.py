@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.telemetry.log_writer import LogWriter
 from tests.live.processes import wait_until
+from voxpool.scheduler.telemetry.log_writer import LogWriter
 
 LINE = b"%06d " + b"x" * 92 + b"\n"
 

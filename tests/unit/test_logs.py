@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from scheduler.errors import word
-from scheduler.job import COMPLETED, Job
-from scheduler.node import Node
-from scheduler.seams import Observer
-from scheduler.telemetry.events import LEVELS, Event
-from scheduler.telemetry.fan_out import fan_out
-from scheduler.telemetry.log_observer import LogObserver
-from scheduler.telemetry.logs import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Link
+from voxpool.scheduler.errors import word
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.telemetry.events import LEVELS, Event
+from voxpool.scheduler.telemetry.fan_out import fan_out
+from voxpool.scheduler.telemetry.log_observer import LogObserver
+from voxpool.scheduler.telemetry.logs import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
 
 SECRET = b"these bytes are somebody's voice"
 

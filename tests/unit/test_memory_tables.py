@@ -6,13 +6,13 @@ import random
 
 import pytest
 
-from leakgate.inside.allocators import LiveBytes
-from leakgate.inside.tables import find_tables
-from scheduler.job import COMPLETED, Job
-from scheduler.telemetry.live_history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
-from sim.census import entries
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.tables import find_tables
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.telemetry.live_history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from voxpool.sim.census import entries
 
 
 async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() -> None:
@@ -22,7 +22,7 @@ async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() 
     for number in range(5):
         await rig.submit("zh:en", session_id=f"s-{number}", affinity=True)
     assert len(node.holds) == 2
-    sizes = find_tables({"core": rig.core}, ["scheduler"]).entries
+    sizes = find_tables({"core": rig.core}, ["voxpool.scheduler"]).entries
     found = {f"core.{path}": count for path, count in entries(rig.core).items()}
     inside = {path for path in found for table in sizes if path.startswith(f"{table}.")}
     assert found.keys() - inside <= sizes.keys()
@@ -50,7 +50,7 @@ def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: i
     table = bounds["table live._past"]
     assert table.entries == SECONDS_KEPT + QUANTILE_WINDOW_S and table.entry_bytes is not None
     assert grown == pytest.approx(SECONDS_KEPT * table.entry_bytes, rel=0.1, abs=40_000)
-    assert bounds["type scheduler.telemetry.live_history._Second"].entries >= SECONDS_KEPT + QUANTILE_WINDOW_S
+    assert bounds["type voxpool.scheduler.telemetry.live_history._Second"].entries >= SECONDS_KEPT + QUANTILE_WINDOW_S
 
 
 def history_job(now_ms: int, served_ms: int) -> Job:
@@ -62,7 +62,7 @@ def history_job(now_ms: int, served_ms: int) -> Job:
 
 async def test_the_history_is_among_the_tables_of_the_scheduler_under_the_name_that_it_declares() -> None:
     history = LiveHistory(HandClock(1_000_000))
-    tables = find_tables({"live": history}, ["scheduler"])
+    tables = find_tables({"live": history}, ["voxpool.scheduler"])
     declared = {name.removeprefix("table ") for name in history.bounds("live") if name.startswith("table ")}
     assert declared <= tables.entries.keys()
     assert {path: tables.bounds[path] for path in declared} == {"live._past": SECONDS_KEPT + QUANTILE_WINDOW_S}

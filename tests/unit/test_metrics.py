@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from scheduler.config import Settings
-from scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
-from scheduler.scripts import ScriptCall, release_job, select_node
-from scheduler.telemetry.figures import RECORD_BYTES
-from scheduler.telemetry.labels import LATELY_MS, PAIRS_MAX, PairLabels
-from scheduler.telemetry.loop_lag import LoopLag
-from scheduler.telemetry.store_census import StoreCensus
 from tests.unit.fakes import make_job
 from tests.unit.metrics_rig import MeteredRig, Stopwatch, families, parsed
 from tests.unit.rig import AUDIO
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
+from voxpool.scheduler.scripts import ScriptCall, release_job, select_node
+from voxpool.scheduler.telemetry.figures import RECORD_BYTES
+from voxpool.scheduler.telemetry.labels import LATELY_MS, PAIRS_MAX, PairLabels
+from voxpool.scheduler.telemetry.loop_lag import LoopLag
+from voxpool.scheduler.telemetry.store_census import StoreCensus
 
 # The list of the interface: names that other people's dashboards rely on.
 NAMES = {

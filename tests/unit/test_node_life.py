@@ -6,12 +6,12 @@ import weakref
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.errors import NodeRefused
-from scheduler.job import COMPLETED, DISPATCHED, WAITING
-from scheduler.messages import CancelAttempt, Register, Registered, Reregister
-from scheduler.scripts import register_node
 from tests.unit.rig import Link, Rig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import NodeRefused
+from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.messages import CancelAttempt, Register, Registered, Reregister
+from voxpool.scheduler.scripts import register_node
 
 
 async def test_a_node_is_told_its_generation_and_how_often_to_beat() -> None:

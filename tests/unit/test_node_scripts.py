@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.scripts import (
+from voxpool.scheduler.scripts import (
     ScriptCall,
     Want,
     drain_node,
@@ -16,7 +16,7 @@ from scheduler.scripts import (
     release_job,
     select_node,
 )
-from scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS, LEASE_MS, DUE_MS = 1_000_000, 45_000, 1_060_000
 BOTH = ("zh:en", "en:zh")

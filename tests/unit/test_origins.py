@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
-from scheduler.seams import Observer
-from scheduler.web.connections import Connections
-from scheduler.web.entrance import Entrance
-from scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
+from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.web.connections import Connections
+from voxpool.scheduler.web.entrance import Entrance
+from voxpool.scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
 
 HERE = "127.0.0.1:5010"
 ELSEWHERE = "https://speech.example.org"

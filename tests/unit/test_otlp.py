@@ -18,16 +18,16 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from scheduler import __version__
-from scheduler.clock import SystemClock
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.telemetry import otlp, spans
-from scheduler.telemetry.otlp import SLICE, OtlpExporter
-from scheduler.telemetry.spans import Event, Span
-from scheduler.telemetry.tracing import open_tracing
 from tests.unit.metrics_rig import Stopwatch
 from tests.unit.test_span_ship import log_of
+from voxpool.scheduler import __version__
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.telemetry import otlp, spans
+from voxpool.scheduler.telemetry.otlp import SLICE, OtlpExporter
+from voxpool.scheduler.telemetry.spans import Event, Span
+from voxpool.scheduler.telemetry.tracing import open_tracing
 
 NOW_NS = 1_795_604_132_358_999_581
 SPAN = Span(spans.JOB, 2**127 + 5, 2**63 + 6, 7, NOW_NS, NOW_NS + 9, {"voxpool.pair": "zh:en", "voxpool.attempt": 2})

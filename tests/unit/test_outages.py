@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import script_queue
-from scheduler.config import Settings
-from scheduler.errors import Rejected
-from scheduler.job import COMPLETED, FAILED, WAITING, Job
-from scheduler.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
-from scheduler.stores.memory import MemoryStore
 from tests.unit.rig import AUDIO, Rig
 from tests.unit.test_store_away import Away
+from voxpool.scheduler import script_queue
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import COMPLETED, FAILED, WAITING, Job
+from voxpool.scheduler.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
+from voxpool.scheduler.stores.memory import MemoryStore
 
 
 @pytest.fixture(autouse=True)

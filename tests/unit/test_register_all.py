@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import fleet
-from scheduler.job import DISPATCHED
-from scheduler.messages import Heartbeat
-from scheduler.node import Node
 from tests.unit.rig import Rig
+from voxpool.scheduler import fleet
+from voxpool.scheduler.job import DISPATCHED
+from voxpool.scheduler.messages import Heartbeat
+from voxpool.scheduler.node import Node
 
 AT_ONCE = 3
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from scheduler.config import Settings
-from scheduler.telemetry.bound import resident_bound, resident_mean
 from tests.unit.metrics_rig import MeteredRig
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.telemetry.bound import resident_bound, resident_mean
 
 RETENTION_S, INTERVAL_S = 30.0, 10.0
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from scheduler.errors import Rejected
-from scheduler.job import COMPLETED, Job
-from scheduler.web.results import Results
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.web.results import Results
 
 
 class Client:

@@ -4,14 +4,14 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from scheduler.errors import StoreUnavailable
-from scheduler.job import COMPLETED, DISPATCHED, WAITING
-from scheduler.messages import NodeResult
-from scheduler.script_queue import CALLS_MAX, ScriptQueue
-from scheduler.scripts import ScriptCall, drain_node
-from scheduler.seams import Observer, ScriptRunner
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.script_queue import CALLS_MAX, ScriptQueue
+from voxpool.scheduler.scripts import ScriptCall, drain_node
+from voxpool.scheduler.seams import Observer, ScriptRunner
 
 
 class Recorder:

@@ -12,16 +12,16 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from scheduler.clock import SystemClock
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
-from scheduler.telemetry.logs import Log, open_log
-from scheduler.telemetry.span_ship import BATCH_MAX, TELL_S, SpanShip
-from scheduler.telemetry.spans import Span
-from scheduler.telemetry.tracing import open_tracing
 from tests.live.processes import wait_until
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import parsed
+from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.telemetry.logs import Log, open_log
+from voxpool.scheduler.telemetry.span_ship import BATCH_MAX, TELL_S, SpanShip
+from voxpool.scheduler.telemetry.spans import Span
+from voxpool.scheduler.telemetry.tracing import open_tracing
 
 PATIENCE_S = 10.0
 

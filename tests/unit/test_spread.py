@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.telemetry.spread import Spread, bin_of, middle_of
+from voxpool.scheduler.telemetry.spread import Spread, bin_of, middle_of
 
 VALUES = st.lists(st.integers(0, 10**8), min_size=1, max_size=200)
 SHARES = (0.5, 0.9, 0.99)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis._parsers import BaseParser
 
-from scheduler.stores.answers import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN, meaning_of, text_of
 from tests.live import bad_answers
+from voxpool.scheduler.stores.answers import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN, meaning_of, text_of
 
 MEANS = {
     **dict.fromkeys((*bad_answers.REDIS, *bad_answers.VALKEY, *bad_answers.ENVOY, *bad_answers.TWEMPROXY), NOT_NOW),

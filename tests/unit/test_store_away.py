@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from scheduler import script_queue
-from scheduler.errors import NodeRefused, StoreUnavailable
-from scheduler.messages import Register
-from scheduler.scripts import ScriptCall
-from scheduler.sdk.errors import PASSING
-from scheduler.stores.memory import MemoryStore
 from tests.unit.rig import Link, Rig
+from voxpool.scheduler import script_queue
+from voxpool.scheduler.errors import NodeRefused, StoreUnavailable
+from voxpool.scheduler.messages import Register
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.sdk.errors import PASSING
+from voxpool.scheduler.stores.memory import MemoryStore
 
 
 class Away:

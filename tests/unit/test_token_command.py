@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from scheduler.cli.root import cli
-from scheduler.errors import ConfigError
-from scheduler.security.caller import Caller, Role
-from scheduler.security.tokens import digest_of, parse_tokens, read_tokens
+from voxpool.scheduler.cli.root import cli
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.security.tokens import digest_of, parse_tokens, read_tokens
 
 
 def run(*arguments: str, **environment: str) -> Result:

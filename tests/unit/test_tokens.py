@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError
-from scheduler.messages import Hello, Register
-from scheduler.security import tokens as module
-from scheduler.security.access import Access
-from scheduler.security.caller import Caller, Role
-from scheduler.security.tokens import Tokens, append_token, digest_of, entry_text, new_token, read_tokens
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.messages import Hello, Register
+from voxpool.scheduler.security import tokens as module
+from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of, entry_text, new_token, read_tokens
 
 DIGEST = digest_of("ann's")
 ENTRY = f'[[tokens]]\nname = "ann"\nrole = "client"\nsha256 = "{DIGEST}"\n'

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import StoreUnavailable
-from scheduler.job import Job
-from scheduler.messages import Assign, NodeResult, WorkError
-from scheduler.node import Node
-from scheduler.scripts import ScriptCall, Want, holds_of, select_explained, select_node
-from scheduler.stores.memory import MemoryStore
-from scheduler.telemetry.spans import Span
-from scheduler.telemetry.traced_runner import TracedRunner
-from scheduler.telemetry.traces import EVENTS_MAX, TraceObserver
-from scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 from tests.unit.fakes import make_job
 from tests.unit.rig import Link, Rig
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.messages import Assign, NodeResult, WorkError
+from voxpool.scheduler.node import Node
+from voxpool.scheduler.scripts import ScriptCall, Want, holds_of, select_explained, select_node
+from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.telemetry.spans import Span
+from voxpool.scheduler.telemetry.traced_runner import TracedRunner
+from voxpool.scheduler.telemetry.traces import EVENTS_MAX, TraceObserver
+from voxpool.scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 
 SAID = "the man said: come"
 DOCS = Path(__file__).parents[2] / "docs" / "traces.md"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.clock import Clock
-from scheduler.config import Settings
-from scheduler.job import Job
-from scheduler.scripts import ScriptCall
-from scheduler.why import DECISIONS_MAX, Decision, Why, tell
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.job import Job
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.why import DECISIONS_MAX, Decision, Why, tell
 
 
 def decisions(rig: Rig, job: Job) -> list[Decision]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.messages import NodeResult, WorkError
-from scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.messages import NodeResult, WorkError
+from voxpool.scheduler.sdk import Work, Worker, WorkFailed
 
 ATTEMPT = ("j1", 1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.calibrate.costs import Costs, halved, measure
-from sim.calibrate.plan import plan
-from sim.distributions import Empirical
-from sim.scenario import Scenario, with_costs
-from sim.seeds import generator
 from tests.sim.calibrate import machine
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.calibrate.costs import Costs, halved, measure
+from voxpool.sim.calibrate.plan import plan
+from voxpool.sim.distributions import Empirical
+from voxpool.sim.scenario import Scenario, with_costs
+from voxpool.sim.seeds import generator
 
 
 def test_the_costs_of_a_machine_are_found_again() -> None:

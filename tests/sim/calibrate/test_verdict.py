@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from sim.calibrate.command import sized, write
-from sim.calibrate.compare import Trio, compare
-from sim.calibrate.costs import Costs
-from sim.calibrate.live import Lived
-from sim.calibrate.plan import QUICK
-from sim.calibrate.play import Predicted, predict
-from sim.calibrate.report import report_of
-from sim.report import Outcome, Report
 from tests.sim.calibrate.machine import SIZE, lived_through
+from voxpool.sim.calibrate.command import sized, write
+from voxpool.sim.calibrate.compare import Trio, compare
+from voxpool.sim.calibrate.costs import Costs
+from voxpool.sim.calibrate.live import Lived
+from voxpool.sim.calibrate.plan import QUICK
+from voxpool.sim.calibrate.play import Predicted, predict
+from voxpool.sim.calibrate.report import report_of
+from voxpool.sim.report import Outcome, Report
 
 Spoil = Callable[[Lived], None]
 

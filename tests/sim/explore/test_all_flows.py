@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sim.explore.all_flows import explore_all
-from sim.explore.flows import COMPLETE, FLOWS
-from sim.explore.tally import Tally
+from voxpool.sim.explore.all_flows import explore_all
+from voxpool.sim.explore.flows import COMPLETE, FLOWS
+from voxpool.sim.explore.tally import Tally
 
 
 @contextmanager

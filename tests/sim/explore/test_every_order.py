@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.explore.depth_first import NotRepeatable, every_end, every_order, near_default
-from sim.explore.story import ADD, READ, WRITE, Footprint, independent
-from sim.explore.tally import Budget
 from tests.sim.explore.toy_scripts import script_flows
 from tests.sim.explore.toy_threads import KILL, Op, Threads, threads
+from voxpool.sim.explore.depth_first import NotRepeatable, every_end, every_order, near_default
+from voxpool.sim.explore.story import ADD, READ, WRITE, Footprint, independent
+from voxpool.sim.explore.tally import Budget
 
 ALL = Budget()
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.errors import ConfigError
-from sim.explore import telling
-from sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
-from sim.explore.flow import Flow
-from sim.explore.story import WRITE, MakeStory
-from sim.variant import Variant
 from tests.sim.explore.toy_threads import Op, comes_in_order, threads
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.explore import telling
+from voxpool.sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
+from voxpool.sim.explore.flow import Flow
+from voxpool.sim.explore.story import WRITE, MakeStory
+from voxpool.sim.variant import Variant
 
 
 def good(variant: Variant) -> MakeStory:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sim.before.rows import variant_without
-from sim.explore.depth_first import every_end, every_order
-from sim.explore.flows import COMPLETE, FLOWS
-from sim.explore.running import run_story
-from sim.explore.shape import Shape
-from sim.explore.steps import story_of
-from sim.explore.story import MakeStory
-from sim.explore.tally import Budget
+from voxpool.sim.before.rows import variant_without
+from voxpool.sim.explore.depth_first import every_end, every_order
+from voxpool.sim.explore.flows import COMPLETE, FLOWS
+from voxpool.sim.explore.running import run_story
+from voxpool.sim.explore.shape import Shape
+from voxpool.sim.explore.steps import story_of
+from voxpool.sim.explore.story import MakeStory
+from voxpool.sim.explore.tally import Budget
 
 ALL = Budget()
 SMALL = {

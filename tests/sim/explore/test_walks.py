@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from scipy.stats import beta
 
-from sim.explore.tally import Budget
-from sim.explore.walks import pct_bound, pct_walks, random_walks
 from tests.sim.explore.toy_threads import comes_in_order, padded, threads
+from voxpool.sim.explore.tally import Budget
+from voxpool.sim.explore.walks import pct_bound, pct_walks, random_walks
 
 ALL = Budget()
 

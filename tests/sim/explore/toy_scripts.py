@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from scheduler.script_queue import ScriptQueue
-from scheduler.scripts import ScriptCall
-from scheduler.seams import Observer
-from sim.clock import VirtualClock
-from sim.explore.story import WRITE, Footprint, MakeStory, Step
-from sim.loop import VirtualLoop
+from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.seams import Observer
+from voxpool.sim.clock import VirtualClock
+from voxpool.sim.explore.story import WRITE, Footprint, MakeStory, Step
+from voxpool.sim.loop import VirtualLoop
 
 
 class ScriptFlows:
