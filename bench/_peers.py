@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from voxpool.scheduler import codec
-from voxpool.scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import Assign, Heartbeat, NodeResult, Register, Registered
 
 PAIR = "en:en"
 NODE_SLOTS = 256

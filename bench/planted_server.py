@@ -15,11 +15,11 @@ from typing import Any
 from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
+from voxpool.scheduler.core.jobs.job import CANCELLED, Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.job import CANCELLED, Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.web.results import Results
 

@@ -25,8 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench._peers import PAIR
 from bench._rows import Row, print_rows
-from voxpool.scheduler import codec
-from voxpool.scheduler.messages import Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import Hello, JobResult, RejectedSubmit, Submit
 
 AUDIO = b"RIFF\x08\x27\x00\x00WAVE" + bytes(range(256)) * 39
 SECONDS = 2.0

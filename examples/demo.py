@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from voxpool import Client, HttpClient
-from voxpool.scheduler.web.views import JobView
+from voxpool.scheduler.protocol.answers import JobView
 
 HERE = Path(__file__).parent
 WAVS = sorted(HERE.glob("*.wav"))

@@ -25,9 +25,9 @@ from voxpool.loadtest.users._traffic import HTTP, WS
 from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
 from voxpool.loadtest.users._workload import Stream
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.codec import to_client
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.codec import to_client
+from voxpool.scheduler.protocol.messages import (
     Accepted,
     Ack,
     CancelJob,

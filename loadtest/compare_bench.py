@@ -25,10 +25,10 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.loadtest.commands._compare import SECONDS, Change, Comparison, compare
 from voxpool.loadtest.report._records import read_report
-from voxpool.scheduler.core import Core, Parts
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.job import Job
 
 SLOWER = 0.1
 """What is planted: a delay of each job, as a share of the mean latency of the healthy pair before."""

@@ -19,9 +19,9 @@ from voxpool.loadtest.users._reasons import why_lost
 from voxpool.loadtest.users._traffic import NODE, Traffic, traffic_of
 from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.codec import to_node
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.codec import to_node
+from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
     Drain,

@@ -8,7 +8,7 @@
 --                                  free ones gets the job); else why it can't have the job: gone lapsed
 --                                  draining resting other_pairs full
 --                         load     before this job; it and slots are '' when the word says that it can't
--- Called by  the dispatcher, in place of select_node, when a job of the batch is to be explained (scheduler/why.py)
+-- Called by  the dispatcher, in place of select_node, when a job of the batch is to be explained (scheduler/core/why.py)
 
 --- @include "_nodes"
 --- @include "_holds"

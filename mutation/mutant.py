@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_DECIDERS = ("dispatcher", "grants", "retries", "timeouts", "leases", "job_table", "waiting", "deadlines", "key_heap")
-PYTHON_FILES = tuple(f"scheduler/{name}.py" for name in _DECIDERS)
+_DECIDERS = (
+    *("dispatcher", "grants", "timeouts", "leases", "deadlines", "key_heap"),
+    *("jobs/retries", "jobs/job_table", "jobs/waiting"),
+)
+PYTHON_FILES = tuple(f"scheduler/core/{name}.py" for name in _DECIDERS)
 LUA_FOLDER = "lua"
 
 

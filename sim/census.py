@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.seams import Observer
 
 _PLAIN = (str, bytes, bytearray, int, float, bool, type(None), type)
 _SKIPPED = (asyncio.Future, msgspec.Struct, Observer)

@@ -8,10 +8,10 @@ from functools import partial
 
 import msgspec
 
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.reasons import SESSION_GONE
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.reasons import SESSION_GONE
 from voxpool.sim.busy import BusyLoop
 from voxpool.sim.distributions import Draw
 from voxpool.sim.loop import VirtualLoop

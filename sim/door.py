@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 from voxpool.sim.busy import BusyLoop
 from voxpool.sim.clients import Clients
 from voxpool.sim.distributions import Draw

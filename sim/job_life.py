@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.pictures import COLOURS, canvas, png
 from voxpool.sim.report import WITH, WITHOUT, Picture
 from voxpool.sim.watch import Watcher

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 from voxpool.scheduler.errors import NodeRefused
-from voxpool.scheduler.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
 from voxpool.sim.clients import Request
 from voxpool.sim.door import Door
 

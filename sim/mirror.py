@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.sim.watch import Watcher
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import simpy
 
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
     Drain,

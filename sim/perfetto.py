@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TextIO
 
 import simpy
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.watch import Watcher
 
 SCHEDULER, FAULTS, FIRST_NODE = 1, 2, 10

@@ -8,8 +8,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ class Refused(RuntimeError):
 def _refuse(method: str, what: str) -> NoReturn:
     raise Refused(
         f"{method}: {what} would bring real time into virtual time, so the simulation refuses it; "
-        "reach the world through a seam (scheduler/seams.py) and give the simulation its own end of it"
+        "reach the world through a seam (scheduler/core/seams.py) and give the simulation its own end of it"
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from voxpool.scheduler import config_sources
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.messages import Pair, Slots
+from voxpool.scheduler.protocol.messages import Pair, Slots
 from voxpool.scheduler.small_file import read_toml
 from voxpool.sim.distributions import Distribution, Even, load_file
 from voxpool.sim.expect import Expectation, parse_expectations

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import nullcontext
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core import Core
+from voxpool.scheduler.core.composition import Core
 from voxpool.sim.clients import Clients
 from voxpool.sim.clock import VirtualClock
 from voxpool.sim.door import Door

@@ -10,10 +10,10 @@ from asyncio import events
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from voxpool.sim.distributions import Draw
 from voxpool.sim.loop import VirtualLoop
 from voxpool.sim.watch import Hub

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.script_sources import ScriptSource
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.stores.script_sources import ScriptSource
 from voxpool.sim.links import Connection
 from voxpool.sim.nodes import SimNode
 

@@ -10,10 +10,10 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from voxpool.scheduler.messages import Assign, NodeResult
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.scripts import ScriptCall
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.messages import Assign, NodeResult
 
 if TYPE_CHECKING:
     from voxpool.sim.clients import Request

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voxpool.scheduler.clock import Clock
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.why import Decision, Why, text_of
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.why import Decision, Why, text_of
 from voxpool.sim.clock import START_MS
 from voxpool.sim.watch import Watcher
 

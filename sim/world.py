@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import msgspec
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.job import DISPATCHED, Job
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.scheduler.stores.memory import Dump
 from voxpool.sim.busy import BusyLoop
 from voxpool.sim.checkers import CHECKERS, Checker

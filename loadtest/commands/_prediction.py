@@ -17,11 +17,11 @@ import msgspec
 
 from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.loadtest.users._audio import Heard
-from voxpool.scheduler import codec
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import FromClient, FromNode, NodeResult, Submit
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import FromClient, FromNode, NodeResult, Submit
 from voxpool.sim.before.leaky import leaking
 from voxpool.sim.experiments.live_run import NEVER_S, TELL_EVERY
 from voxpool.sim.experiments.processes import Tell

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 import redis
 
-from voxpool.scheduler.script_sources import load_sources
+from voxpool.scheduler.stores.script_sources import load_sources
 
 COMMANDS_MAX = 200_000
 """A look ends here at the latest."""

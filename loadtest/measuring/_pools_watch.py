@@ -10,7 +10,7 @@ import msgspec
 
 from voxpool.loadtest.report._records import PoolFigures
 from voxpool.loadtest.running._part import Context
-from voxpool.scheduler.web.views import PoolView
+from voxpool.scheduler.protocol.answers import PoolView
 
 FIRST_S = 1.0
 EVERY_S = 5.0

@@ -19,7 +19,7 @@ from voxpool.leakgate.reader import ReportReader, Selectors, ServerReader, open_
 from voxpool.leakgate.series import Bound, Reading, Source
 from voxpool.loadtest.memory._redis_census import RedisCensus, reachable_url
 from voxpool.scheduler import __version__
-from voxpool.scheduler.job import DISPATCHED, FINAL_STATES, WAITING
+from voxpool.scheduler.core.jobs.job import DISPATCHED, FINAL_STATES, WAITING
 
 STORE = "store"
 """First word of the counts of the store."""

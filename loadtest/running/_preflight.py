@@ -17,11 +17,11 @@ from voxpool.loadtest.running._options import DEFAULT_HOST, LoadOptions
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
-from voxpool.scheduler.open_files import BESIDE_CONNECTIONS, allow, wanted
 from voxpool.scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.tls import tls_context
 from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.service.open_files import BESIDE_CONNECTIONS, allow, wanted
 from voxpool.scheduler.telemetry.checkup import Checkup
 
 PATIENCE_S = 5.0

@@ -24,7 +24,7 @@ from voxpool.loadtest.users._target import (
     silence,
 )
 from voxpool.loadtest.users._wire import Closed, Wire
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
     Heartbeat,

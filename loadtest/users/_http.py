@@ -10,7 +10,7 @@ from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from voxpool.scheduler.errors import VoxpoolError
-from voxpool.scheduler.web.views import JobView, Problem
+from voxpool.scheduler.protocol.answers import JobView, Problem
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_S = 15.0

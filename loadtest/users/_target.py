@@ -17,8 +17,8 @@ import msgspec
 
 from voxpool.loadtest.users import _audio
 from voxpool.loadtest.users._wire import Wire
-from voxpool.scheduler.codec import to_client, to_node
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.codec import to_client, to_node
+from voxpool.scheduler.protocol.messages import (
     Assign,
     Error,
     Hello,

@@ -22,9 +22,9 @@ from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._state import STATE
 from voxpool.loadtest.users._workload import Workload
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.open_files import allow
 from voxpool.scheduler.sdk.connection import door_url
 from voxpool.scheduler.sdk.tls import tls_context
+from voxpool.scheduler.service.open_files import allow
 
 CONNECTING_MAX = 50
 """Users of a process that connect at a time: a thousand at once would be no load but a flood."""

@@ -21,8 +21,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from voxpool.scheduler.codec import Codec, encode
 from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.protocol.codec import Codec, encode
 
 M = TypeVar("M")
 

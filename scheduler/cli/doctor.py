@@ -33,7 +33,7 @@ def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | N
     Exit code 0: nothing is wrong; 1: something is; 3: wrong usage. With --json, each finding is a line with trouble,
     where, what and to_do.
     """
-    from voxpool.scheduler.clock import SystemClock
+    from voxpool.scheduler.core.clock import SystemClock
     from voxpool.scheduler.doctor.examine import Patient, examine
 
     patient = Patient(

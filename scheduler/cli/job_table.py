@@ -10,7 +10,7 @@ from voxpool.leakgate.terminal import say, visible
 from voxpool.scheduler.cli.output import job_line, write_lines
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.web.views import JobView
+    from voxpool.scheduler.protocol.answers import JobView
 
 COLUMNS = ("job", "pair", "state", "node", "attempts", "age", "reason")
 NONE = "-"

@@ -17,7 +17,7 @@ from voxpool.scheduler.cli.reach import Reach, reach_options
 from voxpool.scheduler.errors import VoxpoolError
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.web.views import JobView
+    from voxpool.scheduler.protocol.answers import JobView
 
 JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
 
@@ -35,7 +35,7 @@ def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched:
     With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
     """
     from voxpool.scheduler.cli.job_table import JobTable, watch
-    from voxpool.scheduler.clock import SystemClock
+    from voxpool.scheduler.core.clock import SystemClock
 
     table = JobTable(as_json, SystemClock().now_ms)
     with reach.client() as client:
@@ -82,9 +82,9 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
     """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
     import msgspec
 
+    from voxpool.scheduler.core.why import tell
     from voxpool.scheduler.sentences import wrong
     from voxpool.scheduler.web.why import WhyView
-    from voxpool.scheduler.why import tell
 
     with reach.client() as client:
         answer = client.why(job_id)

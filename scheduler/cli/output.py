@@ -11,8 +11,8 @@ from voxpool.leakgate.terminal import say, visible
 if TYPE_CHECKING:
     import msgspec
 
-    from voxpool.scheduler.messages import JobResult
-    from voxpool.scheduler.web.views import JobView
+    from voxpool.scheduler.protocol.answers import JobView
+    from voxpool.scheduler.protocol.messages import JobResult
 
 NODE_COLUMNS = ("node_id", "state", "running", "slots", "pairs")
 POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")

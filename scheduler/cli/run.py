@@ -40,7 +40,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
         return 0
     import uvloop
 
-    from voxpool.scheduler.serve import serve as run
+    from voxpool.scheduler.service.serve import serve as run
 
     with _open_log(log_level, settings.log_buffer_bytes_max) as log:
         return uvloop.run(run(settings, log, state_dir))
@@ -112,7 +112,7 @@ async def _run_worker(worker: Worker) -> None:
 
 
 def _open_log(level: str, buffer_bytes_max: int) -> AbstractContextManager[Log]:
-    from voxpool.scheduler.clock import SystemClock
+    from voxpool.scheduler.core.clock import SystemClock
     from voxpool.scheduler.telemetry.logs import log_to
 
     sys.stderr.flush()

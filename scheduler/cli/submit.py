@@ -21,9 +21,9 @@ from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 from voxpool.scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.messages import JobResult
+    from voxpool.scheduler.protocol.answers import JobView
+    from voxpool.scheduler.protocol.messages import JobResult
     from voxpool.scheduler.sdk.errors import SubmitRejected
-    from voxpool.scheduler.web.views import JobView
 
 
 @click.command(cls=GroupedCommand)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.doctor.finding import Finding, Trouble
-from voxpool.scheduler.open_files import BESIDE_CONNECTIONS, wanted
+from voxpool.scheduler.protocol.answers import NodeView, PoolView
 from voxpool.scheduler.security.secret_files import is_of_this_machine
+from voxpool.scheduler.service.open_files import BESIDE_CONNECTIONS, wanted
 from voxpool.scheduler.stores.facts import StoreFacts
-from voxpool.scheduler.web.views import NodeView, PoolView
 
 REDIS_VERSION_MIN = (7, 0)
 """Redis 6 gets no fixes any more; what the tests run is Redis 8 and Valkey 9."""

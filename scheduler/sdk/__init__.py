@@ -1,7 +1,7 @@
 """What a user of a scheduler writes against: clients, a worker node, and the errors they raise."""
 
 from voxpool.scheduler.engines.engine import Work, WorkFailed
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk.client import Client, Started
 from voxpool.scheduler.sdk.errors import (
     ClientClosed,

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.messages import JobResult, Submit
+from voxpool.scheduler.protocol.messages import JobResult, Submit
 from voxpool.scheduler.sdk.connection import PING_S, Door
 from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
 from voxpool.scheduler.sdk.given import given_token, given_url

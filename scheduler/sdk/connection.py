@@ -14,8 +14,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
-from voxpool.scheduler.codec import Codec, encode
 from voxpool.scheduler.errors import BadInput, ConfigError
+from voxpool.scheduler.protocol.codec import Codec, encode
 from voxpool.scheduler.sdk.errors import refusal_of_status
 from voxpool.scheduler.sdk.tls import tls_context
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from voxpool.scheduler.core.jobs.reasons import REFUSALS
 from voxpool.scheduler.errors import VoxpoolError
-from voxpool.scheduler.reasons import REFUSALS
 
 
 class SdkError(VoxpoolError):

@@ -15,6 +15,7 @@ import msgspec
 from voxpool.scheduler import __version__
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, PoolView, Problem
 from voxpool.scheduler.sdk.errors import (
     RequestRefused,
     SchedulerUnreachable,
@@ -27,7 +28,6 @@ from voxpool.scheduler.sdk.tls import tls_context
 from voxpool.scheduler.sdk.tracing import current_trace
 from voxpool.scheduler.sdk.trouble import trouble
 from voxpool.scheduler.sentences import wrong
-from voxpool.scheduler.web.views import JobPage, JobView, NodeView, PoolView, Problem
 
 T = TypeVar("T")
 P = TypeVar("P", "_NodePage", "_PoolPage")

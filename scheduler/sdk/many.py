@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk.errors import SubmitRejected
 
 

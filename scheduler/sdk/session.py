@@ -14,8 +14,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxpool.scheduler.codec import to_client
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.protocol.codec import to_client
+from voxpool.scheduler.protocol.messages import (
     PROTOCOL,
     Accepted,
     Ack,
@@ -28,7 +29,6 @@ from voxpool.scheduler.messages import (
     ToClient,
     Welcome,
 )
-from voxpool.scheduler.reasons import STOPPING
 from voxpool.scheduler.sdk.acknowledgements import Acknowledgements
 from voxpool.scheduler.sdk.backoff import LONGEST_S, Backoff
 from voxpool.scheduler.sdk.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk.client import Client, Started, _ignore
 from voxpool.scheduler.sdk.connection import PING_S
 from voxpool.scheduler.sdk.errors import ClientClosed

@@ -14,8 +14,8 @@ from typing import Any
 from voxpool.scheduler import __version__
 from voxpool.scheduler.engines.engine import Work
 from voxpool.scheduler.errors import word
-from voxpool.scheduler.messages import WorkError
-from voxpool.scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
+from voxpool.scheduler.protocol.messages import WorkError
+from voxpool.scheduler.protocol.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 
 Ended = Callable[[WorkError | None], None]
 """Called with what the work ended with; None is well."""

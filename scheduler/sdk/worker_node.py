@@ -18,12 +18,13 @@ from typing import Any
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.clock import SystemClock
-from voxpool.scheduler.codec import check_output, to_node
+from voxpool.scheduler.core.clock import SystemClock
+from voxpool.scheduler.core.jobs.error_text import cleaned, error_text, traceback_text
+from voxpool.scheduler.core.jobs.reasons import ENGINE_ERROR
 from voxpool.scheduler.engines import Engine, Work, WorkFailed
-from voxpool.scheduler.error_text import cleaned, error_text, traceback_text
 from voxpool.scheduler.errors import BadInput, ConfigError
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.codec import check_output, to_node
+from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
     Drain,
@@ -36,7 +37,6 @@ from voxpool.scheduler.messages import (
     ToNode,
     WorkError,
 )
-from voxpool.scheduler.reasons import ENGINE_ERROR
 from voxpool.scheduler.sdk.backoff import Backoff
 from voxpool.scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from voxpool.scheduler.sdk.errors import PASSING, refusal

@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.scheduler.stores.facts import StoreFacts
 from voxpool.scheduler.stores.guard import STOP_TIMEOUT_S, GuardedServer
 from voxpool.scheduler.stores.memory import Dump

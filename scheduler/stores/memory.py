@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ScriptFailed
-from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.scheduler.stores.luajit import LuaError, new_runtime
+from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 
 Dump = dict[str, list[tuple[str, str]]]
 """Family -> (member, value or score) in the order of the set, or of the field; only families that have members."""

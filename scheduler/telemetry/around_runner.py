@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from voxpool.scheduler.scripts import ScriptCall
-from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.core.seams import ScriptRunner
 
 
 class AroundRunner:

@@ -16,8 +16,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.seams import ScriptRunner
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.telemetry.checkup import Inspected
 from voxpool.scheduler.telemetry.figures import FiguresCollector, take_figures
 from voxpool.scheduler.telemetry.labels import PairLabels

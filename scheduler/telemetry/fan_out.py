@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 
 
 def fan_out(observers: list[Observer]) -> Observer:

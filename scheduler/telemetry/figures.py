@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.job import DISPATCHED, WAITING
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
 from voxpool.scheduler.telemetry.labels import OTHER, PairLabels
 from voxpool.scheduler.telemetry.metrics import NAMESPACE
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from voxpool.scheduler.reasons import ENDS, SUBMIT_REFUSALS
+from voxpool.scheduler.core.jobs.reasons import ENDS, SUBMIT_REFUSALS
 
 PAIRS_MAX = 100
 """Pairs with series of their own. A metric with a pair label has at most one series more."""

@@ -15,10 +15,10 @@ import msgspec
 from voxpool.leakgate.series import Bound
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core import Core
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING, Job
+from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import DISPATCHED, WAITING, Job
-from voxpool.scheduler.reasons import STOPPING
 from voxpool.scheduler.telemetry.figures import RECORD_BYTES
 from voxpool.scheduler.telemetry.live_fleet import FleetView, take_fleet
 from voxpool.scheduler.telemetry.live_history import SECONDS_KEPT, SHARES, LiveHistory, Point

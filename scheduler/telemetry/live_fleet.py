@@ -8,8 +8,8 @@ from collections import Counter
 
 import msgspec
 
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.nodes.node import Node
 
 NODES_SHOWN_MAX = 2000
 """Past it those that need attention come first: not ready, then silent for longest."""

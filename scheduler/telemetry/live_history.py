@@ -15,10 +15,10 @@ import msgspec
 
 from voxpool.leakgate.inside.sizes import type_name
 from voxpool.leakgate.series import Bound
-from voxpool.scheduler.clock import Clock
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.job import COMPLETED, FAILED, Job
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, Job
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.telemetry.spread import Spread, is_shared
 
 SECONDS_KEPT = 300

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.core.jobs.job import COMPLETED
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import word
-from voxpool.scheduler.job import COMPLETED
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.protocol.trace_context import trace_id
 from voxpool.scheduler.telemetry.events import Event
 from voxpool.scheduler.telemetry.logs import ITEMS_MAX, Log
-from voxpool.scheduler.trace_context import trace_id
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job import Job
-    from voxpool.scheduler.node import Node
+    from voxpool.scheduler.core.jobs.job import Job
+    from voxpool.scheduler.core.nodes.node import Node
 
 ATTEMPTS_TOLD = 8
 """Attempts of a job that are told: busy nodes may take any number, and the log of a job is bounded."""

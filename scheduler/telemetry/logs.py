@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from voxpool.leakgate.terminal import visible
-from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.telemetry.events import LEVELS, PER_SECOND_MAX, Event
 from voxpool.scheduler.telemetry.log_writer import LogWriter
 

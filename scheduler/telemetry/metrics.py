@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from voxpool.scheduler.job import COMPLETED, FINAL_STATES
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.jobs.job import COMPLETED, FINAL_STATES
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.trace_context import is_sampled, span_id, trace_id
 from voxpool.scheduler.telemetry.labels import (
     ABORT_REASONS,
     CONNECTION_REASONS,
@@ -24,11 +25,10 @@ from voxpool.scheduler.telemetry.labels import (
     PairLabels,
     one_of,
 )
-from voxpool.scheduler.trace_context import is_sampled, span_id, trace_id
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job import Job
-    from voxpool.scheduler.node import Node
+    from voxpool.scheduler.core.jobs.job import Job
+    from voxpool.scheduler.core.nodes.node import Node
 
 NAMESPACE = "voxpool"
 JOB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)

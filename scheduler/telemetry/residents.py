@@ -9,7 +9,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core import Core
+from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.telemetry.bound import resident_bound, resident_mean
 from voxpool.scheduler.telemetry.metrics import NAMESPACE
 

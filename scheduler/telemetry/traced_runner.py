@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from voxpool.scheduler.core.scripts import ScriptCall, holds_of
+from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall, holds_of
-from voxpool.scheduler.seams import ScriptRunner
 from voxpool.scheduler.telemetry import spans
 from voxpool.scheduler.telemetry.around_runner import AroundRunner
 from voxpool.scheduler.telemetry.spans import Attributes, Span

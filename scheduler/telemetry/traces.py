@@ -10,16 +10,16 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.core.jobs.job import FAILED
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import word
-from voxpool.scheduler.job import FAILED
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.protocol.trace_context import is_sampled, span_id, trace_id, traceparent
 from voxpool.scheduler.telemetry import spans
 from voxpool.scheduler.telemetry.spans import Attributes, Event, Span
-from voxpool.scheduler.trace_context import is_sampled, span_id, trace_id, traceparent
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job import Job
-    from voxpool.scheduler.node import Node
+    from voxpool.scheduler.core.jobs.job import Job
+    from voxpool.scheduler.core.nodes.node import Node
 
 EVENTS_MAX = 32
 """Events of a job's span; later ones are left out, while each attempt has its span all the same."""

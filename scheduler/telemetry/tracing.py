@@ -7,10 +7,10 @@ import os
 import random
 from urllib.parse import urlsplit
 
-from voxpool.scheduler.clock import SystemClock
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.clock import SystemClock
+from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.seams import ScriptRunner
 from voxpool.scheduler.telemetry.logs import Log
 from voxpool.scheduler.telemetry.span_ship import SpanShip
 from voxpool.scheduler.telemetry.traced_runner import TracedRunner

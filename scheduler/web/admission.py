@@ -10,10 +10,10 @@ import asyncio
 import math
 
 from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.reasons import STOPPING
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import Access
 from voxpool.scheduler.security.caller import Caller
 

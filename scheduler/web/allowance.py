@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.web.turn_queue import TurnQueue
 
 SLACK_BYTES = 64 * 1024

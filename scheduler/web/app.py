@@ -10,9 +10,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from voxpool.leakgate.inside.report import MemoryReporter
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core import Core
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import Access, AccessRefused
 from voxpool.scheduler.telemetry.checkup import CheckupReporter
 from voxpool.scheduler.telemetry.exporter import Exporter

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.messages import TIMEOUT_MS_MAX, Name, Pair
+from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX, Name, Pair
 from voxpool.scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
 from voxpool.scheduler.web.allowance import SLACK_BYTES, Incoming
 from voxpool.scheduler.web.multipart import Form

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 
 CONNECTIONS_MAX = "connections_max"
 NO_OPEN_FILE = "no_open_file"

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.web.assets import PAGES
 from voxpool.scheduler.web.connections import CONNECTIONS_MAX, Connections, connection_of
 from voxpool.scheduler.web.origins import Origins

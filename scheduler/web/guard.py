@@ -18,8 +18,8 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import VoxpoolError
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.web.connections import connection_of

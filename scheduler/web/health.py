@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 
 
 class Health(Observer):

@@ -16,7 +16,7 @@ import httptools
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from voxpool.scheduler.reasons import OUT_OF_MEMORY
+from voxpool.scheduler.core.jobs.reasons import OUT_OF_MEMORY
 from voxpool.scheduler.web.allowance import Bounds
 from voxpool.scheduler.web.bounded_transport import BoundedTransport
 from voxpool.scheduler.web.connections import connection_of

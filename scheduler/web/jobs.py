@@ -11,13 +11,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.reasons import STOPPING
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.protocol.answers import JobPage
+from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
-from voxpool.scheduler.trace_context import checked
 from voxpool.scheduler.web.admission import Admission
 from voxpool.scheduler.web.allowance import Incoming
 from voxpool.scheduler.web.bodies import Bodies
@@ -25,7 +26,7 @@ from voxpool.scheduler.web.guard import caller_of
 from voxpool.scheduler.web.job_list import STATES, JobList
 from voxpool.scheduler.web.query import seconds, whole_number
 from voxpool.scheduler.web.results import Results
-from voxpool.scheduler.web.views import JobPage, job_view
+from voxpool.scheduler.web.views import job_view
 
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100

@@ -7,10 +7,13 @@ import contextlib
 
 from starlette.types import Receive, Scope, Send
 
-from voxpool.scheduler import codec
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, NodeRefused
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import (
     PROTOCOL,
     Error,
     FromNode,
@@ -21,9 +24,6 @@ from voxpool.scheduler.messages import (
     ToNode,
     WorkError,
 )
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.events import Event

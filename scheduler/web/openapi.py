@@ -10,8 +10,9 @@ from voxpool.leakgate.inside.door import SWITCHES, TYPES_MAX
 from voxpool.leakgate.inside.report import MemoryReport
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
-from voxpool.scheduler.messages import TIMEOUT_MS_MAX
-from voxpool.scheduler.reasons import SUBMIT_REFUSALS
+from voxpool.scheduler.core.jobs.reasons import SUBMIT_REFUSALS
+from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView
+from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX
 from voxpool.scheduler.telemetry.checkup import Checkup
 from voxpool.scheduler.web import assets
 from voxpool.scheduler.web.bodies import JobRequest
@@ -21,7 +22,6 @@ from voxpool.scheduler.web.job_list import STATES
 from voxpool.scheduler.web.jobs import PAGE_MAX
 from voxpool.scheduler.web.openapi_frame import FORM, Answer, Operation, Parameter, Schema, ref
 from voxpool.scheduler.web.query import SECONDS_MAX
-from voxpool.scheduler.web.views import JobPage, JobView, NodeView
 from voxpool.scheduler.web.why import WhyView
 
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}

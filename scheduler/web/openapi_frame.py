@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from voxpool.scheduler import __version__
+from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.security.access import FORBIDDEN, UNAUTHORIZED
 from voxpool.scheduler.web.connections import CONNECTIONS_MAX
 from voxpool.scheduler.web.entrance import ALWAYS
 from voxpool.scheduler.web.guard import OPEN, roles_of
 from voxpool.scheduler.web.problems import MEDIA_TYPE, status_of
 from voxpool.scheduler.web.query import TWICE, UNKNOWN, Keys
-from voxpool.scheduler.web.views import Problem
 
 Schema = dict[str, Any]
 FORM = "multipart/form-data"

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from voxpool.scheduler.core.jobs.reasons import OUT_OF_MEMORY
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.reasons import OUT_OF_MEMORY
+from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.security.access import UNAUTHORIZED, AccessRefused
-from voxpool.scheduler.web.views import Problem
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="voxpool"'

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import Job
 
 
 class Watcher(Protocol):

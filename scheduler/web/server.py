@@ -13,9 +13,8 @@ from typing import Any
 from uvicorn import Config, Server
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.ending import HURRY_S
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import CannotStart, ConfigError
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.telemetry.logs import Log, carry_standard_logging
 from voxpool.scheduler.web.allowance import Bounds, Incoming, frame_bytes_max
@@ -29,6 +28,8 @@ SEND_BUFFER_BYTES = 512 * 1024
 ALWAYS = [("x-content-type-options", "nosniff")]
 """Headers of every answer: no browser shall take text from outside, in a problem or an output, for a page."""
 BACKLOG = 2048
+HURRY_S = 0.2
+"""What a step of a stop gets at least, and connections after a second signal: enough for what is written already."""
 
 
 class DoorServer(Server):

@@ -12,13 +12,13 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from voxpool.scheduler.config import ms
+from voxpool.scheduler.core.jobs.job import Job, key_of
+from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.job import Job, key_of
-from voxpool.scheduler.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
-from voxpool.scheduler.outbox import Numbered, Outbox
-from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.protocol.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler.protocol.outbox import Numbered, Outbox
+from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
-from voxpool.scheduler.trace_context import checked
 from voxpool.scheduler.web.session_connection import SessionConnection
 from voxpool.scheduler.web.views import as_rejection, check_audio, job_result
 

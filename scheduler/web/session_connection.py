@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voxpool.scheduler import codec
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.messages import Ack, CancelJob, Error, FromClient, Submit
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import Ack, CancelJob, Error, FromClient, Submit
 from voxpool.scheduler.telemetry.events import Event
 from voxpool.scheduler.telemetry.logs import Log
 from voxpool.scheduler.web.frame_socket import FrameSocket

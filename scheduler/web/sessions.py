@@ -12,19 +12,19 @@ import random
 
 from starlette.types import Receive, Scope, Send
 
-from voxpool.scheduler import codec
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import key_of
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.job import key_of
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import (
     PROTOCOL,
     Error,
     FromClient,
     Hello,
     Welcome,
 )
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import AccessRefused
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.events import Event

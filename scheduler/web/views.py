@@ -1,96 +1,14 @@
-"""Jobs and nodes as clients see them: pure translations of records into messages and JSON."""
+"""Jobs and nodes as clients see them: pure translations of records into the messages and answers of protocol/."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
+from voxpool.scheduler.core.jobs.job import FAILED, Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.job import FAILED, Job
-from voxpool.scheduler.messages import JobResult, Times
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.protocol.answers import JobView, NodeView
+from voxpool.scheduler.protocol.messages import JobResult, Times
 
 WAV_HEAD_BYTES = 12
-
-
-class JobView(msgspec.Struct, omit_defaults=True):
-    """A job in the answers of HTTP. `times_ms` stands there when it has ended.
-
-    `error` says why it did not complete, `detail` what people should know beside that, and `retryable`, only of a job
-    that failed, whether the same may succeed when it is submitted again.
-
-    A job in back-off is queued again at `backoff_until_ms`; `detail` of an unfinished one says why its last attempt
-    failed.
-
-    `dispatched_ms` is when it was sent to `node_id`, as long as that one has it, or where it ended.
-    """
-
-    job_id: str
-    request_id: str
-    state: str
-    pair: str
-    attempts: int
-    submitted_ms: int
-    session_id: str = ""
-    node_id: str = ""
-    dispatched_ms: int = 0
-    times_ms: Times | None = None
-    output: Any = None
-    error: str | None = None
-    detail: str = ""
-    retryable: bool | None = None
-    backoff_until_ms: int = 0
-
-
-class JobPage(msgspec.Struct):
-    """Some of the jobs, newest first, without outputs; `next_cursor` asks for older ones, also of a short page."""
-
-    jobs: list[JobView]
-    total: int
-    next_cursor: str | None
-
-
-class NodeView(msgspec.Struct):
-    """A node in the answers of HTTP. `state` is joining, ready, draining or resting.
-
-    `clock_ahead_ms` is its clock less the scheduler's when it registered (below 0: it is behind).
-    """
-
-    node_id: str
-    state: str
-    pairs: tuple[str, ...]
-    slots: int
-    running: int
-    generation: str
-    seen_ms: int
-    clock_ahead_ms: int = 0
-
-
-class PoolView(msgspec.Struct):
-    """The nodes of one pair together, and the jobs that wait for them."""
-
-    pair: str
-    nodes: int = 0
-    slots: int = 0
-    running: int = 0
-    waiting: int = 0
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of an error in HTTP (RFC 9457). `reason` is the stable word, as in the messages of WebSockets.
-
-    What is `retryable` may be taken when it is sent again after `retry_after_ms`; anything else won't.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: str
-    retryable: bool
-    instance: str | None = None
-    retry_after_ms: int | None = None
 
 
 def check_audio(audio: bytes, bytes_max: int) -> None:

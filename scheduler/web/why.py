@@ -10,10 +10,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core import Core
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.why import Decision
+from voxpool.scheduler.protocol.answers import JobView
 from voxpool.scheduler.web.jobs import find_job
-from voxpool.scheduler.web.views import JobView, job_view
-from voxpool.scheduler.why import Decision
+from voxpool.scheduler.web.views import job_view
 
 NODES_A_TURN = 1000
 """Nodes that are looked at before other work gets its turn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.intake import Intake
+from voxpool.scheduler.core.admission.intake import Intake
 
 
 class AcceptsAll(Intake):

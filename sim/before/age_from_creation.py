@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import SHARDS, JobTable
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import SHARDS, JobTable
 
 
 class AgeFromCreation(JobTable):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import FAILED, Job
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import FAILED, Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.nodes.node import Node
 
 
 class KeptUntilSweep(JobTable):

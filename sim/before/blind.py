@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.job import FAILED, Job
-from voxpool.scheduler.messages import Assign, CancelAttempt
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import FAILED, Job
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt
 from voxpool.sim.clients import Request
 from voxpool.sim.links import Connection
 from voxpool.sim.nodes import UP, SimNode, Work

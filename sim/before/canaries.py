@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.messages import Assign, NodeResult
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.script_queue import ScriptQueue
-from voxpool.scheduler.script_sources import ScriptSource, load_sources
-from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.protocol.messages import Assign, NodeResult
+from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
 from voxpool.sim.variant import Variant
 
 

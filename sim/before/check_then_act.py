@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import SHARDS
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import SHARDS
 
 ROUND_TRIP_MS = 5
 """Between the look and the write."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.scheduler.web.nodes import NodeConnection, NodeDoor
 
 TEXT_BYTES_MAX = 500

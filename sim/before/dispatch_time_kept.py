@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 
 LOOK_EVERY_MS = 1000
 """How often time-outs were looked for."""

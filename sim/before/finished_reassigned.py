@@ -5,12 +5,12 @@ A result that comes between the two ends the job, and then it is given to a node
 
 from __future__ import annotations
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import COMPLETED, WAITING
-from voxpool.scheduler.messages import Assign, NodeResult
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.waiting import SelectBatch
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import COMPLETED, WAITING
+from voxpool.scheduler.core.jobs.waiting import SelectBatch
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import Assign, NodeResult
 
 
 class AssignsWhatHasEnded(Dispatcher):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from voxpool.scheduler.in_order import InOrder
+from voxpool.scheduler.protocol.in_order import InOrder
 
 R = TypeVar("R")
 

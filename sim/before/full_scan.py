@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
 
 
 class FullScan:

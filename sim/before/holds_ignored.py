@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 
 
 class _Nodes(dict[str, Node]):

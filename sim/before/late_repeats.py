@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.scheduler.script_queue import ScriptQueue
+from voxpool.scheduler.core.script_queue import ScriptQueue
 
 REPEAT_S = 0.1
 

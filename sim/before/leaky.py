@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import JobTable
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
 
 OBJECT_BYTES = 64
 """Of a tuple of three, on CPython 3.11 and 3.13: 16 for the collector, 24 for its head, 8 an entry."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 
 GAP_S = 0.005
 """Between the mark and the sending: a round trip to the store."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import FAILED, WAITING, Job
-from voxpool.scheduler.scripts import Word
-from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import FAILED, WAITING, Job
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.scripts import Word
 
 
 class FailsAtOnce(Dispatcher):

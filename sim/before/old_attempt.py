@@ -5,9 +5,9 @@ Attempts weren't counted either (R3), so the job goes round at each time-out and
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.before.uncounted import CountsNothing
 
 

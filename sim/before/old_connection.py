@@ -5,9 +5,9 @@ The node keeps its socket and beats on; nobody tells it that it was taken out (t
 
 from __future__ import annotations
 
-from voxpool.scheduler.messages import Heartbeat
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class GoesByTheName(NodeDesk):

@@ -6,9 +6,9 @@ an assign that was lost.
 
 from __future__ import annotations
 
-from voxpool.scheduler.messages import Heartbeat
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class BeatsSettleNothing(NodeDesk):

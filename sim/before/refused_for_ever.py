@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.leases import Leases
-from voxpool.scheduler.messages import Heartbeat
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.scripts import Word
+from voxpool.scheduler.core.leases import Leases
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.scripts import Word
+from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class HearsNoUnknown(Fleet):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.messages import NodeResult
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.sim.before.plain_beats import BeatsSettleNothing
 
 REMEMBERED_MAX = 100_000

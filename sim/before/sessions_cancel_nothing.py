@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
 
 
 class CancelsNothing(Dispatcher):

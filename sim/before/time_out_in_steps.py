@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.grants import SEEDS
-from voxpool.scheduler.job import DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.messages import CancelAttempt
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.script_sources import ScriptSource, load_sources
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.grants import SEEDS
+from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.protocol.messages import CancelAttempt
+from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
 from voxpool.sim.before.canaries import replaced
 from voxpool.sim.variant import Variant
 

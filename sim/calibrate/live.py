@@ -11,8 +11,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from voxpool.scheduler.clock import SystemClock
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected
 from voxpool.sim.calibrate.node import pack
 from voxpool.sim.calibrate.plan import PAIR, Run

@@ -13,7 +13,7 @@ import sys
 
 import uvloop
 
-from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.sdk import Work, Worker
 
 _HEAD = struct.Struct("<4sI4s4sId")

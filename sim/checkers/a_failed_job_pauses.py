@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.config import ms
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

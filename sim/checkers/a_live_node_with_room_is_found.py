@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

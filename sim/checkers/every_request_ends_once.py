@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

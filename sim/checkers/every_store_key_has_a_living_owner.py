@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.job import DISPATCHED, Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

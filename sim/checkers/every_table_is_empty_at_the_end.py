@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.intake import PAIRS_GONE_MAX
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.outages import OUTAGES_MAX
-from voxpool.scheduler.return_times import PLACES_MAX
+from voxpool.scheduler.core.admission.intake import PAIRS_GONE_MAX
+from voxpool.scheduler.core.admission.return_times import PLACES_MAX
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.outages import OUTAGES_MAX
 from voxpool.sim.census import entries
 from voxpool.sim.checkers.base import Checker
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.messages import Assign
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:

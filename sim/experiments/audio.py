@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.before.audio_kept import FreedAtDispatch, KeptUntilSweep
 from voxpool.sim.distributions import Exponential
 from voxpool.sim.evidence import missing_evidence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voxpool.scheduler.in_order import InOrder
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.protocol.in_order import InOrder
 from voxpool.sim.before.forgotten_position import ForgetsItsPosition
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
 from voxpool.sim.experiments.rows import Figures, Stage

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from voxpool.scheduler.messages import Assign, Register
-from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.core.scripts import register_node
+from voxpool.scheduler.protocol.messages import Assign, Register
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.before.late_repeats import RepeatsReleases
 from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from voxpool.scheduler.codec import encode
-from voxpool.scheduler.messages import NodeResult, Register, WorkError
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import NodeResult, Register, WorkError
 from voxpool.scheduler.web.frame_socket import FrameSocket, OnFrame, Received
 from voxpool.scheduler.web.guard import open_to_all
 from voxpool.scheduler.web.nodes import NodeDoor

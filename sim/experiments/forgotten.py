@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.before.age_from_creation import AgeFromCreation
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.run import set_up

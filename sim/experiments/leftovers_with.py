@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.scripts import Want, register_node, select_node
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.scripts import Want, register_node, select_node
 from voxpool.sim.census import entries
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.distributions import Even

@@ -10,7 +10,7 @@ import numpy as np
 
 from voxpool.leakgate.errors import Unreadable
 from voxpool.leakgate.inside.allocators import LiveBytes
-from voxpool.scheduler.core import Parts
+from voxpool.scheduler.core.composition import Parts
 from voxpool.sim.before.leaky import leaking
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.run import set_up

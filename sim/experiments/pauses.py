@@ -15,10 +15,10 @@ import numpy as np
 
 from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.retention import Retention
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.retention import Retention
+from voxpool.scheduler.core.seams import Observer
 from voxpool.sim.before.full_scan import FullScan
 from voxpool.sim.pause_watch import CollectorWatch, PauseWatch, now_ns
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign, NodeResult, WorkError
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
 from voxpool.sim.before.unasked import least_loaded_never_rests, never_rests, prefers_unasked
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.clients import Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Literal
 
-from voxpool.scheduler.scripts import (
+from voxpool.scheduler.core.scripts import (
     ScriptCall,
     Want,
     Word,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.clients import Request
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.links import Connection

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import NodeResult
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.sim.before.marked_before_sent import GAP_S, MarksBeforeItSends
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.nodes import SimNode, Work

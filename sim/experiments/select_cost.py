@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from voxpool.scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
+from voxpool.scheduler.core.scripts import ScriptCall, Want, register_node, release_job, select_node
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.experiments.servers import Spent
 from voxpool.sim.pause_watch import now_ns

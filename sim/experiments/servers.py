@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.sim.before import pool_scripts

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from voxpool.scheduler.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
 from voxpool.sim.explore.footprints import Footprints
 from voxpool.sim.explore.story import Step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import CANCELLED, COMPLETED
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED
 from voxpool.sim.explore.production import Production
 
 

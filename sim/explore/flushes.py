@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.sim.explore.channels import Names
 from voxpool.sim.explore.footprints import Footprints
 from voxpool.sim.explore.histories import FIRST_WANT, FIXED, Answers, Histories, State

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from math import lcm
 
-from voxpool.scheduler.script_sources import ScriptSource
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.scheduler.stores.script_sources import ScriptSource
 
 MODULUS, FACTOR = 2147483647, 16807
 """The generator of select_node (Park and Miller)."""

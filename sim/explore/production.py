@@ -11,11 +11,11 @@ from collections.abc import Callable
 import msgspec
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign, NodeResult, Register
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import register_node
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
 from voxpool.sim.explore.channels import Link
 from voxpool.sim.explore.flushes import Flushes
 from voxpool.sim.explore.footprints import Footprints

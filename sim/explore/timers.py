@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import simpy
 
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.job import DISPATCHED, Job
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.sim.explore.channels import Names
 from voxpool.sim.explore.footprints import Footprints
 from voxpool.sim.explore.story import Step

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.messages import Assign
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.messages import Assign
 
 
 class Told(Observer):

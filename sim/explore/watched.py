@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.explore.footprints import Footprints, NotedDict, Shards, merged
 from voxpool.sim.explore.production import Production
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voxpool.scheduler.messages import Assign, CancelAttempt, NodeResult, Register
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodeResult, Register
 from voxpool.sim.explore.channels import Channel, Link, Names, result_label
 from voxpool.sim.explore.footprints import Footprints
 from voxpool.sim.explore.story import Step

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from voxpool.scheduler.messages import Assign, FromNode, ToNode
+from voxpool.scheduler.protocol.messages import Assign, FromNode, ToNode
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
 from voxpool.sim.links import PROBE_S, Connection
 from voxpool.sim.nodes import SimNode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from voxpool.scheduler.messages import Assign, NodeResult, WorkError
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
 from voxpool.sim.clients import Request
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
 from voxpool.sim.nodes import DOWN, FROZEN, UP, SimNode, Work

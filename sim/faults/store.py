@@ -6,8 +6,8 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
 from voxpool.sim.stores import StoreSeam
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from voxpool.scheduler.script_sources import ScriptSource, assemble, read_texts
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.stores.script_sources import ScriptSource, assemble, read_texts
 
 if TYPE_CHECKING:
     from voxpool.sim.stores import SimStore

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.swarm.branches import all_blocks
 from voxpool.sim.watch import Watcher

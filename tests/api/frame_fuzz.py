@@ -29,7 +29,7 @@ from tests.api.bystander import FLAGS, Bystander
 from tests.api.frames import Again, Cut, Job, Message, Raw, Script, Step
 from tests.api.wire import BINARY, CLOSE, FIN, PATIENCE_S, PING, PONG, TEXT, Closed, Frame, Wire
 from tests.live.processes import TONE, Scheduler
-from voxpool.scheduler import codec
+from voxpool.scheduler.protocol import codec
 
 CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 4000})
 """What the scheduler may close with; 1011 would be a bug of ours, and 0 is no close frame at all."""

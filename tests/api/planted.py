@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.codec import Codec
 from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.protocol.codec import Codec
 from voxpool.scheduler.web.fleet_views import FleetDoor
 from voxpool.scheduler.web.jobs import JobDoor
 from voxpool.scheduler.web.nodes import NodeConnection

@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route
 
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.job import FINAL_STATES
+from voxpool.scheduler.core.jobs.job import FINAL_STATES
 from voxpool.scheduler.telemetry.live import Live, Past, Snapshot
 from voxpool.scheduler.telemetry.live_history import LiveHistory
 

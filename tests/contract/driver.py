@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from tests.contract.expected import Expected
 from tests.contract.sides import Side
-from voxpool.scheduler import scripts
-from voxpool.scheduler.scripts import ScriptCall, Want
+from voxpool.scheduler.core import scripts
+from voxpool.scheduler.core.scripts import ScriptCall, Want
 
 # Names that sort unlike they look, or are the beginning of another.
 NODES = ("n", "n-1", "n.1", "N", "n1", "n_")

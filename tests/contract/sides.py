@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import fakeredis
 
 from tests.servers import redis_server
-from voxpool.scheduler.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
 from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 
 STORES = ("memory", "redis", "embedded", "fakeredis")
 Sources = Mapping[str, ScriptSource]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.contract.driver import KINDS, Driver, random_steps
 from tests.contract.sides import MemorySide, ServerSide, Side
+from voxpool.scheduler.core.scripts import ScriptCall, lapsed_nodes, register_node, release_job
 from voxpool.scheduler.errors import ScriptFailed
-from voxpool.scheduler.scripts import ScriptCall, lapsed_nodes, register_node, release_job
 
 EXAMPLES = int(os.environ.get("VOXPOOL_CONTRACT_EXAMPLES", "0"))
 _STEP = st.tuples(

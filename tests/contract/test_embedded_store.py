@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import wait_for
+from voxpool.scheduler.core.scripts import ScriptCall, register_node
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall, register_node
 from voxpool.scheduler.stores import embedded, guard, open_store
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 

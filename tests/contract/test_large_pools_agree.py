@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from tests.contract.sides import Side
-from voxpool.scheduler import scripts
-from voxpool.scheduler.scripts import ScriptCall, Want
+from voxpool.scheduler.core import scripts
+from voxpool.scheduler.core.scripts import ScriptCall, Want
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 45_000

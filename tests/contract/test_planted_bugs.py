@@ -9,7 +9,7 @@ import pytest
 from tests.contract.driver import Driver, random_steps
 from tests.contract.sides import MemorySide
 from voxpool.scheduler.errors import ScriptFailed
-from voxpool.scheduler.script_sources import ScriptSource, assemble, read_texts
+from voxpool.scheduler.stores.script_sources import ScriptSource, assemble, read_texts
 
 STEPS = 1_500
 SEEDS = range(1, 40)

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.servers import RedisServer, redis_server
+from voxpool.scheduler.core.scripts import ScriptCall, Want, register_node, release_job, select_node
 from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
-from voxpool.scheduler.script_sources import ScriptSource
-from voxpool.scheduler.scripts import ScriptCall, Want, register_node, release_job, select_node
 from voxpool.scheduler.stores import open_store
 from voxpool.scheduler.stores.answers import TAKEN
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.stores.script_sources import ScriptSource
 
 NOW_MS = 1_700_000_000_000
 REGISTER = register_node(NOW_MS, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])

@@ -6,8 +6,8 @@ healed and drained, and every checker must be content: see conftest.py.
 
 import pytest
 
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import Job
 from voxpool.sim.world import World
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from voxpool.scheduler.codec import Codec, encode, to_client, to_node
+from voxpool.scheduler.protocol.codec import Codec, encode, to_client, to_node
 
 PATIENCE_S = 60.0
 """For an answer, on a machine that has other things to do."""

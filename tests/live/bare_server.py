@@ -14,8 +14,8 @@ import msgspec
 import uvicorn
 
 from voxpool.leakgate.inside.allocators import LiveBytes
-from voxpool.scheduler.codec import encode
-from voxpool.scheduler.messages import Welcome
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Welcome
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

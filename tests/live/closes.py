@@ -50,9 +50,9 @@ HISTORY = ("live._history.", "core.intake.")
 whose last node or job went within a minute (intake.py)."""
 BY_TIME = (
     "voxpool.scheduler.telemetry.",
-    "voxpool.scheduler.intake.",
-    "voxpool.scheduler.expected_wait.",
-    "voxpool.scheduler.return_times.",
+    "voxpool.scheduler.core.admission.intake.",
+    "voxpool.scheduler.core.admission.expected_wait.",
+    "voxpool.scheduler.core.admission.return_times.",
 )
 """But for these, such as the entries of the history, and of the pairs that are remembered."""
 SPARE_FILES = 2

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.live.bare_peer import BarePeer, client
 from tests.live.crowd import PAIR, CrowdProcess, Tally, allow_files, crowd
 from tests.live.processes import Scheduler
-from voxpool.scheduler.messages import Accepted, Hello, JobResult, Submit, Welcome
+from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, Submit, Welcome
 
 FLAGS = ("--session-grace-s", "0", "--log-sample", "0", "--retention-s", "5", "--cleanup-interval-s", "1")
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE" + bytes(2000)

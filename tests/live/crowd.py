@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from tests.live.bare_peer import BarePeer, client, node
-from voxpool.scheduler.messages import Assign, Heartbeat, Hello, NodeResult, Register, Registered, Welcome
+from voxpool.scheduler.protocol.messages import Assign, Heartbeat, Hello, NodeResult, Register, Registered, Welcome
 
 PAIR = "crowd:en"
 OPENED_AT_ONCE = 50

@@ -13,10 +13,10 @@ from unittest.mock import patch
 from prometheus_client import CollectorRegistry, Counter
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
 from voxpool.scheduler.web.session import Session

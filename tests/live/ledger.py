@@ -12,7 +12,7 @@ import httpx
 
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, until
-from voxpool.scheduler.job import FINAL_STATES
+from voxpool.scheduler.core.jobs.job import FINAL_STATES
 from voxpool.scheduler.sdk import Work, Worker
 
 PAIR = "en:en"

@@ -21,8 +21,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection
 
 from tests.live.processes import TONE, Process, Scheduler, connected, until
-from voxpool.scheduler.codec import encode, to_client
-from voxpool.scheduler.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
+from voxpool.scheduler.protocol.codec import encode, to_client
+from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
 
 PAIR = "en:en"
 SLOTS = 10

@@ -16,7 +16,7 @@ from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import answer, text
 from tests.live.test_processes import started
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Worker
 
 FLOOD = 300

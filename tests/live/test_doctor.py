@@ -17,7 +17,7 @@ from tests.live.command_line import one_line, stranger, voxpool, voxpool_here
 from tests.live.processes import Scheduler
 from tests.live.tampering import of_version, tampered, with_clock
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.open_files import wanted
+from voxpool.scheduler.service.open_files import wanted
 from voxpool.scheduler.stores.claim import OWNER_KEY
 
 SMALL = ("--connections-max", "100")

@@ -19,12 +19,12 @@ from tests.live.processes import TONE, Process, Scheduler, connected, until, wai
 from tests.live.tampering import of_version, tampered, with_clock
 from tests.live.test_processes import started
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.clock import SystemClock
+from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.doctor import there
-from voxpool.scheduler.open_files import wanted
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.security.caller import Role
 from voxpool.scheduler.security.tokens import append_token, new_token
+from voxpool.scheduler.service.open_files import wanted
 from voxpool.scheduler.stores.claim import OWNER_KEY
 
 SMALL = ("--connections-max", "100", "--waiting-timeout-s", "60")

@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from tests.live.conftest import running
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.unit.log_rules import strange_lines, traces_of
-from voxpool.scheduler.codec import encode
-from voxpool.scheduler.messages import Hello, NodeResult, Register, Submit, WorkError
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Hello, NodeResult, Register, Submit, WorkError
 from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
 
 HEARD = b"the patient said: call me back tomorrow"

@@ -10,8 +10,8 @@ import pytest
 from tests.live.bare_peer import BarePeer, Gone, client
 from tests.live.processes import Scheduler
 from tests.live.test_processes import started
-from voxpool.scheduler.messages import Hello, Welcome
-from voxpool.scheduler.open_files import BESIDE_CONNECTIONS, wanted
+from voxpool.scheduler.protocol.messages import Hello, Welcome
+from voxpool.scheduler.service.open_files import BESIDE_CONNECTIONS, wanted
 
 CONNECTIONS = 20
 SOFT, HARD = 48, CONNECTIONS + BESIDE_CONNECTIONS

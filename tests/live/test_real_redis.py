@@ -14,7 +14,7 @@ import redis
 from tests.live.conftest import running
 from tests.live.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"

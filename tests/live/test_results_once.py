@@ -21,8 +21,8 @@ from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import text
 from tests.live.test_processes import started
 from tests.live.test_results_in_order import gates_at, has_ended, message, submits
-from voxpool.scheduler.codec import encode, from_client
-from voxpool.scheduler.messages import JobResult, Submit, Welcome
+from voxpool.scheduler.protocol.codec import encode, from_client
+from voxpool.scheduler.protocol.messages import JobResult, Submit, Welcome
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 

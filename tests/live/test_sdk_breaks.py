@@ -18,8 +18,8 @@ from tests.live.conftest import running
 from tests.live.half_open import Wire
 from tests.live.processes import TONE, Scheduler, cut, until, wait_until
 from tests.live.test_processes import started
-from voxpool.scheduler.codec import encode
-from voxpool.scheduler.messages import Error, JobResult, Registered, Welcome
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Error, JobResult, Registered, Welcome
 from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 
 PAIR = "en:en"

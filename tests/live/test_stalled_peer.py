@@ -14,8 +14,8 @@ from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from tests.live.processes import until
-from voxpool.scheduler.codec import encode
-from voxpool.scheduler.messages import Assign, Registered, Welcome
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Assign, Registered, Welcome
 from voxpool.scheduler.sdk import Client, ClientClosed, SchedulerUnreachable, Work, Worker
 
 PING_S = 0.5

@@ -18,7 +18,7 @@ from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.test_bad_input_clients import answer, text
 from tests.live.test_processes import started
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"

@@ -23,8 +23,8 @@ from tests.live.otlp_receiver import Received, Receiver, receiving, tree
 from tests.live.processes import TONE, Scheduler, connected, until
 from tests.live.traced_worker import SPOKEN
 from tests.unit.log_rules import strange_lines, traces_of
-from voxpool.scheduler.codec import encode, to_node
-from voxpool.scheduler.messages import Assign, Heartbeat, NodeResult, Register, Registered
+from voxpool.scheduler.protocol.codec import encode, to_node
+from voxpool.scheduler.protocol.messages import Assign, Heartbeat, NodeResult, Register, Registered
 from voxpool.scheduler.sdk import Client, SyncClient
 from voxpool.scheduler.sdk.http import HttpClient
 

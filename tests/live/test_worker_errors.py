@@ -19,7 +19,7 @@ import pytest
 from tests.live import bare_peer
 from tests.live.command_line import voxpool_here
 from tests.live.processes import TONE, Process, Scheduler, until, wait_until
-from voxpool.scheduler.messages import Assign, NodeResult, Register, WorkError
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register, WorkError
 from voxpool.scheduler.sdk import Client
 
 PAIR = "zh:en"

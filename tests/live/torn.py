@@ -16,8 +16,8 @@ import msgspec
 import uvloop
 
 from tests.live.bare_peer import CLOSE, PATIENCE_S, BarePeer, client, frame, handshake, node, said
-from voxpool.scheduler.codec import to_client
-from voxpool.scheduler.messages import (
+from voxpool.scheduler.protocol.codec import to_client
+from voxpool.scheduler.protocol.messages import (
     Accepted,
     Assign,
     CancelAttempt,

@@ -9,7 +9,7 @@ from functools import partial
 from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.core import Core, Parts
+from voxpool.scheduler.core.composition import Core, Parts
 from voxpool.sim.before.leaky import leaking
 
 if __name__ == "__main__":

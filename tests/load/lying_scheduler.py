@@ -9,11 +9,11 @@ from typing import Any
 from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign, JobResult, Register, ToNode
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.seams import NodeLink
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.seams import NodeLink
+from voxpool.scheduler.protocol.messages import Assign, JobResult, Register, ToNode
 from voxpool.scheduler.web import jobs, views
 from voxpool.scheduler.web.nodes import NodeConnection
 from voxpool.scheduler.web.session import Session

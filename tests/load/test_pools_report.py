@@ -11,8 +11,8 @@ from voxpool.loadtest.commands._pools import NODES_A_POOL, PAIRS_A_NODE, Shape
 from voxpool.loadtest.commands._pools_report import SELECTS_MIN, Side, report
 from voxpool.loadtest.commands._script_commands import SELECT, ScriptCommands
 from voxpool.loadtest.commands._script_seconds import ScriptSeconds
-from voxpool.scheduler.script_sources import partition_keys
-from voxpool.scheduler.scripts import Want, heartbeat, select_node
+from voxpool.scheduler.core.scripts import Want, heartbeat, select_node
+from voxpool.scheduler.stores.script_sources import partition_keys
 from voxpool.sim.report import Outcome, Report
 from voxpool.sim.scenario import load_scenario
 

@@ -14,9 +14,9 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 from voxpool.loadtest.users._wire import Closed, NotOpened, Wire
-from voxpool.scheduler.codec import to_client
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.messages import Accepted, Hello, ToClient
+from voxpool.scheduler.protocol.codec import to_client
+from voxpool.scheduler.protocol.messages import Accepted, Hello, ToClient
 
 PATIENCE_S = 10.0
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from voxpool.scheduler.scripts import Want, register_node, release_job, select_node
+from voxpool.scheduler.core.scripts import Want, register_node, release_job, select_node
 from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS = 1_700_000_000_000

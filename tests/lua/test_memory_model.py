@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from voxpool.scheduler.core.scripts import ScriptCall, register_node
 from voxpool.scheduler.errors import ScriptFailed
-from voxpool.scheduler.script_sources import ScriptSource, load_sources
-from voxpool.scheduler.scripts import ScriptCall, register_node
 from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
 
 NOW_MS = 1_700_000_000_000
 

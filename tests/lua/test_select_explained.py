@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.lua.desk import LEASE_MS, Desk
-from voxpool.scheduler.scripts import Look, looks_of, select_explained, select_node
+from voxpool.scheduler.core.scripts import Look, looks_of, select_explained, select_node
 
 
 def explained(desk: Desk, *wants: str, prefer: str = "", avoid: tuple[str, ...] = ()) -> tuple[list[str], list[Look]]:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 BUILT: set[str] = set()
-LEFT_OUT = ("voxpool.scheduler.messages", "voxpool.scheduler.errors", "voxpool.scheduler.codec")
+LEFT_OUT = ("voxpool.scheduler.protocol.messages", "voxpool.scheduler.errors", "voxpool.scheduler.protocol.codec")
 
 
 class _NotingMeta(msgspec.StructMeta):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.before.blind import RULES, Board, at_random, least_loaded, of_two
 from voxpool.sim.before.rows import variant_without
 from voxpool.sim.checkers import CHECKERS

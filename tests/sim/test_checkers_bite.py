@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from voxpool.scheduler import scripts
-from voxpool.scheduler.messages import Register
+from voxpool.scheduler.core import scripts
+from voxpool.scheduler.protocol.messages import Register
 from voxpool.sim.before import canaries, canary_table
 from voxpool.sim.before.canaries import replaced
 from voxpool.sim.checkers import CHECKERS, Checker

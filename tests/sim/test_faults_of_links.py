@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.faults.kind import divert, restore
 from voxpool.sim.nodes import SimNode
 from voxpool.sim.world import World

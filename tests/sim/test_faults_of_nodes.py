@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.nodes import SimNode
 from voxpool.sim.world import World
 

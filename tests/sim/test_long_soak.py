@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from voxpool.scheduler.affinity import Affinity
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.jobs.affinity import Affinity
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.report import Outcome
 from voxpool.sim.scenario import parse_scenario

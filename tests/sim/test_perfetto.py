@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.run import play
 from voxpool.sim.scenario import parse_scenario
 from voxpool.sim.watch import Watcher

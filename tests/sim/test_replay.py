@@ -119,7 +119,7 @@ def test_every_cut_can_be_run_and_makes_something_smaller() -> None:
 
 
 def test_a_run_that_dies_is_a_failure_with_its_trace_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    from voxpool.scheduler.dispatcher import Dispatcher
+    from voxpool.scheduler.core.dispatcher import Dispatcher
     from voxpool.sim.before.canaries import replaced
 
     class Dies(Dispatcher):

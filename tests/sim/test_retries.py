@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sim.test_checkers_bite import failing
-from voxpool.scheduler.job import Job
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.watch import Watcher
 from voxpool.sim.world import World
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tests.sim.test_determinism import other_python
+from voxpool.scheduler.core.scripts import select_node
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.scripts import select_node
 from voxpool.scheduler.small_file import read_json
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.before.canaries import NeverTells, TellsTwice, replaced

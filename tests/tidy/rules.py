@@ -40,7 +40,7 @@ _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.Generator"
 
 # Where the real clock and real chance come in: file or folder -> why.
 REAL_CLOCK_AND_CHANCE: dict[str, str] = {
-    "scheduler/clock.py": "it is the wall clock",
+    "scheduler/core/clock.py": "it is the wall clock",
     "sim/stopwatch.py": "it says how long a run took",
     "scheduler/chance.py": "it is the seed of a process that is not simulated",
 }
@@ -52,7 +52,11 @@ ECHOES: dict[str, str] = {
     "leakgate/watch_command.py": "it clears the line of its progress",
 }
 # Parts of the core that decide and never wait: no event loop in them.
-PURE = ("job", "node", "job_table", "waiting", "errors", "messages", "codec", "config", "scripts")
+PURE = (
+    *("core/jobs/job", "core/jobs/job_table", "core/jobs/waiting", "core/jobs/retries", "core/nodes/node"),
+    *("core/admission/expected_wait", "core/admission/return_times", "core/scripts", "core/why"),
+    *("protocol/messages", "protocol/codec", "protocol/outbox", "protocol/in_order", "errors", "config"),
+)
 
 
 def time_and_chance_come_in_by_the_constructor(tree: SourceTree) -> list[str]:
@@ -92,7 +96,7 @@ def commands_write_what_is_visible(tree: SourceTree) -> list[str]:
 def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
     """wait_for differs between Python versions and costs several bare awaits; as_completed iterates a set."""
     instead = {
-        "asyncio.wait_for": "asyncio.timeout(), or a deadline of scheduler/timeouts.py",
+        "asyncio.wait_for": "asyncio.timeout(), or a deadline of scheduler/core/timeouts.py",
         "asyncio.as_completed": "asyncio.gather() or a queue",
     }
     return _uses(tree, ("scheduler", "sim"), lambda name, call: instead.get(name), {})

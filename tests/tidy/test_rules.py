@@ -53,7 +53,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     ),
     (
         rules.time_and_chance_come_in_by_the_constructor,
-        {"scheduler/clock.py": "now = 1  # no need of the clock\n"},
+        {"scheduler/core/clock.py": "now = 1  # no need of the clock\n"},
     ),
     (rules.the_scheduler_does_not_print, {"scheduler/a.py": "print(1)\n"}),
     (rules.commands_write_what_is_visible, {"sim/a.py": "import click\nclick.echo(1)\n"}),
@@ -61,7 +61,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     (rules.imports_run_one_way, {"scheduler/a.py": "import voxpool.sim.loop\n"}),
     (rules.imports_run_one_way, {"scheduler/a.py": "def f():\n    from voxpool.loadtest import users\n"}),
     (rules.imports_run_one_way, {"sim/a.py": "from tests.unit import b\n"}),
-    (rules.what_decides_does_not_wait, {"scheduler/job_table.py": "import asyncio\n"}),
+    (rules.what_decides_does_not_wait, {"scheduler/core/jobs/job_table.py": "import asyncio\n"}),
     (rules.files_have_one_role, {"sim/a.py": "x = 1\n" * rules.LINES_MAX}),
     (rules.files_have_one_role, {"lua/a.lua": "local x = 1\n" * rules.LINES_MAX}),
     (rules.nothing_names_a_package_index, {"README.md": f"pip install -i https://{INDEX}/simple x\n"}),

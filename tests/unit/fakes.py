@@ -1,6 +1,6 @@
 """A clock that is moved by hand, and records made short, for the tests of the pure parts."""
 
-from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 
 
 class HandClock:

@@ -1,7 +1,7 @@
 """Stories in which everything fails: random steps on a production core, drawn from one seed, then healing.
 
-The core is the one of scheduler/core.py on a memory store; only its script queue runs by itself, and gets no further
-than the story lets the store work. Whatever is broken is told by a `Broken` (fire_checks.py) with the seed.
+The core is the one of scheduler/core/composition.py on a memory store; only its script queue runs by itself, and gets
+no further than the story lets the store work. Whatever is broken is told by a `Broken` (fire_checks.py) with the seed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tests.unit.fire_checks import Broken
 from tests.unit.fire_nodes import PAIRS, FireLink, FireNode, FireRunner
 from tests.unit.rig import Counts
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core import Core, Parts
+from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.errors import NodeRefused, Rejected
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.messages import Heartbeat, NodeResult, Register, WorkError
-from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.protocol.messages import Heartbeat, NodeResult, Register, WorkError
 from voxpool.scheduler.stores.memory import MemoryStore
 
 NODES = 5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.job import DISPATCHED, Job
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 
 if TYPE_CHECKING:
     from tests.unit.fire import Story

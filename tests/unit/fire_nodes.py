@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from tests.unit import fire_checks
 from tests.unit.fire_checks import Broken
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.messages import Assign, CancelAttempt, Reregister, ToNode
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, Reregister, ToNode
 from voxpool.scheduler.stores.memory import MemoryStore
 
 PAIRS = ["zh:en", "en:zh", "de:fr"]

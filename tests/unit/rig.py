@@ -7,14 +7,14 @@ from collections import Counter
 
 from tests.unit.fakes import HandClock
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core import Core, Parts
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign, Heartbeat, NodeResult, Register, ToNode, WorkError
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.seams import Observer, ScriptRunner
+from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.seams import Observer, ScriptRunner
+from voxpool.scheduler.core.why import Why
+from voxpool.scheduler.protocol.messages import Assign, Heartbeat, NodeResult, Register, ToNode, WorkError
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.scheduler.telemetry.fan_out import fan_out
-from voxpool.scheduler.why import Why
 
 AUDIO = b"RIFF-audio"
 

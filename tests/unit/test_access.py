@@ -21,8 +21,8 @@ from starlette.routing import Route
 from tests.certificates import Certificate, make_certificate
 from tests.unit.fakes import HandClock
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.security.access import Access, AccessRefused
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.secret_files import SecretFiles, is_of_this_machine

@@ -9,13 +9,13 @@ import pytest
 
 from tests.unit.rig import AUDIO, Rig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.ending import hand_back, store_knows
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import COMPLETED, FAILED
-from voxpool.scheduler.messages import CancelAttempt
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.security.access import Access
 from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.service.ending import hand_back, store_knows
 from voxpool.scheduler.web.admission import Admission, Rates
 from voxpool.scheduler.web.connections import Connections
 from voxpool.scheduler.web.cut_offs import CutOffs

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.unit.rig import Rig
-from voxpool.scheduler.job import WAITING
-from voxpool.scheduler.scripts import Want, register_node, select_node
+from voxpool.scheduler.core.jobs.job import WAITING
+from voxpool.scheduler.core.scripts import Want, register_node, select_node
 from voxpool.scheduler.stores.memory import MemoryStore
 
 NOW_MS, LEASE_MS = 1_000_000, 45_000

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxpool.scheduler import codec
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.messages import Assign, Heartbeat, JobResult, NodeResult, Register, Submit, Times, WorkError
+from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.messages import (
+    Assign,
+    Heartbeat,
+    JobResult,
+    NodeResult,
+    Register,
+    Submit,
+    Times,
+    WorkError,
+)
 
 MESSAGES: list[tuple[Any, Any]] = [
     (codec.from_client, Submit("r-1", "zh:en", b"\x00\xff audio", timeout_ms=5)),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from voxpool.loadtest.compare_bench import late_by
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
 
 
 def test_no_delay_is_the_dispatcher_of_production() -> None:

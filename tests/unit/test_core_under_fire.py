@@ -16,17 +16,17 @@ import pytest
 from tests.unit import fire_checks
 from tests.unit.fire import NODES, Story
 from tests.unit.fire_checks import Broken
-from voxpool.scheduler.core import Parts
-from voxpool.scheduler.dispatcher import Dispatcher
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.jobs.waiting import Pool, WaitingJobs
+from voxpool.scheduler.core.leases import Leases
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.leases import Leases
-from voxpool.scheduler.messages import Assign
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.script_queue import ScriptQueue
-from voxpool.scheduler.waiting import Pool, WaitingJobs
+from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.before.accepts_all import AcceptsAll
 from voxpool.sim.before.canaries import (
     ForgetsWhatCrossed,
@@ -42,7 +42,7 @@ STEPS = 1500
 @pytest.fixture(autouse=True)
 def _repeats_do_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """The story's time is not the loop's: when a repeat goes on is the story's to say."""
-    monkeypatch.setattr("voxpool.scheduler.script_queue.BACKOFF_MS", (0, 0))
+    monkeypatch.setattr("voxpool.scheduler.core.script_queue.BACKOFF_MS", (0, 0))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS), ids=lambda seed: f"seed-{seed}-")

@@ -13,9 +13,9 @@ from voxpool.scheduler.doctor.judge import (
     settings_findings,
     store_findings,
 )
-from voxpool.scheduler.open_files import wanted
+from voxpool.scheduler.protocol.answers import NodeView, PoolView
+from voxpool.scheduler.service.open_files import wanted
 from voxpool.scheduler.stores.facts import StoreFacts, ahead_ms
-from voxpool.scheduler.web.views import NodeView, PoolView
 
 
 def facts(redis_version: str = "8.0.2", eviction: str = "noeviction", ahead_ms: int = 0) -> StoreFacts:

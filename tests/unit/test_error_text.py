@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.error_text import CHARACTERS_MAX, TRACEBACK_CHARACTERS_MAX, cleaned, error_text, traceback_text
+from voxpool.scheduler.core.jobs.error_text import (
+    CHARACTERS_MAX,
+    TRACEBACK_CHARACTERS_MAX,
+    cleaned,
+    error_text,
+    traceback_text,
+)
 
 
 class Unspeakable(Exception):

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import MeteredRig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.security.access import Access, AccessRefused
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.tokens import Tokens, digest_of

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from tests.unit.test_peer_socket import Wire
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.web.allowance import Bounds, Incoming
 from voxpool.scheduler.web.http_protocol import BoundedHttp
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxpool.scheduler.in_order import InOrder
+from voxpool.scheduler.protocol.in_order import InOrder
 
 
 def order_of(*keys: str, grace_ms: int = 1000, held_max: int = 100) -> InOrder[str]:

@@ -6,10 +6,10 @@ import pytest
 
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.admission.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
+from voxpool.scheduler.core.jobs.job import COMPLETED
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import COMPLETED
-from voxpool.scheduler.messages import NodeResult
-from voxpool.scheduler.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
+from voxpool.scheduler.protocol.messages import NodeResult
 
 
 async def refused(rig: Rig, pair: str = "zh:en", timeout_ms: int | None = None) -> Rejected | None:

@@ -4,10 +4,10 @@ import pytest
 
 from tests.unit.rig import AUDIO, Rig
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING
-from voxpool.scheduler.messages import Assign, CancelAttempt, Error, NodeResult
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, Error, NodeResult
 
 
 async def test_a_job_goes_to_a_node_and_its_result_to_the_client() -> None:

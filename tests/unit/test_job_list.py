@@ -1,7 +1,7 @@
 """The list of jobs: newest first, in pages, whatever was forgotten in between."""
 
 from tests.unit.fakes import complete, make_job
-from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.web.job_list import LOOKS_MAX, JobList
 
 

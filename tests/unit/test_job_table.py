@@ -5,8 +5,8 @@ import gc
 import pytest
 
 from tests.unit.fakes import complete, make_job
+from voxpool.scheduler.core.jobs.job_table import BLOCK, JobTable
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job_table import BLOCK, JobTable
 
 
 def table_of(jobs_max: int = 10_000, audio_total_bytes_max: int = 10**9, finished_max: int = 0) -> JobTable:

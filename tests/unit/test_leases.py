@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.unit.rig import Rig
-from voxpool.scheduler.leases import HOLDS_MAX
-from voxpool.scheduler.messages import Registered
-from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.core.leases import HOLDS_MAX
+from voxpool.scheduler.core.scripts import register_node
+from voxpool.scheduler.protocol.messages import Registered
 
 
 async def test_all_overdue_holds_are_free_after_one_sweep_however_many() -> None:

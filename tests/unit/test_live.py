@@ -10,9 +10,9 @@ import pytest
 
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.jobs.job import FINAL_STATES
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import FINAL_STATES
-from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.scheduler.telemetry import live_fleet
 from voxpool.scheduler.telemetry.live import Live
 from voxpool.scheduler.telemetry.live_history import LiveHistory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.messages import NodeResult
+from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.scheduler.telemetry.live_history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 
 

@@ -8,7 +8,7 @@ import json
 from tests.unit.fakes import HandClock
 from tests.unit.log_rules import strange_lines
 from tests.unit.rig import Rig
-from voxpool.scheduler.job import COMPLETED, FAILED
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
 from voxpool.scheduler.telemetry.log_observer import ATTEMPTS_TOLD, LogObserver
 from voxpool.scheduler.telemetry.logs import open_log
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Link
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import word
-from voxpool.scheduler.job import COMPLETED, Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.seams import Observer
 from voxpool.scheduler.telemetry.events import LEVELS, Event
 from voxpool.scheduler.telemetry.fan_out import fan_out
 from voxpool.scheduler.telemetry.log_observer import LogObserver

@@ -10,7 +10,7 @@ from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.leakgate.inside.tables import find_tables
-from voxpool.scheduler.job import COMPLETED, Job
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.telemetry.live_history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 from voxpool.sim.census import entries
 

@@ -13,8 +13,8 @@ from tests.unit.fakes import make_job
 from tests.unit.metrics_rig import MeteredRig, Stopwatch, families, parsed
 from tests.unit.rig import AUDIO
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.scripts import ScriptCall, release_job, select_node
 from voxpool.scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
-from voxpool.scheduler.scripts import ScriptCall, release_job, select_node
 from voxpool.scheduler.telemetry.figures import RECORD_BYTES
 from voxpool.scheduler.telemetry.labels import LATELY_MS, PAIRS_MAX, PairLabels
 from voxpool.scheduler.telemetry.loop_lag import LoopLag

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.errors import NodeRefused
-from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING
-from voxpool.scheduler.messages import CancelAttempt, Register, Registered, Reregister
-from voxpool.scheduler.scripts import register_node
+from voxpool.scheduler.protocol.messages import CancelAttempt, Register, Registered, Reregister
 
 
 async def test_a_node_is_told_its_generation_and_how_often_to_beat() -> None:

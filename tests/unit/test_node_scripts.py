@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.scripts import (
+from voxpool.scheduler.core.scripts import (
     ScriptCall,
     Want,
     drain_node,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.web.connections import Connections
 from voxpool.scheduler.web.entrance import Entrance
 from voxpool.scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback

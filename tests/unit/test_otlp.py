@@ -21,8 +21,8 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from tests.unit.metrics_rig import Stopwatch
 from tests.unit.test_span_ship import log_of
 from voxpool.scheduler import __version__
-from voxpool.scheduler.clock import SystemClock
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.telemetry import otlp, spans
 from voxpool.scheduler.telemetry.otlp import SLICE, OtlpExporter

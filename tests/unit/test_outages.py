@@ -6,11 +6,11 @@ import pytest
 
 from tests.unit.rig import AUDIO, Rig
 from tests.unit.test_store_away import Away
-from voxpool.scheduler import script_queue
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core import script_queue
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, WAITING, Job
+from voxpool.scheduler.core.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import COMPLETED, FAILED, WAITING, Job
-from voxpool.scheduler.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
 from voxpool.scheduler.stores.memory import MemoryStore
 
 

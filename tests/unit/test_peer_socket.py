@@ -15,7 +15,7 @@ from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.web.allowance import FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN, Bounds, Incoming
 from voxpool.scheduler.web.frame_socket import Received
 from voxpool.scheduler.web.peer_socket import PeerSocket

@@ -11,13 +11,14 @@ import pytest
 from tests.unit.fakes import make_job
 from voxpool.scheduler.cli.output import job_line
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.job import COMPLETED, FAILED, Job
-from voxpool.scheduler.reasons import ENDS, REFUSALS, SUBMIT_REFUSALS, end_is_retryable
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, Job
+from voxpool.scheduler.core.jobs.reasons import ENDS, REFUSALS, SUBMIT_REFUSALS, end_is_retryable
+from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.sdk.errors import PASSING, SchedulerUnreachable, SubmitRejected, UnknownJob, refusal
 from voxpool.scheduler.telemetry.labels import END_REASONS, REJECT_REASONS
 from voxpool.scheduler.web.openapi import operations
 from voxpool.scheduler.web.problems import problem
-from voxpool.scheduler.web.views import Problem, job_result, job_view
+from voxpool.scheduler.web.views import job_result, job_view
 
 SOURCES = sorted((Path(__file__).parents[2] / "scheduler").rglob("*.py"))
 

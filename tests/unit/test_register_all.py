@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.rig import Rig
-from voxpool.scheduler import fleet
-from voxpool.scheduler.job import DISPATCHED
-from voxpool.scheduler.messages import Heartbeat
-from voxpool.scheduler.node import Node
+from voxpool.scheduler.core.jobs.job import DISPATCHED
+from voxpool.scheduler.core.nodes import fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.protocol.messages import Heartbeat
 
 AT_ONCE = 3
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import COMPLETED, Job
 from voxpool.scheduler.web.results import Results
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.messages import Assign
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.protocol.messages import Assign
 
 QUIET = {"lease_s": 4000.0, "heartbeat_s": 1000.0, "dispatch_timeout_s": 500.0, "rest_after_failures": 0}
 

@@ -6,12 +6,12 @@ from functools import partial
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.core.script_queue import CALLS_MAX, ScriptQueue
+from voxpool.scheduler.core.scripts import ScriptCall, drain_node
+from voxpool.scheduler.core.seams import Observer, ScriptRunner
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.job import COMPLETED, DISPATCHED, WAITING
-from voxpool.scheduler.messages import NodeResult
-from voxpool.scheduler.script_queue import CALLS_MAX, ScriptQueue
-from voxpool.scheduler.scripts import ScriptCall, drain_node
-from voxpool.scheduler.seams import Observer, ScriptRunner
+from voxpool.scheduler.protocol.messages import NodeResult
 
 
 class Recorder:

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.live.processes import wait_until
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import parsed
-from voxpool.scheduler.clock import SystemClock
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.telemetry.logs import Log, open_log
 from voxpool.scheduler.telemetry.span_ship import BATCH_MAX, TELL_S, SpanShip

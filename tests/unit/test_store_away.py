@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.unit.rig import Link, Rig
-from voxpool.scheduler import script_queue
+from voxpool.scheduler.core import script_queue
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import NodeRefused, StoreUnavailable
-from voxpool.scheduler.messages import Register
-from voxpool.scheduler.scripts import ScriptCall
+from voxpool.scheduler.protocol.messages import Register
 from voxpool.scheduler.sdk.errors import PASSING
 from voxpool.scheduler.stores.memory import MemoryStore
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.messages import Hello, Register
+from voxpool.scheduler.protocol.messages import Hello, Register
 from voxpool.scheduler.security import tokens as module
 from voxpool.scheduler.security.access import Access
 from voxpool.scheduler.security.caller import Caller, Role

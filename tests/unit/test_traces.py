@@ -11,16 +11,16 @@ import pytest
 
 from tests.unit.fakes import make_job
 from tests.unit.rig import Link, Rig
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import ScriptCall, Want, holds_of, select_explained, select_node
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.messages import Assign, NodeResult, WorkError
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.scripts import ScriptCall, Want, holds_of, select_explained, select_node
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
+from voxpool.scheduler.protocol.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.scheduler.telemetry.spans import Span
 from voxpool.scheduler.telemetry.traced_runner import TracedRunner
 from voxpool.scheduler.telemetry.traces import EVENTS_MAX, TraceObserver
-from voxpool.scheduler.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 
 SAID = "the man said: come"
 DOCS = Path(__file__).parents[2] / "docs" / "traces.md"

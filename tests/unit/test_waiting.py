@@ -1,8 +1,8 @@
 """Waiting queues: the order of submits, and what is known of the room in each pool."""
 
 from tests.unit.fakes import make_job
-from voxpool.scheduler.job import CANCELLED, Job
-from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.jobs.job import CANCELLED, Job
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
 
 
 def places(batch: SelectBatch | None) -> list[int]:

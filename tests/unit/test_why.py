@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.scripts import ScriptCall
-from voxpool.scheduler.why import DECISIONS_MAX, Decision, Why, tell
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.core.why import DECISIONS_MAX, Decision, Why, tell
 
 
 def decisions(rig: Rig, job: Job) -> list[Decision]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from voxpool.scheduler.messages import NodeResult, WorkError
+from voxpool.scheduler.protocol.messages import NodeResult, WorkError
 from voxpool.scheduler.sdk import Work, Worker, WorkFailed
 
 ATTEMPT = ("j1", 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from voxpool.scheduler.script_queue import ScriptQueue
-from voxpool.scheduler.scripts import ScriptCall
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.core.seams import Observer
 from voxpool.sim.clock import VirtualClock
 from voxpool.sim.explore.story import WRITE, Footprint, MakeStory, Step
 from voxpool.sim.loop import VirtualLoop

@@ -6,19 +6,27 @@ the dispatcher's part, what the store is told of a node the fleet's.
 
 from __future__ import annotations
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.error_text import cleaned
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.error_text import cleaned
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
+from voxpool.scheduler.core.jobs.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
+from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.seams import ENDED_LINK, NodeLink, Observer
 from voxpool.scheduler.errors import NodeRefused, word
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.job import COMPLETED, FAILED
-from voxpool.scheduler.messages import CancelAttempt, Error, Heartbeat, NodeResult, Register, Reregister, WorkError
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
-from voxpool.scheduler.retries import BUSY, ERROR
-from voxpool.scheduler.seams import ENDED_LINK, NodeLink, Observer
-from voxpool.scheduler.trace_context import checked
+from voxpool.scheduler.protocol.messages import (
+    CancelAttempt,
+    Error,
+    Heartbeat,
+    NodeResult,
+    Register,
+    Reregister,
+    WorkError,
+)
+from voxpool.scheduler.protocol.trace_context import checked
 
 BEATS_MISSED_MAX = 2
 """Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
-from voxpool.scheduler.clock import Clock
-from voxpool.scheduler.key_heap import least, push
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.key_heap import least, push
 
 SETS_BITS = 48
 """Room for the number of a `set` in a key: for 2,000 years at 4,000 of them a second."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.admission.expected_wait import Flow, chance_above
+from voxpool.scheduler.core.admission.return_times import AFTER_MS_MAX, Line, ReturnTimes
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.job import CANCELLED, Job
+from voxpool.scheduler.core.jobs.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.expected_wait import Flow, chance_above
-from voxpool.scheduler.job import CANCELLED, Job
-from voxpool.scheduler.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
-from voxpool.scheduler.return_times import AFTER_MS_MAX, Line, ReturnTimes
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job_table import JobTable
-    from voxpool.scheduler.outages import Outages
-    from voxpool.scheduler.waiting import WaitingJobs
+    from voxpool.scheduler.core.jobs.job_table import JobTable
+    from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+    from voxpool.scheduler.core.outages import Outages
 
 LATE_SHARE = 0.005
 """The share of the accepted jobs that may be expected to start too late."""

@@ -9,16 +9,16 @@ from collections import deque
 from functools import partial
 from itertools import islice
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.intake import Intake
-from voxpool.scheduler.messages import Registered
-from voxpool.scheduler.node import DRAINING, RESTING, Node
-from voxpool.scheduler.script_queue import ScriptQueue, ignore_answer
-from voxpool.scheduler.scripts import Word, drain_node, node_offline, register_node
-from voxpool.scheduler.seams import Observer
-from voxpool.scheduler.waiting import WaitingJobs
+from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+from voxpool.scheduler.core.nodes.node import DRAINING, RESTING, Node
+from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
+from voxpool.scheduler.core.scripts import Word, drain_node, node_offline, register_node
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.messages import Registered
 
 REGISTERS_AT_ONCE = 200
 """Nodes that are registered again before other calls get their turn (a flush takes 256 calls)."""

@@ -15,12 +15,12 @@ import msgspec
 
 from voxpool.leakgate.inside.sizes import type_name
 from voxpool.leakgate.series import Bound
-from voxpool.scheduler.clock import Clock
-from voxpool.scheduler.job import FAILED, Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.retries import BUSY, ERROR
-from voxpool.scheduler.scripts import Look, looks_of
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.job import FAILED, Job
+from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import Look, looks_of
+from voxpool.scheduler.core.seams import Observer
 
 DECISIONS_MAX = 32
 """Decisions kept of a job; the oldest go first, and are counted."""

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from voxpool.scheduler import messages
 from voxpool.scheduler.errors import BadInput
+from voxpool.scheduler.protocol import messages
 from voxpool.scheduler.sentences import wrong
 
 M = TypeVar("M")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.job import WAITING, Job
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import WAITING, Job
 
 
 class Timeouts:

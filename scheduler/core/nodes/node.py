@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job import Job
-    from voxpool.scheduler.seams import NodeLink
+    from voxpool.scheduler.core.jobs.job import Job
+    from voxpool.scheduler.core.seams import NodeLink
 
 DRAINING = "d"
 RESTING = "r"

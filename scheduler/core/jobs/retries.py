@@ -6,7 +6,7 @@ The rules are those of the settings attempts_max, backoff_s and backoff_max_s, w
 from __future__ import annotations
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.job import Job, RetryLimits
+from voxpool.scheduler.core.jobs.job import Job, RetryLimits
 
 ERROR, BUSY, TIMEOUT = "error", "busy", "timeout"
 ANSWERS = frozenset({BUSY, ERROR})

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.job import DISPATCHED, FAILED, WAITING
-from voxpool.scheduler.reasons import STOPPING
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING
+from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.web.server import HURRY_S
 
 LOOK_S = 0.02
 """Time between two looks at what is left; nobody tells."""
-HURRY_S = 0.2
-"""What a step of the stop gets at least, and connections after a second signal: enough for what is written already."""
 JOBS_A_TURN = 500
 """Jobs that are handed back before other work gets its turn."""
 

@@ -9,18 +9,18 @@ import random
 from abc import ABC, abstractmethod
 from functools import partial
 
-from voxpool.scheduler.affinity import Affinity
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.intake import Intake
-from voxpool.scheduler.job import WAITING, Job
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.script_queue import OnAnswer, ScriptQueue, ignore_answer
-from voxpool.scheduler.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
-from voxpool.scheduler.seams import Observer
-from voxpool.scheduler.waiting import SelectBatch, WaitingJobs
-from voxpool.scheduler.why import Why
+from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.affinity import Affinity
+from voxpool.scheduler.core.jobs.job import WAITING, Job
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.script_queue import OnAnswer, ScriptQueue, ignore_answer
+from voxpool.scheduler.core.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.core.why import Why
 
 SEEDS = 2**31 - 2
 

@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from voxpool.scheduler.clock import Clock
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.outages import Outages
+from voxpool.scheduler.core.scripts import ARGUMENTS_MAX, ScriptCall
+from voxpool.scheduler.core.seams import Observer, ScriptRunner
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.outages import Outages
-from voxpool.scheduler.scripts import ARGUMENTS_MAX, ScriptCall
-from voxpool.scheduler.seams import Observer, ScriptRunner
 
 Answer = list[str]
 OnAnswer = Callable[[Answer], None]

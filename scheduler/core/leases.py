@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.script_queue import ScriptQueue, ignore_answer
-from voxpool.scheduler.scripts import expire_holds, lapsed_nodes, node_offline
-from voxpool.scheduler.waiting import WaitingJobs
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
+from voxpool.scheduler.core.scripts import expire_holds, lapsed_nodes, node_offline
 
 HOLDS_MAX = 100
 """Holds that one call frees; bounds the time the store is held."""

@@ -64,7 +64,7 @@ def assemble(name: str, texts: Mapping[str, str]) -> ScriptSource:
 
 
 def _lua_folder() -> Path:
-    folder = Path(__file__).resolve().parents[1] / "lua"  # beside scheduler/, in the wheel as in the source tree
+    folder = Path(__file__).resolve().parents[2] / "lua"  # beside scheduler/, in the wheel as in the source tree
     if (folder / "select_node.lua").is_file():
         return folder
     raise ConfigError(f"the Lua scripts are missing: no {folder}; install voxpool again")

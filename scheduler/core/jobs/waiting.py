@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.key_heap import push, take_least
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.key_heap import push, take_least
 
 
 class Pool:

@@ -13,14 +13,15 @@ from pathlib import Path
 from prometheus_client import disable_created_metrics
 
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.clock import SystemClock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core import Core
-from voxpool.scheduler.ending import HURRY_S, Deadline, drain, hand_back, store_knows
+from voxpool.scheduler.core.clock import SystemClock
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.seams import ScriptRunner
+from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.errors import CannotStart, VoxpoolError
-from voxpool.scheduler.open_files import connections_within
-from voxpool.scheduler.seams import ScriptRunner
 from voxpool.scheduler.security.secret_files import SecretFiles
+from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_knows
+from voxpool.scheduler.service.open_files import connections_within
 from voxpool.scheduler.stores import open_store, without_password
 from voxpool.scheduler.telemetry.events import Event
 from voxpool.scheduler.telemetry.exporter import Exporter, Meters
@@ -33,8 +34,7 @@ from voxpool.scheduler.telemetry.tracing import open_tracing
 from voxpool.scheduler.web.app import Doors
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.results import Results
-from voxpool.scheduler.web.server import DoorServer, listen, url_of, uvicorn_config
-from voxpool.scheduler.why import Why
+from voxpool.scheduler.web.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1

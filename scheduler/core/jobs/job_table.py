@@ -9,8 +9,8 @@ import gc
 from collections import deque
 from collections.abc import Iterator
 
+from voxpool.scheduler.core.jobs.job import Job, key_of
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.job import Job, key_of
 
 SHARDS = 256
 """Dicts that the table is cut into: growing one of millions of entries stops the loop for 0.4 s (defects.md M9)."""

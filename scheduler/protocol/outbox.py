@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from voxpool.scheduler.in_order import InOrder
+from voxpool.scheduler.protocol.in_order import InOrder
 
 R = TypeVar("R")
 

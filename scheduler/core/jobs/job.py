@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from voxpool.scheduler.reasons import SESSION_GONE, end_is_retryable
+from voxpool.scheduler.core.jobs.reasons import SESSION_GONE, end_is_retryable
 
 WAITING = "waiting"
 DISPATCHED = "dispatched"

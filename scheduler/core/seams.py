@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from voxpool.scheduler.job import Job
-    from voxpool.scheduler.messages import ToNode
-    from voxpool.scheduler.node import Node
-    from voxpool.scheduler.scripts import ScriptCall
+    from voxpool.scheduler.core.jobs.job import Job
+    from voxpool.scheduler.core.nodes.node import Node
+    from voxpool.scheduler.core.scripts import ScriptCall
+    from voxpool.scheduler.protocol.messages import ToNode
 
 
 class ScriptRunner(Protocol):

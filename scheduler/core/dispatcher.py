@@ -10,25 +10,25 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from voxpool.scheduler.affinity import Affinity
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.error_text import cleaned
+from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.grants import Grants
+from voxpool.scheduler.core.jobs.affinity import Affinity
+from voxpool.scheduler.core.jobs.error_text import cleaned
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, SESSION_GONE
+from voxpool.scheduler.core.jobs.retries import ANSWERS, TIMEOUT, Retries
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.seams import Observer, ResultSink
+from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.grants import Grants
-from voxpool.scheduler.intake import Intake
-from voxpool.scheduler.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.messages import Assign, CancelAttempt
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.reasons import ATTEMPTS_MAX, SESSION_GONE
-from voxpool.scheduler.retries import ANSWERS, TIMEOUT, Retries
-from voxpool.scheduler.script_queue import ScriptQueue
-from voxpool.scheduler.seams import Observer, ResultSink
-from voxpool.scheduler.waiting import WaitingJobs
-from voxpool.scheduler.why import Why
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt
 
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.jobs.reasons import STORE_UNAVAILABLE, WAITING_TIMEOUT
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.reasons import STORE_UNAVAILABLE, WAITING_TIMEOUT
 
 NOTED_MS = 1000
 """An answer that took as long is an outage, as is one that came after a failure; below it a flush is only slow."""

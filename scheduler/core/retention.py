@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.seams import Observer
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.seams import Observer
 
 
 class Retention:

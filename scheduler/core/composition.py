@@ -12,25 +12,25 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from voxpool.scheduler.affinity import Affinity
-from voxpool.scheduler.clock import Clock
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.deadlines import Deadlines
-from voxpool.scheduler.dispatcher import Dispatcher
-from voxpool.scheduler.fleet import Fleet
-from voxpool.scheduler.intake import Intake
-from voxpool.scheduler.job import Job
-from voxpool.scheduler.job_table import JobTable
-from voxpool.scheduler.leases import Leases
-from voxpool.scheduler.node import Node
-from voxpool.scheduler.node_desk import NodeDesk
-from voxpool.scheduler.outages import Outages
-from voxpool.scheduler.retention import Retention
-from voxpool.scheduler.script_queue import ScriptQueue
-from voxpool.scheduler.seams import Observer, ResultSink, ScriptRunner
-from voxpool.scheduler.timeouts import Timeouts
-from voxpool.scheduler.waiting import WaitingJobs
-from voxpool.scheduler.why import Why
+from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.affinity import Affinity
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+from voxpool.scheduler.core.leases import Leases
+from voxpool.scheduler.core.nodes.fleet import Fleet
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.outages import Outages
+from voxpool.scheduler.core.retention import Retention
+from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.seams import Observer, ResultSink, ScriptRunner
+from voxpool.scheduler.core.timeouts import Timeouts
+from voxpool.scheduler.core.why import Why
 
 
 @dataclass(frozen=True)

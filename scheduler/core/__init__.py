@@ -1,0 +1,1 @@
+"""What decides: jobs, nodes and the calls to the store, on the seams of seams.py. composition.py puts it together."""
