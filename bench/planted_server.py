@@ -21,7 +21,7 @@ from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.sessions.results import Results
 
 KB = 1000
 _libc = ctypes.CDLL(None)

@@ -39,7 +39,7 @@ from voxpool.scheduler.protocol.messages import (
     ToClient,
     Welcome,
 )
-from voxpool.scheduler.sdk.backoff import Backoff
+from voxpool.scheduler.sdk.wire.backoff import Backoff
 
 AGAIN_S = 0.5
 """Pause before a long poll that failed is tried again."""

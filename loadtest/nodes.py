@@ -33,7 +33,7 @@ from voxpool.scheduler.protocol.messages import (
     Reregister,
     ToNode,
 )
-from voxpool.scheduler.sdk.backoff import Backoff
+from voxpool.scheduler.sdk.wire.backoff import Backoff
 from voxpool.sim.seeds import plain_random
 
 HEARTBEAT_S = 15.0

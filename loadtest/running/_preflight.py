@@ -19,7 +19,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.scheduler.sdk.errors import SchedulerUnreachable, TokenRefused
 from voxpool.scheduler.sdk.http import HttpClient
-from voxpool.scheduler.sdk.tls import tls_context
+from voxpool.scheduler.sdk.wire.tls import tls_context
 from voxpool.scheduler.sentences import wrong
 from voxpool.scheduler.service.open_files import BESIDE_CONNECTIONS, allow, wanted
 from voxpool.scheduler.telemetry.checkup import Checkup

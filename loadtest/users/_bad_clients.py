@@ -17,7 +17,7 @@ from voxpool.loadtest.users._target import CLOSE_POLICY, PATIENCE_S, Target, Wro
 from voxpool.loadtest.users._wire import Closed, Wire
 from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.protocol.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
-from voxpool.scheduler.web.session_connection import BAD_MESSAGES_MAX
+from voxpool.scheduler.web.sessions.connection import BAD_MESSAGES_MAX
 
 CLOSE_TOO_BIG = 1009
 HUGE_BYTES = 1 << 40

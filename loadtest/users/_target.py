@@ -31,7 +31,7 @@ from voxpool.scheduler.protocol.messages import (
     ToNode,
     Welcome,
 )
-from voxpool.scheduler.sdk.connection import door_url
+from voxpool.scheduler.sdk.wire.connection import door_url
 
 T = TypeVar("T")
 

@@ -22,8 +22,8 @@ from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._state import STATE
 from voxpool.loadtest.users._workload import Workload
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.sdk.connection import door_url
-from voxpool.scheduler.sdk.tls import tls_context
+from voxpool.scheduler.sdk.wire.connection import door_url
+from voxpool.scheduler.sdk.wire.tls import tls_context
 from voxpool.scheduler.service.open_files import allow
 
 CONNECTING_MAX = 50

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from voxpool.scheduler import __version__
-from voxpool.scheduler.cli.act import cancel, drain
-from voxpool.scheduler.cli.completion import completion
-from voxpool.scheduler.cli.doctor import doctor
-from voxpool.scheduler.cli.look import jobs, nodes, pools, why
-from voxpool.scheduler.cli.run import node, serve
-from voxpool.scheduler.cli.submit import submit
-from voxpool.scheduler.cli.token import token
+from voxpool.scheduler.cli.commands.act import cancel, drain
+from voxpool.scheduler.cli.commands.completion import completion
+from voxpool.scheduler.cli.commands.doctor import doctor
+from voxpool.scheduler.cli.commands.look import jobs, nodes, pools, why
+from voxpool.scheduler.cli.commands.run import node, serve
+from voxpool.scheduler.cli.commands.submit import submit
+from voxpool.scheduler.cli.commands.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

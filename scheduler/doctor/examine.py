@@ -17,7 +17,7 @@ from voxpool.scheduler.doctor.there import Asked, knock
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sdk.errors import SchedulerUnreachable
 from voxpool.scheduler.sdk.http import HttpClient
-from voxpool.scheduler.sdk.trouble import trouble
+from voxpool.scheduler.sdk.wire.trouble import trouble
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import read_tokens
 from voxpool.scheduler.stores import without_password

@@ -15,7 +15,7 @@ from voxpool.scheduler.errors import CannotStart, ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.facts import StoreFacts
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.web.server import listen
+from voxpool.scheduler.web.wire.server import listen
 
 _LISTENS = "0A"
 """The state of a listening socket in /proc/net/tcp."""

@@ -12,13 +12,13 @@ from typing import Any
 
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.protocol.messages import JobResult, Submit
-from voxpool.scheduler.sdk.connection import PING_S, Door
 from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
 from voxpool.scheduler.sdk.given import given_token, given_url
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.many import Done, in_parallel
-from voxpool.scheduler.sdk.session import Request, Session
 from voxpool.scheduler.sdk.tracing import current_trace
+from voxpool.scheduler.sdk.wire.connection import PING_S, Door
+from voxpool.scheduler.sdk.wire.session import Request, Session
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

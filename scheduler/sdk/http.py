@@ -24,9 +24,9 @@ from voxpool.scheduler.sdk.errors import (
     refusal_of_status,
 )
 from voxpool.scheduler.sdk.given import given_token, given_url
-from voxpool.scheduler.sdk.tls import tls_context
 from voxpool.scheduler.sdk.tracing import current_trace
-from voxpool.scheduler.sdk.trouble import trouble
+from voxpool.scheduler.sdk.wire.tls import tls_context
+from voxpool.scheduler.sdk.wire.trouble import trouble
 from voxpool.scheduler.sentences import wrong
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk.client import Client, Started, _ignore
-from voxpool.scheduler.sdk.connection import PING_S
 from voxpool.scheduler.sdk.errors import ClientClosed
 from voxpool.scheduler.sdk.many import Done
+from voxpool.scheduler.sdk.wire.connection import PING_S
 
 T = TypeVar("T")
 

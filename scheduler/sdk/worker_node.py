@@ -37,12 +37,12 @@ from voxpool.scheduler.protocol.messages import (
     ToNode,
     WorkError,
 )
-from voxpool.scheduler.sdk.backoff import Backoff
-from voxpool.scheduler.sdk.connection import BROKEN, PING_S, Connection, Door
 from voxpool.scheduler.sdk.errors import PASSING, refusal
 from voxpool.scheduler.sdk.given import given_token, given_url
 from voxpool.scheduler.sdk.tracing import current_trace, work_span
-from voxpool.scheduler.sdk.trouble import trouble
+from voxpool.scheduler.sdk.wire.backoff import Backoff
+from voxpool.scheduler.sdk.wire.connection import BROKEN, PING_S, Connection, Door
+from voxpool.scheduler.sdk.wire.trouble import trouble
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""

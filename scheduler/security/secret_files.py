@@ -12,8 +12,8 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.security.access import Access
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import read_tokens
-from voxpool.scheduler.telemetry.events import Event
-from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.logs.events import Event
+from voxpool.scheduler.telemetry.logs.log import Log
 
 
 class SecretFiles:

@@ -12,7 +12,7 @@ from typing import Any
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING
 from voxpool.scheduler.core.jobs.reasons import STOPPING
-from voxpool.scheduler.web.server import HURRY_S
+from voxpool.scheduler.web.wire.server import HURRY_S
 
 LOOK_S = 0.02
 """Time between two looks at what is left; nobody tells."""

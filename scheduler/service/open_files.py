@@ -7,8 +7,8 @@ import resource
 from msgspec import structs
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.telemetry.events import Event
-from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.logs.events import Event
+from voxpool.scheduler.telemetry.logs.log import Log
 
 BESIDE_CONNECTIONS = 80
 """Files that a scheduler has open beside its known connections: store, logs, listener, pipes (about 20), the strangers

@@ -23,18 +23,18 @@ from voxpool.scheduler.security.secret_files import SecretFiles
 from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_knows
 from voxpool.scheduler.service.open_files import connections_within
 from voxpool.scheduler.stores import open_store, without_password
-from voxpool.scheduler.telemetry.events import Event
-from voxpool.scheduler.telemetry.exporter import Exporter, Meters
+from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live
 from voxpool.scheduler.telemetry.fan_out import fan_out
-from voxpool.scheduler.telemetry.live import Live
-from voxpool.scheduler.telemetry.live_history import LiveHistory
-from voxpool.scheduler.telemetry.log_observer import LogObserver
-from voxpool.scheduler.telemetry.logs import Log
-from voxpool.scheduler.telemetry.tracing import open_tracing
+from voxpool.scheduler.telemetry.logs.events import Event
+from voxpool.scheduler.telemetry.logs.log import Log
+from voxpool.scheduler.telemetry.logs.observer import LogObserver
+from voxpool.scheduler.telemetry.metrics.exporter import Exporter, Meters
+from voxpool.scheduler.telemetry.traces.tracing import open_tracing
 from voxpool.scheduler.web.app import Doors
 from voxpool.scheduler.web.health import Health
-from voxpool.scheduler.web.results import Results
-from voxpool.scheduler.web.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
+from voxpool.scheduler.web.sessions.results import Results
+from voxpool.scheduler.web.wire.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1

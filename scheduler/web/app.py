@@ -15,32 +15,32 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.security.access import Access, AccessRefused
 from voxpool.scheduler.telemetry.checkup import CheckupReporter
-from voxpool.scheduler.telemetry.exporter import Exporter
-from voxpool.scheduler.telemetry.live import Live
-from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.logs.log import Log
+from voxpool.scheduler.telemetry.metrics.exporter import Exporter
 from voxpool.scheduler.web import problems
-from voxpool.scheduler.web.admission import Admission
-from voxpool.scheduler.web.allowance import Incoming, client_message_bytes_max
 from voxpool.scheduler.web.assets import asset_routes
-from voxpool.scheduler.web.connections import Connections
+from voxpool.scheduler.web.dashboard import LiveDoor
 from voxpool.scheduler.web.debug import DebugDoor
-from voxpool.scheduler.web.docs_page import DocsDoor
-from voxpool.scheduler.web.entrance import Entrance
 from voxpool.scheduler.web.fleet_views import FleetDoor
-from voxpool.scheduler.web.guard import Guard
-from voxpool.scheduler.web.handshakes import NoWebSocketHere
+from voxpool.scheduler.web.gates.admission import Admission
+from voxpool.scheduler.web.gates.entrance import Entrance
+from voxpool.scheduler.web.gates.guard import Guard
+from voxpool.scheduler.web.gates.origins import Origins
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.jobs import JobDoor
-from voxpool.scheduler.web.live import LiveDoor
 from voxpool.scheduler.web.metrics import MetricsDoor
 from voxpool.scheduler.web.nodes import NodeDoor
-from voxpool.scheduler.web.openapi import operations
-from voxpool.scheduler.web.openapi_frame import document, query_keys
-from voxpool.scheduler.web.origins import Origins
-from voxpool.scheduler.web.query import check_queries
-from voxpool.scheduler.web.results import Results
-from voxpool.scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.web.openapi.docs_page import DocsDoor
+from voxpool.scheduler.web.openapi.document import document, query_keys
+from voxpool.scheduler.web.openapi.operations import operations
+from voxpool.scheduler.web.requests.query import check_queries
+from voxpool.scheduler.web.sessions.door import SessionDoor
+from voxpool.scheduler.web.sessions.results import Results
 from voxpool.scheduler.web.why import WhyDoor
+from voxpool.scheduler.web.wire.allowance import Incoming, client_message_bytes_max
+from voxpool.scheduler.web.wire.connections import Connections
+from voxpool.scheduler.web.wire.handshakes import NoWebSocketHere
 
 
 class Doors:

@@ -15,7 +15,7 @@ from voxpool.leakgate.inside.report import MemoryReporter
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Tracer
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.telemetry.checkup import CheckupReporter
-from voxpool.scheduler.web.query import whole_number
+from voxpool.scheduler.web.requests.query import whole_number
 
 
 class DebugDoor:

@@ -14,11 +14,11 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.protocol.answers import NodeView, PoolView
-from voxpool.scheduler.web.admission import Admission
-from voxpool.scheduler.web.bodies import PAIR
+from voxpool.scheduler.web.gates.admission import Admission
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.problems import problem
-from voxpool.scheduler.web.query import truth_of, whole_number
+from voxpool.scheduler.web.requests.bodies import PAIR
+from voxpool.scheduler.web.requests.query import truth_of, whole_number
 from voxpool.scheduler.web.views import node_view
 
 PAGE_MAX = 1000

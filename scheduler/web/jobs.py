@@ -19,14 +19,14 @@ from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.protocol.answers import JobPage
 from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
-from voxpool.scheduler.web.admission import Admission
-from voxpool.scheduler.web.allowance import Incoming
-from voxpool.scheduler.web.bodies import Bodies
-from voxpool.scheduler.web.guard import caller_of
+from voxpool.scheduler.web.gates.admission import Admission
+from voxpool.scheduler.web.gates.guard import caller_of
 from voxpool.scheduler.web.job_list import STATES, JobList
-from voxpool.scheduler.web.query import seconds, whole_number
-from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.requests.bodies import Bodies
+from voxpool.scheduler.web.requests.query import seconds, whole_number
+from voxpool.scheduler.web.sessions.results import Results
 from voxpool.scheduler.web.views import job_view
+from voxpool.scheduler.web.wire.allowance import Incoming
 
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100

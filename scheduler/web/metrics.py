@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from voxpool.scheduler.telemetry.exporter import Exporter
+from voxpool.scheduler.telemetry.metrics.exporter import Exporter
 
 
 class MetricsDoor:

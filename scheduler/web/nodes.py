@@ -26,11 +26,11 @@ from voxpool.scheduler.protocol.messages import (
 )
 from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
 from voxpool.scheduler.security.caller import Caller
-from voxpool.scheduler.telemetry.events import Event
-from voxpool.scheduler.telemetry.logs import Log
-from voxpool.scheduler.web.cut_offs import CutOffs
-from voxpool.scheduler.web.frame_socket import FrameSocket
-from voxpool.scheduler.web.guard import admit, let_in
+from voxpool.scheduler.telemetry.logs.events import Event
+from voxpool.scheduler.telemetry.logs.log import Log
+from voxpool.scheduler.web.gates.guard import admit, let_in
+from voxpool.scheduler.web.wire.cut_offs import CutOffs
+from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 CLOSE_NORMAL = 1000
 CLOSE_POLICY = 1008

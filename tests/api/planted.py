@@ -19,7 +19,7 @@ from voxpool.scheduler.protocol.codec import Codec
 from voxpool.scheduler.web.fleet_views import FleetDoor
 from voxpool.scheduler.web.jobs import JobDoor
 from voxpool.scheduler.web.nodes import NodeConnection
-from voxpool.scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.web.sessions.door import SessionDoor
 
 
 def dies_of_a_missing_field() -> None:

@@ -12,15 +12,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from tests.unit.metrics_rig import MeteredRig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.telemetry.live import Live
-from voxpool.scheduler.telemetry.logs import Log
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.app import Doors
-from voxpool.scheduler.web.docs_page import page
 from voxpool.scheduler.web.health import Health
-from voxpool.scheduler.web.openapi import operations
-from voxpool.scheduler.web.openapi_frame import document
-from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.openapi.docs_page import page
+from voxpool.scheduler.web.openapi.document import document
+from voxpool.scheduler.web.openapi.operations import operations
+from voxpool.scheduler.web.sessions.results import Results
 
 SETTINGS = Settings()
 Pairs = set[tuple[str, str]]

@@ -10,8 +10,8 @@ from playwright.async_api import Page, Route
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import FINAL_STATES
-from voxpool.scheduler.telemetry.live import Live, Past, Snapshot
-from voxpool.scheduler.telemetry.live_history import LiveHistory
+from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live, Past, Snapshot
 
 
 class FakeStream:

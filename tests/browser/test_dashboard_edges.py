@@ -14,8 +14,8 @@ from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
 from tests.live.processes import Scheduler
 from tests.unit.rig import Rig
-from voxpool.scheduler.telemetry.live import EndedJob
-from voxpool.scheduler.telemetry.live_fleet import NodeRow, PairList, PoolRow
+from voxpool.scheduler.telemetry.dashboard.fleet import NodeRow, PairList, PoolRow
+from voxpool.scheduler.telemetry.dashboard.snapshot import EndedJob
 
 LIVE = "[data-stream=live]"
 

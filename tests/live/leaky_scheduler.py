@@ -18,9 +18,9 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.telemetry.metrics import NAMESPACE, MetricsObserver
-from voxpool.scheduler.web.session import Session
-from voxpool.scheduler.web.sessions import SessionDoor
+from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE, MetricsObserver
+from voxpool.scheduler.web.sessions.door import SessionDoor
+from voxpool.scheduler.web.sessions.session import Session
 
 LEAKED_BYTES = 2000
 _sessions: list[Any] = []

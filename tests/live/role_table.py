@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from tests.live.processes import connected
 from tests.live.secured import A_NAME, Secured, told
 from voxpool.scheduler.security.caller import Role
-from voxpool.scheduler.web.guard import OPEN, WEBSOCKET, roles_of
+from voxpool.scheduler.web.gates.guard import OPEN, WEBSOCKET, roles_of
 
 STRANGERS = ("nobody", "wrong")
 WHO = (*STRANGERS, *A_NAME.values())

@@ -18,7 +18,7 @@ from tests.live.crowd import PAIR, allow_files, crowd
 from tests.live.processes import Scheduler, until
 from tests.unit.metrics_rig import parsed
 from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, Register, Registered, Submit, Welcome
-from voxpool.scheduler.telemetry.labels import OTHER, PAIRS_MAX
+from voxpool.scheduler.telemetry.metrics.labels import OTHER, PAIRS_MAX
 
 FLAGS = ("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-sample", "0")
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE"

@@ -25,7 +25,7 @@ from tests.live.test_bad_input_http import is_problem
 from tests.live.test_bad_input_nodes import closed_with, register
 from tests.live.test_processes import started
 from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
-from voxpool.scheduler.web.allowance import STRANGERS_MESSAGE_BYTES_MAX
+from voxpool.scheduler.web.wire.allowance import STRANGERS_MESSAGE_BYTES_MAX
 
 FLAGS = (
     *("--sessions-max", "2", "--nodes-max", "2", "--waiters-max", "2", "--retry-after-s", "1.5"),

@@ -20,7 +20,7 @@ from tests.live.test_bad_input_nodes import register
 from tests.live.test_processes import started
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.sdk import Worker
-from voxpool.scheduler.web.server import SEND_BUFFER_BYTES, listen
+from voxpool.scheduler.web.wire.server import SEND_BUFFER_BYTES, listen
 
 OUTPUT = "y" * 900_000
 JOBS = 12

@@ -16,7 +16,7 @@ from voxpool.scheduler.core.seams import NodeLink
 from voxpool.scheduler.protocol.messages import Assign, JobResult, Register, ToNode
 from voxpool.scheduler.web import jobs, views
 from voxpool.scheduler.web.nodes import NodeConnection
-from voxpool.scheduler.web.session import Session
+from voxpool.scheduler.web.sessions.session import Session
 
 LOST_EVERY, TWICE_EVERY, CHANGED_EVERY, PAIR_EVERY = 7, 5, 3, 6
 _results = itertools.count(1)

@@ -12,7 +12,7 @@ import pytest
 from ops.render import ALERTS, RUNBOOK, render, scaled
 from ops.rules import CRITICAL, NOT_LET_IN_FOR_WANT_OF_ROOM, REFUSED_FOR_WANT_OF_ROOM, RULES, WARNING
 from tests.ops.alert_cases import CASES, HEALTHY, PLANTED, Case, Series
-from voxpool.scheduler.telemetry.labels import CONNECTION_REASONS, REJECT_REASONS
+from voxpool.scheduler.telemetry.metrics.labels import CONNECTION_REASONS, REJECT_REASONS
 
 ROOT = Path(__file__).parents[2]
 FIRING = "sum by (alertname) (ALERTS{alertstate='firing'})"

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from voxpool.scheduler.telemetry.events import FIELDS, LEVELS, Event
+from voxpool.scheduler.telemetry.logs.events import FIELDS, LEVELS, Event
 
 HEAD = ("ts", "level", "event")
 

@@ -8,7 +8,7 @@ from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.stores.memory import MemoryStore
-from voxpool.scheduler.telemetry.exporter import Exporter, Meters
+from voxpool.scheduler.telemetry.metrics.exporter import Exporter, Meters
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -28,9 +28,9 @@ from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.secret_files import SecretFiles, is_of_this_machine
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of
-from voxpool.scheduler.telemetry.logs import open_log
+from voxpool.scheduler.telemetry.logs.log import open_log
 from voxpool.scheduler.web import problems
-from voxpool.scheduler.web.guard import CLIENTS, Guard, admit
+from voxpool.scheduler.web.gates.guard import CLIENTS, Guard, admit
 
 
 def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None) -> Caller:

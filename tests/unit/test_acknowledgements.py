@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.scheduler.sdk.acknowledgements import ACK_RESULTS, Acknowledgements
+from voxpool.scheduler.sdk.wire.acknowledgements import ACK_RESULTS, Acknowledgements
 
 
 async def test_results_of_a_short_time_are_acknowledged_together() -> None:

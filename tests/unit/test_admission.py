@@ -16,11 +16,11 @@ from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.security.access import Access
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.service.ending import hand_back, store_knows
-from voxpool.scheduler.web.admission import Admission, Rates
-from voxpool.scheduler.web.connections import Connections
-from voxpool.scheduler.web.cut_offs import CutOffs
-from voxpool.scheduler.web.entrance import Entrance
-from voxpool.scheduler.web.origins import Origins
+from voxpool.scheduler.web.gates.admission import Admission, Rates
+from voxpool.scheduler.web.gates.entrance import Entrance
+from voxpool.scheduler.web.gates.origins import Origins
+from voxpool.scheduler.web.wire.connections import Connections
+from voxpool.scheduler.web.wire.cut_offs import CutOffs
 
 ANN = Caller("ann", Role.CLIENT)
 

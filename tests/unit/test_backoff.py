@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from voxpool.scheduler.sdk.backoff import FIRST_S, LONGEST_S, Backoff
+from voxpool.scheduler.sdk.wire.backoff import FIRST_S, LONGEST_S, Backoff
 
 
 @pytest.mark.parametrize("longest_s", [LONGEST_S, 0.25])

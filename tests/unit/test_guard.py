@@ -21,13 +21,13 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.security.access import Access, AccessRefused
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.tokens import Tokens, digest_of
-from voxpool.scheduler.telemetry.live import Live
-from voxpool.scheduler.telemetry.logs import open_log
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.logs.log import open_log
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.app import Doors
-from voxpool.scheduler.web.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
+from voxpool.scheduler.web.gates.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
 from voxpool.scheduler.web.health import Health
-from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.sessions.results import Results
 
 SECRETS = {role: f"the secret of a {role}" for role in Role}
 

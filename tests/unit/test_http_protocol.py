@@ -15,8 +15,8 @@ from uvicorn.server import ServerState
 from tests.unit.test_peer_socket import Wire
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.web.allowance import Bounds, Incoming
-from voxpool.scheduler.web.http_protocol import BoundedHttp
+from voxpool.scheduler.web.wire.allowance import Bounds, Incoming
+from voxpool.scheduler.web.wire.http_protocol import BoundedHttp
 
 KERNEL_BYTES = 4096
 ANSWER = b"y" * 60_000

@@ -13,9 +13,9 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import FINAL_STATES
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import NodeResult
-from voxpool.scheduler.telemetry import live_fleet
-from voxpool.scheduler.telemetry.live import Live
-from voxpool.scheduler.telemetry.live_history import LiveHistory
+from voxpool.scheduler.telemetry.dashboard import fleet as live_fleet
+from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Live
 
 
 class Watched:

@@ -6,7 +6,7 @@ from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.protocol.messages import NodeResult
-from voxpool.scheduler.telemetry.live_history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from voxpool.scheduler.telemetry.dashboard.history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 
 
 def rig_with_history() -> tuple[Rig, LiveHistory]:

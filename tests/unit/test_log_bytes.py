@@ -9,8 +9,8 @@ from tests.unit.fakes import HandClock
 from tests.unit.log_rules import strange_lines
 from tests.unit.rig import Rig
 from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
-from voxpool.scheduler.telemetry.log_observer import ATTEMPTS_TOLD, LogObserver
-from voxpool.scheduler.telemetry.logs import open_log
+from voxpool.scheduler.telemetry.logs.log import open_log
+from voxpool.scheduler.telemetry.logs.observer import ATTEMPTS_TOLD, LogObserver
 
 LINES_MAX = 2 + 2 * ATTEMPTS_TOLD
 LINE_BYTES = 400

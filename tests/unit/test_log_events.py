@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.tidy.source_tree import ROOT, SourceTree
 from tests.unit.log_rules import calls, catalogue, differences, strange_lines, traces_of
-from voxpool.scheduler.telemetry.catalogue import as_markdown
-from voxpool.scheduler.telemetry.events import FIELDS, LEVELS, Event
+from voxpool.scheduler.telemetry.logs.catalogue import as_markdown
+from voxpool.scheduler.telemetry.logs.events import FIELDS, LEVELS, Event
 
 SECRET = b"somebody said this"
 
@@ -22,7 +22,7 @@ def test_code_and_catalogue_agree_on_events_and_fields() -> None:
 
 
 def test_the_page_is_made_of_the_catalogue() -> None:
-    """If this fails: python -m voxpool.scheduler.telemetry.catalogue > docs/events.md"""
+    """If this fails: python -m voxpool.scheduler.telemetry.logs.catalogue > docs/events.md"""
     assert Path(ROOT, "docs/events.md").read_text() == as_markdown()
 
 

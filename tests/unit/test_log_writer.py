@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.processes import wait_until
-from voxpool.scheduler.telemetry.log_writer import LogWriter
+from voxpool.scheduler.telemetry.logs.writer import LogWriter
 
 LINE = b"%06d " + b"x" * 92 + b"\n"
 

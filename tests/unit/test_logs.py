@@ -15,10 +15,10 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import word
-from voxpool.scheduler.telemetry.events import LEVELS, Event
 from voxpool.scheduler.telemetry.fan_out import fan_out
-from voxpool.scheduler.telemetry.log_observer import LogObserver
-from voxpool.scheduler.telemetry.logs import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
+from voxpool.scheduler.telemetry.logs.events import LEVELS, Event
+from voxpool.scheduler.telemetry.logs.log import LINE_BYTES_MAX, StandardLogging, cut, cut_front, open_log
+from voxpool.scheduler.telemetry.logs.observer import LogObserver
 
 SECRET = b"these bytes are somebody's voice"
 

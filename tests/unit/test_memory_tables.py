@@ -11,7 +11,7 @@ from tests.unit.rig import Rig
 from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.leakgate.inside.tables import find_tables
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
-from voxpool.scheduler.telemetry.live_history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from voxpool.scheduler.telemetry.dashboard.history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
 from voxpool.sim.census import entries
 
 
@@ -50,7 +50,9 @@ def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: i
     table = bounds["table live._past"]
     assert table.entries == SECONDS_KEPT + QUANTILE_WINDOW_S and table.entry_bytes is not None
     assert grown == pytest.approx(SECONDS_KEPT * table.entry_bytes, rel=0.1, abs=40_000)
-    assert bounds["type voxpool.scheduler.telemetry.live_history._Second"].entries >= SECONDS_KEPT + QUANTILE_WINDOW_S
+    assert (
+        bounds["type voxpool.scheduler.telemetry.dashboard.history._Second"].entries >= SECONDS_KEPT + QUANTILE_WINDOW_S
+    )
 
 
 def history_job(now_ms: int, served_ms: int) -> Job:

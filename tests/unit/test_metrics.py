@@ -15,10 +15,10 @@ from tests.unit.rig import AUDIO
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.scripts import ScriptCall, release_job, select_node
 from voxpool.scheduler.errors import Rejected, ScriptFailed, StoreUnavailable
-from voxpool.scheduler.telemetry.figures import RECORD_BYTES
-from voxpool.scheduler.telemetry.labels import LATELY_MS, PAIRS_MAX, PairLabels
-from voxpool.scheduler.telemetry.loop_lag import LoopLag
-from voxpool.scheduler.telemetry.store_census import StoreCensus
+from voxpool.scheduler.telemetry.metrics.figures import RECORD_BYTES
+from voxpool.scheduler.telemetry.metrics.labels import LATELY_MS, PAIRS_MAX, PairLabels
+from voxpool.scheduler.telemetry.metrics.loop_lag import LoopLag
+from voxpool.scheduler.telemetry.metrics.store_census import StoreCensus
 
 # The list of the interface: names that other people's dashboards rely on.
 NAMES = {

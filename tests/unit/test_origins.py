@@ -8,9 +8,9 @@ import pytest
 from starlette.datastructures import Headers
 
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.web.connections import Connections
-from voxpool.scheduler.web.entrance import Entrance
-from voxpool.scheduler.web.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
+from voxpool.scheduler.web.gates.entrance import Entrance
+from voxpool.scheduler.web.gates.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
+from voxpool.scheduler.web.wire.connections import Connections
 
 HERE = "127.0.0.1:5010"
 ELSEWHERE = "https://speech.example.org"

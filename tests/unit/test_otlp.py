@@ -24,10 +24,10 @@ from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.telemetry import otlp, spans
-from voxpool.scheduler.telemetry.otlp import SLICE, OtlpExporter
-from voxpool.scheduler.telemetry.spans import Event, Span
-from voxpool.scheduler.telemetry.tracing import open_tracing
+from voxpool.scheduler.telemetry.traces import otlp, spans
+from voxpool.scheduler.telemetry.traces.otlp import SLICE, OtlpExporter
+from voxpool.scheduler.telemetry.traces.spans import Event, Span
+from voxpool.scheduler.telemetry.traces.tracing import open_tracing
 
 NOW_NS = 1_795_604_132_358_999_581
 SPAN = Span(spans.JOB, 2**127 + 5, 2**63 + 6, 7, NOW_NS, NOW_NS + 9, {"voxpool.pair": "zh:en", "voxpool.attempt": 2})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.web.allowance import Pace
+from voxpool.scheduler.web.wire.allowance import Pace
 
 
 def seconds_until_cut(pace: Pace, bytes_at_once: int, every_s: float, total: int) -> float | None:

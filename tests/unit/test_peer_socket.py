@@ -16,10 +16,10 @@ from websockets.uri import parse_uri
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.web.allowance import FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN, Bounds, Incoming
-from voxpool.scheduler.web.frame_socket import Received
-from voxpool.scheduler.web.peer_socket import PeerSocket
-from voxpool.scheduler.web.turn_queue import TurnQueue
+from voxpool.scheduler.web.wire.allowance import FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN, Bounds, Incoming
+from voxpool.scheduler.web.wire.frame_socket import Received
+from voxpool.scheduler.web.wire.peer_socket import PeerSocket
+from voxpool.scheduler.web.wire.turn_queue import TurnQueue
 
 MAX_BYTES = 10_000
 
@@ -312,7 +312,7 @@ async def test_a_probe_is_answered_by_a_living_peer_only(aborts: list[str]) -> N
 
 
 async def test_a_close_that_is_not_answered_ends_in_a_cut(aborts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxpool.scheduler.web.peer_socket.CLOSE_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("voxpool.scheduler.web.wire.peer_socket.CLOSE_TIMEOUT_S", 0.01)
     pair = await joined(aborts)
     pair.socket.close_with(1008, "音" * 100)
     pair.received()

@@ -15,8 +15,8 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, Job
 from voxpool.scheduler.core.jobs.reasons import ENDS, REFUSALS, SUBMIT_REFUSALS, end_is_retryable
 from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.sdk.errors import PASSING, SchedulerUnreachable, SubmitRejected, UnknownJob, refusal
-from voxpool.scheduler.telemetry.labels import END_REASONS, REJECT_REASONS
-from voxpool.scheduler.web.openapi import operations
+from voxpool.scheduler.telemetry.metrics.labels import END_REASONS, REJECT_REASONS
+from voxpool.scheduler.web.openapi.operations import operations
 from voxpool.scheduler.web.problems import problem
 from voxpool.scheduler.web.views import job_result, job_view
 

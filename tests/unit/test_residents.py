@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.metrics_rig import MeteredRig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.telemetry.bound import resident_bound, resident_mean
+from voxpool.scheduler.telemetry.metrics.bound import resident_bound, resident_mean
 
 RETENTION_S, INTERVAL_S = 30.0, 10.0
 

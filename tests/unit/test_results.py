@@ -8,7 +8,7 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.web.results import Results
+from voxpool.scheduler.web.sessions.results import Results
 
 
 class Client:

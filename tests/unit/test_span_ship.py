@@ -18,10 +18,10 @@ from tests.unit.metrics_rig import parsed
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.telemetry.logs import Log, open_log
-from voxpool.scheduler.telemetry.span_ship import BATCH_MAX, TELL_S, SpanShip
-from voxpool.scheduler.telemetry.spans import Span
-from voxpool.scheduler.telemetry.tracing import open_tracing
+from voxpool.scheduler.telemetry.logs.log import Log, open_log
+from voxpool.scheduler.telemetry.traces.span_ship import BATCH_MAX, TELL_S, SpanShip
+from voxpool.scheduler.telemetry.traces.spans import Span
+from voxpool.scheduler.telemetry.traces.tracing import open_tracing
 
 PATIENCE_S = 10.0
 

@@ -18,9 +18,9 @@ from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
 from voxpool.scheduler.protocol.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 from voxpool.scheduler.stores.memory import MemoryStore
-from voxpool.scheduler.telemetry.spans import Span
-from voxpool.scheduler.telemetry.traced_runner import TracedRunner
-from voxpool.scheduler.telemetry.traces import EVENTS_MAX, TraceObserver
+from voxpool.scheduler.telemetry.traces.observer import EVENTS_MAX, TraceObserver
+from voxpool.scheduler.telemetry.traces.spans import Span
+from voxpool.scheduler.telemetry.traces.traced_runner import TracedRunner
 
 SAID = "the man said: come"
 DOCS = Path(__file__).parents[2] / "docs" / "traces.md"

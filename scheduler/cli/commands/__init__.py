@@ -1,0 +1,1 @@
+"""The commands of voxpool, a file for each group of them."""

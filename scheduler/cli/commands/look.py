@@ -1,0 +1,109 @@
+"""The commands that look at a running scheduler: its jobs, nodes and pools, and why a job went where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli.commands import completion
+from voxpool.scheduler.cli.grouped import GroupedCommand
+from voxpool.scheduler.cli.options import json_option
+from voxpool.scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
+from voxpool.scheduler.cli.reach import Reach, reach_options
+from voxpool.scheduler.errors import VoxpoolError
+
+if TYPE_CHECKING:
+    from voxpool.scheduler.protocol.answers import JobView
+
+JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
+
+
+@click.command(cls=GroupedCommand)
+@reach_options
+@json_option
+@click.option("--state", type=JOB_STATES, help="Only jobs in this state.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Jobs to list at most.")
+@click.option("--watch", "-w", "is_watched", is_flag=True, help="Add a row for each change, until Ctrl-C.")
+@click.argument("job_ids", nargs=-1, shell_complete=completion.jobs)
+def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched: bool, job_ids: tuple[str, ...]) -> int:
+    """List the newest jobs, or show the jobs JOB_IDS with their outputs.
+
+    With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
+    """
+    from voxpool.scheduler.cli.job_table import JobTable, watch
+    from voxpool.scheduler.core.clock import SystemClock
+
+    table = JobTable(as_json, SystemClock().now_ms)
+    with reach.client() as client:
+
+        def look() -> Sequence[JobView]:
+            return [client.job(job_id) for job_id in job_ids] if job_ids else list(client.jobs(limit, state or ""))
+
+        if is_watched:
+            watch(look, table, until_ended=bool(job_ids))
+        elif job_ids:
+            table.write_whole(look())
+        else:
+            table.write(look())
+    return 0
+
+
+@click.command(cls=GroupedCommand)
+@reach_options
+@json_option
+def nodes(reach: Reach, as_json: bool) -> int:
+    """Show the connected nodes."""
+    with reach.client() as client:
+        rows = list(client.nodes())
+    write_table(rows, NODE_COLUMNS, as_json)
+    return 0
+
+
+@click.command(cls=GroupedCommand)
+@reach_options
+@json_option
+def pools(reach: Reach, as_json: bool) -> int:
+    """Show the pools: the nodes of each language pair."""
+    with reach.client() as client:
+        rows = list(client.pools())
+    write_table(rows, POOL_COLUMNS, as_json)
+    return 0
+
+
+@click.command(cls=GroupedCommand)
+@reach_options
+@json_option
+@click.argument("job_id", shell_complete=completion.jobs)
+def why(reach: Reach, as_json: bool, job_id: str) -> int:
+    """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
+    import msgspec
+
+    from voxpool.scheduler.core.why import tell
+    from voxpool.scheduler.sentences import wrong
+    from voxpool.scheduler.web.why import WhyView
+
+    with reach.client() as client:
+        answer = client.why(job_id)
+    if as_json:
+        write_json(answer)
+        return 0
+    try:
+        view = msgspec.convert(answer, WhyView)
+    except msgspec.ValidationError as error:
+        raise VoxpoolError(
+            f"the scheduler answers what version {__version__} can't read: {wrong(error).sentence}"
+        ) from None
+    say(job_line(view.job, as_json=False))
+    if not view.followed:
+        say("what was decided about it was not kept: submit with --why, or set why_every")
+    elif view.dropped:
+        say(f"{view.dropped} older decisions were dropped")
+    for decision in view.decisions:
+        say(tell(decision, view.job.submitted_ms))
+    states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
+    say(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
+    return 0

@@ -1,0 +1,171 @@
+"""What both ends of the SDK need of a WebSocket: its URL, and messages instead of frames."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+
+from voxpool.scheduler.errors import BadInput, ConfigError
+from voxpool.scheduler.protocol.codec import Codec, encode
+from voxpool.scheduler.sdk.errors import refusal_of_status
+from voxpool.scheduler.sdk.wire.tls import tls_context
+
+M = TypeVar("M")
+
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+PING_S = 15.0
+"""Time between two pings, and for the answer to one."""
+BROKEN = (WebSocketException, OSError, TimeoutError, BadInput)
+"""What a connection raises that can't go on; another one may."""
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+def door_url(url: str, path: str) -> str:
+    """Return the WebSocket URL of a door of the scheduler at `url` (ws:// or http://). Raises ConfigError."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ConfigError(f"{url!r} is not the URL of a scheduler; write ws://HOST:PORT or http://HOST:PORT")
+    base = parts.path.rstrip("/")
+    whole = base if base.endswith(path) else base + path
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, whole, parts.query, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where to connect, and how.
+
+    A peer that answers no ping for `ping_s`, or takes nothing of what is written for that time, is taken for gone.
+    """
+
+    url: str
+    tls: ssl.SSLContext | None
+    ping_s: float
+
+    @classmethod
+    def of(cls, url: str, path: str, ca_file: str | Path | None, ping_s: float) -> Door:
+        """Return the door at `path` of the scheduler at `url`. Raises ConfigError."""
+        whole = door_url(url, path)
+        return cls(whole, tls_context(ca_file) if whole.startswith("wss:") else None, ping_s)
+
+
+class _StallingSocket(ClientConnection):
+    """A WebSocket that is aborted when its write buffer stands still.
+
+    The pings of the library wait behind a full buffer, so they can't find a peer that has stopped to read.
+    """
+
+    stall_s = PING_S
+    """Of a full buffer the peer must take something in each of these times."""
+    written = 0
+    """Bytes of all messages with their heads."""
+    _taken_before = 0
+    _look: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The buffer is full."""
+        super().pause_writing()
+        self._taken_before = self._taken
+        self._look = self.loop.call_later(self.stall_s, self._check_stall)
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        super().resume_writing()
+        self._stop_looking()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop_looking()
+        super().connection_lost(exc)
+
+    @property
+    def _taken(self) -> int:
+        return self.written - self.transport.get_write_buffer_size()
+
+    def _check_stall(self) -> None:
+        taken = self._taken
+        if taken <= self._taken_before:
+            self.transport.abort()
+        else:
+            self._taken_before = taken
+            self._look = self.loop.call_later(self.stall_s, self._check_stall)
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+
+class Connection(Generic[M]):
+    """One open WebSocket that carries messages; binary ones, in MessagePack."""
+
+    def __init__(self, socket: _StallingSocket, codec: Codec[M]) -> None:
+        self._socket = socket
+        self._codec = codec
+
+    @classmethod
+    async def open(cls, door: Door, codec: Codec[M]) -> Connection[M]:
+        """Connect. Raises one of BROKEN when that fails, Refused when it always will, ConfigError for a bad URL."""
+        try:
+            socket = await connect(
+                door.url,
+                ssl=door.tls,
+                compression=None,
+                max_size=None,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=door.ping_s,
+                ping_timeout=door.ping_s,
+                proxy=None,
+                create_connection=_StallingSocket,
+            )
+        except InvalidURI as error:
+            raise ConfigError(str(error)) from None
+        except InvalidStatus as error:
+            refused = refusal_of_status(error.response.status_code, f"{door.url} says {error}")
+            if refused is not None:
+                raise refused from None
+            raise
+        assert isinstance(socket, _StallingSocket)
+        socket.stall_s = door.ping_s
+        return cls(socket, codec)
+
+    async def send(self, message: msgspec.Struct) -> None:
+        """Send `message`; waits while the other end takes nothing. Raises ConnectionClosed."""
+        frame = encode(message, binary=True)
+        self._socket.written += len(frame) + (6 if len(frame) < 126 else 8 if len(frame) < 65536 else 14)
+        await self._socket.send(frame)
+
+    async def receive(self) -> M:
+        """Return the next message. Raises ConnectionClosed, or BadInput for one that this version can't read."""
+        frame = await self._socket.recv()
+        if isinstance(frame, str):
+            return self._codec.decode(frame.encode(), binary=False)
+        return self._codec.decode(frame, binary=True)
+
+    async def round_trip(self) -> None:
+        """Return when the other end has taken all that was sent before."""
+        await (await self._socket.ping())
+
+    async def close(self) -> None:
+        """Say goodbye; a peer that does not take it within CLOSE_TIMEOUT_S is cut off."""
+        # asyncio of 3.11 trips over abort() after close() with data unsent; the connection is gone all the same.
+        with contextlib.suppress(AttributeError):
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._socket.close()
+            except TimeoutError:  # the goodbye stands behind a full buffer
+                self.abort()
+
+    def abort(self) -> None:
+        """End the connection without a goodbye."""
+        self._socket.transport.abort()

@@ -1,0 +1,107 @@
+"""Gauges that are computed when somebody asks: jobs, nodes and slots as they are in table, waiting queues and fleet.
+
+They are taken on the loop, in turns, because nothing else may look at those; the collector shows what was taken last
+and may run in any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
+from voxpool.scheduler.telemetry.metrics.labels import OTHER, PairLabels
+from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE
+
+NODES_A_TURN = 1000
+"""Nodes that are looked at before other work gets its turn."""
+RECORD_BYTES = 610
+"""A job in the table without its audio and the text of its result, measured by `make bench`."""
+NODE_STATES = ("joining", "ready", "draining", "resting")
+SLOT_STATES = ("used", "free", "closed")
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was found at one moment; each maps a label to a number. `pools`, `waiting`, `wait_s` are by pair label."""
+
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    job_bytes: int = 0
+    evicted: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    wait_s: Mapping[str, float] = field(default_factory=dict)
+    nodes: Counter[str] = field(default_factory=Counter)
+    slots: Counter[str] = field(default_factory=Counter)
+    pools: Counter[str] = field(default_factory=Counter)
+
+
+async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabels) -> Figures:
+    """Count jobs, nodes and slots of `core`; `finished` are its finished jobs by state."""
+    figures = Figures()
+    dispatched = 0
+    for count, node in enumerate(list(core.fleet.nodes.values()), 1):
+        state, used = node.state, len(node.holds)
+        dispatched += used
+        figures.nodes[state] += 1
+        figures.slots["used"] += used
+        figures.slots["free" if state == "ready" else "closed"] += max(0, node.slots - used)
+        pairs.serve(node.pairs)
+        figures.pools.update({pairs.of(pair) for pair in node.pairs})
+        if count % NODES_A_TURN == 0:
+            await asyncio.sleep(0)
+    waiting: Counter[str] = Counter()
+    for pair, jobs in core.waiting.counts():
+        waiting[pairs.of(pair)] += jobs
+    figures.waiting = waiting
+    wait_s: dict[str, float] = {}
+    for pair, wait_ms in core.intake.expected_waits_ms():
+        label = pairs.of(pair)
+        wait_s[label] = max(wait_s.get(label, 0.0), wait_ms / 1000)
+    figures.wait_s = wait_s
+    table = core.table
+    dispatched = min(dispatched, table.unfinished)  # the nodes were counted over several turns
+    figures.jobs = {WAITING: table.unfinished - dispatched, DISPATCHED: dispatched, **finished}
+    figures.job_bytes = table.audio_bytes + RECORD_BYTES * len(table)
+    figures.evicted = table.evicted
+    return figures
+
+
+class FiguresCollector(Collector):
+    """Shows `figures`. Pairs that were seen once keep their series, at 0 when nothing waits."""
+
+    def __init__(self, pairs: PairLabels) -> None:
+        self._pairs = pairs
+        self.figures = Figures()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges, and the one counter that the table keeps."""
+        figures = self.figures
+        pairs = dict.fromkeys([*self._pairs, OTHER], 0)
+        yield _gauge("jobs_resident", "Jobs in the table, by state.", "state", figures.jobs)
+        text = (
+            "Memory of all jobs in the table, whatever their state: the audio of unfinished ones (waiting, dispatched) "
+            f"and {RECORD_BYTES} bytes a record; texts of results are not counted."
+        )
+        yield GaugeMetricFamily(f"{NAMESPACE}_jobs_resident_bytes", text, value=figures.job_bytes)
+        text = "Finished jobs that had to go before their time, because of finished_max."
+        yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
+        yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
+        text = "What a job of a pair that is submitted now would wait, as far as known; the longest of several pairs."
+        yield _gauge("expected_wait_seconds", text, "pair", {**pairs, **figures.wait_s})
+        yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})
+        text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."
+        yield _gauge("slots", text, "state", {**dict.fromkeys(SLOT_STATES, 0), **figures.slots})
+        yield _gauge("pool_nodes", "Connected nodes that serve a pair.", "pair", {**pairs, **figures.pools})
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

@@ -1,0 +1,1 @@
+"""Traces: spans of jobs, sampled, and how they are sent by OTLP."""

@@ -1,0 +1,223 @@
+"""One session of a client: its submits and cancels, and the results it is owed, over however many connections.
+
+One connection is open at most; without one, results wait in the outbox. Which sessions there are, and how long one may
+stay away, is the door's business (sessions.py); what a frame is, that of session_connection.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from voxpool.scheduler.config import ms
+from voxpool.scheduler.core.jobs.job import Job, key_of
+from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.errors import BadInput, Rejected
+from voxpool.scheduler.protocol.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler.protocol.outbox import Numbered, Outbox
+from voxpool.scheduler.protocol.trace_context import checked
+from voxpool.scheduler.security.caller import Caller
+from voxpool.scheduler.web.sessions.connection import SessionConnection
+from voxpool.scheduler.web.views import as_rejection, check_audio, job_result
+
+if TYPE_CHECKING:
+    from voxpool.scheduler.web.sessions.door import SessionDoor
+
+CATCH_UP_BYTES = 4 * 1024**2
+"""Results that are sent again are sent in parts of this size; the next part follows when this one is acknowledged."""
+
+
+class Session:
+    """What one client is owed. `attach` and `detach` follow its connections; `let_go` is the end."""
+
+    def __init__(self, door: SessionDoor, session_id: str, caller: Caller, generation: str) -> None:
+        self.session_id = session_id
+        self.caller = caller
+        self.key = key_of(caller.name, session_id)
+        """The same session id of another caller is another session."""
+        self.generation = generation
+        self.connection: SessionConnection | None = None
+        self.grace_ms = 0
+        """How long its client may stay away."""
+        self._door = door
+        self._outbox: Outbox[Job] = Outbox(ms(door.settings.in_order_grace_s), door.settings.in_order_held_max)
+        self._unsent: deque[tuple[int, str]] | None = None
+        """Number and job id of results that follow when the client has acknowledged `_sent`; mostly there are none."""
+        self._sent = 0
+        self._gap_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def unfinished(self) -> int:
+        """Own jobs whose results are not out."""
+        return len(self._outbox.own)
+
+    def attach(self, connection: SessionConnection, hello: Hello) -> None:
+        """Go on over `connection`; send what the client has not got, if it resumes."""
+        outbox = self._outbox
+        if hello.generation == self.generation:
+            outbox.acknowledge(min(hello.ack, outbox.number))
+        if not hello.resume:
+            outbox.forget([key for _, key in outbox.unacknowledged()])
+        outbox.put_in_order(hello.in_order)
+        outbox.keeps = hello.acks
+        self.connection = connection
+        if len(outbox):
+            self._unsent = deque(outbox.unacknowledged())
+            self._catch_up()
+        self._watch_gap()
+
+    def detach(self) -> None:
+        """The connection is gone; until the next one every result is kept."""
+        self.connection = None
+        self._outbox.keeps = True
+        self._unsent = None
+
+    def let_go(self) -> list[str]:
+        """Wait for nothing any more; return the ids of own jobs whose results nobody else waits for."""
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
+        results = self._door.results
+        for job_id in self._outbox.expected:
+            results.unwatch(job_id, self)
+        return [job_id for job_id in self._outbox.own if not results.is_watched(job_id)]
+
+    def send(self, message: Any) -> int:
+        """Send `message` to the client, if it is connected; return its bytes."""
+        return 0 if self.connection is None else self.connection.send(message)
+
+    def submit(self, submit: Submit) -> None:
+        """Take a job, or say why not."""
+        door = self._door
+        try:
+            if submit.ack:
+                self.acknowledge(submit.ack)
+            door.admission.check(self.caller, submit.pair, submit.request_id)
+            check_audio(submit.audio, door.settings.audio_bytes_max)
+            door.results.check_room()
+            self._check_unacknowledged(submit)
+            if self._is_owed(submit):
+                return
+            job = door.dispatcher.submit(
+                pair=submit.pair,
+                audio=submit.audio,
+                request_id=submit.request_id,
+                session_id=self.session_id,
+                timeout_ms=submit.timeout_ms,
+                affinity=submit.session_affinity,
+                why=submit.why,
+                attempts_max=submit.attempts_max,
+                backoff_ms=submit.backoff_ms,
+                owner=self.caller.name,
+                trace=checked(submit.trace),
+            )
+        except BadInput as error:
+            door.observer.job_rejected(submit.pair, error.reason)
+            self.reject(submit.request_id, as_rejection(error))
+            return
+        except Rejected as rejected:
+            self.reject(submit.request_id, rejected)
+            return
+        self.send(Accepted(submit.request_id, job.job_id))
+        if self._outbox.expect(job.job_id, job.session_key == self.key):
+            door.results.watch(job, self)
+
+    def reject(self, request_id: str, rejected: Rejected) -> None:
+        """Answer a submit that is not taken."""
+        self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job of this session."""
+        job = self._door.dispatcher.find(job_id)
+        if job is None or job.session_key != self.key:
+            self.send(Error("unknown_job", f"no job {job_id!r} of this session; it may have been forgotten"))
+        else:
+            self._door.dispatcher.cancel(job_id)
+
+    def acknowledge(self, number: int) -> None:
+        """The client has all results up to `number`. Raises BadInput (bad_ack) for one that was not sent."""
+        try:
+            self._outbox.acknowledge(number)
+        except ValueError as error:
+            raise BadInput("bad_ack", str(error)) from None
+        if self._unsent and number >= self._sent:
+            self._catch_up()
+
+    def job_ended(self, job: Job) -> None:
+        """A job that this client waits for has ended."""
+        self._give(self._outbox.ended(job.job_id, job, _now_ms()))
+        self._watch_gap()
+
+    # ---- results
+
+    def _give(self, out: list[Numbered[Job]]) -> None:
+        for number, job in out:
+            if self._unsent:  # those before it are still to be sent
+                self._unsent.append((number, job.job_id))
+            else:
+                self.send(self._what_became_of(job, number))
+
+    def _catch_up(self) -> None:
+        """Send a part of what the client has not got; what is in no table any more can't be sent."""
+        size, forgotten = 0, []
+        while self._unsent and (size < CATCH_UP_BYTES or not self._outbox.keeps):
+            self._sent, job_id = self._unsent.popleft()
+            job = self._door.dispatcher.find(job_id)
+            if job is not None:
+                size += self.send(self._what_became_of(job, self._sent))
+            if job is None or not self._outbox.keeps:
+                forgotten.append(job_id)
+        self._outbox.forget(forgotten)
+
+    def _what_became_of(self, job: Job, number: int) -> JobResult | RejectedSubmit:
+        """Return the result of `job`; one that is handed back was not accepted after all."""
+        if job.reason != STOPPING:
+            return job_result(job, number)
+        stopped = self._door.admission.stopped()
+        return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
+
+    def _is_owed(self, submit: Submit) -> bool:
+        """Whether the end of this request's job is on its way to the client, which then asks for that, not anew."""
+        known = self._door.dispatcher.table.find_request(submit.request_id, self.caller.name)
+        if known is None or not known.begins_anew or not self._outbox.owes(known.job_id):
+            return False
+        self._door.dispatcher.intake.check_same(known, submit.pair, submit.audio)
+        self.send(Accepted(submit.request_id, known.job_id))
+        return True
+
+    def _check_unacknowledged(self, submit: Submit) -> None:
+        """Raise Rejected when too many results wait to be acknowledged for a new job to be taken."""
+        settings, outbox, dispatcher = self._door.settings, self._outbox, self._door.dispatcher
+        if len(outbox) < settings.unacknowledged_max:
+            return
+        if dispatcher.table.find_request(submit.request_id, self.caller.name) is not None:
+            return
+        oldest_first = (job_id for _, job_id in outbox.unacknowledged())
+        outbox.forget(list(takewhile(lambda job_id: dispatcher.find(job_id) is None, oldest_first)))
+        if len(outbox) >= settings.unacknowledged_max:
+            self._door.observer.job_rejected(submit.pair, "unacknowledged_max")
+            detail = f"{len(outbox)} results of this session wait for an ack, the most allowed"
+            raise Rejected("unacknowledged_max", detail, ms(settings.retry_after_s))
+
+    # ---- order
+
+    def _watch_gap(self) -> None:
+        """Have the gap before a result that is held back skipped when its grace is over."""
+        if self._gap_timer is not None:
+            self._gap_timer.cancel()
+            self._gap_timer = None
+        due_ms = self._outbox.due_ms
+        if due_ms is not None:
+            loop = asyncio.get_running_loop()
+            self._gap_timer = loop.call_later(max(0, due_ms - _now_ms()) / 1000, self._gap_is_due)
+
+    def _gap_is_due(self) -> None:
+        self._gap_timer = None
+        self._give(self._outbox.skip_gap(_now_ms()))
+        self._watch_gap()
+
+
+def _now_ms() -> int:
+    """The time of the loop."""
+    return round(asyncio.get_running_loop().time() * 1000)
