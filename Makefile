@@ -50,7 +50,7 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 	@$(BIN)/python -m bench
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
-	@$(BIN)/python -m voxpool.sim.experiments.theory --erlang
+	@$(BIN)/python -m voxpool.sim.experiments.theory.question --erlang
 
 findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
 	@$(BIN)/python -m findings $(FINDINGS)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from voxpool.sim.limits import Figure, holds, shown
+from voxpool.sim.report.limits import Figure, holds, shown
 
 
 class Row(NamedTuple):

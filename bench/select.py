@@ -1,13 +1,13 @@
 """What choosing a node costs, by the number of nodes in a pool and by the number of pools, in batches of 64 jobs.
 
-The measuring is that of `voxpool-sim pools` (sim/experiments/select_cost.py); here are the goals, and this machine's
-Redis beside the Valkey that comes with us. Run alone: python -m bench.select
+The measuring is that of `voxpool-sim pools` (sim/experiments/pools/select_cost.py); here are the goals, and this
+machine's Redis beside the Valkey that comes with us. Run alone: python -m bench.select
 """
 
 from __future__ import annotations
 
 from bench._rows import Row, print_rows
-from voxpool.sim.experiments.select_cost import Cost, InMemory, Measured, Shape, commands, cost, fill
+from voxpool.sim.experiments.pools.select_cost import Cost, InMemory, Measured, Shape, commands, cost, fill
 from voxpool.sim.experiments.servers import Server, system_redis
 
 ROUNDS = 150

@@ -14,11 +14,11 @@ import simpy
 
 from bench._rows import Row, print_rows
 from voxpool.sim.checkers import CHECKERS, Checker
-from voxpool.sim.distributions import Exponential
-from voxpool.sim.run import set_up
-from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
-from voxpool.sim.stopwatch import Stopwatch
-from voxpool.sim.world import World
+from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.distributions import Exponential
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.world import World
 
 JOBS = 100_000
 GOAL = ">= 15000"

@@ -1,7 +1,7 @@
 """The table of jobs up to a million residents: bytes a finished job, and how long it holds the loop.
 
 Beside it, on the same machine and in the same way: one plain dict that each sweep reads from end to end. Pauses are CPU
-time of the thread (sim/pause_watch.py). Run alone: python -m bench.table [JOBS]
+time of the thread (sim/virtual_time/pause_watch.py). Run alone: python -m bench.table [JOBS]
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from bench._rows import Row, print_rows
-from voxpool.sim.experiments.pauses import Pauses, before, production
+from voxpool.sim.experiments.leak.pauses import Pauses, before, production
 
 JOBS = 1_000_000
 BYTES_GOAL = "<= 600"

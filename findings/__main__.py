@@ -17,15 +17,16 @@ import click
 from findings import explored
 from findings.rows import merged, rows_of
 from findings.table import put_into, render
-from voxpool.sim.experiments import Options, registry
+from voxpool.sim.experiments.catalogue import BY_NAME
+from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
-from voxpool.sim.explore.flows import FLOWS
-from voxpool.sim.report import Report
+from voxpool.sim.explore.model.flows import FLOWS
+from voxpool.sim.report.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = ROOT / "docs" / "reports" / "findings.json"
 EXPLORE = "explore"
-ALL = (*registry, EXPLORE)
+ALL = (*BY_NAME, EXPLORE)
 README = ROOT / "README.md"
 
 
@@ -66,7 +67,7 @@ def _found(name: str, options: Options, reports: Path | None) -> list[dict[str, 
             for file, row in ((f"{EXPLORE}-without-{explored.ROW}", explored.ROW), (EXPLORE, ""))
         )
         return [explored.finding_of(without, with_)]
-    experiment = registry[name]
+    experiment = BY_NAME[name]
     found = rows_of(report(name, partial(experiment.run, options)), experiment.rows)
     return [finding for finding in found if finding["row"] != explored.ROW]  # race tells of it, too, by the same search
 

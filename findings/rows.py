@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from voxpool.sim.limits import shown
+from voxpool.sim.report.limits import shown
 
 FIGURES_MAX = 2
 """Figures of a row in the table; the report has all of them."""

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from IPython.display import Image, Markdown
 
-from voxpool.sim.limits import Figure, holds, shown
-from voxpool.sim.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
+from voxpool.sim.report.limits import Figure, holds, shown
+from voxpool.sim.report.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS: Mapping[str, Sequence[str]] = {

@@ -17,7 +17,7 @@ def scheduler() -> None:
 
 def sim() -> None:
     """Run `voxpool-sim`."""
-    _run("voxpool-sim", "voxpool.sim.cli", "sim", {})
+    _run("voxpool-sim", "voxpool.sim.cli.root", "sim", {})
 
 
 def load() -> None:

@@ -30,7 +30,7 @@ from voxpool.loadtest.commands._bootstrap import (
 from voxpool.loadtest.measuring._generator import MACHINE_FULL
 from voxpool.loadtest.report._records import LoadReport, Window
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import Check, Outcome
+from voxpool.sim.report.report import Check, Outcome
 
 TYPICAL, WRONG, BYTES = "typical", "wrong", "bytes_a_job"
 BY_WINDOWS = {"rate": 0.05, TYPICAL: 0.05, "mean": 0.1, "p50": 0.1, "p90": 0.1, "p99": 0.2, "failures": 0.001}

@@ -125,7 +125,7 @@ def _print(found: Comparison, console: Console) -> None:
 
 def _cells(change: Change) -> list[str]:
     from voxpool.loadtest.commands._compare import BYTES, WRONG
-    from voxpool.sim.limits import shown
+    from voxpool.sim.report.limits import shown
 
     factor, unit = (1, change.unit) if change.name in (BYTES, WRONG) else (100, "%")
 

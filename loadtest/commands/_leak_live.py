@@ -27,8 +27,8 @@ from voxpool.loadtest.commands._prediction import Readings, predict
 from voxpool.loadtest.report._records import LoadReport, read_report
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.sim.experiments.processes import Part, run_parts
-from voxpool.sim.report import WITH, WITHOUT, Report
-from voxpool.sim.scenario import Scenario, load_scenario
+from voxpool.sim.report.report import WITH, WITHOUT, Report
+from voxpool.sim.scenario.scenario import Scenario, load_scenario
 
 FOLDER = Path(__file__).resolve().parents[1]
 SCENARIO = FOLDER / "scenarios" / "leak_live.toml"

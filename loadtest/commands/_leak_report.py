@@ -14,9 +14,9 @@ import numpy as np
 from voxpool.leakgate.finding import MemoryFinding
 from voxpool.leakgate.trend import Verdict, judge
 from voxpool.loadtest.commands._prediction import Readings
-from voxpool.sim.limits import UNCLEAR_WORD, Figure
-from voxpool.sim.pictures import Curve, curves
-from voxpool.sim.report import WITH, WITHOUT, Line, Outcome, Picture, Report
+from voxpool.sim.report.limits import UNCLEAR_WORD, Figure
+from voxpool.sim.report.pictures import Curve, curves
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Outcome, Picture, Report
 
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]

@@ -26,7 +26,7 @@ from voxpool.loadtest.report._records import JSON_NAME, LoadReport, read_report
 from voxpool.loadtest.running._own_process import OwnProcess, python
 from voxpool.loadtest.running._own_scheduler import OwnScheduler
 from voxpool.scheduler.errors import VoxpoolError
-from voxpool.sim.report import Report
+from voxpool.sim.report.report import Report
 
 LOCUSTFILES = Path(__file__).resolve().parents[1]
 SMALL = 10

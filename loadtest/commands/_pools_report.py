@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from voxpool.sim.limits import Figure, shown
-from voxpool.sim.report import WITH, Line, Report, Table
+from voxpool.sim.report.limits import Figure, shown
+from voxpool.sim.report.report import WITH, Line, Report, Table
 
 QUESTION = "Do very many nodes in a pool, and very many pools, cost a select more, or their nodes a fair share?"
 SAME_COMMANDS = "-2 .. 2"

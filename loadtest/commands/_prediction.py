@@ -22,15 +22,15 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.protocol import codec
 from voxpool.scheduler.protocol.messages import FromClient, FromNode, NodeResult, Submit
-from voxpool.sim.before.leaky import leaking
-from voxpool.sim.experiments.live_run import NEVER_S, TELL_EVERY
+from voxpool.sim.experiments.leak.allocated_bytes import NEVER_S, TELL_EVERY
 from voxpool.sim.experiments.processes import Tell
-from voxpool.sim.links import Connection
-from voxpool.sim.nodes import SimNode, Work
-from voxpool.sim.run import set_up
-from voxpool.sim.scenario import Scenario
-from voxpool.sim.variant import Variant
-from voxpool.sim.world import World
+from voxpool.sim.planted.leak import leaking
+from voxpool.sim.scenario.scenario import Scenario
+from voxpool.sim.world.links import Connection
+from voxpool.sim.world.nodes import SimNode, Work
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
 
 AIM = 0.1
 """When after a sweep the simulated process is read, in intervals."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voxpool.sim.limits import in_words, shown
-from voxpool.sim.report import Check
+from voxpool.sim.report.limits import in_words, shown
+from voxpool.sim.report.report import Check
 
 ROWS_MAX = 12
 MARKS = {"holds": "\N{CHECK MARK}", "broken": "\N{BALLOT X}", "unclear": "?"}

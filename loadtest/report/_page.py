@@ -12,8 +12,8 @@ from voxpool.loadtest.report._checks import figure_of
 from voxpool.loadtest.report._pictures import pictures_of
 from voxpool.loadtest.report._records import LoadReport, Operation
 from voxpool.loadtest.running._knee import knee_note
-from voxpool.sim.limits import in_words, shown
-from voxpool.sim.page import STYLE, definitions, figures_of, table_of
+from voxpool.sim.report.limits import in_words, shown
+from voxpool.sim.report.page import STYLE, definitions, figures_of, table_of
 
 _MORE_STYLE = """
 .memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }

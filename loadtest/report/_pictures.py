@@ -13,8 +13,8 @@ from voxpool.loadtest.measuring._tally import DIGITS
 from voxpool.loadtest.measuring._windows import latencies_of, requests_of
 from voxpool.loadtest.report._records import Knee, LoadReport, Operation, Window
 from voxpool.loadtest.running._knee import knee_note
-from voxpool.sim.pictures import Curve, curves
-from voxpool.sim.report import Picture
+from voxpool.sim.report.pictures import Curve, curves
+from voxpool.sim.report.report import Picture
 
 PALETTE = ("#1f6fb2", "#c0392b", "#1a7f4b", "#8a5a00", "#6a3d9a", "#0f8b8d", "#b0578d", "#555f6b")
 """Told apart by those, too, who don't see red and green apart: each differs in lightness."""

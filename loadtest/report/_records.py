@@ -15,7 +15,7 @@ from voxpool.leakgate.report import WatchReport
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import wrong
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 Verdict = Literal["holds", "broken", "unclear"]

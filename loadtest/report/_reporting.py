@@ -16,8 +16,8 @@ from voxpool.loadtest.measuring._pools import pools_of
 from voxpool.loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from voxpool.loadtest.running._part import Context
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import Check, Outcome
-from voxpool.sim.versions import versions
+from voxpool.sim.report.report import Check, Outcome
+from voxpool.sim.report.versions import versions
 
 if TYPE_CHECKING:
     from voxpool.loadtest.measuring._part import Figures, Measuring

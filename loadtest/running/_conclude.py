@@ -23,7 +23,7 @@ from voxpool.loadtest.running._knee import counted_until, knee_check, knee_note,
 from voxpool.loadtest.running._options import Gate
 from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.running._verdict import EXIT_WRONG_INPUT, Evidence, judge, undecided_note, where_to_look
-from voxpool.sim.report import Check, Outcome
+from voxpool.sim.report.report import Check, Outcome
 
 logger = logging.getLogger("voxpool.load")
 

@@ -19,9 +19,9 @@ from voxpool.leakgate.report import WatchReport
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._windows import OTHERS, RESULT, Counted, ended_of, merged, operation_in, operations_of
 from voxpool.loadtest.report._records import Arrivals, Jobs
-from voxpool.sim.expect import FAILURES, OTHER_FAILURES, QUANTILES, RATE, Expectation, parse_expectation
-from voxpool.sim.limits import RANGE, Limit, shown
-from voxpool.sim.report import Check
+from voxpool.sim.report.limits import RANGE, Limit, shown
+from voxpool.sim.report.report import Check
+from voxpool.sim.scenario.expect import FAILURES, OTHER_FAILURES, QUANTILES, RATE, Expectation, parse_expectation
 
 DEFAULTS = tuple(map(parse_expectation, (f"{FAILURES}<=0%", f"{OTHER_FAILURES}<=0%")))
 """What is expected of each run; an own expectation of the same figure replaces it."""

@@ -12,7 +12,7 @@ from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
 from voxpool.loadtest.measuring._windows import RESULT, ended_of, latencies_of
 from voxpool.loadtest.report._records import Knee, Step, Window, spread_of
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 
 def knee_of(windows: Sequence[Window], *, standing: int, knee_ms: float, failures_max: float) -> Knee:

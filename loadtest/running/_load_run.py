@@ -39,7 +39,7 @@ from voxpool.loadtest.running._team import Team
 from voxpool.loadtest.running._verdict import EXIT_WRONG_INPUT
 from voxpool.loadtest.users._state import STATE
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import Outcome
+from voxpool.sim.report.report import Outcome
 
 logger = logging.getLogger("voxpool.load")
 

@@ -17,7 +17,7 @@ from voxpool.leakgate.series import Bound, parse_bounds
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.messages import Pair
 from voxpool.scheduler.sentences import wrong
-from voxpool.sim.expect import parse_expectation
+from voxpool.sim.scenario.expect import parse_expectation
 
 DEFAULT_HOST = "http://127.0.0.1:5010"
 """Where a scheduler is looked for without --host."""

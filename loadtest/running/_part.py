@@ -11,7 +11,7 @@ from voxpool.loadtest.running._expectations import DEFAULTS
 from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.running._preflight import Seen
 from voxpool.loadtest.running._shapes import Shape
-from voxpool.sim.expect import Expectation
+from voxpool.sim.scenario.expect import Expectation
 
 Role = Literal["local", "master", "worker"]
 """local generates all load itself; a master tells workers what to do, and has the verdict."""

@@ -18,7 +18,7 @@ from voxpool.loadtest.running._preflight import examine, room_here, served_there
 from voxpool.loadtest.running._shapes import Common, Shape, complete, shape_of
 from voxpool.loadtest.users import _crowd, _workload
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.expect import for_a_load_run, parse_expectation
+from voxpool.sim.scenario.expect import for_a_load_run, parse_expectation
 
 
 class Prepared(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from voxpool.loadtest.report._checks import sentence_of
 from voxpool.loadtest.report._records import Arrivals, Jobs
 from voxpool.loadtest.running._expectations import MEMORY
 from voxpool.loadtest.running._options import Gate
-from voxpool.sim.report import Check, Outcome
+from voxpool.sim.report.report import Check, Outcome
 
 EXIT_WRONG_INPUT = 3
 """A run that could not start: wrong host, version, token, limit."""

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from voxpool.loadtest.users._workload import Stream
-from voxpool.sim.distributions import Draw, draws
-from voxpool.sim.seeds import generator
+from voxpool.sim.world.distributions import Draw, draws
+from voxpool.sim.world.seeds import generator
 
 BLOCK = 32
 """Draws a block: users are many and ask seldom."""

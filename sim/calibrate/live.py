@@ -17,7 +17,7 @@ from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected
 from voxpool.sim.calibrate.node import pack
 from voxpool.sim.calibrate.plan import PAIR, Run
 from voxpool.sim.calibrate.service import Service
-from voxpool.sim.traffic import Stream
+from voxpool.sim.world.traffic import Stream
 
 SAMPLE_S = 0.37
 """Between two looks at the table; no multiple of it is near the sweeps', so all phases of a sweep are seen."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from voxpool.sim.clients import Request
-from voxpool.sim.nodes import SimNode, Work
-from voxpool.sim.run import play
-from voxpool.sim.scenario import Scenario
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import Scenario
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.nodes import SimNode, Work
+from voxpool.sim.world.run import play
+from voxpool.sim.world.world import World
 
 
 @dataclass

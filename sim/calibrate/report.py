@@ -11,9 +11,9 @@ import numpy as np
 
 from voxpool.sim.calibrate.compare import FIGURES, Compared, Figure, Point
 from voxpool.sim.calibrate.costs import Costs
-from voxpool.sim.limits import UNCLEAR_WORD, shown
-from voxpool.sim.pictures import Curve, Style, canvas, curves, png
-from voxpool.sim.report import WITH, Line, Picture, Report, Table
+from voxpool.sim.report.limits import UNCLEAR_WORD, shown
+from voxpool.sim.report.pictures import Curve, Style, canvas, curves, png
+from voxpool.sim.report.report import WITH, Line, Picture, Report, Table
 
 QUESTION = "Does the simulation predict this machine?"
 LOAD_DEMANDED = 0.8

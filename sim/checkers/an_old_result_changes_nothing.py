@@ -7,7 +7,7 @@ from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 
 class AnOldResultChangesNothing(Checker):

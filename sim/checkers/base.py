@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from voxpool.sim.watch import Watcher
+from voxpool.sim.observing.watch import Watcher
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 EXAMPLES_MAX = 5
 

@@ -6,8 +6,8 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.clients import Request
-    from voxpool.sim.world import World
+    from voxpool.sim.world.clients import Request
+    from voxpool.sim.world.world import World
 
 
 class EveryRequestEndsOnce(Checker):

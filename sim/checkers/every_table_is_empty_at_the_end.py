@@ -6,11 +6,11 @@ from voxpool.scheduler.core.admission.intake import PAIRS_GONE_MAX
 from voxpool.scheduler.core.admission.return_times import PLACES_MAX
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.outages import OUTAGES_MAX
-from voxpool.sim.census import entries
 from voxpool.sim.checkers.base import Checker
+from voxpool.sim.observing.census import entries
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""

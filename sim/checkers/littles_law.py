@@ -6,7 +6,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 ROUNDING_MS = 1.0
 """Times in a job's record are whole milliseconds: so much may be missing or too much, a job."""

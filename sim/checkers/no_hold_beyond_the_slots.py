@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.nodes import SimNode, Work
+    from voxpool.sim.world.nodes import SimNode, Work
 
 
 class NoHoldBeyondTheSlots(Checker):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 
 class NoNodeIdlesBesideAWaitingJob(Checker):

@@ -6,7 +6,7 @@ from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 
 class NothingIsLost(Checker):

@@ -6,8 +6,8 @@ from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
-    from voxpool.sim.clients import Request
-    from voxpool.sim.links import Connection
+    from voxpool.sim.world.clients import Request
+    from voxpool.sim.world.links import Connection
 
 
 class OneAssignmentAnAttempt(Checker):

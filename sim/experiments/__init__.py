@@ -1,23 +1,5 @@
-"""One experiment a question: without and with the fix, one seed, both figures, a verdict and an exit code."""
+"""One experiment a question: without and with the fix, one seed, both figures, a verdict and an exit code.
 
-from __future__ import annotations
-
-from voxpool.sim.experiments import audio, faults, leak, leftovers, overload, policy, pools, race
-from voxpool.sim.experiments.experiment import Experiment, Options
-
-EXPERIMENTS = (
-    leak.EXPERIMENT,
-    audio.EXPERIMENT,
-    leftovers.EXPERIMENT,
-    race.EXPERIMENT,
-    faults.EXPERIMENT,
-    pools.EXPERIMENT,
-    policy.EXPERIMENT,
-    overload.EXPERIMENT,
-)
-"""In the order in which they are listed."""
-
-registry: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}
-"""Name -> experiment."""
-
-__all__ = ["Experiment", "Options", "registry"]
+Each question has a folder: question.py runs it, `without` has the behaviours that the fix replaced. These are small
+models, written from the description of a behaviour; only experiments, tests and `--without ROW` use them.
+"""

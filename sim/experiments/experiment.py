@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.experiments.processes import PROCESSES_MAX
-from voxpool.sim.report import Report
-from voxpool.sim.stores import STORES
+from voxpool.sim.report.report import Report
+from voxpool.sim.world.stores import STORES
 
 SideChoice = Literal["both", "with", "without"]
 SEED = 1

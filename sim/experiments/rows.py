@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from voxpool.sim.before.rows import VARIANTS, variant_without
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
-from voxpool.sim.limits import Figure
-from voxpool.sim.pictures import Bar, bars
-from voxpool.sim.report import WITH, WITHOUT, Line, Picture, Report
-from voxpool.sim.stopwatch import Stopwatch
-from voxpool.sim.variant import Variant
-from voxpool.sim.world import World
+from voxpool.sim.experiments.without import VARIANTS, variant_without
+from voxpool.sim.report.limits import Figure
+from voxpool.sim.report.pictures import Bar, bars
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
 
 Figures = dict[str, Figure]
 
@@ -245,7 +245,8 @@ def _number(figure: Figure) -> float | None:
 
 def play(experiment: str, story: str, size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
     """Play one side of a story that is named: what a process of its own is given."""
-    from voxpool.sim.experiments import faults, race
+    from voxpool.sim.experiments.faults import question as faults
+    from voxpool.sim.experiments.race import question as race
 
     stories = {f"{rows.name} {told.name}": told for rows in (faults.ROWS, race.ROWS) for told in rows.stories}
     return stories[f"{experiment} {story}"].play(size, seed, store, side, tell)

@@ -15,7 +15,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.sim.before import pool_scripts
+from voxpool.sim.experiments.pools.without import pool_scripts
 
 ANSWER_TIMEOUT_S = 60.0
 AT_ONCE = 500

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxpool.sim.before.rows import variant_without
-from voxpool.sim.explore.depth_first import every_end, every_order
-from voxpool.sim.explore.flow import Flow
-from voxpool.sim.explore.tally import Budget, Tally
-from voxpool.sim.report import WITH, Line, Report
-from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore.model.flow import Flow
+from voxpool.sim.explore.search.depth_first import every_end, every_order
+from voxpool.sim.explore.search.tally import Budget, Tally
+from voxpool.sim.report.report import WITH, Line, Report
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 SECONDS = 600.0
 """Real seconds on one core for all of them together."""

@@ -12,18 +12,18 @@ from typing import Any
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
-from voxpool.sim.before.rows import variant_without
-from voxpool.sim.explore.depth_first import every_end, every_order, near_default
-from voxpool.sim.explore.flow import Flow
-from voxpool.sim.explore.outcomes import outcome_picture, outcomes
-from voxpool.sim.explore.running import Run, follow
-from voxpool.sim.explore.schedule import from_text, to_text
-from voxpool.sim.explore.shrinking import Shrunk, shrink
-from voxpool.sim.explore.story import MakeStory
-from voxpool.sim.explore.tally import Budget, Tally
-from voxpool.sim.explore.walks import Sizes, pct_bound, pct_walks, random_walks
-from voxpool.sim.report import WITH, WITHOUT, Line, Report
-from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore.model.flow import Flow
+from voxpool.sim.explore.model.running import Run, follow
+from voxpool.sim.explore.model.story import MakeStory
+from voxpool.sim.explore.search.depth_first import every_end, every_order, near_default
+from voxpool.sim.explore.search.outcomes import outcome_picture, outcomes
+from voxpool.sim.explore.search.schedule import from_text, to_text
+from voxpool.sim.explore.search.shrinking import Shrunk, shrink
+from voxpool.sim.explore.search.tally import Budget, Tally
+from voxpool.sim.explore.search.walks import Sizes, pct_bound, pct_walks, random_walks
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 DEPARTURES = 3
 DEPTH = 3
@@ -91,7 +91,7 @@ class Explored:
 
 def all_flows() -> Mapping[str, Flow]:
     """Return the flows by name. They bring in production, which the search itself doesn't need."""
-    from voxpool.sim.explore.flows import FLOWS
+    from voxpool.sim.explore.model.flows import FLOWS
 
     return FLOWS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from voxpool.sim.explore.command import Explored
-from voxpool.sim.explore.flow import Flow
-from voxpool.sim.explore.outcomes import outcomes
-from voxpool.sim.explore.running import Run
-from voxpool.sim.explore.tally import Tally
+from voxpool.sim.explore.model.flow import Flow
+from voxpool.sim.explore.model.running import Run
+from voxpool.sim.explore.search.outcomes import outcomes
+from voxpool.sim.explore.search.tally import Tally
 
 ENDS_SHOWN = 20
 OPEN_SHOWN = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from voxpool.sim.clients import Clients, Request
 from voxpool.sim.faults.kind import FaultKind, Target
+from voxpool.sim.world.clients import Clients, Request
 
 
 class Client(NamedTuple):

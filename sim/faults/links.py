@@ -14,8 +14,8 @@ from typing import Any
 
 from voxpool.scheduler.protocol.messages import Assign, FromNode, ToNode
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
-from voxpool.sim.links import PROBE_S, Connection
-from voxpool.sim.nodes import SimNode
+from voxpool.sim.world.links import PROBE_S, Connection
+from voxpool.sim.world.nodes import SimNode
 
 DELAY_S = (0.1, 3.0)
 """What a message takes longer on a slow link; how late a copy comes, and one that is overtaken."""

@@ -6,9 +6,9 @@ import random
 from functools import partial
 
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
-from voxpool.sim.clients import Request
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
-from voxpool.sim.nodes import DOWN, FROZEN, UP, SimNode, Work
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.nodes import DOWN, FROZEN, UP, SimNode, Work
 
 SLOWNESS = 10.0
 """How much longer a slow node takes for what it begins."""

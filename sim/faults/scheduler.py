@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxpool.sim.faults.kind import FaultKind, Target
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 CLOCK_OFF_MS = 120_000
 """How far the wall clock of a restarted scheduler may be off, either way."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
-from voxpool.sim.stores import StoreSeam
+from voxpool.sim.world.stores import StoreSeam
 
 SLOW_S = (0.1, 1.0)
 """What a slow store takes longer, each way."""

@@ -16,11 +16,11 @@ from voxpool.sim.faults.links import LINK_FAULTS
 from voxpool.sim.faults.nodes import NODE_FAULTS, make_whole
 from voxpool.sim.faults.scheduler import SCHEDULER_FAULTS
 from voxpool.sim.faults.store import STORE_FAULTS
-from voxpool.sim.seeds import plain_random
+from voxpool.sim.world.seeds import plain_random
 
 if TYPE_CHECKING:
-    from voxpool.sim.scenario import Fault
-    from voxpool.sim.world import World
+    from voxpool.sim.scenario.scenario import Fault
+    from voxpool.sim.world.world import World
 
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
 HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)

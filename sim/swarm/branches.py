@@ -14,7 +14,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.script_sources import ScriptSource, assemble, read_texts
 
 if TYPE_CHECKING:
-    from voxpool.sim.stores import SimStore
+    from voxpool.sim.world.stores import SimStore
 
 QUESTION = "REACHED?"
 """Given as the first argument, a marked script answers which blocks were run, and does nothing else."""

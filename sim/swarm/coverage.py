@@ -13,11 +13,11 @@ from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FA
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.sim.faults import FAULTS
+from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.swarm.branches import all_blocks
-from voxpool.sim.watch import Watcher
 
 if TYPE_CHECKING:
-    from voxpool.sim.world import World
+    from voxpool.sim.world.world import World
 
 Reached = dict[str, Counter[str]]
 """Family -> what was reached -> how often."""

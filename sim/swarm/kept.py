@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from voxpool.sim.case import KEPT, Case, Found
-from voxpool.sim.case import keep as keep_case
-from voxpool.sim.replay_command import keep_failing
+from voxpool.sim.replay.case import KEPT, Case, Found
+from voxpool.sim.replay.case import keep as keep_case
+from voxpool.sim.replay.command import keep_failing
 from voxpool.sim.swarm.drawn import SIZES, draw_scenario
 from voxpool.sim.swarm.one_seed import NEVER_ENDS, SeedResult
 

@@ -6,7 +6,7 @@ that follows from the settings and from what is there: not one reading may be ab
 
 from __future__ import annotations
 
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 CAPPED = "sessions remembered"
 """Grows to its cap and stays there: its trend until then is no leak."""

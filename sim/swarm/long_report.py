@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any
 
 from voxpool.leakgate.trend import Trend, Verdict, judge
-from voxpool.sim.evidence import missing_evidence
-from voxpool.sim.pictures import Curve, curves
-from voxpool.sim.report import WITH, Line, Picture, Report
-from voxpool.sim.scenario import Scenario
+from voxpool.sim.observing.evidence import missing_evidence
+from voxpool.sim.report.pictures import Curve, curves
+from voxpool.sim.report.report import WITH, Line, Picture, Report
+from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.coverage import never
 from voxpool.sim.swarm.long_bounds import CAPPED
 from voxpool.sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized

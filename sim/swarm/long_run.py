@@ -9,15 +9,15 @@ from typing import Any
 
 from voxpool.leakgate.errors import Unreadable
 from voxpool.leakgate.inside.allocators import LiveBytes
-from voxpool.sim.census import entries
-from voxpool.sim.figures import run_figures
-from voxpool.sim.run import set_up
-from voxpool.sim.scenario import Scenario
-from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.observing.census import entries
+from voxpool.sim.observing.figures import run_figures
+from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.long_bounds import BOUNDED, bounds_now
 from voxpool.sim.swarm.long_drawn import LongSize
-from voxpool.sim.world import World
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.world import World
 
 NEVER_S = 1e18
 """No wait of a job is recorded: the figures of the run itself would grow with it."""

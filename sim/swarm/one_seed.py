@@ -15,14 +15,14 @@ from typing import TextIO
 
 import msgspec
 
-from voxpool.sim.run import Progress, play
-from voxpool.sim.scenario import Scenario
-from voxpool.sim.stopwatch import Stopwatch
+from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.drawn import SIZES, draw_scenario
-from voxpool.sim.variant import Variant
-from voxpool.sim.world import World
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.run import Progress, play
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
 
 DRAIN_AT_MOST_S = 4 * 3600.0
 """Virtual time in which every job has ended, whatever time-outs and redispatches were drawn."""

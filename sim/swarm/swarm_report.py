@@ -11,16 +11,16 @@ from typing import Any
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
-from voxpool.sim.progress import progress_bar
-from voxpool.sim.report import WITH, Line, Report
-from voxpool.sim.stopwatch import Stopwatch
-from voxpool.sim.stores import RealStore, open_store
+from voxpool.sim.cli.progress import progress_bar
+from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
 from voxpool.sim.swarm.drawn import SIZES
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
 from voxpool.sim.swarm.kept import SHRUNK_MAX, again, keep
 from voxpool.sim.swarm.one_seed import SeedResult
 from voxpool.sim.swarm.swarm import play_seeds
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.stores import RealStore, open_store
 
 SHOWN_MAX = 10
 """Failing seeds that are printed; all are in the JSON."""

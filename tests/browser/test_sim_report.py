@@ -3,8 +3,8 @@
 import pytest
 
 from tests.browser.conftest import PageMaker, violations
-from voxpool.sim.page import html_page
-from voxpool.sim.report import Line, Report, Table
+from voxpool.sim.report.page import html_page
+from voxpool.sim.report.report import Line, Report, Table
 
 
 @pytest.mark.parametrize("width", [1280, 360])

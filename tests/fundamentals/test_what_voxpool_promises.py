@@ -8,7 +8,7 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 
 def test_a_job_goes_to_a_node_and_comes_back_as_a_result(world: World) -> None:

@@ -20,10 +20,10 @@ from voxpool.sim.calibrate.live import Lived, burst, live, run_finely
 from voxpool.sim.calibrate.node import pack, wait
 from voxpool.sim.calibrate.plan import PAIR, Run, Size, plan
 from voxpool.sim.calibrate.service import ServiceFailed, parse_metrics, running
-from voxpool.sim.clients import Request
-from voxpool.sim.report import Outcome
-from voxpool.sim.scenario import load_scenario
-from voxpool.sim.traffic import Stream
+from voxpool.sim.report.report import Outcome
+from voxpool.sim.scenario.scenario import load_scenario
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.traffic import Stream
 
 SMALL = Size(rounds=1, loads=(0.5, 0.7), run_s=2.5, probe_s=1.5, burst=100, retention_s=0.5, cleanup_interval_s=0.2)
 SETTINGS = plan(SMALL, 1)[0][0].scenario.settings

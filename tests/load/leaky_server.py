@@ -1,5 +1,5 @@
 """A scheduler that keeps so many bytes of each job that ends: `python -m tests.load.leaky_server BYTES serve …` is a
-`voxpool serve` with the leaking table of sim/before/leaky.py; with 0 it is production's own.
+`voxpool serve` with the leaking table of sim/planted/leak.py; with 0 it is production's own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.core.composition import Core, Parts
-from voxpool.sim.before.leaky import leaking
+from voxpool.sim.planted.leak import leaking
 
 if __name__ == "__main__":
     parts = Parts(job_table=leaking(float(sys.argv.pop(1))))

@@ -10,7 +10,7 @@ import redis
 from tests.servers import redis_server
 from voxpool.loadtest.commands._pools import STORES, Wanted, measure
 from voxpool.loadtest.commands._script_commands import watch
-from voxpool.sim.report import Outcome
+from voxpool.sim.report.report import Outcome
 
 
 @pytest.mark.alone

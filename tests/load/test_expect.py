@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.load.locust_run import LocustRun
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 LOAD = ("--headless", "-u", "10", "-r", "50", "-t", "4s", "--rate-per-user", "3", "--nodes", "5", "--with-scheduler")
 

@@ -20,8 +20,8 @@ from voxpool.loadtest.report._records import Generator, LoadReport, encoded
 from voxpool.loadtest.running._options import LoadOptions
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import WITH, WITHOUT
-from voxpool.sim.scenario import load_scenario
+from voxpool.sim.report.report import WITH, WITHOUT
+from voxpool.sim.scenario.scenario import load_scenario
 
 
 def words_of(side: str, out: Path = Path("out")) -> list[str]:

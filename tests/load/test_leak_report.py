@@ -11,7 +11,7 @@ import pytest
 from voxpool.leakgate.finding import MemoryFinding
 from voxpool.loadtest.commands._leak_report import Side, bytes_a_job, finished, report
 from voxpool.loadtest.commands._prediction import Readings
-from voxpool.sim.report import WITH, WITHOUT, Report
+from voxpool.sim.report.report import WITH, WITHOUT, Report
 
 SETTLED_S = 21.0
 RATE = 100

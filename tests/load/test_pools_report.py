@@ -13,8 +13,8 @@ from voxpool.loadtest.commands._script_commands import SELECT, ScriptCommands
 from voxpool.loadtest.commands._script_seconds import ScriptSeconds
 from voxpool.scheduler.core.scripts import Want, heartbeat, select_node
 from voxpool.scheduler.stores.script_sources import partition_keys
-from voxpool.sim.report import Outcome, Report
-from voxpool.sim.scenario import load_scenario
+from voxpool.sim.report.report import Outcome, Report
+from voxpool.sim.scenario.scenario import load_scenario
 
 SHA1, BEAT_SHA1 = "a" * 40, "b" * 40
 NAMES = {SHA1: SELECT, BEAT_SHA1: "heartbeat"}

@@ -11,7 +11,7 @@ from voxpool.leakgate.report import WatchReport
 from voxpool.loadtest.report._records import Arrivals, Jobs
 from voxpool.loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
 from voxpool.loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
-from voxpool.sim.report import Check, Outcome
+from voxpool.sim.report.report import Check, Outcome
 
 
 def evidence(**more: Any) -> Evidence:

@@ -21,17 +21,18 @@ from tests.sim.row_checks import TINY, played
 from voxpool.sim.calibrate.compare import Trio, compare
 from voxpool.sim.calibrate.play import predict
 from voxpool.sim.calibrate.report import report_of as calibration_report
-from voxpool.sim.experiments import Options, leak
-from voxpool.sim.experiments.leak_report import report as leak_report
-from voxpool.sim.experiments.policy import report_of as policy_report
-from voxpool.sim.experiments.policy_nodes import TWO_CHOICES, affinity, failing
-from voxpool.sim.experiments.policy_report import Results
-from voxpool.sim.experiments.policy_runs import from_empty
-from voxpool.sim.experiments.pools import measure_at as measure_pools
-from voxpool.sim.experiments.race import ABOUT, ROWS
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.leak import question as leak
+from voxpool.sim.experiments.leak.report import report as leak_report
+from voxpool.sim.experiments.policy.nodes import TWO_CHOICES, affinity, failing
+from voxpool.sim.experiments.policy.question import report_of as policy_report
+from voxpool.sim.experiments.policy.report import Results
+from voxpool.sim.experiments.policy.runs import from_empty
+from voxpool.sim.experiments.pools.question import measure_at as measure_pools
+from voxpool.sim.experiments.race.question import ABOUT, ROWS
 from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
-from voxpool.sim.explore.flows import FLOWS
-from voxpool.sim.report import WITH, WITHOUT, Report
+from voxpool.sim.explore.model.flows import FLOWS
+from voxpool.sim.report.report import WITH, WITHOUT, Report
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

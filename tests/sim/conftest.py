@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 
 @pytest.fixture

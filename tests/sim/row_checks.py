@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voxpool.sim.experiments import Options
+from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.rows import Figures, RowsExperiment, Size
 
 TINY = Size(nodes=6, jobs=60, runs=1, span_s=600.0, leftovers=10, busy_s=2.0, schedules=300, seeds=2)

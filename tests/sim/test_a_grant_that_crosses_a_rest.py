@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 
 def test_a_grant_that_crosses_a_busy_answer_is_handed_back() -> None:

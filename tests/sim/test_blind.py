@@ -8,18 +8,18 @@ from collections import Counter
 import pytest
 
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.sim.before.blind import RULES, Board, at_random, least_loaded, of_two
-from voxpool.sim.before.rows import variant_without
 from voxpool.sim.checkers import CHECKERS
-from voxpool.sim.distributions import Exponential
-from voxpool.sim.experiments.policy_runs import checkers_of
-from voxpool.sim.experiments.theory import PATIENT, Starts
-from voxpool.sim.nodes import SimNode, Work
-from voxpool.sim.run import set_up
-from voxpool.sim.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.theory import ggc_starts
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.experiments.policy.runs import checkers_of
+from voxpool.sim.experiments.policy.without.blind import RULES, Board, at_random, least_loaded, of_two
+from voxpool.sim.experiments.theory.question import PATIENT, Starts
+from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.report.theory import ggc_starts
+from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.world.distributions import Exponential
+from voxpool.sim.world.nodes import SimNode, Work
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.world import World
 
 DRAWS = 3000
 

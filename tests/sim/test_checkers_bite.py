@@ -12,8 +12,6 @@ import pytest
 
 from voxpool.scheduler.core import scripts
 from voxpool.scheduler.protocol.messages import Register
-from voxpool.sim.before import canaries, canary_table
-from voxpool.sim.before.canaries import replaced
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
 from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
@@ -31,10 +29,13 @@ from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
 from voxpool.sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
 from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
 from voxpool.sim.faults.nodes import NODE_FAULTS
-from voxpool.sim.nodes import SimNode
-from voxpool.sim.seeds import plain_random
-from voxpool.sim.variant import Variant
-from voxpool.sim.world import World
+from voxpool.sim.planted import bugs as canaries
+from voxpool.sim.planted import table as canary_table
+from voxpool.sim.planted.bugs import replaced
+from voxpool.sim.world.nodes import SimNode
+from voxpool.sim.world.seeds import plain_random
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
 
 Story = Callable[[World], None]
 
@@ -269,7 +270,7 @@ def test_a_request_that_never_ends_is_found_at_the_end() -> None:
 
 @pytest.mark.parametrize("name", canary_table.CANARIES)
 def test_a_planted_bug_is_found_in_a_swarm_within_the_stated_number_of_seeds(name: str) -> None:
-    """Nobody has told the swarm where to look: `python -m voxpool.sim.before.canary_table` prints who found it."""
+    """Nobody has told the swarm where to look: `python -m voxpool.sim.planted.table` prints who found it."""
     canary = canary_table.CANARIES[name]
     found = canary_table.bite(canary)
     assert 1 <= found.seed <= canary.seeds, f"not found in {canary.seeds} seeds; only {found.sentences}"

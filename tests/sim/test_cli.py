@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from voxpool.sim import cli
+from voxpool.sim.cli import root as cli
 from voxpool.sim.faults import FAULTS
 
 SMALL = """
@@ -156,9 +156,9 @@ def test_the_module_is_the_command() -> None:
 
 
 def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    import voxpool.sim.experiments
+    from voxpool.sim.experiments import catalogue
     from voxpool.sim.experiments.experiment import Experiment, Options
-    from voxpool.sim.report import Line, Report
+    from voxpool.sim.report.report import Line, Report
 
     asked: list[Options] = []
 
@@ -169,7 +169,7 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
         return Report("probe", "Is anything left?", options.seed, options.shown(), lines, run)
 
     probe = Experiment("probe", "Is anything left?", {"X1": "leftovers"}, measure)
-    monkeypatch.setattr(voxpool.sim.experiments, "registry", {"probe": probe})
+    monkeypatch.setattr(catalogue, "BY_NAME", {"probe": probe})
     code = voxpool_sim("probe", "--seed", "9", "--quick", "--without", "X1", monkeypatch=monkeypatch)
     assert code == 1
     assert (asked[0].seed, asked[0].quick, asked[0].without, asked[0].variant) == (9, True, "X1", "both")

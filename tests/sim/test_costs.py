@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.distributions import Empirical
-from voxpool.sim.play_command import play_file
-from voxpool.sim.run import Played, play
-from voxpool.sim.scenario import Loop, Nodes, Scenario, Service, Traffic, load_scenario
-from voxpool.sim.traffic import Stream
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.cli.play import play_file
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import Loop, Nodes, Scenario, Service, Traffic, load_scenario
+from voxpool.sim.world.distributions import Empirical
+from voxpool.sim.world.run import Played, play
+from voxpool.sim.world.traffic import Stream
+from voxpool.sim.world.world import World
 
 COSTS = """
 [links]

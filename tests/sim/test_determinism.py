@@ -11,16 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from voxpool.sim.play_command import SCENARIOS
-from voxpool.sim.run import play
-from voxpool.sim.scenario import Scenario, load_scenario
+from voxpool.sim.cli.play import SCENARIOS
+from voxpool.sim.scenario.scenario import Scenario, load_scenario
+from voxpool.sim.world.run import play
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120.0
 CHILD = """
 import sys
 from tests.sim.test_determinism import churn
-from voxpool.sim.run import play
+from voxpool.sim.world.run import play
 print(play(churn(), seed=int(sys.argv[1])).run["trace_hash"])
 """
 

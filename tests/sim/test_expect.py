@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
+from voxpool.sim.scenario.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
 
 
 @pytest.mark.parametrize(

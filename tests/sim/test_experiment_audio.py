@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from voxpool.sim.experiments import Options
-from voxpool.sim.experiments.audio import FREED, Heard, Size, hear, report_of
-from voxpool.sim.report import Outcome
+from voxpool.sim.experiments.audio.question import FREED, Heard, Size, hear, report_of
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.report.report import Outcome
 
 SMALL = Size(
     duration_s=400.0, rate_per_s=4.0, nodes=12, audio_bytes=1000, crashes_per_node_h=60.0, retention_s=60.0,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.row_checks import TINY, exit_code, healthy_without, played, useless_fix
-from voxpool.sim.experiments import Options
-from voxpool.sim.experiments.faults import ABOUT, ROWS
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.faults.question import ABOUT, ROWS
 from voxpool.sim.experiments.rows import Figures
-from voxpool.sim.report import Outcome
+from voxpool.sim.report.report import Outcome
 
 
 @pytest.fixture(scope="module")

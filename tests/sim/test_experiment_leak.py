@@ -9,14 +9,16 @@ import pytest
 
 from voxpool.leakgate.trend import Trend, Verdict, judge
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.experiments import Options, leak, registry
-from voxpool.sim.experiments.forgotten import AskSize, forgotten
-from voxpool.sim.experiments.leak import day
-from voxpool.sim.experiments.leak_report import report, smallest_leak
-from voxpool.sim.experiments.leak_size import Size
-from voxpool.sim.experiments.live_run import LiveSeries, LiveSize, live_run
-from voxpool.sim.experiments.pauses import Pauses, before, production
-from voxpool.sim.report import Outcome, Report
+from voxpool.sim.experiments.catalogue import BY_NAME
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.leak import question as leak
+from voxpool.sim.experiments.leak.allocated_bytes import LiveSeries, LiveSize, live_run
+from voxpool.sim.experiments.leak.forgotten import AskSize, forgotten
+from voxpool.sim.experiments.leak.pauses import Pauses, before, production
+from voxpool.sim.experiments.leak.question import day
+from voxpool.sim.experiments.leak.report import report, smallest_leak
+from voxpool.sim.experiments.leak.size import Size
+from voxpool.sim.report.report import Outcome, Report
 
 SMALL = Size(
     duration_s=900.0,
@@ -160,7 +162,7 @@ def test_a_row_can_be_run_alone_and_another_experiments_row_is_refused() -> None
 
 def test_a_store_that_is_not_known_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="store 'mysql' is not known"):
-        registry["leak"].run(Options(store="mysql"))
+        BY_NAME["leak"].run(Options(store="mysql"))
 
 
 @pytest.mark.alone

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from voxpool.sim.experiments import Options
-from voxpool.sim.experiments.overload import QUICK, Found, one_run, report_of, waiting_max
-from voxpool.sim.report import WITH, WITHOUT, Outcome
-from voxpool.sim.theory import bounded_queue, erlang_c_wait
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.overload.question import QUICK, Found, one_run, report_of, waiting_max
+from voxpool.sim.report.report import WITH, WITHOUT, Outcome
+from voxpool.sim.report.theory import bounded_queue, erlang_c_wait
 
 SIZE = replace(QUICK, loads=(0.8, 5.0))
 

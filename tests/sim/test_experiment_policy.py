@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.experiments import Options
-from voxpool.sim.experiments.policy import EXPERIMENT, report_of, size_of
-from voxpool.sim.experiments.policy_nodes import TWO_CHOICES, Figures, affinity, failing
-from voxpool.sim.experiments.policy_report import Results, lines_of
-from voxpool.sim.experiments.policy_runs import Found, from_empty, long_run
-from voxpool.sim.experiments.policy_size import FULL, NORMAL, PRODUCTION, Size
-from voxpool.sim.report import WITH, WITHOUT, Outcome
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.policy.nodes import TWO_CHOICES, Figures, affinity, failing
+from voxpool.sim.experiments.policy.question import EXPERIMENT, report_of, size_of
+from voxpool.sim.experiments.policy.report import Results, lines_of
+from voxpool.sim.experiments.policy.runs import Found, from_empty, long_run
+from voxpool.sim.experiments.policy.size import FULL, NORMAL, PRODUCTION, Size
+from voxpool.sim.report.report import WITH, WITHOUT, Outcome
 
 SMALL = Size(
     nodes=20, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/15", PRODUCTION), jobs=8_000,

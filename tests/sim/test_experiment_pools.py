@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from voxpool.sim.before.keyspace import Keyspace
-from voxpool.sim.before.random_tries import RandomTries
-from voxpool.sim.before.sharded_pools import ShardedPools
-from voxpool.sim.experiments import Options, pools_before, pools_with
-from voxpool.sim.experiments.pools import BY_SIZE, report_of
-from voxpool.sim.experiments.pools_size import Point, Size
-from voxpool.sim.experiments.select_cost import InMemory, Shape, chi_square_a_degree, commands, fill, shares
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.keyspace import Keyspace
+from voxpool.sim.experiments.pools import with_fix as pools_with
+from voxpool.sim.experiments.pools import without_fix as pools_before
+from voxpool.sim.experiments.pools.question import BY_SIZE, report_of
+from voxpool.sim.experiments.pools.select_cost import InMemory, Shape, chi_square_a_degree, commands, fill, shares
+from voxpool.sim.experiments.pools.size import Point, Size
+from voxpool.sim.experiments.pools.without.random_tries import RandomTries
+from voxpool.sim.experiments.pools.without.sharded_pools import ShardedPools
 from voxpool.sim.experiments.servers import Server
-from voxpool.sim.report import Outcome
+from voxpool.sim.report.report import Outcome
 
 SMALL = Size(
     tries=300,

@@ -6,15 +6,18 @@ import math
 
 import pytest
 
-from voxpool.sim.before.keyspace import Keyspace
-from voxpool.sim.before.node_sets import NodeSets
-from voxpool.sim.before.socket_maps import SocketMaps
-from voxpool.sim.census import entries
-from voxpool.sim.experiments import Options, leftovers, leftovers_before, leftovers_with
-from voxpool.sim.experiments.leftovers import report_of
-from voxpool.sim.experiments.leftovers_size import Figures, Size
-from voxpool.sim.report import Outcome
-from voxpool.sim.world import World
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.keyspace import Keyspace
+from voxpool.sim.experiments.orphans import question as leftovers
+from voxpool.sim.experiments.orphans import with_fix as leftovers_with
+from voxpool.sim.experiments.orphans import without_fix as leftovers_before
+from voxpool.sim.experiments.orphans.question import report_of
+from voxpool.sim.experiments.orphans.size import Figures, Size
+from voxpool.sim.experiments.orphans.without.node_sets import NodeSets
+from voxpool.sim.experiments.orphans.without.socket_maps import SocketMaps
+from voxpool.sim.observing.census import entries
+from voxpool.sim.report.report import Outcome
+from voxpool.sim.world.world import World
 
 SMALL = Size(nodes=30, bindings_s=900.0, bindings_rate_per_s=0.5, closes=400, closes_a_batch=100, full_nodes=4)
 PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8": "crashes"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from voxpool.sim.distributions import Exponential, Gamma
+from voxpool.sim.cli.play import SCENARIOS
 from voxpool.sim.faults import FAULTS, Target
-from voxpool.sim.play_command import SCENARIOS
-from voxpool.sim.run import play
-from voxpool.sim.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
+from voxpool.sim.scenario.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
+from voxpool.sim.world.distributions import Exponential, Gamma
+from voxpool.sim.world.run import play
 
 
 def broken_by(kind: str, delay_ms: float) -> Scenario:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from voxpool.sim.clients import Request
 from voxpool.sim.faults.clients import Client
-from voxpool.sim.world import World
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.world import World
 
 
 def a_client_with_a_job(world: World, work_s: float) -> Client:

@@ -6,8 +6,8 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.faults.kind import divert, restore
-from voxpool.sim.nodes import SimNode
-from voxpool.sim.world import World
+from voxpool.sim.world.nodes import SimNode
+from voxpool.sim.world.world import World
 
 
 def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode]:

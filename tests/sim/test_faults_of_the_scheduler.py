@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 
 def test_a_crash_loses_the_jobs_and_every_request_ends_once(world: World) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import Rejected
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.world.world import World
 
 
 def flush(world: World) -> None:

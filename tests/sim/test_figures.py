@@ -6,10 +6,10 @@ from array import array
 
 import pytest
 
-from voxpool.sim.expect import FIGURES, figure_at
-from voxpool.sim.figures import spread
-from voxpool.sim.run import Played, play
-from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.observing.figures import spread
+from voxpool.sim.scenario.expect import FIGURES, figure_at
+from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.world.run import Played, play
 
 PROMISED = {
     "trace_hash": None,

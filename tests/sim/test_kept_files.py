@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.cli import main as voxpool
-from voxpool.sim.cli import main as voxpool_sim
+from voxpool.sim.cli.root import main as voxpool_sim
 
 WITHIN_S = 60
 MEMORY_BYTES = 3 * 1024**3

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.limits import Figure, holds, in_words, read_limit, shown
+from voxpool.sim.report.limits import Figure, holds, in_words, read_limit, shown
 
 
 @pytest.mark.parametrize(

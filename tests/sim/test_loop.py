@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import simpy
 
-from voxpool.sim.loop import Deadlock, Refused, RunFailed, VirtualLoop
+from voxpool.sim.virtual_time.loop import Deadlock, Refused, RunFailed, VirtualLoop
 
 
 def on_virtual_time(coroutine: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from voxpool.sim.pause_watch import CollectorWatch, PauseWatch
+from voxpool.sim.virtual_time.pause_watch import CollectorWatch, PauseWatch
 
 
 def work(steps: int) -> int:

@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from voxpool.sim.experiments.pauses import OLD_SHARE, Round, longest
+from voxpool.sim.experiments.leak.pauses import OLD_SHARE, Round, longest
 
 MS = 1_000_000
 SIZES = [100, 200]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.core.jobs.job import Job
-from voxpool.sim.run import play
-from voxpool.sim.scenario import parse_scenario
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import parse_scenario
+from voxpool.sim.world.run import play
+from voxpool.sim.world.world import World
 
 STORMY = {
     "name": "stormy",

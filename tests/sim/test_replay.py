@@ -13,12 +13,12 @@ import pytest
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_json
-from voxpool.sim import case as cases
-from voxpool.sim.before import rows
-from voxpool.sim.case import Case, Found, run_case
-from voxpool.sim.replay_command import keep_failing, replay_folder, shrink_folder
-from voxpool.sim.scenario import parse_scenario
-from voxpool.sim.shrink import cuts, shrink
+from voxpool.sim.experiments import without as rows
+from voxpool.sim.replay import case as cases
+from voxpool.sim.replay.case import Case, Found, run_case
+from voxpool.sim.replay.command import keep_failing, replay_folder, shrink_folder
+from voxpool.sim.replay.shrink import cuts, shrink
+from voxpool.sim.scenario.scenario import parse_scenario
 
 CROWDED = {
     "name": "crowded",
@@ -120,7 +120,7 @@ def test_every_cut_can_be_run_and_makes_something_smaller() -> None:
 
 def test_a_run_that_dies_is_a_failure_with_its_trace_back(monkeypatch: pytest.MonkeyPatch) -> None:
     from voxpool.scheduler.core.dispatcher import Dispatcher
-    from voxpool.sim.before.canaries import replaced
+    from voxpool.sim.planted.bugs import replaced
 
     class Dies(Dispatcher):
         def job_due(self, job: Any) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from voxpool.sim.pictures import Bar, Curve, bars, curves
-from voxpool.sim.report import Line, Outcome, Picture, Report
+from voxpool.sim.report.pictures import Bar, Curve, bars, curves
+from voxpool.sim.report.report import Line, Outcome, Picture, Report
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JOBS_LEFT = Line("M1", "jobs left", "jobs", without=480, with_=0, limit="== 0", shows="== 480")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.sim.test_checkers_bite import failing
 from voxpool.scheduler.core.jobs.job import Job
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.world.world import World
 
 
 class Attempts(Watcher):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.before.rows import VARIANTS, variant_without
-from voxpool.sim.variant import Variant
-from voxpool.sim.world import World
+from voxpool.sim.experiments.without import VARIANTS, variant_without
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
 
 
 @pytest.mark.parametrize("row", list(VARIANTS))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.sim.before.canaries import overfills
-from voxpool.sim.stores import RealStore, open_store
-from voxpool.sim.world import World
+from voxpool.sim.planted.bugs import overfills
+from voxpool.sim.world.stores import RealStore, open_store
+from voxpool.sim.world.world import World
 
 
 def test_a_store_that_holds_data_is_refused_and_an_empty_one_is_left_empty() -> None:

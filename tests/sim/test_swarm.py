@@ -12,10 +12,10 @@ from voxpool.scheduler.core.scripts import select_node
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_json
 from voxpool.scheduler.stores.memory import MemoryStore
-from voxpool.sim.before.canaries import NeverTells, TellsTwice, replaced
-from voxpool.sim.case import Case, Found, run_case
 from voxpool.sim.faults import FAULTS
-from voxpool.sim.scenario import parse_scenario
+from voxpool.sim.planted.bugs import NeverTells, TellsTwice, replaced
+from voxpool.sim.replay.case import Case, Found, run_case
+from voxpool.sim.scenario.scenario import parse_scenario
 from voxpool.sim.swarm import kept, one_seed
 from voxpool.sim.swarm.branches import all_blocks, blocks_run, marked_scripts
 from voxpool.sim.swarm.drawn import LARGE, SMALL, draw_scenario

@@ -7,9 +7,8 @@ import random
 
 import pytest
 
-from voxpool.sim.distributions import Distribution, Even, Exponential, Lognormal
-from voxpool.sim.experiments import theory as experiment
-from voxpool.sim.theory import (
+from voxpool.sim.experiments.theory import question as experiment
+from voxpool.sim.report.theory import (
     batch_means,
     erlang_c,
     erlang_c_wait,
@@ -19,6 +18,7 @@ from voxpool.sim.theory import (
     mm1_wait,
     mm1_wait_percentile,
 )
+from voxpool.sim.world.distributions import Distribution, Even, Exponential, Lognormal
 
 
 def test_the_recursion_on_a_case_done_by_hand() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.sim.clients import Request
-from voxpool.sim.distributions import Exponential
-from voxpool.sim.run import play
-from voxpool.sim.scenario import Links, Nodes, Scenario, Traffic
-from voxpool.sim.traffic import Stream
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.distributions import Exponential
+from voxpool.sim.world.run import play
+from voxpool.sim.world.traffic import Stream
+from voxpool.sim.world.world import World
 
 WORK_S = Exponential(1.0)
 

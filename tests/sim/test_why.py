@@ -6,8 +6,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from voxpool.sim.cli import cli
-from voxpool.sim.world import World
+from voxpool.sim.cli.root import cli
+from voxpool.sim.world.world import World
 
 
 def a_node_dies(follow: tuple[str, ...]) -> World:

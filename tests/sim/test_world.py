@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import Rejected
-from voxpool.sim.world import World
+from voxpool.sim.world.world import World
 
 
 def test_a_job_runs_on_a_node(world: World) -> None:

@@ -41,7 +41,7 @@ _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.Generator"
 # Where the real clock and real chance come in: file or folder -> why.
 REAL_CLOCK_AND_CHANCE: dict[str, str] = {
     "scheduler/core/clock.py": "it is the wall clock",
-    "sim/stopwatch.py": "it says how long a run took",
+    "sim/virtual_time/stopwatch.py": "it says how long a run took",
     "scheduler/chance.py": "it is the seed of a process that is not simulated",
 }
 # Where print() is the way out.

@@ -58,7 +58,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     (rules.the_scheduler_does_not_print, {"scheduler/a.py": "print(1)\n"}),
     (rules.commands_write_what_is_visible, {"sim/a.py": "import click\nclick.echo(1)\n"}),
     (rules.waits_have_no_hidden_tasks, {"scheduler/a.py": "import asyncio\nx = asyncio.wait_for(y, 1)\n"}),
-    (rules.imports_run_one_way, {"scheduler/a.py": "import voxpool.sim.loop\n"}),
+    (rules.imports_run_one_way, {"scheduler/a.py": "import voxpool.sim.virtual_time.loop\n"}),
     (rules.imports_run_one_way, {"scheduler/a.py": "def f():\n    from voxpool.loadtest import users\n"}),
     (rules.imports_run_one_way, {"sim/a.py": "from tests.unit import b\n"}),
     (rules.what_decides_does_not_wait, {"scheduler/core/jobs/job_table.py": "import asyncio\n"}),

@@ -16,7 +16,7 @@ from voxpool.loadtest.measuring._pools import pools_of
 from voxpool.loadtest.measuring._tally import Tally
 from voxpool.loadtest.measuring._what_became import jobs_of
 from voxpool.loadtest.report._records import Arrivals, Generator, GeneratorProcess, LoadReport, PoolFigures, Spread
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 MB = 1_000_000
 

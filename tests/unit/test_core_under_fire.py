@@ -27,8 +27,8 @@ from voxpool.scheduler.core.nodes.node_desk import NodeDesk
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign
-from voxpool.sim.before.accepts_all import AcceptsAll
-from voxpool.sim.before.canaries import (
+from voxpool.sim.experiments.overload.without.accepts_all import AcceptsAll
+from voxpool.sim.planted.bugs import (
     ForgetsWhatCrossed,
     OnlyReleasesVoidGrants,
     ReusesAttemptNumbers,

@@ -12,8 +12,8 @@ from findings.__main__ import FINDINGS, README
 from findings.explored import finding_of
 from findings.rows import CATALOGUE, merged, rows_of
 from findings.table import BEGIN, END, put_into, render, taken_from
-from voxpool.sim.experiments import Options
-from voxpool.sim.report import Line, Report
+from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.report.report import Line, Report
 
 
 def report(with_: int = 0, **options: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from voxpool.loadtest.report._checks import ROWS_MAX, sentence_of, table_lines
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 HOLDS = Check("results", True, 1290, "> 0")
 BROKEN = Check("failures", False, 0.93, "<= 0 %", unit="%", note="12 of 1,290 results")

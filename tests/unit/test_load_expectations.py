@@ -19,8 +19,8 @@ from voxpool.loadtest.running._expectations import (
     share_bounds,
     share_that_may_fail,
 )
-from voxpool.sim.expect import parse_expectation
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
+from voxpool.sim.scenario.expect import parse_expectation
 
 
 def operation(kind: str, name: str, latencies_ms: list[float], failures: int = 0) -> Operation:

@@ -12,7 +12,7 @@ from tests.unit.load_reports import load_report
 from voxpool.loadtest.report._page import html_page
 from voxpool.loadtest.report._records import ErrorCount, LoadReport, encoded, read_report
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import Check
+from voxpool.sim.report.report import Check
 
 EVIL = "<script>alert('x')</script>"
 

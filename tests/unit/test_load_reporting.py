@@ -16,7 +16,7 @@ from voxpool.loadtest.report._reporting import Reporting, make_folder, write_rep
 from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.running._part import Context
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.report import Check, Outcome
+from voxpool.sim.report.report import Check, Outcome
 
 SECRET = "hunter2"
 

@@ -12,7 +12,7 @@ from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.leakgate.inside.tables import find_tables
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.telemetry.dashboard.history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
-from voxpool.sim.census import entries
+from voxpool.sim.observing.census import entries
 
 
 async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() -> None:

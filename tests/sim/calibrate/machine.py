@@ -11,13 +11,13 @@ import msgspec
 from voxpool.sim.calibrate.costs import MESSAGES_A_JOB, Costs, measure
 from voxpool.sim.calibrate.live import Burst, Lived, Record
 from voxpool.sim.calibrate.plan import QUICK, Run, Size, plan
-from voxpool.sim.clients import Request
-from voxpool.sim.distributions import Gamma
-from voxpool.sim.nodes import SimNode, Work
-from voxpool.sim.run import play
-from voxpool.sim.scenario import Links, Loop, Scenario, Service, StoreDelay
-from voxpool.sim.watch import Watcher
-from voxpool.sim.world import World
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import Links, Loop, Scenario, Service, StoreDelay
+from voxpool.sim.world.clients import Request
+from voxpool.sim.world.distributions import Gamma
+from voxpool.sim.world.nodes import SimNode, Work
+from voxpool.sim.world.run import play
+from voxpool.sim.world.world import World
 
 SIZE = replace(QUICK, rounds=2, run_s=20.0, probe_s=10.0, retention_s=2.0, cleanup_interval_s=0.5)
 LINK_MS, STORE_MS, MESSAGE_MS, OVERHEAD_MS = 0.5, 0.2, 0.08, 0.3

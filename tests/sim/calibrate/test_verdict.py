@@ -16,7 +16,7 @@ from voxpool.sim.calibrate.live import Lived
 from voxpool.sim.calibrate.plan import QUICK
 from voxpool.sim.calibrate.play import Predicted, predict
 from voxpool.sim.calibrate.report import report_of
-from voxpool.sim.report import Outcome, Report
+from voxpool.sim.report.report import Outcome, Report
 
 Spoil = Callable[[Lived], None]
 

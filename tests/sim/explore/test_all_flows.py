@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from voxpool.sim.explore.all_flows import explore_all
-from voxpool.sim.explore.flows import COMPLETE, FLOWS
-from voxpool.sim.explore.tally import Tally
+from voxpool.sim.explore.model.flows import COMPLETE, FLOWS
+from voxpool.sim.explore.search.tally import Tally
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.sim.explore.toy_scripts import script_flows
 from tests.sim.explore.toy_threads import KILL, Op, Threads, threads
-from voxpool.sim.explore.depth_first import NotRepeatable, every_end, every_order, near_default
-from voxpool.sim.explore.story import ADD, READ, WRITE, Footprint, independent
-from voxpool.sim.explore.tally import Budget
+from voxpool.sim.explore.model.story import ADD, READ, WRITE, Footprint, independent
+from voxpool.sim.explore.search.depth_first import NotRepeatable, every_end, every_order, near_default
+from voxpool.sim.explore.search.tally import Budget
 
 ALL = Budget()
 

@@ -12,9 +12,9 @@ from tests.sim.explore.toy_threads import Op, comes_in_order, threads
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.explore import telling
 from voxpool.sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
-from voxpool.sim.explore.flow import Flow
-from voxpool.sim.explore.story import WRITE, MakeStory
-from voxpool.sim.variant import Variant
+from voxpool.sim.explore.model.flow import Flow
+from voxpool.sim.explore.model.story import WRITE, MakeStory
+from voxpool.sim.world.variant import Variant
 
 
 def good(variant: Variant) -> MakeStory:

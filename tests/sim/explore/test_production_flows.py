@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.sim.before.rows import variant_without
-from voxpool.sim.explore.depth_first import every_end, every_order
-from voxpool.sim.explore.flows import COMPLETE, FLOWS
-from voxpool.sim.explore.running import run_story
-from voxpool.sim.explore.shape import Shape
-from voxpool.sim.explore.steps import story_of
-from voxpool.sim.explore.story import MakeStory
-from voxpool.sim.explore.tally import Budget
+from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore.model.flows import COMPLETE, FLOWS
+from voxpool.sim.explore.model.running import run_story
+from voxpool.sim.explore.model.shape import Shape
+from voxpool.sim.explore.model.steps import story_of
+from voxpool.sim.explore.model.story import MakeStory
+from voxpool.sim.explore.search.depth_first import every_end, every_order
+from voxpool.sim.explore.search.tally import Budget
 
 ALL = Budget()
 SMALL = {

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sim.explore.toy_threads import Op, Threads, comes_in_order, padded, threads
-from voxpool.sim.explore.depth_first import every_end, every_order
-from voxpool.sim.explore.running import NO_END, follow
-from voxpool.sim.explore.schedule import Departure, WrongSchedule, from_text, to_text
-from voxpool.sim.explore.shrinking import shrink
-from voxpool.sim.explore.story import NOTHING, WRITE, Footprint, Step
-from voxpool.sim.explore.tally import Budget
-from voxpool.sim.explore.walks import random_walks
+from voxpool.sim.explore.model.running import NO_END, follow
+from voxpool.sim.explore.model.story import NOTHING, WRITE, Footprint, Step
+from voxpool.sim.explore.search.depth_first import every_end, every_order
+from voxpool.sim.explore.search.schedule import Departure, WrongSchedule, from_text, to_text
+from voxpool.sim.explore.search.shrinking import shrink
+from voxpool.sim.explore.search.tally import Budget
+from voxpool.sim.explore.search.walks import random_walks
 
 ALL = Budget()
 SCHEDULES = st.lists(st.tuples(st.integers(0, 99), st.text(min_size=1)), unique_by=lambda part: part[0]).map(

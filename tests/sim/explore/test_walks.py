@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import beta
 
 from tests.sim.explore.toy_threads import comes_in_order, padded, threads
-from voxpool.sim.explore.tally import Budget
-from voxpool.sim.explore.walks import pct_bound, pct_walks, random_walks
+from voxpool.sim.explore.search.tally import Budget
+from voxpool.sim.explore.search.walks import pct_bound, pct_walks, random_walks
 
 ALL = Budget()
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
-from voxpool.sim.clock import VirtualClock
-from voxpool.sim.explore.story import WRITE, Footprint, MakeStory, Step
-from voxpool.sim.loop import VirtualLoop
+from voxpool.sim.explore.model.story import WRITE, Footprint, MakeStory, Step
+from voxpool.sim.virtual_time.clock import VirtualClock
+from voxpool.sim.virtual_time.loop import VirtualLoop
 
 
 class ScriptFlows:

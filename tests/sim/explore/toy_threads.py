@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from voxpool.sim.explore.story import ADD, READ, WRITE, Footprint, MakeStory, Step
+from voxpool.sim.explore.model.story import ADD, READ, WRITE, Footprint, MakeStory, Step
 
 NAMES = "ABCDEFGH"
 KILL = "kill"

@@ -1,0 +1,1 @@
+"""The command `voxpool-sim`: root.py has the group, the other files what several commands share."""

@@ -1,0 +1,51 @@
+"""`voxpool-sim capacity`: reads how the work is distributed from a word, such as lognormal:2:1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest, wrong
+from voxpool.sim.world.distributions import NAMES, Distribution, load_file
+
+SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
+"""What the third part of a word is, by the first."""
+
+
+def work_of(text: str) -> Distribution:
+    """Return the distribution of `text`: NAME:MEAN_S[:CV], pareto:MEAN_S[:SHAPE] or empirical:FILE.
+
+    Raises ConfigError.
+    """
+    name, _, rest = text.partition(":")
+    if name not in NAMES:
+        raise ConfigError(f"--work {text!r}: {nearest(name, NAMES)}, as in exponential:2 or lognormal:2:1")
+    if name == "empirical":
+        return _converted(text, {"dist": name, "file": rest})
+    mean, _, second = rest.partition(":")
+    table: dict[str, object] = {"dist": name, "mean": _number(text, mean)}
+    if second:
+        if name not in SECOND:
+            raise ConfigError(f"--work {text!r}: {name} has a mean only")
+        table[SECOND[name]] = _number(text, second)
+    return _converted(text, table)
+
+
+def _converted(text: str, table: dict[str, object]) -> Distribution:
+    try:
+        found: Distribution = load_file(msgspec.convert(table, Distribution), Path("."), anywhere=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--work {text!r}: {wrong(error).sentence}") from None
+    if found.mean is None:
+        values = found.values
+        found = msgspec.structs.replace(found, mean=sum(values) / len(values))
+    return found
+
+
+def _number(text: str, word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ConfigError(f"--work {text!r}: {word!r} is not a number of seconds, as in exponential:2") from None

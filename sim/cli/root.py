@@ -1,0 +1,282 @@
+"""The command `voxpool-sim`. Heavy imports are inside the commands, so that --help starts quickly.
+
+Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage errors, too: one line, no stack trace).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voxpool.leakgate.terminal import say
+from voxpool.scheduler import __version__
+from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+from voxpool.sim.calibrate.cli import calibrate
+from voxpool.sim.cli.options import common, progress_bar
+from voxpool.sim.explore.cli import explore
+from voxpool.sim.replay.cli import replay, shrink
+
+if TYPE_CHECKING:
+    from voxpool.sim.experiments.experiment import Experiment, Options
+
+EXIT_BROKEN = 1
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    run_commands(cli, "voxpool-sim", failed=EXIT_WRONG_INPUT)
+
+
+class _Commands(click.Group):
+    """The commands of this file, and one for each experiment, looked up when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_experiments()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        experiment = _experiments().get(cmd_name)
+        return None if experiment is None else _command_of(experiment)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from voxpool.scheduler.sentences import nearest
+
+            known = self.list_commands(ctx)
+            raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="voxpool-sim")
+def cli() -> None:
+    """Runs the scheduler of voxpool in virtual time: any scenario, and the experiments that answer a question."""
+
+
+@cli.command()
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
+@click.option(
+    "--costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Costs that `calibrate` wrote, in place of the scenario's.",
+)
+@click.option("--why", multiple=True, metavar="JOB", help="Tell why this job, such as s1-17, went where it went.")
+@common
+def run(
+    scenario: Path,
+    without: str,
+    costs: Path | None,
+    why: tuple[str, ...],
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
+    from rich.console import Console
+
+    from voxpool.sim.cli.play import play_file
+    from voxpool.sim.replay.case import RunDied
+
+    try:
+        report, lines = play_file(
+            scenario,
+            seed=seed,
+            quick=quick,
+            store=store,
+            out=out,
+            progress=progress_bar,
+            without=without,
+            why=why,
+            costs=costs,
+        )
+    except RunDied as died:
+        say(str(died), err=True)
+        return EXIT_BROKEN
+    report.print(Console(width=None if sys.stdout.isatty() else 110))
+    for written in report.write(json_path, out):
+        say(f"written: {written}")
+    for line in lines:
+        say(line)
+    return report.exit_code
+
+
+for _command in (calibrate, explore, replay, shrink):
+    cli.add_command(_command)
+
+
+@cli.command()
+@click.option("--seeds", type=click.IntRange(1), help="Play so many seeds, from --seed (or 1) on.")
+@click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes at the same time.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
+@click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
+@click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Without --seeds: so many days instead of 30.")
+@common
+def soak(
+    seeds: int | None,
+    size: str,
+    jobs: int,
+    keep: Path | None,
+    replay: bool,
+    python: str,
+    days: float | None,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """Draw every option of many runs from their seeds, and play them; without --seeds, one run of 30 days."""
+    from rich.console import Console
+
+    if seeds is None:
+        from voxpool.sim.swarm.long_report import soak_days
+
+        report = soak_days(days=days, seed=seed, quick=quick, store=store, progress=progress_bar)
+    else:
+        from voxpool.sim.swarm.swarm_report import soak_seeds
+
+        report = soak_seeds(
+            first=1 if seed is None else seed,
+            count=seeds,
+            size=size,
+            store=store,
+            jobs=jobs,
+            keep_in=keep or out,
+            replay=replay,
+            python=python,
+            is_shown=sys.stderr.isatty(),
+        )
+    for written in report.write(json_path, out):
+        say(f"written: {written}")
+    report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=True))
+    return report.exit_code
+
+
+@cli.command()
+@click.option("--rate", type=float, default=20.0, show_default=True, help="Jobs a second.")
+@click.option("--work", default="exponential:2", show_default=True, help="NAME:MEAN_S[:CV], or empirical:FILE.")
+@click.option("--p99", type=float, default=0.5, show_default=True, help="Seconds within which 99 % have to start.")
+@click.option("--slots", type=int, default=2, show_default=True, help="Jobs that a node runs at the same time.")
+@common
+def capacity(
+    rate: float,
+    work: str,
+    p99: float,
+    slots: int,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """How many nodes a rate of jobs takes, so that 99 of 100 start in time; with the curve around that number."""
+    from rich.console import Console
+
+    from voxpool.sim.cli.capacity import work_of
+    from voxpool.sim.experiments.capacity import question as experiment
+    from voxpool.sim.experiments.experiment import SEED
+
+    report = experiment.plan(
+        experiment.Demand(rate, work_of(work), p99, slots),
+        size=experiment.QUICK if quick else experiment.FULL,
+        seed=SEED if seed is None else seed,
+        store=store,
+        progress=sys.stderr.isatty(),
+    )
+    report.write(json_path, out)
+    report.print(Console(width=None if sys.stdout.isatty() else 110))
+    return report.exit_code
+
+
+@cli.command(name="list")
+@click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
+def list_(what: str | None) -> int:
+    """Show what there is: scenarios, faults, checkers or experiments; all without an argument."""
+    from voxpool.sim.cli.listing import listing
+
+    for line in listing(what, _experiments()):
+        say(line)
+    return 0
+
+
+def _experiments() -> dict[str, Experiment]:
+    """Return the experiments by name."""
+    from voxpool.sim.experiments import catalogue
+
+    return catalogue.BY_NAME
+
+
+def _command_of(experiment: Experiment) -> click.Command:
+    """Return the command that runs `experiment`."""
+
+    @click.command(name=experiment.name, help=f"{experiment.question}\n\nRows: {', '.join(experiment.rows)}.")
+    @click.option(
+        "--variant",
+        type=click.Choice(["both", "with", "without"]),
+        default="both",
+        show_default=True,
+        help="The sides to run.",
+    )
+    @click.option("--without", default="", help="One row of the catalogue, such as M1; all of them without it.")
+    @common
+    def command(
+        variant: str,
+        without: str,
+        seed: int | None,
+        json_path: Path | None,
+        out: Path | None,
+        quick: bool,
+        store: str,
+        **extra: str | bool | None,
+    ) -> int:
+        from rich.console import Console
+
+        from voxpool.sim.experiments.experiment import SEED, Options
+
+        options = Options(
+            seed=SEED if seed is None else seed,
+            json=json_path,
+            out=out,
+            quick=quick,
+            store=store,
+            variant=variant,  # type: ignore[arg-type]
+            without=without,
+            progress=sys.stderr.isatty(),
+            extra={name: value for name, value in extra.items() if value},
+        )
+        report = experiment.run(options)
+        report.print(Console(width=None if sys.stdout.isatty() else 110))
+        if report.exit_code:
+            say(f"options: {_shown(options)}")
+            say(f"again: {_again(experiment.name, options)}")
+        return report.exit_code
+
+    for option in reversed(experiment.extras):
+        command = click.option(f"--{option.name}", option.name, is_flag=option.is_flag, help=option.help)(command)
+    return command
+
+
+def _shown(options: Options) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.shown(seed=options.seed).items())
+
+
+def _again(name: str, options: Options) -> str:
+    """The one line to paste."""
+    words = ["voxpool-sim", name, "--seed", str(options.seed), "--store", options.store, "--variant", options.variant]
+    words += ["--without", options.without] if options.without else []
+    for option, value in options.extra.items():
+        words += [f"--{option}"] if value is True else [f"--{option}", str(value)]
+    return " ".join([*words, *(["--quick"] if options.quick else [])])

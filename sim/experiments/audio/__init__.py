@@ -1,0 +1,1 @@
+"""When the audio of a job is released."""

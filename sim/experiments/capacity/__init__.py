@@ -1,0 +1,1 @@
+"""How many nodes a rate of jobs needs."""

@@ -1,0 +1,26 @@
+"""All experiments, by name."""
+
+from __future__ import annotations
+
+from voxpool.sim.experiments.audio import question as audio
+from voxpool.sim.experiments.experiment import Experiment
+from voxpool.sim.experiments.faults import question as faults
+from voxpool.sim.experiments.leak import question as leak
+from voxpool.sim.experiments.orphans import question as orphans
+from voxpool.sim.experiments.overload import question as overload
+from voxpool.sim.experiments.policy import question as policy
+from voxpool.sim.experiments.pools import question as pools
+from voxpool.sim.experiments.race import question as race
+
+EXPERIMENTS = (
+    leak.EXPERIMENT,
+    audio.EXPERIMENT,
+    orphans.EXPERIMENT,
+    race.EXPERIMENT,
+    faults.EXPERIMENT,
+    pools.EXPERIMENT,
+    policy.EXPERIMENT,
+    overload.EXPERIMENT,
+)
+"""In the order in which they are listed."""
+BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}

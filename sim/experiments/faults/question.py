@@ -1,0 +1,176 @@
+"""What is left when something breaks: nodes that nobody takes back, jobs that nobody tries again, handlers that die.
+
+Each row is a story with an old behaviour (sim/before/) and with production (faults_nodes, faults_clients, faults_text).
+"""
+
+from __future__ import annotations
+
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.faults import clients as clients
+from voxpool.sim.experiments.faults import nodes as nodes
+from voxpool.sim.experiments.faults import swarm as swarm
+from voxpool.sim.experiments.faults import text as text
+from voxpool.sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
+from voxpool.sim.report.report import Report
+
+QUESTION = "Is everything whole again after a fault: nodes drawn, jobs tried again, results told, nothing wasted?"
+ABOUT = {
+    "R6": "a node whose lease ran out, or whose store was flushed, is refused for ever",
+    "R14": "a node that registers again with fewer pairs keeps its old pools",
+    "R15": "no node now is a failure; a waiting job is not tried again",
+    "R16": "closing a session cancels nothing",
+    "R17": "an in-order buffer forgets its position when it is empty",
+    "R20": "an error text is cut inside a character, and the handler dies",
+    "R21": "a 'nobody' that crossed a release",
+    "R22": "grants of a generation that is gone",
+    "R23": "an attempt number is used twice",
+    "R24": "a node that answers busy is chosen again at once",
+    "swarm": "all faults together",
+}
+
+STORIES = (
+    Story(
+        "R6",
+        nodes.store_is_flushed,
+        (
+            Shown("lost", "of {nodes} connected nodes lost a beat after the store's flush", "", "== 0", "== {nodes}"),
+            Shown("job", "what becomes of a job then", "", "== completed", "== failed"),
+        ),
+        key="flush",
+        variant="R6",
+    ),
+    Story(
+        "R6",
+        nodes.leases_run_out,
+        (Shown("back_s", "until all {nodes} nodes are drawn again after a pause of 46 s", "s", "<= 15", "> 199"),),
+    ),
+    Story(
+        "R14",
+        nodes.registers_with_fewer_pairs,
+        (Shown("foreign", "of {jobs} assigns go to nodes that no longer serve the pair", "", "== 0", "> 0"),),
+    ),
+    Story(
+        "R15",
+        nodes.nodes_come_later,
+        (Shown("failed", "of {nodes} jobs fail though a node came in time", "", "== 0", "== {nodes}"),),
+    ),
+    Story(
+        "R15",
+        nodes.nodes_come_later,
+        (Shown("failed", "the same, without: they wait and are not tried again", "", "== 0", "== {nodes}"),),
+        key="waits",
+        variant="R15waits",
+    ),
+    Story(
+        "R16",
+        clients.sessions_close,
+        (Shown("a_session_s", "node seconds wasted a closed session", "s", "< 0.1", "> 10"),),
+    ),
+    Story(
+        "R17",
+        clients.results_go_in_order,
+        (
+            Shown("stuck", "results that stick for ever, of {nodes} sessions with 5 each", "", "== 0", "== {stuck}"),
+            Shown("longest_s", "a result waits for a gap (grace 5 s), longest", "s", "<= 5.001", "> 60"),
+        ),
+        variant="",
+    ),
+    Story(
+        "R20",
+        text.text_is_malformed,
+        (
+            Shown("died", "handlers lost, of {nodes} with malformed input", "", "== 0", "== {nodes}"),
+            Shown("unended", "jobs that they leave behind", "", "== 0", "== {nodes}"),
+        ),
+        variant="",
+    ),
+    Story(
+        "R21",
+        clients.nobody_crosses_a_release,
+        (Shown("idle", "observations of an idle node beside a waiting job", "", "== 0", "> {nodes}"),),
+    ),
+    Story(
+        "R22",
+        nodes.leftovers_are_drawn,
+        (
+            Shown(
+                "void",
+                "void grants in {runs} runs with {leftovers} leftovers each",
+                "",
+                "== {all_leftovers}",
+                "> {all_leftovers}0",
+            ),
+        ),
+    ),
+    Story(
+        "R22",
+        nodes.grants_cross_registers,
+        (
+            Shown("sent", "grants of a generation that is gone are sent", "", "== 0", "> 0"),
+            Shown("void", "such grants in the story", "", "> 0", ""),
+        ),
+        key="sent",
+        variant="R22sent",
+    ),
+    Story(
+        "R23",
+        nodes.attempt_numbers_come_again,
+        (Shown("above", "assigns above the slots", "", "== 0", "> 0"),),
+    ),
+    Story(
+        "R24",
+        nodes.all_are_busy,
+        (
+            Shown(
+                "assigns",
+                "assigns in {busy_s:g} s for {busy_jobs} jobs on three busy nodes (a rest is 1 s)",
+                "",
+                "<= {rests}",
+                "> {rests}00",
+            ),
+        ),
+    ),
+    Story(
+        "swarm",
+        swarm.all_faults,
+        (
+            Shown("failed", "of {seeds} runs with drawn options and faults break a checker", "", "== 0", ""),
+            Shown("begun", "faults in these runs", "", "> 0", ""),
+            Shown("kinds", "kinds of faults among them", "", "> 1", ""),
+            Shown("requests", "requests, each with one end", "", "> 0", ""),
+        ),
+        variant="",
+    ),
+)
+ROWS = RowsExperiment(
+    "faults",
+    QUESTION,
+    STORIES,
+    "One group a row: the first line of each row of the table; what goes on for ever has no bar.",
+    short={
+        "R6": "nodes lost",
+        "R14": "wrong pair",
+        "R15": "failed",
+        "R16": "wasted s",
+        "R17": "stuck",
+        "R20": "handlers",
+        "R21": "idle",
+        "R22": "void",
+        "R23": "above",
+        "R24": "assigns",
+    },
+)
+
+
+def measure(options: Options) -> Report:
+    """Run the experiment in the size that `options` ask for."""
+    return measure_at(options, QUICK if options.quick else FULL)
+
+
+def measure_at(options: Options, size: Size) -> Report:
+    """Run the experiment at `size`."""
+    rows = EXPERIMENT.chosen(options)
+    return ROWS.report(options, size, rows, ROWS.run(options, size, rows))
+
+
+EXPERIMENT = Experiment("faults", QUESTION, ABOUT, measure)

@@ -1,0 +1,141 @@
+"""The story of `faults` about malformed text, R20: production's door of nodes, run without sockets on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import NodeResult, Register, WorkError
+from voxpool.scheduler.web.gates.guard import open_to_all
+from voxpool.scheduler.web.nodes import NodeDoor
+from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
+from voxpool.sim.experiments.faults.without.cut_text import CleansUpAtTheEnd
+from voxpool.sim.experiments.rows import Figures, Stage
+from voxpool.sim.world.world import World
+
+PAIR = "zh:en"
+TEXT = "错误" * 150
+"""900 bytes in UTF-8: byte 500 is the second one of a character."""
+MALFORMED = (
+    Received(b'{"type":"result","job_id":"\xe9\x94', False),
+    Received("错误".encode()[:5], False),
+    Received(b"\x82\xa4type\xa6result\xa6job_id\xda\x01\xf4" + TEXT.encode()[:499], True),
+    Received(b'{"type":"result","job_id":1,"attempt":"one"}', False),
+    Received(b"", True),
+)
+"""Frames that no node may send: text and MessagePack that end inside a character, wrong types, nothing."""
+
+
+class PlainSocket:
+    """What the door of nodes needs of a connection: frames come in one by one, what goes out is counted."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.send_buffer_bytes_max = 0
+        self.sent = 0
+        self.cut_off = ""
+        self._frames: asyncio.Queue[Received | None] = asyncio.Queue()
+
+    @property
+    def peer_said_goodbye(self) -> bool:
+        """It does not."""
+        return False
+
+    def comes(self, frame: Received) -> None:
+        """A frame has come in."""
+        self._frames.put_nowait(frame)
+
+    async def next_frame(self) -> Received | None:
+        """Return the next frame, or None at the end."""
+        return await self._frames.get()
+
+    def now_known(self) -> None:
+        """Its frames are as large as they are."""
+
+    def serve(self, on_frame: OnFrame) -> None:
+        """Frames come through next_frame alone."""
+
+    def send_frame(self, data: bytes, binary: bool) -> None:
+        """Send a frame."""
+        self.sent += 1
+
+    def close_with(self, code: int, reason: str) -> None:
+        """Close."""
+        self._frames.put_nowait(None)
+
+    def abort(self, reason: str) -> None:
+        """Cut off."""
+        self._frames.put_nowait(None)
+
+    async def answers(self, timeout_s: float) -> bool:
+        """It does not answer a ping."""
+        return False
+
+
+async def _accept() -> dict[str, Any]:
+    return {"type": "websocket.connect"}
+
+
+async def _ignore(message: Any) -> None:
+    pass
+
+
+def _log_nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+class _Handlers:
+    """Runs the door for each connection, and knows which handlers died of an exception."""
+
+    def __init__(self, world: World, door: NodeDoor) -> None:
+        self.died: list[str] = []
+        self._world = world
+        self._door = door
+
+    def connect(self, node_id: str) -> PlainSocket:
+        """A node connects and registers."""
+        socket = PlainSocket(node_id)
+        socket.comes(Received(encode(Register(node_id, f"{node_id}.1", [PAIR], 1, []), False), False))
+        self._world.loop.create_task(self._handle(socket))
+        return socket
+
+    async def _handle(self, socket: PlainSocket) -> None:
+        whole: FrameSocket = socket  # which mypy sees; a scope has any type
+        try:
+            await self._door({"state": {**open_to_all(), "socket": whole}}, _accept, _ignore)
+        except Exception as error:
+            self.died.append(f"{socket.peer}: {type(error).__name__}")
+
+
+def text_is_malformed(stage: Stage) -> Figures:
+    """R20: every node fails its job with a long text in Chinese, then sends a frame that is broken in its own way."""
+    world = stage.world()
+    settings, desk = world.settings, world.core.node_desk
+    kind = NodeDoor if stage.has_fix else CleansUpAtTheEnd
+    door = kind(settings, desk, Observer(), _log_nothing, 1000)  # type: ignore[arg-type]
+    handlers = _Handlers(world, door)
+    sockets: dict[str, PlainSocket] = {}
+    for number in range(stage.size.nodes):
+        node_id = f"says-{number}"
+        with world.loop.entered():
+            sockets[node_id] = handlers.connect(node_id)
+        world.run(for_s=0.1)
+    jobs = [world.submit(PAIR, work_s=1.0) for _ in range(stage.size.nodes)]
+    world.run(for_s=0.1)
+    for job in jobs:
+        result = NodeResult(job.job_id, job.attempt, error=WorkError(TEXT))
+        sockets[job.node_id].comes(Received(encode(result, False), False))
+    world.run(for_s=1)
+    for number, socket in enumerate(sockets.values()):
+        socket.comes(MALFORMED[number % len(MALFORMED)])
+    world.run(for_s=1)
+    figures: Figures = {
+        "died": len(handlers.died),
+        "left_behind": len(world.core.fleet),
+        "unended": sum(not job.ended for job in jobs),
+        "longest_reason": max(len(job.reason) for job in jobs),
+    }
+    stage.end(world)
+    return figures

@@ -1,0 +1,1 @@
+"""Whether finished jobs pile up."""

@@ -1,0 +1,105 @@
+"""Live bytes at each sweep of a short run of its own: small retention, many sweeps, nothing recorded that grows."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from voxpool.leakgate.errors import Unreadable
+from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.scheduler.core.composition import Parts
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.planted.leak import leaking
+from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
+
+NEVER_S = 1e18
+READ_AT = 0.02
+"""Each reading is taken so long after a sweep, in intervals."""
+TELL_EVERY = 20
+
+
+@dataclass(frozen=True)
+class LiveSize:
+    """How much is played: `sweeps` sweeps, `interval_s` apart, at `rate_per_s`."""
+
+    sweeps: int = 400
+    interval_s: float = 2.0
+    retention_s: float = 10.0
+    rate_per_s: float = 256.0
+    nodes: int = 100
+    work_s: float = 0.3
+
+    @property
+    def jobs(self) -> float:
+        """The jobs that are expected in the whole run."""
+        return self.sweeps * self.interval_s * self.rate_per_s
+
+    @property
+    def jobs_a_sweep(self) -> float:
+        """The jobs that are expected between two sweeps."""
+        return self.interval_s * self.rate_per_s
+
+
+class LiveSeries:
+    """One reading a sweep, in bytes; `jobs` is how many jobs had ended by then. Its own memory does not grow."""
+
+    def __init__(self, readings: int, unreadable: str = "") -> None:
+        self.live, self.held, self.rss, self.jobs = (np.zeros(readings) for _ in range(4))
+        self.unreadable = unreadable
+        """Why nothing could be read; the series are empty then."""
+
+
+def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell: Tell) -> LiveSeries:
+    """Play the run with clean-up on or off and a planted leak of `leak_bytes` a job (0 = none); return its readings."""
+    settings: dict[str, Any] = {
+        "cleanup_interval_s": size.interval_s if clean_up else 0.0,
+        "retention_s": size.retention_s,
+        "finished_max": 0,
+    }
+    scenario = Scenario(
+        name="live bytes",
+        duration_s=size.sweeps * size.interval_s,
+        nodes=[Nodes(count=size.nodes, pairs=["zh:en"])],
+        traffic=[Traffic(pair="zh:en", rate_per_s=size.rate_per_s, work_s=size.work_s, arrivals="even")],
+    )
+    try:
+        meter = LiveBytes()
+    except Unreadable as unreadable:
+        return LiveSeries(0, str(unreadable))
+    world = World(
+        seed=seed,
+        settings=settings,
+        variant=Variant(parts=Parts(job_table=leaking(leak_bytes))),
+        checkers=(),
+        is_traced=False,
+        warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job
+    )
+    set_up(world, scenario)
+    series = LiveSeries(size.sweeps - 1)
+    gc.collect()
+    gc.freeze()  # what stands at the beginning need not be looked at before each reading
+    try:
+        _read_after_sweeps(world, meter, size, series, tell)
+    finally:
+        gc.unfreeze()
+    world.stop()
+    return series
+
+
+def _read_after_sweeps(world: World, meter: LiveBytes, size: LiveSize, series: LiveSeries, tell: Tell) -> None:
+    ended = world.recorder.ended
+    for sweep in range(1, size.sweeps):
+        world.run_to((sweep + READ_AT) * size.interval_s)
+        gc.collect()
+        memory = meter.read()
+        at = sweep - 1
+        series.live[at], series.held[at], series.rss[at] = memory.live, memory.held, memory.rss
+        series.jobs[at] = sum(ended.values())
+        if sweep % TELL_EVERY == 0:
+            tell(sweep / size.sweeps)

@@ -1,0 +1,101 @@
+"""What stays in the table and in the store while a scenario is played: counts over virtual time, read at each sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.observing.figures import run_figures
+from voxpool.sim.scenario.scenario import Scenario
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
+
+SWEEP_ROOM = 0.02
+"""Samples are taken so long after each sweep, in intervals: at the same phase of the saw-tooth, when it is over."""
+TELL_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A scenario that was played, with what resided over time."""
+
+    run: dict[str, Any]
+    broken: list[str]
+    times_s: list[float] = field(default_factory=list)
+    jobs: list[int] = field(default_factory=list)
+    """Finished jobs in the table at each of `times_s`."""
+    families_end: dict[str, int] = field(default_factory=dict)
+    """Members of each family of the store after everything has ended."""
+    families_max: dict[str, int] = field(default_factory=dict)
+
+
+def follow(
+    scenario: Scenario,
+    seed: int,
+    store: str,
+    variant: Variant,
+    interval_s: float,
+    checkers: Sequence[type[Checker]],
+    tell: Tell,
+) -> Followed:
+    """Play `scenario` and count just after each multiple of `interval_s`; `tell` hears how much of it is over."""
+    watch = Stopwatch()
+    world = World(
+        seed=seed,
+        settings=scenario.settings,
+        delay_ms=scenario.links.delay_ms,
+        store_delay_ms=scenario.store.delay_ms,
+        overhead_ms=scenario.service.overhead_ms,
+        message_ms=scenario.loop.message_ms,
+        store=store,
+        variant=variant,
+        checkers=checkers,
+        warmup_s=scenario.warmup_s,
+    )
+    set_up(world, scenario)
+    settings, end_s = world.settings, scenario.duration_s
+    mean_from_s = settings.retention_s + interval_s
+    times_s: list[float] = []
+    jobs: list[int] = []
+    families_max: dict[str, int] = {}
+
+    def look() -> None:
+        times_s.append(world.env.now)
+        jobs.append(world.core.table.finished)
+        for family, members in world.store.census().items():
+            families_max[family] = max(members, families_max.get(family, 0))
+
+    for number in range(1, math.floor(end_s / interval_s - SWEEP_ROOM) + 1):
+        at_s = (number + SWEEP_ROOM) * interval_s
+        if at_s - interval_s < mean_from_s <= at_s < end_s:
+            world.run_to(mean_from_s)
+            world.recorder.begin_mean()
+        world.run_to(at_s)
+        look()
+        if number % TELL_EVERY == 0:
+            tell(at_s / end_s)
+    world.run_to(end_s)
+    if mean_from_s < end_s:
+        world.recorder.end_mean()
+    busy_s = sum(node.busy_s for node in world.nodes)
+    world.drain()
+    for _ in range(math.ceil(settings.retention_s / interval_s) + 1):
+        world.run(for_s=interval_s)
+        look()
+    world.come_to_rest()
+    broken = world.broken_checkers()
+    run = run_figures(world, traffic_s=end_s, busy_s=busy_s, wall_s=watch.seconds())
+    families_end = world.store.census()
+    world.stop()
+    return Followed(run, broken, times_s, jobs, families_end, families_max)
+
+
+def production_checkers(variant: Variant) -> Sequence[type[Checker]]:
+    """Return the checkers for a side: all for production; none where the point is that something does not hold."""
+    return CHECKERS if variant.name == "with" else ()

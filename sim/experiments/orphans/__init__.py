@@ -1,0 +1,1 @@
+"""Whether anything stays behind when nodes, jobs and sockets are gone."""

@@ -1,0 +1,148 @@
+"""Does anything about nodes, jobs and sockets stay behind when they are gone? (rows M4 to M8)
+
+Without: the old designs on a small keyspace in virtual time (leftovers_before.py). With: production's core and scripts
+in the simulated world (leftovers_with.py), given the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from voxpool.scheduler.config import Settings
+from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.orphans import with_fix as leftovers_with
+from voxpool.sim.experiments.orphans import without_fix as leftovers_before
+from voxpool.sim.experiments.orphans.size import FULL, QUICK, Figures, Size
+from voxpool.sim.experiments.processes import Part, run_parts
+from voxpool.sim.report.limits import Figure
+from voxpool.sim.report.pictures import Bar, bars
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
+
+QUESTION = "Does anything about nodes, jobs and sockets stay behind when they are gone?"
+ROWS = {
+    "M4": "a set of all node ids loses members only by an explicit goodbye",
+    "M5": "pool sets and node-to-pool hashes without an owner",
+    "M6": "a binding key a job, whose name stops the sweep",
+    "M7": "in-process maps that keep an entry after an abnormal close",
+    "M8": "slots reserved with a counter",
+}
+_PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8": "crashes"}
+
+
+def measure(options: Options) -> Report:
+    """Run the experiment in the size that `options` ask for."""
+    return measure_at(options, QUICK if options.quick else FULL)
+
+
+def measure_at(options: Options, size: Size) -> Report:
+    """Run the experiment at `size`: each row and side in a process of its own."""
+    rows = EXPERIMENT.chosen(options)
+    parts = []
+    for row in sorted(rows, key=lambda name: name != "M7"):  # the longest first
+        for side in reversed(options.sides()):
+            call = getattr(leftovers_with if side == WITH else leftovers_before, _PARTS[row])
+            parts.append(Part(f"{row} {side}", call, (size, options.seed, options.store)))
+    return report_of(options, size, rows, run_parts(parts, options.progress, options.at_once))
+
+
+def report_of(options: Options, size: Size, rows: list[str], results: Mapping[str, Figures]) -> Report:
+    """Put the figures of the rows together; `results` has one entry for "ROW side"."""
+    lines = [line for row in rows for line in _lines(row, size, results)]
+    return Report(
+        experiment="registry",
+        question=QUESTION,
+        seed=options.seed,
+        options=options.shown(**{key: value for key, value in asdict(size).items() if key in _SHOWN}),
+        lines=lines,
+        variants={side: _run(rows, results, side) for side in options.sides()},
+        variant=options.variant,
+        notes=[note for row in rows for note in _notes(row, size, results)],
+        pictures=[partial(_picture, lines, rows)],
+    )
+
+
+_SHOWN = ("nodes", "lease_s", "after_s", "bindings_s", "bindings_rate_per_s", "closes", "slots", "full_nodes")
+
+
+def _run(rows: list[str], results: Mapping[str, Figures], side: str) -> dict[str, Any]:
+    return {"rows": {row: dict(results[f"{row} {side}"]) for row in rows}}
+
+
+def _lines(row: str, size: Size, results: Mapping[str, Figures]) -> list[Line]:
+    def both(figure: str) -> tuple[Figure, Figure]:
+        without, with_ = (results.get(f"{row} {side}", {}).get(figure) for side in (WITHOUT, WITH))
+        return without, with_
+
+    nodes = f"== {size.nodes}"
+    if row == "M4":
+        what = f"node ids left after {size.nodes} nodes fell silent, one lease later"
+        return [Line(row, what, "", *both("ids"), "== 0", nodes)]
+    if row == "M5":
+        return [
+            Line(row, "pool members without a living node, no traffic", "", *both("ghosts"), "== 0", nodes),
+            Line(row, "other entries without a living owner", "", *both("without_owner"), "== 0", nodes),
+        ]
+    if row == "M6":
+        jobs = round(size.bindings_s * size.bindings_rate_per_s)
+        return [
+            Line(row, "keys that bind a job to its node, at the end", "", *both("bindings"), "== 0", f"== {jobs}"),
+            Line(row, "sweeps that removed nothing of what was due", "%", *both("in_vain"), "== 0", "== 100"),
+            Line(row, "errors in a sweep that nobody hears of", "", *both("unheard"), "== 0", "> 0"),
+        ]
+    if row == "M7":
+        what = f"entries left in maps after {size.closes:,} abnormal closes"
+        return [Line(row, what, "", *both("entries"), "== 0", f">= {size.closes}")]
+    longest_s = Settings().dispatch_timeout_s + size.lease_s + 2
+    full = f"== {size.full_nodes}"
+    return [
+        Line(row, "nodes that are full and idle an hour later", "", *both("full_and_idle"), "== 0", full),
+        Line(row, "slots lost by a crash come back after", "s", *both("lost_s"), f"<= {longest_s:g}", "breaks"),
+    ]
+
+
+def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
+    found = results.get(f"{row} {WITH}")
+    if found is None:
+        return []
+    if row == "M5":
+        return [
+            f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half are what a "
+            "dead scheduler left. Counted one lease and one sweep of the store (one a second) later."
+        ]
+    if row == "M7":
+        where = f" ({found['where']})" if found["where"] else ""
+        return [
+            f"M7, with: half of the closes are nodes, most during a job ({found['redispatched']} redispatches), half "
+            f"are sessions; every container that the core's objects hold was counted{where}."
+        ]
+    if row == "M8":
+        return [
+            f"M8, with: {found['taken']} slots, all there are, were taken by a scheduler that died before it sent "
+            "anything; a hold ends by itself at dispatch time-out + lease."
+        ]
+    return []
+
+
+def _picture(lines: list[Line], rows: list[str]) -> Picture:
+    firsts = [next(line for line in lines if line.row == row) for row in rows]
+    groups = [Bar(f"{line.row}: {_SHORT[line.row]}", _number(line.without), _number(line.with_)) for line in firsts]
+    return bars(
+        "left_behind",
+        "What stays behind when nodes, jobs and sockets are gone",
+        "entries (logarithmic above 1)",
+        groups,
+        "One bar a row: the first line of each row of the table.",
+        y_scale="symlog",
+    )
+
+
+def _number(figure: Figure) -> float | None:
+    return float(figure) if isinstance(figure, int | float) else None
+
+
+_SHORT = {"M4": "node ids", "M5": "ghosts", "M6": "binding keys", "M7": "map entries", "M8": "full, idle nodes"}
+
+EXPERIMENT = Experiment("registry", QUESTION, ROWS, measure)

@@ -1,0 +1,1 @@
+"""What a pool does with more jobs than it can do."""

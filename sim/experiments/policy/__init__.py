@@ -1,0 +1,1 @@
+"""How a node should be chosen."""

@@ -1,0 +1,155 @@
+"""One run of the experiment `policy`: a way to choose, a load, a number of jobs; and how long the jobs waited.
+
+Both sides go through the whole path of production, from the submit to the result; what differs is the variant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
+from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from voxpool.sim.experiments.policy.size import PRODUCTION, Size
+from voxpool.sim.experiments.policy.without.blind import RULES
+from voxpool.sim.experiments.processes import Tell
+from voxpool.sim.experiments.theory.question import Starts
+from voxpool.sim.report.theory import batch_means, ggc_starts, mm1_relaxation_s, student_interval
+from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.distributions import Exponential
+from voxpool.sim.world.run import set_up
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
+
+PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
+"""Nobody loses patience, and what has ended is soon forgotten."""
+WARM_AFTER = 5.0
+"""A long run drops so many relaxation times of one M/M/1 queue: e^-5 of the start is left."""
+WARMUP_PART_MAX = 0.5
+CONFIDENCE = 0.99
+SLICES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one policy did at one load, over all seeds: waits in seconds from the submit to the start of the work."""
+
+    policy: str
+    load: float
+    jobs: int
+    """Whose waits were counted."""
+    mean_s: float
+    half_s: float
+    """Half of the 99 % interval: by the seeds, or by batch means within one run."""
+    p99_s: float
+    share_max: float
+    """The share of the jobs that the busiest node got, in percent."""
+    wall_s: float
+    broken: list[str] = field(default_factory=list)
+    means_s: list[float] = field(default_factory=list)
+    """The mean of each seed."""
+    off_s: float | None = None
+    """Of a long run of production: how far a start is at most from that of the central queue, on the same jobs."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The figures as the report's JSON has them."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def variant_of(policy: str) -> Variant:
+    """Return the core that chooses by `policy`."""
+    return Variant() if policy == PRODUCTION else RULES[policy].variant()
+
+
+def checkers_of(policy: str) -> Sequence[type[Checker]]:
+    """All; but a blind policy sends without a grant of the store, and keeps loads of its own to the end."""
+    if policy == PRODUCTION:
+        return CHECKERS
+    return [checker for checker in CHECKERS if checker not in (GrantsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)]
+
+
+def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store: str, tell: Tell) -> Found:
+    """Run `size.jobs` jobs into an empty pool with each of `seeds`; all waits count. Checkers look at the first."""
+    found = []
+    for number, seed in enumerate(seeds):
+
+        def tell_part(share: float, begun: int = number) -> None:
+            tell((begun + share) / len(seeds))
+
+        found.append(_run(size, policy, load, size.jobs, 0.0, seed, store, number == 0, tell_part))
+    if len(found) == 1:
+        return found[0]
+    means = [one.mean_s for one in found]
+    return Found(
+        policy, load,
+        jobs=sum(one.jobs for one in found),
+        mean_s=math.fsum(means) / len(means),
+        half_s=student_interval(means, CONFIDENCE).half,
+        p99_s=math.fsum(one.p99_s for one in found) / len(found),
+        share_max=math.fsum(one.share_max for one in found) / len(found),
+        wall_s=sum(one.wall_s for one in found),
+        broken=[line for one in found for line in one.broken],
+        means_s=means,
+    )  # fmt: skip
+
+
+def long_run(size: Size, policy: str, load: float, seed: int, store: str, tell: Tell) -> Found:
+    """Run long enough to be held against theory: the warm-up is dropped, no checker and no trace costs time."""
+    jobs = size.jobs_of_long(load)
+    lasts_s = jobs / size.rate_per_s(load)
+    warmup_s = min(WARM_AFTER * mm1_relaxation_s(load, size.work_s), WARMUP_PART_MAX * lasts_s)
+    return _run(size, policy, load, jobs, warmup_s, seed, store, False, tell)
+
+
+def _run(
+    size: Size, policy: str, load: float, jobs: int, warmup_s: float, seed: int, store: str, is_checked: bool,
+    tell: Tell,
+) -> Found:  # fmt: skip
+    watch = Stopwatch()
+    rate_per_s = size.rate_per_s(load)
+    scenario = Scenario(
+        name=f"{policy} at {load:g}",
+        duration_s=jobs / rate_per_s,
+        settings=dict(PATIENT),
+        nodes=[Nodes(count=size.nodes, pairs=["zh:en"])],
+        traffic=[Traffic(pair="zh:en", rate_per_s=rate_per_s, work_s=Exponential(size.work_s))],
+    )
+    world = World(
+        seed=seed, settings=scenario.settings, store=store, variant=variant_of(policy),
+        checkers=checkers_of(policy) if is_checked else (), is_traced=False, warmup_s=warmup_s,
+    )  # fmt: skip
+    starts = Starts(world) if policy == PRODUCTION and not is_checked else None
+    set_up(world, scenario)
+    for part in range(1, SLICES + 1):
+        world.run_to(scenario.duration_s * part / SLICES)
+        tell(part / SLICES)
+    broken = world.finish() if is_checked else []
+    world.drain()
+    world.stop()
+    waits_s = np.frombuffer(world.recorder.start_wait_s, dtype=np.float64)
+    dispatches = world.recorder.dispatches
+    mean = batch_means(waits_s.tolist(), CONFIDENCE)
+    return Found(
+        policy, load,
+        jobs=len(waits_s),
+        mean_s=float(waits_s.mean()),
+        half_s=mean.half,
+        p99_s=float(np.percentile(waits_s, 99)),
+        share_max=100.0 * max(dispatches.values()) / sum(dispatches.values()),
+        wall_s=watch.seconds(),
+        broken=broken,
+        means_s=[float(waits_s.mean())],
+        off_s=None if starts is None else _off_s(starts, size.nodes),
+    )  # fmt: skip
+
+
+def _off_s(starts: Starts, servers: int) -> float:
+    expected = ggc_starts(starts.arrivals_s, starts.works_s, servers)
+    return max(abs(start - other) for start, other in zip(starts.starts_s, expected, strict=True))

@@ -1,0 +1,36 @@
+"""C1: a node is drawn from the pool at random, up to 64 times, until one is met that lives.
+
+The pool is a set that dead nodes stay in. The more of them there are, the likelier is it that 64 tries meet nobody: the
+answer is "no node" while a live one with room is there.
+"""
+
+from __future__ import annotations
+
+import random
+
+from voxpool.sim.experiments.keyspace import Keyspace
+
+TRIES = 64
+
+
+class RandomTries:
+    """One pool, as nodes were drawn from it before. `chance` draws."""
+
+    def __init__(self, keyspace: Keyspace, chance: random.Random) -> None:
+        self._keys = keyspace
+        self._chance = chance
+
+    def register(self, node_id: str, pair: str, lease_s: float) -> None:
+        """Write the node, whose key lives for `lease_s`, and let it enter the pool, where it stays."""
+        self._keys.hset(f"node:{node_id}", slots="1")
+        self._keys.expire(f"node:{node_id}", lease_s)
+        self._keys.sadd(f"pool:{pair}:nodes", node_id)
+
+    def choose(self, pair: str) -> str | None:
+        """Return a node that lives, or None when all tries met dead ones."""
+        members = self._keys.smembers(f"pool:{pair}:nodes")
+        for _ in range(TRIES):
+            node_id = self._chance.choice(members)
+            if self._keys.exists(f"node:{node_id}"):
+                return node_id
+        return None

@@ -1,0 +1,1 @@
+"""What happens when two things about a job or a node cross."""

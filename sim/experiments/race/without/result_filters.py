@@ -1,0 +1,34 @@
+"""R11: what a filter of duplicates does when it stands in the wrong place, and what happens without any."""
+
+from __future__ import annotations
+
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.protocol.messages import NodeResult
+from voxpool.sim.experiments.race.without.plain_beats import BeatsSettleNothing
+
+REMEMBERED_MAX = 100_000
+
+
+class FiltersBeforeItValidates(BeatsSettleNothing):
+    """A result is remembered as had as soon as it comes: one of an attempt that is over hides the right one."""
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        had: dict[str, None] = self.__dict__.setdefault("had", {})
+        if result.job_id in had:
+            return
+        had[result.job_id] = None
+        if len(had) > REMEMBERED_MAX:
+            del had[next(iter(had))]
+        super().result(node, result)
+
+
+class DeliversWhateverComes(NodeDesk):
+    """Without a filter: a second result of a job that has ended goes to its client as well."""
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        job = self._dispatcher.find(result.job_id)
+        if job is not None and job.ended:
+            self._observer.job_ended(job)
+        else:
+            super().result(node, result)

@@ -1,0 +1,1 @@
+"""Whether the pool does what queueing theory says."""

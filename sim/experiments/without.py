@@ -1,0 +1,76 @@
+"""The rows of the catalogue that a whole run can be played with: each is the production core with one old behaviour.
+
+`voxpool-sim run SCENARIO --without ROW` and `explore --without ROW` take their variants from here, and so do the
+experiments. Rows whose "without" side is a model of its own, such as M4, are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import nearest
+from voxpool.sim.experiments.audio.without.audio_kept import FreedAtDispatch
+from voxpool.sim.experiments.faults.without.no_second_try import FailsAtOnce, IsNotTriedAgain
+from voxpool.sim.experiments.faults.without.old_pools import keeps_old_pools
+from voxpool.sim.experiments.faults.without.refused_for_ever import HearsNoUnknown, SweepsOnly, TellsNobody
+from voxpool.sim.experiments.faults.without.sessions_cancel_nothing import CancelsNothing
+from voxpool.sim.experiments.leak.without.age_from_creation import AgeFromCreation
+from voxpool.sim.experiments.policy.without.blind import RULES
+from voxpool.sim.experiments.policy.without.unasked import least_loaded_never_rests, prefers_unasked
+from voxpool.sim.experiments.race.without.check_then_act import ChecksThenActs
+from voxpool.sim.experiments.race.without.dispatch_time_kept import KeepsTheDispatchTime
+from voxpool.sim.experiments.race.without.finished_reassigned import AssignsWhatHasEnded, TakesTheResultMeanwhile
+from voxpool.sim.experiments.race.without.holds_ignored import IgnoresWhatItHeld, RemembersTheGone
+from voxpool.sim.experiments.race.without.marked_before_sent import MarksBeforeItSends
+from voxpool.sim.experiments.race.without.old_attempt import SendsTheOldAttempt
+from voxpool.sim.experiments.race.without.old_connection import GoesByTheName
+from voxpool.sim.experiments.race.without.plain_beats import BeatsSettleNothing
+from voxpool.sim.experiments.race.without.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
+from voxpool.sim.experiments.race.without.time_out_in_steps import in_steps
+from voxpool.sim.experiments.race.without.uncounted import CountsNothing
+from voxpool.sim.planted import bugs as canaries
+from voxpool.sim.planted.bugs import replaced
+from voxpool.sim.world.variant import Variant
+
+VARIANTS: dict[str, Callable[[], Variant]] = {
+    "M1": lambda: Variant("no clean-up", settings={"cleanup_interval_s": 0.0}),
+    "M2": lambda: replaced(job_table=AgeFromCreation),
+    "M3": lambda: replaced(dispatcher=FreedAtDispatch),
+    "M5": canaries.leaves_ghosts,
+    "C6": lambda: RULES["least/15"].variant(),
+    "C7": prefers_unasked,
+    "C8": least_loaded_never_rests,
+    "R1": in_steps,
+    "R2": lambda: replaced(dispatcher=KeepsTheDispatchTime),
+    "R3": lambda: replaced(dispatcher=CountsNothing),
+    "R4": lambda: replaced(dispatcher=SendsTheOldAttempt, node_desk=BeatsSettleNothing),
+    "R5": lambda: replaced(fleet=RemembersTheGone, node_desk=IgnoresWhatItHeld),
+    "R6": lambda: replaced(fleet=HearsNoUnknown, node_desk=TellsNobody, leases=SweepsOnly),
+    "R7": lambda: replaced(node_desk=GoesByTheName),
+    "R9": lambda: replaced(dispatcher=canaries.SendsTwice),
+    "R10": lambda: replaced(dispatcher=AssignsWhatHasEnded, node_desk=TakesTheResultMeanwhile),
+    "R11": lambda: replaced(node_desk=FiltersBeforeItValidates),
+    "R11double": lambda: replaced(node_desk=DeliversWhateverComes),
+    "R12": lambda: replaced(dispatcher=ChecksThenActs),
+    "R13": lambda: replaced(dispatcher=MarksBeforeItSends, node_desk=BeatsSettleNothing),
+    "R14": keeps_old_pools,
+    "R15": lambda: replaced(dispatcher=FailsAtOnce),
+    "R15waits": lambda: replaced(waiting=IsNotTriedAgain),
+    "R16": lambda: replaced(dispatcher=CancelsNothing),
+    "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
+    "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
+    "R22sent": lambda: replaced(dispatcher=canaries.SendsVoidGrants),
+    "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),
+    "R24": lambda: replaced(node_desk=canaries.BusyNodesDoNotRest),
+}
+"""Row -> what makes its variant."""
+
+
+def variant_without(row: str) -> Variant:
+    """Return production without the fix of `row`; production itself for ''. Raises ConfigError for an unknown row."""
+    if not row:
+        return Variant()
+    if row not in VARIANTS:
+        raise ConfigError(f"no variant stands for the row {row!r}; {nearest(row, VARIANTS)}")
+    return VARIANTS[row]()

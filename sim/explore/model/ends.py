@@ -1,0 +1,75 @@
+"""How an explored story ended: in words for people, and what isn't as it must be."""
+
+from __future__ import annotations
+
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED
+from voxpool.sim.explore.model.production import Production
+
+
+def end_of(production: Production, forced: int) -> str:
+    """Return what became of each job, and what is left over; `forced` time-outs were the only way on."""
+    told = production.told
+    ends = []
+    for job in sorted(told.jobs.values(), key=lambda job: (job.request_id, job.place)):
+        reason = f" ({job.reason})" if job.reason and job.state != CANCELLED else ""
+        ends.append(
+            f"{job.request_id} {job.state}{reason}, told {told.times.get(job.job_id, 0)}x,"
+            f" {job.attempt} attempts, {job.redispatches} redispatches"
+        )
+    counts = (
+        ("late results", told.late),
+        ("void grants", len(told.void)),
+        ("parked", told.parked),
+        ("time-outs had to come", forced),
+    )
+    ends += [f"{count} {what}" for what, count in counts if count]
+    return "; ".join(ends + left_over(production))
+
+
+def broken_in(production: Production, forced: int) -> list[str]:
+    """Return what isn't true at the end: each request has one end, the right one, and nothing is left."""
+    told, shape = production.told, production.shape
+    broken = list(told.broken)
+    for name in shape.job_names:
+        jobs = [job for job in told.jobs.values() if job.request_id == name]
+        if len(jobs) != 1:
+            broken.append(f"a request is one job: {name} is {len(jobs)}")
+        for job in jobs:
+            times = told.times.get(job.job_id, 0)
+            if times != 1:
+                broken.append(f"every request ends exactly once: {name} was told {times} times")
+            if job.state != COMPLETED and not (job.state == CANCELLED and name in shape.cancels):
+                broken.append(f"every job is completed or cancelled by its client: {name} is {job.state} {job.reason}")
+    if forced:
+        broken.append(f"no job waits for a time-out that something should spare it: {forced} had to come")
+    for worker in production.workers.values():
+        if worker.overfull:
+            broken.append(f"no assign beyond the slots: {worker.node_id} got {worker.overfull}")
+        if worker.is_up and worker.node_id not in production.core.fleet.nodes:
+            broken.append(f"a connected node can be chosen: {worker.node_id} was taken offline")
+    return broken + [f"nothing is left over: {what}" for what in left_over(production)]
+
+
+def left_over(production: Production) -> list[str]:
+    """Return what is held, waits, or stands in the store without an owner."""
+    core, told = production.core, production.told
+    name = told.name
+    store = production.histories.dump(production.flushes.state)
+    connected = [*core.fleet.nodes]
+    if "n0" not in told.void:
+        connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
+    left = []
+    for family in ("held", "holds", "due"):
+        members = [member for member, _ in store.get(family, [])]
+        left += [f"{family} {'|'.join(map(name, member.split('|')))}" for member in members]
+    for family in ("leases", "about", "free"):
+        members = [member for member, _ in store.get(family, [])]
+        left += [f"{family} {member}" for member in members if member.split("|")[-1] not in connected]
+    counts = (
+        ("jobs wait", len(core.waiting)),
+        ("jobs are unfinished", core.table.unfinished),
+        ("bytes of audio", core.table.audio_bytes),
+        ("calls are queued", len(core.queue) + core.queue.in_flight),
+        ("jobs are held", sum(len(node.holds) for node in core.fleet.nodes.values())),
+    )
+    return left + [f"{count} {what}" for what, count in counts if count]

@@ -1,0 +1,21 @@
+"""A flow: a few parties, what may happen to them, and the question that all their orders answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxpool.sim.explore.model.story import MakeStory
+from voxpool.sim.world.variant import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow that can be explored by name."""
+
+    name: str
+    question: str
+    story_of: Callable[[Variant], MakeStory]
+    """Called once a search; what it returns is called for each schedule, so what is costly is prepared here."""
+    is_complete: bool = True
+    """Whether all of its orders are tried; otherwise those near the default order, then random ones and PCT."""

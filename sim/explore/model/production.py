@@ -1,0 +1,180 @@
+"""The second composition root of the simulation: the core that serve.py starts, for a story whose every step is chosen.
+
+Where sim/world/world.py lets virtual time say what comes next, here the search does. The core runs on the simulation's
+event loop; store, links, workers, clients and clock are ends that wait until they are told to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.scripts import register_node
+from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
+from voxpool.sim.explore.model.channels import Link
+from voxpool.sim.explore.model.flushes import Flushes
+from voxpool.sim.explore.model.shape import PAIR, Shape
+from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.model.timers import ExploredClock, Timers
+from voxpool.sim.explore.model.told import Sink, Told
+from voxpool.sim.explore.model.worker import Desk, Worker
+from voxpool.sim.explore.search.footprints import Footprints
+from voxpool.sim.explore.search.histories import Histories
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.world.variant import Variant
+
+INSTANCE = "s1"
+SETTINGS = {
+    "dispatch_timeout_s": 3.0,  # four of them come before the first heartbeat
+    "waiting_timeout_s": 100.0,  # the store answers in the end
+    "lease_s": 45.0,
+    "timeouts_slice": 1,  # so that two time-outs at one moment are two steps
+}
+
+
+class Even:
+    """The scheduler's random source: it feeds only the seed of a select, and there each outcome is a step."""
+
+    def random(self) -> float:
+        """Return the middle."""
+        return 0.5
+
+
+class Stage:
+    """What all runs of one search share. At most one of its runs is open at a time."""
+
+    def __init__(self, shape: Shape, variant: Variant) -> None:
+        self.shape = shape
+        self.variant = variant
+        self.settings = msgspec.convert({**SETTINGS, **variant.settings}, Settings)
+        self.footprints = Footprints()
+        self.histories = Histories(shape.nodes + shape.leftover, variant.scripts)
+
+
+class Production:
+    """The scheduler and its ends. Its nodes are registered when it begins; `clients` and `faults` come then."""
+
+    def __init__(self, stage: Stage) -> None:
+        shape = self.shape = stage.shape
+        footprints = stage.footprints
+        self.told = Told()
+        self.loop = VirtualLoop()
+        self.clock = ExploredClock(self.loop.env, footprints)
+        self.histories = stage.histories
+        self.flushes = Flushes(self.loop, stage.histories, footprints, self.told.name)
+        self.core = Core.build(
+            settings=stage.settings,
+            clock=self.clock,
+            runner=self.flushes,
+            sink=Sink(self.told),
+            observer=self.told,
+            random=Even(),  # type: ignore[arg-type]
+            instance=INSTANCE,
+            parts=stage.variant.parts,
+        )
+        self.timers = Timers(self.core, self.clock, self.loop, self.told.name)
+        self.workers = {
+            name: Worker(name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.told.name)
+            for name in shape.node_names
+        }
+        self.clients: dict[Step, Callable[[], object]] = {
+            Step(f"client submit {job}", f"{job} client"): self._submits(job) for job in shape.job_names
+        }
+        self.faults: dict[Step, Callable[[], None]] = {
+            **{
+                Step(f"fault reconnect {name}", f"fault {name}"): self.workers[name].reconnect
+                for name in shape.reconnects
+            },
+            **{Step(f"fault offline {name}", f"fault {name}"): self.workers[name].die for name in shape.offline},
+        }
+        self._busy_rest_ms = ms(stage.settings.busy_rest_s)
+        self._lease_ms = ms(stage.settings.lease_s)
+        with self.loop.entered():
+            self._begin(footprints)
+
+    def close(self) -> None:
+        """End the run; the queue's coroutine doesn't live on."""
+        self._role.get_coro().close()
+
+    # ---- the beginning
+
+    def _begin(self, footprints: Footprints) -> None:
+        """Start the queue and let the nodes register; the other roles are their run_once here."""
+        self._leave_over()
+
+        def new_link(worker: Worker, name: str) -> Link:
+            return Link(worker, name, footprints, self.told.name, self._assigned)
+
+        desk = Desk(self._result, self._closed, self._register)
+        for worker in self.workers.values():
+            worker.connect(desk, new_link)
+            self._register(worker.link, worker.register_message())
+        self._role = self.loop.create_task(self.core.queue.run_forever(), name="script queue")
+        while self.loop._ready or self.flushes.under_way:
+            self.loop._turn()
+            for flush in self.flushes.under_way[:]:
+                step, state = self.flushes.commits(flush)[0]
+                self.flushes.commit(flush, step, state)
+                self.flushes.reply(flush)
+
+    def _leave_over(self) -> None:
+        """Put into the store what a scheduler that died has left there."""
+        if self.shape.leftover:
+            gone = register_node(
+                self.clock.ms, self._lease_ms, "n0", "s0-1", "n0.1", self.shape.slots, "", [PAIR], "", []
+            )
+            self.flushes.state = self.histories.commit(self.flushes.state, [gone])[0]
+
+    # ---- what arrives
+
+    def _submits(self, name: str) -> Callable[[], None]:
+        def submit() -> None:
+            job = self._submit(name)
+            if name in self.shape.resubmits:
+                self.clients[Step(f"client resubmit {name}", f"{name} resubmit")] = lambda: self._submit(name)
+            if name in self.shape.cancels:
+                cancel = self.core.dispatcher.cancel
+                self.clients[Step(f"client cancel {name}", f"{name} cancel")] = lambda: cancel(job.job_id)
+
+        return submit
+
+    def _submit(self, name: str) -> Job:
+        return self.core.dispatcher.submit(pair=PAIR, audio=b"audio", request_id=name)
+
+    def _result(self, link: Link, result: NodeResult) -> None:
+        node = link.node
+        if not link.can_be_read():
+            return
+        assert node is not None
+        job = self.told.jobs[result.job_id]
+        was = job.state
+        self.core.node_desk.result(node, result)
+        self.told.result_handled(job, was, result.attempt, node)
+        if result.busy and node.connected:
+            self.told.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
+
+    def _closed(self, link: Link) -> None:
+        link.closed()
+        if link.node is not None:
+            self.core.node_desk.left(link.node)
+
+    def _register(self, link: Link, register: Register) -> None:
+        joining = self.core.node_desk.joined(link, register)
+        try:
+            joining.send(None)
+        except StopIteration as done:
+            link.node = done.value
+        else:
+            raise RuntimeError("no explored story has two processes under one name")
+
+    def _assigned(self, node: Node | None, assign: Assign) -> None:
+        self.told.was_assigned(node, assign, self.clock.ms)
+        granted = self.flushes.granted.get(f"{assign.job_id}|{assign.attempt}")
+        if granted is not None and node is not None and granted != node.generation:
+            what = f"{self.told.name(assign.job_id)}|{assign.attempt}"
+            self.told.broke("a grant goes to its generation", f"{what} was sent on another connection")

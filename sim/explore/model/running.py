@@ -1,0 +1,87 @@
+"""Runs one story by a rule that chooses each step, and says what came of it. A step that raises ends the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
+
+from voxpool.sim.explore.model.story import MakeStory, Step
+from voxpool.sim.explore.search.schedule import Departure, Schedule, WrongSchedule
+
+Choose = Callable[[int, Sequence[Step]], Step]
+"""Takes the number of the step, from 0, and the open steps."""
+STEPS_MAX = 5_000
+"""A run that takes more is held to have no end."""
+NO_END = f"no end after {STEPS_MAX:,} steps"
+
+
+class Taken(NamedTuple):
+    """A step of a run: what was taken, and what was open; the first of them is the default."""
+
+    step: Step
+    steps: tuple[Step, ...]
+
+
+class Run(NamedTuple):
+    """A story from its start to its end."""
+
+    taken: Sequence[Taken]
+    end: Hashable
+    broken: list[str]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return where it left the default order."""
+        return tuple(
+            Departure(at, step.label) for at, (step, steps) in enumerate(self.taken) if step.label != steps[0].label
+        )
+
+
+def run_story(make_story: MakeStory, choose: Choose) -> Run:
+    """Run a story to its end, each step chosen by `choose`."""
+    taken: list[Taken] = []
+    story = make_story()
+    try:
+        while steps := tuple(story.open_steps()):
+            if len(taken) >= STEPS_MAX:
+                return Run(taken, NO_END, [NO_END])
+            step = choose(len(taken), steps)
+            taken.append(Taken(step, steps))
+            try:
+                story.take(step)
+            except Exception as error:
+                return Run(taken, raised(error), [raised(error)])
+        return Run(taken, story.end(), story.broken())
+    finally:
+        story.close()
+
+
+def follow(make_story: MakeStory, schedule: Schedule) -> Run:
+    """Run a story by `schedule`; raises WrongSchedule when one of its steps isn't open where it should be."""
+    wanted = dict(schedule)
+
+    def choose(at: int, steps: Sequence[Step]) -> Step:
+        label = wanted.pop(at, None)
+        if label is None:
+            return steps[0]
+        for step in steps:
+            if step.label == label:
+                return step
+        raise WrongSchedule(f"schedule: step {at} can't be {label!r}; open: " + "; ".join(s.label for s in steps))
+
+    run = run_story(make_story, choose)
+    if wanted:
+        at, label = next(iter(wanted.items()))
+        raise WrongSchedule(f"schedule: step {at} can't be {label!r}: the story ends after {len(run.taken)} steps")
+    return run
+
+
+def raised(error: Exception) -> str:
+    """Return what a step that raised says as an end and as a broken sentence."""
+    cause = error.__cause__ or error
+    return f"a step raised {type(cause).__name__}: {cause}"
+
+
+def sentence(broken: str) -> str:
+    """Return which check it is that broke: what stands before the details."""
+    return broken.partition(":")[0]

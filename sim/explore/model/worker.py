@@ -1,0 +1,134 @@
+"""The model of a worker node in an explored story: whatever it does is a step.
+
+Work takes no time of the clock: its end may come at any later moment anyway, and so it never moves the clock of the
+others. A worker touches itself and the ends of its channels, nothing of the scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodeResult, Register
+from voxpool.sim.explore.model.channels import Channel, Link, Names, result_label
+from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.search.footprints import Footprints
+
+
+class Desk:
+    """Where a worker's messages arrive: the scheduler's handler of its socket."""
+
+    def __init__(
+        self,
+        result: Callable[[Link, NodeResult], None],
+        closed: Callable[[Link], None],
+        register: Callable[[Link, Register], None],
+    ) -> None:
+        self.result = result
+        self.closed = closed
+        self.register = register
+
+
+class Worker:
+    """One worker with `slots`; it answers busy to the first `busy` assigns, and to any beyond its slots."""
+
+    def __init__(self, node_id: str, pair: str, slots: int, busy: int, footprints: Footprints, names: Names) -> None:
+        self.node_id = node_id
+        self.slots = slots
+        self.is_up = True
+        self.overfull = 0
+        """Assigns that came when all slots were in use."""
+        self.running: dict[str, tuple[int, Step]] = {}
+        """Job id -> attempt, and the step that ends its work."""
+        self.links: list[Link] = []
+        """Its connections; the last one is open at its end."""
+        self._pair = pair
+        self._busy = busy
+        self._key = f"worker {node_id}"
+        self._footprints = footprints
+        self._names = names
+        self._desk: Desk
+
+    def connect(self, desk: Desk, new_link: Callable[[Worker, str], Link]) -> None:
+        """Have a connection to the scheduler."""
+        self._desk = desk
+        self._new_link = new_link
+        self.links.append(new_link(self, self.node_id))
+
+    @property
+    def link(self) -> Link:
+        """Its present connection."""
+        return self.links[-1]
+
+    @property
+    def up(self) -> Channel:
+        """The way to the scheduler."""
+        return self.link.up
+
+    def register_message(self) -> Register:
+        """Return what this worker says of itself."""
+        running = [(job_id, attempt) for job_id, (attempt, _) in self.running.items()]
+        return Register(self.node_id, f"{self.node_id}.1", [self._pair], self.slots, running)
+
+    # ---- what the scheduler says
+
+    def register(self) -> None:
+        """Register (again)."""
+        self._footprints.write(self._key)
+        link, message = self.link, self.register_message()
+        self.up.put(
+            f"deliver register from {link.name}",
+            f"from {link.name}",
+            lambda: self._desk.register(link, message),
+        )
+
+    def assigned(self, assign: Assign, name: str) -> None:
+        """Begin to work on `assign`, or answer busy."""
+        self._footprints.write(self._key)
+        older = self.running.pop(assign.job_id, None)
+        full = older is None and len(self.running) >= self.slots
+        self.overfull += full
+        if full or self._busy:
+            self._busy -= not full
+            self._say(NodeResult(assign.job_id, assign.attempt, busy=True))
+            return
+        attempt = f"{name}|{assign.attempt}"
+        step = Step(f"timer work {attempt} on {self.node_id}", f"{attempt} to {self.node_id}")
+        self.running[assign.job_id] = (assign.attempt, step)
+
+    def cancelled(self, message: CancelAttempt) -> None:
+        """Stop working on that attempt."""
+        self._footprints.write(self._key)
+        if self.running.get(message.job_id, (0,))[0] == message.attempt:
+            del self.running[message.job_id]
+
+    # ---- what it does by itself
+
+    def worked(self, job_id: str) -> None:
+        """The work on a job is done."""
+        self._footprints.write(self._key)
+        attempt, _ = self.running.pop(job_id)
+        self._say(NodeResult(job_id, attempt, "done"))
+
+    def die(self) -> None:
+        """The process ends, and with it its socket."""
+        self.is_up = False
+        self.running.clear()
+        self._break()
+
+    def reconnect(self) -> None:
+        """The socket breaks, and the same process connects again at once and names what it runs."""
+        self._break()
+        self.links.append(self._new_link(self, f"{self.node_id} again"))
+        self.register()
+
+    def _break(self) -> None:
+        """The socket closes, after what was said on it; what is on the way to the worker is lost."""
+        link = self.link
+        self._footprints.write(self._key)
+        self._footprints.write(f"to {link.name} front")
+        link.up.put(f"deliver close from {link.name}", f"from {link.name}", lambda: self._desk.closed(link))
+
+    def _say(self, result: NodeResult) -> None:
+        link = self.link
+        label, chain = result_label(result, self._names, link.name)
+        self.up.put(label, chain, lambda: self._desk.result(link, result))

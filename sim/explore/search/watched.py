@@ -1,0 +1,41 @@
+"""Which objects of a core are watched for footprints: all that have a state, from the dispatcher to each job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.sim.explore.model.production import Production
+from voxpool.sim.explore.search.footprints import Footprints, NotedDict, Shards, merged
+
+PARTS = ("table", "waiting", "queue", "fleet", "dispatcher", "node_desk", "retention", "timeouts", "leases")
+
+
+def watch_core(production: Production, footprints: Footprints) -> None:
+    """Watch all that is there, and whatever comes: jobs when the table, nodes when the fleet takes them in."""
+    core: Any = production.core
+
+    def watch_job(job: Job) -> None:
+        footprints.watch(job, f"job {job.request_id}")
+
+    def watch_node(node: Node) -> None:
+        footprints.watch(node, f"node {node.node_id} {node.process_id}")
+
+    table: Any = core.table
+    for name, adopt in (("_by_id", watch_job), ("_by_request", watch_job)):
+        shards = getattr(table, name)
+        whole = NotedDict(footprints, f"table.{name}", merged(shards), adopt)
+        setattr(table, name, Shards(whole, len(shards)))
+    core.fleet.nodes = NotedDict(footprints, "fleet.nodes", core.fleet.nodes, watch_node)
+    for job in production.told.jobs.values():
+        watch_job(job)
+    for worker in production.workers.values():
+        for link in worker.links:
+            if link.node is not None:
+                watch_node(link.node)
+    footprints.watch(core.timeouts.deadlines, "deadlines of jobs")
+    footprints.watch(core.leases.deadlines, "deadlines of nodes")
+    footprints.watch(core.dispatcher.affinity, "affinity")
+    for part in PARTS:
+        footprints.watch(getattr(core, part), part)

@@ -1,0 +1,225 @@
+"""Planted bugs: each is a small change of a production class or script that one checker must find.
+
+They keep the checkers honest (tests/sim/test_checkers_bite.py). R21 to R24 are rows of the catalogue; the others are
+made up for the checker that they are named with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.protocol.messages import Assign, NodeResult
+from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
+from voxpool.sim.world.variant import Variant
+
+
+class ForgetsWhatCrossed(WaitingJobs):
+    """R21: "nobody" spoils all that is known of a pool, also the room that came up while the answer was on its way."""
+
+    def settle(self, batch: SelectBatch) -> None:
+        for pool in batch.pools.values():
+            if pool.said_nobody:
+                pool.credit = 0.0
+        super().settle(batch)
+
+
+class OnlyReleasesVoidGrants(Dispatcher):
+    """R22: a grant of a generation that is gone is handed back, but the node stays in the store and is drawn again."""
+
+    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+        batch.unsure(job)
+        self._observer.void_grant(job, node_id, generation)
+        self.queue.release(job.hold)
+        if job.state == WAITING:
+            self.waiting.add(job)
+
+
+class SendsVoidGrants(Dispatcher):
+    """R22: a grant is sent to whatever connection has the node's name now."""
+
+    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+        node = self.fleet.find(node_id)
+        if node is not None and job.state == WAITING:
+            self._dispatch(job, node, self._clock.now_ms())
+        else:
+            super()._void(batch, job, node_id, generation)
+
+
+class ReusesAttemptNumbers(Dispatcher):
+    """R23: a redispatch keeps the number of the attempt before, so an old release frees the new hold."""
+
+    def _next_attempt(self, job: Job) -> int:
+        return max(1, job.attempt)
+
+
+class BusyNodesDoNotRest(NodeDesk):
+    """R24: a node that answered busy can be chosen again at once."""
+
+    def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
+        if reason != "busy":
+            super()._rest(node, rest_ms, until_beat, reason)
+
+
+class TellsTwice(Dispatcher):
+    """Every end is told twice."""
+
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
+        super().end(job, state, reason, output, detail)
+        self._observer.job_ended(job)
+
+
+class NeverTells(Dispatcher):
+    """A job that failed is left as it is: no end, no place in a queue."""
+
+    def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
+        if state == COMPLETED:
+            super().end(job, state, reason, output, detail)
+
+
+class LosesTrackOfFailures(JobTable):
+    """A job that failed is not counted as finished: its record stays for ever."""
+
+    def finish(self, job: Job) -> list[Job]:
+        if job.state == COMPLETED:
+            return super().finish(job)
+        self.unfinished -= 1
+        self.free_audio(job)
+        return []
+
+
+class KeepsRequestIds(JobTable):
+    """Like M7: a job that leaves the table stays in one of its maps."""
+
+    def remove_ended_before(self, before_ms: int) -> Job | None:
+        job = super().remove_ended_before(before_ms)
+        if job is not None:
+            self._by_request[0][job.request_id] = job
+        return job
+
+
+class AgesFromNowhere(JobTable):
+    """The record says that a job ended when it was submitted: nothing else is wrong."""
+
+    def finish(self, job: Job) -> list[Job]:
+        job.ended_ms = job.submitted_ms
+        return super().finish(job)
+
+
+class SendsTwice(Dispatcher):
+    """R9: 'already dispatched' is taken for success, so two callers both send."""
+
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        super()._dispatch(job, node, now_ms)
+        assert job.audio is not None
+        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms))
+
+
+class TakesAnyAttempt(NodeDesk):
+    """R4 turned round: a result counts whatever its attempt and its node."""
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        job = self._dispatcher.find(result.job_id)
+        if job is not None and job.state == DISPATCHED and not result.busy and result.error is None:
+            self._dispatcher.end(job, COMPLETED, output=result.output)
+        else:
+            super().result(node, result)
+
+
+class NeverCounts(Dispatcher):
+    """R3: redispatches are not counted."""
+
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
+        super().redispatch(job, node, reason, False, detail)
+
+
+class DoesNotPause(Dispatcher):
+    """A job whose node answered an error is queued again at once."""
+
+    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
+        job.limits = RetryLimits(job.limits.attempts_max, 0)
+        super().redispatch(job, node, reason, counted, detail)
+
+
+class GivesToWhoeverIsThere(Dispatcher):
+    """C7: the node's record is looked at when the job is sent, its pairs are not."""
+
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        node = next((other for other in self.fleet.nodes.values() if job.pair not in other.pairs), node)
+        super()._dispatch(job, node, now_ms)
+
+
+def scripts(name: str, *changes: tuple[str, str]) -> dict[str, ScriptSource]:
+    """Return lua/ with parts of the script `name`, of its body or else of what it includes, replaced: (old, new)."""
+    sources = dict(load_sources())
+    for old, new in changes:
+        source = sources[name]
+        if old in source.body:
+            sources[name] = ScriptSource(source.prelude, source.body.replace(old, new))
+        elif old in source.prelude:
+            sources[name] = ScriptSource(source.prelude.replace(old, new), source.body)
+        else:
+            raise ValueError(f"{name} has no {old!r}")
+    return sources
+
+
+def overfills() -> Variant:
+    """select_node doesn't ask whether there is room."""
+    asks = ("if load >= slots then return nil, 'full' end", "")
+    closes = ("if load + 1 >= slots then", "if false then")
+    return Variant("overfills", scripts=scripts("select_node", asks, closes))
+
+
+def keeps_holds() -> Variant:
+    """Holds are released in the answer only, and never expire."""
+    changed = scripts("release_job", ("release(hold)", "call('HGET', HOLDS, hold) or ''"))
+    changed["expire_holds"] = ScriptSource("", "return {}")
+    return Variant("keeps holds", scripts=changed)
+
+
+def leaves_ghosts() -> Variant:
+    """M5: a node that leaves stays in its pools."""
+    return Variant("leaves ghosts", scripts=scripts("node_offline", ("shut(node, served)", "")))
+
+
+class ForgetsRequestIds(JobTable):
+    """R12: whether a request id is known is not asked."""
+
+    def find_request(self, request_id: str, owner: str = "") -> Job | None:
+        return None
+
+
+class ForgetsReleases(ScriptQueue):
+    """Each tenth release is never sent."""
+
+    releases = 0
+
+    def release(self, hold: str) -> None:
+        self.releases += 1
+        if self.releases % 10:
+            super().release(hold)
+
+
+def keeps_old_pools() -> Variant:
+    """R14: a register leaves the node in the pools that it no longer serves, and a draw doesn't ask for its pairs."""
+    asks = ("  if not string.find(served, wanted, 1, true) then return nil, 'other_pairs' end\n", "")
+    changed = scripts("select_node", asks)
+    changed["register_node"] = scripts("register_node", ("  shut(node, old_served)\n", ""))["register_node"]
+    return Variant("keeps old pools", scripts=changed)
+
+
+def draws_once() -> Variant:
+    """Like C1: one random draw, and when it is no good, nobody."""
+    return Variant("draws once", scripts=scripts("select_node", ("drawn < size do", "drawn < math.min(size, 1) do")))
+
+
+def replaced(**parts: type) -> Variant:
+    """Return the variant that is built with `parts` in place of production's."""
+    return Variant("/".join(part.__name__ for part in parts.values()), parts=Parts(**parts))

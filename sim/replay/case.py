@@ -1,0 +1,132 @@
+"""A run as a value: all that it follows from, how it came out, and the folder in which a failing one is kept.
+
+case.json      what was run: scenario, seed, store, row that was left out
+found.json     what was found, with the trace hash and the version
+trace.json     the run for Perfetto
+shrunk.json    a smaller case that fails in the same way, when one was found
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from voxpool.scheduler import __version__
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.small_file import read_json
+from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.report.written import write_bytes
+from voxpool.sim.scenario.expect import figure_at
+from voxpool.sim.scenario.scenario import Scenario, check_scenario, with_files
+from voxpool.sim.world.run import Played, play
+from voxpool.sim.world.stores import OF_THIS_MACHINE
+from voxpool.sim.world.world import World
+
+KEPT = Path("out") / "failed"
+"""Where failing runs are kept unless somebody says where."""
+
+
+class RunDied(Exception):
+    """A run raised: a bug of voxpool. The text is for people."""
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a run follows from. `without` is a row of the catalogue whose fix is left out, or ''."""
+
+    scenario: Scenario
+    seed: int
+    store: str = "memory"
+    without: str = ""
+
+    @property
+    def name(self) -> str:
+        """A name for its folder."""
+        return "-".join([self.scenario.name, str(self.seed), *([f"without-{self.without}"] if self.without else [])])
+
+
+class Found(msgspec.Struct, frozen=True):
+    """How a run came out. `signs` are the ways in which it failed, in words that do not change when it is shrunk."""
+
+    signs: list[str]
+    trace_hash: str = ""
+    first_s: float | None = None
+    """When a checker was broken first."""
+    details: list[str] = []
+    version: str = __version__
+
+
+def run_case(
+    case: Case,
+    *,
+    trace_file: TextIO | None = None,
+    follow: Sequence[str] = (),
+    watchers: Sequence[Callable[[World], Watcher]] = (),
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Found, Played | None]:
+    """Run `case`; without a Played when the run itself died. Raises ConfigError and StoreUnavailable."""
+    try:
+        played = play(
+            case.scenario,
+            seed=case.seed,
+            store=case.store,
+            variant=variant_without(case.without),
+            trace_file=trace_file,
+            follow=follow,
+            watchers=watchers,
+            progress=progress,
+        )
+    except (ConfigError, StoreUnavailable):
+        raise
+    except Exception as error:
+        root = error.__cause__ or error
+        return Found([f"died: {type(root).__name__}"], details=traceback.format_exception(error)), None
+    return found_in(case, played), played
+
+
+def found_in(case: Case, played: Played) -> Found:
+    """Return how `played` came out: broken checkers, and expectations of the scenario that do not hold."""
+    broken = [checker for checker in played.world.checkers if checker.broken]
+    missed = [
+        f"expected: {line.name} {line.limit}"
+        for line in case.scenario.expectations
+        if line.path and not line.bound.keeps(figure_at(played.run, line.path))
+    ]
+    return Found(
+        signs=[f"broken: {checker.sentence}" for checker in broken] + missed,
+        trace_hash=played.run["trace_hash"],
+        first_s=min((checker.first_s for checker in broken if checker.first_s is not None), default=None),
+        details=played.broken,
+    )
+
+
+def keep(case: Case, found: Found, folder: Path | None = None) -> Path:
+    """Write a failing case to `folder`, by default one under out/failed, and return it."""
+    folder = KEPT / case.name if folder is None else folder
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "case.json", case)
+    write(folder / "found.json", found)
+    return folder
+
+
+def write(path: Path, value: Any) -> None:
+    """Write `value` as JSON."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def read_case(path: Path, store: str | None = None) -> Case:
+    """Return a case that was kept, to be run on `store`, or on its own when that is of this machine.
+
+    The file may come from elsewhere: it is checked as a scenario is, and it doesn't choose a server to write to. Raises
+    ConfigError.
+    """
+    case = read_json(path, Case)
+    check_scenario(case.scenario, str(path))
+    if store is None and case.store not in OF_THIS_MACHINE:
+        raise ConfigError(f"{path}: ran on the store {case.store}: name it, or another one, with --store")
+    scenario = with_files(case.scenario, path.parent)
+    return msgspec.structs.replace(case, scenario=scenario, store=store or case.store)

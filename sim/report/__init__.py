@@ -1,0 +1,1 @@
+"""What an experiment found, as text, JSON and a page with pictures."""

@@ -1,0 +1,68 @@
+"""An event loop that swallows no exception: what nobody takes ends the run, at once and with its cause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from voxpool.sim.virtual_time.unsupported import RefusingLoop
+
+
+class RunFailed(RuntimeError):
+    """A task or callback raised and nobody took the exception; it is the cause of this one."""
+
+
+class LoudLoop(RefusingLoop):
+    """Notes what raised: the run loop looks at `_failures` after each turn, at `_raised` at the end of the instant.
+
+    An exception of a task counts as taken when another task has it before the instant is over.
+    """
+
+    def __init__(self) -> None:
+        self._at_end: list[Callable[[], None]] = []
+        """What the run loop calls once when the present instant is over."""
+        self._failures: list[dict[str, Any]] = []
+        self._raised: list[asyncio.Task[Any]] = []
+        self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and task._log_traceback:
+            self._raised.append(task)
+            self._at_end.append(self._look_at_raised)
+
+    def _look_at_raised(self) -> None:
+        """The instant is over: an exception that no other task has taken by now ends the run."""
+        raised, self._raised = self._raised, []
+        for task in raised:
+            if task._log_traceback:
+                coro = getattr(task.get_coro(), "__qualname__", task.get_name())
+                self.call_exception_handler({"message": f"task {coro} raised", "exception": task.exception()})
+        if self._failures:
+            self._raise_failure()
+
+    def set_exception_handler(
+        self, handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        self._handler = handler
+
+    def get_exception_handler(self) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None:
+        return self._handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Note the failure; the run ends with it as soon as it has the floor again."""
+        self._failures.append(context)
+        self._at_end.append(self._look_at_raised)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self._handler is not None:
+            self._handler(self, context)
+        else:
+            self.default_exception_handler(context)
+
+    def _raise_failure(self) -> None:
+        failures, self._failures = self._failures, []
+        first = failures[0]
+        error = first.get("exception")
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise RunFailed(f"{first['message']} at {self.time():.6f} s: {error!r}{more}") from error

@@ -1,0 +1,1 @@
+"""The world of a run: nodes, clients, links, traffic and the store around the production core."""

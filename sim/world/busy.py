@@ -1,0 +1,25 @@
+"""The scheduler's event loop as what it is, a server with one place: what comes in while it is busy waits its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.world.distributions import Draw
+
+
+class BusyLoop:
+    """Takes messages one after the other; each takes the loop the next draw of `message_s`."""
+
+    def __init__(self, loop: VirtualLoop, message_s: Draw) -> None:
+        self._loop = loop
+        self._env = loop.env
+        self._message_s = message_s
+        self._free_at = 0.0
+
+    def take(self, fn: Callable[..., object], *args: Any) -> None:
+        """Call `fn(*args)`, what a message brings about, when the loop is through with all before it and with this."""
+        now, free_at = self._env._now, self._free_at
+        self._free_at = (now if now > free_at else free_at) + self._message_s()
+        self._loop.at(self._free_at, fn, *args)

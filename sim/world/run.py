@@ -1,0 +1,112 @@
+"""Plays a scenario: nodes, traffic and faults in a world, then everything heals and drains; the figures of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.observing.figures import run_figures
+from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.scenario.scenario import Scenario
+from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.seeds import plain_random
+from voxpool.sim.world.traffic import Stream
+from voxpool.sim.world.variant import Variant
+from voxpool.sim.world.world import World
+
+SLICES = 200
+"""Parts of a run between which progress is told."""
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A scenario that was played: its figures (a RUN), what the checkers found, and the world for a closer look."""
+
+    run: dict[str, Any]
+    broken: list[str]
+    world: World
+
+
+def play(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    store: str = "memory",
+    variant: Variant | None = None,
+    checkers: Sequence[type[Checker]] = CHECKERS,
+    is_traced: bool = True,
+    trace_file: TextIO | None = None,
+    own_audio: bool = False,
+    follow: Sequence[str] = (),
+    progress: Progress | None = None,
+    watchers: Sequence[Callable[[World], Watcher]] = (),
+) -> Played:
+    """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1;
+    `watchers` make more watchers of the run.
+
+    Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
+    """
+    watch = Stopwatch()
+    world = World(
+        seed=scenario.seed if seed is None else seed,
+        settings=scenario.settings,
+        delay_ms=scenario.links.delay_ms,
+        store_delay_ms=scenario.store.delay_ms,
+        overhead_ms=scenario.service.overhead_ms,
+        message_ms=scenario.loop.message_ms,
+        store=store,
+        variant=variant,
+        checkers=checkers,
+        is_traced=is_traced,
+        trace_file=trace_file,
+        own_audio=own_audio,
+        follow=follow,
+        warmup_s=scenario.warmup_s,
+    )
+    try:
+        world.hub.add([make(world) for make in watchers])
+        set_up(world, scenario)
+        busy_s = _run_traffic(world, scenario.duration_s, progress)
+        world.come_to_rest()
+        broken = world.broken_checkers()
+        run = run_figures(world, traffic_s=scenario.duration_s, busy_s=busy_s, wall_s=watch.seconds())
+        world.stop()
+    except BaseException:
+        world.close()
+        raise
+    return Played(run, broken, world)
+
+
+def set_up(world: World, scenario: Scenario) -> None:
+    """Start the nodes, the traffic and the faults of `scenario` in `world`."""
+    for group in scenario.nodes:
+        world.add_nodes(group.count, group.pairs, group.slots, group.speed, group.name)
+    for i, traffic in enumerate(scenario.traffic):
+        stream = Stream(traffic, f"t{i}", world.seed, scenario.duration_s)
+        world.env.process(stream.run(world.env, world.clients))
+    for i, fault in enumerate(scenario.faults):
+        world.faults.strike(fault, scenario.duration_s, plain_random(world.seed, f"faults/{i}/{fault.kind}"))
+
+
+def _run_traffic(world: World, duration_s: float, progress: Progress | None) -> float:
+    """Run to the end of the traffic; return the slot seconds worked until then."""
+    settings = world.settings
+    mean_from_s = settings.retention_s + settings.cleanup_interval_s
+    moments = {duration_s * i / SLICES for i in range(1, SLICES + 1)} if progress else {duration_s}
+    if mean_from_s < duration_s:
+        moments.add(mean_from_s)
+    for at_s in sorted(moments):
+        world.run_to(at_s)
+        if at_s == mean_from_s:
+            world.recorder.begin_mean()
+        if progress is not None:
+            progress(at_s / duration_s)
+    if mean_from_s < duration_s:
+        world.recorder.end_mean()
+    now = world.env.now
+    running = sum(now - work.started_at for node in world.nodes for work in node.running.values())
+    return running + sum(node.busy_s for node in world.nodes)

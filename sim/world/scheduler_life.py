@@ -1,0 +1,99 @@
+"""The scheduler's process in a world: it starts, dies, starts again, stands still; the world's ends follow it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.composition import Core
+from voxpool.sim.observing.watch import Hub
+from voxpool.sim.observing.why import FollowedJobs
+from voxpool.sim.virtual_time.clock import VirtualClock
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.world.clients import Clients
+from voxpool.sim.world.door import Door
+from voxpool.sim.world.seeds import plain_random
+from voxpool.sim.world.stores import StoreSeam
+from voxpool.sim.world.variant import Variant
+
+FIRST = "s1"
+"""The name of the first scheduler of a run; the next is s2."""
+
+
+class SchedulerLife:
+    """The part of a world that has the scheduler. `core` is the one that lives now, an empty one while none does."""
+
+    seed: int
+    settings: Settings
+    variant: Variant
+    loop: VirtualLoop
+    hub: Hub
+    clients: Clients
+    door: Door
+    store_seam: StoreSeam
+    why: FollowedJobs
+    core: Core
+    clock: VirtualClock
+    """The wall clock of the scheduler that lives now."""
+    starts = 0
+    """How many schedulers have been started."""
+    instance = ""
+    """The name of the one that lives now: its job ids and generations begin with it."""
+
+    def new_core(self, instance: str) -> Core:
+        """Build a scheduler; each has a name and a random source of its own."""
+        return Core.build(
+            settings=self.settings,
+            clock=self.clock,
+            runner=self.store_seam,
+            sink=self.clients,
+            observer=self.hub,
+            random=plain_random(self.seed, "scheduler" if instance == FIRST else f"scheduler/{instance}"),
+            instance=instance,
+            parts=self.variant.parts,
+            why=self.why,
+        )
+
+    def start_core(self, core: Core, instance: str) -> None:
+        """Let `core` live."""
+        self.starts += 1
+        self.core, self.instance = core, instance
+        self.door.listen(core.node_desk)
+        self.hub.scheduler_built()
+        with nullcontext() if self.loop.is_running() else self.loop.entered():
+            core.start().add_done_callback(_raise_failure)
+        self.clients.connect(core.dispatcher)
+
+    def crash_scheduler(self) -> None:
+        """The scheduler's process dies with all jobs in its memory; until it is started `core` is an empty one."""
+        self.hub.scheduler_gone()
+        self.loop.is_stalled = False
+        self.core.cancel()
+        self.door.scheduler_dies()
+        self.clients.disconnect()
+        self.core, self.instance = self.new_core("nobody"), "nobody"
+        self.hub.scheduler_built()
+
+    def start_scheduler(self, clock_offset_ms: int = 0) -> None:
+        """Start a new scheduler; its wall clock is `clock_offset_ms` ahead of the world's time."""
+        self.clock = VirtualClock(self.loop.env, clock_offset_ms)
+        instance = f"s{self.starts + 1}"
+        self.start_core(self.new_core(instance), instance)
+
+    def stall_scheduler(self) -> None:
+        """The scheduler's process stands still."""
+        self.loop.is_stalled = True
+        self.door.stall()
+        self.clients.stall()
+
+    def resume_scheduler(self) -> None:
+        """It goes on: what has piled up is read, timers that came due fire."""
+        self.loop.is_stalled = False
+        self.door.resume()
+        self.clients.resume()
+
+
+def _raise_failure(failed: asyncio.Future[None]) -> None:
+    if not failed.cancelled() and (error := failed.exception()) is not None:
+        raise error

@@ -1,0 +1,257 @@
+"""The store of a run, memory or a real one, behind a seam that adds a delay and lets watchers see what it carried out.
+
+A real store is driven from virtual time: each call is finished in real time before virtual time goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import events
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
+
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.errors import ConfigError, StoreUnavailable
+from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.sim.observing.watch import Hub
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.world.distributions import Draw
+
+STORES = "memory, fakeredis, embedded or redis://host:port/db"
+
+
+class SimStore(Protocol):
+    """What the simulation asks of a store."""
+
+    on_restart: Callable[[], None] | None
+    """As of ScriptRunner."""
+
+    def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Carry out `calls` and return their answers."""
+        ...
+
+    def clear(self) -> None:
+        """Lose all data."""
+        ...
+
+    def census(self) -> dict[str, int]:
+        """Return the number of members by family of keys."""
+        ...
+
+    def dump(self) -> Dump:
+        """Return the whole state."""
+        ...
+
+
+class StoreSeam:
+    """The ScriptRunner that the scheduler gets: the store behind a way of `delay_s` each way."""
+
+    def __init__(
+        self, loop: VirtualLoop, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._store = store
+        self._run_now = store.run_now
+        self.mark = mark
+        self._hub = hub
+        self._delay_s = delay_s
+        self._cuts = 0
+        self._has_scripts = True
+
+    @property
+    def on_restart(self) -> Callable[[], None] | None:
+        """As of ScriptRunner."""
+        return self._store.on_restart
+
+    @on_restart.setter
+    def on_restart(self, call: Callable[[], None] | None) -> None:
+        self._store.on_restart = call
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Carry out `calls` after the way there; the answers come after the way back."""
+        delay_s, cuts = self._delay_s, self._cuts
+        if delay_s is not None:
+            try:
+                await self._loop.passing(delay_s())
+            except asyncio.CancelledError:
+                # Who sent them died; they arrive all the same.
+                self._loop.call_later(delay_s(), self._arrive_late, calls, cuts)
+                raise
+            self._check(cuts)
+        if not self._has_scripts:
+            self._load_scripts()
+        answers = self._run_now(calls)
+        self._hub.calls_run(calls, answers)
+        self.mark()
+        if delay_s is not None:
+            await self._loop.passing(delay_s())
+            self._check(cuts)
+            self.mark()
+        return answers
+
+    def cut(self) -> None:
+        """Whatever is on its way is lost, calls and answers."""
+        self._cuts += 1
+
+    def empty(self) -> None:
+        """The store loses its data and its scripts."""
+        self._store.clear()
+        self._has_scripts = False
+        self._hub.store_emptied()
+        self.mark()
+
+    def lose_scripts(self) -> None:
+        """The store forgets its scripts: the next flush is answered NOSCRIPT, they are loaded, and it is repeated."""
+        self._has_scripts = False
+
+    def _check(self, cuts: int) -> None:
+        if cuts != self._cuts:
+            raise StoreUnavailable("the connection broke")
+
+    def _load_scripts(self) -> None:
+        self._has_scripts = True
+        if self.on_restart is not None:
+            self.on_restart()
+
+    def _arrive_late(self, calls: Sequence[ScriptCall], cuts: int) -> None:
+        if cuts == self._cuts and self._has_scripts:
+            self._hub.calls_run(calls, self._run_now(calls))
+            self.mark()
+
+
+class FakeRedisStore:
+    """fakeredis with its own Lua: no server, and not the model of Redis that the memory store has. Slow."""
+
+    def __init__(self) -> None:
+        try:
+            import fakeredis
+        except ImportError:
+            raise ConfigError("store fakeredis: it isn't installed here: pip install 'fakeredis[lua]'") from None
+        self.on_restart: Callable[[], None] | None = None
+        self._client: Any = fakeredis.FakeRedis(decode_responses=True)
+        self._keys = partition_keys()
+        self._sha1 = {name: self._client.script_load(source.text) for name, source in load_sources().items()}
+
+    def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        keys, sha1 = self._keys, self._sha1
+        return [self._client.evalsha(sha1[name], len(keys), *keys, *args) for name, args in calls]
+
+    def clear(self) -> None:
+        self._client.delete(*self._keys)
+
+    def census(self) -> dict[str, int]:
+        client = self._client
+        return {
+            family: client.zcard(key) if family in SORTED_SETS else client.hlen(key)
+            for family, key in zip(FAMILIES, self._keys, strict=True)
+        }
+
+    def dump(self) -> Dump:
+        whole: Dump = {}
+        for family, key in zip(FAMILIES, self._keys, strict=True):
+            if family in SORTED_SETS:
+                scored = self._client.zrange(key, 0, -1, withscores=True)
+                entries = [(member, f"{score:.0f}") for member, score in scored]
+            else:
+                entries = sorted(self._client.hgetall(key).items())
+            if entries:
+                whole[family] = entries
+        return whole
+
+
+class RealStore:
+    """A store on real sockets, driven by an event loop of its own that runs only while a call is under way.
+
+    `url` is redis://… or unix://…; without it a server is started for this run. Raises ConfigError when there are
+    already data of a scheduler, StoreUnavailable when nobody answers.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        self._loop = asyncio.new_event_loop()
+        try:
+            self._store: Any = self._wait(_open(url))
+            if url is not None and any(self.census().values()):
+                self._wait(self._store.close())
+                raise ConfigError(f"store {url!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+        except BaseException:
+            self._loop.close()
+            raise
+
+    @property
+    def on_restart(self) -> Callable[[], None] | None:
+        """As of ScriptRunner."""
+        call: Callable[[], None] | None = self._store.on_restart
+        return call
+
+    @on_restart.setter
+    def on_restart(self, call: Callable[[], None] | None) -> None:
+        self._store.on_restart = call
+
+    def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        answers: list[list[str]] = self._wait(self._store.run(calls))
+        return answers
+
+    def clear(self) -> None:
+        self._wait(self._store.clear())
+
+    def census(self) -> dict[str, int]:
+        census: dict[str, int] = self._wait(self._store.census())
+        return census
+
+    def dump(self) -> Dump:
+        dump: Dump = self._wait(self._store.dump())
+        return dump
+
+    def close(self) -> None:
+        """Delete what the run wrote, close the connection, and stop the server if it was started for this run."""
+        if self._loop.is_closed():
+            return
+        self._wait(self._store.clear())
+        self._wait(self._store.close())
+        self._loop.close()
+
+    def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        virtual = events._get_running_loop()
+        events._set_running_loop(None)
+        try:
+            return self._loop.run_until_complete(coroutine)
+        finally:
+            events._set_running_loop(virtual)
+
+
+async def _open(url: str | None) -> Any:
+    if url is None:
+        from voxpool.scheduler.stores.embedded import EmbeddedStore
+
+        embedded = EmbeddedStore()
+        await embedded.start()
+        return embedded
+    from voxpool.scheduler.stores.redis import RedisStore
+
+    store = RedisStore(url)
+    try:
+        await store.ping()
+    except StoreUnavailable:
+        await store.close()
+        raise
+    return store
+
+
+OF_THIS_MACHINE = ("memory", "fakeredis", "embedded")
+"""Stores that a run starts and ends itself."""
+
+
+def open_store(kind: str, scripts: Mapping[str, ScriptSource] | None = None) -> SimStore:
+    """Return the store called `kind`; `scripts` replace lua/ in memory. Raises ConfigError, StoreUnavailable."""
+    if kind == "memory":
+        return MemoryStore(scripts)
+    if scripts is not None:
+        raise ConfigError(f"store {kind!r}: scripts can be replaced in the memory store only")
+    if kind == "fakeredis":
+        return FakeRedisStore()
+    if kind == "embedded":
+        return RealStore(None)
+    if kind.startswith(("redis://", "rediss://", "unix://")):
+        return RealStore(kind)
+    raise ConfigError(f"store {kind!r} is not known: use {STORES}")

@@ -1,0 +1,28 @@
+"""What a run may replace in the production path: the "without" side of an experiment, or a planted bug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.stores.script_sources import ScriptSource
+from voxpool.sim.world.links import Connection
+from voxpool.sim.world.nodes import SimNode
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Production, unless something is replaced.
+
+    `settings` come over those of the scenario; `scripts` replace all of lua/ (memory store only); `node` and
+    `connection` are the classes of the simulation's ends.
+    """
+
+    name: str = "with"
+    parts: Parts = field(default_factory=Parts)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    scripts: Mapping[str, ScriptSource] | None = None
+    node: type[SimNode] = SimNode
+    connection: type[Connection] = Connection

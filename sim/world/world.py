@@ -1,0 +1,313 @@
+"""The composition root of the simulation: the production core on virtual time, with simulated ends.
+
+A world is one scheduler with its store, nodes, links and clients, all drawn from one seed. Tests talk to it directly;
+run.py plays a whole scenario in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+import msgspec
+
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
+from voxpool.scheduler.stores.memory import Dump
+from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.faults import CLOCK_OFF_MS, Faults
+from voxpool.sim.observing.perfetto import Perfetto
+from voxpool.sim.observing.recorder import Recorder
+from voxpool.sim.observing.trace import Trace
+from voxpool.sim.observing.watch import Hub
+from voxpool.sim.observing.why import FollowedJobs
+from voxpool.sim.scenario.scenario import distribution
+from voxpool.sim.virtual_time.clock import VirtualClock
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.world.busy import BusyLoop
+from voxpool.sim.world.clients import Audio, Clients, Request
+from voxpool.sim.world.distributions import Distribution, Draw, draws, is_zero
+from voxpool.sim.world.door import Door
+from voxpool.sim.world.mirror import StoreMirror
+from voxpool.sim.world.nodes import SimNode
+from voxpool.sim.world.scheduler_life import FIRST, SchedulerLife
+from voxpool.sim.world.seeds import generator, plain_random
+from voxpool.sim.world.stores import RealStore, StoreSeam, open_store
+from voxpool.sim.world.variant import Variant
+
+RECOUNT_STEPS_MIN = 1000
+RECOUNT_STEPS_A_RECORD = 10
+"""A full recount comes after so many moments, and so many for each record held: it stays a small part of a run."""
+RUN_UNTIL_AT_MOST_S = 3600.0
+DRAIN_AT_MOST_S = 30 * 86400.0
+
+
+class World(SchedulerLife):
+    """One simulated scheduler and its surroundings.
+
+    `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way). Each
+    attempt takes a node `overhead_ms` beside its work, each message the scheduler's loop `message_ms`.
+    `settings` come over the defaults, those of `variant` over both. `own_audio` gives each job bytes of its own.
+    Of the jobs `follow`, named before they exist, `why` keeps what is decided.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        settings: Mapping[str, Any] | None = None,
+        delay_ms: float | Distribution = 0.0,
+        store_delay_ms: float | Distribution = 0.0,
+        overhead_ms: float | Distribution = 0.0,
+        message_ms: float | Distribution = 0.0,
+        store: str = "memory",
+        variant: Variant | None = None,
+        checkers: Sequence[type[Checker]] = CHECKERS,
+        is_traced: bool = True,
+        trace_file: TextIO | None = None,
+        own_audio: bool = False,
+        warmup_s: float = 0.0,
+        follow: Sequence[str] = (),
+    ) -> None:
+        self.seed = seed
+        self.variant = variant or Variant()
+        self.settings = msgspec.convert({**(settings or {}), **self.variant.settings}, Settings)
+        self.loop = VirtualLoop()
+        self.env = self.loop.env
+        self.clock = VirtualClock(self.env)
+        self.hub = Hub()
+        self.why = FollowedJobs(self.clock, follow)
+        self.store = open_store(store, self.variant.scripts)
+        self.store_seam = StoreSeam(self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
+        message_s = self._delay(message_ms, "loop")
+        busy = None if message_s is None else BusyLoop(self.loop, message_s)
+        self.clients = Clients(
+            self.loop,
+            self.hub,
+            Audio(not own_audio),
+            self._delay(delay_ms, "clients"),
+            plain_random(seed, "clients"),
+            self.settings.session_grace_s,
+            busy,
+        )
+        self.nodes: list[SimNode] = []
+        self.door = Door(
+            self.loop,
+            self.hub,
+            self.clients,
+            self._delay(delay_ms, "nodes"),
+            self.variant.connection,
+            self.settings.greeting_s,
+            2 * self.settings.heartbeat_s + self.settings.lease_s,
+            self._delay(overhead_ms, "service"),
+            busy,
+        )
+        self._nodes_by_id = self.door.nodes
+        self.faults = Faults(self)
+        self._node_random = plain_random(seed, "nodes")
+        self._numbers: dict[str, int] = {}
+        self.drain_at_most_s = DRAIN_AT_MOST_S
+        """Virtual seconds that the last job may take to end when nothing is broken any more."""
+        self.jobs_at_end = 0
+        """Finished jobs left after draining, retention and one sweep."""
+        self._requests = 0
+        self._is_stopped = False
+        self._is_marked = False
+        self._moments = 0
+        self._recount_after = RECOUNT_STEPS_MIN
+
+        self.core = self.new_core(FIRST)
+        self.mirror = StoreMirror()
+        self.recorder = Recorder(self, warmup_s)
+        self.trace = Trace(self.env) if is_traced else None
+        self._perfetto = None if trace_file is None else Perfetto(self.env, trace_file)
+        self.checkers = [checker(self) for checker in checkers]
+        self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
+        self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
+        self.hub.add([*([self._perfetto] if self._perfetto else []), *([self.why] if follow else [])])
+        self.start_core(self.core, FIRST)
+
+    def __repr__(self) -> str:
+        return f"<world at {self.env.now:.3f} s: {self.core.dispatcher!r}>"
+
+    def _delay(self, delay_ms: float | Distribution, part: str) -> Draw | None:
+        delay = distribution(delay_ms)
+        return None if is_zero(delay) else draws(delay, generator(self.seed, f"delay/{part}"), scale=0.001)
+
+    # ---- what happens in it
+
+    def add_nodes(
+        self, count: int, pairs: Sequence[str], slots: int = 1, speed: float = 1.0, name: str = "gpu"
+    ) -> list[SimNode]:
+        """Start `count` nodes, name-1, name-2, …; they connect now and register when the world runs."""
+        added = []
+        with self.loop.entered():
+            for _ in range(count):
+                number = self._numbers[name] = self._numbers.get(name, 0) + 1
+                node = self.variant.node(self.door, f"{name}-{number}", list(pairs), slots, speed, self._node_random)
+                self.nodes.append(node)
+                self._nodes_by_id[node.node_id] = node
+                added.append(node)
+                node.start()
+        return added
+
+    def submit(
+        self,
+        pair: str,
+        work_s: float,
+        *,
+        request_id: str = "",
+        audio_bytes: int = 1000,
+        session_id: str = "",
+        affinity: bool = False,
+        timeout_s: float | None = None,
+    ) -> Job:
+        """Submit a job to the dispatcher, without a client's way. Raises Rejected."""
+        self._requests += 1
+        timeout_ms = None if timeout_s is None else round(timeout_s * 1000)
+        request = Request(
+            request_id or f"r{self._requests}", pair, work_s, audio_bytes, session_id, affinity, timeout_ms
+        )
+        with self.loop.entered():
+            return self.clients.request_now(request)
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job, as its client."""
+        with self.loop.entered():
+            self.core.dispatcher.cancel(job.job_id)
+
+    def do(self, action: Callable[..., object], *args: object) -> None:
+        """Call `action`, something of a node or of the scheduler, now; what follows from it happens when it runs."""
+        with self.loop.entered():
+            action(*args)
+
+    # ---- time
+
+    def run(self, for_s: float = 0.0) -> None:
+        """Let `for_s` virtual seconds pass (0: what is due now)."""
+        self.loop.run(until_s=self.env.now + for_s)
+
+    def run_to(self, at_s: float) -> None:
+        """Run to a moment of virtual time; nothing happens if it is over."""
+        if at_s > self.env.now:
+            self.loop.run(until_s=at_s)
+
+    def run_until(self, condition: Callable[[], bool], at_most_s: float = RUN_UNTIL_AT_MOST_S) -> None:
+        """Run until `condition()` holds; raises TimeoutError when it doesn't within `at_most_s` virtual seconds."""
+        if not self.loop.run(until_s=self.env.now + at_most_s, done=condition):
+            waiters = "; ".join(self.loop.waiters())
+            raise TimeoutError(f"not within {at_most_s:g} virtual seconds: {self!r}; waiting: {waiters}")
+
+    # ---- looking at it
+
+    def node(self, node_id: str) -> SimNode:
+        """Return the simulated node of that id."""
+        return self._nodes_by_id[node_id]
+
+    def holder(self, job: Job) -> SimNode | None:
+        """Return the node that the job was given to, or None while it waits and when it has ended."""
+        return self._nodes_by_id[job.node_id] if job.state == DISPATCHED else None
+
+    def state(self, job: Job) -> str:
+        """Return the state of the job."""
+        return job.state
+
+    def attempts(self, job: Job) -> int:
+        """Return how many grants the job has had."""
+        return job.attempt
+
+    def store_dump(self) -> Dump:
+        """Return all that is in the store."""
+        return self.store.dump()
+
+    def store_keys(self) -> int:
+        """Return the number of members of all families in the store."""
+        return sum(self.store.census().values())
+
+    @property
+    def orphan_ms(self) -> float:
+        """How long after its lease's end a node that isn't connected may still stand in the store: two sweeps."""
+        return 2000 * self.settings.store_sweep_s
+
+    # ---- checkers
+
+    def mark(self) -> None:
+        """Let the watchers look when this moment is over: something that they look at has changed."""
+        if not self._is_marked:
+            self._is_marked = True
+            self.loop.when_instant_ends(self._instant_over)
+
+    def _instant_over(self) -> None:
+        self._is_marked = False
+        self.hub.instant_over()
+        self._moments += 1
+        if self._moments >= self._recount_after and self.core.queue.idle:
+            self._recount()
+
+    def _recount(self) -> None:
+        self._moments = 0
+        for checker in self.checkers:
+            checker.recount()
+        held = len(self.core.table) + self.store_keys() if self.checkers else 0
+        self._recount_after = max(RECOUNT_STEPS_MIN, RECOUNT_STEPS_A_RECORD * held)
+
+    def broken_checkers(self) -> list[str]:
+        """Recount everything, and return what isn't true: a line for each checker, with its first example."""
+        if not self._is_stopped:
+            self.run_until(lambda: self.core.queue.idle)
+            self._recount()
+        return [
+            f"{checker.sentence}: broken {checker.broken} times, first {checker.examples[0]}"
+            for checker in self.checkers
+            if checker.broken
+        ]
+
+    # ---- the end
+
+    def drain(self) -> None:
+        """Heal whatever is broken, and run until every client has heard of the end of its request."""
+        self.do(self.faults.heal_all)
+        self.run_until(lambda: not self.clients.open, at_most_s=self.drain_at_most_s)
+
+    def come_to_rest(self) -> None:
+        """Drain, let all retention pass, and let the checkers look at what is left."""
+        settings = self.settings
+        self.drain()
+        self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
+        self.jobs_at_end = self.core.table.finished
+        rest_s = settings.lease_s + 2 * settings.store_sweep_s
+        if self.starts > 1:  # nobody knows the holds of a dead scheduler: they end when they are due, by its clock
+            rest_s += settings.dispatch_timeout_s + CLOCK_OFF_MS / 1000
+        self.run(for_s=rest_s)
+        self.end_checks()
+
+    def end_checks(self) -> None:
+        """Let the checkers look at what is left, as at the end of a run."""
+        self.loop.run(until_s=self.env.now + 5, done=lambda: self.core.queue.idle)
+        for checker in self.checkers:
+            checker.at_end()
+
+    def finish(self) -> list[str]:
+        """Come to rest and stop; return what broken_checkers does."""
+        if not self._is_stopped:
+            self.come_to_rest()
+        broken = self.broken_checkers()
+        self.stop()
+        return broken
+
+    def stop(self) -> None:
+        """Stop the scheduler and close what the run has opened; nothing more happens."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self.loop.run_until_complete(self.core.stop())
+        self.close()
+
+    def close(self) -> None:
+        """Close what the run has opened, whatever state it is in."""
+        self._is_stopped = True
+        if isinstance(self.store, RealStore):
+            self.store.close()
+        if self._perfetto is not None:
+            self._perfetto.close()
+            self._perfetto = None
