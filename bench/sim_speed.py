@@ -13,10 +13,10 @@ import sys
 import simpy
 
 from bench._rows import Row, print_rows
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.world import World
 

@@ -34,7 +34,7 @@ from voxpool.scheduler.protocol.messages import (
     ToNode,
 )
 from voxpool.scheduler.sdk.wire.backoff import Backoff
-from voxpool.sim.world.seeds import plain_random
+from voxpool.sim.chance.seeds import plain_random
 
 HEARTBEAT_S = 15.0
 """Until the scheduler has said how often."""

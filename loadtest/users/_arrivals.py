@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from voxpool.loadtest.users._workload import Stream
-from voxpool.sim.world.distributions import Draw, draws
-from voxpool.sim.world.seeds import generator
+from voxpool.sim.chance.distributions import Draw, draws
+from voxpool.sim.chance.seeds import generator
 
 BLOCK = 32
 """Draws a block: users are many and ask seldom."""

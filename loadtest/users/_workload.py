@@ -12,9 +12,9 @@ import msgspec
 
 from voxpool.loadtest.running._options import LoadOptions
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
 from voxpool.sim.scenario.expect import Expectation
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic, distribution, load_scenario
-from voxpool.sim.world.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
 
 PAIRS = ("load:test",)
 RATE_PER_USER = 0.5

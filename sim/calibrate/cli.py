@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from voxpool.sim.cli.options import common_with, progress_bar, stage_line
+from voxpool.sim.report.command_options import common_with, progress_bar, stage_line
 
 
 @click.command()

@@ -16,9 +16,9 @@ from voxpool.sim.calibrate.plan import PAIR, Size, plan
 from voxpool.sim.calibrate.play import predict
 from voxpool.sim.calibrate.report import report_of
 from voxpool.sim.calibrate.service import running
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.report.report import Report
 from voxpool.sim.report.written import write_text
-from voxpool.sim.world.seeds import plain_random
 
 COSTS_FILE = "costs.toml"
 LOADS_MAX = 9

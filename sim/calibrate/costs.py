@@ -19,8 +19,8 @@ from scipy.special import gammaincinv
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.calibrate.live import Burst, Lived
+from voxpool.sim.chance.distributions import Empirical
 from voxpool.sim.scenario.scenario import Links, Loop, Scenario, Service, StoreDelay
-from voxpool.sim.world.distributions import Empirical
 
 Floats = NDArray[np.float64]
 VALUES = 50

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxpool.sim.chance.distributions import Exponential
+from voxpool.sim.chance.seeds import sub_seed
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Exponential
-from voxpool.sim.world.seeds import sub_seed
 
 PAIR = "zh:en"
 SETTLE_S = 0.5

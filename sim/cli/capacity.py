@@ -8,7 +8,7 @@ import msgspec
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest, wrong
-from voxpool.sim.world.distributions import NAMES, Distribution, load_file
+from voxpool.sim.chance.distributions import NAMES, Distribution, load_file
 
 SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
 """What the third part of a word is, by the first."""

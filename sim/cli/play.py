@@ -13,11 +13,11 @@ import msgspec
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.experiments.without import variant_without
-from voxpool.sim.observing.evidence import missing_evidence_of
 from voxpool.sim.replay.case import Case, RunDied, keep, run_case
 from voxpool.sim.replay.command import again, keep_failing
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
 from voxpool.sim.report.written import replaced
+from voxpool.sim.scenario.evidence import missing_evidence_of
 from voxpool.sim.scenario.expect import Expectation, figure_at, not_simulated
 from voxpool.sim.scenario.scenario import Scenario, load_scenario
 from voxpool.sim.world.run import Played

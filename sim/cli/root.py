@@ -15,9 +15,9 @@ from voxpool.leakgate.terminal import say
 from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 from voxpool.sim.calibrate.cli import calibrate
-from voxpool.sim.cli.options import common, progress_bar
 from voxpool.sim.explore.cli import explore
 from voxpool.sim.replay.cli import replay, shrink
+from voxpool.sim.report.command_options import common, progress_bar
 
 if TYPE_CHECKING:
     from voxpool.sim.experiments.experiment import Experiment, Options

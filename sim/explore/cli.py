@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from voxpool.leakgate.terminal import say
-from voxpool.sim.cli.options import common, progress_bar
+from voxpool.sim.report.command_options import common, progress_bar
 
 
 @click.command()

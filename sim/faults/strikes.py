@@ -10,13 +10,13 @@ import simpy
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults.clients import CLIENT_FAULTS, draw_client
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.links import LINK_FAULTS
 from voxpool.sim.faults.nodes import NODE_FAULTS, make_whole
 from voxpool.sim.faults.scheduler import SCHEDULER_FAULTS
 from voxpool.sim.faults.store import STORE_FAULTS
-from voxpool.sim.world.seeds import plain_random
 
 if TYPE_CHECKING:
     from voxpool.sim.scenario.scenario import Fault

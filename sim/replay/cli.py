@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voxpool.leakgate.terminal import say
-from voxpool.sim.cli.options import progress_bar
+from voxpool.sim.report.command_options import progress_bar
 
 if TYPE_CHECKING:
     from voxpool.sim.replay.command import Told

@@ -15,9 +15,9 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.messages import Pair, Slots
 from voxpool.scheduler.small_file import read_toml
+from voxpool.sim.chance.distributions import Distribution, Even, load_file
 from voxpool.sim.scenario.errors import check_keys, check_numbers, explain
 from voxpool.sim.scenario.expect import Expectation, parse_expectations
-from voxpool.sim.world.distributions import Distribution, Even, load_file
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
-from voxpool.sim.world.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
-from voxpool.sim.world.seeds import plain_random
 
 PAIRS = ("zh:en", "en:zh", "en:fr", "fr:en", "ja:en", "ko:en")
 Item = TypeVar("Item")

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from voxpool.sim.chance.distributions import Exponential
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
 from voxpool.sim.swarm.drawn import fault
-from voxpool.sim.world.distributions import Exponential
-from voxpool.sim.world.seeds import plain_random
 
 DAY_S = 86_400.0
 PAIRS = ("zh:en", "en:zh", "en:fr", "ja:en")

@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 from voxpool.leakgate.trend import Trend, Verdict, judge
-from voxpool.sim.observing.evidence import missing_evidence
 from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import WITH, Line, Picture, Report
+from voxpool.sim.scenario.evidence import missing_evidence
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.coverage import never
 from voxpool.sim.swarm.long_bounds import CAPPED

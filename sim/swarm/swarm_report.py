@@ -11,7 +11,7 @@ from typing import Any
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
-from voxpool.sim.cli.progress import progress_bar
+from voxpool.sim.report.progress import progress_bar
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
 from voxpool.sim.swarm.drawn import SIZES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.virtual_time.loop import VirtualLoop
-from voxpool.sim.world.distributions import Draw
 
 
 class BusyLoop:

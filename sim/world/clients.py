@@ -12,10 +12,10 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE
 from voxpool.scheduler.errors import Rejected
+from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.busy import BusyLoop
-from voxpool.sim.world.distributions import Draw
 
 SHARED_SIZES_MAX = 64
 """Sizes of audio for which one object serves all jobs of that size."""

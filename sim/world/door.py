@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.busy import BusyLoop
 from voxpool.sim.world.clients import Clients
-from voxpool.sim.world.distributions import Draw
 
 if TYPE_CHECKING:
     from voxpool.sim.world.links import Connection

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.traffic import Stream
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.observing.why import FollowedJobs
 from voxpool.sim.virtual_time.clock import VirtualClock
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.clients import Clients
 from voxpool.sim.world.door import Door
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.stores import StoreSeam
 from voxpool.sim.world.variant import Variant
 

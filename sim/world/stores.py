@@ -14,9 +14,9 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
 from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
-from voxpool.sim.world.distributions import Draw
 
 STORES = "memory, fakeredis, embedded or redis://host:port/db"
 

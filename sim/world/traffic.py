@@ -8,10 +8,10 @@ from itertools import repeat
 import numpy as np
 import simpy
 
+from voxpool.sim.chance.distributions import BLOCK, Draw, draws
+from voxpool.sim.chance.seeds import generator
 from voxpool.sim.scenario.scenario import Traffic, distribution
 from voxpool.sim.world.clients import Clients, Request
-from voxpool.sim.world.distributions import BLOCK, Draw, draws
-from voxpool.sim.world.seeds import generator
 
 
 class Stream:

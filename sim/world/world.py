@@ -14,6 +14,8 @@ import msgspec
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.scheduler.stores.memory import Dump
+from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
+from voxpool.sim.chance.seeds import generator, plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.faults import CLOCK_OFF_MS, Faults
 from voxpool.sim.observing.perfetto import Perfetto
@@ -26,12 +28,10 @@ from voxpool.sim.virtual_time.clock import VirtualClock
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.busy import BusyLoop
 from voxpool.sim.world.clients import Audio, Clients, Request
-from voxpool.sim.world.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.world.door import Door
 from voxpool.sim.world.mirror import StoreMirror
 from voxpool.sim.world.nodes import SimNode
 from voxpool.sim.world.scheduler_life import FIRST, SchedulerLife
-from voxpool.sim.world.seeds import generator, plain_random
 from voxpool.sim.world.stores import RealStore, StoreSeam, open_store
 from voxpool.sim.world.variant import Variant
 

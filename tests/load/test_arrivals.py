@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from voxpool.loadtest.users._arrivals import Arrival, Arrivals
 from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._workload import Stream, Workload
-from voxpool.sim.world.distributions import Exponential
+from voxpool.sim.chance.distributions import Exponential
 
 
 class Clock:

@@ -10,9 +10,9 @@ from voxpool.leakgate.trend import Verdict, judge
 from voxpool.loadtest.commands._leak_live import SCENARIO
 from voxpool.loadtest.commands._leak_report import bytes_a_job, finished
 from voxpool.loadtest.commands._prediction import Readings, predict
+from voxpool.sim.chance.distributions import Even
 from voxpool.sim.experiments.processes import Part, run_parts
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic, load_scenario
-from voxpool.sim.world.distributions import Even
 
 SECONDS = 60.0
 SETTLED_S = 9.0

@@ -11,8 +11,8 @@ from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.users import _workload
 from voxpool.loadtest.users._workload import of_options, of_scenario, plain
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.scenario.scenario import parse_scenario
-from voxpool.sim.world.distributions import Exponential
 
 TWO_STREAMS = {
     "name": "two",

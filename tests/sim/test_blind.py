@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS
 from voxpool.sim.experiments.policy.runs import checkers_of
 from voxpool.sim.experiments.policy.without.blind import RULES, Board, at_random, least_loaded, of_two
@@ -16,7 +17,6 @@ from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.report.theory import ggc_starts
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.nodes import SimNode, Work
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.world import World

@@ -12,6 +12,7 @@ import pytest
 
 from voxpool.scheduler.core import scripts
 from voxpool.scheduler.protocol.messages import Register
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
 from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
@@ -33,7 +34,6 @@ from voxpool.sim.planted import bugs as canaries
 from voxpool.sim.planted import table as canary_table
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.world.nodes import SimNode
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Empirical
 from voxpool.sim.cli.play import play_file
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Loop, Nodes, Scenario, Service, Traffic, load_scenario
-from voxpool.sim.world.distributions import Empirical
 from voxpool.sim.world.run import Played, play
 from voxpool.sim.world.traffic import Stream
 from voxpool.sim.world.world import World

@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
-from voxpool.sim.world.distributions import Distribution, Empirical, Even, Exponential, Gamma, Lognormal, Pareto, draws
-from voxpool.sim.world.seeds import generator, plain_random, sub_seed
+from voxpool.sim.chance.distributions import Distribution, Empirical, Even, Exponential, Gamma, Lognormal, Pareto, draws
+from voxpool.sim.chance.seeds import generator, plain_random, sub_seed
 
 COUNT = 200_000
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto, variation
 from voxpool.sim.cli.capacity import work_of
 from voxpool.sim.experiments.capacity import question as capacity
 from voxpool.sim.experiments.capacity.question import Demand, Found, Search, Size, plan, try_nodes
 from voxpool.sim.experiments.processes import Part
 from voxpool.sim.report.report import Outcome
 from voxpool.sim.report.theory import Interval, spread_factor
-from voxpool.sim.world.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto, variation
 
 DEMAND = Demand(rate_per_s=6.0, work_s=Exponential(2.0), p99_s=1.0, slots=2)
 TINY = Size(jobs=1500, seeds=3)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from voxpool.sim.chance.distributions import Exponential, Gamma
 from voxpool.sim.cli.play import SCENARIOS
 from voxpool.sim.faults import FAULTS, Target
 from voxpool.sim.scenario.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
-from voxpool.sim.world.distributions import Exponential, Gamma
 from voxpool.sim.world.run import play
 
 

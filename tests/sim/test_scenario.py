@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.cli.play import SCENARIOS, shortened
 from voxpool.sim.scenario.scenario import load_scenario, parse_scenario
-from voxpool.sim.world.distributions import Exponential
 
 WHOLE = (SCENARIOS / "rush.toml").read_text()
 

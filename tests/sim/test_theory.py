@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Lognormal
 from voxpool.sim.experiments.theory import question as experiment
 from voxpool.sim.report.theory import (
     batch_means,
@@ -18,7 +19,6 @@ from voxpool.sim.report.theory import (
     mm1_wait,
     mm1_wait_percentile,
 )
-from voxpool.sim.world.distributions import Distribution, Even, Exponential, Lognormal
 
 
 def test_the_recursion_on_a_case_done_by_hand() -> None:

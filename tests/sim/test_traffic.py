@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
 from voxpool.sim.world.clients import Request
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.run import play
 from voxpool.sim.world.traffic import Stream
 from voxpool.sim.world.world import World

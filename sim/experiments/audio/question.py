@@ -14,19 +14,19 @@ from typing import Any
 
 from voxpool.scheduler.core.composition import Parts
 from voxpool.scheduler.core.jobs.job import Job
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.experiments.audio.without.audio_kept import FreedAtDispatch, KeptUntilSweep
 from voxpool.sim.experiments.experiment import Experiment, Options
 from voxpool.sim.experiments.leak.residents import production_checkers
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
-from voxpool.sim.observing.evidence import missing_evidence
 from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.report.limits import Figure
 from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.sim.scenario.evidence import missing_evidence
 from voxpool.sim.scenario.scenario import Fault, Nodes, Scenario, Traffic
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.chance.distributions import Distribution, Exponential, variation
 from voxpool.sim.experiments.capacity.pictures import curve_picture
 from voxpool.sim.experiments.experiment import SEED, check_store
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.report.theory import Interval, erlang_c_wait, erlang_c_wait_percentile, spread_factor, student_interval
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Distribution, Exponential, variation
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.world import World
 

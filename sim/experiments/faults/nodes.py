@@ -7,6 +7,7 @@ import math
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, Register
 from voxpool.scheduler.stores.memory import MemoryStore
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from voxpool.sim.experiments.faults.without.late_repeats import RepeatsReleases
 from voxpool.sim.experiments.rows import Figures, Stage
@@ -14,7 +15,6 @@ from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.world.clients import Request
 from voxpool.sim.world.links import Connection
 from voxpool.sim.world.nodes import SimNode
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.world import World
 
 PAIR, OTHER_PAIR = "zh:en", "en:fr"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.experiments.experiment import Experiment, Options
 from voxpool.sim.experiments.leak import pauses
 from voxpool.sim.experiments.leak import report as leak_report
@@ -19,7 +20,6 @@ from voxpool.sim.experiments.leak.size import FULL, QUESTION, QUICK, Size
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
 from voxpool.sim.report.report import Report
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.variant import Variant
 
 ROWS = {

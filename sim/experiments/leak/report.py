@@ -17,9 +17,9 @@ from voxpool.sim.experiments.leak.pauses import Pauses
 from voxpool.sim.experiments.leak.pictures import live_picture, pause_picture, resident_picture
 from voxpool.sim.experiments.leak.residents import Followed
 from voxpool.sim.experiments.leak.size import QUESTION
-from voxpool.sim.observing.evidence import missing_evidence
 from voxpool.sim.report.limits import Figure, shown
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
+from voxpool.sim.scenario.evidence import missing_evidence
 
 if TYPE_CHECKING:
     from voxpool.sim.experiments.leak.size import Size

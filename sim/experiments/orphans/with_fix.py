@@ -8,6 +8,7 @@ from voxpool.scheduler.core.composition import Parts
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.scripts import Want, register_node, select_node
+from voxpool.sim.chance.distributions import Even
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.experiments.orphans.size import Figures, Size
 from voxpool.sim.experiments.processes import Tell
@@ -15,7 +16,6 @@ from voxpool.sim.observing.census import entries
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
 from voxpool.sim.virtual_time.errors_fatal import RunFailed
-from voxpool.sim.world.distributions import Even
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World

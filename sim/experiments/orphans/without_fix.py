@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.experiments.keyspace import Keyspace
 from voxpool.sim.experiments.orphans.size import Figures, Size
 from voxpool.sim.experiments.orphans.without.binding_keys import BindingKeys
@@ -11,7 +12,6 @@ from voxpool.sim.experiments.orphans.without.node_sets import NodeSets
 from voxpool.sim.experiments.orphans.without.slot_counter import SlotCounter
 from voxpool.sim.experiments.orphans.without.socket_maps import SocketMaps
 from voxpool.sim.experiments.processes import Tell
-from voxpool.sim.world.seeds import plain_random
 
 
 class _Time:

@@ -15,6 +15,7 @@ from typing import Any
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.admission.expected_wait import SERVICES_KEPT, chance_above
 from voxpool.scheduler.core.admission.intake import LATE_SHARE, LATE_SPARE_MAX
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS
 from voxpool.sim.experiments.experiment import Experiment, Options
 from voxpool.sim.experiments.overload.without.accepts_all import AcceptsAll
@@ -23,7 +24,6 @@ from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
 from voxpool.sim.report.theory import bounded_queue
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.run import play
 from voxpool.sim.world.variant import Variant
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.experiments.policy.size import Size
 from voxpool.sim.experiments.policy.without.unasked import least_loaded_never_rests, never_rests, prefers_unasked
@@ -17,7 +18,6 @@ from voxpool.sim.report.limits import Figure
 from voxpool.sim.report.report import WITH, WITHOUT
 from voxpool.sim.scenario.scenario import Traffic
 from voxpool.sim.world.clients import Request
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.nodes import SimNode
 from voxpool.sim.world.traffic import Stream
 from voxpool.sim.world.variant import Variant

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
@@ -22,7 +23,6 @@ from voxpool.sim.experiments.theory.question import Starts
 from voxpool.sim.report.theory import batch_means, ggc_starts, mm1_relaxation_s, student_interval
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.distributions import Exponential
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World

@@ -15,6 +15,7 @@ from voxpool.scheduler.core.scripts import (
     release_job,
     select_node,
 )
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.experiments.pools import select_cost
 from voxpool.sim.experiments.pools.select_cost import LEASE_MS, NOW_MS, SEED_MAX, InMemory, Measured, Shape, shares
 from voxpool.sim.experiments.pools.size import Figures, Point, Size
@@ -22,7 +23,6 @@ from voxpool.sim.experiments.pools.without.sharded_pools import SHARD_MAX
 from voxpool.sim.experiments.pools.without_fix import NOBODYS_PAIR, PAIR, one_and_two, shares_found
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.experiments.servers import Spent, open_server
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.stores import RealStore, SimStore, open_store
 
 THROWS_MAX = 1000

@@ -10,6 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.experiments.keyspace import Keyspace
 from voxpool.sim.experiments.pools.select_cost import chi_square_a_degree
 from voxpool.sim.experiments.pools.size import Figures, Point, Size
@@ -18,7 +19,6 @@ from voxpool.sim.experiments.pools.without.random_tries import RandomTries
 from voxpool.sim.experiments.pools.without.sharded_pools import SHARD_MAX, ShardedPools
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.experiments.servers import Server, Spent, open_server, system_redis
-from voxpool.sim.world.seeds import plain_random
 
 PAIR = "zh:en"
 NOBODYS_PAIR = "fr:de"

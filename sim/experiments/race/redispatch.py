@@ -7,12 +7,12 @@ from typing import Any
 
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.protocol.messages import Assign
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.world.clients import Request
 from voxpool.sim.world.links import Connection
 from voxpool.sim.world.nodes import SimNode, Work
-from voxpool.sim.world.seeds import plain_random
 from voxpool.sim.world.world import World
 
 PAIR = "zh:en"

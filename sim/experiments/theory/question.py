@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from voxpool.sim.chance.distributions import Distribution, Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.report.theory import Interval, batch_means, erlang_c_wait, ggc_starts, student_interval
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
-from voxpool.sim.world.distributions import Distribution, Exponential
 from voxpool.sim.world.nodes import SimNode, Work
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.world import World

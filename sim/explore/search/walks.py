@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.explore.model.running import Choose, run_story
 from voxpool.sim.explore.model.story import MakeStory, Step
 from voxpool.sim.explore.search.depth_first import TELL_EVERY, Tell
 from voxpool.sim.explore.search.tally import Budget, Tally
-from voxpool.sim.world.seeds import plain_random
 
 
 class Pct:

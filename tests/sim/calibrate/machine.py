@@ -11,10 +11,10 @@ import msgspec
 from voxpool.sim.calibrate.costs import MESSAGES_A_JOB, Costs, measure
 from voxpool.sim.calibrate.live import Burst, Lived, Record
 from voxpool.sim.calibrate.plan import QUICK, Run, Size, plan
+from voxpool.sim.chance.distributions import Gamma
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Links, Loop, Scenario, Service, StoreDelay
 from voxpool.sim.world.clients import Request
-from voxpool.sim.world.distributions import Gamma
 from voxpool.sim.world.nodes import SimNode, Work
 from voxpool.sim.world.run import play
 from voxpool.sim.world.world import World

@@ -11,9 +11,9 @@ from tests.sim.calibrate import machine
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.calibrate.costs import Costs, halved, measure
 from voxpool.sim.calibrate.plan import plan
+from voxpool.sim.chance.distributions import Empirical
+from voxpool.sim.chance.seeds import generator
 from voxpool.sim.scenario.scenario import Scenario, with_costs
-from voxpool.sim.world.distributions import Empirical
-from voxpool.sim.world.seeds import generator
 
 
 def test_the_costs_of_a_machine_are_found_again() -> None:

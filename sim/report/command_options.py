@@ -53,6 +53,6 @@ def stage_line(title: str) -> Callable[[str], None]:
 
 def progress_bar(title: str) -> Any:
     """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
-    from voxpool.sim.cli import progress
+    from voxpool.sim.report import progress
 
     return progress.progress_bar(title, is_shown=sys.stderr.isatty())
