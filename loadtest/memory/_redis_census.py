@@ -18,7 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from voxpool.leakgate.errors import NoReading
-from voxpool.scheduler.stores import without_password
+from voxpool.scheduler.stores.shown import without_password
 
 KEYS_MAX = 200_000
 """Keys that are looked at in one census; past them it says so and gives no figures."""

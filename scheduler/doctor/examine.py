@@ -20,7 +20,7 @@ from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.wire.trouble import trouble
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import read_tokens
-from voxpool.scheduler.stores import without_password
+from voxpool.scheduler.stores.shown import without_password
 
 PATIENCE_S = 5.0
 _ALL = "0.0.0.0"  # nosec B104  # looked for, not bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.engines.engine import Engine, Work, WorkFailed, open_engine
+from voxpool.scheduler.engines.by_name import open_engine
+from voxpool.scheduler.engines.engine import Engine, Work, WorkFailed
 
 __all__ = ["Engine", "Work", "WorkFailed", "open_engine"]

@@ -22,7 +22,8 @@ from voxpool.scheduler.errors import CannotStart, VoxpoolError
 from voxpool.scheduler.security.secret_files import SecretFiles
 from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_knows
 from voxpool.scheduler.service.open_files import connections_within
-from voxpool.scheduler.stores import open_store, without_password
+from voxpool.scheduler.stores.opening import open_store
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
 from voxpool.scheduler.telemetry.dashboard.snapshot import Live
 from voxpool.scheduler.telemetry.fan_out import fan_out

@@ -20,7 +20,6 @@ from redis.backoff import NoBackoff
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
-from voxpool.scheduler.stores import without_password
 from voxpool.scheduler.stores.answers import (
     BROKEN,
     CONNECT_TIMEOUT_S,
@@ -35,6 +34,7 @@ from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
 from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
 from voxpool.scheduler.stores.memory import Dump
 from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
 """For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer is taken for lost."""

@@ -11,8 +11,8 @@ import msgspec
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.stores import without_password
 from voxpool.scheduler.stores.facts import StoreFacts
+from voxpool.scheduler.stores.shown import without_password
 
 
 class Checkup(msgspec.Struct):

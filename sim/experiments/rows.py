@@ -189,7 +189,7 @@ class RowsExperiment:
     def run(self, options: Options, size: Size, rows: Sequence[str]) -> dict[str, Figures]:
         """Play the stories of `rows`, each side in a process of its own; return "NAME side" -> figures."""
         parts = [
-            Part(f"{story.name} {side}", play, (self.name, story.name, size, options.seed, options.store, side))
+            Part(f"{story.name} {side}", story.play, (size, options.seed, options.store, side))
             for story in self.chosen(rows)
             for side in options.sides()
         ]
@@ -243,13 +243,4 @@ def _number(figure: Figure) -> float | None:
     return float(figure) if isinstance(figure, int | float) and math.isfinite(figure) else None
 
 
-def play(experiment: str, story: str, size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
-    """Play one side of a story that is named: what a process of its own is given."""
-    from voxpool.sim.experiments.faults import question as faults
-    from voxpool.sim.experiments.race import question as race
-
-    stories = {f"{rows.name} {told.name}": told for rows in (faults.ROWS, race.ROWS) for told in rows.stories}
-    return stories[f"{experiment} {story}"].play(size, seed, store, side, tell)
-
-
-__all__ = ["FULL", "QUICK", "VARIANTS", "Figures", "RowsExperiment", "Shown", "Size", "Stage", "Story", "play"]
+__all__ = ["FULL", "QUICK", "VARIANTS", "Figures", "RowsExperiment", "Shown", "Size", "Stage", "Story"]

@@ -85,9 +85,7 @@ def _table(report: Report) -> str:
 
 
 def _row(line: Line, sides: Iterable[str], variant: str) -> str:
-    from voxpool.sim.report.report import line_verdict
-
-    word, colour = line_verdict(line, variant)
+    word, colour = line.word(variant)
     kind = {"green": "holds", "red": "broken", "yellow": "unclear"}.get(colour, "")
     cells = "".join(f'<td class="number">{escape(line.cell(side))}</td>' for side in sides)
     return (

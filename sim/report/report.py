@@ -76,6 +76,23 @@ class Line:
         """Return the figure of a side as it is shown."""
         return shown(self.without if side == WITHOUT else self.with_, self.unit)
 
+    def word(self, variant: str) -> tuple[str, str]:
+        """Return the word for the last column and its colour ('' = none)."""
+        if not self.limit and not self.shows:
+            return "", ""
+        kept, seen = self.kept(), self.shown()
+        if variant == WITHOUT:
+            if not self.shows:
+                return "", ""
+            return {True: ("broken", "red"), False: ("shows nothing", "yellow"), None: ("unclear", "yellow")}[seen]
+        if kept is None:
+            return f"not checked: {self.not_checked}" if self.not_checked else "unclear", "yellow"
+        if not kept:
+            return "broken", "red"
+        if variant == "both" and seen is not True:
+            return "without shows nothing" if seen is False else "without unclear", "yellow"
+        return "holds", "green"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -296,7 +313,7 @@ class Report:
         table.add_column("limit")
         table.add_column("verdict")
         for line in self.lines:
-            word, style = line_verdict(line, self.variant)
+            word, style = line.word(self.variant)
             row = [line.row, line.name, *(line.cell(side) for side in columns.values()), line.limit]
             table.add_row(*map(in_markup, row), f"[{style}]{in_markup(word)}[/]" if style else in_markup(word))
         console.print(table)
@@ -307,24 +324,6 @@ class Report:
         console.print(f"[bold {colour}]{outcome.value}[/] (exit {self.exit_code}): {in_markup(self.meaning)}")
         for path in self.written:
             console.print(f"  written: {in_markup(str(path))}", highlight=False, soft_wrap=True)
-
-
-def line_verdict(line: Line, variant: str) -> tuple[str, str]:
-    """Return the word for the last column and its colour ('' = none)."""
-    if not line.limit and not line.shows:
-        return "", ""
-    kept, seen = line.kept(), line.shown()
-    if variant == WITHOUT:
-        if not line.shows:
-            return "", ""
-        return {True: ("broken", "red"), False: ("shows nothing", "yellow"), None: ("unclear", "yellow")}[seen]
-    if kept is None:
-        return f"not checked: {line.not_checked}" if line.not_checked else "unclear", "yellow"
-    if not kept:
-        return "broken", "red"
-    if variant == "both" and seen is not True:
-        return "without shows nothing" if seen is False else "without unclear", "yellow"
-    return "holds", "green"
 
 
 def _plain(value: Any) -> Any:

@@ -15,8 +15,9 @@ import pytest
 from tests.servers import wait_for
 from voxpool.scheduler.core.scripts import ScriptCall, register_node
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.scheduler.stores import embedded, guard, open_store
+from voxpool.scheduler.stores import embedded, guard
 from voxpool.scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.opening import open_store
 
 REGISTER = register_node(1_700_000_000_000, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])
 PATIENCE_S = 20.0

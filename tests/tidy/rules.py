@@ -102,23 +102,6 @@ def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
     return _uses(tree, ("scheduler", "sim"), lambda name, call: instead.get(name), {})
 
 
-def imports_run_one_way(tree: SourceTree) -> list[str]:
-    """loadtest uses sim and scheduler, sim scheduler, all leakgate, none the other way round; none uses tests."""
-    forbidden = {
-        "scheduler": {"voxpool.sim", "voxpool.loadtest", "tests", "bench", "examples", "fakeredis", "simpy"},
-        "sim": {"voxpool.loadtest", "tests", "bench", "examples"},
-        "loadtest": {"tests", "bench", "examples"},
-        "leakgate": {"voxpool.scheduler", "voxpool.sim", "voxpool.loadtest", "tests", "bench", "examples"},
-    }
-    return [
-        f"{path}:{line}: imports {name}: {package}/ may not know of it"
-        for package, others in forbidden.items()
-        for path in tree.files(package, suffix=".py")
-        for line, name in imported(tree.python(path))
-        if not others.isdisjoint(itertools.accumulate(name.split("."), "{}.{}".format))
-    ]
-
-
 def what_decides_does_not_wait(tree: SourceTree) -> list[str]:
     """Records, tables and queues are plain synchronous code: they import no asyncio, socket or redis."""
     return [
