@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import click
 
+from voxpool.loadtest.processes._own_process import clean_environment, dies_with_us, python
+from voxpool.loadtest.processes._own_scheduler import OwnScheduler
 from voxpool.loadtest.report._records import JSON_NAME, read_report
-from voxpool.loadtest.running._own_process import clean_environment, dies_with_us, python
-from voxpool.loadtest.running._own_scheduler import OwnScheduler
 
 LOAD = ("-u", "40", "-r", "40", "--gate", "memory", "--until-clear", "5")
 AT_MOST = {True: "120s", False: "25s"}

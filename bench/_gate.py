@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import click
 
+from voxpool.loadtest.processes._own_process import clean_environment, python
+from voxpool.loadtest.processes._own_scheduler import OwnScheduler
 from voxpool.loadtest.report._records import read_report
-from voxpool.loadtest.running._own_process import clean_environment, python
-from voxpool.loadtest.running._own_scheduler import OwnScheduler
 
 LOAD = ("-u", "60", "-r", "60", "-t", "10m", "--audio-bytes", "1000", "--gate", "memory", "--until-clear", "360")
 """30 jobs a second, for six minutes at least and ten at most: what docs/memory-watch.md recommends."""

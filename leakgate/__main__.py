@@ -1,5 +1,5 @@
 """`python -m voxpool.leakgate` is the command `leakgate`."""
 
-from voxpool.leakgate.cli import main
+from voxpool.leakgate.cli.root import main
 
 main()

@@ -23,17 +23,17 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from voxpool.leakgate.cli.options import must_be_writable
+from voxpool.leakgate.cli.outcome import EXIT_UNCLEAR, exit_code, text_of, write_html
+from voxpool.leakgate.cli.watch import open_target
 from voxpool.leakgate.command_line import EXIT_WRONG_INPUT
 from voxpool.leakgate.errors import LeakgateError, WrongInput
-from voxpool.leakgate.judge import LIMIT_BYTES, warm_up
-from voxpool.leakgate.options import must_be_writable
-from voxpool.leakgate.outcome import EXIT_UNCLEAR, exit_code, text_of, write_html
-from voxpool.leakgate.reader import ServerReader
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.series import Reading, Source, parse_bounds
+from voxpool.leakgate.judging.judge import LIMIT_BYTES, warm_up
+from voxpool.leakgate.readings.reader import ServerReader
+from voxpool.leakgate.readings.series import Reading, Source, parse_bounds
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.leakgate.terminal import say
-from voxpool.leakgate.watch import Watch
-from voxpool.leakgate.watch_command import open_target
+from voxpool.leakgate.watching.watch import Watch
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--leak-pid": {"type": int, "help": "Watch this process: its RSS, files and threads."},

@@ -17,10 +17,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from voxpool.leakgate.inside.allocators import LiveBytes
-from voxpool.leakgate.series import Reading, Series, Source
+from voxpool.leakgate.readings.series import Reading, Series, Source
 
 if TYPE_CHECKING:
-    from voxpool.leakgate.finding import MemoryFinding
+    from voxpool.leakgate.judging.finding import MemoryFinding
 
 BLOCKS = 60
 """Readings of a pass: of the forty after settling, each of twelve segments has three."""
@@ -87,8 +87,8 @@ def _check(
     per: str, times: int, limit: float | None, roots: Mapping[str, Any] | None, unclear: Unclear
 ) -> Generator[int, None, None]:
     """Yield how often to call next; raises AssertionError at the end."""
-    from voxpool.leakgate.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
-    from voxpool.leakgate.look_closer import look_closer, told
+    from voxpool.leakgate.judging.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
+    from voxpool.leakgate.watching.look_closer import look_closer, told
 
     if times < BLOCKS:
         raise ValueError(f"times={times}: at least {BLOCKS} calls are needed")
@@ -128,7 +128,7 @@ def _nothing_old_is_collected() -> Iterator[None]:
 
 def _pass(calls: int, per: str, limit: float, roots: Mapping[str, Any] | None) -> Generator[int, None, MemoryFinding]:
     """Take BLOCKS readings, `calls` calls apart, and return the finding."""
-    from voxpool.leakgate.judge import judge_memory
+    from voxpool.leakgate.judging.judge import judge_memory
 
     readings = _Readings(roots)
     for block in range(BLOCKS):

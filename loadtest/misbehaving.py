@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from locust import User, between, tag, task
 
-from voxpool.loadtest.users import _bad_clients, _bad_nodes
 from voxpool.loadtest.users._reasons import why_lost
-from voxpool.loadtest.users._target import Target, Wrong
 from voxpool.loadtest.users._traffic import NODE, WS, traffic_of
 from voxpool.loadtest.users._wire import Closed, NotOpened
+from voxpool.loadtest.users.misbehaving import _bad_clients, _bad_nodes
+from voxpool.loadtest.users.misbehaving._target import Target, Wrong
 from voxpool.scheduler.errors import BadInput
 
 

@@ -15,27 +15,27 @@ import gevent
 from locust import events, runners
 from locust.runners import MasterRunner, WorkerRunner
 
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.leakgate.terminal import VisibleMessages
-from voxpool.leakgate.until_clear import CLEAR, UntilClear
+from voxpool.leakgate.watching.until_clear import CLEAR, UntilClear
 from voxpool.loadtest.measuring._part import Measuring
 from voxpool.loadtest.measuring._pools_watch import PoolsWatch
 from voxpool.loadtest.memory._part import MemoryPart
+from voxpool.loadtest.options._options import DEFAULT_HOST
+from voxpool.loadtest.options._options_shown import add_options
+from voxpool.loadtest.options._page_form import fit_the_form
+from voxpool.loadtest.processes._chaos import Chaos
+from voxpool.loadtest.processes._own_process import dies_with_us
 from voxpool.loadtest.report._reporting import Reporting
-from voxpool.loadtest.running._chaos import Chaos
-from voxpool.loadtest.running._conclude import Conclusion
 from voxpool.loadtest.running._ending import Ending
 from voxpool.loadtest.running._load_run import LoadRun
-from voxpool.loadtest.running._options import DEFAULT_HOST
-from voxpool.loadtest.running._options_shown import add_options
-from voxpool.loadtest.running._own_process import dies_with_us
-from voxpool.loadtest.running._page_form import fit_the_form
 from voxpool.loadtest.running._page_guard import DEFAULT_WEB_HOST, guard_the_page
 from voxpool.loadtest.running._part import Context, Part, Role
 from voxpool.loadtest.running._preparing import Preparing
 from voxpool.loadtest.running._server_watch import ServerWatch
 from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._traffic import Traffic
+from voxpool.loadtest.verdict._conclude import Conclusion
 from voxpool.scheduler.errors import ConfigError
 
 WORKER_SILENCE_S = 20

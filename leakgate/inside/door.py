@@ -19,7 +19,7 @@ from voxpool.leakgate.errors import BadRequest, LeakgateError
 from voxpool.leakgate.inside.report import MemoryReporter
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace, Tracer
 from voxpool.leakgate.inside.work import Unit, Work
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 
 TYPES_MAX = 1000
 TYPES_DEFAULT = 30

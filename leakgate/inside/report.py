@@ -25,8 +25,8 @@ from voxpool.leakgate.inside.sizes import Sizes, measure_sizes, type_name
 from voxpool.leakgate.inside.tables import find_tables
 from voxpool.leakgate.inside.tracing import Trace
 from voxpool.leakgate.inside.work import Work
-from voxpool.leakgate.process import started_s
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.process import started_s
+from voxpool.leakgate.readings.series import Bound
 
 OBJECTS_A_TURN = 20_000
 """Objects whose types are counted before other work gets its turn: about a millisecond."""

@@ -2,7 +2,7 @@
 
 The circular block bootstrap (Politis and Romano 1992): a resample is made of runs of neighbouring windows, drawn with
 replacement, the last window's neighbour being the first. A block is as long as the windows depend on each other
-(leakgate/trend.py), so that a slow half minute counts as one event and not as six.
+(leakgate/judging/trend.py), so that a slow half minute counts as one event and not as six.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxpool.leakgate.trend import block_length
+from voxpool.leakgate.judging.trend import block_length
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
 from voxpool.loadtest.measuring._windows import ended_of, latencies_of

@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from voxpool.leakgate.judge import LIMIT_BYTES
+from voxpool.leakgate.judging.judge import LIMIT_BYTES
 from voxpool.leakgate.terminal import say
 from voxpool.loadtest.commands._leak_report import Side, report
 from voxpool.loadtest.commands._prediction import Readings, predict

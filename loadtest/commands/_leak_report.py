@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.trend import Verdict, judge
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.judging.trend import Verdict, judge
 from voxpool.loadtest.commands._prediction import Readings
 from voxpool.sim.report.limits import UNCLEAR_WORD, Figure
 from voxpool.sim.report.pictures import Curve, curves

@@ -9,8 +9,8 @@ from __future__ import annotations
 import click
 
 from voxpool.leakgate.terminal import say
-from voxpool.loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE
-from voxpool.loadtest.running._options_shown import described
+from voxpool.loadtest.options._options import GROUPS, ON_THE_COMMAND_LINE
+from voxpool.loadtest.options._options_shown import described
 
 WIDTH = 118
 

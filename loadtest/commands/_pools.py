@@ -22,9 +22,9 @@ from voxpool.leakgate.terminal import say
 from voxpool.loadtest.commands._pools_report import Side, report
 from voxpool.loadtest.commands._script_commands import SELECT, Calls, watch
 from voxpool.loadtest.commands._script_seconds import ScriptSeconds
+from voxpool.loadtest.processes._own_process import OwnProcess, python
+from voxpool.loadtest.processes._own_scheduler import OwnScheduler
 from voxpool.loadtest.report._records import JSON_NAME, LoadReport, read_report
-from voxpool.loadtest.running._own_process import OwnProcess, python
-from voxpool.loadtest.running._own_scheduler import OwnScheduler
 from voxpool.scheduler.errors import VoxpoolError
 from voxpool.sim.report.report import Report
 

@@ -13,9 +13,9 @@ from typing import Any
 import gevent
 from flask import Response, make_response, request
 
-from voxpool.leakgate.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.svg import CSS_FILE, bytes_told
+from voxpool.leakgate.report.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
+from voxpool.leakgate.report.report import WatchReport
+from voxpool.leakgate.report.svg import CSS_FILE, bytes_told
 
 KEY = "memory"
 _TAB = ("what", "growth", "first", "last")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.judge import UNCLEAR, warm_up
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.watch import Watch
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.judging.judge import UNCLEAR, warm_up
+from voxpool.leakgate.report.report import WatchReport
+from voxpool.leakgate.watching.watch import Watch
 from voxpool.loadtest.memory._page import add_memory_page
 from voxpool.loadtest.memory._report_append import append_memory
 from voxpool.loadtest.memory._source import STORE, SchedulerReader

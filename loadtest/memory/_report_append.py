@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voxpool.leakgate.charts import report_html
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.svg import CSS_FILE
+from voxpool.leakgate.report.charts import report_html
+from voxpool.leakgate.report.report import WatchReport
+from voxpool.leakgate.report.svg import CSS_FILE
 
 MARK = '<section id="voxpool-memory">'
 _STYLE = """

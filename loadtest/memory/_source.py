@@ -1,6 +1,6 @@
 """Reads a scheduler for the watch: its metrics, its memory report, its settings, and the keys of its store.
 
-It takes an admin's token. What is read of every process is in leakgate/reader.py; here is what only voxpool has.
+It takes an admin's token. leakgate/readings/reader.py reads what every process has; here is what only voxpool has.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import httpx
 import msgspec
 
 from voxpool.leakgate.errors import NoReading, Restarted
-from voxpool.leakgate.naming import Tracing
-from voxpool.leakgate.prometheus import MetricsReader, Selector, parse_selector
-from voxpool.leakgate.reader import ReportReader, Selectors, ServerReader, open_http
-from voxpool.leakgate.series import Bound, Reading, Source
+from voxpool.leakgate.readings.naming import Tracing
+from voxpool.leakgate.readings.prometheus import MetricsReader, Selector, parse_selector
+from voxpool.leakgate.readings.reader import ReportReader, Selectors, ServerReader, open_http
+from voxpool.leakgate.readings.series import Bound, Reading, Source
 from voxpool.loadtest.memory._redis_census import RedisCensus, reachable_url
 from voxpool.scheduler import __version__
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FINAL_STATES, WAITING

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from voxpool.leakgate.charts import report_html
-from voxpool.leakgate.svg import CSS_FILE
+from voxpool.leakgate.report.charts import report_html
+from voxpool.leakgate.report.svg import CSS_FILE
 from voxpool.loadtest.report._checks import figure_of
 from voxpool.loadtest.report._pictures import pictures_of
 from voxpool.loadtest.report._records import LoadReport, Operation
-from voxpool.loadtest.running._knee import knee_note
+from voxpool.loadtest.verdict._knee import knee_note
 from voxpool.sim.report.limits import in_words, shown
 from voxpool.sim.report.page import STYLE, definitions, figures_of, table_of
 

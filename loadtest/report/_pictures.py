@@ -12,7 +12,7 @@ from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._tally import DIGITS
 from voxpool.loadtest.measuring._windows import latencies_of, requests_of
 from voxpool.loadtest.report._records import Knee, LoadReport, Operation, Window
-from voxpool.loadtest.running._knee import knee_note
+from voxpool.loadtest.verdict._knee import knee_note
 from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import Picture
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import wrong

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.loadtest.measuring._pools import pools_of
 from voxpool.loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from voxpool.loadtest.running._part import Context

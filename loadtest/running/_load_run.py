@@ -31,13 +31,13 @@ from typing import Any
 
 import gevent
 
-from voxpool.loadtest.running._options import read_options
+from voxpool.loadtest.options._options import read_options
 from voxpool.loadtest.running._part import Context, Part
 from voxpool.loadtest.running._preparing import Prepared
 from voxpool.loadtest.running._stages import Progress, Stage
 from voxpool.loadtest.running._team import Team
-from voxpool.loadtest.running._verdict import EXIT_WRONG_INPUT
 from voxpool.loadtest.users._state import STATE
+from voxpool.loadtest.verdict._verdict import EXIT_WRONG_INPUT
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.report.report import Outcome
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from voxpool.loadtest.running._expectations import DEFAULTS
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running._preflight import Seen
 from voxpool.loadtest.running._shapes import Shape
+from voxpool.loadtest.verdict._expectations import DEFAULTS
 from voxpool.sim.scenario.expect import Expectation
 
 Role = Literal["local", "master", "worker"]

@@ -13,7 +13,7 @@ import msgspec
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect
 
-from voxpool.loadtest.running._options import DEFAULT_HOST, LoadOptions
+from voxpool.loadtest.options._options import DEFAULT_HOST, LoadOptions
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError, VoxpoolError

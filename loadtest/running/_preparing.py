@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
+from voxpool.loadtest.options._options import ON_THE_COMMAND_LINE, read_options
+from voxpool.loadtest.processes._own_redis import OwnRedis
+from voxpool.loadtest.processes._own_scheduler import OwnScheduler
 from voxpool.loadtest.report._reporting import make_folder
-from voxpool.loadtest.running._expectations import DEFAULTS, MEMORY
-from voxpool.loadtest.running._options import ON_THE_COMMAND_LINE, read_options
-from voxpool.loadtest.running._own_redis import OwnRedis
-from voxpool.loadtest.running._own_scheduler import OwnScheduler
 from voxpool.loadtest.running._part import Context, folder_of
 from voxpool.loadtest.running._preflight import examine, room_here, served_there
 from voxpool.loadtest.running._shapes import Common, Shape, complete, shape_of
 from voxpool.loadtest.users import _crowd, _workload
+from voxpool.loadtest.verdict._expectations import DEFAULTS, MEMORY
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.scenario.expect import for_a_load_run, parse_expectation
 

@@ -7,7 +7,7 @@ import math
 
 import msgspec
 
-from voxpool.loadtest.running._options import LoadOptions, ShapeName
+from voxpool.loadtest.options._options import LoadOptions, ShapeName
 
 
 class Common(msgspec.Struct, frozen=True):

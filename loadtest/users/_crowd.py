@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from voxpool.loadtest.running._options import LoadOptions
-from voxpool.loadtest.running._tags import left_by_tags
+from voxpool.loadtest.options._options import LoadOptions
+from voxpool.loadtest.options._tags import left_by_tags
 from voxpool.scheduler.errors import ConfigError
 
 CLIENTS = ("http", "session", "")

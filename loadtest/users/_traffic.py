@@ -13,7 +13,7 @@ from typing import Any
 
 from gevent.lock import BoundedSemaphore
 
-from voxpool.loadtest.running._options import DEFAULT_HOST, ENVIRONMENT, fields_of_options, read_options
+from voxpool.loadtest.options._options import DEFAULT_HOST, ENVIRONMENT, fields_of_options, read_options
 from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.running._preflight import room_here
 from voxpool.loadtest.users import _workload

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
 from voxpool.sim.scenario.expect import Expectation

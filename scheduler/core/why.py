@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from voxpool.leakgate.inside.sizes import type_name
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.jobs.retries import BUSY, ERROR

@@ -6,7 +6,7 @@ import os
 import re
 
 from voxpool.leakgate.errors import WrongInput
-from voxpool.leakgate.secret import secret_of
+from voxpool.leakgate.readings.secret import secret_of
 from voxpool.scheduler.errors import ConfigError
 
 DEFAULT_URL = "http://127.0.0.1:5010"

@@ -9,7 +9,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.leakgate.judging.trend import Trend, Verdict, judge
 from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import WITH, Line, Picture, Report
 from voxpool.sim.scenario.evidence import missing_evidence

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import PageMaker
 from tests.live.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
-from voxpool.loadtest.running._options import GROUPS
+from voxpool.loadtest.options._options import GROUPS
 
 REPORT_S = 30.0
 

@@ -47,7 +47,7 @@ def serve(leak: str, mended: bool) -> None:
     from starlette.types import Receive, Scope, Send
 
     from voxpool.leakgate.inside.asgi import CountRequests, MemoryApp
-    from voxpool.leakgate.series import Bound
+    from voxpool.leakgate.readings.series import Bound
 
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)

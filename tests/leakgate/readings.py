@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.judge import judge_memory
-from voxpool.leakgate.series import Reading, Series, Source
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.judging.judge import judge_memory
+from voxpool.leakgate.readings.series import Reading, Series, Source
 
 INTERVAL_S, RETENTION_S = 1.0, 5.0
 SOURCE = Source(name="made", unit="job", interval_s=INTERVAL_S, retention_s=RETENTION_S)

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 
 from tests.leakgate.readings import SOURCE, Numbers, noise, rising, series
-from voxpool.leakgate.charts import charts_of, fastest_rows, notes_of, report_html, rows_of
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.judge import judge_memory
-from voxpool.leakgate.report import WatchReport, report_of
-from voxpool.leakgate.series import Bound, Series
-from voxpool.leakgate.svg import POINTS_MAX, Curve, bytes_told, draw, number_told, ticks
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.judging.judge import judge_memory
+from voxpool.leakgate.readings.series import Bound, Series
+from voxpool.leakgate.report.charts import charts_of, fastest_rows, notes_of, report_html, rows_of
+from voxpool.leakgate.report.report import WatchReport, report_of
+from voxpool.leakgate.report.svg import POINTS_MAX, Curve, bytes_told, draw, number_told, ticks
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>1</script>'\"&amp;"
 

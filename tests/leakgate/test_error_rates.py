@@ -1,4 +1,4 @@
-"""How often the verdict errs, on simulated processes whose truth is known: a small version of leakgate/bench.py."""
+"""How often the verdict errs, on simulated processes whose truth is known: a small bench.py."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from voxpool.leakgate import trend
-from voxpool.leakgate.bench import LOOK_S, LOOKS, main, play, power_of, row_of
-from voxpool.leakgate.charts import notes_of
-from voxpool.leakgate.judge import judge_memory
-from voxpool.leakgate.noise import measured_noise
-from voxpool.leakgate.report import report_of
-from voxpool.leakgate.shapes import SHAPES, leaking
-from voxpool.leakgate.simulated import Setting, series_of
+from voxpool.leakgate.judging import trend
+from voxpool.leakgate.judging.bench import LOOK_S, LOOKS, main, play, power_of, row_of
+from voxpool.leakgate.judging.judge import judge_memory
+from voxpool.leakgate.judging.noise import measured_noise
+from voxpool.leakgate.judging.shapes import SHAPES, leaking
+from voxpool.leakgate.judging.simulated import Setting, series_of
+from voxpool.leakgate.report.charts import notes_of
+from voxpool.leakgate.report.report import report_of
 
 QUICK = Setting(every_s=1.5)
 """Half the readings of a real watch: quicker, and the harder case."""
@@ -71,7 +71,7 @@ def test_the_printed_power_holds() -> None:
 
 
 def test_a_figure_that_promises_too_much_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxpool.leakgate.judge.smallest_found", lambda *_, **__: 30.0)
+    monkeypatch.setattr("voxpool.leakgate.judging.judge.smallest_found", lambda *_, **__: 30.0)
     assert power_of(QUICK, 4).broken
 
 

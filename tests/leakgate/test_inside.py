@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from voxpool.leakgate.inside import asgi, wsgi
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 
 TOKEN = "s3cret"
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}

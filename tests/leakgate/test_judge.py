@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.leakgate.readings import SOURCE, UNSWEPT, Numbers, added, judged, noise, rising, series
-from voxpool.leakgate.series import Bound, Series, Source, parse_bounds
+from voxpool.leakgate.readings.series import Bound, Series, Source, parse_bounds
 
 
 def bounded(**bounds: Bound) -> Source:

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from tests.leakgate.foreign import ROOT
-from voxpool.leakgate.csv_file import read_csv, write_csv
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.series import Reading, Series
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.readings.csv_file import read_csv, write_csv
+from voxpool.leakgate.readings.series import Reading, Series
+from voxpool.leakgate.report.report import WatchReport
 
 
 def leakgate(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -109,8 +109,8 @@ def test_a_file_that_cant_be_read_is_wrong_input(tmp_path: Path, text: str, erro
     if done is not None:
         assert done.returncode == 3 and error in done.stderr and len(done.stderr.splitlines()) == 1
         return
+    from voxpool.leakgate.cli.judge import _is_json, _read_report
     from voxpool.leakgate.errors import WrongInput
-    from voxpool.leakgate.judge_command import _is_json, _read_report
 
     with pytest.raises(WrongInput) as refused:
         _read_report(file) if _is_json(file) else read_csv(file)

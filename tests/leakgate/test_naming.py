@@ -9,11 +9,20 @@ import pytest
 
 from tests.live.processes import wait_until
 from voxpool.leakgate.errors import TraceError
-from voxpool.leakgate.finding import Growth, MemoryFinding, SourceLine
 from voxpool.leakgate.inside.tracing import Trace, TraceRow
-from voxpool.leakgate.naming import LINGER_S, NAME_S, Naming, Tracing, lacks_a_name, line_of, settle_s, with_lines
-from voxpool.leakgate.series import Reading, Source
-from voxpool.leakgate.watch import Watch
+from voxpool.leakgate.judging.finding import Growth, MemoryFinding, SourceLine
+from voxpool.leakgate.readings.naming import (
+    LINGER_S,
+    NAME_S,
+    Naming,
+    Tracing,
+    lacks_a_name,
+    line_of,
+    settle_s,
+    with_lines,
+)
+from voxpool.leakgate.readings.series import Reading, Source
+from voxpool.leakgate.watching.watch import Watch
 
 SOURCE = Source(unit="job", interval_s=1.0, retention_s=3.0)
 RATE = 10
@@ -204,7 +213,7 @@ class LeakyReader:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReader]]:
     """A watch that has found a leak which no count names."""
-    monkeypatch.setattr("voxpool.leakgate.watch.NAMING_PAUSE_S", 0.001)
+    monkeypatch.setattr("voxpool.leakgate.watching.watch.NAMING_PAUSE_S", 0.001)
     reader = LeakyReader()
     watch = Watch(lambda: reader, every_s=0.001)
     watch.start()

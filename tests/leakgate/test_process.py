@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.leakgate.foreign import child, until
-from voxpool.leakgate import process
 from voxpool.leakgate.errors import NoReading, Restarted
-from voxpool.leakgate.process import ProcessReader, descendants, started_s
+from voxpool.leakgate.readings import process
+from voxpool.leakgate.readings.process import ProcessReader, descendants, started_s
 
 GROWS = """
 import ctypes, mmap, os, sys, threading

@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from voxpool.leakgate import prometheus
 from voxpool.leakgate.errors import BadSelector, NoReading
-from voxpool.leakgate.prometheus import STARTED, MetricsReader, Page, Term, parse_page, parse_selector
+from voxpool.leakgate.readings import prometheus
+from voxpool.leakgate.readings.prometheus import STARTED, MetricsReader, Page, Term, parse_page, parse_selector
 
 
 def registry() -> CollectorRegistry:

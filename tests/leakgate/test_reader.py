@@ -10,9 +10,9 @@ import pytest
 
 from tests.leakgate.foreign import TOKEN, Foreign, foreign
 from voxpool.leakgate.errors import LeakgateError, NoReading, Restarted
-from voxpool.leakgate.prometheus import parse_selector
-from voxpool.leakgate.reader import Selectors, ServerReader, open_reader
-from voxpool.leakgate.series import Bound, Reading, Source
+from voxpool.leakgate.readings.prometheus import parse_selector
+from voxpool.leakgate.readings.reader import Selectors, ServerReader, open_reader
+from voxpool.leakgate.readings.series import Bound, Reading, Source
 
 WORK = Selectors(work=parse_selector("orders_total"), cleanups=parse_selector("last_clean_up_timestamp_seconds"))
 ORDERS = 40

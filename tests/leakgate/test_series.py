@@ -7,9 +7,9 @@ from itertools import pairwise
 import msgspec
 
 from tests.leakgate.readings import SOURCE, reading, series
-from voxpool.leakgate.judge import judge_memory
-from voxpool.leakgate.report import WatchReport, curves_of, report_of
-from voxpool.leakgate.series import Series
+from voxpool.leakgate.judging.judge import judge_memory
+from voxpool.leakgate.readings.series import Series
+from voxpool.leakgate.report.report import WatchReport, curves_of, report_of
 
 
 def test_a_series_is_bounded_and_stays_evenly_spaced() -> None:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from voxpool.leakgate import trend
-from voxpool.leakgate.trend import Series, Verdict, autocorrelation_time, judge
+from voxpool.leakgate.judging import trend
+from voxpool.leakgate.judging.trend import Series, Verdict, autocorrelation_time, judge
 
 
 def noise(length: int, seed: int = 1) -> Series:

@@ -12,8 +12,8 @@ import pytest
 from tests.leakgate.readings import UNSWEPT, reading
 from tests.live.processes import wait_until
 from voxpool.leakgate.errors import Ended, NoReading, Restarted
-from voxpool.leakgate.series import Reading, Source
-from voxpool.leakgate.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s
+from voxpool.leakgate.readings.series import Reading, Source
+from voxpool.leakgate.watching.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s
 
 
 class Fake:

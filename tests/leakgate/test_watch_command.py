@@ -15,8 +15,8 @@ from tests.leakgate.foreign import ROOT, TOKEN, Foreign, child, foreign, until
 from tests.leakgate.four_leaks import LEAKS
 from tests.leakgate.test_judge_command import leakgate
 from tests.leakgate.traffic import traffic
-from voxpool.leakgate.cli import main
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.cli.root import main
+from voxpool.leakgate.report.report import WatchReport
 
 pytestmark = pytest.mark.alone
 CLEAR = ("--until-clear", "5s", "--at-most", "26s", "--every", "0.25s")

@@ -17,7 +17,7 @@ from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import WRONG, Keys, Secured
 from tests.load.fake_scheduler import GOOD, fake_scheduler
 from tests.load.locust_run import LocustRun, free_port
-from voxpool.loadtest.running._options import DEFAULT_HOST, LoadOptions
+from voxpool.loadtest.options._options import DEFAULT_HOST, LoadOptions
 from voxpool.loadtest.running._preflight import CannotLoad, examine, room_here, served_there
 
 

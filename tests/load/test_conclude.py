@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from tests.unit.load_reports import load_report
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.loadtest.measuring._part import Figures
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.report._records import Generator, LoadReport, Operation, read_report
 from voxpool.loadtest.report._reporting import Reporting
-from voxpool.loadtest.running._conclude import Conclusion
-from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.running._part import Context
+from voxpool.loadtest.verdict._conclude import Conclusion
 
 
 def concluded(folder: Path, figures: Figures, memory: str = "no leak", **options: Any) -> LoadReport:

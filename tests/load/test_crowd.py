@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.users._crowd import WEIGHTS, arrange, selected
 from voxpool.scheduler.errors import ConfigError
 

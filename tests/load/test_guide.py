@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.load.locust_run import ROOT
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.report._records import LoadReport, read_report
-from voxpool.loadtest.running._options import LoadOptions
 from voxpool.scheduler.config import Settings
 
 CODE = ("voxpool", "scheduler", "sim", "loadtest", "leakgate", "lua")

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.report import Curves, WatchReport
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.report.report import Curves, WatchReport
 from voxpool.loadtest.commands import _leak_live
 from voxpool.loadtest.commands._cli import cli
 from voxpool.loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.report._records import Generator, LoadReport, encoded
-from voxpool.loadtest.running._options import LoadOptions
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.report.report import WITH, WITHOUT

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from voxpool.leakgate.finding import MemoryFinding
+from voxpool.leakgate.judging.finding import MemoryFinding
 from voxpool.loadtest.commands._leak_report import Side, bytes_a_job, finished, report
 from voxpool.loadtest.commands._prediction import Readings
 from voxpool.sim.report.report import WITH, WITHOUT, Report

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running import _load_run, _team
 from voxpool.loadtest.running._load_run import LoadRun
-from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.running._part import Context, Role
 from voxpool.loadtest.running._preflight import CannotLoad
 from voxpool.loadtest.running._preparing import Prepared

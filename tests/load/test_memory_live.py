@@ -11,7 +11,7 @@ from tests.live.processes import Scheduler, wait_until
 from tests.live.secured import Keys, Secured
 from tests.load.watched import SETTINGS, clear_after, leaking, measured, steady_load, until_clear, watch
 from tests.servers import RedisServer
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.report.report import WatchReport
 
 pytestmark = pytest.mark.alone
 

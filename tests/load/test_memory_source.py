@@ -10,8 +10,8 @@ import pytest
 from tests.live.processes import wait_until
 from tests.load.fake_scheduler import fake_scheduler
 from voxpool.leakgate.errors import NoReading
-from voxpool.leakgate.prometheus import parse_page
-from voxpool.leakgate.watch import Watch
+from voxpool.leakgate.readings.prometheus import parse_page
+from voxpool.leakgate.watching.watch import Watch
 from voxpool.loadtest.memory._source import SELECTORS, SchedulerReader
 
 METRICS = b"""# TYPE voxpool_jobs_ended counter

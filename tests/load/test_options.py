@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 from voxpool.loadtest.commands._cli import cli
-from voxpool.loadtest.running._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
-from voxpool.loadtest.running._options_shown import add_options, described
+from voxpool.loadtest.options._options import GROUPS, ON_THE_COMMAND_LINE, LoadOptions, read_options
+from voxpool.loadtest.options._options_shown import add_options, described
 from voxpool.scheduler.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voxpool.leakgate.trend import Verdict, judge
+from voxpool.leakgate.judging.trend import Verdict, judge
 from voxpool.loadtest.commands._leak_live import SCENARIO
 from voxpool.loadtest.commands._leak_report import bytes_a_job, finished
 from voxpool.loadtest.commands._prediction import Readings, predict

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.load.fake_scheduler import GOOD, fake_scheduler
-from voxpool.loadtest.running._options import ON_THE_COMMAND_LINE, LoadOptions
+from voxpool.loadtest.options._options import ON_THE_COMMAND_LINE, LoadOptions
 from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.running._preparing import Preparing
 from voxpool.scheduler.errors import ConfigError

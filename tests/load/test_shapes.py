@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxpool.loadtest.running._options import LoadOptions, ShapeName
+from voxpool.loadtest.options._options import LoadOptions, ShapeName
 from voxpool.loadtest.running._shapes import DEFAULTS, Common, shape_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxpool.loadtest.running._tags import left_by_tags
+from voxpool.loadtest.options._tags import left_by_tags
 from voxpool.scheduler.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.running._shapes import Common, shape_of
 from voxpool.loadtest.users._counts import Counts

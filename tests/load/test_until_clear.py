@@ -11,10 +11,10 @@ from typing import Literal
 
 import pytest
 
-from voxpool.leakgate import until_clear
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.until_clear import CLEAR_LOOKS, UntilClear
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.report.report import WatchReport
+from voxpool.leakgate.watching import until_clear
+from voxpool.leakgate.watching.until_clear import CLEAR_LOOKS, UntilClear
 
 NAMING_S = 30.0
 

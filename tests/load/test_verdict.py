@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from voxpool.leakgate.finding import MemoryFinding
-from voxpool.leakgate.report import WatchReport
+from voxpool.leakgate.judging.finding import MemoryFinding
+from voxpool.leakgate.report.report import WatchReport
 from voxpool.loadtest.report._records import Arrivals, Jobs
-from voxpool.loadtest.running._conclude import ERRORS_SHOWN, error_notes, memory_check
-from voxpool.loadtest.running._verdict import Evidence, judge, undecided_note, where_to_look
+from voxpool.loadtest.verdict._conclude import ERRORS_SHOWN, error_notes, memory_check
+from voxpool.loadtest.verdict._verdict import Evidence, judge, undecided_note, where_to_look
 from voxpool.sim.report.report import Check, Outcome
 
 

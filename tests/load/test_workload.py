@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.users import _workload
 from voxpool.loadtest.users._workload import of_options, of_scenario, plain
 from voxpool.scheduler.errors import ConfigError

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.live.processes import Scheduler, wait_until
-from voxpool.leakgate.report import WatchReport
-from voxpool.leakgate.watch import Watch
+from voxpool.leakgate.report.report import WatchReport
+from voxpool.leakgate.watching.watch import Watch
 from voxpool.loadtest.memory._source import SchedulerReader
 
 RATE_PER_S = 250.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.leakgate.judging.trend import Trend, Verdict, judge
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.experiments.catalogue import BY_NAME
 from voxpool.sim.experiments.experiment import Options

@@ -49,7 +49,7 @@ PRINTS: dict[str, str] = {}
 # Where click.echo() is the way out: file -> why.
 ECHOES: dict[str, str] = {
     "leakgate/terminal.py": "it is the way out of all others",
-    "leakgate/watch_command.py": "it clears the line of its progress",
+    "leakgate/cli/watch.py": "it clears the line of its progress",
 }
 # Parts of the core that decide and never wait: no event loop in them.
 PURE = (

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from voxpool.leakgate.finding import Growth, MemoryFinding
-from voxpool.leakgate.report import Curves, WatchReport
-from voxpool.leakgate.series import Source
+from voxpool.leakgate.judging.finding import Growth, MemoryFinding
+from voxpool.leakgate.readings.series import Source
+from voxpool.leakgate.report.report import Curves, WatchReport
 from voxpool.loadtest.measuring._latencies import Latencies
 from voxpool.loadtest.measuring._pools import pools_of
 from voxpool.loadtest.measuring._tally import Tally

@@ -12,7 +12,7 @@ from tests.unit.load_reports import memory_report
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._windows import OTHERS, ended_of
 from voxpool.loadtest.report._records import Arrivals, Jobs, Operation
-from voxpool.loadtest.running._expectations import (
+from voxpool.loadtest.verdict._expectations import (
     Measured,
     check_all,
     quantile_bounds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxpool.loadtest.measuring._latencies import Latencies
 from voxpool.loadtest.measuring._tally import Tally
 from voxpool.loadtest.report._records import Knee, Window
-from voxpool.loadtest.running._knee import counted_until, knee_check, knee_note, knee_of
+from voxpool.loadtest.verdict._knee import counted_until, knee_check, knee_note, knee_of
 
 NODES = 20
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from voxpool.loadtest.measuring._part import Measuring
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running._part import Context, Role
 from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._state import STATE

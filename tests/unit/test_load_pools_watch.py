@@ -14,7 +14,7 @@ import pytest
 
 from tests.live.processes import wait_until
 from voxpool.loadtest.measuring._pools_watch import PoolsWatch
-from voxpool.loadtest.running._options import LoadOptions
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running._part import Context
 
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from tests.unit.load_reports import load_report
+from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.report._records import Arrivals, Generator, LoadReport, encoded, read_report
 from voxpool.loadtest.report._reporting import Reporting, make_folder, write_report
-from voxpool.loadtest.running._options import LoadOptions
 from voxpool.loadtest.running._part import Context
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.report.report import Check, Outcome

@@ -14,7 +14,7 @@ from itertools import islice
 import msgspec
 
 from voxpool.leakgate.inside.sizes import type_name
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, Job

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from voxpool.leakgate.series import Bound
+from voxpool.leakgate.readings.series import Bound
 from voxpool.scheduler import __version__
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.composition import Core

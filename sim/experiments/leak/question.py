@@ -1,8 +1,8 @@
 """Do finished jobs pile up, and does clean-up hold memory within bounds? (the seed's 1.1; rows M1, M2, M9)
 
 M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. Counts come first: they are exact.
-Then live bytes at each sweep of a shorter run of its own, judged by leakgate/trend.py, with leaks planted to say how
-small a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
+Then live bytes at each sweep of a shorter run of its own, judged by leakgate/judging/trend.py, with leaks planted to
+say how small a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from voxpool.leakgate.judge import RSS_TIMES
-from voxpool.leakgate.trend import Trend, Verdict, judge
+from voxpool.leakgate.judging.judge import RSS_TIMES
+from voxpool.leakgate.judging.trend import Trend, Verdict, judge
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.leak.allocated_bytes import LiveSeries
 from voxpool.sim.experiments.leak.forgotten import Asked

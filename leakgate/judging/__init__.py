@@ -1,0 +1,1 @@
+"""The verdict on a series, the evidence for it, and how often it errs."""

@@ -1,0 +1,290 @@
+"""What a series of readings says about the memory of a process.
+
+1. Kept work: no more finished work may be kept than was finished within its retention. That is exact, at any load, and
+   finds records that stay before a trend of bytes could.
+2. Counts (tables, objects by type, tasks, files, members of a store): each is judged as a series. A count with a
+   declared bound is no leak below it.
+3. Live bytes. What else grows says what it is: live flat and the allocators' memory up is fragmentation; both flat and
+   the RSS up is native memory that goes round them. Without live bytes the RSS is judged alone.
+
+A load that rises or falls moves all of these and is no leak: then the verdict is UNCLEAR, unless the growth is larger
+than all that the load explains. Every series is judged by leakgate/judging/trend.py. Nothing here measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from voxpool.leakgate.judging.evidence import (
+    LOAD_MOVES,
+    judged_readings,
+    kept_too_long,
+    rise,
+    what_is_too_little,
+    what_was_unread,
+)
+from voxpool.leakgate.judging.finding import Growth, Kind, MemoryFinding
+from voxpool.leakgate.judging.power import smallest_found
+from voxpool.leakgate.judging.trend import READINGS_MIN, Trend, Verdict, judge
+from voxpool.leakgate.readings.counts import count_limit, grown_counts, growth_of
+from voxpool.leakgate.readings.series import Reading, Series, Source
+
+LIMIT_BYTES = 50.0
+"""Growth of live bytes, in bytes for each unit of work, up to which it counts as none."""
+RSS_TIMES = 16.0
+"""RSS and arenas move in steps of a whole arena: their limit is so many times that of live bytes."""
+RSS_SLACK = 2_000_000.0
+"""Where the RSS is all that is known, its limit is at most so many bytes above that of live bytes: an arena of CPython
+3.10 and later, and what a young process touches for the first time. Sixteen times alone passed 84 of 90 leaks."""
+OUTSIDE_MIN = 4_000_000.0
+"""Growth outside both allocators that counts as none, however little work was done: a scheduler that had just started
+touched 1.4 MB in its first half minute, evenly."""
+DECISIVE = 2.0
+"""A count that grows by more than this many limits is a leak also while the work inside the process moves."""
+WORK_BYTES_TIMES = 2.0
+"""The process's own account of its work leaves out what is stored beside it."""
+GROWING_MAX = 12
+FASTEST_MAX = 10
+NAMED_MAX = 3
+"""Counts that the reason names."""
+LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
+
+
+def warm_up() -> None:
+    """Import now what a verdict needs, which takes a second: at its own time it would stall what runs beside it."""
+    judge(np.arange(100.0) % 7 + np.arange(100.0) / 9, 1.0)
+
+
+def judge_memory(
+    series: Series, source: Source, limit_bytes: float = LIMIT_BYTES, *, notes: Sequence[str] = (),
+    exercised: Mapping[str, int] | None = None, needed: Sequence[str] = (), with_power: bool = False,
+) -> MemoryFinding:  # fmt: skip
+    """Return the finding on `series`; `limit_bytes` is growth for each unit of work that still counts as none.
+
+    `notes` come first in its notes. `exercised` says how often the load did what a leak could hang on, such as
+    "reconnects"; what it never did stands in the finding. `needed` are first words of counts without which nothing is
+    healthy, such as "store". `with_power` works out the smallest growth that would have been found, which takes about
+    a second.
+
+    Nothing is judged before the load is there and what is kept on purpose can be complete: a retention and an
+    interval after the start.
+    """
+    readings = judged_readings(series, source)
+    outlived = kept_too_long(series, source)
+    if outlived is None and (too_little := what_is_too_little(series, readings, source)):
+        return _finding(source, UNCLEAR, too_little, readings, notes, exercised)
+    work = readings[-1].work - readings[0].work if readings else 0
+    if work <= 0 or len(readings) < READINGS_MIN:
+        reason = outlived or f"no {source.unit} was finished between the readings"
+        kind: Kind = "kept work" if outlived else ""
+        return _finding(source, LEAK if outlived else UNCLEAR, reason, readings, notes, exercised, kind=kind)
+    judged = _Judge(readings, source, limit_bytes, list(notes))
+    finding = judged.finding(outlived, exercised, with_power)
+    unread = what_was_unread(readings, needed)
+    if unread and finding.verdict == NO_LEAK:
+        return msgspec.structs.replace(finding, verdict=UNCLEAR, reason=unread)
+    return finding
+
+
+def _finding(
+    source: Source, verdict: str, reason: str, readings: Sequence[Reading], notes: Sequence[str],
+    exercised: Mapping[str, int] | None, *, kind: Kind = "",
+) -> MemoryFinding:  # fmt: skip
+    """Return a finding without figures of growth."""
+    return MemoryFinding(
+        verdict=verdict,
+        reason=reason,
+        kind=kind,
+        unit=source.unit,
+        readings=len(readings),
+        not_exercised=_never(exercised),
+        notes=list(notes),
+    )
+
+
+def _never(exercised: Mapping[str, int] | None) -> list[str]:
+    return [name for name, times in (exercised or {}).items() if not times]
+
+
+class _Judge:
+    """Judges the readings of one run."""
+
+    def __init__(self, readings: list[Reading], source: Source, limit_bytes: float, notes: list[str]) -> None:
+        self._readings, self._source, self._notes = readings, source, notes
+        self._times = np.array([one.t_s for one in readings])
+        self._work = np.array([one.work for one in readings], dtype=float)
+        self._units = int(self._work[-1] - self._work[0])
+        fills, self._unsized = self._bounds_fill()
+        self._limit_bytes = limit_bytes * self._units + fills
+        self._rss_limit = RSS_TIMES * self._limit_bytes
+        self._rss_alone_limit = min(self._rss_limit, self._limit_bytes + RSS_SLACK)
+        if fills:
+            self._notes.append(
+                f"the limit is {self._limit_bytes / self._units:,.0f} B a {source.unit}: {limit_bytes:g}, and "
+                f"{fills / self._units:,.0f} for tables with a declared bound, which filled up meanwhile"
+            )
+
+    def finding(self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool) -> MemoryFinding:
+        """Return what they say."""
+        live = self._bytes(lambda one: one.live_bytes, self._limit_bytes)
+        held = self._bytes(lambda one: one.held_bytes, self._rss_limit)
+        outside = self._bytes(
+            lambda one: None if one.held_bytes is None else one.rss_bytes - one.held_bytes,
+            max(self._rss_limit, OUTSIDE_MIN),
+        )
+        rss = self._bytes(lambda one: one.rss_bytes, self._rss_limit if live is not None else self._rss_alone_limit)
+        assert rss is not None
+        unsteady = self._unsteady()
+        counts = grown_counts(self._readings, self._source, self._limit_bytes)
+        growing = [one for one in counts if one.verdict == LEAK]
+        if unsteady and not outlived:
+            growing = [one for one in growing if self._is_decisive(one)]
+        kind, verdict, reason = self._decide(outlived, growing, unsteady, live, held, outside, rss)
+        return MemoryFinding(
+            verdict=verdict,
+            reason=reason,
+            kind=kind,
+            unit=self._source.unit,
+            work=self._units,
+            seconds=float(self._times[-1] - self._times[0]),
+            readings=len(self._readings),
+            live=None if live is None else growth_of("live bytes", "B", live, self._units),
+            rss=growth_of("RSS", "B", rss, self._units),
+            growing=growing[:GROWING_MAX],
+            fastest=counts[:FASTEST_MAX],
+            power_bytes=self._power() if with_power else None,
+            not_exercised=_never(exercised),
+            notes=self._notes,
+        )
+
+    # ---- bytes
+
+    def _bytes(self, get: Callable[[Reading], int | None], limit: float) -> Trend | None:
+        """Return the trend of some bytes; None when half of the readings can't tell them."""
+        known = [(one.t_s, one.work, value) for one in self._readings if (value := get(one)) is not None]
+        if len(known) < max(READINGS_MIN, len(self._readings) / 2):
+            return None
+        times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
+        return judge(values, limit, times=times, work=work)
+
+    def _bounds_fill(self) -> tuple[float, list[str]]:
+        """Return the bytes by which tables with a declared bound grew below it, and the tables that grew by entries of
+        unknown size.
+        """
+        first, last = self._readings[0].counts, self._readings[-1].counts
+        fills, unsized = 0.0, []
+        for name, bound in self._source.bounds.items():
+            entries = min(last.get(name, 0), bound.entries) - min(first.get(name, 0), bound.entries)
+            if bound.entry_bytes is None and entries > count_limit(name, self._units, 0.0):
+                unsized.append(name)
+            fills += max(0, entries) * (bound.entry_bytes or 0.0)
+        return fills, unsized
+
+    def _power(self) -> float | None:
+        known = [(one.t_s, one.work, one.live_bytes) for one in self._readings if one.live_bytes is not None]
+        limit = self._limit_bytes
+        if len(known) < READINGS_MIN:
+            known = [(one.t_s, one.work, one.rss_bytes) for one in self._readings]
+            limit = self._rss_alone_limit
+        times, work, values = (np.array(column, dtype=float) for column in zip(*known, strict=True))
+        return smallest_found(values, limit, times=times, work=work)
+
+    # ---- the verdict
+
+    def _decide(
+        self, outlived: str | None, growing: list[Growth], unsteady: tuple[str, float] | None, live: Trend | None,
+        held: Trend | None, outside: Trend | None, rss: Trend,
+    ) -> tuple[Kind, str, str]:  # fmt: skip
+        unit = self._source.unit
+        if outlived is not None:
+            return "kept work", LEAK, outlived
+        main, kind = (rss, "native") if live is None else (live, "objects")
+        name = "RSS" if live is None else "live bytes"
+        size = _interval(main, self._units)
+        limit = f"limit {main.limit / self._units:,.0f} B"
+        known = np.isfinite(main.growth)
+        if growing:
+            names = ", ".join(
+                f"{one.name} grows by {one.short} a {unit}" for one in sorted(growing, key=_vagueness)[:NAMED_MAX]
+            )
+            return "counts", LEAK, names + (f"; {name} {size} a {unit}, {limit}" if known else "")
+        if unsteady is not None and not (
+            main.verdict is Verdict.LEAK and main.growth_low > main.limit + abs(unsteady[1])
+        ):
+            return "", UNCLEAR, unsteady[0]
+        if main.verdict is Verdict.LEAK and self._unsized:
+            tables = ", ".join(self._unsized)
+            hint = f"declare what an entry takes ({self._unsized[0]}=N:BYTES), or run until it is full"
+            return "", UNCLEAR, f"{name} grow by {size} a {unit}, but {tables} filled up below the bound: {hint}"
+        if main.verdict is Verdict.LEAK:
+            return kind, LEAK, f"{name} grow{'s' if live is None else ''} by {size} a {unit}, {limit}"  # type: ignore[return-value]
+        if outside is not None and outside.verdict is Verdict.LEAK:
+            flat = "are flat" if main.verdict is Verdict.NO_LEAK else "tell nothing"
+            grown = f"{outside.growth / self._units:,.0f} B a {unit}"
+            return "native", LEAK, f"live bytes {flat}, but the RSS grows by {grown} beyond what both allocators hold"
+        if main.verdict is Verdict.UNCLEAR:
+            why = "" if live is not None else self._unreadable()
+            return "", UNCLEAR, f"{why}{name}: {main.reason}{self._hint(main)}"
+        if held is not None and held.verdict is Verdict.LEAK:
+            self._notes.append("fragmentation: live bytes are flat, but the allocators hold more and more")
+            return "fragmentation", NO_LEAK, f"live bytes: {main.reason}; what the allocators hold grows"
+        return (
+            "",
+            NO_LEAK,
+            f"{name}: {main.reason} ({size} a {unit}, {limit})",
+        )
+
+    def _unreadable(self) -> str:
+        why = next((one.unreadable for one in self._readings if one.unreadable), "")
+        return f"the process can't read its allocators ({why}); " if why else ""
+
+    def _hint(self, trend: Trend) -> str:
+        """Say how much longer a run would tell: an interval shrinks faster than the square root of the time."""
+        if not np.isfinite(trend.growth) or trend.growth > trend.limit:
+            return "; a longer run, or more work a second, would tell"
+        room, error = trend.limit - trend.growth, (trend.growth_high - trend.growth_low) / 2
+        return f"; a run about {max(1.5, error / max(room, 1e-9)):.1f} times as long would tell"
+
+    def _unsteady(self) -> tuple[str, float] | None:
+        """Say that the load itself moved the bytes by more than the limit, and by how much; None when it did not.
+        Without a clean-up every unit of work adds to what is kept, and that is the leak.
+        """
+        loads = [one.load for one in self._readings if one.load is not None]
+        moved = WORK_BYTES_TIMES * rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
+        if self._load_moved():
+            said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
+            share = abs(rise(loads)) / max(loads)
+            live = [one.live_bytes or one.rss_bytes for one in self._readings]
+            return said, max(abs(moved), share * max(live))
+        if not self._source.interval_s or abs(moved) <= self._limit_bytes:
+            return None
+        word = "rose" if moved > 0 else "fell"
+        said = (
+            f"the load was not steady: what the process keeps of its {self._source.unit}s {word} by about "
+            f"{abs(moved):,.0f} bytes, as it should; a leak below that can't be told"
+        )
+        return said, moved
+
+    def _load_moved(self) -> bool:
+        loads = [one.load for one in self._readings if one.load is not None]
+        return bool(loads) and abs(rise(loads)) > LOAD_MOVES * max(loads)
+
+    # ---- counts
+
+    def _is_decisive(self, one: Growth) -> bool:
+        """True when a count grows by far more than the work inside the process explains, though that was not steady.
+        More connections have more of everything: then no count is.
+        """
+        return not self._load_moved() and one.low is not None and one.low > DECISIVE * one.limit
+
+
+def _vagueness(one: Growth) -> int:
+    """Return how little the name says about where to look: a table, a type of the program, a type such as dict."""
+    return 0 if not one.name.startswith("type ") else 1 if "." in one.name else 2
+
+
+def _interval(trend: Trend, units: int) -> str:
+    return f"{trend.growth / units:,.0f} B ({trend.growth_low / units:,.0f} to {trend.growth_high / units:,.0f})"

@@ -1,0 +1,1 @@
+"""A watch of a running process, and when it ends."""

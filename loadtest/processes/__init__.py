@@ -1,0 +1,1 @@
+"""Processes that a load run starts itself."""

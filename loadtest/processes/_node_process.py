@@ -1,0 +1,40 @@
+"""A worker node in a process of its own, to be killed: the SDK's worker, which does what the audio of a load test asks.
+
+Run as `python -m voxpool.loadtest.processes._node_process URL ID PAIRS SLOTS`; a token comes by VOXPOOL_TOKEN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Any
+
+import msgspec
+
+from voxpool.loadtest.users._audio import heard, order_of
+from voxpool.scheduler.sdk import Work, Worker
+
+
+async def work(job: Work) -> Any:
+    """Take as long as the audio asks, and answer as a node user does."""
+    order = order_of(job.audio)
+    if order is not None:
+        await asyncio.sleep(order.work_s)
+    return msgspec.to_builtins(heard(job.audio, order))
+
+
+async def main(url: str, node_id: str, pairs: str, slots: str) -> None:
+    """Serve until SIGTERM."""
+    ca_file = os.environ.get("VOXPOOL_CA_FILE") or None
+    worker = Worker(
+        url, node_id=node_id, pairs=pairs.split(","), slots=int(slots), ca_file=ca_file, work=work, drain_s=1.0
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

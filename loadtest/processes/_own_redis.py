@@ -1,0 +1,83 @@
+"""A Redis of our own that a load run may kill and start again: a redis-server of the system, without persistence."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from voxpool.loadtest.processes._own_process import OwnProcess
+from voxpool.loadtest.running._preflight import CannotLoad
+
+START_S = 10.0
+LOOK_S = 0.01
+TRIES = 5
+
+
+class OwnRedis:
+    """On a free port of this machine; `output` gets what it says. Raises CannotLoad when there is none."""
+
+    def __init__(self, output: Path) -> None:
+        found = shutil.which("redis-server") or shutil.which("valkey-server")
+        if found is None:
+            raise CannotLoad(
+                "--store redis: there is no redis-server here: install it, or give --store redis://HOST:PORT/0"
+            )
+        self._binary = found
+        self._folder = Path(tempfile.mkdtemp(prefix="vp-load-"))
+        self._output = output
+        self._process: OwnProcess | None = None
+        self.port = 0
+        self.restarts = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, on the port that it had before, and return when it answers. Raises CannotLoad."""
+        for _ in range(TRIES):
+            port = self.port or _free_port()
+            arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+            self._process = OwnProcess([self._binary, *arguments, "--dir", str(self._folder)], self._output)
+            if self._answers(port):
+                self.port = port
+                return
+            self._process.kill()
+        raise CannotLoad(f"--store redis: {self._binary} does not start: see {self._output}")
+
+    def restart(self) -> None:
+        """Kill it as a crash does, all its data gone, and start it again. Raises CannotLoad."""
+        if self._process is not None:
+            self._process.kill()
+        self.restarts += 1
+        self.start()
+
+    def stop(self) -> None:
+        """End it, and remove its folder."""
+        if self._process is not None:
+            self._process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self, port: int) -> bool:
+        end_s = time.monotonic() + START_S
+        while self._process is not None and self._process.runs and time.monotonic() < end_s:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                    connection.sendall(b"PING\r\n")
+                    if connection.recv(64).startswith(b"+PONG"):
+                        return self._process.runs
+            except OSError:
+                time.sleep(LOOK_S)
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,83 @@
+"""`--with-scheduler`: a `voxpool serve` for this run, on a free port, and its Redis when it is to have one of ours."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from voxpool.loadtest.processes._own_process import OwnProcess, python
+from voxpool.loadtest.processes._own_redis import OwnRedis
+from voxpool.loadtest.running._preflight import CannotLoad
+
+START_S = 30.0
+LOOK_S = 0.02
+SAID_MAX = 300
+"""Letters of its last words that are passed on."""
+
+
+class OwnScheduler:
+    """Runs when the constructor returns; raises CannotLoad, with what it said, when it doesn't.
+
+    Its log has no lines of single jobs, which would fill the disk in a long run; `flags` may ask for them.
+    `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is. `program`
+    is the module that is run, with its first arguments.
+    """
+
+    def __init__(self, folder: Path, store: str, flags: str, program: Sequence[str] = ("voxpool.scheduler",)) -> None:
+        self.log = folder / "scheduler.log"
+        self.log.unlink(missing_ok=True)
+        try:
+            more = shlex.split(flags)
+        except ValueError as error:
+            raise CannotLoad(f"--serve-flags {flags}: {error}") from None
+        self.redis = OwnRedis(folder / "redis.log") if store == "redis" else None
+        where = self.redis.url if self.redis else store
+        arguments = [
+            *program,
+            "serve",
+            "--port",
+            "0",
+            "--store",
+            where,
+            "--drain-s",
+            "0",
+            "--log-sample",
+            "0",
+            *more,
+        ]
+        self._process = OwnProcess(python(*arguments), self.log)
+        try:
+            self.url = self._started()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Of the scheduler itself."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End both, in good order."""
+        self._process.stop()
+        if self.redis is not None:
+            self.redis.stop()
+
+    def _started(self) -> str:
+        end_s = time.monotonic() + START_S
+        while time.monotonic() < end_s:
+            runs = self._process.runs
+            for line in self.log.read_text(errors="replace").splitlines():
+                if '"scheduler_started"' in line:
+                    return str(json.loads(line)["url"])
+            if not runs:
+                raise CannotLoad(f"--with-scheduler: `voxpool serve` ended at once: {self._last_words()}")
+            time.sleep(LOOK_S)
+        raise CannotLoad(f"--with-scheduler: `voxpool serve` did not start within {START_S:g} s: see {self.log}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return lines[-1][-SAID_MAX:] if lines else f"exit code {self._process.exit_code}"

@@ -1,0 +1,1 @@
+"""Clients and nodes that do everything wrong."""

@@ -1,0 +1,1 @@
+"""From what was measured to checks, a verdict and an exit code."""
