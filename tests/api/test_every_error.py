@@ -18,7 +18,7 @@ from tests.live.secured import Keys, Secured
 from voxpool.scheduler.web import problems
 
 FLAGS = (
-    *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--no-node-grace-s", "600"),
+    *("--audio-bytes-max", "100000", "--waiting-max", "1", "--waiting-timeout-s", "600", "--no-node-grace-s", "86400"),
     *("--connections-max", "6", "--head-s", "1.5", "--body-stall-s", "1.5", "--viewers-max", "1", "--rate-burst", "3"),
 )
 PAIR = {"pair": "a:b"}

@@ -25,7 +25,7 @@ MICROPHONE: dict[str, Any] = {"permissions": ["microphone"]}
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A scheduler process with a node process that measures; one job may wait for a pair that nobody serves."""
     folder = tmp_path_factory.mktemp("tried")
-    flags = ("--waiting-max", "1", "--waiting-timeout-s", "60", "--no-node-grace-s", "600")
+    flags = ("--waiting-max", "1", "--waiting-timeout-s", "60", "--no-node-grace-s", "86400")
     scheduler = Scheduler(folder, "memory", *flags)
     node = Process(folder, "node", "node", "--url", scheduler.url, "--id", "ann", "--pairs", PAIRS, "--slots", "2")
     wait_until(lambda: scheduler.node_ids() == ["ann"])

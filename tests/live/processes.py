@@ -77,7 +77,7 @@ class Scheduler(Process):
         name: str = "scheduler",
         patience_s: float = PATIENCE_S,
     ) -> None:
-        usual = ("--drain-s", "0", "--no-node-grace-s", "600")
+        usual = ("--drain-s", "0", "--no-node-grace-s", "86400")
         super().__init__(folder, name, "serve", "--port", str(port), "--store", store, *usual, *flags)
         try:
             started = wait_until(lambda: self.popen.poll() is not None or self.events("scheduler_started"), patience_s)
