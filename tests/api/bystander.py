@@ -15,7 +15,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.frames import ECHO
-from tests.live.processes import PATIENCE_S, TONE, Scheduler, wait_until
+from tests.e2e.processes import PATIENCE_S, TONE, Scheduler, wait_until
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 FLAGS = (

@@ -28,7 +28,7 @@ from tests.api import frames
 from tests.api.bystander import FLAGS, Bystander
 from tests.api.frames import Again, Cut, Job, Message, Raw, Script, Step
 from tests.api.wire import BINARY, CLOSE, FIN, PATIENCE_S, PING, PONG, TEXT, Closed, Frame, Wire
-from tests.live.processes import TONE, Scheduler
+from tests.e2e.processes import TONE, Scheduler
 from voxpool.scheduler.protocol import codec
 
 CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 4000})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.api.wire import BINARY, CLOSE, FIN, PING, PONG, TEXT, Frame
-from tests.live.processes import TONE
+from tests.e2e.processes import TONE
 
 JOB, ATTEMPT, HELD = "$JOB", "$ATTEMPT", "$HELD"
 """Stand for the last job of this connection, its attempt, and a job that another node holds."""

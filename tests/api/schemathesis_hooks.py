@@ -13,7 +13,7 @@ from schemathesis.core.failures import AcceptedNegativeData, Failure
 
 SUBMIT = "POST /v1/jobs"
 SLOW = {"GET /v1/debug/memory": ("sizes", "1"), "POST /v1/debug/memory": ("trace", "start")}
-"""Operation -> parameter and value that take the scheduler seconds, or slow it down; tests/live asks for these."""
+"""Operation -> parameter and value that take the scheduler seconds, or slow it down; tests/e2e asks for these."""
 _numbers = itertools.count(1)
 
 

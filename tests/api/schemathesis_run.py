@@ -21,8 +21,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.live.processes import TONE, Process, Scheduler, wait_until
-from tests.live.secured import Keys, Secured
+from tests.e2e.processes import TONE, Process, Scheduler, wait_until
+from tests.e2e.secured import Keys, Secured
 
 HERE = Path(__file__).parent
 FLAGS = (

@@ -13,8 +13,8 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from tests.live.processes import TONE, wait_until
-from tests.live.secured import Keys, Secured
+from tests.e2e.processes import TONE, wait_until
+from tests.e2e.secured import Keys, Secured
 from voxpool.scheduler.web import problems
 
 FLAGS = (

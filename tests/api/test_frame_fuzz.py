@@ -16,7 +16,7 @@ from tests.api.bystander import FLAGS, Bystander, Ended, left_behind, live_bytes
 from tests.api.frame_fuzz import DIED, DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
 from tests.api.wire import CLOSE, FIN, PATIENCE_S, Frame
-from tests.live.processes import Scheduler
+from tests.e2e.processes import Scheduler
 
 SEED = 4
 SHORT_S = 0.5

@@ -19,7 +19,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
-from tests.live.processes import EXAMPLES, Scheduler, until
+from tests.e2e.processes import EXAMPLES, Scheduler, until
 from voxpool.scheduler.sdk import Work, Worker
 
 FLAGS = [

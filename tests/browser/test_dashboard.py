@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import PageMaker, Served, fits
-from tests.live.processes import TONE, until
+from tests.e2e.processes import TONE, until
 from voxpool.scheduler.sdk import Client, WorkFailed
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.live.processes import EXAMPLES, descendants_of, runs, until
+from tests.e2e.processes import EXAMPLES, descendants_of, runs, until
 
 DEMO = EXAMPLES / "dashboard_demo.py"
 ROOT = EXAMPLES.parent

@@ -12,7 +12,7 @@ from playwright.async_api import Page, Route, expect
 from tests.browser.conftest import GONE, HOSTILE, PageMaker, Served, violations
 from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
-from tests.live.processes import Scheduler
+from tests.e2e.processes import Scheduler
 from tests.unit.rig import Rig
 from voxpool.scheduler.telemetry.dashboard.fleet import NodeRow, PairList, PoolRow
 from voxpool.scheduler.telemetry.dashboard.snapshot import EndedJob

@@ -10,7 +10,7 @@ import httpx
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import PageMaker
-from tests.live.processes import Scheduler, until
+from tests.e2e.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
 from voxpool.loadtest.options._options import GROUPS
 

@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import PageMaker, fits, violations
 from tests.browser.test_load_page import answers
-from tests.live.processes import Scheduler, until
+from tests.e2e.processes import Scheduler, until
 from tests.load.locust_run import LocustRun, free_port
 
 FLAGS = ("--autostart", "-u", "5", "-r", "50", "--nodes", "2", "--web-base-path", "/load", "--web-host", "127.0.0.1")

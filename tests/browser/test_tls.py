@@ -14,9 +14,9 @@ from tests.browser.conftest import PageMaker
 from tests.browser.test_dashboard import row
 from tests.browser.test_tokens import enter
 from tests.certificates import Certificate, make_certificate
-from tests.live.conftest import running
-from tests.live.secured import Keys, Secured
-from tests.live.test_processes import started
+from tests.e2e.conftest import running
+from tests.e2e.secured import Keys, Secured
+from tests.e2e.test_processes import started
 from voxpool.scheduler.sdk import Worker
 
 

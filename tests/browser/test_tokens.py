@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import PageMaker
 from tests.browser.test_dashboard import row
 from tests.browser.test_try import answers
-from tests.live.secured import WRONG, Keys, Secured
+from tests.e2e.secured import WRONG, Keys, Secured
 from voxpool.scheduler.sdk import Worker
 
 REFUSED = ["401 (Unauthorized)", "403 (Forbidden)"]

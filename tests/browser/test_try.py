@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import PageMaker
-from tests.live.processes import EXAMPLES, Process, Scheduler, wait_until
+from tests.e2e.processes import EXAMPLES, Process, Scheduler, wait_until
 
 PAIRS = "en:en,zh:en"
 AUDIO_BYTES_MAX = 50_000

@@ -14,7 +14,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.conftest import GONE, PageMaker, Served
 from tests.browser.fake_session import WELCOME, Answer, FakeSession, Message
 from tests.browser.test_try import answers, opened, send
-from tests.live.processes import Scheduler, until
+from tests.e2e.processes import Scheduler, until
 from voxpool.scheduler.sdk import Work, Worker
 
 TONE = "Take a test tone"

@@ -11,7 +11,7 @@ from playwright.async_api import FilePayload, Page, expect
 from tests.browser.conftest import HOSTILE, PageMaker, Served, fits, violations
 from tests.browser.fake_session import WELCOME, Answer, FakeSession, Message
 from tests.browser.test_try import MICROPHONE, answers, opened, send
-from tests.live.processes import EXAMPLES
+from tests.e2e.processes import EXAMPLES
 from voxpool.scheduler.sdk import WorkFailed
 
 UNSERVED = re.compile("it waits for a node|No node that serves this pair")

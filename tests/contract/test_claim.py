@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.live.bad_answers import ANSWERS
-from tests.live.lookalike import Lookalike
+from tests.e2e.bad_answers import ANSWERS
+from tests.e2e.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.core.scripts import lapsed_nodes
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable

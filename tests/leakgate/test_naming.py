@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import pytest
 
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from voxpool.leakgate.errors import TraceError
 from voxpool.leakgate.inside.tracing import Trace, TraceRow
 from voxpool.leakgate.judging.finding import Growth, MemoryFinding, SourceLine

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.processes import wait_until
 from tests.leakgate.readings import UNSWEPT, reading
-from tests.live.processes import wait_until
 from voxpool.leakgate.errors import Ended, NoReading, Restarted
 from voxpool.leakgate.readings.series import Reading, Source
 from voxpool.leakgate.watching.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S, PAUSE_S, SILENT, Watch, pause_s

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tests.live.processes import descendants_of, runs, wait_until
+from tests.e2e.processes import descendants_of, runs, wait_until
 from voxpool.loadtest.report._records import LoadReport, read_report
 
 ROOT = Path(__file__).parents[2]

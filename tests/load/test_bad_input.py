@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.live.command_line import stranger
-from tests.live.processes import Scheduler, wait_until
-from tests.live.secured import WRONG, Keys, Secured
+from tests.e2e.command_line import stranger
+from tests.e2e.processes import Scheduler, wait_until
+from tests.e2e.secured import WRONG, Keys, Secured
 from tests.load.fake_scheduler import GOOD, fake_scheduler
 from tests.load.locust_run import LocustRun, free_port
 from voxpool.loadtest.options._options import DEFAULT_HOST, LoadOptions

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.processes import Scheduler, descendants_of, runs, wait_until
+from tests.e2e.processes import Scheduler, descendants_of, runs, wait_until
 from tests.load.locust_run import ROOT, LocustRun
 from voxpool.scheduler.cli.exits import EXIT_INTERRUPTED
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from bench import planted_server
-from tests.live.processes import Scheduler, wait_until
+from tests.e2e.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 
 LOAD = ("--headless", "-u", "10", "-r", "50", "--nodes", "2", "--rate-per-user", "2", "--work-ms", "5", "--seed", "3")

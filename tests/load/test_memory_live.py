@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.live.processes import Scheduler, wait_until
-from tests.live.secured import Keys, Secured
+from tests.e2e.processes import Scheduler, wait_until
+from tests.e2e.secured import Keys, Secured
 from tests.load.watched import SETTINGS, clear_after, leaking, measured, steady_load, until_clear, watch
 from tests.servers import RedisServer
 from voxpool.leakgate.report.report import WatchReport

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from tests.load.fake_scheduler import fake_scheduler
 from voxpool.leakgate.errors import NoReading
 from voxpool.leakgate.readings.prometheus import parse_page

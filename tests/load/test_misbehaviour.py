@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.processes import Process, Scheduler, wait_until
+from tests.e2e.processes import Process, Scheduler, wait_until
 from voxpool.loadtest.users.misbehaving import _bad_clients, _bad_nodes
 from voxpool.loadtest.users.misbehaving._target import Target, Wrong, refused
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.command_line import stranger
-from tests.live.processes import wait_until
-from tests.live.secured import Keys, Secured
+from tests.e2e.command_line import stranger
+from tests.e2e.processes import wait_until
+from tests.e2e.secured import Keys, Secured
 from tests.load.locust_run import LocustRun, free_port
 
 pytestmark = pytest.mark.timeout(180)

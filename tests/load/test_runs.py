@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.processes import Scheduler, wait_until
+from tests.e2e.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun, free_port
 from voxpool.loadtest.memory._report_append import MARK
 from voxpool.loadtest.report._records import LoadReport

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.processes import Scheduler, wait_until
+from tests.e2e.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.report._records import LoadReport

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.live.command_line import stranger
-from tests.live.test_terminal import EVIL, acting
+from tests.e2e.command_line import stranger
+from tests.e2e.test_terminal import EVIL, acting
 from tests.load.locust_run import LocustRun
 
 

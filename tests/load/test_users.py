@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from tests.certificates import make_certificate
-from tests.live.processes import Scheduler, wait_until
-from tests.live.secured import Keys
+from tests.e2e.processes import Scheduler, wait_until
+from tests.e2e.secured import Keys
 from tests.load.locust_run import LocustRun
 from voxpool.loadtest.report._records import LoadReport
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tests.live.processes import Scheduler, wait_until
+from tests.e2e.processes import Scheduler, wait_until
 from voxpool.leakgate.report.report import WatchReport
 from voxpool.leakgate.watching.watch import Watch
 from voxpool.loadtest.memory._source import SchedulerReader

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import redis
 
-from tests.live.processes import Process, cut
+from tests.e2e.processes import Process, cut
 from tests.ops.monitoring import SCRAPE_MS
 from tests.ops.patients import Patient, again_and_again, frozen, node, node_process, takes, traffic
 from voxpool.scheduler.sdk import Work, Worker, WorkFailed

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.rules import RULES
-from tests.live.processes import until
+from tests.e2e.processes import until
 from tests.ops.faults import FAULTS, Fault, nothing
 from tests.ops.monitoring import Notice, Prometheus, Receiver, alertmanager, seen
 from tests.ops.patients import Patient

@@ -19,7 +19,7 @@ import httpx
 import yaml
 
 from ops.render import ALERTS, SECONDS, render
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 
 OPS = ALERTS.parents[1]
 PROMETHEUS_FILE = OPS / "prometheus" / "prometheus.yml"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.live.conftest import running
-from tests.live.processes import TONE, Process, Scheduler, until
+from tests.e2e.conftest import running
+from tests.e2e.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer
 from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker
 

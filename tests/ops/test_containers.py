@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.live.processes import Scheduler
+from tests.e2e.processes import Scheduler
 from tests.ops.command_lines import flags_of, settings_of
 from tests.ops.monitoring import OPS, PROMETHEUS_FILE
 from voxpool.scheduler.config import Settings

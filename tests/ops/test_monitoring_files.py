@@ -12,7 +12,7 @@ import pytest
 
 from ops.render import ALERTS
 from ops.rules import CRITICAL, RULES, WARNING
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from tests.ops.monitoring import ALERTMANAGER_FILE, OPS, PROMETHEUS_FILE, Receiver, alertmanager, alertmanager_config
 
 RECEIVERS = {CRITICAL: "voxpool-critical", WARNING: "voxpool-warning"}

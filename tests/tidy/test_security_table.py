@@ -26,7 +26,7 @@ def missing(rows: list[list[str]]) -> list[str]:
         wrong += [] if found else [row[0]]
         for name, test in found:
             file = name or file
-            path = ROOT / (file if "/" in file else f"tests/live/{file}")
+            path = ROOT / (file if "/" in file else f"tests/e2e/{file}")
             if not path.exists() or (test and f"def {test}(" not in path.read_text()):
                 wrong.append(f"{file}::{test}")
     return wrong

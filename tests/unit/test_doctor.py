@@ -1,4 +1,4 @@
-"""What the doctor judges purely: addresses, versions, clocks; the rest is in tests/live."""
+"""What the doctor judges purely: addresses, versions, clocks; the rest is in tests/e2e."""
 
 from __future__ import annotations
 

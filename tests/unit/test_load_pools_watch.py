@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from voxpool.loadtest.measuring._pools_watch import PoolsWatch
 from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.running._part import Context

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from voxpool.scheduler.telemetry.logs.writer import LogWriter
 
 LINE = b"%06d " + b"x" * 92 + b"\n"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tests.live.processes import wait_until
+from tests.e2e.processes import wait_until
 from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import parsed
 from voxpool.scheduler.config import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis._parsers import BaseParser
 
-from tests.live import bad_answers
+from tests.e2e import bad_answers
 from voxpool.scheduler.stores.answers import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN, meaning_of, text_of
 
 MEANS = {

@@ -222,7 +222,7 @@ async def test_the_documentation_names_every_span_and_attribute() -> None:
     for span in rig.spans:
         seen.setdefault(span.name, set()).update(span.attributes)
     told = documented()
-    assert told.pop("voxpool.work") == WORK, "it is the SDK's: tests/live/test_traces.py"
+    assert told.pop("voxpool.work") == WORK, "it is the SDK's: tests/e2e/test_traces.py"
     assert seen == told
 
 

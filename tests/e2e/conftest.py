@@ -1,0 +1,97 @@
+"""A scheduler shared by the tests of this folder; each test has a language pair of its own, so they don't meet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import TONE, Scheduler, until
+from tests.unit.log_rules import strange_lines
+from voxpool.scheduler.sdk import Client, Work, Worker
+
+FLAGS = (
+    *("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5"),
+    *("--waiting-timeout-s", "60"),
+)
+"""Jobs that wait, wait for longer than a test with many commands takes on a slow machine; most of them have no node."""
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A real scheduler process with the embedded store, for all tests that don't hurt it."""
+    running = Scheduler(tmp_path_factory.mktemp("scheduler"), "embedded", *FLAGS)
+    yield running
+    assert running.stop() == 0
+    assert running.events("scheduler_failed") == []
+    assert running.events("http_server") == []
+    assert strange_lines(running.events()) == [], "each line is as the catalogue says"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the logs of the processes of one test go."""
+    return tmp_path
+
+
+@pytest.fixture
+def pair() -> str:
+    """A language pair that no other test uses."""
+    return f"t{next(_numbers)}:en"
+
+
+class GoodFlow:
+    """A node that works on a job until `finish`: whatever happens meanwhile must not disturb it."""
+
+    def __init__(self, scheduler: Scheduler, pair: str) -> None:
+        self.pair = pair
+        self.name = pair.split(":")[0]
+        self.gate = asyncio.Event()
+        self.started = asyncio.Event()
+        self.worker = Worker(scheduler.url, node_id=f"good-{self.name}", pairs=[pair], slots=4, work=self._work)
+        self.client = Client(scheduler.url)
+
+    async def _work(self, work: Work) -> int:
+        self.started.set()
+        await self.gate.wait()
+        return len(work.audio)
+
+
+@pytest.fixture
+async def good_flow(scheduler: Scheduler, pair: str) -> AsyncIterator[GoodFlow]:
+    """A job in flight over the whole test: it ends well, at its first attempt, on its node, which stayed connected."""
+    flow = GoodFlow(scheduler, pair)
+    async with running(flow.worker) as working, flow.client:
+        job = asyncio.create_task(flow.client.submit(TONE, pair))
+        await until(lambda: flow.started.is_set() or working.done() or job.done())
+        assert not working.done() and not job.done(), (working, job)
+        before = _node(scheduler, flow.worker.node_id)
+        yield flow
+        assert _node(scheduler, flow.worker.node_id)["generation"] == before["generation"]
+        flow.gate.set()
+        result = await job
+        assert (result.state, result.attempts, result.output) == ("completed", 1, len(TONE))
+        assert flow.client.connects == 1
+
+
+@contextlib.asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker in this process, which stops in good order at the end."""
+    task = asyncio.create_task(worker.run())
+    try:
+        yield task
+    finally:
+        worker.stop()
+        await task
+
+
+def _node(scheduler: Scheduler, node_id: str) -> dict[str, object]:
+    nodes = [node for node in scheduler.get("/v1/nodes")["nodes"] if node["node_id"] == node_id]
+    assert len(nodes) == 1, nodes
+    found: dict[str, object] = nodes[0]
+    return found

@@ -1,0 +1,138 @@
+"""How many time series a scheduler shows, however many jobs, nodes, sessions and pairs it has seen.
+
+`python -m tests.e2e.series JOBS NODES SESSIONS` prints the figures of docs/reports/service.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.bare_peer import BarePeer, client, node
+from tests.e2e.crowd import PAIR, allow_files, crowd
+from tests.e2e.processes import Scheduler, until
+from tests.unit.metrics_rig import parsed
+from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, Register, Registered, Submit, Welcome
+from voxpool.scheduler.telemetry.metrics.labels import OTHER, PAIRS_MAX
+
+FLAGS = ("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-sample", "0")
+AUDIO = b"RIFF\x00\x00\x00\x00WAVE"
+BEAT_S = 15.0
+WARM_UP = 20
+TOLD_APART_MAX = PAIRS_MAX + len([OTHER])
+"""Pairs that a metric may tell apart."""
+PAIRS = PAIRS_MAX + 50
+"""Language pairs that are named by jobs and nodes in the end."""
+EXPIRES_MS = 200
+LABELS = frozenset({"meaning", "pair", "state", "reason", "result", "script", "family", "version", "python", "le"})
+"""All labels of all metrics (interfaces.md); none of them names a job, a node or a session."""
+OPENED_AT_ONCE = 50
+
+Series = frozenset[tuple[str, tuple[tuple[str, str], ...]]]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The series after each step."""
+
+    warm: Series
+    """Of a few jobs, nodes and sessions of one pair."""
+    crowded: Series
+    """After the many, of the same pair."""
+    paired: Series
+    """After more pairs than have labels."""
+
+    @property
+    def added(self) -> Series:
+        """What the many have added."""
+        return self.crowded - self.warm
+
+    def pairs_of(self, name: str) -> set[str]:
+        """Return the pairs that a metric tells apart."""
+        return {dict(labels)["pair"] for found, labels in self.paired if found == name and "pair" in dict(labels)}
+
+    @property
+    def paired_names(self) -> list[str]:
+        """Metrics that have a pair label."""
+        return sorted({name for name, labels in self.paired if "pair" in dict(labels)})
+
+    def __str__(self) -> str:
+        pairs = ", ".join(f"{name} {len(self.pairs_of(name))}" for name in self.paired_names)
+        return (
+            f"series with a few jobs, nodes and sessions: {len(self.warm)}; the many added {len(self.added)}\n"
+            f"with {PAIRS} pairs: {len(self.paired)} series; pairs told apart: {pairs}"
+        )
+
+
+async def series(scheduler: Scheduler, jobs: int, nodes: int, sessions: int) -> Grown:
+    """Let few and then many jobs, nodes and sessions come and go, then many pairs; look at /metrics after each."""
+    await _come_and_go(scheduler, WARM_UP, WARM_UP, WARM_UP, "warm")
+    warm = await _shown(scheduler)
+    await _come_and_go(scheduler, jobs, nodes, sessions, "many")
+    crowded = await _shown(scheduler)
+    await _name_pairs(scheduler)
+    return Grown(warm, crowded, await _shown(scheduler))
+
+
+async def _come_and_go(scheduler: Scheduler, jobs: int, nodes: int, sessions: int, name: str) -> None:
+    with crowd(scheduler.port, "nodes", nodes, BEAT_S, first=nodes):
+        numbers = iter(range(sessions))
+
+        async def some() -> None:
+            for number in numbers:
+                peer = await _greeted(scheduler, f"{name}-{number}")
+                share = (jobs * (number + 1)) // sessions - (jobs * number) // sessions
+                for job in range(share):
+                    peer.say(Submit(f"{name}-{number}-{job}", PAIR, AUDIO))
+                for _ in range(share):
+                    result: JobResult = await peer.answer(JobResult)
+                    assert result.state == "completed", result
+                peer.end()
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(OPENED_AT_ONCE):
+                tasks.create_task(some())
+    await until(lambda: not scheduler.get("/v1/nodes")["nodes"])
+
+
+async def _name_pairs(scheduler: Scheduler) -> None:
+    """Have a node, and a job that nobody does in time, of each of many pairs."""
+    pairs = [f"p{number}:en" for number in range(PAIRS)]
+    worker = await node(scheduler.port)
+    worker.say(Register("polyglot", "p", pairs, 1, []))
+    await worker.answer(Registered)
+    peer = await _greeted(scheduler, "polyglot")
+    for pair in pairs:
+        peer.say(Submit(pair.split(":")[0], pair, AUDIO, timeout_ms=EXPIRES_MS))
+        await peer.answer(Accepted)
+    for _ in pairs:
+        await peer.answer(JobResult)
+    peer.end()
+    worker.end()
+
+
+async def _greeted(scheduler: Scheduler, session_id: str) -> BarePeer:
+    peer = await client(scheduler.port)
+    peer.say(Hello(session_id=session_id))
+    await peer.answer(Welcome)
+    return peer
+
+
+async def _shown(scheduler: Scheduler) -> Series:
+    async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
+        return frozenset(parsed((await http.get("/metrics")).text))
+
+
+if __name__ == "__main__":
+    allow_files()
+    with tempfile.TemporaryDirectory() as place:
+        measured = Scheduler(Path(place), "embedded", *FLAGS)
+        try:
+            print(asyncio.run(series(measured, int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+        finally:
+            measured.stop()

@@ -1,0 +1,142 @@
+"""`voxpool jobs` is a table with a header, can be watched, and long helps are grouped."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command_line import COMMAND, clean_environment, voxpool_here
+from tests.e2e.conftest import running
+from tests.e2e.processes import TONE, Scheduler, until, wait_until
+from voxpool.scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.sdk.http import HttpClient
+
+HEADER = ["job", "pair", "state", "node", "attempts", "age", "reason"]
+
+
+def table(text: str) -> list[dict[str, str]]:
+    """Return the rows of a table by the names of its columns. Each row has a word for each column."""
+    head, *rows = [line.split() for line in text.splitlines()]
+    assert head == HEADER, text
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+async def test_jobs_are_listed_in_columns(scheduler: Scheduler, pair: str, folder: Path) -> None:
+    """Of each job its pair, state, node, attempts, age and why it failed; whole jobs have their output below."""
+
+    def work(work: Work) -> str:
+        if work.audio != TONE:
+            raise WorkFailed("engine_error", "no such speaker")
+        return "a text"
+
+    worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], work=work)
+    at = ("--url", scheduler.url)
+    async with running(worker):
+        await until(lambda: worker.node_id in scheduler.node_ids())
+        with HttpClient(scheduler.url) as client:
+            good = await asyncio.to_thread(client.submit, TONE, pair, wait_s=10)
+            bad = await asyncio.to_thread(client.submit, TONE + b"\0\0", pair, wait_s=10)
+    listed = voxpool_here("jobs", "--limit", "1000", *at)
+    assert listed.returncode == 0, listed.stderr
+    ours = [row for row in table(listed.stdout) if row["pair"] == pair]
+    ages = [row.pop("age") for row in ours]
+    assert ours == [
+        {
+            "job": bad.job_id,
+            "pair": pair,
+            "state": "failed",
+            "node": worker.node_id,
+            "attempts": "1",
+            "reason": bad.error,
+        },
+        {
+            "job": good.job_id,
+            "pair": pair,
+            "state": "completed",
+            "node": worker.node_id,
+            "attempts": "1",
+            "reason": "-",
+        },
+    ]
+    assert all(age.endswith("s") for age in ages)
+    whole = voxpool_here("jobs", good.job_id, bad.job_id, *at).stdout.splitlines()
+    assert [row["job"] for row in table("\n".join(whole[:3]))] == [good.job_id, bad.job_id]
+    assert f'{good.job_id}  output  "a text"' in whole[3:]
+
+
+class Watching:
+    """A `voxpool jobs --watch`, and what it has written so far."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.log = folder / "watch.log"
+        with self.log.open("wb") as out:
+            command = [*COMMAND, "jobs", "--watch", *arguments]
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=clean_environment())
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def states(self, job_id: str) -> list[str]:
+        """Return the states of a job, as they were shown."""
+        return [row["state"] for row in table(self.text) if row["job"] == job_id]
+
+
+async def test_a_watch_of_jobs_ends_with_them(scheduler: Scheduler, pair: str, folder: Path) -> None:
+    """It adds a row for each change, and its exit code is 0."""
+    with HttpClient(scheduler.url) as client:
+        job = await asyncio.to_thread(client.submit, TONE, pair)
+    with Watching(folder, job.job_id, "--url", scheduler.url) as watching:
+        await until(lambda: job.job_id in watching.text or watching.process.poll() is not None)
+        assert watching.process.poll() is None, watching.text
+        worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], work=lambda work: 1)
+        async with running(worker):
+            await until(lambda: watching.process.poll() is not None)
+        assert watching.process.returncode == 0
+        states = watching.states(job.job_id)
+        assert (states[0], states[-1]) == ("waiting", "completed")
+        assert table(watching.text)[-1]["node"] == worker.node_id
+
+
+def test_a_watched_listing_shows_what_comes(scheduler: Scheduler, pair: str, folder: Path) -> None:
+    with Watching(folder, "--limit", "5", "--url", scheduler.url) as watching:
+        wait_until(lambda: "attempts" in watching.text or watching.process.poll() is not None)
+        assert watching.process.poll() is None, watching.text
+        with HttpClient(scheduler.url) as client:
+            job = client.submit(TONE, pair)
+            wait_until(lambda: job.job_id in watching.text)
+            client.cancel(job.job_id)
+        wait_until(lambda: watching.states(job.job_id)[-1] == "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("command", "headings"),
+    [
+        ("serve", ["Where it listens", "Who gets in", "Store", "Jobs", "Nodes", "Sessions", "Connections"]),
+        ("doctor", ["The scheduler", "Where it listens", "Store"]),
+        ("submit", ["The scheduler"]),
+        ("node", ["The scheduler"]),
+    ],
+)
+def test_the_help_of_commands_with_many_options_is_grouped(command: str, headings: list[str]) -> None:
+    """No group is so long that nobody reads it, and each option stands in one."""
+    done = voxpool_here(command, "--help")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    found = [line[:-1] for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert found[0] == "Options" and [heading for heading in headings if heading not in found] == []
+    groups = done.stdout.split("\n\n")
+    options = [[line for line in group.splitlines() if line.startswith("  -")] for group in groups]
+    assert max(map(len, options)) <= 12
+    names = [line.split()[0] for group in options for line in group]
+    assert len(names) == len(set(names))

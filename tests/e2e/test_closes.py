@@ -1,0 +1,45 @@
+"""After connections broke at every point of their life, a scheduler and its store are as they were before (M7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.closes import FLAGS, OPEN_BYTES_MAX, WARM_UP, Closes, closes
+from tests.e2e.processes import LeakyScheduler, Scheduler
+from tests.e2e.test_processes import started
+from tests.e2e.torn import POINTS
+from tests.servers import redis_server
+
+pytestmark = pytest.mark.alone
+
+
+def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
+    """Tear `count` connections at a scheduler of its own, with a redis-server of its own."""
+    with redis_server() as server, started(kind(folder, server.url, *FLAGS)) as scheduler:
+        report = closes(scheduler, server.url, count, warm_up)
+        assert scheduler.get("/readyz") == {"status": "ready"}
+    print(report)
+    assert report.most_bytes > 0 and report.meanwhile_bytes < OPEN_BYTES_MAX, "nothing waits for being let go"
+    assert report.torn.total() == count and len(report.torn) == 2 * len(POINTS), "each point, by RST and by FIN"
+    assert scheduler.events("http_server") == [] and scheduler.events("scheduler_failed") == []
+    return report
+
+
+def test_ten_thousand_torn_connections_leave_nothing(folder: Path) -> None:
+    assert torn(folder, 10_000).more == {}
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1800)
+def test_a_hundred_thousand_torn_connections_leave_nothing(folder: Path) -> None:
+    assert torn(folder, 100_000).more == {}
+
+
+def test_a_scheduler_that_keeps_something_is_found_out(folder: Path) -> None:
+    """The check of the check: a table, a task, an object, bytes and a key of the store that grow."""
+    more = torn(folder, 20 * len(POINTS), LeakyScheduler, warm_up=2 * len(POINTS)).more
+    found = {name: count for name, count in more.items() if "kept" in name or name.split()[0] in ("task", "live")}
+    assert set(found) == {"table sessions.kept", "task _for_ever", "key vp:{0}:kept", "live bytes"}, more
+    assert more["object voxpool.scheduler.web.sessions.session.Session"] == more["table sessions.kept"] > len(POINTS)

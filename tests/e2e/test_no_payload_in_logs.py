@@ -1,0 +1,107 @@
+"""No log line of a real scheduler, at any level, carries audio or output, whatever goes wrong with them (row O1)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.conftest import running
+from tests.e2e.processes import TONE, Scheduler, connected, until
+from tests.unit.log_rules import strange_lines, traces_of
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Hello, NodeResult, Register, Submit, WorkError
+from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
+
+HEARD = b"the patient said: call me back tomorrow"
+AUDIO = TONE + HEARD
+PAIR = "zh:en"
+
+
+@pytest.fixture
+def chatty(folder: Path) -> Iterator[Scheduler]:
+    flags = ("--output-bytes-max", "1000", "--retention-s", "0.5", "--cleanup-interval-s", "0.5")
+    scheduler = Scheduler(folder, "memory", "--log-level", "debug", *flags)
+    yield scheduler
+    assert scheduler.stop() == 0
+
+
+async def test_no_payload_whatever_happens(chatty: Scheduler) -> None:
+    said = HEARD.decode()
+    answers: list[Any] = [
+        {"text": said},
+        {"text": said * 100},  # too large
+        {1: said},  # can't be said in JSON
+        WorkFailed(said, retryable=False),
+        WorkFailed(said[:20], retryable=True),
+        RuntimeError(said),
+    ]
+
+    async def work(work: Work) -> Any:
+        answer = answers.pop(0) if answers else said
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with running(Worker(chatty.url, node_id="n", pairs=[PAIR], work=work)), Client(chatty.url) as client:
+        for _ in range(6):
+            assert (await client.submit(AUDIO, PAIR)).state in ("completed", "failed")
+        async with httpx.AsyncClient(base_url=chatty.url, trust_env=False) as http:
+            for content in (AUDIO, HEARD, b"", AUDIO * 200):
+                await http.post("/v1/jobs", content=content, params={"pair": PAIR, "wait_s": "5"})
+                await http.post("/v1/jobs", content=content, params={"pair": said, "session": said})
+            await http.get(f"/v1/jobs/{said}")
+    await _broken_frames(chatty)
+    await until(lambda: len(chatty.events("job_removed")) >= 7)
+    assert chatty.stop() == 0
+    log = chatty.log.read_bytes()
+    assert traces_of(HEARD, log) == [] and traces_of(TONE[:64], log) == []
+    assert strange_lines(chatty.events()) == []
+    events = {line["event"] for line in chatty.events()}
+    assert {"bad_message", "late_result", "job_rejected", "job_redispatched", "job_ended"} <= events
+    assert "engine_error" in {line.get("reason") for line in chatty.events("job_ended")}
+
+
+async def _broken_frames(scheduler: Scheduler) -> None:
+    """Both doors get frames that carry the payload where it doesn't belong, or are cut in the middle of it."""
+    said = HEARD.decode()
+    submit = encode(Submit("r", PAIR, AUDIO), binary=True)
+    text = encode(Submit("r", PAIR, AUDIO), binary=False).decode()
+    frames: list[Any] = [
+        submit[:-10],
+        text[: len(text) - 40],
+        HEARD,
+        said,
+        text.replace(PAIR, said),
+        text.replace('"r"', f'"{said}"'),
+        text.replace("submit", said),
+        msgspec.json.encode({"type": "cancel", "job_id": said}).decode(),
+        base64.b64encode(AUDIO),
+    ]
+    for frame in frames:
+        async with connected(scheduler.session_url) as client:
+            await client.send(encode(Hello(), binary=True))
+            await client.recv()
+            await client.send(frame)
+            await client.recv()
+    for message in (
+        NodeResult("nobody", 1, output=said),
+        NodeResult("nobody", 1, error=WorkError(said)),
+        HEARD,
+        text,
+    ):
+        async with connected(scheduler.node_url) as node:
+            await node.send(encode(Register("m", "p", ["a:b"], 1, []), binary=True))
+            await node.recv()
+            await node.send(message if isinstance(message, str | bytes) else encode(message, binary=True))
+            with contextlib.suppress(ConnectionClosed):
+                async with asyncio.timeout(5):
+                    await node.recv()

@@ -1,0 +1,52 @@
+"""A scheduler sees to the files that its connections need, and says so where the machine has fewer."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bare_peer import BarePeer, Gone, client
+from tests.e2e.processes import Scheduler
+from tests.e2e.test_processes import started
+from voxpool.scheduler.protocol.messages import Hello, Welcome
+from voxpool.scheduler.service.open_files import BESIDE_CONNECTIONS, wanted
+
+CONNECTIONS = 20
+SOFT, HARD = 48, CONNECTIONS + BESIDE_CONNECTIONS
+
+
+class Confined(Scheduler):
+    """One on a machine that allows HARD open files, and no more than SOFT to who does not ask."""
+
+    program = ("prlimit", f"--nofile={SOFT}:{HARD}", *Scheduler.program)
+
+
+async def test_a_machine_with_too_few_files_lowers_connections_max_and_says_so(folder: Path) -> None:
+    """The connections past that are refused with a reason; everything else, the store too, can still be opened."""
+    with started(Confined(folder, "embedded")) as scheduler:
+        (event,) = scheduler.events("few_open_files")
+        told = {name: event[name] for name in ("level", "allowed", "wanted", "connections_max")}
+        assert told == {"level": "warning", "allowed": HARD, "wanted": wanted(50_000), "connections_max": CONNECTIONS}
+        await _greeted(scheduler, CONNECTIONS)
+        assert scheduler.get("/readyz") == {"status": "ready"}
+
+
+async def test_the_limit_is_raised_as_far_as_needed(folder: Path) -> None:
+    with started(Confined(folder, "embedded", "--connections-max", str(CONNECTIONS))) as scheduler:
+        assert scheduler.events("few_open_files") == []
+        await _greeted(scheduler, CONNECTIONS)
+
+
+async def _greeted(scheduler: Scheduler, count: int) -> None:
+    """See that `count` sessions can be open at the same time, and not one more."""
+    peers: list[BarePeer] = []
+    with contextlib.ExitStack() as closing:
+        for number in range(count):
+            peers.append(await client(scheduler.port))
+            closing.callback(peers[-1].end)
+            peers[-1].say(Hello(session_id=f"s-{number}"))
+            await peers[-1].answer(Welcome)
+        with pytest.raises(Gone, match="503 "):
+            await client(scheduler.port)

@@ -1,0 +1,292 @@
+"""What breaks under the SDK: schedulers that restart, wires that go dead, doors that refuse, processes that end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from tests.e2e.conftest import running
+from tests.e2e.half_open import Wire
+from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
+from tests.e2e.test_processes import started
+from voxpool.scheduler.protocol.codec import encode
+from voxpool.scheduler.protocol.messages import Error, JobResult, Registered, Welcome
+from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
+
+PAIR = "en:en"
+NODE = """
+import os, time
+from voxpool.scheduler.sdk import Work, worker
+
+@worker(pairs=["en:en"], slots=2, drain_s=10)
+def work(work: Work) -> int:
+    open(work.job_id, "w").close()
+    while not os.path.exists("finish"):
+        time.sleep(0.01)
+    return work.attempt
+
+work.main()
+"""
+PING_S = 1.0
+"""Long enough for an end that is only slow, on a machine that has other things to do, to answer."""
+
+
+async def test_a_scheduler_that_restarts_gets_the_requests_again(folder: Path) -> None:
+    """Killed with jobs waiting and running, it knows nothing any more; client and node come back by themselves."""
+    gate = asyncio.Event()
+    began: list[str] = []
+
+    async def work(work: Work) -> int:
+        began.append(work.job_id)
+        await gate.wait()
+        return len(work.audio)
+
+    with started(Scheduler(folder, "memory")) as first:
+        port = first.port
+        worker = Worker(first.url, node_id="steady", pairs=[PAIR], slots=2, work=work)
+        async with running(worker), Client(first.url) as client:
+            jobs = [asyncio.create_task(client.submit(TONE, PAIR, request_id=f"r{number}")) for number in range(5)]
+            handle = await client.start(TONE, PAIR, request_id="handle")
+            before = handle.job_id
+            await until(lambda: len(began) == 2)
+            first.popen.kill()
+            first.popen.wait()
+            with started(Scheduler(folder, "memory", port=port, name="second")) as second:
+                await until(lambda: len(began) == 4)
+                gate.set()
+                results = await asyncio.gather(*jobs, handle.result())
+                await until(lambda: len(second.events("job_ended")) == 6)
+                assert handle.job_id != before
+            assert client.connects == 2
+    assert {(result.state, result.output) for result in results} == {("completed", len(TONE))}
+
+
+async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) -> None:
+    """Nobody closes anything: client and node find out alone, connect anew, and the job ends once."""
+    ran: list[int] = []
+    gate = asyncio.Event()
+
+    async def work(work: Work) -> str:
+        ran.append(work.attempt)
+        await gate.wait()
+        return "done"
+
+    async with Wire(scheduler.port).open() as wire:
+        worker = Worker(wire.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
+        async with running(worker), Client(wire.url, ping_s=PING_S) as client:
+            job = asyncio.create_task(client.submit(TONE, pair))
+            await until(lambda: ran)
+            assert wire.connections == 2
+            wire.go_dead()
+            await until(lambda: wire.connections >= 4)
+            gate.set()
+            result = await job
+    assert (result.state, result.output) == ("completed", "done")
+    assert len(ran) == 1, "its node came back with it: the same process, the same attempt"
+
+
+async def test_results_that_were_missed_come_to_the_next_process_of_a_session(scheduler: Scheduler, pair: str) -> None:
+    gate = asyncio.Event()
+
+    async def work(work: Work) -> str:
+        await gate.wait()
+        return "late"
+
+    missed: list[JobResult] = []
+    name = pair.split(":")[0]
+    session = f"s-{name}"
+    async with running(Worker(scheduler.url, node_id=f"late-{name}", pairs=[pair], work=work)):
+        async with Client(scheduler.url, session_id=session) as first:
+            job = await first.start(TONE, pair)
+            cut(first)
+            assert first._runner is not None
+            first._runner.cancel()  # the process dies: no goodbye
+            await until(
+                lambda: [event for event in scheduler.events("session_closed") if event["session_id"] == session]
+            )
+            gate.set()  # before that the result would be sent to who is gone
+            await until(lambda: scheduler.get(f"/v1/jobs/{job.job_id}")["state"] == "completed")
+        async with Client(scheduler.url, session_id=session, resume=True, on_result=missed.append):
+            await until(lambda: missed)
+    assert [(result.job_id, result.output) for result in missed] == [(job.job_id, "late")]
+
+
+@asynccontextmanager
+async def door_that_says(*messages: Error | Welcome | Registered) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that answers every greeting with `messages` and closes; the list gets a word for each connection."""
+    greeted: list[str] = []
+
+    async def answer(connection: ServerConnection) -> None:
+        await connection.recv()
+        greeted.append("greeted")
+        for message in messages:
+            await connection.send(encode(message, binary=True))
+
+    server: Server
+    async with serve(answer, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}", greeted
+
+
+@pytest.mark.parametrize(
+    ("reason", "raised"),
+    [
+        ("unauthorized", TokenRefused),
+        ("forbidden", TokenRefused),
+        ("bad_protocol", ProtocolMismatch),
+        ("name_taken", NameTaken),
+        ("no_idea", Refused),
+    ],
+)
+async def test_who_is_refused_does_not_try_for_ever(reason: str, raised: type[Refused]) -> None:
+    async with door_that_says(Error(reason, "go away")) as (url, greeted):
+        async with Client(url) as client:
+            with pytest.raises(raised, match="go away") as refused:
+                await client.submit(TONE, PAIR)
+            assert refused.value.reason == reason
+            with pytest.raises(raised):
+                await client.submit(TONE, PAIR)
+        with pytest.raises(raised, match="go away"):
+            await Worker(url, node_id="n", pairs=[PAIR], work=len).run()  # type: ignore[arg-type]
+    assert len(greeted) == 2
+
+
+async def test_who_is_refused_for_now_tries_again() -> None:
+    async with door_that_says(Error("connections_max", "full")) as (url, greeted), Client(url, give_up_s=60):
+        worker = asyncio.create_task(Worker(url, node_id="n", pairs=[PAIR], work=str).run())
+        await until(lambda: len(greeted) >= 6)
+        worker.cancel()
+
+
+async def test_another_protocol_is_said_not_guessed() -> None:
+    async with door_that_says(Welcome("s", {}, protocol=2)) as (url, greeted), Client(url) as client:
+        with pytest.raises(ProtocolMismatch, match="update the older one"):
+            await client.submit(TONE, PAIR)
+    assert len(greeted) == 1
+
+
+@pytest.fixture
+def own(folder: Path) -> object:
+    """A scheduler that may be hurt."""
+    with started(Scheduler(folder, "memory", "--heartbeat-s", "0.5", "--lease-s", "2")) as scheduler:
+        yield scheduler
+
+
+def own_node(folder: Path, scheduler: Scheduler, node_id: str) -> subprocess.Popen[bytes]:
+    """A node whose work is a function, as a process. It runs in `folder`, leaves a file there for each job that it
+    began, and ends jobs once there is a file `finish`.
+    """
+    (folder / "mywork.py").write_text(NODE)
+    environment = {**os.environ, "VOXPOOL_URL": scheduler.url, "VOXPOOL_NODE_ID": node_id, "PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen([sys.executable, "-m", "mywork"], cwd=folder, env=environment, stderr=subprocess.PIPE)
+    wait_until(lambda: process.poll() is not None or node_id in scheduler.node_ids())
+    return process
+
+
+async def test_sigterm_lets_a_node_end_what_runs_and_take_no_more(folder: Path, own: Scheduler) -> None:
+    """Two jobs run, two wait: the two end at their first attempt, the others go to the next node, no job is lost."""
+    process = own_node(folder, own, "leaving")
+    try:
+        async with Client(own.url) as client:
+            jobs = [await client.start(TONE, PAIR) for _ in range(4)]
+            await until(lambda: all((folder / job.job_id).exists() for job in jobs[:2]))
+            process.send_signal(signal.SIGTERM)
+            await until(lambda: [node["state"] for node in own.get("/v1/nodes")["nodes"]] == ["draining"])
+            (folder / "finish").touch()
+            first = [await job.result() for job in jobs[:2]]
+            assert await asyncio.to_thread(process.wait, 15) == 0
+            assert [(result.state, result.output) for result in first] == [("completed", 1)] * 2
+            async with running(Worker(own.url, node_id="next", pairs=[PAIR], work=lambda work: work.attempt)):
+                rest = [await job.result() for job in jobs[2:]]
+            assert [result.state for result in rest] == ["completed"] * 2
+            assert not any((folder / job.job_id).exists() for job in jobs[2:])
+    finally:
+        process.kill()
+        _, error = process.communicate()
+    assert b"draining, 2 running" in error
+
+
+async def test_a_second_sigterm_ends_a_node_at_once(folder: Path, own: Scheduler) -> None:
+    """Its job is handed back and ends elsewhere; the process does not wait for its engine."""
+    process = own_node(folder, own, "stuck")
+    try:
+        async with Client(own.url) as client:
+            job = await client.start(TONE, PAIR)
+            await until(lambda: (folder / job.job_id).exists())
+            process.send_signal(signal.SIGTERM)
+            await until(lambda: [node["state"] for node in own.get("/v1/nodes")["nodes"]] == ["draining"])
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 15) == 1
+            async with running(Worker(own.url, node_id="next", pairs=[PAIR], work=lambda work: work.attempt)):
+                result = await job.result()
+            assert (result.state, result.output) == ("completed", 2)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(scheduler: Scheduler, pair: str) -> None:
+    """Its goodbye is lost; it comes back, says that it drains, gets nothing new, delivers, and ends."""
+    gate = asyncio.Event()
+    ran: list[str] = []
+
+    async def work(work: Work) -> str:
+        ran.append(work.job_id)
+        await gate.wait()
+        return "home"
+
+    node_id = f"drain-{pair[:3].strip(':')}"
+    async with Wire(scheduler.port).open() as wire, Client(scheduler.url) as client:
+        worker = Worker(wire.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
+        task = asyncio.create_task(worker.run())
+        job = await client.start(TONE, pair)
+        await until(lambda: ran)
+        wire.go_dead()
+        worker.stop()
+        await until(lambda: wire.connections >= 2 and node_id not in scheduler.node_ids())
+        waiting = await client.start(TONE, pair)
+        gate.set()
+        result = await job.result()
+        assert (result.output, result.attempts) == ("home", 1)
+        await task
+        assert ran == [job.job_id]
+        await waiting.cancel()
+        assert (await waiting.result()).state == "cancelled"
+
+
+async def test_a_node_that_is_cut_off_while_it_drains_ends_all_the_same(scheduler: Scheduler, pair: str) -> None:
+    """A closed socket gives its job back at once, so another node does it; the draining one takes it no more."""
+    began = asyncio.Event()
+
+    async def work(work: Work) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    leaving = Worker(scheduler.url, node_id=f"leaving-{pair[:3].strip(':')}", pairs=[pair], work=work)
+    async with Client(scheduler.url) as client:
+        task = asyncio.create_task(leaving.run())
+        job = await client.start(TONE, pair)
+        await began.wait()
+        leaving.stop()
+        cut(leaving)
+        await task
+        async with running(
+            Worker(scheduler.url, node_id=f"next-{pair[:3].strip(':')}", pairs=[pair], work=lambda work: "next")
+        ):
+            assert (await job.result()).output == "next"
+
+
+async def test_one_name_is_one_node(scheduler: Scheduler, pair: str) -> None:
+    name = f"one-{pair[:3].strip(':')}"
+    async with running(Worker(scheduler.url, node_id=name, pairs=[pair], work=lambda work: 1)):
+        await until(lambda: name in scheduler.node_ids())
+        with pytest.raises(NameTaken, match="rename one"):
+            await Worker(scheduler.url, node_id=name, pairs=[pair], work=lambda work: 2).run()
