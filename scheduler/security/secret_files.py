@@ -9,7 +9,7 @@ from pathlib import Path
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import read_tokens
 from voxpool.scheduler.telemetry.logs.events import Event
@@ -25,7 +25,7 @@ class SecretFiles:
     def __init__(self, settings: Settings, log: Log) -> None:
         self._log = log
         self._token_file = Path(settings.access_file) if settings.access_file else None
-        self.access = Access(None if self._token_file is None else read_tokens(self._token_file))
+        self.authentication = Authentication(None if self._token_file is None else read_tokens(self._token_file))
         self.tls = ServerTls(Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else None
 
     def listen(self) -> None:
@@ -37,7 +37,7 @@ class SecretFiles:
         if self._token_file is not None:
             try:
                 tokens = read_tokens(self._token_file)
-                self._log(Event.TOKENS_LOADED, tokens=len(tokens), closed=self.access.replace(tokens))
+                self._log(Event.TOKENS_LOADED, tokens=len(tokens), closed=self.authentication.replace(tokens))
             except ConfigError as error:
                 self._log(Event.RELOAD_FAILED, error=str(error))
         if self.tls is not None:
@@ -51,7 +51,7 @@ class SecretFiles:
         """Say so when strangers reach `address`, where the scheduler listens, and nothing keeps them out."""
         if is_of_this_machine(address):
             return
-        if self.access.open_to_all:
+        if self.authentication.open_to_all:
             self._log(Event.OPEN_TO_ALL, url=url)
         if self.tls is None:
             self._log(Event.NOT_ENCRYPTED, url=url)

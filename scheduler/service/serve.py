@@ -97,12 +97,13 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         exporter = Exporter(meters, core, store, settings)
         history.attach(core, exporter.residents.predict)
         live = Live(settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds)
-        doors = Doors(settings, core, results, health, observer, random, log, exporter, secrets.access, live, wanted)
+        let_in = secrets.authentication
+        doors = Doors(settings, core, results, health, observer, random, log, exporter, let_in, live, wanted)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()
         closing.push_async_callback(exporter.stop)
-        config = uvicorn_config(settings, doors.entrance, doors.incoming, observer, log)
+        config = uvicorn_config(settings, doors.request_filter, doors.incoming, observer, log)
         server = DoorServer(config, doors.connections, secrets.tls)
         await server.startup([listener])
         stop.listen()
@@ -113,7 +114,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         failures: list[asyncio.Future[None]] = [failed, lost]
         ticks = asyncio.ensure_future(server.main_loop())
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
-        doors.admission.stopping = live.stopping = True
+        doors.rate_limit.stopping = live.stopping = True
         unfinished = core.table.unfinished
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)

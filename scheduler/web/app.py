@@ -13,7 +13,7 @@ from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.security.authentication import AccessRefused, Authentication
 from voxpool.scheduler.telemetry.checkup import CheckupReporter
 from voxpool.scheduler.telemetry.dashboard.snapshot import Live
 from voxpool.scheduler.telemetry.logs.log import Log
@@ -23,10 +23,10 @@ from voxpool.scheduler.web.assets import asset_routes
 from voxpool.scheduler.web.dashboard import LiveDoor
 from voxpool.scheduler.web.debug import DebugDoor
 from voxpool.scheduler.web.fleet_views import FleetDoor
-from voxpool.scheduler.web.gates.admission import Admission
-from voxpool.scheduler.web.gates.entrance import Entrance
-from voxpool.scheduler.web.gates.guard import Guard
+from voxpool.scheduler.web.gates.authorization import Authorization
 from voxpool.scheduler.web.gates.origins import Origins
+from voxpool.scheduler.web.gates.rate_limit import RateLimit
+from voxpool.scheduler.web.gates.request_filter import RequestFilter
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.jobs import JobDoor
 from voxpool.scheduler.web.metrics import MetricsDoor
@@ -44,10 +44,10 @@ from voxpool.scheduler.web.wire.handshakes import NoWebSocketHere
 
 
 class Doors:
-    """The doors and the application that has them, `app`; what a server is given is its `entrance`.
+    """The doors and the application that has them, `app`; what a server is given is its `request_filter`.
 
-    Without an `exporter` it has neither /metrics nor /v1/debug; without `access` nobody needs a token. `wanted` are the
-    settings as they were given, where the machine allows less.
+    Without an `exporter` it has neither /metrics nor /v1/debug; without `authentication` nobody needs a token. `wanted`
+    are the settings as they were given, where the machine allows less.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class Doors:
         random: random.Random,
         log: Log,
         exporter: Exporter | None = None,
-        access: Access | None = None,
+        authentication: Authentication | None = None,
         live: Live | None = None,
         wanted: Settings | None = None,
     ) -> None:
-        if access is None:
-            access = Access()
-        self.admission = admission = Admission(settings, core.table, observer, access)
+        if authentication is None:
+            authentication = Authentication()
+        self.rate_limit = rate_limit = RateLimit(settings, core.table, observer, authentication)
         self.incoming = Incoming(settings.incoming_bytes_max)
         self.connections = Connections(settings.connections_max, observer)
-        self.sessions = SessionDoor(settings, core.dispatcher, admission, results, observer, random, log)
+        self.sessions = SessionDoor(settings, core.dispatcher, rate_limit, results, observer, random, log)
         self.nodes = NodeDoor(settings, core.node_desk, observer, log, client_message_bytes_max(settings))
         observed: list[BaseRoute] = []
         if exporter is not None:
@@ -85,7 +85,7 @@ class Doors:
                 wanted or settings,
                 exporter.store,
                 exporter.now_ms,
-                not access.open_to_all,
+                not authentication.open_to_all,
                 lambda: health.store_error,
             )
             observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
@@ -95,13 +95,13 @@ class Doors:
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
                 *(Route(path, problems.upgrade_required, methods=["GET"]) for path in ("/ws/session", "/ws/node")),
-                *JobDoor(settings, core.dispatcher, admission, self.incoming, results, observer, random).routes(),
+                *JobDoor(settings, core.dispatcher, rate_limit, self.incoming, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
-                *FleetDoor(settings, core, health, admission).routes(),
+                *FleetDoor(settings, core, health, rate_limit).routes(),
                 *asset_routes(),
                 *(LiveDoor(live).routes() if live is not None else []),
                 *observed,
-                *DocsDoor(document(described, secured=not access.open_to_all)).routes(),
+                *DocsDoor(document(described, secured=not authentication.open_to_all)).routes(),
             ],
             exception_handlers={
                 BadInput: problems.on_bad_input,
@@ -114,6 +114,6 @@ class Doors:
         )
         app.router.default = NoWebSocketHere(app.router.default)
         check_queries(app.routes, query_keys(described))
-        self.app = Guard(app, access, observer)
-        origins = Origins(settings.host, settings.origins, settings.hosts, access.open_to_all)
-        self.entrance = Entrance(self.app, self.connections, ms(settings.retry_after_s), origins, observer)
+        self.app = Authorization(app, authentication, observer)
+        origins = Origins(settings.host, settings.origins, settings.hosts, authentication.open_to_all)
+        self.request_filter = RequestFilter(self.app, self.connections, ms(settings.retry_after_s), origins, observer)

@@ -14,7 +14,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.protocol.answers import NodeView, PoolView
-from voxpool.scheduler.web.gates.admission import Admission
+from voxpool.scheduler.web.gates.rate_limit import RateLimit
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.problems import problem
 from voxpool.scheduler.web.requests.bodies import PAIR
@@ -51,11 +51,11 @@ class Status(msgspec.Struct):
 class FleetDoor:
     """Nodes, pools and health over HTTP."""
 
-    def __init__(self, settings: Settings, core: Core, health: Health, admission: Admission) -> None:
+    def __init__(self, settings: Settings, core: Core, health: Health, rate_limit: RateLimit) -> None:
         self._settings = settings
         self._core = core
         self._health = health
-        self._admission = admission
+        self._rate_limit = rate_limit
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
@@ -73,8 +73,8 @@ class FleetDoor:
 
     async def ready(self, request: Request) -> Response:
         """Say whether jobs can be placed: 503 while the store does not answer, and from the wish to stop on."""
-        if self._admission.stopping:
-            stopped = self._admission.stopped()
+        if self._rate_limit.stopping:
+            stopped = self._rate_limit.stopped()
             return problem(503, stopped.reason, stopped.detail, stopped.retry_after_ms)
         if self._health.store_up:
             return _json(Status("ready"))

@@ -18,9 +18,9 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.protocol.answers import JobPage
 from voxpool.scheduler.protocol.trace_context import checked
-from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
-from voxpool.scheduler.web.gates.admission import Admission
-from voxpool.scheduler.web.gates.guard import caller_of
+from voxpool.scheduler.security.authentication import FORBIDDEN, AccessRefused
+from voxpool.scheduler.web.gates.authorization import caller_of
+from voxpool.scheduler.web.gates.rate_limit import RateLimit
 from voxpool.scheduler.web.job_list import STATES, JobList
 from voxpool.scheduler.web.requests.bodies import Bodies
 from voxpool.scheduler.web.requests.query import seconds, whole_number
@@ -39,7 +39,7 @@ class JobDoor:
         self,
         settings: Settings,
         dispatcher: Dispatcher,
-        admission: Admission,
+        rate_limit: RateLimit,
         incoming: Incoming,
         results: Results,
         observer: Observer,
@@ -47,7 +47,7 @@ class JobDoor:
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
-        self._admission = admission
+        self._rate_limit = rate_limit
         self._results = results
         self._observer = observer
         self._random = random
@@ -67,7 +67,7 @@ class JobDoor:
         """Take a job; 200 with its result when it ends within wait_s, else 202."""
         asked = self._bodies.begin(request)
         if asked.is_named:
-            self._admission.check(caller_of(request), asked.pair, asked.request_id)
+            self._rate_limit.check(caller_of(request), asked.pair, asked.request_id)
         try:
             await self._bodies.complete(request, asked)
         except (BadInput, Rejected) as error:
@@ -75,7 +75,7 @@ class JobDoor:
                 self._observer.job_rejected(asked.pair, error.reason)
             raise
         if not asked.is_named:
-            self._admission.check(caller_of(request), asked.pair, asked.request_id)
+            self._rate_limit.check(caller_of(request), asked.pair, asked.request_id)
         job = self._dispatcher.submit(
             pair=asked.pair,
             audio=asked.audio,
@@ -93,7 +93,7 @@ class JobDoor:
         wait_s = min(asked.wait_s, self._settings.wait_s_max)
         await self._wait(request, job, wait_s)
         if job.reason == STOPPING:
-            raise self._admission.stopped()
+            raise self._rate_limit.stopped()
         return _answer(job, 200 if job.ended else 202, {"location": f"/v1/jobs/{job.job_id}"})
 
     async def show(self, request: Request) -> Response:

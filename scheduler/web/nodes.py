@@ -24,11 +24,11 @@ from voxpool.scheduler.protocol.messages import (
     ToNode,
     WorkError,
 )
-from voxpool.scheduler.security.access import FORBIDDEN, AccessRefused
+from voxpool.scheduler.security.authentication import FORBIDDEN, AccessRefused
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
-from voxpool.scheduler.web.gates.guard import admit, let_in
+from voxpool.scheduler.web.gates.authorization import admit, let_in
 from voxpool.scheduler.web.wire.cut_offs import CutOffs
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 

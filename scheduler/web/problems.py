@@ -14,7 +14,7 @@ from starlette.routing import Match
 from voxpool.scheduler.core.jobs.reasons import OUT_OF_MEMORY
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.protocol.answers import Problem
-from voxpool.scheduler.security.access import UNAUTHORIZED, AccessRefused
+from voxpool.scheduler.security.authentication import UNAUTHORIZED, AccessRefused
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="voxpool"'

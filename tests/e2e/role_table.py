@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from tests.e2e.processes import connected
 from tests.e2e.secured import A_NAME, Secured, told
 from voxpool.scheduler.security.caller import Role
-from voxpool.scheduler.web.gates.guard import OPEN, WEBSOCKET, roles_of
+from voxpool.scheduler.web.gates.authorization import OPEN, WEBSOCKET, roles_of
 
 STRANGERS = ("nobody", "wrong")
 WHO = (*STRANGERS, *A_NAME.values())

@@ -82,7 +82,11 @@ async def test_a_planted_hole_is_found(folder: Path, hole: str) -> None:
     """A route without its check, a role too many, a check that lets in who shows nothing."""
 
     class Leaking(Secured):
-        program = (sys.executable, "-c", f"import voxpool.scheduler.web.gates.guard as guard\n{PLANTED[hole]}\n{RUN}")
+        program = (
+            sys.executable,
+            "-c",
+            f"import voxpool.scheduler.web.gates.authorization as guard\n{PLANTED[hole]}\n{RUN}",
+        )
 
     with started(Leaking(folder, Keys(folder))) as scheduler:
         if hole.startswith("/ws"):

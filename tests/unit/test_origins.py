@@ -8,8 +8,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.web.gates.entrance import Entrance
 from voxpool.scheduler.web.gates.origins import BAD_HOST, BAD_ORIGIN, Origins, is_loopback
+from voxpool.scheduler.web.gates.request_filter import RequestFilter
 from voxpool.scheduler.web.wire.connections import Connections
 
 HERE = "127.0.0.1:5010"
@@ -152,10 +152,10 @@ async def test_a_packed_body_is_refused_on_every_path(name: str, value: str, cod
     async def send(message: Any) -> None:
         sent.append(message)
 
-    entrance = Entrance(app, Connections(2, Observer()), 1500, Origins("127.0.0.1"), Observer())
+    request_filter = RequestFilter(app, Connections(2, Observer()), 1500, Origins("127.0.0.1"), Observer())
     headers = [(b"host", b"localhost"), (name.encode(), value.encode())]
     scope = {"type": "http", "http_version": "1.1", "path": "/any", "headers": headers, "state": {}}
-    await entrance(scope, receive, send)
+    await request_filter(scope, receive, send)
     assert served == ([] if coding else ["/any"])
     assert [message["status"] for message in sent[:1]] == ([415] if coding else [])
     assert all(coding in message["body"].decode() for message in sent[1:])

@@ -14,7 +14,7 @@ import pytest
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.messages import Hello, Register
 from voxpool.scheduler.security import tokens as module
-from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of, entry_text, new_token, read_tokens
 
@@ -188,7 +188,7 @@ def test_each_look_up_compares_all_tokens_in_constant_time(secret: str, monkeypa
 
 def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
     ann = caller("ann", Role.ADMIN)
-    shown = [repr(each) for each in (ann, Tokens([ann]), Access(Tokens([ann])), [ann], {"caller": ann})]
+    shown = [repr(each) for each in (ann, Tokens([ann]), Authentication(Tokens([ann])), [ann], {"caller": ann})]
     shown += [str(ann), f"{ann}"]
     assert not [text for text in shown if DIGEST in text or digest_of("ann's")[:8] in text]
     assert shown[:2] == ["<caller ann admin>", "<1 tokens>"]

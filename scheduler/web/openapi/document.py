@@ -15,9 +15,9 @@ import msgspec
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.protocol.answers import Problem
-from voxpool.scheduler.security.access import FORBIDDEN, UNAUTHORIZED
-from voxpool.scheduler.web.gates.entrance import ALWAYS
-from voxpool.scheduler.web.gates.guard import OPEN, roles_of
+from voxpool.scheduler.security.authentication import FORBIDDEN, UNAUTHORIZED
+from voxpool.scheduler.web.gates.authorization import OPEN, roles_of
+from voxpool.scheduler.web.gates.request_filter import ALWAYS
 from voxpool.scheduler.web.problems import MEDIA_TYPE, status_of
 from voxpool.scheduler.web.requests.query import TWICE, UNKNOWN, Keys
 from voxpool.scheduler.web.wire.connections import CONNECTIONS_MAX

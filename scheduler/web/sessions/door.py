@@ -25,12 +25,12 @@ from voxpool.scheduler.protocol.messages import (
     Hello,
     Welcome,
 )
-from voxpool.scheduler.security.access import AccessRefused
+from voxpool.scheduler.security.authentication import AccessRefused
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
-from voxpool.scheduler.web.gates.admission import Admission
-from voxpool.scheduler.web.gates.guard import admit, let_in
+from voxpool.scheduler.web.gates.authorization import admit, let_in
+from voxpool.scheduler.web.gates.rate_limit import RateLimit
 from voxpool.scheduler.web.sessions.connection import SessionConnection
 from voxpool.scheduler.web.sessions.results import Results
 from voxpool.scheduler.web.sessions.session import Session
@@ -49,7 +49,7 @@ class SessionDoor:
         self,
         settings: Settings,
         dispatcher: Dispatcher,
-        admission: Admission,
+        rate_limit: RateLimit,
         results: Results,
         observer: Observer,
         random: random.Random,
@@ -57,7 +57,7 @@ class SessionDoor:
     ) -> None:
         self.settings = settings
         self.dispatcher = dispatcher
-        self.admission = admission
+        self.rate_limit = rate_limit
         self.results = results
         self.cut_offs = CutOffs()
         self.observer = observer
@@ -165,8 +165,8 @@ class SessionDoor:
 
     def _refusal(self) -> tuple[Error, int] | None:
         """Return why a new session can't begin now, and the code to close with. One that is known may come back."""
-        if self.admission.stopping:
-            stopped = self.admission.stopped()
+        if self.rate_limit.stopping:
+            stopped = self.rate_limit.stopped()
             return Error(stopped.reason, stopped.detail, stopped.retry_after_ms), CLOSE_RESTART
         if len(self) >= self.settings.sessions_max:
             detail = f"{self.settings.sessions_max} sessions are open, the most allowed"

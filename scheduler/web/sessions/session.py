@@ -93,7 +93,7 @@ class Session:
         try:
             if submit.ack:
                 self.acknowledge(submit.ack)
-            door.admission.check(self.caller, submit.pair, submit.request_id)
+            door.rate_limit.check(self.caller, submit.pair, submit.request_id)
             check_audio(submit.audio, door.settings.audio_bytes_max)
             door.results.check_room()
             self._check_unacknowledged(submit)
@@ -174,7 +174,7 @@ class Session:
         """Return the result of `job`; one that is handed back was not accepted after all."""
         if job.reason != STOPPING:
             return job_result(job, number)
-        stopped = self._door.admission.stopped()
+        stopped = self._door.rate_limit.stopped()
         return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
 
     def _is_owed(self, submit: Submit) -> bool:

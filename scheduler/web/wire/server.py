@@ -17,7 +17,7 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import CannotStart, ConfigError
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.telemetry.logs.log import Log, carry_standard_logging
-from voxpool.scheduler.web.gates.entrance import Entrance
+from voxpool.scheduler.web.gates.request_filter import RequestFilter
 from voxpool.scheduler.web.wire.allowance import Bounds, Incoming, frame_bytes_max
 from voxpool.scheduler.web.wire.connections import Acceptor, Connections
 from voxpool.scheduler.web.wire.http_protocol import BoundedHttp
@@ -88,7 +88,7 @@ class DoorServer(Server):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def uvicorn_config(settings: Settings, app: Entrance, incoming: Incoming, observer: Observer, log: Log) -> Config:
+def uvicorn_config(settings: Settings, app: RequestFilter, incoming: Incoming, observer: Observer, log: Log) -> Config:
     """Return how uvicorn serves `app`; what it has to say goes into `log`."""
     carry_standard_logging(log, "uvicorn", "asyncio")
     bounds = Bounds.of(settings, incoming, observer)

@@ -8,7 +8,7 @@ from typing import Any
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol.codec import encode
 from voxpool.scheduler.protocol.messages import NodeResult, Register, WorkError
-from voxpool.scheduler.web.gates.guard import open_to_all
+from voxpool.scheduler.web.gates.authorization import open_to_all
 from voxpool.scheduler.web.nodes import NodeDoor
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
 from voxpool.sim.experiments.faults.without.cut_text import CleansUpAtTheEnd

@@ -18,14 +18,22 @@ from tests.unit.fakes import HandClock
 from tests.unit.metrics_rig import MeteredRig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.security.authentication import AccessRefused, Authentication
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.tokens import Tokens, digest_of
 from voxpool.scheduler.telemetry.dashboard.snapshot import Live
 from voxpool.scheduler.telemetry.logs.log import open_log
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.app import Doors
-from voxpool.scheduler.web.gates.guard import OPEN, ROLES, WEBSOCKET, Guard, UnguardedRoute, caller_of, guard_routes
+from voxpool.scheduler.web.gates.authorization import (
+    OPEN,
+    ROLES,
+    WEBSOCKET,
+    Authorization,
+    UnguardedRoute,
+    caller_of,
+    guard_routes,
+)
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.sessions.results import Results
 
@@ -42,9 +50,11 @@ def routes_of_voxpool() -> list[BaseRoute]:
     return doors.app.routes
 
 
-def access() -> Access:
+def authentication() -> Authentication:
     """One token of each role."""
-    return Access(Tokens([Caller(f"a-{role}", role, None, digest_of(secret)) for role, secret in SECRETS.items()]))
+    return Authentication(
+        Tokens([Caller(f"a-{role}", role, None, digest_of(secret)) for role, secret in SECRETS.items()])
+    )
 
 
 def keys_of(route: BaseRoute) -> set[tuple[str, str]]:
@@ -85,10 +95,10 @@ def test_an_application_with_a_route_that_nobody_thought_of_does_not_start(route
     with pytest.raises(UnguardedRoute):
         guard_routes([route])
     with pytest.raises(UnguardedRoute):
-        Guard(Starlette(routes=[route]), Access(), Observer())
+        Authorization(Starlette(routes=[route]), Authentication(), Observer())
 
 
-def guarded(the_access: Access) -> httpx.AsyncClient:
+def guarded(the_authentication: Authentication) -> httpx.AsyncClient:
     """A client of an application that has each HTTP route of the table, and says who asks."""
     routes = [
         Route(path, _open if roles is OPEN else _hello, methods=[method])
@@ -97,7 +107,7 @@ def guarded(the_access: Access) -> httpx.AsyncClient:
     ]
     app = Starlette(routes=routes, exception_handlers={AccessRefused: problems.on_access_refused})
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(Guard(app, the_access, Observer())), base_url="http://127.0.0.1"
+        transport=httpx.ASGITransport(Authorization(app, the_authentication, Observer())), base_url="http://127.0.0.1"
     )
 
 
@@ -107,7 +117,7 @@ async def _open(request: Request) -> Response:
 
 @pytest.mark.parametrize("role", Role)
 async def test_each_role_may_what_the_table_says_and_nothing_else(role: Role) -> None:
-    async with guarded(access()) as client:
+    async with guarded(authentication()) as client:
         for (method, path), roles in ROLES.items():
             if method != WEBSOCKET:
                 head = {"authorization": f"Bearer {SECRETS[role]}"}
@@ -140,7 +150,7 @@ async def test_each_role_may_what_the_table_says_and_nothing_else(role: Role) ->
     ],
 )
 async def test_without_a_token_that_counts_nothing_but_the_open_doors_answers(headers: list[tuple[str, str]]) -> None:
-    async with guarded(access()) as client:
+    async with guarded(authentication()) as client:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         for (method, path), roles in ROLES.items():
             if method != WEBSOCKET:
@@ -153,6 +163,6 @@ async def test_without_a_token_that_counts_nothing_but_the_open_doors_answers(he
 
 
 async def test_without_tokens_everybody_is_anybody_whatever_they_send() -> None:
-    async with guarded(Access()) as client:
+    async with guarded(Authentication()) as client:
         for headers in ({}, {"authorization": "Bearer wrong"}):
             assert (await client.get("/v1/nodes", headers=headers)).text == ANYBODY.name

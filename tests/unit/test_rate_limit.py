@@ -13,12 +13,12 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import CancelAttempt
-from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.service.ending import hand_back, store_knows
-from voxpool.scheduler.web.gates.admission import Admission, Rates
-from voxpool.scheduler.web.gates.entrance import Entrance
 from voxpool.scheduler.web.gates.origins import Origins
+from voxpool.scheduler.web.gates.rate_limit import RateLimit, Rates
+from voxpool.scheduler.web.gates.request_filter import RequestFilter
 from voxpool.scheduler.web.wire.connections import Connections
 from voxpool.scheduler.web.wire.cut_offs import CutOffs
 
@@ -63,26 +63,26 @@ def test_a_new_rate_counts_from_now_on_for_what_was_taken_before() -> None:
 
 async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
     rig = Rig()
-    admission = Admission(Settings(rate_burst=1), rig.core.table, rig.counts, Access())
+    rate_limit = RateLimit(Settings(rate_burst=1), rig.core.table, rig.counts, Authentication())
     slow = ANN._replace(rate_per_s=0.001)
-    admission.check(slow, "zh:en", "one")
+    rate_limit.check(slow, "zh:en", "one")
     with pytest.raises(Rejected) as refused:
-        admission.check(slow, "zh:en", "two")
+        rate_limit.check(slow, "zh:en", "two")
     assert refused.value.reason == "rate" and refused.value.retry_after_ms == pytest.approx(1_000_000, abs=1000)
     assert rig.counts.of["rejected:rate"] == 1
-    admission.check(ANN, "zh:en", "three")
+    rate_limit.check(ANN, "zh:en", "three")
 
 
 async def test_what_was_accepted_before_is_let_through_whatever_happens() -> None:
     """A client whose connection broke asks for all its jobs again at once."""
     rig = Rig()
-    admission = Admission(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, Access())
+    rate_limit = RateLimit(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, Authentication())
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="known", owner="ann")
-    admission.stopping = True
+    rate_limit.stopping = True
     for _ in range(100):
-        admission.check(ANN, "zh:en", job.request_id)
+        rate_limit.check(ANN, "zh:en", job.request_id)
     with pytest.raises(Rejected, match="the next one") as refused:
-        admission.check(ANN._replace(name="bob"), "zh:en", job.request_id)
+        rate_limit.check(ANN._replace(name="bob"), "zh:en", job.request_id)
     assert (refused.value.reason, refused.value.retry_after_ms) == ("stopping", 1000)
 
 
@@ -180,18 +180,18 @@ async def test_past_the_connections_allowed_only_health_and_metrics_are_served(
         sent.append(message)
 
     connections = Connections(2, Observer())
-    entrance = Entrance(app, connections, 1500, Origins("127.0.0.1"), Observer())
+    request_filter = RequestFilter(app, connections, 1500, Origins("127.0.0.1"), Observer())
     state = {"connection": connections.accepted("::1:1")}
     asked = [(b"host", b"localhost")]
     scope = {"type": kind, "http_version": "1.1", "path": path, "client": ("::1", 1), "headers": asked}
     known = [connections.accepted(f"::1:{number}") for number in (2, 3)]
     known[0].now_known()
-    await entrance({**scope, "state": state}, receive, send)
+    await request_filter({**scope, "state": state}, receive, send)
     assert calls == [path], "there is room for one more"
     known[1].now_known()
-    await entrance({**scope, "state": {"connection": known[0]}}, receive, send)
+    await request_filter({**scope, "state": {"connection": known[0]}}, receive, send)
     assert calls == [path] * 2, "who is in stays in"
-    await entrance({**scope, "state": state}, receive, send)
+    await request_filter({**scope, "state": state}, receive, send)
     assert (len(calls) == 3) == served
     if not served:
         start, body = sent

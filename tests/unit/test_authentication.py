@@ -23,14 +23,14 @@ from tests.unit.fakes import HandClock
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.security.access import Access, AccessRefused
+from voxpool.scheduler.security.authentication import AccessRefused, Authentication
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.secret_files import SecretFiles, is_of_this_machine
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of
 from voxpool.scheduler.telemetry.logs.log import open_log
 from voxpool.scheduler.web import problems
-from voxpool.scheduler.web.gates.guard import CLIENTS, Guard, admit
+from voxpool.scheduler.web.gates.authorization import CLIENTS, Authorization, admit
 
 
 def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None) -> Caller:
@@ -41,32 +41,32 @@ ANN, BOB = caller("ann"), caller("bob")
 
 
 def test_what_is_open_ends_when_its_token_is_gone_or_has_become_somebody_else() -> None:
-    access = Access(Tokens([ANN, BOB, caller("cyd"), caller("dan")]))
+    authentication = Authentication(Tokens([ANN, BOB, caller("cyd"), caller("dan")]))
     ended: list[str] = []
     with contextlib.ExitStack() as stack:
         for number, who in enumerate((ANN, ANN, BOB, caller("cyd"), caller("dan"))):
-            stack.enter_context(access.connection(who, partial(ended.append, f"{who.name}{number}")))
+            stack.enter_context(authentication.connection(who, partial(ended.append, f"{who.name}{number}")))
         faster, other_role = ANN._replace(rate_per_s=3.0), caller("cyd")._replace(role=Role.NODE)
-        assert access.replace(Tokens([faster, other_role, caller("dan")._replace(name="d")])) == 3
-        assert ended == ["bob2", "cyd3", "dan4"] and access.connections == 5
-    assert access.connections == 0
-    assert access.replace(Tokens([BOB])) == 0, "nothing is open"
+        assert authentication.replace(Tokens([faster, other_role, caller("dan")._replace(name="d")])) == 3
+        assert ended == ["bob2", "cyd3", "dan4"] and authentication.connections == 5
+    assert authentication.connections == 0
+    assert authentication.replace(Tokens([BOB])) == 0, "nothing is open"
 
 
 def test_the_rate_is_that_of_the_present_file() -> None:
-    access = Access(Tokens([ANN]))
-    assert access.rate_per_s(ANN) is None
-    access.replace(Tokens([ANN._replace(rate_per_s=3.0)]))
-    assert (access.rate_per_s(ANN), access.rate_per_s(BOB)) == (3.0, None)
-    assert Access().rate_per_s(ANYBODY) is None
+    authentication = Authentication(Tokens([ANN]))
+    assert authentication.rate_per_s(ANN) is None
+    authentication.replace(Tokens([ANN._replace(rate_per_s=3.0)]))
+    assert (authentication.rate_per_s(ANN), authentication.rate_per_s(BOB)) == (3.0, None)
+    assert Authentication().rate_per_s(ANYBODY) is None
 
 
 def test_a_token_that_is_removed_between_handshake_and_hello_does_not_count() -> None:
     """A connection is let in by its first message, some seconds after the header was read."""
-    access = Access(Tokens([ANN, BOB]))
-    scope = {"state": {"access": access, "caller": ANN, "roles": CLIENTS}}
+    authentication = Authentication(Tokens([ANN, BOB]))
+    scope = {"state": {"authentication": authentication, "caller": ANN, "roles": CLIENTS}}
     assert admit(scope, None) == ANN
-    access.replace(Tokens([BOB]))
+    authentication.replace(Tokens([BOB]))
     for token in (None, "ann's"):
         with pytest.raises(AccessRefused, match="a token that counts"):
             admit(scope, token)
@@ -76,7 +76,7 @@ def test_a_token_that_is_removed_between_handshake_and_hello_does_not_count() ->
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_request_ends_with_its_token(begun: bool) -> None:
     """One that waits is answered 401; one that has begun to answer ends there."""
-    access, inside, gate = Access(Tokens([ANN, BOB])), asyncio.Event(), asyncio.Event()
+    authentication, inside, gate = Authentication(Tokens([ANN, BOB])), asyncio.Event(), asyncio.Event()
 
     async def stream() -> Any:
         yield b"some"
@@ -92,14 +92,14 @@ async def test_a_request_ends_with_its_token(begun: bool) -> None:
         return PlainTextResponse("some")
 
     app = Starlette(routes=[Route("/v1/jobs", door)], exception_handlers={AccessRefused: problems.on_access_refused})
-    transport = httpx.ASGITransport(Guard(app, access, Observer()))
+    transport = httpx.ASGITransport(Authorization(app, authentication, Observer()))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         asked = asyncio.create_task(client.get("/v1/jobs", headers={"authorization": "Bearer ann's"}))
         await inside.wait()
-        assert access.replace(Tokens([BOB])) == 1
+        assert authentication.replace(Tokens([BOB])) == 1
         answer = await asked
     assert (answer.status_code, answer.text) == (200, "some") if begun else answer.json()["reason"] == "unauthorized"
-    assert access.connections == 0
+    assert authentication.connections == 0
 
 
 class Files:
@@ -124,9 +124,9 @@ class Files:
 def test_a_reload_takes_what_is_in_the_file_now(tmp_path: Path) -> None:
     files = Files(tmp_path)
     append_token(files.tokens, BOB)
-    assert files.read.access.caller("bob's") is None, "not before it is asked to"
+    assert files.read.authentication.caller("bob's") is None, "not before it is asked to"
     files.read.reload()
-    assert files.read.access.caller("bob's") == BOB
+    assert files.read.authentication.caller("bob's") == BOB
     assert files.told() == [{"level": "info", "event": "tokens_loaded", "tokens": 2, "closed": 0}]
 
 
@@ -134,10 +134,10 @@ def test_a_reload_takes_what_is_in_the_file_now(tmp_path: Path) -> None:
 def test_a_broken_file_changes_nothing_and_is_told(tmp_path: Path, text: str | None) -> None:
     files = Files(tmp_path)
     ended: list[str] = []
-    with files.read.access.connection(ANN, lambda: ended.append("ann")):
+    with files.read.authentication.connection(ANN, lambda: ended.append("ann")):
         files.tokens.unlink() if text is None else files.tokens.write_text(text)
         files.read.reload()
-    assert files.read.access.caller("ann's") == ANN and ended == []
+    assert files.read.authentication.caller("ann's") == ANN and ended == []
     [line] = files.told()
     assert (line["level"], line["event"]) == ("error", "reload_failed") and str(files.tokens) in line["error"]
 

@@ -25,7 +25,7 @@ class AccessRefused(VoxpoolError):
         self.detail = detail
 
 
-class Access:
+class Authentication:
     """Who is let in. `tokens` None = everybody."""
 
     def __init__(self, tokens: Tokens | None = None) -> None:
@@ -34,7 +34,7 @@ class Access:
 
     @property
     def connections(self) -> int:
-        """How many connections and requests are open. No `__len__`: an Access must not be false while nobody is in."""
+        """How many connections and requests are open. No `__len__`: it would be false while nobody is in."""
         return len(self._open)
 
     @property

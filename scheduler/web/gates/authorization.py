@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import VoxpoolError
-from voxpool.scheduler.security.access import FORBIDDEN, UNAUTHORIZED, Access, AccessRefused
+from voxpool.scheduler.security.authentication import FORBIDDEN, UNAUTHORIZED, AccessRefused, Authentication
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.web.problems import refusal
 from voxpool.scheduler.web.wire.connections import connection_of
@@ -84,25 +84,25 @@ def admit(scope: Scope, token: str | None) -> Caller:
     Raises AccessRefused.
     """
     state = scope["state"]
-    access: Access = state["access"]
+    authentication: Authentication = state["authentication"]
     shown: Caller | None = state["caller"]
     if token is not None:
-        shown = access.caller(token)
+        shown = authentication.caller(token)
     elif shown is not None:
-        shown = access.again(shown)  # its token may have been removed since the handshake
+        shown = authentication.again(shown)  # its token may have been removed since the handshake
     return _checked(shown, state["roles"])
 
 
 def let_in(scope: Scope, caller: Caller, socket: FrameSocket) -> contextlib.AbstractContextManager[None]:
     """Within it the connection is open for `caller`; it is closed when the caller's token is removed."""
-    access: Access = scope["state"]["access"]
+    authentication: Authentication = scope["state"]["authentication"]
     socket.now_known()
-    return access.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
+    return authentication.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
 
 
 def open_to_all() -> dict[str, Any]:
     """Return the state of a scope that a door sees without tokens; for a door that is run without an application."""
-    return {"access": Access(), "caller": ANYBODY, "roles": OPEN}
+    return {"authentication": Authentication(), "caller": ANYBODY, "roles": OPEN}
 
 
 def guard_routes(routes: Iterable[BaseRoute]) -> None:
@@ -163,15 +163,15 @@ class _RoleCheck:
         connection = connection_of(state)
         if connection is not None:
             connection.now_known()
-        await _Request(self.door, state["access"], caller).run(scope, receive, send)
+        await _Request(self.door, state["authentication"], caller).run(scope, receive, send)
 
 
 class _Request:
     """One request of a caller; it ends early when the caller's token is removed meanwhile."""
 
-    def __init__(self, door: ASGIApp, access: Access, caller: Caller) -> None:
+    def __init__(self, door: ASGIApp, authentication: Authentication, caller: Caller) -> None:
         self._door = door
-        self._access = access
+        self._authentication = authentication
         self._caller = caller
         self._began = False
         self._removed = False
@@ -189,7 +189,7 @@ class _Request:
             await send(message)
 
         try:
-            with self._access.connection(self._caller, end):
+            with self._authentication.connection(self._caller, end):
                 await self._door(scope, receive, watched)
         except asyncio.CancelledError:
             if not self._removed:
@@ -201,20 +201,20 @@ class _Request:
             await refusal(AccessRefused(UNAUTHORIZED, "the token was removed"))(scope, receive, send)
 
 
-class Guard:
+class Authorization:
     """The application with its doors guarded; `observer` hears of whoever was refused."""
 
-    def __init__(self, app: Starlette, access: Access, observer: Observer) -> None:
+    def __init__(self, app: Starlette, authentication: Authentication, observer: Observer) -> None:
         guard_routes(app.routes)
         self.routes = app.routes
         self._app = app
-        self._access = access
+        self._authentication = authentication
         self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks, then let the application answer."""
         state = scope.setdefault("state", {})
-        state["access"] = self._access
+        state["authentication"] = self._authentication
         given = Headers(scope=scope).getlist("authorization")
 
         async def told(message: Message) -> None:
@@ -224,7 +224,7 @@ class Guard:
                 self._observer.connection_refused("{}:{}".format(*client) if client else "?", reason)
             await send(message)
 
-        state["caller"] = caller = self._access.caller(_bearer(given))
+        state["caller"] = caller = self._authentication.caller(_bearer(given))
         if caller is None and given and scope["type"] == "websocket":
             refused = AccessRefused(UNAUTHORIZED, "this token does not count")
             await refusal(refused)(scope, receive, told)

@@ -27,7 +27,7 @@ LOOKED_AT = frozenset(name.encode() for name in ("host", "origin", "sec-fetch-si
 """Headers that matter here; most requests have one of them."""
 
 
-class Entrance:
+class RequestFilter:
     """Wraps `app`; `connections` are those that are open, the present one among them."""
 
     def __init__(

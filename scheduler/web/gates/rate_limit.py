@@ -14,19 +14,19 @@ from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.security.access import Access
+from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller
 
 CALLERS_MAX = 10_000
 """Callers whose rate is remembered; past it the one that was silent for longest gets a full burst again."""
 
 
-class Admission:
+class RateLimit:
     """The doorkeeper of submits. `stopping` is set once, when the scheduler begins to stop."""
 
-    def __init__(self, settings: Settings, table: JobTable, observer: Observer, access: Access) -> None:
+    def __init__(self, settings: Settings, table: JobTable, observer: Observer, authentication: Authentication) -> None:
         self.stopping = False
-        self._access = access
+        self._authentication = authentication
         self._table = table
         self._observer = observer
         self._rate_per_s = settings.rate_per_s
@@ -41,7 +41,7 @@ class Admission:
         if self.stopping:
             self._observer.job_rejected(pair, STOPPING)
             raise self.stopped()
-        own_per_s = self._access.rate_per_s(caller)
+        own_per_s = self._authentication.rate_per_s(caller)
         rate_per_s = self._rate_per_s if own_per_s is None else own_per_s
         if not rate_per_s:
             return
