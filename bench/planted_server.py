@@ -17,7 +17,7 @@ from unittest.mock import patch
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.core.jobs.job import CANCELLED, Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.stores.redis import RedisStore
@@ -109,13 +109,13 @@ def per_cancel(results: Results, job: Job) -> None:
 
 def plant_per_connection() -> None:
     """Each node that leaves leaves an object."""
-    left = NodeDesk.left
+    left = NodeEvents.left
 
-    def leaky(desk: NodeDesk, node: Node) -> None:
+    def leaky(desk: NodeEvents, node: Node) -> None:
         left(desk, node)
         _hidden.append(node)
 
-    patch.object(NodeDesk, "left", leaky).start()
+    patch.object(NodeEvents, "left", leaky).start()
 
 
 def plant_error_kept() -> None:

@@ -28,7 +28,7 @@ _SKIPPED = (asyncio.Future, msgspec.Struct, FunctionType)
 
 
 class Tables(NamedTuple):
-    """What was found, by path, such as `core.fleet.nodes`."""
+    """What was found, by path, such as `core.node_registry.nodes`."""
 
     entries: dict[str, int]
     bounds: dict[str, int]

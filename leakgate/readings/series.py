@@ -54,7 +54,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     collect_ms: float = 0.0
     """How long the process stood still for the garbage collection that comes before a reading."""
     counts: dict[str, int] = {}
-    """Name -> number. The first word of a name is its kind: "table core.fleet.nodes", "type dict", "task Queue.run",
+    """Name -> number. The first word of a name is its kind: "table core.node_registry.nodes", "type dict", "task
+    Queue.run",
     "open files", "threads", "store keys free". A name that holds " bytes " is a size in bytes."""
     counts_are_whole: bool = True
     """Whether a type that is missing in `counts` stands for 0; else there were too many types to name all."""

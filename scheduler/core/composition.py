@@ -22,9 +22,9 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.leases import Leases
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.outages import Outages
 from voxpool.scheduler.core.retention import Retention
 from voxpool.scheduler.core.script_queue import ScriptQueue
@@ -41,9 +41,9 @@ class Parts:
     waiting: type[WaitingJobs] = WaitingJobs
     intake: type[Intake] = Intake
     queue: type[ScriptQueue] = ScriptQueue
-    fleet: type[Fleet] = Fleet
+    node_registry: type[NodeRegistry] = NodeRegistry
     dispatcher: type[Dispatcher] = Dispatcher
-    node_desk: type[NodeDesk] = NodeDesk
+    node_events: type[NodeEvents] = NodeEvents
     retention: type[Retention] = Retention
     timeouts: type[Timeouts] = Timeouts
     leases: type[Leases] = Leases
@@ -57,9 +57,9 @@ class Core:
     waiting: WaitingJobs
     intake: Intake
     queue: ScriptQueue
-    fleet: Fleet
+    node_registry: NodeRegistry
     dispatcher: Dispatcher
-    node_desk: NodeDesk
+    node_events: NodeEvents
     retention: Retention
     timeouts: Timeouts
     leases: Leases
@@ -95,7 +95,7 @@ class Core:
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
         queue = parts.queue(runner, clock, ms(settings.lease_s), observer, outages)
-        fleet = parts.fleet(settings, clock, queue, waiting, intake, node_deadlines, observer, instance)
+        node_registry = parts.node_registry(settings, clock, queue, waiting, intake, node_deadlines, observer, instance)
         dispatcher = parts.dispatcher(
             settings=settings,
             clock=clock,
@@ -103,7 +103,7 @@ class Core:
             waiting=waiting,
             intake=intake,
             deadlines=job_deadlines,
-            fleet=fleet,
+            node_registry=node_registry,
             queue=queue,
             affinity=Affinity(settings.sessions_max),
             sink=sink,
@@ -112,19 +112,19 @@ class Core:
             why=why,
             instance=instance,
         )
-        desk = parts.node_desk(settings, clock, dispatcher, fleet, observer)
-        runner.on_restart = fleet.register_all
+        desk = parts.node_events(settings, clock, dispatcher, node_registry, observer)
+        runner.on_restart = node_registry.register_all
         return cls(
             table=table,
             waiting=waiting,
             intake=intake,
             queue=queue,
-            fleet=fleet,
+            node_registry=node_registry,
             dispatcher=dispatcher,
-            node_desk=desk,
+            node_events=desk,
             retention=parts.retention(settings, clock, table, observer),
             timeouts=parts.timeouts(settings, clock, job_deadlines, dispatcher),
-            leases=parts.leases(settings, clock, node_deadlines, desk, fleet, queue, waiting),
+            leases=parts.leases(settings, clock, node_deadlines, desk, node_registry, queue, waiting),
             why=why,
             _tasks=[],
         )

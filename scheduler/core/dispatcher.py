@@ -22,8 +22,8 @@ from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, SESSION_GONE
 from voxpool.scheduler.core.jobs.retries import ANSWERS, TIMEOUT, Retries
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ResultSink
 from voxpool.scheduler.core.why import Why
@@ -46,7 +46,7 @@ class Dispatcher(Grants):
         waiting: WaitingJobs,
         intake: Intake,
         deadlines: Deadlines[Job],
-        fleet: Fleet,
+        node_registry: NodeRegistry,
         queue: ScriptQueue,
         affinity: Affinity,
         sink: ResultSink,
@@ -55,7 +55,7 @@ class Dispatcher(Grants):
         why: Why,
         instance: str,
     ) -> None:
-        super().__init__(settings, clock, waiting, intake, fleet, queue, affinity, observer, random, why)
+        super().__init__(settings, clock, waiting, intake, node_registry, queue, affinity, observer, random, why)
         self.table = table
         self._deadlines = deadlines
         self._sink = sink
@@ -66,7 +66,7 @@ class Dispatcher(Grants):
         self._retries = Retries(settings)
 
     def __repr__(self) -> str:
-        return f"<dispatcher {self._instance} {self.table!r} {self.waiting!r} {len(self.fleet)} nodes>"
+        return f"<dispatcher {self._instance} {self.table!r} {self.waiting!r} {len(self.node_registry)} nodes>"
 
     # ---- clients
 
@@ -172,9 +172,9 @@ class Dispatcher(Grants):
         elif job.state == WAITING:
             self.end(job, FAILED, reason=self.intake.why_in_vain(job))
         else:
-            node = self.fleet.nodes[job.node_id]
+            node = self.node_registry.nodes[job.node_id]
             self.redispatch(job, node, TIMEOUT)
-            self.fleet.count_failure(node)
+            self.node_registry.count_failure(node)
 
     # ---- sending
 
@@ -256,7 +256,7 @@ class Dispatcher(Grants):
         job.backoff_until_ms = 0
         job.avoid = ()
         if was == DISPATCHED:
-            node = self.fleet.nodes[job.node_id]
+            node = self.node_registry.nodes[job.node_id]
             if state != COMPLETED:
                 node.link.send(CancelAttempt(job.job_id, job.attempt))
             node_id = job.node_id

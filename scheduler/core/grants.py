@@ -15,8 +15,8 @@ from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import WAITING, Job
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import OnAnswer, ScriptQueue, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
 from voxpool.scheduler.core.seams import Observer
@@ -34,7 +34,7 @@ class Grants(ABC):
         clock: Clock,
         waiting: WaitingJobs,
         intake: Intake,
-        fleet: Fleet,
+        node_registry: NodeRegistry,
         queue: ScriptQueue,
         affinity: Affinity,
         observer: Observer,
@@ -43,7 +43,7 @@ class Grants(ABC):
     ) -> None:
         self.waiting = waiting
         self.intake = intake
-        self.fleet = fleet
+        self.node_registry = node_registry
         self.queue = queue
         self.affinity = affinity
         self._settings = settings
@@ -73,7 +73,7 @@ class Grants(ABC):
         if batch is None:
             return None
         now_ms = self._clock.now_ms()
-        due_ms = now_ms + self.fleet.hold_ms
+        due_ms = now_ms + self.node_registry.hold_ms
         wants = [
             Want(
                 f"{job.job_id}|{self._next_attempt(job)}",
@@ -105,7 +105,7 @@ class Grants(ABC):
                 continue
             job.attempt = self._next_attempt(job)
             batch.granted(job)
-            node = self.fleet.find(node_id)
+            node = self.node_registry.find(node_id)
             if node is None or node.generation != generation:
                 self._void(batch, job, node_id, generation)
             elif job.state != WAITING:  # it ended while the store looked for a node
@@ -126,7 +126,7 @@ class Grants(ABC):
             batch.nobody(job)
             self.intake.nobody(job)
             self._observer.nobody(job)
-            self.fleet.doubt(job.pair)
+            self.node_registry.doubt(job.pair)
         if job.state == WAITING:
             self.waiting.add(job)
 

@@ -9,9 +9,9 @@ from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.deadlines import Deadlines
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
 from voxpool.scheduler.core.scripts import expire_holds, lapsed_nodes, node_offline
 
@@ -33,8 +33,8 @@ class Leases:
         settings: Settings,
         clock: Clock,
         deadlines: Deadlines[Node],
-        desk: NodeDesk,
-        fleet: Fleet,
+        desk: NodeEvents,
+        node_registry: NodeRegistry,
         queue: ScriptQueue,
         waiting: WaitingJobs,
     ) -> None:
@@ -43,7 +43,7 @@ class Leases:
         self._clock = clock
         self.deadlines = deadlines
         self._desk = desk
-        self._fleet = fleet
+        self._node_registry = node_registry
         self._queue = queue
         self._waiting = waiting
         self._looked_ms = clock.now_ms()
@@ -58,13 +58,13 @@ class Leases:
             self._not_before_ms = now_ms + self._heartbeat_ms
         self._looked_ms = now_ms
         while (node := self.deadlines.take_due(now_ms)) is not None:
-            if self._fleet.look_at(node, now_ms, self._not_before_ms):
+            if self._node_registry.look_at(node, now_ms, self._not_before_ms):
                 self._desk.silent(node)
         if now_ms - self._swept_ms >= self._sweep_ms:
             self._swept_ms = now_ms
             if not self._queue.is_repeating:  # a store that is away for hours would find thousands of sweeps
                 self.sweep_store()
-                self._fleet.settle_doubts()
+                self._node_registry.settle_doubts()
 
     async def run_forever(self) -> None:
         """Look whenever something is due, and at the store at each interval."""
@@ -85,7 +85,7 @@ class Leases:
 
     def _expired(self, answer: list[str]) -> None:
         for node_id in answer[1::2]:
-            node = self._fleet.find(node_id)
+            node = self._node_registry.find(node_id)
             if node is not None:
                 self._waiting.room(node.pairs, 1)
         if len(answer) >= 2 * HOLDS_MAX:
@@ -95,10 +95,10 @@ class Leases:
 
     def _lapsed(self, asked_ms: int, answer: list[str]) -> None:
         for node_id, generation in zip(answer[::2], answer[1::2], strict=True):
-            node = self._fleet.find(node_id)
+            node = self._node_registry.find(node_id)
             if node is None:
                 self._queue.call(node_offline(node_id, generation, asked_ms), ignore_answer)
             elif node.generation == generation and node.registered:
-                self._fleet.register(node)  # connected and heard of, but the store missed its beats
+                self._node_registry.register(node)  # connected and heard of, but the store missed its beats
         if len(answer) >= 2 * LAPSED_MAX:
             self._list_lapsed()  # there may be more; what was found here is dealt with before this call runs

@@ -70,7 +70,7 @@ class Doors:
         self.incoming = Incoming(settings.incoming_bytes_max)
         self.connections = Connections(settings.connections_max, observer)
         self.sessions = SessionDoor(settings, core.dispatcher, rate_limit, results, observer, random, log)
-        self.nodes = NodeDoor(settings, core.node_desk, observer, log, client_message_bytes_max(settings))
+        self.nodes = NodeDoor(settings, core.node_events, observer, log, client_message_bytes_max(settings))
         observed: list[BaseRoute] = []
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}

@@ -85,7 +85,7 @@ class FleetDoor:
         """List the connected nodes, at most `limit` from `cursor` on."""
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_MAX
         start = whole_number(request, "cursor", 0, 10**9) or 0
-        nodes = self._core.fleet.nodes
+        nodes = self._core.node_registry.nodes
         page = [node_view(node) for node in itertools.islice(nodes.values(), start, start + limit)]
         following = str(start + limit) if start + limit < len(nodes) else None
         return _json(NodePage(page, len(nodes), following))
@@ -94,10 +94,10 @@ class FleetDoor:
         """Give a node no new jobs, or with on=false jobs again; what it has it keeps."""
         on = truth_of(request.query_params.get("on", "true"), "on")
         node_id = request.path_params["node_id"]
-        node = self._core.fleet.find(node_id)
+        node = self._core.node_registry.find(node_id)
         if node is None:
             raise BadInput("unknown_node", f"no node {node_id[:80]!r} is connected")
-        self._core.node_desk.drain(node, on)
+        self._core.node_events.drain(node, on)
         return _json(node_view(node))
 
     async def pools(self, request: Request) -> Response:
@@ -107,7 +107,7 @@ class FleetDoor:
         if after is not None and not PAIR.fullmatch(after):
             raise BadInput("bad_cursor", f"cursor={after[:80]!r}: next_cursor of the page before")
         pools: dict[str, PoolView] = {}
-        for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):
+        for count, node in enumerate(list(self._core.node_registry.nodes.values()), 1):
             for pair in node.pairs:
                 pool = pools.get(pair) or pools.setdefault(pair, PoolView(pair))
                 pool.nodes += 1

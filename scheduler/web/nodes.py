@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, NodeRefused
 from voxpool.scheduler.protocol import codec
@@ -40,7 +40,9 @@ CLOSE_REPLACED = 4000
 class NodeDoor:
     """The ASGI application behind /ws/node. `frame_bytes_max` is the largest frame that an assign can be."""
 
-    def __init__(self, settings: Settings, desk: NodeDesk, observer: Observer, log: Log, frame_bytes_max: int) -> None:
+    def __init__(
+        self, settings: Settings, desk: NodeEvents, observer: Observer, log: Log, frame_bytes_max: int
+    ) -> None:
         self.settings = settings
         self.desk = desk
         self.observer = observer

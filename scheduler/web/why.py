@@ -68,7 +68,7 @@ class WhyDoor:
 
     async def _pool(self, pair: str) -> PoolNow:
         pool = PoolNow()
-        for count, node in enumerate(list(self._core.fleet.nodes.values()), 1):
+        for count, node in enumerate(list(self._core.node_registry.nodes.values()), 1):
             if pair in node.pairs:
                 pool.nodes += 1
                 state = node.state

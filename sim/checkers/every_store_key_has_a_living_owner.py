@@ -62,7 +62,7 @@ class EveryStoreKeyHasALivingOwner(Checker):
         leases = {member for member, _ in state.get("leases", [])}
         self.expect(nodes <= leases, f"nodes without a lease: {sorted(nodes - leases)[:5]}")
         for node_id in sorted(leases):
-            if core.fleet.find(node_id) is None:
+            if core.node_registry.find(node_id) is None:
                 score = next(float(end) for member, end in state["leases"] if member == node_id)
                 late_ms = now_ms - max(score, self._since_ms)
                 self.expect(

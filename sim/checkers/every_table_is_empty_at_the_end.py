@@ -18,9 +18,9 @@ OUTAGES = "intake._outages._past"
 """When the store was away lately."""
 HINTS = {"intake._pairs": PAIRS_GONE_MAX, "intake._gone": PAIRS_GONE_MAX, "intake._returns._places": PLACES_MAX}
 """What is remembered of pairs without nodes and of refused submits, each with its own bound."""
-NODE_DEADLINES = ("fleet._deadlines._keys", "fleet._deadlines._things")
+NODE_DEADLINES = ("node_registry._deadlines._keys", "node_registry._deadlines._things")
 A_NODE: dict[str, int] = {
-    "fleet.nodes": 1,
+    "node_registry.nodes": 1,
     **dict.fromkeys(NODE_DEADLINES, 1),
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
@@ -72,10 +72,10 @@ class EveryTableIsEmptyAtTheEnd(Checker):
     def at_end(self) -> None:
         world, core = self.world, self.world.core
         settings = world.settings
-        nodes = len(core.fleet)
+        nodes = len(core.node_registry)
         limits = {name: each * nodes + SPARE.get(name, 0) for name, each in A_NODE.items()}
         limits["_tasks"] = SPARE["_tasks"]
-        limits["fleet.nodes.pairs"] = sum(len(node.pairs) for node in core.fleet.nodes.values())
+        limits["node_registry.nodes.pairs"] = sum(len(node.pairs) for node in core.node_registry.nodes.values())
         limits[SESSIONS] = settings.sessions_max
         limits[OUTAGES] = 2 * OUTAGES_MAX  # each is a pair
         limits |= HINTS
@@ -91,10 +91,10 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         self._look_at_the_store()
 
     def _look_at_the_store(self) -> None:
-        fleet = self.world.core.fleet
+        node_registry = self.world.core.node_registry
         state = self.world.store_dump()
         for family in ("leases", "about"):
-            others = sorted({member for member, _ in state.get(family, [])} ^ set(fleet.nodes))
+            others = sorted({member for member, _ in state.get(family, [])} ^ set(node_registry.nodes))
             self.expect(not others, f"the {family!r} of the store and the connected nodes differ in {others[:5]}")
         for family in ("held", "holds", "due"):
             left = len(state.get(family, []))

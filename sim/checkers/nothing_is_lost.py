@@ -38,7 +38,7 @@ class NothingIsLost(Checker):
             if job is None:
                 self.broke(f"job {request.job_id} is gone before its end")
             elif job.state == DISPATCHED:
-                node = core.fleet.find(job.node_id)
+                node = core.node_registry.find(job.node_id)
                 self.expect(node is not None and node.holds.get(job.job_id) is job, f"{job!r}: its node has it not")
             else:
                 pauses = job.backoff_until_ms and job.deadline_ms and not job.queued
@@ -55,5 +55,5 @@ class NothingIsLost(Checker):
         self.expect(self._table.unfinished == 0, f"unfinished jobs are left: {self._table!r}")
         self.expect(self._table.audio_bytes == 0, f"audio of ended jobs is left: {self._table!r}")
         self.expect(len(core.waiting) == 0, f"jobs wait that have ended: {core.waiting!r}")
-        for node in core.fleet.nodes.values():
+        for node in core.node_registry.nodes.values():
             self.expect(not node.holds, f"{node!r} holds jobs that have ended")

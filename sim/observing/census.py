@@ -21,7 +21,7 @@ _SKIPPED = (asyncio.Future, msgspec.Struct, Observer)
 
 
 def entries(core: Core) -> dict[str, int]:
-    """Return path -> entries of each container of `core` that isn't empty, such as `fleet.nodes`."""
+    """Return path -> entries of each container of `core` that isn't empty, such as `node_registry.nodes`."""
     counts: dict[str, int] = {}
     seen: set[int] = set()
     todo: deque[tuple[str, Any]] = deque([("", core)])

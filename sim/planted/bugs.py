@@ -14,7 +14,7 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job,
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
 from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
@@ -46,7 +46,7 @@ class SendsVoidGrants(Dispatcher):
     """R22: a grant is sent to whatever connection has the node's name now."""
 
     def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
-        node = self.fleet.find(node_id)
+        node = self.node_registry.find(node_id)
         if node is not None and job.state == WAITING:
             self._dispatch(job, node, self._clock.now_ms())
         else:
@@ -60,7 +60,7 @@ class ReusesAttemptNumbers(Dispatcher):
         return max(1, job.attempt)
 
 
-class BusyNodesDoNotRest(NodeDesk):
+class BusyNodesDoNotRest(NodeEvents):
     """R24: a node that answered busy can be chosen again at once."""
 
     def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
@@ -122,7 +122,7 @@ class SendsTwice(Dispatcher):
         node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms))
 
 
-class TakesAnyAttempt(NodeDesk):
+class TakesAnyAttempt(NodeEvents):
     """R4 turned round: a result counts whatever its attempt and its node."""
 
     def result(self, node: Node, result: NodeResult) -> None:
@@ -152,7 +152,7 @@ class GivesToWhoeverIsThere(Dispatcher):
     """C7: the node's record is looked at when the job is sent, its pairs are not."""
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
-        node = next((other for other in self.fleet.nodes.values() if job.pair not in other.pairs), node)
+        node = next((other for other in self.node_registry.nodes.values() if job.pair not in other.pairs), node)
         super()._dispatch(job, node, now_ms)
 
 

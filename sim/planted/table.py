@@ -55,7 +55,7 @@ CANARIES: dict[str, Canary] = {
         lambda: replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, 20
     ),
     "any result counts (R4)": Canary(
-        lambda: replaced(node_desk=canaries.TakesAnyAttempt), AnOldResultChangesNothing, 20
+        lambda: replaced(node_events=canaries.TakesAnyAttempt), AnOldResultChangesNothing, 20
     ),
     "full nodes are chosen": Canary(canaries.overfills, NoHoldBeyondTheSlots, 5),
     "holds are never freed (M8)": Canary(canaries.keeps_holds, NoHoldBeyondTheSlots, 5),
@@ -82,7 +82,9 @@ CANARIES: dict[str, Canary] = {
         lambda: replaced(dispatcher=canaries.SendsVoidGrants), GrantsGoToTheirGeneration, 20
     ),
     "a failed job does not pause": Canary(lambda: replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, 10),
-    "busy nodes do not rest (R24)": Canary(lambda: replaced(node_desk=canaries.BusyNodesDoNotRest), ABusyNodeRests, 30),
+    "busy nodes do not rest (R24)": Canary(
+        lambda: replaced(node_events=canaries.BusyNodesDoNotRest), ABusyNodeRests, 30
+    ),
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
@@ -37,7 +37,7 @@ class Door:
         self.env = loop.env
         self.hub = hub
         self.clients = clients
-        self.desk: NodeDesk | None = None
+        self.desk: NodeEvents | None = None
         """Of the scheduler that lives now; None while there is none."""
         self.delay_s = delay_s
         self.connection = connection
@@ -71,7 +71,7 @@ class Door:
             broken.attach(connection)
         return connection
 
-    def listen(self, desk: NodeDesk) -> None:
+    def listen(self, desk: NodeEvents) -> None:
         """Let new connections speak to `desk`."""
         self.desk = desk
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.errors import NodeRefused
 from voxpool.scheduler.protocol.messages import Assign, Drain, Error, FromNode, Heartbeat, NodeResult, Register, ToNode
 from voxpool.sim.world.clients import Request
@@ -28,7 +28,7 @@ PROBE_S = 5.0
 class Connection:
     """One connection of one node. Without a delay a message is there in the same instant, by a plain call."""
 
-    def __init__(self, door: Door, worker: SimNode, desk: NodeDesk) -> None:
+    def __init__(self, door: Door, worker: SimNode, desk: NodeEvents) -> None:
         self.node: Node | None = None
         """The scheduler's record, once its register was read."""
         self.is_open = True

@@ -59,7 +59,7 @@ class SchedulerLife:
         """Let `core` live."""
         self.starts += 1
         self.core, self.instance = core, instance
-        self.door.listen(core.node_desk)
+        self.door.listen(core.node_events)
         self.hub.scheduler_built()
         with nullcontext() if self.loop.is_running() else self.loop.entered():
             core.start().add_done_callback(_raise_failure)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE, MetricsObserver
@@ -41,13 +41,13 @@ def leak_in_a_table() -> None:
 
 def leak_a_task() -> None:
     """Each node that leaves leaves a task that waits for ever."""
-    left = NodeDesk.left
+    left = NodeEvents.left
 
-    def leaky(desk: NodeDesk, node: Node) -> None:
+    def leaky(desk: NodeEvents, node: Node) -> None:
         left(desk, node)
         _tasks.append(asyncio.create_task(_for_ever()))
 
-    patch.object(NodeDesk, "left", leaky).start()
+    patch.object(NodeEvents, "left", leaky).start()
 
 
 def leak_an_object_and_bytes() -> None:

@@ -25,7 +25,7 @@ def memory(scheduler: Scheduler, query: str = "") -> dict[str, Any]:
 async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow) -> None:
     report = memory(scheduler, "?gc=1&types=3")
     tables = report["tables"]
-    assert tables["core.fleet.nodes"] >= 1 and tables["core.table._by_id"] >= 1
+    assert tables["core.node_registry.nodes"] >= 1 and tables["core.table._by_id"] >= 1
     assert tables["results._watchers"] >= 1 and tables["sessions._sessions"] >= 1
     sizes = report["memory"]
     assert 0 < sizes["python_bytes"] <= sizes["arenas_bytes"] and sizes["malloc_bytes"] > 0

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.seams import NodeLink
 from voxpool.scheduler.protocol.messages import Assign, JobResult, Register, ToNode
 from voxpool.scheduler.web import jobs, views
@@ -58,13 +58,13 @@ def lie_to_http() -> None:
 
 def overload_nodes() -> None:
     """Some nodes are taken to have a slot more than they said."""
-    joined = NodeDesk.joined
+    joined = NodeEvents.joined
 
-    async def lying(desk: NodeDesk, link: NodeLink, register: Register, owner: str = "") -> Node:
+    async def lying(desk: NodeEvents, link: NodeLink, register: Register, owner: str = "") -> Node:
         register.slots += register.node_id.endswith("-0")
         return await joined(desk, link, register, owner)
 
-    patch.object(NodeDesk, "joined", lying).start()
+    patch.object(NodeEvents, "joined", lying).start()
 
 
 def mix_up_pairs() -> None:

@@ -217,7 +217,7 @@ CANARIES = [
         SLOW_STORE,
     ),
     Canary(replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, a_job_whose_node_dies, {}),
-    Canary(replaced(node_desk=canaries.BusyNodesDoNotRest), ABusyNodeRests, a_busy_node, LINKS),
+    Canary(replaced(node_events=canaries.BusyNodesDoNotRest), ABusyNodeRests, a_busy_node, LINKS),
     Canary(replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, a_node_that_fails, LINKS),
     Canary(replaced(dispatcher=canaries.SendsTwice), OneAssignmentAnAttempt, some_jobs, LINKS),
     Canary(replaced(dispatcher=canaries.TellsTwice), EveryRequestEndsOnce, some_jobs, {}),
@@ -225,7 +225,7 @@ CANARIES = [
     Canary(replaced(job_table=canaries.LosesTrackOfFailures), NothingIsLost, a_job_without_a_node, {}),
     Canary(replaced(job_table=canaries.AgesFromNowhere), LittlesLaw, some_jobs, {}),
     Canary(
-        replaced(node_desk=canaries.TakesAnyAttempt),
+        replaced(node_events=canaries.TakesAnyAttempt),
         AnOldResultChangesNothing,
         a_result_that_crosses_its_cancel,
         SLOW_LINKS,

@@ -53,7 +53,9 @@ def test_every_job_ends_whatever_breaks(kind: str) -> None:
     assert ended == jobs["submitted"] - jobs["died"]
     assert (jobs["died"] > 0) == (kind in ("scheduler_crash", "scheduler_clock"))
     assert played.run["resident"]["jobs_end"] == 0
-    assert {node.state for node in world.core.fleet.nodes.values()} == {"ready"} and len(world.core.fleet) == 10
+    assert {node.state for node in world.core.node_registry.nodes.values()} == {"ready"} and len(
+        world.core.node_registry
+    ) == 10
 
 
 @pytest.mark.parametrize("name", ["churn", "storm"])

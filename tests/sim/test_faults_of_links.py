@@ -53,7 +53,7 @@ def test_whatever_a_link_loses_every_job_ends_and_the_node_comes_back(world: Wor
     world.do(world.faults.heal, node)
     world.run(for_s=60)
     assert {job.state for job in jobs} == {"completed"}
-    assert [each.state for each in world.core.fleet.nodes.values()] == ["ready", "ready"]
+    assert [each.state for each in world.core.node_registry.nodes.values()] == ["ready", "ready"]
 
 
 @pytest.mark.parametrize("kind", ["link_duplication", "link_reordering"])
@@ -92,10 +92,10 @@ def test_a_long_partition_is_given_up_by_both_ends(world: World) -> None:
     world.do(world.faults.begin, "link_partition", node)
     world.run(for_s=50)
     assert (job.state, job.attempt) == ("dispatched", 2) or job.state == "completed"
-    assert not is_connected(node) and len(world.core.fleet) == 1  # it can't connect anew
+    assert not is_connected(node) and len(world.core.node_registry) == 1  # it can't connect anew
     world.do(world.faults.heal, node)
     world.run(for_s=2)
-    assert is_connected(node) and node.connection is not old and len(world.core.fleet) == 2
+    assert is_connected(node) and node.connection is not old and len(world.core.node_registry) == 2
     world.run(for_s=10)
     assert job.state == "completed"
 
@@ -111,17 +111,17 @@ def test_a_node_that_hears_nothing_loses_what_it_was_sent(world: World) -> None:
     assert {job.state for job in jobs} == {"completed"} and node.connection is None
     world.do(world.faults.heal, node)
     world.run(for_s=2)
-    assert len(world.core.fleet) == 2
+    assert len(world.core.node_registry) == 2
 
 
 def test_a_node_that_is_not_heard_lapses(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     world.do(world.faults.begin, "link_cut_to_scheduler", node)
     world.run(for_s=46)
-    assert job.attempt == 2 and len(world.core.fleet) == 1
+    assert job.attempt == 2 and len(world.core.node_registry) == 1
     world.do(world.faults.heal, node)
     world.run(for_s=10)
-    assert job.state == "completed" and len(world.core.fleet) == 2
+    assert job.state == "completed" and len(world.core.node_registry) == 2
 
 
 def test_a_node_that_lost_every_word_of_its_register_is_back_with_a_beat(world: World) -> None:

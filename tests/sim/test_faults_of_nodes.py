@@ -30,7 +30,7 @@ def test_a_crash_gives_the_job_to_the_other_node_at_once(world: World) -> None:
     assert job.attempt == 2 and job.node_id != node.node_id and node.state == "down"
     world.do(world.faults.heal, node)
     world.run(for_s=1)
-    assert node.state == "up" and len(world.core.fleet) == 2
+    assert node.state == "up" and len(world.core.node_registry) == 2
 
 
 def test_a_node_that_vanished_is_missed_at_the_end_of_its_lease(world: World) -> None:
@@ -39,7 +39,7 @@ def test_a_node_that_vanished_is_missed_at_the_end_of_its_lease(world: World) ->
     world.run(for_s=20)
     assert job.attempt == 1
     world.run(for_s=30)
-    assert job.attempt == 2 and len(world.core.fleet) == 1
+    assert job.attempt == 2 and len(world.core.node_registry) == 1
 
 
 def test_a_new_id_is_a_new_node_and_the_old_one_leaves_nothing(world: World) -> None:
@@ -50,7 +50,7 @@ def test_a_new_id_is_a_new_node_and_the_old_one_leaves_nothing(world: World) -> 
     world.do(world.faults.heal, node)
     world.run(for_s=1)
     assert node.node_id != old_id and world.node(old_id) is world.node(node.node_id) is node
-    assert set(world.core.fleet.nodes) == {node.node_id, job.node_id}
+    assert set(world.core.node_registry.nodes) == {node.node_id, job.node_id}
     assert old_id not in dict(world.store_dump()["about"])
 
 
@@ -58,10 +58,10 @@ def test_a_pause_of_46_seconds_costs_the_lease_and_one_beat_heals_it(world: Worl
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_freeze", node)
     world.run(for_s=46)
-    assert job.attempt == 2 and len(world.core.fleet) == 1
+    assert job.attempt == 2 and len(world.core.node_registry) == 1
     world.do(world.faults.heal, node)
     world.run(for_s=15)
-    assert len(world.core.fleet) == 2 and node.running == {}
+    assert len(world.core.node_registry) == 2 and node.running == {}
 
 
 def test_a_slow_node_takes_ten_times_as_long(world: World) -> None:
@@ -186,7 +186,7 @@ def test_the_late_end_of_an_old_connection_leaves_the_new_one_alone(world: World
     assert node.connection is not old and (job.state, job.attempt, job.node_id) == ("dispatched", 1, node.node_id)
     world.do(world.faults.heal, node)
     world.run(for_s=20)
-    assert (job.state, job.attempt) == ("completed", 1) and len(world.core.fleet) == 2
+    assert (job.state, job.attempt) == ("completed", 1) and len(world.core.node_registry) == 2
 
 
 def test_a_fault_that_has_no_effect_now_is_left_out_and_counted(world: World) -> None:

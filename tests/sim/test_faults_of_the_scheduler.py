@@ -73,4 +73,4 @@ def test_a_stall_loses_nothing_and_no_lease_ends_by_it(world: World) -> None:
     assert job.state == "dispatched" and world.nodes[0].running == world.nodes[1].running == {}
     world.do(world.faults.heal)
     world.run(for_s=1)
-    assert (job.state, job.attempt) == ("completed", 1) and len(world.core.fleet) == 2
+    assert (job.state, job.attempt) == ("completed", 1) and len(world.core.node_registry) == 2

@@ -86,11 +86,11 @@ def test_outages_stop_the_clock_of_waiting_jobs_and_new_ones_are_refused(world: 
 def test_a_store_that_lost_its_scripts_has_all_nodes_register_again(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
-    generation = world.core.fleet.nodes[node.node_id].generation
+    generation = world.core.node_registry.nodes[node.node_id].generation
     world.do(world.faults.begin, "store_noscript")
     job = world.submit("zh:en", work_s=1)
     world.run(for_s=2)
-    assert world.core.fleet.nodes[node.node_id].generation != generation
+    assert world.core.node_registry.nodes[node.node_id].generation != generation
     assert job.state == "completed"
 
 

@@ -58,8 +58,8 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
     assert both > {
         "core.Core",
         "dispatcher.Dispatcher",
-        "node_desk.NodeDesk",
-        "fleet.Fleet",
+        "node_events.NodeEvents",
+        "node_registry.Fleet",
         "script_queue.ScriptQueue",
     }
     assert both > {"job_table.JobTable", "waiting.WaitingJobs", "retention.Retention", "timeouts.Timeouts"}

@@ -81,7 +81,7 @@ def test_a_node_that_comes_back_as_another_process_takes_its_name_over(world: Wo
     job = world.submit("zh:en", work_s=1)
     world.run(for_s=8)
     assert world.state(job) == "completed"
-    assert len(world.core.fleet) == 1
+    assert len(world.core.node_registry) == 1
 
 
 def test_a_second_process_under_a_living_name_is_refused(world: World) -> None:
@@ -94,8 +94,8 @@ def test_a_second_process_under_a_living_name_is_refused(world: World) -> None:
     job = world.submit("zh:en", work_s=1)
     world.run(for_s=2)
     assert world.state(job) == "completed"
-    assert (len(world.core.fleet), twin.running) == (1, {})
-    assert world.core.fleet.nodes[node.node_id].process_id == "gpu-1.1"
+    assert (len(world.core.node_registry), twin.running) == (1, {})
+    assert world.core.node_registry.nodes[node.node_id].process_id == "gpu-1.1"
     twin.crash()
 
 
@@ -176,7 +176,7 @@ def test_a_crash_while_the_register_is_under_way_leaves_no_node_behind() -> None
     world.run(for_s=0.03)
     node.crash()
     world.run(for_s=5)
-    assert len(world.core.fleet) == 0
+    assert len(world.core.node_registry) == 0
     assert world.store_keys() == 0
     assert world.finish() == []
 

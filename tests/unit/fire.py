@@ -122,7 +122,7 @@ class Story:
         while self.closed:
             link = self.closed.pop()
             if link.node is not None:
-                self.core.node_desk.left(link.node)
+                self.core.node_events.left(link.node)
         if self.looks_between:
             fire_checks.at_any_moment(self)
             if self.quiet:
@@ -197,7 +197,7 @@ class Story:
         now_ms, number = self.clock.ms, self.counts.of["ghost"]
         self.counts.of["ghost"] += 1
         holds = [(f"gone-{number}|1", now_ms + 200_000)] if self.chance.random() < 0.5 else []
-        lease_ms = self.core.fleet.lease_ms
+        lease_ms = self.core.node_registry.lease_ms
         ghost = register_node(now_ms, lease_ms, name, f"dead-{number}", "ghost", 1, "", PAIRS, "", holds)
         self.store.run_now([ghost])
 
@@ -220,7 +220,7 @@ class Story:
             node_id=node.name, process_id=node.process_id, pairs=node.pairs, slots=node.slots, running=running
         )
         try:
-            link.node = await self.core.node_desk.joined(link, message)
+            link.node = await self.core.node_events.joined(link, message)
         except NodeRefused:
             link.open = False
 
@@ -232,7 +232,9 @@ class Story:
         attempt = node.running.pop(job_id)
         if node.online is not None:
             output = None if busy or error else "text"
-            self.core.node_desk.result(node.online, NodeResult(job_id, attempt, output=output, busy=busy, error=error))
+            self.core.node_events.result(
+                node.online, NodeResult(job_id, attempt, output=output, busy=busy, error=error)
+            )
 
     def _read_all(self, node: FireNode) -> None:
         while node.online is not None and node.link is not None and node.link.inbox:
@@ -244,11 +246,11 @@ class Story:
             pass
         self.core.leases.run_once()
         for node in self.nodes:
-            if self.clock.ms - node.beat_ms >= self.core.fleet.heartbeat_ms:
+            if self.clock.ms - node.beat_ms >= self.core.node_registry.heartbeat_ms:
                 if node.online is None:
                     continue
                 node.beat_ms = self.clock.ms
-                self.core.node_desk.heartbeat(node.online, Heartbeat(sorted(node.running.items())))
+                self.core.node_events.heartbeat(node.online, Heartbeat(sorted(node.running.items())))
 
     # ---- healing
 

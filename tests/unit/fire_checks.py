@@ -54,7 +54,7 @@ def at_a_quiet_moment(story: Story) -> None:
     dump = story.store.dump()
     leases = {node_id: float(end_ms) for node_id, end_ms in dump.get("leases", [])}
     about = {node_id: record.split("|") for node_id, record in dump.get("about", [])}
-    fleet = story.core.fleet
+    fleet = story.core.node_registry
     known = {node_id for node_id, node in fleet.nodes.items() if about.get(node_id, [""])[0] == node.generation}
     stored = {(hold, node_id) for hold, node_id in dump.get("holds", []) if node_id in known}
     held = {(job.hold, node_id) for node_id, job in _held(story) if node_id in known}
@@ -71,7 +71,7 @@ def at_a_quiet_moment(story: Story) -> None:
 def when_healed(story: Story) -> None:
     """Nothing has failed for longer than a lease and a sweep."""
     stored = {node_id for node_id, _ in story.store.dump().get("about", [])}
-    connected = set(story.core.fleet.nodes)
+    connected = set(story.core.node_registry.nodes)
     demand(stored <= connected, NO_GHOST_LEFT, f"{sorted(stored - connected)}")
     demand(connected == {node.name for node in story.nodes}, ALL_KNOWN, f"connected are {sorted(connected)} only")
     demand(connected <= stored, ALL_KNOWN, f"{sorted(connected - stored)}")
@@ -97,4 +97,4 @@ def demand(is_true: bool, sentence: str, detail: str) -> None:
 
 
 def _held(story: Story) -> list[tuple[str, Job]]:
-    return [(node.node_id, job) for node in story.core.fleet.nodes.values() for job in node.holds.values()]
+    return [(node.node_id, job) for node in story.core.node_registry.nodes.values() for job in node.holds.values()]

@@ -110,7 +110,7 @@ class Rig:
             why=self.why,
         )
         self.dispatcher = self.core.dispatcher
-        self.desk = self.core.node_desk
+        self.desk = self.core.node_events
         self._requests = 0
 
     async def settle(self) -> None:

@@ -21,9 +21,9 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.jobs.waiting import Pool, WaitingJobs
 from voxpool.scheduler.core.leases import Leases
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign
@@ -91,11 +91,11 @@ class DropsAFailedFlush(ScriptQueue):
         raise error
 
 
-class DoesNotTakeBack(NodeDesk):
+class DoesNotTakeBack(NodeEvents):
     """The jobs of a node that left stay with it."""
 
     def _lose(self, node: Node, reason: str) -> None:
-        self._fleet.leave(node, reason)
+        self._node_registry.leave(node, reason)
 
 
 class DoesNotRelease(Dispatcher):
@@ -116,7 +116,7 @@ class SendsTwice(Dispatcher):
         node.link.send(Assign(f"{job.job_id}-again", 1, job.pair, b"audio", 1000))
 
 
-class IgnoresUnknown(Fleet):
+class IgnoresUnknown(NodeRegistry):
     """R6: the store says that it has never heard of the node, and the scheduler thinks nothing of it."""
 
     def _beat_answered(self, node: Node, generation: str, word: str) -> None:
@@ -140,7 +140,7 @@ class TellsTwice(Dispatcher):
             self._sink.job_ended(job)
 
 
-class RestsForEver(Fleet):
+class RestsForEver(NodeRegistry):
     """The store is not told that a rest is over."""
 
     def _tell_flag(self, node: Node, flag: str) -> None:
@@ -148,7 +148,7 @@ class RestsForEver(Fleet):
             super()._tell_flag(node, flag)
 
 
-class DrainsWhoComesBack(Fleet):
+class DrainsWhoComesBack(NodeRegistry):
     """A node that joins after the first ones gets no jobs, and nobody knows why."""
 
     def join(self, node: Node) -> None:
@@ -188,17 +188,17 @@ PLANTED = {
     ),
     "reuses attempt numbers": Planted(Parts(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
     "drops a failed flush": Planted(Parts(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),
-    "does not take back": Planted(Parts(node_desk=DoesNotTakeBack), fire_checks.HOLDS_AGREE),
+    "does not take back": Planted(Parts(node_events=DoesNotTakeBack), fire_checks.HOLDS_AGREE),
     "does not release": Planted(Parts(dispatcher=DoesNotRelease), fire_checks.STORE_AGREES),
     "does not release, seen late": Planted(
         Parts(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
     ),
     "sends twice": Planted(Parts(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
-    "ignores unknown": Planted(Parts(fleet=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),
+    "ignores unknown": Planted(Parts(node_registry=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),
     "forgets to queue": Planted(Parts(dispatcher=ForgetsToQueue), fire_checks.ALL_ENDED),
     "tells twice": Planted(Parts(dispatcher=TellsTwice), fire_checks.TOLD_ONCE),
-    "rests for ever": Planted(Parts(fleet=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
-    "drains who comes back": Planted(Parts(fleet=DrainsWhoComesBack), fire_checks.NOT_HEALED),
+    "rests for ever": Planted(Parts(node_registry=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
+    "drains who comes back": Planted(Parts(node_registry=DrainsWhoComesBack), fire_checks.NOT_HEALED),
     "leaves ghosts": Planted(Parts(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(8)),
     "keeps empty pools": Planted(Parts(waiting=KeepsEmptyPools), fire_checks.NO_POOL_LEFT),
 }

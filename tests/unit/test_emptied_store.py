@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
-from voxpool.scheduler.core.nodes.fleet import DOUBTED_MAX
+from voxpool.scheduler.core.nodes.node_registry import DOUBTED_MAX
 
 
 def asked_of(rig: Rig) -> list[int]:

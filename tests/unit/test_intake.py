@@ -28,7 +28,7 @@ async def work(rig: Rig, link: Link, seconds: float) -> None:
     """Let each job of the one node take a second, for so long."""
     for _ in range(round(seconds)):
         await rig.pass_time(1)
-        node = rig.core.fleet.nodes["n"]
+        node = rig.core.node_registry.nodes["n"]
         for job in list(node.holds.values()):
             rig.desk.result(node, NodeResult(job.job_id, job.attempt, output=1))
         await rig.settle()

@@ -38,7 +38,7 @@ async def test_holds_that_are_not_due_yet_stay() -> None:
 async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again_and_never_taken_out() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
-    rig.clock.ms += rig.core.fleet.lease_ms
+    rig.clock.ms += rig.core.node_registry.lease_ms
     node.seen_ms = rig.clock.ms  # it was heard here
 
     rig.core.leases.sweep_store()

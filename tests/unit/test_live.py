@@ -172,7 +172,7 @@ async def test_the_last_ended_jobs_are_shown_without_outputs_while_they_are_kept
     for output in ("first", "second"):
         job = await rig.submit()
         rig.clock.ms += 250
-        rig.desk.result(rig.core.fleet.nodes["n"], NodeResult(job.job_id, job.attempt, output=output))
+        rig.desk.result(rig.core.node_registry.nodes["n"], NodeResult(job.job_id, job.attempt, output=output))
         watched.history.job_ended(job)
         await rig.settle()
     ended = (await watched.snapshot())["ended"]

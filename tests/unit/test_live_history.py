@@ -21,7 +21,7 @@ async def run_job(rig: Rig, history: LiveHistory, served_ms: int, output: str = 
     """Submit a job to the one node and let it end after so long."""
     job = await rig.submit()
     rig.clock.ms += served_ms
-    node = rig.core.fleet.nodes["n"]
+    node = rig.core.node_registry.nodes["n"]
     rig.desk.result(node, NodeResult(job.job_id, job.attempt, output=output))
     await rig.settle()
 

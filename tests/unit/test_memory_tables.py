@@ -29,7 +29,7 @@ async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() 
     assert {path: sizes[path] for path in found.keys() - inside} == {
         path: found[path] for path in found.keys() - inside
     }
-    assert sizes["core.table._by_id"] == 5 and sizes["core.fleet.nodes"] == 1
+    assert sizes["core.table._by_id"] == 5 and sizes["core.node_registry.nodes"] == 1
 
 
 @pytest.mark.parametrize("jobs_a_second", [0, 20, 250])

@@ -192,7 +192,7 @@ async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, c
 
 def test_the_runner_passes_the_restart_of_the_store_on() -> None:
     rig = MeteredRig()
-    assert rig.store.on_restart == rig.core.fleet.register_all == rig.meters.runner.on_restart
+    assert rig.store.on_restart == rig.core.node_registry.register_all == rig.meters.runner.on_restart
 
 
 async def test_store_keys_are_gone_while_the_store_does_not_answer() -> None:

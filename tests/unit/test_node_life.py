@@ -88,7 +88,7 @@ async def test_the_end_of_an_old_connection_does_not_touch_the_new_one() -> None
     assert old_link.closed_for == "replaced"
     rig.desk.left(old)
     await rig.settle()
-    assert rig.core.fleet.find("n1") is new and new.connected
+    assert rig.core.node_registry.find("n1") is new and new.connected
     assert (job.state, job.node_id) == (DISPATCHED, "n1")
     await rig.answer(new, job)
     assert job.state == COMPLETED

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.rig import Rig
 from voxpool.scheduler.core.jobs.job import DISPATCHED
-from voxpool.scheduler.core.nodes import fleet
+from voxpool.scheduler.core.nodes import node_registry as fleet
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import Heartbeat
 
@@ -31,7 +31,7 @@ def known(rig: Rig) -> int:
 async def test_all_come_back_a_slice_a_flush() -> None:
     rig, _ = await rig_of(10)
     rig.store.clear()
-    rig.core.fleet.register_all()
+    rig.core.node_registry.register_all()
 
     seen = []
     while await rig.core.queue.run_once():
@@ -43,7 +43,7 @@ async def test_all_come_back_a_slice_a_flush() -> None:
 async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
     rig, _ = await rig_of(10)
     rig.store.clear()
-    rig.core.fleet.register_all()
+    rig.core.node_registry.register_all()
     job = rig.dispatcher.submit(pair="zh:en", audio=b"RIFF", request_id="r")
 
     await rig.core.queue.run_once()
@@ -54,7 +54,7 @@ async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
 async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> None:
     rig, nodes = await rig_of(10)
     rig.store.clear()
-    rig.core.fleet.register_all()
+    rig.core.node_registry.register_all()
     await rig.core.queue.run_once()
     first = [node.generation for node in nodes[: 2 * AT_ONCE]]  # of two slices; the second is queued
 
@@ -68,7 +68,7 @@ async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> No
 async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> None:
     rig, nodes = await rig_of(10)
     rig.store.clear()
-    rig.core.fleet.register_all()
+    rig.core.node_registry.register_all()
     await rig.core.queue.run_once()
     await rig.core.queue.run_once()
     rig.store.clear()
@@ -83,7 +83,7 @@ async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> N
 async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice() -> None:
     rig, nodes = await rig_of(8)
     rig.store.clear()
-    rig.core.fleet.register_all()
+    rig.core.node_registry.register_all()
     rig.desk.left(nodes[7])
     again, _ = await rig.node("n6", process_id="p1")
     await rig.settle()

@@ -84,14 +84,14 @@ async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed
         if step in ("on", "off"):
             rig.desk.drain(node, on=step == "on")
         elif step == "rest":
-            rig.core.fleet.rest(node, rig.clock.ms + 20_000, until_beat=True, reason="busy")
+            rig.core.node_registry.rest(node, rig.clock.ms + 20_000, until_beat=True, reason="busy")
         elif step == "beat":
-            rig.core.fleet.beat(node)
+            rig.core.node_registry.beat(node)
         elif step == "again":
-            rig.core.fleet.register(node)
+            rig.core.node_registry.register(node)
         elif step == "flushed":
             rig.store.clear()
-            rig.core.fleet.register(node)
+            rig.core.node_registry.register(node)
         else:
             await rig.core.queue.run_once()
         assert len(rig.core.queue) < 60

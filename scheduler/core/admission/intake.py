@@ -57,7 +57,7 @@ class Pair:
 
 
 class Intake:
-    """The check of a submit, and the counts that it needs: the dispatcher and the fleet report what happens."""
+    """The check of a submit, and the counts that it needs: the dispatcher and the node registry report what happens."""
 
     def __init__(
         self, settings: Settings, clock: Clock, table: JobTable, waiting: WaitingJobs, outages: Outages
@@ -155,7 +155,7 @@ class Intake:
                 pair.late_spare = max(0.0, pair.late_spare - LATE_SPARE_MAX / 2)
         self._look_whether_gone(job.pair)
 
-    # ---- what the fleet reports
+    # ---- what the node registry reports
 
     def serve(self, pairs: Sequence[str], nodes: int, slots: int) -> None:
         """Nodes with `slots` slots serve `pairs` from now on, or with negative numbers no longer."""

@@ -67,16 +67,16 @@ class Node:
         self.registered = False
         """Whether the store has answered OK to the register of the present generation."""
         self.is_to_register = False
-        """Whether it waits for its turn to be registered again (fleet.py)."""
+        """Whether it waits for its turn to be registered again (node_registry.py)."""
         self.connected = True
         self.is_counted = False
-        """Whether its slots are among those of its pairs (fleet.py)."""
+        """Whether its slots are among those of its pairs (node_registry.py)."""
         self.draining = False
         self.rest_until_ms = 0
         """No new jobs before this moment; 0 = does not rest."""
         self.rest_is_until_beat = False
         self.flags_told: dict[str, str] = {}
-        """flag -> the generation under which the store was told of it and hasn't answered yet (fleet.py)."""
+        """flag -> the generation under which the store was told of it and hasn't answered yet (node_registry.py)."""
         self.failures_in_a_row = 0
         self.seen_ms = now_ms
         self.clock_ahead_ms = 0

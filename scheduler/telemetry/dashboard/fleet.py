@@ -79,7 +79,7 @@ class _PairSum:
 
 async def take_fleet(core: Core, now_ms: int) -> FleetView:
     """Look at all nodes of `core`."""
-    nodes = list(core.fleet.nodes.values())
+    nodes = list(core.node_registry.nodes.values())
     states: Counter[str] = Counter()
     sums: dict[tuple[str, ...], _PairSum] = {}
     running: Counter[str] = Counter()

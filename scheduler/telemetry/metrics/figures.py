@@ -45,7 +45,7 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
     """Count jobs, nodes and slots of `core`; `finished` are its finished jobs by state."""
     figures = Figures()
     dispatched = 0
-    for count, node in enumerate(list(core.fleet.nodes.values()), 1):
+    for count, node in enumerate(list(core.node_registry.nodes.values()), 1):
         state, used = node.state, len(node.holds)
         dispatched += used
         figures.nodes[state] += 1

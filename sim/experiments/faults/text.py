@@ -112,7 +112,7 @@ class _Handlers:
 def text_is_malformed(stage: Stage) -> Figures:
     """R20: every node fails its job with a long text in Chinese, then sends a frame that is broken in its own way."""
     world = stage.world()
-    settings, desk = world.settings, world.core.node_desk
+    settings, desk = world.settings, world.core.node_events
     kind = NodeDoor if stage.has_fix else CleansUpAtTheEnd
     door = kind(settings, desk, Observer(), _log_nothing, 1000)  # type: ignore[arg-type]
     handlers = _Handlers(world, door)
@@ -133,7 +133,7 @@ def text_is_malformed(stage: Stage) -> Figures:
     world.run(for_s=1)
     figures: Figures = {
         "died": len(handlers.died),
-        "left_behind": len(world.core.fleet),
+        "left_behind": len(world.core.node_registry),
         "unended": sum(not job.ended for job in jobs),
         "longest_reason": max(len(job.reason) for job in jobs),
     }

@@ -45,7 +45,7 @@ def broken_in(production: Production, forced: int) -> list[str]:
     for worker in production.workers.values():
         if worker.overfull:
             broken.append(f"no assign beyond the slots: {worker.node_id} got {worker.overfull}")
-        if worker.is_up and worker.node_id not in production.core.fleet.nodes:
+        if worker.is_up and worker.node_id not in production.core.node_registry.nodes:
             broken.append(f"a connected node can be chosen: {worker.node_id} was taken offline")
     return broken + [f"nothing is left over: {what}" for what in left_over(production)]
 
@@ -55,7 +55,7 @@ def left_over(production: Production) -> list[str]:
     core, told = production.core, production.told
     name = told.name
     store = production.histories.dump(production.flushes.state)
-    connected = [*core.fleet.nodes]
+    connected = [*core.node_registry.nodes]
     if "n0" not in told.void:
         connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
     left = []
@@ -70,6 +70,6 @@ def left_over(production: Production) -> list[str]:
         ("jobs are unfinished", core.table.unfinished),
         ("bytes of audio", core.table.audio_bytes),
         ("calls are queued", len(core.queue) + core.queue.in_flight),
-        ("jobs are held", sum(len(node.holds) for node in core.fleet.nodes.values())),
+        ("jobs are held", sum(len(node.holds) for node in core.node_registry.nodes.values())),
     )
     return left + [f"{count} {what}" for what, count in counts if count]

@@ -153,7 +153,7 @@ class Production:
         assert node is not None
         job = self.told.jobs[result.job_id]
         was = job.state
-        self.core.node_desk.result(node, result)
+        self.core.node_events.result(node, result)
         self.told.result_handled(job, was, result.attempt, node)
         if result.busy and node.connected:
             self.told.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
@@ -161,10 +161,10 @@ class Production:
     def _closed(self, link: Link) -> None:
         link.closed()
         if link.node is not None:
-            self.core.node_desk.left(link.node)
+            self.core.node_events.left(link.node)
 
     def _register(self, link: Link, register: Register) -> None:
-        joining = self.core.node_desk.joined(link, register)
+        joining = self.core.node_events.joined(link, register)
         try:
             joining.send(None)
         except StopIteration as done:

@@ -9,11 +9,11 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.explore.model.production import Production
 from voxpool.sim.explore.search.footprints import Footprints, NotedDict, Shards, merged
 
-PARTS = ("table", "waiting", "queue", "fleet", "dispatcher", "node_desk", "retention", "timeouts", "leases")
+PARTS = ("table", "waiting", "queue", "node_registry", "dispatcher", "node_events", "retention", "timeouts", "leases")
 
 
 def watch_core(production: Production, footprints: Footprints) -> None:
-    """Watch all that is there, and whatever comes: jobs when the table, nodes when the fleet takes them in."""
+    """Watch all that is there, and whatever comes: jobs when the table, nodes when the node registry takes them in."""
     core: Any = production.core
 
     def watch_job(job: Job) -> None:
@@ -27,7 +27,7 @@ def watch_core(production: Production, footprints: Footprints) -> None:
         shards = getattr(table, name)
         whole = NotedDict(footprints, f"table.{name}", merged(shards), adopt)
         setattr(table, name, Shards(whole, len(shards)))
-    core.fleet.nodes = NotedDict(footprints, "fleet.nodes", core.fleet.nodes, watch_node)
+    core.node_registry.nodes = NotedDict(footprints, "node_registry.nodes", core.node_registry.nodes, watch_node)
     for job in production.told.jobs.values():
         watch_job(job)
     for worker in production.workers.values():

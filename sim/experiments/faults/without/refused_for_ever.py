@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from voxpool.scheduler.core.leases import Leases
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.scripts import Word
 from voxpool.scheduler.protocol.messages import Heartbeat
 
 
-class HearsNoUnknown(Fleet):
+class HearsNoUnknown(NodeRegistry):
     """A beat that the store answers UNKNOWN changes nothing."""
 
     def register_all(self) -> None:
@@ -21,7 +21,7 @@ class HearsNoUnknown(Fleet):
             super()._beat_answered(node, generation, word)
 
 
-class TellsNobody(NodeDesk):
+class TellsNobody(NodeEvents):
     """A node whose lease ended is dropped without a word; its beats are not answered from then on."""
 
     def heartbeat(self, node: Node, beat: Heartbeat) -> None:

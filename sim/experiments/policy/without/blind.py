@@ -15,8 +15,8 @@ from typing import Any
 from voxpool.scheduler.core.composition import Parts
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import FAILED, Job
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.protocol.messages import Assign, CancelAttempt
 from voxpool.sim.world.clients import Request
 from voxpool.sim.world.links import Connection
@@ -77,7 +77,7 @@ class Board:
             self._next_ms += (now_ms - self._next_ms) // self._report_ms * self._report_ms + self._report_ms
 
 
-class CountsChanges(Fleet):
+class CountsChanges(NodeRegistry):
     """Counts the connections that came and went."""
 
     changes = 0
@@ -94,7 +94,7 @@ class CountsChanges(Fleet):
 class ChoosesBlindly(Dispatcher):
     """Sends each job at once to the node that `choose` names; with nobody connected it fails at once."""
 
-    fleet: CountsChanges
+    node_registry: CountsChanges
     choose: Choose = staticmethod(at_random)
     report_s = 0.0
 
@@ -115,12 +115,12 @@ class ChoosesBlindly(Dispatcher):
         self._dispatch(job, node, now_ms)
 
     def _board(self, pair: str, now_ms: int) -> Board:
-        if self._changes != self.fleet.changes:
-            self._changes = self.fleet.changes
+        if self._changes != self.node_registry.changes:
+            self._changes = self.node_registry.changes
             self._boards.clear()
         board = self._boards.get(pair)
         if board is None:
-            serving = [node for node in self.fleet.nodes.values() if pair in node.pairs]
+            serving = [node for node in self.node_registry.nodes.values() if pair in node.pairs]
             board = self._boards[pair] = Board(serving, self.report_s, now_ms)
         board.report_if_due(now_ms)
         return board
@@ -193,7 +193,7 @@ class Rule:
         """Return the core that chooses like this."""
         members = {"choose": staticmethod(self.choose), "report_s": self.report_s}
         dispatcher = type(f"Chooses_{self.choose.__name__}", (ChoosesBlindly,), members)
-        return Variant(self.name, Parts(dispatcher=dispatcher, fleet=CountsChanges), node=QueuesAtTheNode)
+        return Variant(self.name, Parts(dispatcher=dispatcher, node_registry=CountsChanges), node=QueuesAtTheNode)
 
 
 def _on_loads(name: str, label: str, choose: Choose) -> list[Rule]:

@@ -9,7 +9,7 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, WAITING
 from voxpool.scheduler.core.jobs.waiting import SelectBatch
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
 
 
@@ -18,13 +18,13 @@ class AssignsWhatHasEnded(Dispatcher):
 
     def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
         for job, node_id in zip(batch.jobs, answer[::2], strict=True):
-            node = self.fleet.find(node_id)
+            node = self.node_registry.find(node_id)
             if node is not None and job.ended:
                 node.link.send(Assign(job.job_id, job.attempt + 1, job.pair, b"", self._dispatch_ms))
         super()._selected(batch, answer)
 
 
-class TakesTheResultMeanwhile(NodeDesk):
+class TakesTheResultMeanwhile(NodeEvents):
     """Until the script has run the job counts as dispatched to the node before: its result is taken."""
 
     def result(self, node: Node, result: NodeResult) -> None:

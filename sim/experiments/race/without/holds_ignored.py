@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 
 
 class _Nodes(dict[str, Node]):
@@ -20,7 +20,7 @@ class _Nodes(dict[str, Node]):
         return self.gone[node_id]
 
 
-class RemembersTheGone(Fleet):
+class RemembersTheGone(NodeRegistry):
     """Keeps the record of a node that left, so that its jobs can be taken from it at their time-outs."""
 
     def __init__(self, *args: Any) -> None:
@@ -32,8 +32,8 @@ class RemembersTheGone(Fleet):
         self._with_gone.gone[node.node_id] = node
 
 
-class IgnoresWhatItHeld(NodeDesk):
+class IgnoresWhatItHeld(NodeEvents):
     """The jobs of a lost node stay where they are."""
 
     def _lose(self, node: Node, reason: str) -> None:
-        self._fleet.leave(node, reason)
+        self._node_registry.leave(node, reason)

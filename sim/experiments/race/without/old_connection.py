@@ -6,15 +6,15 @@ The node keeps its socket and beats on; nobody tells it that it was taken out (t
 from __future__ import annotations
 
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.protocol.messages import Heartbeat
 
 
-class GoesByTheName(NodeDesk):
+class GoesByTheName(NodeEvents):
     """Whatever connection closes, the node of that name is offline."""
 
     def left(self, node: Node) -> None:
-        current = self._fleet.find(node.node_id)
+        current = self._node_registry.find(node.node_id)
         if current is not None:
             self._lose(current, "closed")
 

@@ -7,16 +7,16 @@ an assign that was lost.
 from __future__ import annotations
 
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.protocol.messages import Heartbeat
 
 
-class BeatsSettleNothing(NodeDesk):
+class BeatsSettleNothing(NodeEvents):
     """A beat renews the lease."""
 
     def heartbeat(self, node: Node, beat: Heartbeat) -> None:
         if node.connected:
             node.seen_ms = self._clock.now_ms()
-            self._fleet.beat(node)
+            self._node_registry.beat(node)
         else:
             super().heartbeat(node, beat)

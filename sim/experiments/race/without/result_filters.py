@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.sim.experiments.race.without.plain_beats import BeatsSettleNothing
 
@@ -23,7 +23,7 @@ class FiltersBeforeItValidates(BeatsSettleNothing):
         super().result(node, result)
 
 
-class DeliversWhateverComes(NodeDesk):
+class DeliversWhateverComes(NodeEvents):
     """Without a filter: a second result of a job that has ended goes to its client as well."""
 
     def result(self, node: Node, result: NodeResult) -> None:

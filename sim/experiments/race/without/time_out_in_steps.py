@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.grants import SEEDS
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_desk import NodeDesk
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
@@ -81,7 +81,7 @@ class RedispatchesInSteps(Dispatcher):
 
     def job_due(self, job: Job) -> None:
         """The node that the job was given to may be gone."""
-        if job.state == DISPATCHED and self.fleet.find(job.node_id) is None:
+        if job.state == DISPATCHED and self.node_registry.find(job.node_id) is None:
             job.state = WAITING
             job.redispatches += 1
             self._observer.job_redispatched(job, job.node_id, job.attempt, "timeout")
@@ -100,7 +100,7 @@ class RedispatchesInSteps(Dispatcher):
         if not drawn:
             self._park(job, was_on)
             return
-        due_ms = now_ms + self.fleet.hold_ms
+        due_ms = now_ms + self.node_registry.hold_ms
         [[written]] = await run([ScriptCall("assign", [drawn, hold, str(due_ms)])])
         if job.state != WAITING:
             self.queue.release(hold)
@@ -109,7 +109,7 @@ class RedispatchesInSteps(Dispatcher):
             self._park(job, was_on)
             return
         job.attempt += 1
-        node = self.fleet.find(drawn)
+        node = self.node_registry.find(drawn)
         if node is None:
             self.queue.release(hold)
             self.end(job, FAILED, reason="node_gone")
@@ -123,7 +123,7 @@ class RedispatchesInSteps(Dispatcher):
         self._wait(job)
 
 
-class LeavesInSteps(Fleet):
+class LeavesInSteps(NodeRegistry):
     """A node that is gone leaves the store in two steps."""
 
     def leave(self, node: Node, reason: str) -> None:
@@ -138,14 +138,14 @@ class LeavesInSteps(Fleet):
         await run([ScriptCall("drop", [node.node_id])])
 
 
-class ForgetsItsJobs(NodeDesk):
+class ForgetsItsJobs(NodeEvents):
     """R5: the jobs of a node that is gone are found by their time-outs."""
 
     def _lose(self, node: Node, reason: str) -> None:
-        self._fleet.leave(node, reason)
+        self._node_registry.leave(node, reason)
 
 
 def in_steps() -> Variant:
     """Return the variant of R1."""
-    parts = replaced(dispatcher=RedispatchesInSteps, fleet=LeavesInSteps, node_desk=ForgetsItsJobs).parts
+    parts = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=ForgetsItsJobs).parts
     return Variant("time-out and offline in steps", parts=parts, scripts=scripts())

@@ -27,10 +27,10 @@ DOUBT_MS = 250
 DOUBTED_MAX = 20
 """Nodes that one such look asks for."""
 LOOKED_MAX = 2000
-"""Nodes that one such look goes through; in a larger fleet the next beat is never far."""
+"""Nodes that one such look goes through; in a larger node_registry the next beat is never far."""
 
 
-class Fleet:
+class NodeRegistry:
     """The nodes connected to this scheduler, by id. At most one connection a node counts: the newest.
 
     Each register has a new generation. The store names it in a grant, and a grant counts only while it is the

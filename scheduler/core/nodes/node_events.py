@@ -1,7 +1,7 @@
 """What comes in from nodes: registers, beats, answers, closed connections; and what that means for their jobs.
 
 Plain synchronous decisions but for the question whether an older connection still answers. What becomes of a job is
-the dispatcher's part, what the store is told of a node the fleet's.
+the dispatcher's part, what the store is told of a node the node registry's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
 from voxpool.scheduler.core.jobs.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
 from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
-from voxpool.scheduler.core.nodes.fleet import Fleet
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.seams import ENDED_LINK, NodeLink, Observer
 from voxpool.scheduler.errors import NodeRefused, word
 from voxpool.scheduler.protocol.messages import (
@@ -32,17 +32,17 @@ BEATS_MISSED_MAX = 2
 """Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
 
 
-class NodeDesk:
+class NodeEvents:
     """The entry for everything that nodes say. One for each scheduler."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, dispatcher: Dispatcher, fleet: Fleet, observer: Observer
+        self, settings: Settings, clock: Clock, dispatcher: Dispatcher, node_registry: NodeRegistry, observer: Observer
     ) -> None:
         self._nodes_max = settings.nodes_max
         self._busy_rest_ms = ms(settings.busy_rest_s)
         self._clock = clock
         self._dispatcher = dispatcher
-        self._fleet = fleet
+        self._node_registry = node_registry
         self._observer = observer
 
     async def joined(self, link: NodeLink, register: Register, owner: str = "") -> Node:
@@ -50,21 +50,22 @@ class NodeDesk:
 
         The same process takes over its own older connection. Another process under the name of a node is refused
         (NodeRefused) while that one's connection answers; a process of another `owner`, a token, while it is in the
-        fleet at all: it could else take over its jobs. Anyone is refused while the fleet is full or the store far
-        behind. A node may register again over the same link; what it says from then on belongs to the Node that is
+        registry at all: it could else take over its jobs. Anyone is refused while the node registry is full or the
+        store far behind. A node may register again over the same link; what it says from then on belongs to the Node
+        that is
         returned.
         """
         while True:
-            old = self._fleet.find(register.node_id)
+            old = self._node_registry.find(register.node_id)
             if old is not None and old.owner != owner:
                 raise NodeRefused("name_taken", f"{register.node_id!r} is the node of another token; rename one")
             if old is None or old.process_id == register.process_id:
                 break
             if await old.link.probe():
                 raise NodeRefused("name_taken", f"another process is connected as {register.node_id!r}; rename one")
-            if self._fleet.find(register.node_id) is old:
+            if self._node_registry.find(register.node_id) is old:
                 break
-        if old is None and len(self._fleet) >= self._nodes_max:
+        if old is None and len(self._node_registry) >= self._nodes_max:
             raise NodeRefused("nodes_max", f"{self._nodes_max} nodes are connected, the most allowed")
         if self._dispatcher.queue.is_full:
             raise NodeRefused("store_behind", "too many calls wait for the store; register again in a while")
@@ -73,7 +74,7 @@ class NodeDesk:
         node = Node(register.node_id, register.process_id, pairs, register.slots, link, now_ms, owner)
         node.clock_ahead_ms = 0 if register.now_ms is None else register.now_ms - now_ms
         self._settle_running(node, old, register.running)
-        self._fleet.join(node)
+        self._node_registry.join(node)
         return node
 
     def heartbeat(self, node: Node, beat: Heartbeat) -> None:
@@ -97,7 +98,7 @@ class NodeDesk:
                     lost.append(job)
         for job in lost:
             self._dispatcher.redispatch(job, node, "assign_lost")
-        self._fleet.beat(node)
+        self._node_registry.beat(node)
 
     def result(self, node: Node, result: NodeResult) -> None:
         """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
@@ -118,7 +119,7 @@ class NodeDesk:
                 self._dispatcher.redispatch(job, node, ERROR, detail=detail)
             else:
                 self._dispatcher.end(job, FAILED, reason=reason, detail=detail)
-            self._fleet.count_failure(node)
+            self._node_registry.count_failure(node)
         else:
             node.failures_in_a_row = 0
             self._dispatcher.end(job, COMPLETED, output=result.output)
@@ -126,7 +127,7 @@ class NodeDesk:
     def drain(self, node: Node, on: bool) -> None:
         """Give `node` no new jobs, or give it jobs again; what it has it keeps."""
         if node.connected:
-            self._fleet.drain(node, on)
+            self._node_registry.drain(node, on)
 
     def left(self, node: Node) -> None:
         """Note that the connection of `node` is closed: its jobs go to other nodes at once."""
@@ -150,7 +151,7 @@ class NodeDesk:
                 node.link.send(CancelAttempt(job_id, attempt))
         if old is None:
             return
-        self._fleet.forget(old)
+        self._node_registry.forget(old)
         if old.process_id == node.process_id:
             node.draining = old.draining
         else:
@@ -163,13 +164,13 @@ class NodeDesk:
 
     def _lose(self, node: Node, reason: str) -> None:
         jobs = list(node.holds.values())
-        self._fleet.leave(node, reason)
+        self._node_registry.leave(node, reason)
         for job in jobs:
             self._dispatcher.redispatch(job, node, reason)
 
     def _rest(self, node: Node, rest_ms: int, until_beat: bool, reason: str) -> None:
         if node.connected:
-            self._fleet.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
+            self._node_registry.rest(node, self._clock.now_ms() + rest_ms, until_beat, reason)
 
 
 def _trusted(error: WorkError) -> tuple[str, str]:
