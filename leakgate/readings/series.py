@@ -55,8 +55,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How long the process stood still for the garbage collection that comes before a reading."""
     counts: dict[str, int] = {}
     """Name -> number. The first word of a name is its kind: "table core.node_registry.nodes", "type dict", "task
-    Queue.run",
-    "open files", "threads", "store keys free". A name that holds " bytes " is a size in bytes."""
+    Queue.run", "open files", "threads", "store keys free". A name that holds " bytes " is a size in bytes."""
     counts_are_whole: bool = True
     """Whether a type that is missing in `counts` stands for 0; else there were too many types to name all."""
     unread: tuple[str, ...] = ()

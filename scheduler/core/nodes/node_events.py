@@ -52,8 +52,7 @@ class NodeEvents:
         (NodeRefused) while that one's connection answers; a process of another `owner`, a token, while it is in the
         registry at all: it could else take over its jobs. Anyone is refused while the node registry is full or the
         store far behind. A node may register again over the same link; what it says from then on belongs to the Node
-        that is
-        returned.
+        that is returned.
         """
         while True:
             old = self._node_registry.find(register.node_id)
