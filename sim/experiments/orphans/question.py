@@ -1,7 +1,7 @@
 """Does anything about nodes, jobs and sockets stay behind when they are gone? (rows M4 to M8)
 
-Without: the old designs on a small keyspace in virtual time (leftovers_before.py). With: production's core and scripts
-in the simulated world (leftovers_with.py), given the same.
+Without: the old designs on a small keyspace in virtual time (without_fix.py). With: production's core and scripts
+in the simulated world (with_fix.py), given the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 
 from voxpool.scheduler.config import Settings
 from voxpool.sim.experiments.experiment import Experiment, Options
-from voxpool.sim.experiments.orphans import with_fix as leftovers_with
-from voxpool.sim.experiments.orphans import without_fix as leftovers_before
+from voxpool.sim.experiments.orphans import with_fix, without_fix
 from voxpool.sim.experiments.orphans.size import FULL, QUICK, Figures, Size
 from voxpool.sim.experiments.processes import Part, run_parts
 from voxpool.sim.report.limits import Figure
@@ -43,7 +42,7 @@ def measure_at(options: Options, size: Size) -> Report:
     parts = []
     for row in sorted(rows, key=lambda name: name != "M7"):  # the longest first
         for side in reversed(options.sides()):
-            call = getattr(leftovers_with if side == WITH else leftovers_before, _PARTS[row])
+            call = getattr(with_fix if side == WITH else without_fix, _PARTS[row])
             parts.append(Part(f"{row} {side}", call, (size, options.seed, options.store)))
     return report_of(options, size, rows, run_parts(parts, options.progress, options.at_once))
 
@@ -52,7 +51,7 @@ def report_of(options: Options, size: Size, rows: list[str], results: Mapping[st
     """Put the figures of the rows together; `results` has one entry for "ROW side"."""
     lines = [line for row in rows for line in _lines(row, size, results)]
     return Report(
-        experiment="registry",
+        experiment="orphans",
         question=QUESTION,
         seed=options.seed,
         options=options.shown(**{key: value for key, value in asdict(size).items() if key in _SHOWN}),
@@ -145,4 +144,4 @@ def _number(figure: Figure) -> float | None:
 
 _SHORT = {"M4": "node ids", "M5": "ghosts", "M6": "binding keys", "M7": "map entries", "M8": "full, idle nodes"}
 
-EXPERIMENT = Experiment("registry", QUESTION, ROWS, measure)
+EXPERIMENT = Experiment("orphans", QUESTION, ROWS, measure)

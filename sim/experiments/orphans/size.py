@@ -1,4 +1,4 @@
-"""How much the experiment `registry` measures, and the figures that its rows return."""
+"""How much the experiment `orphans` measures, and the figures that its rows return."""
 
 from __future__ import annotations
 

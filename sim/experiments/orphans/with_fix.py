@@ -1,4 +1,4 @@
-"""The 'with' sides of the experiment `registry`: production's core and scripts in the simulated world."""
+"""The 'with' sides of the experiment `orphans`: production's core and scripts in the simulated world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 'without' sides of the experiment `registry`: the old designs, each on a small keyspace in virtual time."""
+"""The 'without' sides of the experiment `orphans`: the old designs, each on a small keyspace in virtual time."""
 
 from __future__ import annotations
 

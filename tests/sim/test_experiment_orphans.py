@@ -1,4 +1,4 @@
-"""The experiment `registry` at a small size: what each row shows on each side, and when it proves nothing."""
+"""The experiment `orphans` at a small size: what each row shows on each side, and when it proves nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import pytest
 
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.keyspace import Keyspace
-from voxpool.sim.experiments.orphans import question as leftovers
-from voxpool.sim.experiments.orphans import with_fix as leftovers_with
-from voxpool.sim.experiments.orphans import without_fix as leftovers_before
+from voxpool.sim.experiments.orphans import question, with_fix, without_fix
 from voxpool.sim.experiments.orphans.question import report_of
 from voxpool.sim.experiments.orphans.size import Figures, Size
 from voxpool.sim.experiments.orphans.without.node_sets import NodeSets
@@ -27,7 +25,7 @@ PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8": 
 def results() -> dict[str, Figures]:
     found: dict[str, Figures] = {}
     for row, part in PARTS.items():
-        for side, module in (("without", leftovers_before), ("with", leftovers_with)):
+        for side, module in (("without", without_fix), ("with", with_fix)):
             found[f"{row} {side}"] = getattr(module, part)(SMALL, 4, "memory", lambda _: None)
     return found
 
@@ -62,10 +60,10 @@ def test_counted_slots_are_lost_for_ever_and_holds_come_back(results: dict[str, 
 
 
 def test_the_whole_report_holds(results: dict[str, Figures]) -> None:
-    found = report_of(Options(), SMALL, list(leftovers.ROWS), results)
+    found = report_of(Options(), SMALL, list(question.ROWS), results)
 
     assert found.outcome is Outcome.HOLDS, found.checks
-    assert report_of(Options(variant="without"), SMALL, list(leftovers.ROWS), results).exit_code == 1
+    assert report_of(Options(variant="without"), SMALL, list(question.ROWS), results).exit_code == 1
     assert [draw().name for draw in found.pictures] == ["left_behind"]
 
 
