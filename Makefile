@@ -3,10 +3,10 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants reference wheel-check clean
 
 BIN := .venv/bin
-CHECKED := voxpool findings mutation ops tests
+CHECKED := voxpool findings mutation ops reference tests
 # What both Pythons run: all that needs no process of ours.
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim tests/leakgate
 
@@ -57,6 +57,9 @@ findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short)
 
 mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)
 	@$(BIN)/python -m mutation
+
+reference: .venv/.ready ## writes the parts of docs/ that are generated from the source
+	@$(BIN)/python -m reference
 
 wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
 	@$(BIN)/python -m pytest -q tests/packaging

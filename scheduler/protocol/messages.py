@@ -1,6 +1,7 @@
-"""The records that clients, nodes and the scheduler exchange (interfaces.md), independent of how they are encoded.
+"""The messages that clients, nodes and the scheduler exchange, independent of how they are encoded.
 
-Each is one JSON or MessagePack object with its `type`; unknown fields are ignored, so that older meets newer.
+Each is one JSON or MessagePack object with its `type`; unknown fields are ignored, so that versions can be mixed. The
+texts below the fields are the reference: `python -m reference` writes them into docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -46,52 +47,66 @@ class _Greeting(_Message):
 
 
 class Hello(_Greeting):
-    """The first message of a client (docs/sessions.md)."""
+    """The first message of a client on each connection; the scheduler answers `welcome`, or `error` and a close."""
 
     protocol: Protocol = PROTOCOL
+    """The version of the protocol."""
     session_id: Name | None = None
+    """The session to open or to resume; without it the scheduler makes a new one and names it in `welcome`."""
     token: str | None = None
+    """The client's token, in place of the header `Authorization` of the handshake."""
     resume: bool = False
-    """Send what an earlier connection of this session was not sent, or has not acknowledged."""
+    """Send the results that an earlier connection of this session was not sent, or has not acknowledged."""
     acks: bool = False
-    """This client acknowledges results: each is kept until then. Else a result that was sent counts as received."""
+    """This client acknowledges results, and each is kept until it does; else a result counts as received once sent."""
     generation: Name | None = None
-    """With `ack`: the generation that the numbers of this client belong to; those of another one are ignored."""
+    """The generation that `ack` refers to, from the last `welcome`; an `ack` of another generation is ignored."""
     ack: Number = 0
+    """The number of the last result that this client has handled; 0 = none."""
     patience_ms: Milliseconds | None = None
-    """How long this client tries to come back when its connection breaks; it is granted session_grace_s at most."""
+    """How long the session is kept when this connection breaks, session_grace_s at most; without it that time."""
     in_order: bool = False
-    """Send the results in the order of the submits. One that came too soon is held back for `in_order_grace_s` at most;
-    what was missing before it comes later, out of order."""
+    """Send results in the order of the submits. One that is too early is held back for in_order_grace_s at most;
+    the results that were missing before it are sent later, out of order."""
 
 
 class Submit(_Message):
+    """Asks for one job; the scheduler answers `accepted` or `rejected`, and after `accepted` sends the `result`."""
+
     request_id: Name
+    """The client's own id of this request. The same id submitted again means the same job: a submit can be repeated."""
     pair: Pair
+    """The language pair of the audio."""
     audio: bytes
+    """A WAV file (RIFF/WAVE), `audio_bytes_max` bytes at most: base64 in JSON, bin in MessagePack."""
     timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=TIMEOUT_MS_MAX)] | None = None
+    """After this time, waiting and work together, the job fails with `expired`."""
     session_affinity: bool = False
+    """Prefer the node that got the last such job of this session."""
     why: bool = False
-    """Keep why this job goes where it goes: GET /v1/jobs/{id}/why tells."""
+    """Keep the decisions about this job for GET /v1/jobs/{job_id}/why."""
     trace: str | None = None
-    """The traceparent (W3C) of the span that the job belongs to; one that is none is ignored."""
+    """The W3C traceparent of the span that the job belongs to; an invalid one is ignored."""
     attempts_max: Annotated[int, msgspec.Meta(ge=1, le=ATTEMPTS_LIMIT)] | None = None
-    """Attempts that may fail or be lost before the job fails, in place of the scheduler's setting."""
+    """How many attempts may fail or be lost before the job fails, in place of the setting attempts_max."""
     backoff_ms: Annotated[int, msgspec.Meta(ge=0, le=BACKOFF_MS_LIMIT)] | None = None
-    """The pause after the first attempt that a worker answered with an error, in place of the scheduler's setting."""
+    """The pause after the first attempt that a worker answered with an error, in place of the setting backoff_s."""
     ack: Number = 0
-    """As the message `ack`: what a client that acknowledges had when it submitted, so that a result which it asks for
-    once more is sent once more."""
+    """As the message `ack`, handled before the submit; 0 = nothing new is acknowledged."""
 
 
 class CancelJob(_Message, tag="cancel"):
+    """Cancels a job of this session that has not ended; its `result` then has the state cancelled."""
+
     job_id: Name
+    """The id from `accepted`."""
 
 
 class Ack(_Message):
-    """This client has handled all results up to `number`."""
+    """Acknowledges results."""
 
     number: Number
+    """This client has handled all results up to this number."""
 
 
 FromClient = Hello | Submit | CancelJob | Ack
@@ -101,60 +116,88 @@ FromClient = Hello | Submit | CancelJob | Ack
 
 
 class Welcome(_Message):
+    """The answer to `hello`: the session is open on this connection."""
+
     session_id: str
+    """The id of the session, for the `hello` of the next connection."""
     limits: dict[str, int]
+    """`audio_bytes_max`, `output_bytes_max`, `session_grace_ms` (how long this session is kept without a connection)
+    and `unacknowledged_max`."""
     protocol: int = PROTOCOL
+    """The version of the protocol."""
     cut_off: str | None = None
-    """Why the scheduler cut off the last connection of this session, if it did: takes_nothing, no_pong …"""
+    """Why the scheduler cut off the last connection of this session, if it did."""
     generation: str = ""
-    """What the numbers of results belong to; another one than before: the session was forgotten, they begin at 1."""
+    """What the numbers of results belong to. A new one means that the session began anew, with number 1."""
 
 
 class Accepted(_Message):
+    """The submit is a job, new or known; a `result` follows."""
+
     request_id: str
+    """The id from the submit."""
     job_id: str
+    """The scheduler's id of the job."""
 
 
 class RejectedSubmit(_Message, tag="rejected"):
+    """The submit is not a job. A job that was accepted is rejected later only when the scheduler stops."""
+
     request_id: str
+    """The id from the submit."""
     reason: str
+    """A stable word."""
     retry_after_ms: int | None = None
+    """When to submit the same again; absent: it would be rejected again."""
     detail: str = ""
+    """A text for people."""
 
 
 class Times(msgspec.Struct):
-    """Durations in ms: until the last dispatch, from there to the end, and in all."""
+    """Durations of an ended job."""
 
     waiting: int
+    """ms from the submit to the last dispatch; to the end when there was none."""
     dispatched: int
+    """ms from the last dispatch to the end."""
     total: int
+    """ms from the submit to the end."""
 
 
 class JobResult(_Message, tag="result"):
-    """What a client gets when its job ended; `state` is completed, failed or cancelled."""
+    """The job ended."""
 
     job_id: str
+    """The id from `accepted`."""
     request_id: str
+    """The id from the submit."""
     state: str
+    """`completed`, `failed` or `cancelled`."""
     attempts: int
+    """The number of the last attempt; numbers may be skipped."""
     times_ms: Times
+    """How long it waited and was worked on."""
     output: Any = None
+    """What the worker answered: any JSON value; null unless completed."""
     error: str | None = None
-    """Why it did not complete, a stable word (reasons.py)."""
+    """Why it did not complete, a stable word; absent when it completed."""
     detail: str = ""
-    """What people should know beside `error`."""
+    """A text for people beside `error`."""
     retryable: bool = False
-    """Whether it failed, and may succeed when it is submitted again unchanged."""
+    """It did not complete, and may when it is submitted again unchanged."""
     number: int | None = None
-    """Its number in the session, which rises by one with each result: what an `ack` names."""
+    """Its number in the session, which rises with each result: what an `ack` names."""
 
 
 class Error(_Message):
-    """With `retry_after_ms` the same may work then; without it is of no use to try again."""
+    """The connection is refused, or a message could not be used."""
 
     reason: str
+    """A stable word."""
     detail: str
+    """A text for people."""
     retry_after_ms: int | None = None
+    """When to connect again, where the scheduler knows it."""
 
 
 ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
@@ -164,45 +207,70 @@ ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
 
 
 class Register(_Greeting):
+    """The first message of a node on each connection, and the answer to `reregister`."""
+
     node_id: Name
+    """The name of the node, unique in the fleet and the same after a restart."""
     process_id: Name
+    """A random id that each process of the node makes once: it separates a reconnect from a second process."""
     pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
+    """The language pairs that the node serves."""
     slots: Slots
+    """How many jobs it works on at the same time."""
     running: Running
+    """The attempts that it was assigned and has not answered, each as [job_id, attempt]."""
     protocol: Protocol = PROTOCOL
+    """The version of the protocol."""
     version: str = ""
+    """The version of the worker's software, for people."""
     token: str | None = None
+    """The node's token, in place of the header `Authorization` of the handshake."""
     now_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
-    """The node's clock, so that one that is wrong is found; nothing else depends on it."""
+    """The node's clock, ms since 1970, so that a wrong one is found; nothing else depends on it."""
 
 
 class Heartbeat(_Message):
+    """Renews the lease of the node, every `heartbeat_ms`."""
+
     running: Running
+    """The attempts that it was assigned and has not answered, each as [job_id, attempt]."""
     load: float | None = None
+    """The share of its slots that are in use; the scheduler does not use it yet."""
 
 
 class WorkError(msgspec.Struct):
-    """Why an attempt failed. `reason` is a stable snake_case word, `detail` a text for people (error_text.py)."""
+    """Why an attempt failed."""
 
     reason: str
+    """A stable word of a-z 0-9 _, 64 characters at most."""
     retryable: bool = False
+    """Try again, on another node if there is one; else the job fails now."""
     detail: str = ""
+    """A text for people; the scheduler keeps 500 characters."""
 
 
 class NodeResult(_Message, tag="result"):
-    """Exactly one of `output`, `error` and `busy` is meant; an output may be any JSON value, None included."""
+    """The answer to an `assign`: an `output`, an `error`, or `busy`."""
 
     job_id: Name
+    """From the `assign`."""
     attempt: Attempt
+    """From the `assign`."""
     output: Any = None
+    """The output of the job, any JSON value; without `error` and `busy` the job completes with it, also with null."""
     error: WorkError | None = None
+    """Why the attempt failed."""
     busy: bool = False
+    """The node has no free slot or drains: the job goes elsewhere, and no attempt is counted."""
     trace: str | None = None
     """The traceparent of the span that did the work, or the one that came with the assign."""
 
 
 class Drain(_Message):
+    """Asks for no new jobs, or for jobs again."""
+
     on: bool
+    """True = no new jobs; those that it has it keeps."""
 
 
 FromNode = Register | Heartbeat | NodeResult | Drain
@@ -212,37 +280,53 @@ FromNode = Register | Heartbeat | NodeResult | Drain
 
 
 class Registered(_Message):
+    """The node is in the fleet. It is sent again whenever the scheduler registers the node anew with its store."""
+
     generation: str
+    """Names this registration; for logs only."""
     heartbeat_ms: int
+    """The time between two heartbeats."""
     lease_ms: int
+    """A node that was silent for this time is taken for dead."""
     cut_off: str | None = None
-    """Why the scheduler cut off the last connection of this node, if it did: takes_nothing, no_pong …"""
+    """Why the scheduler cut off the last connection of this node, if it did."""
     output_bytes_max: int | None = None
-    """The largest output, in bytes of JSON. A message above twice that and 64 KiB closes the connection (1009)."""
+    """The largest output, in bytes of JSON."""
 
 
 class Assign(_Message):
-    """`deadline_ms` is how long the scheduler waits for the result, counted from the sending.
-
-    `trace` is the traceparent that the work belongs under; a node sends it back with the result.
-    """
+    """Work for one slot."""
 
     job_id: str
+    """The id of the job."""
     attempt: int
+    """The number of this attempt; job id and attempt together name the work."""
     pair: str
+    """One of the node's pairs."""
     audio: bytes
+    """The WAV file: base64 in JSON, bin in MessagePack."""
     deadline_ms: int
+    """How long the scheduler waits for the result, from the sending of this message."""
     session_id: str | None = None
+    """The session of the job's client, to keep what belongs together: its id, after the token's name and a slash."""
     trace: str | None = None
+    """The traceparent that the work belongs under; the node returns it or its child with the result."""
 
 
 class CancelAttempt(_Message, tag="cancel"):
+    """Stop this attempt and send no result for it."""
+
     job_id: str
+    """From the `assign`."""
     attempt: int
+    """From the `assign`."""
 
 
 class Reregister(_Message):
+    """Send `register` again, over this connection."""
+
     reason: str
+    """`lease_ended`."""
 
 
 ToNode = Registered | Assign | CancelAttempt | Reregister | Error

@@ -2,7 +2,7 @@
 
 Whatever was submitted and not answered is submitted again after a reconnect, under the same request ids and in the same
 order, so that each request is done once however often the connection breaks. Results are acknowledged by their
-numbers, so that each is given once (docs/sessions.md). It knows messages and futures, not what a user calls.
+numbers, so that each is given once (docs/protocol.md). It knows messages and futures, not what a user calls.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 //
 // What was submitted and not answered is submitted again after a reconnect, under the same request id, so that each
 // request is done once however often the connection breaks. Results are acknowledged by their numbers, with the next
-// submit or after a short time, so that each comes once (docs/sessions.md).
+// submit or after a short time, so that each comes once (docs/protocol.md).
 
 export const PROTOCOL = 1;
 

@@ -1,0 +1,30 @@
+"""What is generated where: blocks in pages, and whole files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reference import asyncapi, protocol
+from reference.blocks import Generator, filled
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+FILES: dict[str, Generator] = {"reference/asyncapi.json": asyncapi.document}
+"""File below docs/ -> what it consists of."""
+
+
+def generators() -> dict[str, Generator]:
+    """Return the generator of each block that a page may have."""
+    return protocol.generators()
+
+
+def generated() -> dict[Path, str]:
+    """Return every page with blocks and every generated file, as it has to be."""
+    known = generators()
+    pages = {path: filled(path.read_text(), known) for path in sorted(DOCS.rglob("*.md"))}
+    return pages | {DOCS / name: generator() for name, generator in FILES.items()}
+
+
+def outdated() -> dict[Path, str]:
+    """Return those of them that differ from what is on the disk."""
+    return {path: text for path, text in generated().items() if not path.exists() or path.read_text() != text}

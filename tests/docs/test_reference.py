@@ -1,0 +1,35 @@
+"""The generated parts of docs/ are what the source says now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reference.blocks import filled, names_of
+from reference.pages import DOCS, generated, generators
+
+PAGES = generated()
+
+
+@pytest.mark.parametrize("path", sorted(PAGES), ids=lambda path: str(path.relative_to(DOCS)))
+def test_what_is_committed_is_what_is_generated(path: Path) -> None:
+    """If this fails: python -m reference"""
+    assert path.read_text() == PAGES[path]
+
+
+def test_each_block_that_can_be_generated_stands_in_one_page() -> None:
+    """A message, a setting or a command that was added must not be left out of the pages."""
+    used = sorted(name for path in DOCS.rglob("*.md") for name in names_of(path.read_text()))
+    assert used == sorted(generators())
+
+
+def test_a_page_that_was_edited_by_hand_is_found() -> None:
+    block = "<!-- generated: one -->\n\nwritten by hand\n\n<!-- end -->\n"
+    page = f"before\n\n{block}\nafter\n"
+    assert filled(page, {"one": lambda: "made"}) == page.replace("written by hand", "made")
+
+
+def test_a_block_that_nothing_generates_is_an_error() -> None:
+    with pytest.raises(KeyError, match="unheard"):
+        filled("<!-- generated: unheard -->\n<!-- end -->\n", {})
