@@ -22,12 +22,12 @@ from voxpool.sim.world.variant import Variant
 
 
 class ForgetsWhatCrossed(WaitingJobs):
-    """R21: "nobody" spoils all that is known of a pool, also the room that came up while the answer was on its way."""
+    """R21: "nobody" spoils all that is known of a queue, also the room that came up while the answer was on its way."""
 
     def settle(self, batch: SelectBatch) -> None:
-        for pool in batch.pools.values():
-            if pool.said_nobody:
-                pool.credit = 0.0
+        for queue in batch.queues.values():
+            if queue.said_nobody:
+                queue.credit = 0.0
         super().settle(batch)
 
 

@@ -19,7 +19,7 @@ from tests.unit.fire_checks import Broken
 from voxpool.scheduler.core.composition import Parts
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
-from voxpool.scheduler.core.jobs.waiting import Pool, WaitingJobs
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs, WaitQueue
 from voxpool.scheduler.core.leases import Leases
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
@@ -163,12 +163,12 @@ class LeavesGhosts(Leases):
         pass
 
 
-class KeepsEmptyPools(WaitingJobs):
-    """A pool stays when its last job has gone."""
+class KeepsEmptyQueues(WaitingJobs):
+    """A queue stays when its last job has gone."""
 
-    def _update(self, pool: Pool) -> None:
-        super()._update(pool)
-        self._pools.setdefault(pool.pair, pool)
+    def _update(self, queue: WaitQueue) -> None:
+        super()._update(queue)
+        self._queues.setdefault(queue.pair, queue)
 
 
 class Planted(NamedTuple):
@@ -200,7 +200,7 @@ PLANTED = {
     "rests for ever": Planted(Parts(node_registry=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
     "drains who comes back": Planted(Parts(node_registry=DrainsWhoComesBack), fire_checks.NOT_HEALED),
     "leaves ghosts": Planted(Parts(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(8)),
-    "keeps empty pools": Planted(Parts(waiting=KeepsEmptyPools), fire_checks.NO_POOL_LEFT),
+    "keeps empty pools": Planted(Parts(waiting=KeepsEmptyQueues), fire_checks.NO_POOL_LEFT),
 }
 
 

@@ -133,7 +133,7 @@ def test_a_full_batch_gives_the_other_pools_the_next_turn() -> None:
     assert places(waiting.next_batch(1)) == [3]
 
 
-def test_a_job_that_waits_no_longer_is_let_go_though_an_older_one_waits() -> None:
+def test_a_job_that_waits_no_longer_is_released_though_an_older_one_waits() -> None:
     """A client that submits and cancels for an hour behind one old job leaves nothing."""
     waiting = queue_of(make_job(1))
     for place in range(2, 5000):
@@ -141,6 +141,6 @@ def test_a_job_that_waits_no_longer_is_let_go_though_an_older_one_waits() -> Non
         waiting.add(job)
         job.state = CANCELLED
         waiting.discard(job)
-    pool = waiting._pools["zh:en"]
-    assert list(pool.jobs) == [1] and len(pool.places) < 200
+    queue = waiting._queues["zh:en"]
+    assert list(queue.jobs) == [1] and len(queue.places) < 200
     assert places(waiting.next_batch(5)) == [1]

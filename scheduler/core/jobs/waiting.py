@@ -1,6 +1,6 @@
-"""Jobs that have no node yet: a queue for each pool, and what is known of the room in it. Pure.
+"""Jobs that have no node yet: a queue for each language pair, and how many slots may be free for it. Pure.
 
-A pool here is a language pair with waiting jobs; it exists only as long as it has some.
+A queue exists only as long as jobs of its pair wait.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from voxpool.scheduler.core.key_heap import push, take_least
 from voxpool.scheduler.errors import Rejected
 
 
-class Pool:
+class WaitQueue:
     """The waiting jobs of one pair in the order of their submits.
 
-    `credit` bounds from above the slots that may be free for this pair: the store said "nobody" and since then so many
-    may have appeared (infinite: not known). A job is put to the store only while there is credit, so that ten thousand
+    `credit` is the upper bound of the slots that may be free for this pair: those that have appeared since the store
+    last found no node (infinite: not known). A job is put to the store only while there is credit, so that ten thousand
     waiting jobs cost nothing until a slot gets free.
     """
 
@@ -38,25 +38,25 @@ class Pool:
 
 
 class SelectBatch:
-    """Jobs that are put to select_node together; all their pools are in flight until `WaitingJobs.settle`."""
+    """Jobs that are put to select_node together; their queues are in flight until `WaitingJobs.settle`."""
 
-    __slots__ = ("jobs", "pools")
+    __slots__ = ("jobs", "queues")
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
-        self.pools: dict[str, Pool] = {}
+        self.queues: dict[str, WaitQueue] = {}
 
     def granted(self, job: Job) -> None:
         """The store granted a slot for `job`."""
-        self.pools[job.pair].granted += 1
+        self.queues[job.pair].granted += 1
 
     def nobody(self, job: Job) -> None:
         """The store found no node with room for `job`."""
-        self.pools[job.pair].said_nobody = True
+        self.queues[job.pair].said_nobody = True
 
     def unsure(self, job: Job) -> None:
         """Whether there is room for the pair of `job` is unknown: a void grant, or the throws ran out."""
-        self.pools[job.pair].unsure = True
+        self.queues[job.pair].unsure = True
 
 
 class WaitingJobs:
@@ -69,16 +69,16 @@ class WaitingJobs:
     def __init__(self, waiting_max: float = math.inf, retry_after_ms: int = 1000) -> None:
         self.waiting_max = waiting_max
         self.retry_after_ms = retry_after_ms
-        self._pools: dict[str, Pool] = {}
-        self._ready: dict[str, Pool] = {}
-        """Pools with waiting jobs and credit that aren't in flight, in the order in which they get their turn."""
+        self._queues: dict[str, WaitQueue] = {}
+        self._ready: dict[str, WaitQueue] = {}
+        """Queues with waiting jobs and credit that aren't in flight, in the order in which they get their turn."""
         self.total = 0
 
     def __len__(self) -> int:
         return self.total
 
     def __repr__(self) -> str:
-        return f"<waiting {self.total} jobs in {len(self._pools)} pools>"
+        return f"<waiting {self.total} jobs in {len(self._queues)} queues>"
 
     @property
     def ready(self) -> bool:
@@ -86,62 +86,62 @@ class WaitingJobs:
         return bool(self._ready)
 
     def check_room(self, pair: str) -> None:
-        """Raise Rejected if so many jobs of `pair` wait that a new one would wait too long."""
-        pool = self._pools.get(pair)
-        if pool is not None and len(pool.jobs) >= self.waiting_max:
+        """Raise Rejected if `waiting_max` jobs of `pair` wait already."""
+        queue = self._queues.get(pair)
+        if queue is not None and len(queue.jobs) >= self.waiting_max:
             detail = f"{self.waiting_max} jobs of {pair} wait for a node, the most allowed"
             raise Rejected("waiting_max", detail, self.retry_after_ms)
 
     def counts(self) -> Iterator[tuple[str, int]]:
         """Yield (pair, waiting jobs); jobs in flight to the store count as waiting no longer."""
-        for pool in self._pools.values():
-            yield pool.pair, len(pool.jobs)
+        for queue in self._queues.values():
+            yield queue.pair, len(queue.jobs)
 
     def credits(self) -> Iterator[tuple[str, float]]:
-        """Yield (pair, slots that may be free) of each pool with waiting jobs."""
-        for pool in self._pools.values():
-            yield pool.pair, pool.credit
+        """Yield (pair, slots that may be free) of each queue with waiting jobs."""
+        for queue in self._queues.values():
+            yield queue.pair, queue.credit
 
     def add(self, job: Job) -> None:
         """Queue `job` at its place."""
-        pool = self._pools.get(job.pair)
-        if pool is None:
-            pool = self._pools[job.pair] = Pool(job.pair)
-        pool.jobs[job.place] = job
-        push(pool.places, job.place, pool.jobs)
+        queue = self._queues.get(job.pair)
+        if queue is None:
+            queue = self._queues[job.pair] = WaitQueue(job.pair)
+        queue.jobs[job.place] = job
+        push(queue.places, job.place, queue.jobs)
         job.queued = True
         self.total += 1
-        self._update(pool)
+        self._update(queue)
 
     def discard(self, job: Job) -> None:
         """Note that `job` waits no longer; one that isn't queued is left alone."""
         if not job.queued:
             return
         job.queued = False
-        pool = self._pools[job.pair]
-        del pool.jobs[job.place]
+        queue = self._queues[job.pair]
+        del queue.jobs[job.place]
         self.total -= 1
-        self._update(pool)
+        self._update(queue)
 
     def room(self, pairs: Collection[str], slots: int) -> None:
         """Note that up to `slots` slots may have got free on a node that serves `pairs`."""
-        pools = self._pools
-        if not pools:
+        queues = self._queues
+        if not queues:
             return
         for pair in pairs:
-            pool = pools.get(pair)
-            if pool is not None:
-                pool.credit += slots
-                self._update(pool)
+            queue = queues.get(pair)
+            if queue is not None:
+                queue.credit += slots
+                self._update(queue)
 
     def room_everywhere(self) -> None:
-        """Note that nothing is known: any pool may have room."""
-        for pool in list(self._pools.values()):
-            pool.credit = math.inf
-            self._update(pool)
+        """Note that nothing is known: any queue may have room."""
+        for queue in list(self._queues.values()):
+            queue.credit = math.inf
+            self._update(queue)
 
     def next_batch(self, jobs_max: int) -> SelectBatch | None:
-        """Take at most `jobs_max` jobs out of the ready pools, the oldest of each first; None if there are none."""
+        """Take at most `jobs_max` jobs out of the ready queues, the oldest of each first; None if there are none."""
         if not self._ready:
             return None
         batch = SelectBatch()
@@ -149,19 +149,19 @@ class WaitingJobs:
             room = jobs_max - len(batch.jobs)
             if room <= 0:
                 break
-            pool = self._ready.pop(pair)
-            pool.in_flight = True
-            batch.pools[pair] = pool
-            for _ in range(int(min(room, len(pool.jobs), pool.credit))):
-                job = take_least(pool.places, pool.jobs)
+            queue = self._ready.pop(pair)
+            queue.in_flight = True
+            batch.queues[pair] = queue
+            for _ in range(int(min(room, len(queue.jobs), queue.credit))):
+                job = take_least(queue.places, queue.jobs)
                 job.queued = False
                 batch.jobs.append(job)
                 self.total -= 1
-            pool.asked = pool.credit
-            pool.credit = 0.0
-            pool.granted = 0
-            pool.said_nobody = pool.unsure = False
-        if len(batch.pools) > 1:
+            queue.asked = queue.credit
+            queue.credit = 0.0
+            queue.granted = 0
+            queue.said_nobody = queue.unsure = False
+        if len(batch.queues) > 1:
             batch.jobs.sort(key=_place)
         return batch
 
@@ -171,24 +171,24 @@ class WaitingJobs:
         `credit` holds what came up while the batch was away. "Nobody" spoils only what was known before it: else a job
         would wait beside a node whose release crossed the answer (defects.md R21).
         """
-        for pool in batch.pools.values():
-            pool.in_flight = False
-            if pool.unsure:
-                pool.credit = math.inf
-            elif not pool.said_nobody:
-                pool.credit += pool.asked - pool.granted
-            self._update(pool)
+        for queue in batch.queues.values():
+            queue.in_flight = False
+            if queue.unsure:
+                queue.credit = math.inf
+            elif not queue.said_nobody:
+                queue.credit += queue.asked - queue.granted
+            self._update(queue)
 
-    def _update(self, pool: Pool) -> None:
-        if pool.in_flight:
+    def _update(self, queue: WaitQueue) -> None:
+        if queue.in_flight:
             return
-        if not pool.jobs:
-            self._ready.pop(pool.pair, None)
-            self._pools.pop(pool.pair, None)
-        elif pool.credit >= 1:
-            self._ready.setdefault(pool.pair, pool)
+        if not queue.jobs:
+            self._ready.pop(queue.pair, None)
+            self._queues.pop(queue.pair, None)
+        elif queue.credit >= 1:
+            self._ready.setdefault(queue.pair, queue)
         else:
-            self._ready.pop(pool.pair, None)
+            self._ready.pop(queue.pair, None)
 
 
 def _place(job: Job) -> int:
