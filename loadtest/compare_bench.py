@@ -25,7 +25,7 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.loadtest.commands._compare import SECONDS, Change, Comparison, compare
 from voxpool.loadtest.report._records import read_report
-from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import ConfigError
@@ -63,9 +63,9 @@ def serve(delay_ms: float, arguments: Sequence[str]) -> None:
     """Be a `voxpool serve` whose dispatcher is late."""
     from voxpool.scheduler.cli import main as voxpool
 
-    parts = Parts(dispatcher=late_by(delay_ms / 1000))
+    classes = CoreClasses(dispatcher=late_by(delay_ms / 1000))
     sys.argv[1:] = ["serve", *arguments]
-    with patch.object(Core, "build", partial(Core.build, parts=parts)):
+    with patch.object(Core, "build", partial(Core.build, classes=classes)):
         voxpool()
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from voxpool.leakgate.inside.allocators import LiveBytes
 from voxpool.loadtest.users._audio import Heard
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.protocol import codec
@@ -74,8 +74,8 @@ class Readings:
 class _WireDispatcher(Dispatcher):
     """Production's, to which submits come as from a socket."""
 
-    def __init__(self, *, instance: str, **parts: Any) -> None:
-        super().__init__(instance=INSTANCE, **parts)
+    def __init__(self, *, instance: str, **classes: Any) -> None:
+        super().__init__(instance=INSTANCE, **classes)
 
     def submit(self, *, pair: str, audio: bytes, request_id: str, **rest: Any) -> Job:
         frame = codec.encode(Submit(request_id.zfill(REQUEST_ID_CHARACTERS), pair, audio), binary=True)
@@ -109,13 +109,13 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
     interval_s = scenario.resolved_settings.cleanup_interval_s
     played = msgspec.structs.replace(scenario, duration_s=seconds)
     meter = LiveBytes()
-    parts = Parts(job_table=leaking(leak_bytes), dispatcher=_WireDispatcher)
+    classes = CoreClasses(job_table=leaking(leak_bytes), dispatcher=_WireDispatcher)
     world = World(
         seed=played.seed,
         settings={**played.settings, **settings},
         delay_ms=played.links.delay_ms,
         store_delay_ms=played.store.delay_ms,
-        variant=Variant(parts=parts, node=_AnsweringNode, connection=_WireConnection),
+        variant=Variant(classes=classes, node=_AnsweringNode, connection=_WireConnection),
         checkers=(),
         is_traced=False,
         warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job

@@ -34,8 +34,8 @@ from voxpool.scheduler.core.why import Why
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The classes that a core is built of. Production uses the defaults; sim/before/ replaces single ones."""
+class CoreClasses:
+    """The classes that a core is built of. Production uses the defaults; the simulation replaces single ones."""
 
     job_table: type[JobTable] = JobTable
     waiting: type[WaitingJobs] = WaitingJobs
@@ -77,7 +77,7 @@ class Core:
         observer: Observer,
         random: random.Random,
         instance: str,
-        parts: Parts = Parts(),
+        classes: CoreClasses = CoreClasses(),
         why: Why | None = None,
     ) -> Core:
         """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler.
@@ -86,17 +86,19 @@ class Core:
         """
         if why is None:
             why = Why(clock, jobs_max=0, every=0)
-        table = parts.job_table(
+        table = classes.job_table(
             settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
         )
-        waiting = parts.waiting(settings.waiting_max, ms(settings.retry_after_s))
+        waiting = classes.waiting(settings.waiting_max, ms(settings.retry_after_s))
         outages = Outages(settings)
-        intake = parts.intake(settings, clock, table, waiting, outages)
+        intake = classes.intake(settings, clock, table, waiting, outages)
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
-        queue = parts.queue(runner, clock, ms(settings.lease_s), observer, outages)
-        node_registry = parts.node_registry(settings, clock, queue, waiting, intake, node_deadlines, observer, instance)
-        dispatcher = parts.dispatcher(
+        queue = classes.queue(runner, clock, ms(settings.lease_s), observer, outages)
+        node_registry = classes.node_registry(
+            settings, clock, queue, waiting, intake, node_deadlines, observer, instance
+        )
+        dispatcher = classes.dispatcher(
             settings=settings,
             clock=clock,
             table=table,
@@ -112,7 +114,7 @@ class Core:
             why=why,
             instance=instance,
         )
-        desk = parts.node_events(settings, clock, dispatcher, node_registry, observer)
+        node_events = classes.node_events(settings, clock, dispatcher, node_registry, observer)
         runner.on_restart = node_registry.register_all
         return cls(
             table=table,
@@ -121,10 +123,10 @@ class Core:
             queue=queue,
             node_registry=node_registry,
             dispatcher=dispatcher,
-            node_events=desk,
-            retention=parts.retention(settings, clock, table, observer),
-            timeouts=parts.timeouts(settings, clock, job_deadlines, dispatcher),
-            leases=parts.leases(settings, clock, node_deadlines, desk, node_registry, queue, waiting),
+            node_events=node_events,
+            retention=classes.retention(settings, clock, table, observer),
+            timeouts=classes.timeouts(settings, clock, job_deadlines, dispatcher),
+            leases=classes.leases(settings, clock, node_deadlines, node_events, node_registry, queue, waiting),
             why=why,
             _tasks=[],
         )

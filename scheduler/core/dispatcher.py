@@ -111,7 +111,7 @@ class Dispatcher(Grants):
             request_id=request_id,
             session_id=session_id,
             pair=pair,
-            place=self._submits,
+            sequence=self._submits,
             submitted_ms=now_ms,
             waits_from_ms=now_ms,
             audio=audio,
@@ -143,13 +143,13 @@ class Dispatcher(Grants):
         return self.table.find(job_id)
 
     @property
-    def newest_place(self) -> int:
-        """The place of the last submit; 0 before the first."""
+    def newest_sequence(self) -> int:
+        """The sequence number of the last submit; 0 before the first."""
         return self._submits
 
-    def find_place(self, place: int) -> Job | None:
-        """Return the job that was the `place`-th submit, or None when it is forgotten."""
-        return self.table.find(self._job_id(place))
+    def find_sequence(self, sequence: int) -> Job | None:
+        """Return the job that was submit number `sequence`, or None when it is forgotten."""
+        return self.table.find(self._job_id(sequence))
 
     def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
         """Cancel `job_ids`, the jobs whose results nobody wants any more, and forget what was kept for the session.
@@ -197,8 +197,8 @@ class Dispatcher(Grants):
 
     # ---- the small steps
 
-    def _job_id(self, place: int) -> str:
-        return f"{self._instance}-{place}"
+    def _job_id(self, sequence: int) -> str:
+        return f"{self._instance}-{sequence}"
 
     def _wait(self, job: Job) -> None:
         self._set_deadline(job, job.waits_from_ms + self._waiting_ms)

@@ -18,7 +18,7 @@ from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import OnAnswer, ScriptQueue, ignore_answer
-from voxpool.scheduler.core.scripts import ScriptCall, Want, Word, node_offline, select_explained, select_node
+from voxpool.scheduler.core.scripts import Reply, ScriptCall, Want, node_offline, select_explained, select_node
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.core.why import Why
 
@@ -119,8 +119,8 @@ class Grants(ABC):
         if self.waiting.ready:
             self.queue.nudge()
 
-    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
-        if word == Word.AGAIN:
+    def _not_granted(self, batch: SelectBatch, job: Job, reply: str) -> None:
+        if reply == Reply.AGAIN:
             batch.unsure(job)
         else:
             batch.nobody(job)

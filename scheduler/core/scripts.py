@@ -20,7 +20,7 @@ class ScriptCall(NamedTuple):
     args: list[str]
 
 
-class Word(StrEnum):
+class Reply(StrEnum):
     """What a script may answer beside data; `lua/README.md` says when."""
 
     OK = "OK"

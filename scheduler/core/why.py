@@ -105,7 +105,7 @@ class Why(Observer):
             self._add(job.job_id, "looked", job.attempt + 1, node_id, reason, total, looks)
 
     def job_submitted(self, job: Job) -> None:
-        if self._every and job.place % self._every == 0:
+        if self._every and job.sequence % self._every == 0:
             self.follow(job.job_id)
         if self._followed:
             self._add(job.job_id, "submitted")

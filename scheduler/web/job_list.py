@@ -23,29 +23,29 @@ class Page(NamedTuple):
 
 
 class JobList:
-    """`find` returns the job at a place (1 = the first submit), or None; `newest` returns the last place."""
+    """`find` returns the job of a sequence number (1 = the first submit), or None; `newest` returns the last number."""
 
     def __init__(self, find: Callable[[int], Job | None], newest: Callable[[], int]) -> None:
         self._find = find
         self._newest = newest
         self._oldest = 1
-        """No job is left below this place."""
+        """No job is left below this sequence number."""
 
     def page(self, limit: int, state: str = "", cursor: int | None = None, owner: str | None = None) -> Page:
-        """Return at most `limit` jobs, only of `state` and of `owner` if they are given, from `cursor` (a place) down.
+        """Return at most `limit` jobs from `cursor` (a sequence number) down, of `state` and `owner` if these are given.
 
         A page may hold fewer jobs than `limit`, even none, and still have a cursor: then its looks ran out.
         """
         self._skip_forgotten()
         jobs: list[Job] = []
-        place = self._newest() if cursor is None else min(cursor, self._newest())
-        last = max(self._oldest, place - LOOKS_MAX + 1)
-        while place >= last and len(jobs) < limit:
-            job = self._find(place)
+        sequence = self._newest() if cursor is None else min(cursor, self._newest())
+        last = max(self._oldest, sequence - LOOKS_MAX + 1)
+        while sequence >= last and len(jobs) < limit:
+            job = self._find(sequence)
             if job is not None and (not state or job.state == state) and (owner is None or job.owner == owner):
                 jobs.append(job)
-            place -= 1
-        return Page(jobs, place if place >= self._oldest else None)
+            sequence -= 1
+        return Page(jobs, sequence if sequence >= self._oldest else None)
 
     def _skip_forgotten(self) -> None:
         newest = self._newest()

@@ -52,7 +52,7 @@ class JobDoor:
         self._observer = observer
         self._random = random
         self._bodies = Bodies(settings.audio_bytes_max, incoming, ms(settings.retry_after_s))
-        self._list = JobList(dispatcher.find_place, lambda: dispatcher.newest_place)
+        self._list = JobList(dispatcher.find_sequence, lambda: dispatcher.newest_sequence)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""

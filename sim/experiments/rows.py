@@ -76,9 +76,9 @@ class Stage:
         """What checkers found, on the side with the fix."""
         self._store = store if variant.scripts is None else "memory"
 
-    def add_parts(self, **parts: Any) -> None:
-        """Put `parts` into the scheduler of either side: what the story is about, not what the row is about."""
-        self.variant = replace(self.variant, parts=replace(self.variant.parts, **parts))
+    def add_classes(self, **classes: Any) -> None:
+        """Put `classes` into the scheduler of either side: what the story is about, not what the row is about."""
+        self.variant = replace(self.variant, classes=replace(self.variant.classes, **classes))
 
     @property
     def has_fix(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
 from voxpool.scheduler.core.jobs.job_table import JobTable
@@ -220,6 +220,6 @@ def draws_once() -> Variant:
     return Variant("draws once", scripts=scripts("select_node", ("drawn < size do", "drawn < math.min(size, 1) do")))
 
 
-def replaced(**parts: type) -> Variant:
-    """Return the variant that is built with `parts` in place of production's."""
-    return Variant("/".join(part.__name__ for part in parts.values()), parts=Parts(**parts))
+def replaced(**classes: type) -> Variant:
+    """Return the variant that is built with `classes` in place of production's."""
+    return Variant("/".join(part.__name__ for part in classes.values()), classes=CoreClasses(**classes))

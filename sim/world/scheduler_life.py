@@ -51,7 +51,7 @@ class SchedulerLife:
             observer=self.hub,
             random=plain_random(self.seed, "scheduler" if instance == FIRST else f"scheduler/{instance}"),
             instance=instance,
-            parts=self.variant.parts,
+            classes=self.variant.classes,
             why=self.why,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.stores.script_sources import ScriptSource
 from voxpool.sim.world.links import Connection
 from voxpool.sim.world.nodes import SimNode
@@ -21,7 +21,7 @@ class Variant:
     """
 
     name: str = "with"
-    parts: Parts = field(default_factory=Parts)
+    classes: CoreClasses = field(default_factory=CoreClasses)
     settings: Mapping[str, Any] = field(default_factory=dict)
     scripts: Mapping[str, ScriptSource] | None = None
     node: type[SimNode] = SimNode

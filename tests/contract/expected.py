@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from voxpool.scheduler.core.scripts import ScriptCall, Word, looks_of
+from voxpool.scheduler.core.scripts import Reply, ScriptCall, looks_of
 from voxpool.scheduler.stores.memory import Dump
 
-AGAIN = Word.AGAIN.value
+AGAIN = Reply.AGAIN.value
 
 
 @dataclass

@@ -9,10 +9,10 @@ from functools import partial
 from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.sim.planted.leak import leaking
 
 if __name__ == "__main__":
-    parts = Parts(job_table=leaking(float(sys.argv.pop(1))))
-    patch.object(Core, "build", partial(Core.build, parts=parts)).start()
+    classes = CoreClasses(job_table=leaking(float(sys.argv.pop(1))))
+    patch.object(Core, "build", partial(Core.build, classes=classes)).start()
     main()

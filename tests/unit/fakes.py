@@ -16,14 +16,14 @@ class HandClock:
         return now_ms
 
 
-def make_job(place: int, pair: str = "zh:en", audio: bytes = b"audio", now_ms: int = 0) -> Job:
-    """Return a waiting job that is the `place`-th submit."""
+def make_job(sequence: int, pair: str = "zh:en", audio: bytes = b"audio", now_ms: int = 0) -> Job:
+    """Return a waiting job that is submit number `sequence`."""
     return Job(
-        job_id=f"j-{place}",
-        request_id=f"r-{place}",
+        job_id=f"j-{sequence}",
+        request_id=f"r-{sequence}",
         session_id="",
         pair=pair,
-        place=place,
+        sequence=sequence,
         submitted_ms=now_ms,
         waits_from_ms=now_ms,
         audio=audio,

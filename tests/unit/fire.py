@@ -17,7 +17,7 @@ from tests.unit.fire_checks import Broken
 from tests.unit.fire_nodes import PAIRS, FireLink, FireNode, FireRunner
 from tests.unit.rig import Counts
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.errors import NodeRefused, Rejected
@@ -53,7 +53,7 @@ class Story:
     `looks_between` = False leaves the checks to the end: to see that those find something by themselves.
     """
 
-    def __init__(self, seed: int, parts: Parts | None = None, looks_between: bool = True) -> None:
+    def __init__(self, seed: int, classes: CoreClasses | None = None, looks_between: bool = True) -> None:
         self.seed = seed
         self.looks_between = looks_between
         self.chance = random.Random(seed)
@@ -75,7 +75,7 @@ class Story:
             observer=self.counts,
             random=random.Random(seed + 2),
             instance="fire",
-            parts=parts or Parts(),
+            classes=classes or CoreClasses(),
         )
         self._weights = {
             self._submit: 10.0,

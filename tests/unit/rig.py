@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.unit.fakes import HandClock
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.composition import Core, Parts
+from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
@@ -88,7 +88,7 @@ class Rig:
 
     def __init__(
         self,
-        parts: Parts | None = None,
+        classes: CoreClasses | None = None,
         runner: ScriptRunner | None = None,
         settings: Settings | None = None,
         observer: Observer | None = None,
@@ -106,7 +106,7 @@ class Rig:
             observer=fan_out([observer or self.counts, self.why]),
             random=random.Random(1),
             instance="test",
-            parts=parts or Parts(),
+            classes=classes or CoreClasses(),
             why=self.why,
         )
         self.dispatcher = self.core.dispatcher

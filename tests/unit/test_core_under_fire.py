@@ -16,7 +16,7 @@ import pytest
 from tests.unit import fire_checks
 from tests.unit.fire import NODES, Story
 from tests.unit.fire_checks import Broken
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs, WaitQueue
@@ -174,40 +174,40 @@ class KeepsEmptyQueues(WaitingJobs):
 class Planted(NamedTuple):
     """A bug, the sentence that breaks first, and the seeds of which one must find it."""
 
-    parts: Parts
+    classes: CoreClasses
     breaks: str
     seeds: range = range(1)
     looks_between: bool = True
 
 
 PLANTED = {
-    "forgets what crossed": Planted(Parts(waiting=ForgetsWhatCrossed), fire_checks.NOBODY_IDLE, seeds=range(3)),
-    "sends void grants": Planted(Parts(dispatcher=SendsVoidGrants), fire_checks.STORE_AGREES, seeds=range(3)),
+    "forgets what crossed": Planted(CoreClasses(waiting=ForgetsWhatCrossed), fire_checks.NOBODY_IDLE, seeds=range(3)),
+    "sends void grants": Planted(CoreClasses(dispatcher=SendsVoidGrants), fire_checks.STORE_AGREES, seeds=range(3)),
     "only releases void grants": Planted(
-        Parts(dispatcher=OnlyReleasesVoidGrants), fire_checks.NEVER_QUIET, seeds=range(12)
+        CoreClasses(dispatcher=OnlyReleasesVoidGrants), fire_checks.NEVER_QUIET, seeds=range(12)
     ),
-    "reuses attempt numbers": Planted(Parts(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
-    "drops a failed flush": Planted(Parts(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),
-    "does not take back": Planted(Parts(node_events=DoesNotTakeBack), fire_checks.HOLDS_AGREE),
-    "does not release": Planted(Parts(dispatcher=DoesNotRelease), fire_checks.STORE_AGREES),
+    "reuses attempt numbers": Planted(CoreClasses(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
+    "drops a failed flush": Planted(CoreClasses(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),
+    "does not take back": Planted(CoreClasses(node_events=DoesNotTakeBack), fire_checks.HOLDS_AGREE),
+    "does not release": Planted(CoreClasses(dispatcher=DoesNotRelease), fire_checks.STORE_AGREES),
     "does not release, seen late": Planted(
-        Parts(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
+        CoreClasses(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
     ),
-    "sends twice": Planted(Parts(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
-    "ignores unknown": Planted(Parts(node_registry=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),
-    "forgets to queue": Planted(Parts(dispatcher=ForgetsToQueue), fire_checks.ALL_ENDED),
-    "tells twice": Planted(Parts(dispatcher=TellsTwice), fire_checks.TOLD_ONCE),
-    "rests for ever": Planted(Parts(node_registry=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
-    "drains who comes back": Planted(Parts(node_registry=DrainsWhoComesBack), fire_checks.NOT_HEALED),
-    "leaves ghosts": Planted(Parts(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(8)),
-    "keeps empty pools": Planted(Parts(waiting=KeepsEmptyQueues), fire_checks.NO_POOL_LEFT),
+    "sends twice": Planted(CoreClasses(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
+    "ignores unknown": Planted(CoreClasses(node_registry=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),
+    "forgets to queue": Planted(CoreClasses(dispatcher=ForgetsToQueue), fire_checks.ALL_ENDED),
+    "tells twice": Planted(CoreClasses(dispatcher=TellsTwice), fire_checks.TOLD_ONCE),
+    "rests for ever": Planted(CoreClasses(node_registry=RestsForEver), fire_checks.NOBODY_IDLE, seeds=range(3)),
+    "drains who comes back": Planted(CoreClasses(node_registry=DrainsWhoComesBack), fire_checks.NOT_HEALED),
+    "leaves ghosts": Planted(CoreClasses(leases=LeavesGhosts), fire_checks.NO_GHOST_LEFT, seeds=range(8)),
+    "keeps empty pools": Planted(CoreClasses(waiting=KeepsEmptyQueues), fire_checks.NO_POOL_LEFT),
 }
 
 
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED.keys())
 async def test_a_planted_bug_is_found(planted: Planted) -> None:
-    parts = replace(planted.parts, intake=AcceptsAll)  # so that as much is tried as can be
+    classes = replace(planted.classes, intake=AcceptsAll)  # so that as much is tried as can be
     with pytest.raises(Broken) as broken:
         for seed in planted.seeds:
-            await Story(seed, parts, planted.looks_between).run(STEPS)
+            await Story(seed, classes, planted.looks_between).run(STEPS)
     assert broken.value.sentence == planted.breaks

@@ -6,71 +6,71 @@ from voxpool.scheduler.web.job_list import LOOKS_MAX, JobList
 
 
 class Jobs:
-    """Jobs by place, of which some are forgotten."""
+    """Jobs by sequence, of which some are forgotten."""
 
     def __init__(self, count: int) -> None:
-        self.by_place = {place: make_job(place) for place in range(1, count + 1)}
+        self.by_sequence = {sequence: make_job(sequence) for sequence in range(1, count + 1)}
         self.newest = count
         self.looks = 0
         self.list = JobList(self.find, lambda: self.newest)
 
-    def find(self, place: int) -> Job | None:
+    def find(self, sequence: int) -> Job | None:
         self.looks += 1
-        return self.by_place.get(place)
+        return self.by_sequence.get(sequence)
 
-    def places(self, limit: int, state: str = "", cursor: int | None = None) -> tuple[list[int], int | None]:
+    def sequences(self, limit: int, state: str = "", cursor: int | None = None) -> tuple[list[int], int | None]:
         page = self.list.page(limit, state, cursor)
-        return [job.place for job in page.jobs], page.cursor
+        return [job.sequence for job in page.jobs], page.cursor
 
     def all_places(self, limit: int, state: str = "") -> list[int]:
-        found, cursor = self.places(limit, state)
+        found, cursor = self.sequences(limit, state)
         while cursor is not None:
-            more, cursor = self.places(limit, state, cursor)
+            more, cursor = self.sequences(limit, state, cursor)
             found += more
         return found
 
 
 def test_pages_hold_all_jobs_newest_first() -> None:
     jobs = Jobs(10)
-    assert jobs.places(4) == ([10, 9, 8, 7], 6)
+    assert jobs.sequences(4) == ([10, 9, 8, 7], 6)
     assert jobs.all_places(4) == list(range(10, 0, -1))
 
 
 def test_without_jobs_there_is_one_empty_page() -> None:
-    assert Jobs(0).places(5) == ([], None)
+    assert Jobs(0).sequences(5) == ([], None)
 
 
 def test_forgotten_jobs_are_passed_over_and_end_the_list() -> None:
     jobs = Jobs(10)
-    for place in (1, 2, 3, 5, 8):
-        del jobs.by_place[place]
-    assert jobs.places(100) == ([10, 9, 7, 6, 4], None)
+    for sequence in (1, 2, 3, 5, 8):
+        del jobs.by_sequence[sequence]
+    assert jobs.sequences(100) == ([10, 9, 7, 6, 4], None)
 
 
 def test_a_state_chooses() -> None:
     jobs = Jobs(6)
-    complete(jobs.by_place[2], 1)
-    complete(jobs.by_place[5], 1)
+    complete(jobs.by_sequence[2], 1)
+    complete(jobs.by_sequence[5], 1)
     assert jobs.all_places(1, COMPLETED) == [5, 2]
 
 
 def test_a_page_looks_at_a_bounded_number_of_places() -> None:
     jobs = Jobs(4 * LOOKS_MAX)
-    complete(jobs.by_place[1], 1)
-    found, cursor = jobs.places(5, COMPLETED)
+    complete(jobs.by_sequence[1], 1)
+    found, cursor = jobs.sequences(5, COMPLETED)
     assert (found, cursor) == ([], 3 * LOOKS_MAX) and jobs.looks <= LOOKS_MAX + 1
     assert jobs.all_places(5, COMPLETED) == [1]
 
 
 def test_what_was_forgotten_long_ago_is_looked_at_once() -> None:
     jobs = Jobs(3 * LOOKS_MAX)
-    for place in range(1, 3 * LOOKS_MAX - 5):
-        del jobs.by_place[place]
+    for sequence in range(1, 3 * LOOKS_MAX - 5):
+        del jobs.by_sequence[sequence]
     for _ in range(5):
-        jobs.places(100)
+        jobs.sequences(100)
     jobs.looks = 0
-    assert jobs.places(100)[1] is None and jobs.looks < 20
+    assert jobs.sequences(100)[1] is None and jobs.looks < 20
 
 
 def test_a_cursor_from_the_future_is_the_newest_job() -> None:
-    assert Jobs(3).places(2, cursor=99) == ([3, 2], 1)
+    assert Jobs(3).sequences(2, cursor=99) == ([3, 2], 1)

@@ -15,10 +15,10 @@ def table_of(jobs_max: int = 10_000, audio_total_bytes_max: int = 10**9, finishe
 
 def finished_table(jobs: int, **bounds: int) -> JobTable:
     table = table_of(**bounds)
-    for place in range(jobs):
-        job = make_job(place)
+    for sequence in range(jobs):
+        job = make_job(sequence)
         table.add(job)
-        table.finish(complete(job, now_ms=place))
+        table.finish(complete(job, now_ms=sequence))
     return table
 
 
@@ -32,7 +32,7 @@ def test_a_job_is_found_by_its_id_and_by_its_request() -> None:
 
 def test_the_jobs_of_a_token_are_counted_until_they_are_removed() -> None:
     table = table_of()
-    jobs = [make_job(place) for place in range(3)]
+    jobs = [make_job(sequence) for sequence in range(3)]
     for job, owner in zip(jobs, ("ann", "ann", ""), strict=True):
         job.owner = owner
         table.add(job)
@@ -70,7 +70,7 @@ def test_finished_jobs_go_in_the_order_of_their_end_and_nothing_is_left() -> Non
     table = finished_table(jobs)
     removed = []
     while (job := table.remove_ended_before(jobs + 1)) is not None:
-        removed.append(job.place)
+        removed.append(job.sequence)
     assert removed == list(range(jobs))
     assert len(table) == 0 and table.find("j-3") is None and table.find_request("r-3") is None
 
@@ -79,7 +79,7 @@ def test_a_job_that_ended_exactly_at_the_bound_stays() -> None:
     table = finished_table(3)
     assert table.remove_ended_before(0) is None
     first = table.remove_ended_before(1)
-    assert first is not None and first.place == 0
+    assert first is not None and first.sequence == 0
     assert table.remove_ended_before(1) is None
 
 
@@ -92,14 +92,14 @@ def test_past_finished_max_the_oldest_goes_and_is_counted() -> None:
 def test_removal_and_new_ends_may_alternate() -> None:
     table = table_of()
     removed = []
-    for place in range(3 * BLOCK):
-        job = make_job(place)
+    for sequence in range(3 * BLOCK):
+        job = make_job(sequence)
         table.add(job)
-        table.finish(complete(job, now_ms=place))
-        if place % 3:
-            gone = table.remove_ended_before(place + 1)
+        table.finish(complete(job, now_ms=sequence))
+        if sequence % 3:
+            gone = table.remove_ended_before(sequence + 1)
             assert gone is not None
-            removed.append(gone.place)
+            removed.append(gone.sequence)
     assert removed == list(range(2 * BLOCK)) and table.finished == BLOCK
 
 

@@ -25,7 +25,7 @@ SECRET = b"these bytes are somebody's voice"
 
 def job(**fields: Any) -> Job:
     """A job with audio and output that no log line may carry."""
-    fields = {"place": 1, "output": "what was said", **fields}
+    fields = {"sequence": 1, "output": "what was said", **fields}
     return Job("j-1", "r-1", "s-1", "zh:en", submitted_ms=5, audio=SECRET, audio_bytes=len(SECRET), **fields)
 
 
@@ -101,16 +101,16 @@ def test_a_sampled_job_is_told_whole_and_of_the_others_only_what_is_wrong(sample
     stream = io.BytesIO()
     observer = LogObserver(open_log(stream, HandClock(0), level="debug"), sample)
     node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
-    for place in range(4):
-        one = Job(f"j-{place}", "r-1", "", "zh:en", place, 5, None, 0, attempt=1)
+    for sequence in range(4):
+        one = Job(f"j-{sequence}", "r-1", "", "zh:en", sequence, 5, None, 0, attempt=1)
         for tell in (observer.job_submitted, observer.nobody, lambda job: observer.job_dispatched(job, node)):
             tell(one)
         one.state, one.output = COMPLETED, "what was said"
         observer.job_ended(one)
         observer.job_removed(one)
-    assert [line["job_id"] for line in lines(stream)] == [f"j-{place}" for place in told for _ in range(5)]
-    observer.job_redispatched(job(place=1), "n-1", 1, "closed")
-    observer.job_ended(job(place=1, state="failed", reason="waiting_timeout"))
+    assert [line["job_id"] for line in lines(stream)] == [f"j-{sequence}" for sequence in told for _ in range(5)]
+    observer.job_redispatched(job(sequence=1), "n-1", 1, "closed")
+    observer.job_ended(job(sequence=1, state="failed", reason="waiting_timeout"))
     assert [line["event"] for line in lines(stream)[-2:]] == ["job_redispatched", "job_ended"]
 
 

@@ -5,8 +5,8 @@ from voxpool.scheduler.core.jobs.job import CANCELLED, Job
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
 
 
-def places(batch: SelectBatch | None) -> list[int]:
-    return [] if batch is None else [job.place for job in batch.jobs]
+def sequences(batch: SelectBatch | None) -> list[int]:
+    return [] if batch is None else [job.sequence for job in batch.jobs]
 
 
 def queue_of(*jobs: Job) -> WaitingJobs:
@@ -33,17 +33,17 @@ def answer_granted(waiting: WaitingJobs, batch: SelectBatch | None) -> None:
 
 def test_the_oldest_jobs_go_first_whatever_the_order_in_which_they_came() -> None:
     waiting = queue_of(make_job(3), make_job(1), make_job(2))
-    assert places(waiting.next_batch(2)) == [1, 2]
+    assert sequences(waiting.next_batch(2)) == [1, 2]
 
 
 def test_a_pool_in_flight_gives_out_nothing_more() -> None:
     waiting = queue_of(make_job(1), make_job(2))
     batch = waiting.next_batch(1)
-    assert places(batch) == [1]
+    assert sequences(batch) == [1]
     waiting.add(make_job(3))
     assert waiting.next_batch(5) is None
     answer_granted(waiting, batch)
-    assert places(waiting.next_batch(5)) == [2, 3]
+    assert sequences(waiting.next_batch(5)) == [2, 3]
 
 
 def test_after_nobody_a_pool_rests_until_there_is_room() -> None:
@@ -54,7 +54,7 @@ def test_after_nobody_a_pool_rests_until_there_is_room() -> None:
     assert not waiting.ready
     waiting.room(["en:zh", "zh:en"], 1)
     batch = waiting.next_batch(5)
-    assert places(batch) == [1]  # one slot got free, one job asks
+    assert sequences(batch) == [1]  # one slot got free, one job asks
     answer_granted(waiting, batch)
     assert not waiting.ready
 
@@ -65,7 +65,7 @@ def test_room_that_crosses_the_answer_nobody_is_not_lost() -> None:
     batch = waiting.next_batch(5)
     waiting.room(["zh:en"], 1)
     answer_nobody(waiting, batch)
-    assert places(waiting.next_batch(5)) == [1]
+    assert sequences(waiting.next_batch(5)) == [1]
 
 
 def test_credit_left_over_after_grants_is_kept() -> None:
@@ -74,7 +74,7 @@ def test_credit_left_over_after_grants_is_kept() -> None:
     waiting.room(["zh:en"], 3)
     answer_granted(waiting, waiting.next_batch(1))
     assert dict(waiting.credits()) == {"zh:en": 2}
-    assert places(waiting.next_batch(5)) == [2, 3]
+    assert sequences(waiting.next_batch(5)) == [2, 3]
 
 
 def test_an_unsure_answer_makes_the_pool_ask_again() -> None:
@@ -84,23 +84,23 @@ def test_an_unsure_answer_makes_the_pool_ask_again() -> None:
     batch.unsure(batch.jobs[0])
     waiting.add(batch.jobs[0])
     waiting.settle(batch)
-    assert places(waiting.next_batch(5)) == [1, 2]
+    assert sequences(waiting.next_batch(5)) == [1, 2]
 
 
 def test_a_cancelled_job_leaves_at_once_or_when_it_comes_to_the_top() -> None:
-    jobs = [make_job(place) for place in (1, 2, 3)]
+    jobs = [make_job(sequence) for sequence in (1, 2, 3)]
     waiting = queue_of(*jobs)
     for job in jobs[:2]:
         job.state = CANCELLED
         waiting.discard(job)
         waiting.discard(job)
-    assert len(waiting) == 1 and places(waiting.next_batch(5)) == [3]
+    assert len(waiting) == 1 and sequences(waiting.next_batch(5)) == [3]
 
 
 def test_pools_without_waiting_jobs_do_not_exist() -> None:
     waiting = WaitingJobs()
-    for place in range(1000):
-        job = make_job(place, pair=f"a{place}:b")
+    for sequence in range(1000):
+        job = make_job(sequence, pair=f"a{sequence}:b")
         waiting.add(job)
         job.state = CANCELLED
         waiting.discard(job)
@@ -117,30 +117,30 @@ def test_discard_of_a_job_on_its_way_to_the_store_changes_nothing() -> None:
     assert batch is not None
     batch.granted(job)
     waiting.settle(batch)
-    assert places(waiting.next_batch(5)) == [2]
+    assert sequences(waiting.next_batch(5)) == [2]
 
 
 def test_one_batch_holds_jobs_of_several_pools_in_the_order_of_their_submits() -> None:
     waiting = queue_of(make_job(2, "a:b"), make_job(1, "c:d"), make_job(3, "c:d"))
-    assert places(waiting.next_batch(10)) == [1, 2, 3]
+    assert sequences(waiting.next_batch(10)) == [1, 2, 3]
 
 
 def test_a_full_batch_gives_the_other_pools_the_next_turn() -> None:
     waiting = queue_of(make_job(1, "a:b"), make_job(2, "a:b"), make_job(3, "c:d"))
     first = waiting.next_batch(1)
-    assert places(first) == [1]
+    assert sequences(first) == [1]
     answer_granted(waiting, first)
-    assert places(waiting.next_batch(1)) == [3]
+    assert sequences(waiting.next_batch(1)) == [3]
 
 
 def test_a_job_that_waits_no_longer_is_released_though_an_older_one_waits() -> None:
     """A client that submits and cancels for an hour behind one old job leaves nothing."""
     waiting = queue_of(make_job(1))
-    for place in range(2, 5000):
-        job = make_job(place)
+    for sequence in range(2, 5000):
+        job = make_job(sequence)
         waiting.add(job)
         job.state = CANCELLED
         waiting.discard(job)
     queue = waiting._queues["zh:en"]
-    assert list(queue.jobs) == [1] and len(queue.places) < 200
-    assert places(waiting.next_batch(5)) == [1]
+    assert list(queue.jobs) == [1] and len(queue.sequences) < 200
+    assert sequences(waiting.next_batch(5)) == [1]

@@ -126,9 +126,9 @@ async def test_a_job_that_leaves_the_table_is_followed_no_more() -> None:
     assert len(rig.why) == 0
 
 
-def submitted(why: Why, place: int) -> Job:
+def submitted(why: Why, sequence: int) -> Job:
     """Tell `why` of a submit."""
-    job = Job(f"j{place}", "r", "", "a:b", place, 0, b"", 0)
+    job = Job(f"j{sequence}", "r", "", "a:b", sequence, 0, b"", 0)
     why.job_submitted(job)
     return job
 
@@ -136,8 +136,8 @@ def submitted(why: Why, place: int) -> Job:
 def test_each_nth_job_is_followed_by_itself() -> None:
     clock: Clock = HandClock(0)
     why = Why(clock, jobs_max=100, every=3)
-    jobs = [submitted(why, place) for place in range(1, 10)]
-    assert [job.place for job in jobs if why.of(job.job_id)] == [3, 6, 9]
+    jobs = [submitted(why, sequence) for sequence in range(1, 10)]
+    assert [job.sequence for job in jobs if why.of(job.job_id)] == [3, 6, 9]
 
 
 def test_with_no_room_nobody_is_followed() -> None:

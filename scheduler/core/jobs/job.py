@@ -54,8 +54,8 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     request_id: str
     session_id: str
     pair: str
-    place: int
-    """Its place in the order of submits; kept over redispatches."""
+    sequence: int
+    """The number of its submit; kept over redispatches."""
     submitted_ms: int
     audio: bytes | None
     audio_bytes: int

@@ -21,14 +21,14 @@ class WaitQueue:
     waiting jobs cost nothing until a slot gets free.
     """
 
-    __slots__ = ("asked", "credit", "granted", "in_flight", "jobs", "pair", "places", "said_nobody", "unsure")
+    __slots__ = ("asked", "credit", "granted", "in_flight", "jobs", "pair", "said_nobody", "sequences", "unsure")
 
     def __init__(self, pair: str) -> None:
         self.pair = pair
         self.credit = math.inf
         self.jobs: dict[int, Job] = {}
-        """The jobs that wait, by their places."""
-        self.places: list[int] = []
+        """The jobs that wait, by their sequence numbers."""
+        self.sequences: list[int] = []
         """The heap of the keys of `jobs` (key_heap.py)."""
         self.in_flight = False
         self.asked = 0.0
@@ -60,7 +60,7 @@ class SelectBatch:
 
 
 class WaitingJobs:
-    """All waiting jobs. One that comes back has the place of its submit, so no newer one of its pair overtakes it.
+    """All waiting jobs. One that comes back keeps its sequence number, so no newer one of its pair overtakes it.
 
     Past `waiting_max` jobs of a pair `check_room` refuses a new one; those that come back from a node are not refused,
     and up to one batch is with the store and not counted.
@@ -103,12 +103,12 @@ class WaitingJobs:
             yield queue.pair, queue.credit
 
     def add(self, job: Job) -> None:
-        """Queue `job` at its place."""
+        """Queue `job` in the order of submits."""
         queue = self._queues.get(job.pair)
         if queue is None:
             queue = self._queues[job.pair] = WaitQueue(job.pair)
-        queue.jobs[job.place] = job
-        push(queue.places, job.place, queue.jobs)
+        queue.jobs[job.sequence] = job
+        push(queue.sequences, job.sequence, queue.jobs)
         job.queued = True
         self.total += 1
         self._update(queue)
@@ -119,7 +119,7 @@ class WaitingJobs:
             return
         job.queued = False
         queue = self._queues[job.pair]
-        del queue.jobs[job.place]
+        del queue.jobs[job.sequence]
         self.total -= 1
         self._update(queue)
 
@@ -153,7 +153,7 @@ class WaitingJobs:
             queue.in_flight = True
             batch.queues[pair] = queue
             for _ in range(int(min(room, len(queue.jobs), queue.credit))):
-                job = take_least(queue.places, queue.jobs)
+                job = take_least(queue.sequences, queue.jobs)
                 job.queued = False
                 batch.jobs.append(job)
                 self.total -= 1
@@ -162,7 +162,7 @@ class WaitingJobs:
             queue.granted = 0
             queue.said_nobody = queue.unsure = False
         if len(batch.queues) > 1:
-            batch.jobs.sort(key=_place)
+            batch.jobs.sort(key=_sequence)
         return batch
 
     def settle(self, batch: SelectBatch) -> None:
@@ -191,5 +191,5 @@ class WaitingJobs:
             self._ready.pop(queue.pair, None)
 
 
-def _place(job: Job) -> int:
-    return job.place
+def _sequence(job: Job) -> int:
+    return job.sequence

@@ -16,7 +16,7 @@ from voxpool.scheduler.core.deadlines import Deadlines
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.nodes.node import DRAINING, RESTING, Node
 from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
-from voxpool.scheduler.core.scripts import Word, drain_node, node_offline, register_node
+from voxpool.scheduler.core.scripts import Reply, drain_node, node_offline, register_node
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol.messages import Registered
 
@@ -254,7 +254,7 @@ class NodeRegistry:
     def _register_answered(self, node: Node, generation: str, answer: list[str]) -> None:
         if not node.connected or node.generation != generation:
             return
-        if answer[0] == Word.TAKEN:
+        if answer[0] == Reply.TAKEN:
             # Another process under this name, which isn't connected here (else the dispatcher had asked it): the
             # leftovers of a dead scheduler. Its generation is named, so that only this one can be replaced.
             node.replaces = answer[1]
@@ -264,10 +264,10 @@ class NodeRegistry:
         node.link.send(Registered(generation, self.heartbeat_ms, self.lease_ms))
         self._observer.node_registered(node)
 
-    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
-        if word == Word.OK or not node.connected or node.generation != generation:
+    def _beat_answered(self, node: Node, generation: str, reply: str) -> None:
+        if reply == Reply.OK or not node.connected or node.generation != generation:
             return
-        if word == Word.UNKNOWN:
+        if reply == Reply.UNKNOWN:
             # The store has lost this node: its lease ended there, or all data are gone. One lost node is the sign
             # by which a flushed store is noticed, so all register; later answers name an older generation, or are
             # those of nodes whose turn is still to come.

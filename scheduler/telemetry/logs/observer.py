@@ -33,7 +33,7 @@ class LogObserver(Observer):
     def _tells(self, job: Job) -> bool:
         """Whether `job` is one of those that are told whole: always the same answer for one job."""
         sample = self._sample
-        return sample == 1 or (sample > 1 and job.place % sample == 0)
+        return sample == 1 or (sample > 1 and job.sequence % sample == 0)
 
     def job_submitted(self, job: Job) -> None:
         """A job waits."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.experiments.audio.without.audio_kept import FreedAtDispatch, KeptUntilSweep
@@ -108,12 +108,12 @@ class _Listener(Watcher):
 
 def variant(side: str) -> Variant:
     """Return what stands for a side."""
-    parts = {
-        WITH: Parts(),
-        WITHOUT: Parts(job_table=KeptUntilSweep),
-        FREED: Parts(dispatcher=FreedAtDispatch),
+    classes = {
+        WITH: CoreClasses(),
+        WITHOUT: CoreClasses(job_table=KeptUntilSweep),
+        FREED: CoreClasses(dispatcher=FreedAtDispatch),
     }
-    return Variant(side, parts[side])
+    return Variant(side, classes[side])
 
 
 def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:

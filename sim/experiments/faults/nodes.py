@@ -185,7 +185,7 @@ class _AboveTheSlots(Watcher):
 
 def attempt_numbers_come_again(stage: Stage) -> Figures:
     """R23: nodes crash all the time under load, and each release is repeated later, as if its answer had been lost."""
-    stage.add_parts(queue=RepeatsReleases)
+    stage.add_classes(queue=RepeatsReleases)
     world = stage.world(delay_ms=2.0, store_delay_ms=2.0, settings={"attempts_max": 20})
     seen = _AboveTheSlots()
     world.hub.add([seen])

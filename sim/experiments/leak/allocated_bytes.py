@@ -10,7 +10,7 @@ import numpy as np
 
 from voxpool.leakgate.errors import Unreadable
 from voxpool.leakgate.inside.allocators import LiveBytes
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.planted.leak import leaking
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
@@ -75,7 +75,7 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
     world = World(
         seed=seed,
         settings=settings,
-        variant=Variant(parts=Parts(job_table=leaking(leak_bytes))),
+        variant=Variant(classes=CoreClasses(job_table=leaking(leak_bytes))),
         checkers=(),
         is_traced=False,
         warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job

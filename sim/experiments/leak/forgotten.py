@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.experiments.leak.without.age_from_creation import AgeFromCreation
 from voxpool.sim.experiments.processes import Tell
@@ -66,7 +66,7 @@ class _Asks(Watcher):
 
 def forgotten(size: AskSize, seed: int, store: str, side: str, tell: Tell) -> list[Asked]:
     """Play the long jobs once an interval, with production's table or the one that counts from creation."""
-    parts = Parts() if side == "with" else Parts(job_table=AgeFromCreation)
+    classes = CoreClasses() if side == "with" else CoreClasses(job_table=AgeFromCreation)
     found = []
     for number, (interval_s, after_s) in enumerate(zip(size.intervals_s, size.asks_after_s, strict=True)):
         scenario = Scenario(
@@ -84,7 +84,7 @@ def forgotten(size: AskSize, seed: int, store: str, side: str, tell: Tell) -> li
             seed=seed,
             settings=scenario.settings,
             store=store,
-            variant=Variant(side, parts),
+            variant=Variant(side, classes),
             checkers=(),
             is_traced=False,
         )

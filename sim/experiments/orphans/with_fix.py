@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.scripts import Want, register_node, select_node
@@ -143,7 +143,7 @@ def bindings(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 def _unheard(size: Size, seed: int, store: str) -> int:
     """Plant an error in the first sweep; return 1 when the run goes on as if nothing had happened."""
-    variant = Variant("planted error", Parts(job_table=_Raises))
+    variant = Variant("planted error", CoreClasses(job_table=_Raises))
     world = _world(size, seed, store, (), variant=variant, is_traced=False)
     try:
         world.run(for_s=size.interval_s + 1)

@@ -6,9 +6,9 @@ import random
 from typing import Literal
 
 from voxpool.scheduler.core.scripts import (
+    Reply,
     ScriptCall,
     Want,
-    Word,
     heartbeat,
     node_offline,
     register_node,
@@ -42,8 +42,8 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
             for attempt in range(tries):
                 _register_all(opened, size.members, alive, f"g-{number}-{attempt}")
                 now_ms = NOW_MS + 2 * SHORT_LEASE_MS
-                node, word = _select(opened, now_ms, chance.randint(1, SEED_MAX), f"{number}-{attempt}|1", PAIR)
-                nobody += not node and word != Word.AGAIN
+                node, reply = _select(opened, now_ms, chance.randint(1, SEED_MAX), f"{number}-{attempt}|1", PAIR)
+                nobody += not node and reply != Reply.AGAIN
                 opened.run_now([release_job([f"{number}-{attempt}|1"])])
                 tell((number + (attempt + 1) / tries) / len(size.alive))
             found[f"nobody {alive}"] = 100.0 * nobody / tries
@@ -193,8 +193,8 @@ def _register(node: str, generation: str, lease_ms: int, pairs: list[str]) -> Sc
 
 def _select(store: SimStore, now_ms: int, seed: int, hold: str, pair: str) -> tuple[str, str]:
     want = Want(hold, pair, now_ms + 10**6, "", ())
-    ((node, word),) = store.run_now([select_node(now_ms, seed, 2, THROWS_MAX, [want])])
-    return node, word
+    ((node, reply),) = store.run_now([select_node(now_ms, seed, 2, THROWS_MAX, [want])])
+    return node, reply
 
 
 def _close(store: SimStore) -> None:

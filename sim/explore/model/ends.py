@@ -10,7 +10,7 @@ def end_of(production: Production, forced: int) -> str:
     """Return what became of each job, and what is left over; `forced` time-outs were the only way on."""
     told = production.told
     ends = []
-    for job in sorted(told.jobs.values(), key=lambda job: (job.request_id, job.place)):
+    for job in sorted(told.jobs.values(), key=lambda job: (job.request_id, job.sequence)):
         reason = f" ({job.reason})" if job.reason and job.state != CANCELLED else ""
         ends.append(
             f"{job.request_id} {job.state}{reason}, told {told.times.get(job.job_id, 0)}x,"

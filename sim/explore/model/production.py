@@ -75,7 +75,7 @@ class Production:
             observer=self.told,
             random=Even(),  # type: ignore[arg-type]
             instance=INSTANCE,
-            parts=stage.variant.parts,
+            classes=stage.variant.classes,
         )
         self.timers = Timers(self.core, self.clock, self.loop, self.told.name)
         self.workers = {

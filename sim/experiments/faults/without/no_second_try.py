@@ -7,15 +7,15 @@ from collections.abc import Collection
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import FAILED, WAITING, Job
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
-from voxpool.scheduler.core.scripts import Word
+from voxpool.scheduler.core.scripts import Reply
 
 
 class FailsAtOnce(Dispatcher):
     """Nobody now is nobody."""
 
-    def _not_granted(self, batch: SelectBatch, job: Job, word: str) -> None:
-        super()._not_granted(batch, job, word)
-        if word != Word.AGAIN and job.state == WAITING:
+    def _not_granted(self, batch: SelectBatch, job: Job, reply: str) -> None:
+        super()._not_granted(batch, job, reply)
+        if reply != Reply.AGAIN and job.state == WAITING:
             self.end(job, FAILED, reason="no_node")
 
 

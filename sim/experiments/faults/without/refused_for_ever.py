@@ -6,7 +6,7 @@ from voxpool.scheduler.core.leases import Leases
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
-from voxpool.scheduler.core.scripts import Word
+from voxpool.scheduler.core.scripts import Reply
 from voxpool.scheduler.protocol.messages import Heartbeat
 
 
@@ -16,9 +16,9 @@ class HearsNoUnknown(NodeRegistry):
     def register_all(self) -> None:
         pass
 
-    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
-        if word != Word.UNKNOWN:
-            super()._beat_answered(node, generation, word)
+    def _beat_answered(self, node: Node, generation: str, reply: str) -> None:
+        if reply != Reply.UNKNOWN:
+            super()._beat_answered(node, generation, reply)
 
 
 class TellsNobody(NodeEvents):

@@ -19,7 +19,7 @@ class AgeFromCreation(JobTable):
         self.unfinished -= 1
         self.finished += 1
         self.free_audio(job)
-        heapq.heappush(self._by_creation, (job.submitted_ms, job.place, job))
+        heapq.heappush(self._by_creation, (job.submitted_ms, job.sequence, job))
         return []
 
     def remove_ended_before(self, before_ms: int) -> Job | None:

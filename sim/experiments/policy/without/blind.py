@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voxpool.scheduler.core.composition import Parts
+from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.nodes.node import Node
@@ -193,7 +193,7 @@ class Rule:
         """Return the core that chooses like this."""
         members = {"choose": staticmethod(self.choose), "report_s": self.report_s}
         dispatcher = type(f"Chooses_{self.choose.__name__}", (ChoosesBlindly,), members)
-        return Variant(self.name, Parts(dispatcher=dispatcher, node_registry=CountsChanges), node=QueuesAtTheNode)
+        return Variant(self.name, CoreClasses(dispatcher=dispatcher, node_registry=CountsChanges), node=QueuesAtTheNode)
 
 
 def _on_loads(name: str, label: str, choose: Choose) -> list[Rule]:

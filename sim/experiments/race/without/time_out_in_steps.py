@@ -147,5 +147,5 @@ class ForgetsItsJobs(NodeEvents):
 
 def in_steps() -> Variant:
     """Return the variant of R1."""
-    parts = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=ForgetsItsJobs).parts
-    return Variant("time-out and offline in steps", parts=parts, scripts=scripts())
+    classes = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=ForgetsItsJobs).classes
+    return Variant("time-out and offline in steps", classes=classes, scripts=scripts())
