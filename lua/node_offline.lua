@@ -7,7 +7,7 @@
 --            UNKNOWN         no such node
 --            REPLACED        a newer generation has the name; nothing was changed
 --            ALIVE           its lease goes on; nothing was changed
--- Called by  the dispatcher (a connection closed, a grant was void) and the sweep of leases (lapsed_before)
+-- Called by  the dispatcher (a connection closed, an allocation was stale) and the sweep of leases (lapsed_before)
 
 --- @include "_nodes"
 --- @include "_holds"

@@ -2,7 +2,7 @@
 -- KEYS       leases about held holds due free (README.md)
 -- ARGV       (job|attempt)*
 -- Returns    for each   the node that held it, or '' when nobody did: no verdict, the first answer may be lost
--- Called by  the dispatcher: results, time-outs, cancelled jobs, void grants
+-- Called by  the dispatcher: results, time-outs, cancelled jobs, stale allocations
 
 --- @include "_nodes"
 --- @include "_holds"

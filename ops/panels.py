@@ -124,7 +124,7 @@ NODES = (
     Panel(
         "Dispatches",
         "ops",
-        "sent: to a node. nobody: the store was asked in vain. void: of a node that is not here, after a restart.",
+        "sent: to a node. nobody: no node had room. stale: of a node that is not connected here, after a restart.",
         _by("voxpool_dispatches_total", "result"),
     ),
     Panel(

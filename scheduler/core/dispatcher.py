@@ -12,9 +12,9 @@ from typing import Any
 
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.allocations import Allocations
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.deadlines import Deadlines
-from voxpool.scheduler.core.grants import Grants
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
@@ -34,7 +34,7 @@ AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
 
 
-class Dispatcher(Grants):
+class Dispatcher(Allocations):
     """Gives jobs to nodes. One for each scheduler; everything it owns comes in by the constructor (core.py)."""
 
     def __init__(

@@ -104,8 +104,8 @@ class Observer:
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         """A result came for an attempt that no longer counts; `trace` is what its node sent along, "" = nothing."""
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        """The store granted a generation that isn't connected here; it was handed back, not sent."""
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        """The store allocated a generation that isn't connected here; it was handed back, not sent."""
 
     def nobody(self, job: Job) -> None:
         """The store found no node with room for `job`."""

@@ -27,7 +27,7 @@ DECISIONS_MAX = 32
 
 
 class Decision(msgspec.Struct, omit_defaults=True):
-    """One thing that was decided about a job. `what` is submitted, looked, dispatched, redispatched, void or ended.
+    """One thing that was decided about a job. `what` is submitted, looked, dispatched, redispatched, stale or ended.
 
     `detail` says why an attempt or the job failed. `pause_ms` is the back-off that follows. After a look `node_id` is
     the node that was chosen, or `reason` says why none was: nobody (has room), again (the store gave up looking, and is
@@ -122,9 +122,9 @@ class Why(Observer):
             detail = job.detail if reason == ERROR else ""
             self._add(job.job_id, "redispatched", attempt, node_id, reason, detail=detail, pause_ms=pause_ms)
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
         if self._followed or self._failures:
-            self._add(job.job_id, "void", job.attempt, node_id, generation)
+            self._add(job.job_id, "stale", job.attempt, node_id, generation)
 
     def job_ended(self, job: Job) -> None:
         if job.state == FAILED:
@@ -190,7 +190,7 @@ def text_of(decision: Decision) -> str:
         "submitted": "submitted",
         "dispatched": f"attempt {decision.attempt} sent to {decision.node_id}",
         "redispatched": f"attempt {decision.attempt} on {decision.node_id} given up: {decision.reason}",
-        "void": f"grant of {decision.node_id} handed back: generation {decision.reason} isn't connected here",
+        "stale": f"allocation of {decision.node_id} handed back: generation {decision.reason} isn't connected here",
         "ended": f"ended: {decision.reason}" + (f" on {decision.node_id}" if decision.node_id else ""),
     }
     text = words.get(decision.what) or _tell_look(decision)

@@ -3,13 +3,13 @@
 from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
 from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
 from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
+from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from voxpool.sim.checkers.attempts_are_bounded import AttemptsAreBounded
 from voxpool.sim.checkers.base import Checker
 from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
-from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from voxpool.sim.checkers.littles_law import LittlesLaw
 from voxpool.sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
@@ -28,7 +28,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     LittlesLaw,
     OneAssignmentAnAttempt,
     AnOldResultChangesNothing,
-    GrantsGoToTheirGeneration,
+    AllocationsGoToTheirGeneration,
     ABusyNodeRests,
     TheChosenNodeServesThePair,
     AttemptsAreBounded,
@@ -40,13 +40,13 @@ __all__ = [
     "ABusyNodeRests",
     "AFailedJobPauses",
     "ALiveNodeWithRoomIsFound",
+    "AllocationsGoToTheirGeneration",
     "AnOldResultChangesNothing",
     "AttemptsAreBounded",
     "Checker",
     "EveryRequestEndsOnce",
     "EveryStoreKeyHasALivingOwner",
     "EveryTableIsEmptyAtTheEnd",
-    "GrantsGoToTheirGeneration",
     "LittlesLaw",
     "NoHoldBeyondTheSlots",
     "NoNodeIdlesBesideAWaitingJob",

@@ -26,13 +26,15 @@ class ALiveNodeWithRoomIsFound(Checker):
         for pair, now_ms in mirror.without_room.items():
             if mirror.may_have_room(pair) and (free := mirror.living_with_room(pair, now_ms)):
                 self.broke(f"the store found nobody for {pair}, but {len(free)} nodes, such as {free[0].node_id}")
-            elif any(granted == pair for _, granted, _ in mirror.granted) and self._found_later(calls[-1], answers[-1]):
+            elif any(allocated == pair for _, allocated, _ in mirror.allocated) and self._found_later(
+                calls[-1], answers[-1]
+            ):
                 self.broke(f"the store found nobody for {pair}, and then somebody in the same call")
 
     def _found_later(self, call: ScriptCall, answer: list[str]) -> bool:
-        """Whether a pair was granted a new slot after it had none: nothing gets free within a call."""
+        """Whether a pair was allocated a new slot after it had none: nothing gets free within a call."""
         args, at, none = call.args, 4, set()
-        taken = {hold for hold, _, _ in self._mirror.granted}
+        taken = {hold for hold, _, _ in self._mirror.allocated}
         for i in range(0, len(answer), 2):
             if not answer[i] and not answer[i + 1]:
                 none.add(args[at + 1])

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class NoHoldBeyondTheSlots(Checker):
-    """The store grants no slot that a node hasn't; no node works on more than its slots; at the end nothing is held."""
+    """The store allocates no more slots than a node has; no node works on more; at the end no slot is reserved."""
 
     sentence = "no hold beyond the slots"
 
@@ -19,7 +19,7 @@ class NoHoldBeyondTheSlots(Checker):
         over = self.world.mirror.over_slots
         if over != self._seen:
             self._seen = over
-            self.broke(f"{over} holds were granted on full nodes")
+            self.broke(f"{over} holds were allocated on full nodes")
 
     def work_started(self, worker: SimNode, work: Work) -> None:
         if len(worker.running) > worker.slots:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TheChosenNodeServesThePair(Checker):
-    """The store grants, and the scheduler sends, a job only to a node that serves its pair by the register that
+    """The store allocates, and the scheduler sends, a job only to a node that serves its pair by the register that
     counts at that moment.
     """
 
@@ -26,9 +26,9 @@ class TheChosenNodeServesThePair(Checker):
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
         if calls[-1].name.startswith("select_"):
-            for hold, pair, node in self._mirror.granted:
+            for hold, pair, node in self._mirror.allocated:
                 if pair not in node.pairs:
-                    self.broke(f"the store granted {node.node_id}, which serves {node.pairs}, to {hold} of {pair}")
+                    self.broke(f"the store allocated {node.node_id}, which serves {node.pairs}, to {hold} of {pair}")
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
         node = connection.node

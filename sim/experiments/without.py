@@ -59,8 +59,8 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R15waits": lambda: replaced(waiting=IsNotTriedAgain),
     "R16": lambda: replaced(dispatcher=CancelsNothing),
     "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
-    "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
-    "R22sent": lambda: replaced(dispatcher=canaries.SendsVoidGrants),
+    "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesStaleAllocations),
+    "R22sent": lambda: replaced(dispatcher=canaries.SendsStaleAllocations),
     "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),
     "R24": lambda: replaced(node_events=canaries.BusyNodesDoNotRest),
 }

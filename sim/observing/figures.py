@@ -63,7 +63,7 @@ def run_figures(
             "redis_keys_end": world.store_keys(),
         },
         "nodes": shares(world),
-        "void_grants": seen.void_grants,
+        "stale_allocations": seen.stale_allocations,
         "faults": {
             "begun": world.faults.begun,
             "healed": world.faults.healed,

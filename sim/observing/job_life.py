@@ -78,9 +78,9 @@ class JobLife(Watcher):
         if job_id == self.job_id:
             self._mark(node_id, f"late result of attempt {attempt}")
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
         if job.job_id == self.job_id:
-            self._mark(node_id, "void grant")
+            self._mark(node_id, "stale allocation")
 
     def request_told(self, request: Request, state: str) -> None:
         if request.job_id == self.job_id:

@@ -139,8 +139,8 @@ class Perfetto(Watcher):
     def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
         self._instant(SCHEDULER, f"rests {node.node_id}: {reason}")
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self._instant(SCHEDULER, f"void grant of {node_id} for {job.job_id}")
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        self._instant(SCHEDULER, f"stale allocation of {node_id} for {job.job_id}")
 
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self._instant(SCHEDULER, f"late result {job_id}|{attempt} of {node_id}")

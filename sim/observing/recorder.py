@@ -59,7 +59,7 @@ class Recorder(Watcher):
         self.reasons: dict[str, int] = {}
         """Reason -> jobs that failed for it."""
         self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
-        self.void_grants = self.removed = self.all_ended = 0
+        self.stale_allocations = self.removed = self.all_ended = 0
         self.died_unfinished = self.died_finished = 0
         """Jobs that were in the memory of a scheduler that died."""
         self.dispatches: dict[str, int] = {}
@@ -129,8 +129,8 @@ class Recorder(Watcher):
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.late_results += 1
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self.void_grants += 1
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        self.stale_allocations += 1
 
     def work_started(self, worker: SimNode, work: Work) -> None:
         work.request.started_at = work.started_at

@@ -84,7 +84,7 @@ class Trace(Watcher):
         self._at(self._env._now)
         self._add(f"late {job_id} {node_id} {attempt}")
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
         self._at(self._env._now)
         self._add(f"void {job.job_id} {node_id} {generation}")
 

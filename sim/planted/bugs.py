@@ -31,26 +31,26 @@ class ForgetsWhatCrossed(WaitingJobs):
         super().settle(batch)
 
 
-class OnlyReleasesVoidGrants(Dispatcher):
-    """R22: a grant of a generation that is gone is handed back, but the node stays in the store and is drawn again."""
+class OnlyReleasesStaleAllocations(Dispatcher):
+    """R22: an allocation of a generation that is gone is handed back, but its node stays in the store."""
 
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+    def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         batch.unsure(job)
-        self._observer.void_grant(job, node_id, generation)
+        self._observer.stale_allocation(job, node_id, generation)
         self.queue.release(job.hold)
         if job.state == WAITING:
             self.waiting.add(job)
 
 
-class SendsVoidGrants(Dispatcher):
-    """R22: a grant is sent to whatever connection has the node's name now."""
+class SendsStaleAllocations(Dispatcher):
+    """R22: an allocation is sent to whatever connection has the node's name now."""
 
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+    def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         node = self.node_registry.find(node_id)
         if node is not None and job.state == WAITING:
             self._dispatch(job, node, self._clock.now_ms())
         else:
-            super()._void(batch, job, node_id, generation)
+            super()._hand_back(batch, job, node_id, generation)
 
 
 class ReusesAttemptNumbers(Dispatcher):

@@ -12,13 +12,13 @@ from voxpool.sim.checkers import (
     ABusyNodeRests,
     AFailedJobPauses,
     ALiveNodeWithRoomIsFound,
+    AllocationsGoToTheirGeneration,
     AnOldResultChangesNothing,
     AttemptsAreBounded,
     Checker,
     EveryRequestEndsOnce,
     EveryStoreKeyHasALivingOwner,
     EveryTableIsEmptyAtTheEnd,
-    GrantsGoToTheirGeneration,
     LittlesLaw,
     NoHoldBeyondTheSlots,
     NoNodeIdlesBesideAWaitingJob,
@@ -75,11 +75,11 @@ CANARIES: dict[str, Canary] = {
         lambda: replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, 3
     ),
     "ages count from the submit (M2)": Canary(lambda: replaced(job_table=canaries.AgesFromNowhere), LittlesLaw, 3),
-    "a void grant is only released (R22)": Canary(
-        lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants), GrantsGoToTheirGeneration, 10
+    "a stale allocation is only released (R22)": Canary(
+        lambda: replaced(dispatcher=canaries.OnlyReleasesStaleAllocations), AllocationsGoToTheirGeneration, 10
     ),
-    "a void grant is sent (R22)": Canary(
-        lambda: replaced(dispatcher=canaries.SendsVoidGrants), GrantsGoToTheirGeneration, 20
+    "a stale allocation is sent (R22)": Canary(
+        lambda: replaced(dispatcher=canaries.SendsStaleAllocations), AllocationsGoToTheirGeneration, 20
     ),
     "a failed job does not pause": Canary(lambda: replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, 10),
     "busy nodes do not rest (R24)": Canary(

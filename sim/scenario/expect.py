@@ -72,7 +72,7 @@ def _figures() -> dict[str, FigureOf]:
         found[f"resident.{name}"] = FigureOf(_COUNT, "", f"resident.{name}")
     for name in ("bytes_max", "bytes_end", "audio_bytes_max"):
         found[f"resident.{name}"] = FigureOf(_BYTES, "B", f"resident.{name}")
-    for path in ("nodes.share_max", "nodes.share_min", "nodes.chi_square", "nodes.degrees", "void_grants"):
+    for path in ("nodes.share_max", "nodes.share_min", "nodes.chi_square", "nodes.degrees", "stale_allocations"):
         found[path] = FigureOf(_COUNT, "", path)
     for name in ("begun", "healed", "left_out"):
         found[f"faults.{name}"] = FigureOf(_COUNT, "", f"faults.{name}")

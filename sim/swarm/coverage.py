@@ -40,7 +40,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "reasons of refusals": ("jobs_max", "audio_total_bytes_max", "audio_too_large"),
     "node states": ("joining", "ready", "resting", "draining", "gone"),
     "reasons of nodes": ("closed", "lapsed", "rests: busy", "rests: failing"),
-    "of the store": ("nobody", "again", "void grant", "late result", "failed", "recovered", "emptied"),
+    "of the store": ("nobody", "again", "stale allocation", "late result", "failed", "recovered", "emptied"),
     "of the scheduler": ("started again",),
 }
 
@@ -116,8 +116,8 @@ class Coverage(Watcher):
     def nobody(self, job: Job) -> None:
         self.reached["of the store"]["nobody"] += 1
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self.reached["of the store"]["void grant"] += 1
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        self.reached["of the store"]["stale allocation"] += 1
 
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.reached["of the store"]["late result"] += 1

@@ -39,16 +39,16 @@ class StoreMirror(Watcher):
     def __init__(self) -> None:
         self.nodes: dict[str, MirrorNode] = {}
         self.holds: dict[str, tuple[MirrorNode, str]] = {}
-        """job|attempt -> its node, and the generation that was granted."""
+        """job|attempt -> its node, and the generation that was allocated."""
         self.room: dict[tuple[str, ...], int] = {}
         """The pairs of a node -> how many such nodes have room, among them those whose lease has ended unnoticed."""
         self.over_slots = 0
-        """Holds that were granted beyond the slots."""
+        """Holds that were allocated beyond the slots."""
         self.holds_lost: dict[str, tuple[MirrorNode, str]] = {}
         """What was held when the store lost its data for the last time: the scheduler may hear of it a little later."""
         self.selects = 0
         """Calls of select_node so far."""
-        self.granted: list[tuple[str, str, MirrorNode]] = []
+        self.allocated: list[tuple[str, str, MirrorNode]] = []
         """What the last select took: job|attempt, pair, node."""
         self.without_room: dict[str, int] = {}
         """The pairs that the last select found nobody for, and its time in ms."""
@@ -109,7 +109,7 @@ class StoreMirror(Watcher):
             self._judged_by(int(self._last_select[0]))  # a call of a scheduler that has died since came late
         self._last_select = args
         holds = self.holds
-        granted = self.granted = []
+        allocated = self.allocated = []
         without_room = self.without_room = {}
         at, end, i = 4, len(args), 0
         while at < end:
@@ -117,7 +117,7 @@ class StoreMirror(Watcher):
             if node_id:
                 hold = args[at]
                 if hold not in holds:
-                    granted.append((hold, args[at + 1], self._take(hold, node_id, answer[i + 1])))
+                    allocated.append((hold, args[at + 1], self._take(hold, node_id, answer[i + 1])))
             elif not answer[i + 1]:
                 without_room[args[at + 1]] = int(args[0])
             i += 2

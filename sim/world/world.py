@@ -213,7 +213,7 @@ class World(SchedulerLife):
         return job.state
 
     def attempts(self, job: Job) -> int:
-        """Return how many grants the job has had."""
+        """Return how many allocations the job has had."""
         return job.attempt
 
     def store_dump(self) -> Dump:

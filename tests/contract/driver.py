@@ -57,7 +57,7 @@ class Driver:
         self._generations: dict[str, list[str]] = {}
         self.expected = Expected()
         self.reached: Counter[str] = Counter()
-        """How often each script gave each word, or a grant, or freed something."""
+        """How often each script gave each word, or an allocation, or freed something."""
         for side in sides:
             side.clear()
 

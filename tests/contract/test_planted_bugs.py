@@ -83,7 +83,7 @@ BUGS = {
     "registering takes over the hold of another node": Bug(
         "register_node", "if not call('HGET', HOLDS, hold) then", "if true then"
     ),
-    "a repeated register frees what was granted since": Bug("register_node", "old_generation == generation", "false"),
+    "a repeated register frees what was allocated since": Bug("register_node", "old_generation == generation", "false"),
     "a repeated register after a lapse stays out of the pools": Bug(
         "register_node", "if not alive and old_flags", "if false and old_flags"
     ),

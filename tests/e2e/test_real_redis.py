@@ -94,7 +94,7 @@ async def test_a_redis_that_hangs_is_told_by_readyz_and_goes_on_later(
 def test_a_second_scheduler_with_jobs_in_memory_refuses_the_same_redis(
     server: RedisServer, scheduler: Scheduler, folder: Path
 ) -> None:
-    """Each would hand back the other's grants for ever."""
+    """Each would hand back the other's allocations for ever."""
     second = Process(folder, "second", "serve", "--port", "0", "--store", server.url, "--connections-max", "100")
     assert second.end() == 3
     said = second.log.read_text().splitlines()

@@ -192,7 +192,7 @@ async def test_what_does_not_end_in_time_goes_to_the_next_scheduler(folder: Path
                 assert [result.request_id for result in results] == [f"request-{n}" for n in range(3)]
                 assert {(result.state, result.output) for result in results} == {("completed", "done")}
                 assert client.connects == 2
-                assert second.events("void_grant") == second.events("late_result") == []
+                assert second.events("stale_allocation") == second.events("late_result") == []
 
 
 async def test_results_that_are_held_back_for_their_order_go_out_before_the_end(folder: Path) -> None:

@@ -126,7 +126,7 @@ async def test_a_job_is_one_trace_across_three_processes(
     assert select.attributes == {
         "job_id": result.job_id,
         "attempt": 1,
-        "result": "granted",
+        "result": "allocated",
         "node_id": f"node-{kind}",
     }
     assert by_name["waiting"].attributes == known

@@ -85,7 +85,10 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
         ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
         ({"expect": "rate>1/s; failures<1"}, "--expect failures<1: failures: limit '<1' has no unit: give one of %"),
-        ({"expect": ["void_grants<1"]}, "--expect void_grants<1: only a simulation has the figure void_grants"),
+        (
+            {"expect": ["stale_allocations<1"]},
+            "--expect stale_allocations<1: only a simulation has the figure stale_allocations",
+        ),
         (
             {"expect": ["memory.rss<1GB"], "memory": "off"},
             "--expect memory.rss<1GB: there is no such figure with --memory off",

@@ -101,7 +101,7 @@ def test_a_node_that_registers_with_a_flag_is_not_drawn(desk: Desk) -> None:
 
 
 def test_lowering_the_slots_evicts_nothing(desk: Desk) -> None:
-    """No hold is granted until it is below them again."""
+    """No hold is allocated until it is below them again."""
     desk.register("n", slots=3)
     for hold in ("a|1", "b|1", "c|1"):
         desk.select(hold)

@@ -135,12 +135,12 @@ def test_each_node_is_a_first_come_first_served_queue_of_its_own(rule: str) -> N
         assert [starts.starts_s[number] for number in numbers] == pytest.approx(ggc_starts(arrivals, works, 1))
 
 
-def test_a_blind_choice_breaks_the_checker_of_grants_and_no_other() -> None:
+def test_a_blind_choice_breaks_the_checker_of_allocations_and_no_other() -> None:
     world = World(settings=PATIENT, variant=variant_without("C6"), checkers=CHECKERS)
     world.add_nodes(2, ["zh:en"])
     world.run(for_s=0.1)
     world.submit("zh:en", work_s=1)
     world.run(for_s=5)
     (line,) = world.broken_checkers()
-    assert line.startswith("a grant goes to its generation")
+    assert line.startswith("an allocation goes to its generation")
     world.stop()

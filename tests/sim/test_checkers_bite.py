@@ -17,12 +17,12 @@ from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
 from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
 from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
+from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
 from voxpool.sim.checkers.attempts_are_bounded import AttemptsAreBounded
 from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
-from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from voxpool.sim.checkers.littles_law import LittlesLaw
 from voxpool.sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
@@ -135,8 +135,8 @@ def failing(node: SimNode) -> None:
     NODE_FAULTS["node_errors"].begin(node, plain_random(1, "failing"))
 
 
-def a_node_that_registers_again_while_it_is_granted(world: World) -> None:
-    """The grant is on its way back from the store when the node registers anew on the same connection."""
+def a_node_that_registers_again_while_it_is_allocated(world: World) -> None:
+    """The allocation is on its way back from the store when the node registers anew on the same connection."""
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1.5)
     world.submit("zh:en", work_s=1)
@@ -205,15 +205,15 @@ CANARIES = [
         SLOW_STORE,
     ),
     Canary(
-        replaced(dispatcher=canaries.OnlyReleasesVoidGrants),
-        GrantsGoToTheirGeneration,
+        replaced(dispatcher=canaries.OnlyReleasesStaleAllocations),
+        AllocationsGoToTheirGeneration,
         leftovers_of_a_dead_scheduler,
         SLOW_STORE,
     ),
     Canary(
-        replaced(dispatcher=canaries.SendsVoidGrants),
-        GrantsGoToTheirGeneration,
-        a_node_that_registers_again_while_it_is_granted,
+        replaced(dispatcher=canaries.SendsStaleAllocations),
+        AllocationsGoToTheirGeneration,
+        a_node_that_registers_again_while_it_is_allocated,
         SLOW_STORE,
     ),
     Canary(replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, a_job_whose_node_dies, {}),

@@ -19,7 +19,7 @@ PATIENCE_S = 30.0
 WAV = Path(__file__).parents[2] / "examples" / "tone.wav"
 
 ONLY_SIMULATION = {
-    "core.composition.CoreClasses",  # which classes a core is built of; production's is made when its module is imported
+    "core.composition.CoreClasses",  # the classes of a core; production's list is made when its module is imported
     "stores.memory.MemoryStore",  # seam: the store
 }
 ONLY_SERVICE = {

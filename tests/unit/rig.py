@@ -67,8 +67,8 @@ class Counts(Observer):
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.of["late_result"] += 1
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self.of["void_grant"] += 1
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        self.of["stale_allocation"] += 1
 
     def job_rejected(self, pair: str, reason: str) -> None:
         self.of[f"rejected:{reason}"] += 1

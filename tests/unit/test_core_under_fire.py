@@ -30,9 +30,9 @@ from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.experiments.overload.without.accepts_all import AcceptsAll
 from voxpool.sim.planted.bugs import (
     ForgetsWhatCrossed,
-    OnlyReleasesVoidGrants,
+    OnlyReleasesStaleAllocations,
     ReusesAttemptNumbers,
-    SendsVoidGrants,
+    SendsStaleAllocations,
 )
 
 SEEDS = int(os.environ.get("VOXPOOL_FIRE_SEEDS", "25"))
@@ -59,7 +59,13 @@ async def test_the_stories_have_everything_in_them() -> None:
         happened.update(story.counts.of)
         happened.update(job.reason or job.state for job in story.jobs)
     redispatched = ("closed", "lapsed", "timeout", "reregistered", "busy", "error", "assign_lost")
-    expected = {*(f"redispatched:{reason}" for reason in redispatched), "void_grant", "late_result", "flush", "ghost"}
+    expected = {
+        *(f"redispatched:{reason}" for reason in redispatched),
+        "stale_allocation",
+        "late_result",
+        "flush",
+        "ghost",
+    }
     expected |= {"store_failed", "store_recovered", "offline:closed", "offline:lapsed"}
     expected |= {"completed", "cancelled", "broken_model", "waiting_timeout", "attempts_max"}
     assert not expected - happened.keys()
@@ -157,7 +163,7 @@ class DrainsWhoComesBack(NodeRegistry):
 
 
 class LeavesGhosts(Leases):
-    """M5: what dead schedulers left stays in the store unless a grant meets it."""
+    """M5: what dead schedulers left stays in the store unless an allocation meets it."""
 
     def _list_lapsed(self) -> None:
         pass
@@ -182,9 +188,11 @@ class Planted(NamedTuple):
 
 PLANTED = {
     "forgets what crossed": Planted(CoreClasses(waiting=ForgetsWhatCrossed), fire_checks.NOBODY_IDLE, seeds=range(3)),
-    "sends void grants": Planted(CoreClasses(dispatcher=SendsVoidGrants), fire_checks.STORE_AGREES, seeds=range(3)),
-    "only releases void grants": Planted(
-        CoreClasses(dispatcher=OnlyReleasesVoidGrants), fire_checks.NEVER_QUIET, seeds=range(12)
+    "sends stale allocations": Planted(
+        CoreClasses(dispatcher=SendsStaleAllocations), fire_checks.STORE_AGREES, seeds=range(3)
+    ),
+    "only releases stale allocations": Planted(
+        CoreClasses(dispatcher=OnlyReleasesStaleAllocations), fire_checks.NEVER_QUIET, seeds=range(12)
     ),
     "reuses attempt numbers": Planted(CoreClasses(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
     "drops a failed flush": Planted(CoreClasses(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),

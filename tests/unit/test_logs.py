@@ -135,7 +135,7 @@ def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
     observer.job_ended(ended)
     observer.job_removed(ended)
     observer.late_result("j-1", 1, "n-1")
-    observer.void_grant(job(), "n-1", "g-1")
+    observer.stale_allocation(job(), "n-1", "g-1")
     observer.nobody(job())
     observer.node_registered(node)
     observer.node_offline(node, "closed")

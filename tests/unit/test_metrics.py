@@ -113,10 +113,10 @@ async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
     assert await rig.value("redispatches_total", reason="other") == 1
 
 
-async def test_a_grant_of_a_node_that_is_not_here_is_void() -> None:
+async def test_an_allocation_of_a_node_that_is_not_here_is_void() -> None:
     rig = MeteredRig()
-    rig.meters.observer.void_grant(make_job(1), "ann", "old")
-    assert await rig.value("dispatches_total", result="void") == 1
+    rig.meters.observer.stale_allocation(make_job(1), "ann", "old")
+    assert await rig.value("dispatches_total", result="stale") == 1
 
 
 async def test_refused_submits() -> None:

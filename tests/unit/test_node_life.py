@@ -135,15 +135,15 @@ async def test_the_name_of_a_dead_schedulers_node_can_be_taken() -> None:
 
 
 async def test_nothing_is_sent_on_the_strength_of_a_dead_schedulers_node() -> None:
-    """R22: the grant is void, the ghost goes, and the job finds the living node."""
+    """R22: the allocation is stale, the ghost goes, and the job finds the living node."""
     rig = Rig()
     ghost = register_node(rig.clock.ms, 45_000, "ghost", "dead-1", "p0", 5, "", ["zh:en"], "", [])
     await rig.store.run([ghost])
     job = await rig.submit()
-    assert job.state == WAITING and rig.counts.of["void_grant"] == 1
+    assert job.state == WAITING and rig.counts.of["stale_allocation"] == 1
     assert rig.store.census() == dict.fromkeys(rig.store.census(), 0)
     await rig.node("n1")
-    assert (job.node_id, rig.counts.of["void_grant"]) == ("n1", 1)
+    assert (job.node_id, rig.counts.of["stale_allocation"]) == ("n1", 1)
 
 
 async def test_the_leftovers_of_a_dead_scheduler_leave_the_store_after_one_lease_and_one_sweep() -> None:
@@ -271,7 +271,7 @@ async def test_fewer_pairs_at_a_new_register_are_the_only_ones_served() -> None:
     assert (await rig.submit("en:zh")).state == DISPATCHED
 
 
-async def test_fewer_slots_evict_nothing_and_grant_nothing_until_there_is_room() -> None:
+async def test_fewer_slots_evict_nothing_and_allocate_nothing_until_there_is_room() -> None:
     rig = Rig()
     await rig.node("n1", slots=3)
     jobs = [await rig.submit() for _ in range(3)]

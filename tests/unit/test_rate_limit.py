@@ -132,7 +132,7 @@ async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_stor
 
 
 async def test_jobs_that_are_with_the_store_are_handed_back_too() -> None:
-    """A select is on its way: the job is neither queued nor held, and its grant is released when it comes."""
+    """A select is on its way: the job is neither queued nor held, and its allocation is released when it comes."""
     rig = Rig()
     await rig.node("n1")
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="crossing")

@@ -92,7 +92,7 @@ async def test_attempts_that_are_given_up_say_why() -> None:
     assert (whole.error, whole.attributes["voxpool.reason"]) == ("", "cancelled")
     assert rig.named("waiting")[-1].error == "" and len(rig.named("waiting")) == 3
     results = [span.attributes["voxpool.result"] for span in rig.named("select")]
-    assert results.count("granted") == 2 and set(results) == {"granted", "nobody"}
+    assert results.count("allocated") == 2 and set(results) == {"allocated", "nobody"}
 
 
 async def test_what_a_node_says_for_a_reason_is_told_only_if_it_is_a_word() -> None:
@@ -130,18 +130,18 @@ async def test_a_store_that_does_not_answer_is_told_and_the_answer_after_it() ->
     await rig.submit()
     assert [(span.error, span.attributes["voxpool.result"]) for span in rig.named("select")] == [
         ("store_unavailable", "store_unavailable"),
-        ("", "granted"),
+        ("", "allocated"),
     ]
 
 
-async def test_a_void_grant_is_an_event_and_events_are_bounded() -> None:
+async def test_a_stale_allocation_is_an_event_and_events_are_bounded() -> None:
     rig = TracedRig()
     job = await rig.submit()
     for _ in range(2 * EVENTS_MAX):
-        rig.observer.void_grant(job, "ann", "g-1")
+        rig.observer.stale_allocation(job, "ann", "g-1")
     rig.dispatcher.cancel(job.job_id)
     events = rig.named("job")[0].events
-    assert len(events) == EVENTS_MAX and events[0].name == "void_grant"
+    assert len(events) == EVENTS_MAX and events[0].name == "stale_allocation"
 
 
 async def test_a_late_result_stands_under_what_the_node_sent_along() -> None:
@@ -264,6 +264,6 @@ def test_an_observer_that_hears_of_unknown_jobs_says_nothing() -> None:
     observer.job_submitted(job)
     observer.job_dispatched(job, Node("n", "p", ("zh:en",), 1, Link(), 0))
     observer.job_redispatched(job, "n", 1, "closed")
-    observer.void_grant(job, "n", "g")
+    observer.stale_allocation(job, "n", "g")
     observer.job_ended(job)
     assert spans == [] and observer.lives == {}

@@ -24,10 +24,10 @@ def answer_nobody(waiting: WaitingJobs, batch: SelectBatch | None) -> None:
     waiting.settle(batch)
 
 
-def answer_granted(waiting: WaitingJobs, batch: SelectBatch | None) -> None:
+def answer_allocated(waiting: WaitingJobs, batch: SelectBatch | None) -> None:
     assert batch is not None
     for job in batch.jobs:
-        batch.granted(job)
+        batch.allocated(job)
     waiting.settle(batch)
 
 
@@ -42,7 +42,7 @@ def test_a_pool_in_flight_gives_out_nothing_more() -> None:
     assert sequences(batch) == [1]
     waiting.add(make_job(3))
     assert waiting.next_batch(5) is None
-    answer_granted(waiting, batch)
+    answer_allocated(waiting, batch)
     assert sequences(waiting.next_batch(5)) == [2, 3]
 
 
@@ -55,7 +55,7 @@ def test_after_nobody_a_pool_rests_until_there_is_room() -> None:
     waiting.room(["en:zh", "zh:en"], 1)
     batch = waiting.next_batch(5)
     assert sequences(batch) == [1]  # one slot got free, one job asks
-    answer_granted(waiting, batch)
+    answer_allocated(waiting, batch)
     assert not waiting.ready
 
 
@@ -68,11 +68,11 @@ def test_room_that_crosses_the_answer_nobody_is_not_lost() -> None:
     assert sequences(waiting.next_batch(5)) == [1]
 
 
-def test_credit_left_over_after_grants_is_kept() -> None:
+def test_credit_left_over_after_allocations_is_kept() -> None:
     waiting = queue_of(make_job(1), make_job(2), make_job(3))
     answer_nobody(waiting, waiting.next_batch(5))
     waiting.room(["zh:en"], 3)
-    answer_granted(waiting, waiting.next_batch(1))
+    answer_allocated(waiting, waiting.next_batch(1))
     assert dict(waiting.credits()) == {"zh:en": 2}
     assert sequences(waiting.next_batch(5)) == [2, 3]
 
@@ -115,7 +115,7 @@ def test_discard_of_a_job_on_its_way_to_the_store_changes_nothing() -> None:
     waiting.discard(job)
     assert len(waiting) == 1
     assert batch is not None
-    batch.granted(job)
+    batch.allocated(job)
     waiting.settle(batch)
     assert sequences(waiting.next_batch(5)) == [2]
 
@@ -129,7 +129,7 @@ def test_a_full_batch_gives_the_other_pools_the_next_turn() -> None:
     waiting = queue_of(make_job(1, "a:b"), make_job(2, "a:b"), make_job(3, "c:d"))
     first = waiting.next_batch(1)
     assert sequences(first) == [1]
-    answer_granted(waiting, first)
+    answer_allocated(waiting, first)
     assert sequences(waiting.next_batch(1)) == [3]
 
 

@@ -158,10 +158,12 @@ def test_the_oldest_decisions_go_first_and_are_counted() -> None:
     assert followed.decisions[-1].attempt == 49
 
 
-def test_a_grant_that_was_handed_back_is_told() -> None:
+def test_an_allocation_that_was_handed_back_is_told() -> None:
     why = Why(HandClock(0), jobs_max=1, every=1)
     job = submitted(why, 1)
-    why.void_grant(job, "n1", "s0-7")
+    why.stale_allocation(job, "n1", "s0-7")
     followed = why.of(job.job_id)
     assert followed is not None
-    assert tell(followed.decisions[-1], 0).endswith("grant of n1 handed back: generation s0-7 isn't connected here")
+    assert tell(followed.decisions[-1], 0).endswith(
+        "allocation of n1 handed back: generation s0-7 isn't connected here"
+    )

@@ -74,7 +74,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     """Prefer the node that took the session's last job."""
     state: str = WAITING
     attempt: int = 0
-    """The number of the last grant: the fence that every message about the job carries."""
+    """The number of the last allocation: the fence that every message about the job carries."""
     queued: bool = False
     """Whether it stands in a waiting queue; a waiting job that doesn't is on its way to the store."""
     redispatches: int = 0

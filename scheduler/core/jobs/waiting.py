@@ -21,7 +21,7 @@ class WaitQueue:
     waiting jobs cost nothing until a slot gets free.
     """
 
-    __slots__ = ("asked", "credit", "granted", "in_flight", "jobs", "pair", "said_nobody", "sequences", "unsure")
+    __slots__ = ("allocated", "asked", "credit", "in_flight", "jobs", "pair", "said_nobody", "sequences", "unsure")
 
     def __init__(self, pair: str) -> None:
         self.pair = pair
@@ -32,7 +32,7 @@ class WaitQueue:
         """The heap of the keys of `jobs` (key_heap.py)."""
         self.in_flight = False
         self.asked = 0.0
-        self.granted = 0
+        self.allocated = 0
         self.said_nobody = False
         self.unsure = False
 
@@ -46,16 +46,16 @@ class SelectBatch:
         self.jobs: list[Job] = []
         self.queues: dict[str, WaitQueue] = {}
 
-    def granted(self, job: Job) -> None:
-        """The store granted a slot for `job`."""
-        self.queues[job.pair].granted += 1
+    def allocated(self, job: Job) -> None:
+        """The store allocated a slot for `job`."""
+        self.queues[job.pair].allocated += 1
 
     def nobody(self, job: Job) -> None:
         """The store found no node with room for `job`."""
         self.queues[job.pair].said_nobody = True
 
     def unsure(self, job: Job) -> None:
-        """Whether there is room for the pair of `job` is unknown: a void grant, or the throws ran out."""
+        """Whether there is room for the pair of `job` is unknown: a stale allocation, or the throws ran out."""
         self.queues[job.pair].unsure = True
 
 
@@ -159,7 +159,7 @@ class WaitingJobs:
                 self.total -= 1
             queue.asked = queue.credit
             queue.credit = 0.0
-            queue.granted = 0
+            queue.allocated = 0
             queue.said_nobody = queue.unsure = False
         if len(batch.queues) > 1:
             batch.jobs.sort(key=_sequence)
@@ -176,7 +176,7 @@ class WaitingJobs:
             if queue.unsure:
                 queue.credit = math.inf
             elif not queue.said_nobody:
-                queue.credit += queue.asked - queue.granted
+                queue.credit += queue.asked - queue.allocated
             self._update(queue)
 
     def _update(self, queue: WaitQueue) -> None:

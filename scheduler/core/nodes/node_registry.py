@@ -33,8 +33,8 @@ LOOKED_MAX = 2000
 class NodeRegistry:
     """The nodes connected to this scheduler, by id. At most one connection a node counts: the newest.
 
-    Each register has a new generation. The store names it in a grant, and a grant counts only while it is the
-    generation of the connection here: so nothing is sent on the strength of what an earlier life of the node had.
+    Each register has a new generation. The store names it in an allocation, and an allocation counts only while it is
+    the generation of the connection here: so nothing is sent on the strength of what an earlier life of the node had.
     """
 
     def __init__(

@@ -96,13 +96,13 @@ class Event(StrEnum):
     JOB_DISPATCHED = (
         "job_dispatched",
         INFO,
-        "a job was sent to a node; told of the first 8 attempts",
+        "a job was sent to a node; logged for the first 8 attempts",
         "job_id attempt node_id waited_ms trace_id",
     )
     JOB_REDISPATCHED = (
         "job_redispatched",
         WARNING,
-        "an attempt was given up, and the job waits again; told of the first 8 attempts",
+        "an attempt was given up, and the job waits again; logged for the first 8 attempts",
         "job_id attempt node_id reason trace_id",
     )
     JOB_ENDED = (
@@ -120,10 +120,10 @@ class Event(StrEnum):
         "job_id attempt node_id trace_id",
         True,
     )
-    VOID_GRANT = (
-        "void_grant",
+    STALE_ALLOCATION = (
+        "stale_allocation",
         WARNING,
-        "the store granted a node that isn't connected here; handed back; told of the first 8 attempts",
+        "a slot of a node that isn't connected here was allocated and handed back; logged for the first 8 attempts",
         "job_id attempt node_id generation trace_id",
     )
     NODE_REGISTERED = (

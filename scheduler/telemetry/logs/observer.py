@@ -107,11 +107,11 @@ class LogObserver(Observer):
         """A result came too late."""
         self._log(Event.LATE_RESULT, job_id=job_id, attempt=attempt, node_id=node_id, trace_id=trace_id(trace))
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        """A grant was handed back."""
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        """An allocation was handed back."""
         if job.attempt <= ATTEMPTS_TOLD:
             self._log(
-                Event.VOID_GRANT,
+                Event.STALE_ALLOCATION,
                 job_id=job.job_id,
                 attempt=job.attempt,
                 node_id=node_id,

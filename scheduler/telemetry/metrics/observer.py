@@ -66,12 +66,12 @@ class MetricsObserver(Observer):
         )
         dispatches = counter(
             "dispatches_total",
-            "What the store said about a job: sent to a node, nobody has room, or void (a node that is not here).",
+            "What the store said about a job: sent to a node, nobody has room, or stale (a node that is not here).",
             "result",
         )
         self._sent = dispatches.labels("sent")
         self._nobody = dispatches.labels("nobody")
-        self._void = dispatches.labels("void")
+        self._stale = dispatches.labels("stale")
         self._redispatches = counter("redispatches_total", "Attempts that were given up.", "reason")
         self._late = counter("late_results_total", "Results for attempts that no longer counted.")
         self._removed = counter("cleanup_removed_total", "Finished jobs that the clean-up removed.")
@@ -154,9 +154,9 @@ class MetricsObserver(Observer):
         """A result came too late."""
         self._late.inc()
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        """A grant was handed back."""
-        self._void.inc()
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        """An allocation was handed back."""
+        self._stale.inc()
 
     def nobody(self, job: Job) -> None:
         """A job found no node."""

@@ -103,11 +103,11 @@ class TraceObserver(Observer):
             self._end_phase(job, life, reason)
             self._note(life, "redispatched", attempt, node_id, {"voxpool.reason": word(reason)})
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        """A grant was handed back."""
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        """An allocation was handed back."""
         life = self.lives.get(job.job_id)
         if life is not None:
-            self._note(life, "void_grant", job.attempt, node_id)
+            self._note(life, "stale_allocation", job.attempt, node_id)
 
     def job_ended(self, job: Job) -> None:
         """A job reached its final state."""

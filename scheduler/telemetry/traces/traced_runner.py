@@ -49,7 +49,7 @@ class TracedRunner(AroundRunner):
         for one in asked:
             node_id, said = answers[one.call][2 * one.place : 2 * one.place + 2]
             if node_id:
-                self._tell(one, start_ns, {"voxpool.result": "granted", "voxpool.node_id": node_id})
+                self._tell(one, start_ns, {"voxpool.result": "allocated", "voxpool.node_id": node_id})
             else:
                 self._tell(one, start_ns, {"voxpool.result": said.lower() or "nobody"})
         return answers

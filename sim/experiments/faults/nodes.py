@@ -8,7 +8,7 @@ from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, Register
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.chance.seeds import plain_random
-from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
+from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.experiments.faults.without.late_repeats import RepeatsReleases
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
@@ -127,9 +127,9 @@ def nodes_come_later(stage: Stage) -> Figures:
 
 def leftovers_are_drawn(stage: Stage) -> Figures:
     """R22: a scheduler died with some nodes, which stand in the store until their leases end; jobs come meanwhile."""
-    void = 0
+    stale = 0
     for run in range(stage.size.runs):
-        world = stage.world(run=run, counts=GrantsGoToTheirGeneration, store_delay_ms=0.5)
+        world = stage.world(run=run, counts=AllocationsGoToTheirGeneration, store_delay_ms=0.5)
         now_ms, lease_ms = world.clock.now_ms(), round(1000 * world.settings.lease_s)
         for number in range(stage.size.leftovers):
             call = register_node(
@@ -142,16 +142,16 @@ def leftovers_are_drawn(stage: Stage) -> Figures:
             world.submit(PAIR, work_s=0.4)
             world.run(for_s=0.1)
         world.run(for_s=20)
-        void += world.recorder.void_grants
+        stale += world.recorder.stale_allocations
         stage.end(world)
         stage.tell(run / stage.size.runs)
-    figures: Figures = {"void": void}
+    figures: Figures = {"stale": stale}
     return figures
 
 
-def grants_cross_registers(stage: Stage) -> Figures:
-    """R22: nodes register anew on the same connection while a grant for them is on its way back from the store."""
-    world = stage.world(counts=GrantsGoToTheirGeneration, store_delay_ms=20.0)
+def allocations_cross_registers(stage: Stage) -> Figures:
+    """R22: nodes register again on the same connection while an allocation for them is on its way from the store."""
+    world = stage.world(counts=AllocationsGoToTheirGeneration, store_delay_ms=20.0)
     nodes = world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=2)
     for _ in range(stage.size.jobs // 10):
@@ -163,8 +163,8 @@ def grants_cross_registers(stage: Stage) -> Figures:
             world.do(node.connection.to_scheduler, register)
         world.run(for_s=3)
     figures: Figures = {
-        "sent": stage.broken_in(world, GrantsGoToTheirGeneration),
-        "void": world.recorder.void_grants,
+        "sent": stage.broken_in(world, AllocationsGoToTheirGeneration),
+        "stale": world.recorder.stale_allocations,
     }
     stage.end(world)
     return figures

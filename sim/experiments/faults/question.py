@@ -22,7 +22,7 @@ ABOUT = {
     "R17": "an in-order buffer forgets its position when it is empty",
     "R20": "an error text is cut inside a character, and the handler dies",
     "R21": "a 'nobody' that crossed a release",
-    "R22": "grants of a generation that is gone",
+    "R22": "allocations of a generation that is gone",
     "R23": "an attempt number is used twice",
     "R24": "a node that answers busy is chosen again at once",
     "swarm": "all faults together",
@@ -94,8 +94,8 @@ STORIES = (
         nodes.leftovers_are_drawn,
         (
             Shown(
-                "void",
-                "void grants in {runs} runs with {leftovers} leftovers each",
+                "stale",
+                "stale allocations in {runs} runs with {leftovers} leftovers each",
                 "",
                 "== {all_leftovers}",
                 "> {all_leftovers}0",
@@ -104,10 +104,10 @@ STORIES = (
     ),
     Story(
         "R22",
-        nodes.grants_cross_registers,
+        nodes.allocations_cross_registers,
         (
-            Shown("sent", "grants of a generation that is gone are sent", "", "== 0", "> 0"),
-            Shown("void", "such grants in the story", "", "> 0", ""),
+            Shown("sent", "allocations of a generation that is gone are sent", "", "== 0", "> 0"),
+            Shown("stale", "such allocations in the story", "", "> 0", ""),
         ),
         key="sent",
         variant="R22sent",
@@ -155,7 +155,7 @@ ROWS = RowsExperiment(
         "R17": "stuck",
         "R20": "handlers",
         "R21": "idle",
-        "R22": "void",
+        "R22": "stale",
         "R23": "above",
         "R24": "assigns",
     },

@@ -14,8 +14,8 @@ import numpy as np
 
 from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
-from voxpool.sim.checkers.grants_go_to_their_generation import GrantsGoToTheirGeneration
 from voxpool.sim.experiments.policy.size import PRODUCTION, Size
 from voxpool.sim.experiments.policy.without.blind import RULES
 from voxpool.sim.experiments.processes import Tell
@@ -69,10 +69,12 @@ def variant_of(policy: str) -> Variant:
 
 
 def checkers_of(policy: str) -> Sequence[type[Checker]]:
-    """All; but a blind policy sends without a grant of the store, and keeps loads of its own to the end."""
+    """All; but a blind policy sends without an allocation of the store, and keeps loads of its own to the end."""
     if policy == PRODUCTION:
         return CHECKERS
-    return [checker for checker in CHECKERS if checker not in (GrantsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)]
+    return [
+        checker for checker in CHECKERS if checker not in (AllocationsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)
+    ]
 
 
 def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store: str, tell: Tell) -> Found:

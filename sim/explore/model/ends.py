@@ -18,7 +18,7 @@ def end_of(production: Production, forced: int) -> str:
         )
     counts = (
         ("late results", told.late),
-        ("void grants", len(told.void)),
+        ("stale allocations", len(told.stale)),
         ("parked", told.parked),
         ("time-outs had to come", forced),
     )
@@ -56,7 +56,7 @@ def left_over(production: Production) -> list[str]:
     name = told.name
     store = production.histories.dump(production.flushes.state)
     connected = [*core.node_registry.nodes]
-    if "n0" not in told.void:
+    if "n0" not in told.stale:
         connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
     left = []
     for family in ("held", "holds", "due"):

@@ -45,8 +45,8 @@ class Flushes:
         self.state = histories.root
         """Of the store, now."""
         self.under_way: list[Flush] = []
-        self.granted: dict[str, str] = {}
-        """job|attempt -> the generation that the store granted it to: for the checks only."""
+        self.allocated: dict[str, str] = {}
+        """job|attempt -> the generation that the store allocated it to: for the checks only."""
         self._loop = loop
         self._histories = histories
         self._footprints = footprints
@@ -80,7 +80,7 @@ class Flushes:
         flush.answers = state.answers
         for call, answer in zip(flush.calls, state.answers, strict=True):
             if call.name == "select_node":
-                self.granted.update(_granted(call.args, answer))
+                self.allocated.update(_allocated(call.args, answer))
         flush.reply = Step("reply " + step.label.removeprefix("commit "), STORE)
 
     def reply(self, flush: Flush) -> None:
@@ -124,7 +124,7 @@ def _selected(args: Sequence[str], answer: Sequence[str], names: Names) -> str:
     return "select " + ", ".join(picks)
 
 
-def _granted(args: Sequence[str], answer: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _allocated(args: Sequence[str], answer: Sequence[str]) -> Iterator[tuple[str, str]]:
     at = FIRST_WANT
     for generation in answer[1::2]:
         yield args[at], generation

@@ -174,7 +174,7 @@ class Production:
 
     def _assigned(self, node: Node | None, assign: Assign) -> None:
         self.told.was_assigned(node, assign, self.clock.ms)
-        granted = self.flushes.granted.get(f"{assign.job_id}|{assign.attempt}")
-        if granted is not None and node is not None and granted != node.generation:
+        allocated = self.flushes.allocated.get(f"{assign.job_id}|{assign.attempt}")
+        if allocated is not None and node is not None and allocated != node.generation:
             what = f"{self.told.name(assign.job_id)}|{assign.attempt}"
-            self.told.broke("a grant goes to its generation", f"{what} was sent on another connection")
+            self.told.broke("an allocation goes to its generation", f"{what} was sent on another connection")

@@ -18,8 +18,8 @@ class Told(Observer):
         self.times: dict[str, int] = {}
         """Job id -> how often its end was told."""
         self.late = 0
-        self.void: list[str] = []
-        """Nodes that were granted in vain."""
+        self.stale: list[str] = []
+        """Nodes that were allocated in vain."""
         self.parked = 0
         self.broken: dict[str, None] = {}
         self.assigned: dict[tuple[str, int], str] = {}
@@ -44,8 +44,8 @@ class Told(Observer):
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
         self.late += 1
 
-    def void_grant(self, job: Job, node_id: str, generation: str) -> None:
-        self.void.append(node_id)
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        self.stale.append(node_id)
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self.parked += reason == "parked"

@@ -95,7 +95,7 @@ PLANTED = {
     "R15": ("1-busy", 10, "every job is completed or cancelled by its client"),
     "R21": ("2-offline-cancel", 2_000, "no job waits for a time-out that something should spare it"),
     "R22": ("1-leftover-offline", 1, "every story ends"),
-    "R22sent": ("1-reconnect-lost", 1_000, "a grant goes to its generation"),
+    "R22sent": ("1-reconnect-lost", 1_000, "an allocation goes to its generation"),
     "R23": ("1-timeout-offline", 100, "one assignment an attempt"),
     "R24": ("1-busy", 1, "a busy node rests"),
 }

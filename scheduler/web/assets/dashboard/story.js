@@ -72,7 +72,7 @@ function tell(decision) {
   if (what === "submitted") return { text: "Submitted", style: "" };
   if (what === "dispatched") return { text: `Sent to ${node}`, detail: `attempt ${attempt}`, style: "" };
   if (what === "redispatched") return { text: `Taken back from ${node}`, detail: `attempt ${attempt}: ${said || words(reason)}${pauseMs ? `; queued again after ${pauseMs} ms` : ""}`, style: "lost" };
-  if (what === "void") return { text: `Grant of ${node} handed back`, detail: "it is not connected here", style: "lost" };
+  if (what === "stale") return { text: `Allocation of ${node} handed back`, detail: "it is not connected here", style: "lost" };
   if (what === "ended") return { text: ended(reason), detail: [node && `on ${node}`, said].filter(Boolean).join(": "), style: reason === "completed" ? "completed" : "failed" };
   return look(decision);
 }

@@ -13,8 +13,8 @@ from voxpool.scheduler.core.scripts import Reply
 class FailsAtOnce(Dispatcher):
     """Nobody now is nobody."""
 
-    def _not_granted(self, batch: SelectBatch, job: Job, reply: str) -> None:
-        super()._not_granted(batch, job, reply)
+    def _not_allocated(self, batch: SelectBatch, job: Job, reply: str) -> None:
+        super()._not_allocated(batch, job, reply)
         if reply != Reply.AGAIN and job.state == WAITING:
             self.end(job, FAILED, reason="no_node")
 

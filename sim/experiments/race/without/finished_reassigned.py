@@ -14,7 +14,7 @@ from voxpool.scheduler.protocol.messages import Assign, NodeResult
 
 
 class AssignsWhatHasEnded(Dispatcher):
-    """A grant is sent without a look at the job's state."""
+    """An allocation is sent without a look at the job's state."""
 
     def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
         for job, node_id in zip(batch.jobs, answer[::2], strict=True):

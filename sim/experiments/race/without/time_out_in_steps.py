@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from voxpool.scheduler.core.allocations import SEEDS
 from voxpool.scheduler.core.dispatcher import Dispatcher
-from voxpool.scheduler.core.grants import SEEDS
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents

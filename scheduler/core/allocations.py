@@ -25,8 +25,8 @@ from voxpool.scheduler.core.why import Why
 SEEDS = 2**31 - 2
 
 
-class Grants(ABC):
-    """Asks the store for nodes with room, in batches, and hands each grant to `_dispatch`."""
+class Allocations(ABC):
+    """Asks the store for nodes with room, in batches, and hands each allocation to `_dispatch`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Grants(ABC):
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
-        """Send `job` to `node`, which was granted for it."""
+        """Send `job` to `node`, which was allocated for it."""
 
     @abstractmethod
     def _release(self, job: Job, node: Node) -> None:
@@ -101,13 +101,13 @@ class Grants(ABC):
         for i, job in enumerate(batch.jobs):
             node_id, generation = answer[2 * i], answer[2 * i + 1]
             if not node_id:
-                self._not_granted(batch, job, generation)
+                self._not_allocated(batch, job, generation)
                 continue
             job.attempt = self._next_attempt(job)
-            batch.granted(job)
+            batch.allocated(job)
             node = self.node_registry.find(node_id)
             if node is None or node.generation != generation:
-                self._void(batch, job, node_id, generation)
+                self._hand_back(batch, job, node_id, generation)
             elif job.state != WAITING:  # it ended while the store looked for a node
                 self._release(job, node)
             elif node.rest_until_ms:  # it began to rest meanwhile, and would refuse this job as it did the last one
@@ -119,7 +119,7 @@ class Grants(ABC):
         if self.waiting.ready:
             self.queue.nudge()
 
-    def _not_granted(self, batch: SelectBatch, job: Job, reply: str) -> None:
+    def _not_allocated(self, batch: SelectBatch, job: Job, reply: str) -> None:
         if reply == Reply.AGAIN:
             batch.unsure(job)
         else:
@@ -130,13 +130,13 @@ class Grants(ABC):
         if job.state == WAITING:
             self.waiting.add(job)
 
-    def _void(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
-        """Hand back a grant of a generation that isn't connected here, before anything else is selected.
+    def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
+        """Hand back an allocation of a generation that isn't connected here, before anything else is selected.
 
         The node of that generation leaves the store, too: else it would be drawn again and again (defects.md R22).
         """
         batch.unsure(job)
-        self._observer.void_grant(job, node_id, generation)
+        self._observer.stale_allocation(job, node_id, generation)
         self.queue.call(node_offline(node_id, generation), ignore_answer)
         self.queue.release(job.hold)
         if job.state == WAITING:

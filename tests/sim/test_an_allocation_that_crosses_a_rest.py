@@ -1,11 +1,11 @@
-"""A bug that faults found: a node that has just answered busy was sent the job whose grant was on its way."""
+"""A bug that faults found: a node that has just answered busy was sent the job whose allocation was on its way."""
 
 from __future__ import annotations
 
 from voxpool.sim.world.world import World
 
 
-def test_a_grant_that_crosses_a_busy_answer_is_handed_back() -> None:
+def test_an_allocation_that_crosses_a_busy_answer_is_handed_back() -> None:
     world = World(delay_ms=10.0, store_delay_ms=20.0)
     (node,) = world.add_nodes(1, pairs=["zh:en"], slots=2)
     world.run(for_s=0.5)

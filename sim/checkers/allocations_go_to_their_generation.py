@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.protocol.messages import Assign
+from voxpool.sim.checkers.base import Checker
+
+if TYPE_CHECKING:
+    from voxpool.sim.world.clients import Request
+    from voxpool.sim.world.links import Connection
+    from voxpool.sim.world.world import World
+
+
+class AllocationsGoToTheirGeneration(Checker):
+    """What is sent was allocated by the store to the very connection that it is sent on; a generation that is gone is
+    allocated in one select call at most, since it leaves the store then. (A store may lose its data while an allocation
+    is on its way: the allocation counts all the same, and the register that follows takes the slot again.)
+    """
+
+    sentence = "an allocation goes to its generation or is stale once"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._holds = world.mirror.holds
+        self._stale: dict[str, int] = {}
+        """Generation -> the select call that allocated it in vain."""
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        hold = f"{assign.job_id}|{assign.attempt}"
+        allocated = self._holds.get(hold) or self.world.mirror.holds_lost.get(hold)
+        node = connection.node
+        if allocated is None or node is None or allocated[1] != node.generation or allocated[0].node_id != node.node_id:
+            self.broke(
+                f"{assign.job_id} attempt {assign.attempt} was sent to {node!r}, the store allocated {allocated}"
+            )
+
+    def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
+        select = self.world.mirror.selects
+        first = self._stale.setdefault(generation, select)
+        if first != select:
+            self.broke(f"{node_id} {generation} is gone, and was allocated again to {job!r}")
