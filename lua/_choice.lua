@@ -1,8 +1,8 @@
--- Included by the select scripts after _nodes: which node gets a job. `chance` is what one call may use up: now, seed,
--- choices, throws_left. `looked`, unless it is nil, is told of each node that was looked at.
+-- Included by the select scripts after _nodes: chooses the node of a job. `chance` has what the choices of one call share:
+-- now, seed, choices, removals_left. `looked`, unless it is nil, gets each node that was looked at.
 local NOBODY = {} -- avoided by most jobs
 local MODULUS = 2147483647
-local LOOKED_MAX = 16 -- nodes that are told of, a job; the rest is counted
+local LOOKED_MAX = 16 -- nodes that are returned for a job; the others are only counted
 
 -- A whole number from 0 to below - 1 (Park and Miller's generator; exact in doubles).
 local function draw(chance, below)
@@ -12,10 +12,10 @@ end
 
 -- Load, slots and generation of `node` if it can take a job of the pair (given as ,zh:en,), else nil and why not.
 local function room(node, wanted, now)
-  local generation, _, slots, flags, served = about(node)
+  local generation, _, slots, flags, served = node_record(node)
   if not generation then return nil, 'gone' end
   if lease_end(node) <= now then
-    -- Judged once, for all clocks; and a node without a lease comes before the sweep of leases.
+    -- The lapse is decided once, for all clocks, and the sweep of leases finds a node without a lease, too.
     call('ZADD', LEASES, 0, node)
     return nil, 'lapsed'
   end
@@ -26,7 +26,7 @@ local function room(node, wanted, now)
   return load, slots, generation
 end
 
--- Tells `looked` of a node and what `room` said of it; `word` counts when it has room.
+-- Adds to `looked` a node and what `room` returned for it; `word` is used when it has room.
 local function note(looked, node, word, load, slots)
   looked.total = looked.total + 1
   if looked.total > LOOKED_MAX then return end
@@ -43,10 +43,10 @@ local function choose(pair, prefer, avoided, chance, looked)
     if load then return prefer, generation, load, slots end
   end
 
-  local first = call('ZLEXCOUNT', FREE, '-', '(' .. pair .. '|')
-  local size = call('ZLEXCOUNT', FREE, '[' .. pair .. '|', '(' .. pair .. '}')
+  local first = call('ZLEXCOUNT', CAPACITY, '-', '(' .. pair .. '|')
+  local size = call('ZLEXCOUNT', CAPACITY, '[' .. pair .. '|', '(' .. pair .. '}')
   local drawn, moved = 0, {} -- a shuffle of the ranks 0 to size - 1 as far as it got: what was moved where
-  local stale = {} -- thrown out at the end, so that ranks stay as they are until then
+  local stale = {} -- removed at the end, so that ranks do not change until then
   local compared = 0
   local best, best_generation, best_load, best_slots = '', ''
   local spare, spare_generation, spare_load, spare_slots = '', '' -- the best of the avoided ones
@@ -56,15 +56,15 @@ local function choose(pair, prefer, avoided, chance, looked)
     local rank = moved[place] or place
     moved[place] = moved[drawn] or drawn
     drawn = drawn + 1
-    local entry = call('ZRANGE', FREE, first + rank, first + rank)[1]
+    local entry = call('ZRANGE', CAPACITY, first + rank, first + rank)[1]
     local node = string.sub(entry, #pair + 2)
     local load, slots, generation = room(node, wanted, chance.now)
     if looked then note(looked, node, avoided[node] and 'avoided' or 'free', load, slots) end
 
     if not load then
       stale[#stale + 1] = entry
-      chance.throws_left = chance.throws_left - 1
-      if chance.throws_left <= 0 and drawn < size then
+      chance.removals_left = chance.removals_left - 1
+      if chance.removals_left <= 0 and drawn < size then
         if best == '' then spare, spare_generation = '', 'AGAIN' end
         break
       end
@@ -80,7 +80,7 @@ local function choose(pair, prefer, avoided, chance, looked)
     end
   end
 
-  if #stale > 0 then call('ZREM', FREE, unpack(stale)) end
+  if #stale > 0 then call('ZREM', CAPACITY, unpack(stale)) end
   if best ~= '' then return best, best_generation, best_load, best_slots end
   return spare, spare_generation, spare_load, spare_slots
 end

@@ -1,21 +1,21 @@
 -- Included by the select scripts after _choice: the batch of jobs that is in their ARGV (the head of select_node).
 local FIRST_JOB, FIXED = 5, 5
 
--- Node and generation, or '' and a word, for each job of `arguments`. `looks`, unless it is nil, gets for each job what
+-- Node and generation, or '' and a reply, for each job of `arguments`. `looks`, unless it is nil, gets for each job what
 -- `choose` looked at: a list of node, word, load, slots, and their `total`.
 local function select_batch(arguments, looks)
   local now, seed, choices = tonumber(arguments[1]), tonumber(arguments[2]), tonumber(arguments[3])
-  local chance = {now = now, seed = seed, choices = choices, throws_left = tonumber(arguments[4])}
+  local chance = {now = now, seed = seed, choices = choices, removals_left = tonumber(arguments[4])}
   local answers = {}
-  local no_more = {} -- pair -> the word for all its further jobs in this call: nothing gets free meanwhile
+  local no_more = {} -- pair -> the reply for its further jobs in this call: no slot gets free within it
   local at = FIRST_JOB
   while at <= #arguments do
-    local hold, pair, due, prefer = arguments[at], arguments[at + 1], arguments[at + 2], arguments[at + 3]
+    local reservation, pair, due, prefer = arguments[at], arguments[at + 1], arguments[at + 2], arguments[at + 3]
     local avoid_count = tonumber(arguments[at + 4])
     local looked = looks and {total = 0}
-    local node, generation = call('HGET', HOLDS, hold), nil
+    local node, generation = call('HGET', RESERVATIONS, reservation), nil
     if node then
-      generation = about(node) or ''
+      generation = node_record(node) or ''
     elseif no_more[pair] then
       node, generation = '', no_more[pair]
     else
@@ -28,8 +28,8 @@ local function select_batch(arguments, looks)
       if node == '' then
         no_more[pair] = generation
       else
-        take_slot(node, hold, due)
-        if load + 1 >= slots then call('ZREM', FREE, pair .. '|' .. node) end
+        take_slot(node, reservation, due)
+        if load + 1 >= slots then call('ZREM', CAPACITY, pair .. '|' .. node) end
       end
     end
     answers[#answers + 1] = node

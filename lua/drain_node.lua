@@ -1,8 +1,8 @@
--- Purpose    No new jobs for a node, what it holds is kept; and back.
--- KEYS       leases about held holds due free (README.md)
--- ARGV       node, generation   of the connection that is meant; a repeat must not touch a newer one
---            flag       d (draining, until somebody ends it) or r (resting, for a while)
---            on         1 sets the flag, 0 takes it away; the node is drawn while it has none
+-- Purpose    A node gets no new jobs and keeps its present ones; or gets new ones again.
+-- KEYS       leases nodes held reservations due capacity (README.md)
+-- ARGV       node, generation   of one connection; a repeated call must not change a newer one
+--            flag       d (draining, until an administrator ends it) or r (resting, for a time)
+--            on         1 sets the flag, 0 removes it; the node is drawn while it has no flag
 -- Returns    OK | UNKNOWN | REPLACED
 -- Called by  the dispatcher: a node drains, is busy, fails every job, or its rest is over
 
@@ -10,7 +10,7 @@
 
 local node, meant, flag, on = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 
-local generation, process, slots, flags, served = about(node)
+local generation, process, slots, flags, served = node_record(node)
 if not generation then return {'UNKNOWN'} end
 if generation ~= meant then return {'REPLACED'} end
 
@@ -20,7 +20,7 @@ if on and not is_set then
 elseif not on and is_set then
   flags = string.gsub(flags, flag, '')
 end
-write_about(node, generation, process, slots, flags, served)
+write_node_record(node, generation, process, slots, flags, served)
 if flags ~= '' then
   shut(node, served)
 elseif load_of(node) < slots then

@@ -1,5 +1,5 @@
--- Purpose    List nodes whose lease has ended, the longest dead first. Changes nothing.
--- KEYS       leases about held holds due free (README.md)
+-- Purpose    List nodes whose lease has ended, the one that ended first comes first. It changes nothing.
+-- KEYS       leases nodes held reservations due capacity (README.md)
 -- ARGV       now        ms
 --            limit      nodes of this call
 -- Returns    (node generation)*   generation is '' when only the lease is left; node_offline takes both as they are
@@ -12,6 +12,6 @@ local now, limit = ARGV[1], ARGV[2]
 local answers = {}
 for _, node in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, limit)) do
   answers[#answers + 1] = node
-  answers[#answers + 1] = about(node) or ''
+  answers[#answers + 1] = node_record(node) or ''
 end
 return answers

@@ -1,12 +1,12 @@
 -- Purpose    Free the slots of a batch of attempts. Repeating is harmless: an attempt's number is never used again.
--- KEYS       leases about held holds due free (README.md)
+-- KEYS       leases nodes held reservations due capacity (README.md)
 -- ARGV       (job|attempt)*
--- Returns    for each   the node that held it, or '' when nobody did: no verdict, the first answer may be lost
+-- Returns    for each   the node that had it, or '' when there was none: the first answer may have been lost
 -- Called by  the dispatcher: results, time-outs, cancelled jobs, stale allocations
 
 --- @include "_nodes"
---- @include "_holds"
+--- @include "_reservations"
 
 local answers = {}
-for i, hold in ipairs(ARGV) do answers[i] = release(hold) end
+for i, reservation in ipairs(ARGV) do answers[i] = release(reservation) end
 return answers

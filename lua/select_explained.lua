@@ -1,5 +1,5 @@
--- Purpose    What select_node does, in the same steps, and tells which nodes it looked at for each job.
--- KEYS       leases about held holds due free (README.md)
+-- Purpose    Do what select_node does, in the same steps, and return which nodes it looked at for each job.
+-- KEYS       leases nodes held reservations due capacity (README.md)
 -- ARGV       as select_node
 -- Returns    all that select_node returns; then, for each job in the same order
 --                total count (node word load slots)*
@@ -11,7 +11,7 @@
 -- Called by  the dispatcher, in place of select_node, when a job of the batch is to be explained (scheduler/core/why.py)
 
 --- @include "_nodes"
---- @include "_holds"
+--- @include "_reservations"
 --- @include "_choice"
 --- @include "_select"
 

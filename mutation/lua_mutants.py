@@ -24,7 +24,7 @@ _ENDS_OF_RANGES = {"'['": "'('", "'('": "'['"}
 _NOT_SIGNS = ("=", "(", "{", "[", ",", "and", "or", "return", "then")
 """After one of these a minus is a sign, no subtraction."""
 
-_CALL = re.compile(r"^ *(?:call|take_slot|free_slot|open|shut|write_about)\(.*\)$")
+_CALL = re.compile(r"^ *(?:call|take_slot|free_slot|open|shut|write_node_record)\(.*\)$")
 _ASSIGNMENT = re.compile(r"^ *(?! |local\b|for\b|if\b|while\b|return\b)[\w.\[\]#+ ,]+? = .*[^{(,=]$")
 _WHOLE_IF = re.compile(r"^ *if .* then (?:return .*|.+) end$")
 _CONDITION = re.compile(r"\b(if|elseif|while) (.+?) (then|do)\b")
@@ -103,7 +103,7 @@ class _Compiler:
     def __init__(self, root: Path) -> None:
         folder = root / LUA_FOLDER
         self._library = {f"{LUA_FOLDER}/{path.name}": path.read_text() for path in sorted(folder.glob("_*.lua"))}
-        self._order = [f"{LUA_FOLDER}/_{name}.lua" for name in ("nodes", "holds", "choice")]
+        self._order = [f"{LUA_FOLDER}/_{name}.lua" for name in ("nodes", "reservations", "choice")]
         runtime: Any = luajit21.LuaRuntime()
         self._load: Any = runtime.eval("function(text) return loadstring(text) ~= nil end")
 

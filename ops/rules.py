@@ -13,7 +13,7 @@ CRITICAL = "critical"
 WARNING = "warning"
 """It gets worse or wastes work: look at it today."""
 
-REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|waiters_max|waiting_max|overloaded|no_node"
+REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|result_waiters_max|waiting_max|overloaded|no_node"
 """Reasons that say that the scheduler is full; a submit that is wrong, or one client that is too fast, is no alert."""
 NOT_LET_IN_FOR_WANT_OF_ROOM = "connections_max|sessions_max"
 """The same of connections."""

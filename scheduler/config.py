@@ -120,8 +120,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float, _setting("a node that was silent for so long is taken for dead; three beats", "s", gt=0)
     ] = 45.0
     choices: Annotated[int, _setting("nodes drawn for a job; the least loaded one gets it", "nodes", ge=1, le=16)] = 2
-    throws_max: Annotated[
-        int, _setting("stale entries one select call may throw away; bounds the time Redis is held", "", ge=1)
+    removals_max: Annotated[
+        int, _setting("stale entries that one select call may remove; bounds its time in Redis", "", ge=1)
     ] = 1000
     select_batch_max: Annotated[
         int, _setting("jobs of one select call; bounds its arguments and the time Redis is held", "jobs", ge=1, le=100)
@@ -136,7 +136,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sessions_max: Annotated[int, _setting("sessions whose last node is remembered", "sessions", ge=1)] = 100_000
     retry_after_s: Annotated[float, _setting("when a refused submit should be tried again", "s", gt=0)] = 1.0
     store_sweep_s: Annotated[
-        float, _setting("time between looks for holds past their due time and for leases that ended", "s", gt=0)
+        float, _setting("time between sweeps for overdue reservations and ended leases", "s", gt=0)
     ] = 1.0
     nodes_max: Annotated[int, _setting("nodes connected at the same time", "nodes", ge=1)] = 200_000
     sweep_slice: Annotated[int, _setting("finished jobs removed before the loop gets its turn", "jobs", ge=1)] = 500
@@ -160,7 +160,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, _setting("results that are held back for such a session; past it the gap is skipped", "", ge=1)
     ] = 1000
     wait_s_max: Annotated[float, _setting("longest wait_s of an HTTP request", "s", ge=0)] = 60.0
-    waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = 200_000
+    result_waiters_max: Annotated[int, _setting("clients that wait for results, counted for each job", "", ge=1)] = (
+        200_000
+    )
     access_file: Annotated[
         str,
         _setting("path of the file of who gets in, which `voxpool token` writes; without it everybody may do all", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 GROUPS: dict[str, tuple[str, ...]] = {
     "Where it listens": ("host", "port", "hosts", "origins", "tls_cert", "tls_key"),
     "Who gets in": ("access_file", "rate_per_s", "rate_burst", "retry_after_s"),
-    "Store": ("store", "store_refuse_s", "store_patience_s", "store_sweep_s", "throws_max", "select_batch_max"),
+    "Store": ("store", "store_refuse_s", "store_patience_s", "store_sweep_s", "removals_max", "select_batch_max"),
     "Jobs": (
         *(
             "jobs_max",
@@ -14,7 +14,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "rate_window_s",
             "no_node_grace_s",
             "wait_s_max",
-            "waiters_max",
+            "result_waiters_max",
         ),
         *("audio_bytes_max", "audio_total_bytes_max", "output_bytes_max"),
     ),

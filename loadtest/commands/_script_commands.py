@@ -18,7 +18,7 @@ COMMANDS_MAX = 200_000
 """A look ends here at the latest."""
 SILENCE_S = 2.0
 _SELECT_HEAD = 4
-"""Arguments of select_node before the first job: now, seed, choices, throws_max."""
+"""Arguments of select_node before the first job: now, seed, choices, removals_max."""
 _JOB_HEAD = 5
 """Of each job: hold, pair, due, prefer, avoid_count; so many to avoid follow."""
 SELECT = "select_node"

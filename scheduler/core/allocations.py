@@ -73,7 +73,7 @@ class Allocations(ABC):
         if batch is None:
             return None
         now_ms = self._clock.now_ms()
-        due_ms = now_ms + self.node_registry.hold_ms
+        due_ms = now_ms + self.node_registry.reservation_ms
         wants = [
             Want(
                 f"{job.job_id}|{self._next_attempt(job)}",
@@ -86,7 +86,7 @@ class Allocations(ABC):
         ]
         settings = self._settings
         seed = 1 + int(self._random() * SEEDS)
-        call = select_node(now_ms, seed, settings.choices, settings.throws_max, wants)
+        call = select_node(now_ms, seed, settings.choices, settings.removals_max, wants)
         if self._why.wants(batch.jobs):
             call = select_explained(call)
         return call, partial(self._selected, batch)
@@ -138,6 +138,6 @@ class Allocations(ABC):
         batch.unsure(job)
         self._observer.stale_allocation(job, node_id, generation)
         self.queue.call(node_offline(node_id, generation), ignore_answer)
-        self.queue.release(job.hold)
+        self.queue.release(job.reservation)
         if job.state == WAITING:
             self.waiting.add(job)

@@ -182,7 +182,7 @@ class Dispatcher(Allocations):
         job.state = DISPATCHED
         job.node_id = node.node_id
         job.dispatched_ms = now_ms
-        node.holds[job.job_id] = job
+        node.reservations[job.job_id] = job
         self.intake.started(job)
         self._set_deadline(job, now_ms + self._dispatch_ms)
         if job.affinity:
@@ -231,13 +231,13 @@ class Dispatcher(Allocations):
             self._wait(job)
 
     def _take_back(self, job: Job, node: Node) -> None:
-        del node.holds[job.job_id]
+        del node.reservations[job.job_id]
         node.missing.pop(job.job_id, None)
         job.node_id = ""
         self._release(job, node)
 
     def _release(self, job: Job, node: Node) -> None:
-        self.queue.release(job.hold)
+        self.queue.release(job.reservation)
         if node.connected:
             self.waiting.room(node.pairs, 1)
 

@@ -1,4 +1,4 @@
-"""The role that notices what fell silent: nodes whose lease ended, rests that are over, holds that nobody released."""
+"""The role that sweeps: it ends the leases of silent nodes, rests that are over, and overdue reservations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
-from voxpool.scheduler.core.scripts import expire_holds, lapsed_nodes, node_offline
+from voxpool.scheduler.core.scripts import expire_reservations, lapsed_nodes, node_offline
 
-HOLDS_MAX = 100
-"""Holds that one call frees; bounds the time the store is held."""
+RESERVATIONS_MAX = 100
+"""Reservations that one call frees; bounds the time that it takes in the store."""
 LAPSED_MAX = 50
 """Nodes with an ended lease that one call lists."""
 
@@ -75,8 +75,8 @@ class Leases:
             await asyncio.sleep(0)
 
     def sweep_store(self) -> None:
-        """Free holds past their due time, and take out nodes whose lease has ended and that aren't connected here."""
-        self._queue.call(expire_holds(self._clock.now_ms(), HOLDS_MAX), self._expired)
+        """Free overdue reservations, and remove nodes whose lease has ended and that aren't connected here."""
+        self._queue.call(expire_reservations(self._clock.now_ms(), RESERVATIONS_MAX), self._expired)
         self._list_lapsed()
 
     def _list_lapsed(self) -> None:
@@ -88,8 +88,8 @@ class Leases:
             node = self._node_registry.find(node_id)
             if node is not None:
                 self._waiting.room(node.pairs, 1)
-        if len(answer) >= 2 * HOLDS_MAX:
-            self._queue.call(expire_holds(self._clock.now_ms(), HOLDS_MAX), self._expired)
+        if len(answer) >= 2 * RESERVATIONS_MAX:
+            self._queue.call(expire_reservations(self._clock.now_ms(), RESERVATIONS_MAX), self._expired)
         elif answer:
             self._queue.nudge()
 

@@ -94,13 +94,13 @@ class ScriptQueue:
 
         self._handlers[-1] = both
 
-    def release(self, hold: str) -> None:
+    def release(self, reservation: str) -> None:
         """Queue the release of job|attempt. Its answer says nothing that the caller doesn't know."""
         calls = self._calls
         if calls and calls[-1].name == "release_job" and len(calls[-1].args) < ARGUMENTS_MAX:
-            calls[-1].args.append(hold)
+            calls[-1].args.append(reservation)
         else:
-            calls.append(ScriptCall("release_job", [hold]))
+            calls.append(ScriptCall("release_job", [reservation]))
             self._handlers.append(ignore_answer)
         self.nudge()
 

@@ -32,9 +32,9 @@ class Reply(StrEnum):
 
 
 class Want(NamedTuple):
-    """What select_node is asked for one attempt: `hold` = job|attempt, `due_ms` = when the hold ends by itself."""
+    """What select_node is asked for one attempt: `reservation` = job|attempt, `due_ms` = when it ends by itself."""
 
-    hold: str
+    reservation: str
     pair: str
     due_ms: int
     prefer: str
@@ -53,10 +53,10 @@ def register_node(
     replaces: str,
     keep: Sequence[tuple[str, int]],
 ) -> ScriptCall:
-    """Answer: [OK, freed hold…] or [TAKEN, living generation]. `keep` = (job|attempt, due_ms) that stay held."""
+    """Answer: [OK, freed reservation…] or [TAKEN, living generation]. `keep` = (job|attempt, due_ms) that stay held."""
     args = [str(now_ms), str(lease_ms), node_id, generation, process_id, str(slots), flags, ",".join(pairs), replaces]
-    for hold, due_ms in keep:
-        args.append(hold)
+    for reservation, due_ms in keep:
+        args.append(reservation)
         args.append(str(due_ms))
     return ScriptCall("register_node", args)
 
@@ -71,7 +71,7 @@ def heartbeat(now_ms: int, lease_ms: int, beats: Sequence[tuple[str, str]]) -> S
 
 
 def node_offline(node_id: str, generation: str, lapsed_before_ms: int | None = None) -> ScriptCall:
-    """Answer: [OK, freed hold…], [UNKNOWN], [REPLACED] or, with `lapsed_before_ms`, [ALIVE]."""
+    """Answer: [OK, freed reservation…], [UNKNOWN], [REPLACED] or, with `lapsed_before_ms`, [ALIVE]."""
     return ScriptCall("node_offline", [node_id, generation, "" if lapsed_before_ms is None else str(lapsed_before_ms)])
 
 
@@ -80,24 +80,24 @@ def drain_node(node_id: str, generation: str, flag: str, on: bool) -> ScriptCall
     return ScriptCall("drain_node", [node_id, generation, flag, "1" if on else "0"])
 
 
-def select_node(now_ms: int, seed: int, choices: int, throws_max: int, wants: Sequence[Want]) -> ScriptCall:
-    """Answer: node, generation for each want; '' and '' for nobody, '' and AGAIN when throws ran out.
+def select_node(now_ms: int, seed: int, choices: int, removals_max: int, wants: Sequence[Want]) -> ScriptCall:
+    """Answer: node, generation for each want; '' and '' for nobody, '' and AGAIN when removals_max was reached.
 
     `seed` is 1 to 2**31 - 2.
     """
-    args = [str(now_ms), str(seed), str(choices), str(throws_max)]
-    for hold, pair, due_ms, prefer, avoid in wants:
-        args += (hold, pair, str(due_ms), prefer, str(len(avoid)), *avoid)
+    args = [str(now_ms), str(seed), str(choices), str(removals_max)]
+    for reservation, pair, due_ms, prefer, avoid in wants:
+        args += (reservation, pair, str(due_ms), prefer, str(len(avoid)), *avoid)
     return ScriptCall("select_node", args)
 
 
-def holds_of(call: ScriptCall) -> list[str]:
+def reservations_of(call: ScriptCall) -> list[str]:
     """Return the job|attempt of each want of a select_node or select_explained `call`, in order."""
-    args, at, holds = call.args, 4, []
+    args, at, reservations = call.args, 4, []
     while at < len(args):
-        holds.append(args[at])
+        reservations.append(args[at])
         at += 5 + int(args[at + 4])
-    return holds
+    return reservations
 
 
 class Look(NamedTuple):
@@ -130,14 +130,14 @@ def looks_of(answer: Sequence[str], jobs: int) -> list[tuple[int, list[Look]]]:
     return found
 
 
-def release_job(holds: Sequence[str]) -> ScriptCall:
+def release_job(reservations: Sequence[str]) -> ScriptCall:
     """Answer: the node that held it, or '', for each job|attempt."""
-    return ScriptCall("release_job", list(holds))
+    return ScriptCall("release_job", list(reservations))
 
 
-def expire_holds(now_ms: int, limit: int) -> ScriptCall:
-    """Answer: job|attempt, node for each hold freed because its due time has passed."""
-    return ScriptCall("expire_holds", [str(now_ms), str(limit)])
+def expire_reservations(now_ms: int, limit: int) -> ScriptCall:
+    """Answer: job|attempt, node for each reservation freed because its due time has passed."""
+    return ScriptCall("expire_reservations", [str(now_ms), str(limit)])
 
 
 def lapsed_nodes(now_ms: int, limit: int) -> ScriptCall:

@@ -72,7 +72,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
             raise CannotStart(f"store {without_password(settings.store)}: {error}") from None
         deadline = Deadline(settings.stop_s)
         closing.push_async_callback(lambda: store.close(HURRY_S if stop.again.done() else deadline.left_s()))
-        results = Results(settings.waiters_max, ms(settings.retry_after_s))
+        results = Results(settings.result_waiters_max, ms(settings.retry_after_s))
         health = Health()
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)

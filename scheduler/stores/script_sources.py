@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from voxpool.scheduler.errors import ConfigError
 
-FAMILIES = ("leases", "about", "held", "holds", "due", "free")
+FAMILIES = ("leases", "nodes", "held", "reservations", "due", "capacity")
 """The six keys of a partition, in the order of KEYS."""
-SORTED_SETS = frozenset({"leases", "held", "due", "free"})
+SORTED_SETS = frozenset({"leases", "held", "due", "capacity"})
 """Those that are sorted sets; the others are hashes."""
 
 _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)

@@ -112,7 +112,7 @@ class FleetDoor:
                 pool = pools.get(pair) or pools.setdefault(pair, PoolView(pair))
                 pool.nodes += 1
                 pool.slots += node.slots
-            for job in node.holds.values():
+            for job in node.reservations.values():
                 pool = pools.get(job.pair) or pools.setdefault(job.pair, PoolView(job.pair))
                 pool.running += 1
             if count % NODES_A_TURN == 0:

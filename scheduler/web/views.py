@@ -84,7 +84,7 @@ def node_view(node: Node) -> NodeView:
         state=node.state,
         pairs=node.pairs,
         slots=node.slots,
-        running=len(node.holds),
+        running=len(node.reservations),
         generation=node.generation,
         seen_ms=node.seen_ms,
         clock_ahead_ms=node.clock_ahead_ms,

@@ -73,7 +73,7 @@ class WhyDoor:
                 pool.nodes += 1
                 state = node.state
                 if state == "ready":
-                    state = "with_room" if len(node.holds) < node.slots else "full"
+                    state = "with_room" if len(node.reservations) < node.slots else "full"
                 setattr(pool, state, getattr(pool, state) + 1)
             if count % NODES_A_TURN == 0:
                 await asyncio.sleep(0)

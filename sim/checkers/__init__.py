@@ -11,8 +11,8 @@ from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from voxpool.sim.checkers.littles_law import LittlesLaw
-from voxpool.sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
+from voxpool.sim.checkers.no_reservation_beyond_the_slots import NoReservationBeyondTheSlots
 from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
 from voxpool.sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
 from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
@@ -20,7 +20,7 @@ from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeSe
 CHECKERS: tuple[type[Checker], ...] = (
     EveryRequestEndsOnce,
     NothingIsLost,
-    NoHoldBeyondTheSlots,
+    NoReservationBeyondTheSlots,
     ALiveNodeWithRoomIsFound,
     NoNodeIdlesBesideAWaitingJob,
     EveryStoreKeyHasALivingOwner,
@@ -48,8 +48,8 @@ __all__ = [
     "EveryStoreKeyHasALivingOwner",
     "EveryTableIsEmptyAtTheEnd",
     "LittlesLaw",
-    "NoHoldBeyondTheSlots",
     "NoNodeIdlesBesideAWaitingJob",
+    "NoReservationBeyondTheSlots",
     "NothingIsLost",
     "OneAssignmentAnAttempt",
     "TheChosenNodeServesThePair",

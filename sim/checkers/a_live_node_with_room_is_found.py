@@ -34,7 +34,7 @@ class ALiveNodeWithRoomIsFound(Checker):
     def _found_later(self, call: ScriptCall, answer: list[str]) -> bool:
         """Whether a pair was allocated a new slot after it had none: nothing gets free within a call."""
         args, at, none = call.args, 4, set()
-        taken = {hold for hold, _, _ in self._mirror.allocated}
+        taken = {reservation for reservation, _, _ in self._mirror.allocated}
         for i in range(0, len(answer), 2):
             if not answer[i] and not answer[i + 1]:
                 none.add(args[at + 1])
@@ -45,7 +45,7 @@ class ALiveNodeWithRoomIsFound(Checker):
 
     def recount(self) -> None:
         """Each living node with room stands in each of its pools: a pool may hold too much, never too little."""
-        entries = {member for member, _ in self.world.store_dump().get("free", [])}
+        entries = {member for member, _ in self.world.store_dump().get("capacity", [])}
         now_ms = self.world.clock.now_ms()
         for node in self._mirror.nodes.values():
             if node.has_room and node.lease_end_ms > now_ms:

@@ -22,13 +22,13 @@ class AllocationsGoToTheirGeneration(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self._holds = world.mirror.holds
+        self._reservations = world.mirror.reservations
         self._stale: dict[str, int] = {}
         """Generation -> the select call that allocated it in vain."""
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
-        hold = f"{assign.job_id}|{assign.attempt}"
-        allocated = self._holds.get(hold) or self.world.mirror.holds_lost.get(hold)
+        reservation = f"{assign.job_id}|{assign.attempt}"
+        allocated = self._reservations.get(reservation) or self.world.mirror.reservations_lost.get(reservation)
         node = connection.node
         if allocated is None or node is None or allocated[1] != node.generation or allocated[0].node_id != node.node_id:
             self.broke(

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class EveryStoreKeyHasALivingOwner(Checker):
-    """Whatever stands in the store belongs to a node with a lease or to an attempt that goes on; a hold of a scheduler
-    that died goes with its node's next register, or at its due time.
+    """Whatever stands in the store belongs to a node with a lease or to an attempt that goes on; a reservation of a
+    scheduler that died goes with its node's next register, or at its due time.
     """
 
     sentence = "every store key has a living owner"
@@ -21,7 +21,7 @@ class EveryStoreKeyHasALivingOwner(Checker):
         super().__init__(world)
         self._mirror = world.mirror
         self._given_up: list[str] = []
-        """Holds whose attempts are over: as soon as nothing is under way to the store, they are gone from it."""
+        """Reservations whose attempts are over: as soon as nothing is under way to the store, they are gone from it."""
         self._gone: list[Node] = []
         """Nodes that left, likewise."""
 
@@ -37,16 +37,16 @@ class EveryStoreKeyHasALivingOwner(Checker):
         self._given_up.append(f"{job.job_id}|{attempt}")
 
     def job_ended(self, job: Job) -> None:
-        self._given_up.append(job.hold)
+        self._given_up.append(job.reservation)
 
     def node_offline(self, node: Node, reason: str) -> None:
         self._gone.append(node)
 
     def instant_over(self) -> None:
         if (self._given_up or self._gone) and self._queue.idle:
-            for hold in self._given_up:
-                if hold in self._mirror.holds:
-                    self.broke(f"hold {hold} is in the store, its attempt is over: {self._mirror.holds[hold]}")
+            for reservation in self._given_up:
+                if (where := self._mirror.reservations.get(reservation)) is not None:
+                    self.broke(f"reservation {reservation} is in the store, its attempt is over: {where}")
             self._given_up.clear()
             for node in self._gone:
                 known = self._mirror.nodes.get(node.node_id)
@@ -58,7 +58,7 @@ class EveryStoreKeyHasALivingOwner(Checker):
         now_ms = self.world.clock.now_ms()
         state = self.world.store_dump()
         core = self.world.core
-        nodes = {member for member, _ in state.get("about", [])}
+        nodes = {member for member, _ in state.get("nodes", [])}
         leases = {member for member, _ in state.get("leases", [])}
         self.expect(nodes <= leases, f"nodes without a lease: {sorted(nodes - leases)[:5]}")
         for node_id in sorted(leases):
@@ -69,24 +69,25 @@ class EveryStoreKeyHasALivingOwner(Checker):
                     late_ms <= self.world.orphan_ms,
                     f"{node_id} isn't connected and its lease ended {late_ms / 1000:.1f} s ago",
                 )
-        for member, _ in state.get("free", []):
+        for member, _ in state.get("capacity", []):
             node_id = member.split("|", 1)[1]
             self.expect(node_id in nodes, f"a pool has a ghost: {member}")
-        holds = {member for member, _ in state.get("holds", [])}
+        reservations = {member for member, _ in state.get("reservations", [])}
         due = {member for member, _ in state.get("due", [])}
         held = {member.split("|", 1)[1] for member, _ in state.get("held", [])}
         self.expect(
-            holds == due == held, f"holds without a due time or a node: {sorted((holds ^ due) | (held ^ due))[:5]}"
+            reservations == due == held,
+            f"reservations without a due time or a node: {sorted((reservations ^ due) | (held ^ due))[:5]}",
         )
         due_ms = {member: max(float(when), self._since_ms) for member, when in state.get("due", [])}
-        for hold in sorted(holds):
-            job_id, attempt = hold.split("|")
-            if not job_id.startswith(f"{self.world.instance}-") and now_ms < due_ms[hold] + self.world.orphan_ms:
+        for reservation in sorted(reservations):
+            job_id, attempt = reservation.split("|")
+            if not job_id.startswith(f"{self.world.instance}-") and now_ms < due_ms[reservation] + self.world.orphan_ms:
                 continue
             job = core.dispatcher.find(job_id)
             self.expect(
                 job is not None and job.state == DISPATCHED and job.attempt == int(attempt),
-                f"hold {hold} has no attempt that goes on: {job!r}",
+                f"reservation {reservation} has no attempt that goes on: {job!r}",
             )
 
     def at_end(self) -> None:

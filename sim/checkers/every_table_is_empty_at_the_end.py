@@ -93,9 +93,9 @@ class EveryTableIsEmptyAtTheEnd(Checker):
     def _look_at_the_store(self) -> None:
         node_registry = self.world.core.node_registry
         state = self.world.store_dump()
-        for family in ("leases", "about"):
+        for family in ("leases", "nodes"):
             others = sorted({member for member, _ in state.get(family, [])} ^ set(node_registry.nodes))
             self.expect(not others, f"the {family!r} of the store and the connected nodes differ in {others[:5]}")
-        for family in ("held", "holds", "due"):
+        for family in ("held", "reservations", "due"):
             left = len(state.get(family, []))
             self.expect(left == 0, f"{left} entries of {family!r} are left in the store")

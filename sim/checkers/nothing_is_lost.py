@@ -39,7 +39,9 @@ class NothingIsLost(Checker):
                 self.broke(f"job {request.job_id} is gone before its end")
             elif job.state == DISPATCHED:
                 node = core.node_registry.find(job.node_id)
-                self.expect(node is not None and node.holds.get(job.job_id) is job, f"{job!r}: its node has it not")
+                self.expect(
+                    node is not None and node.reservations.get(job.job_id) is job, f"{job!r}: its node has it not"
+                )
             else:
                 pauses = job.backoff_until_ms and job.deadline_ms and not job.queued
                 waits = job.state == WAITING and (job.queued or bool(pauses))
@@ -56,4 +58,4 @@ class NothingIsLost(Checker):
         self.expect(self._table.audio_bytes == 0, f"audio of ended jobs is left: {self._table!r}")
         self.expect(len(core.waiting) == 0, f"jobs wait that have ended: {core.waiting!r}")
         for node in core.node_registry.nodes.values():
-            self.expect(not node.holds, f"{node!r} holds jobs that have ended")
+            self.expect(not node.reservations, f"{node!r} holds jobs that have ended")

@@ -26,9 +26,11 @@ class TheChosenNodeServesThePair(Checker):
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
         if calls[-1].name.startswith("select_"):
-            for hold, pair, node in self._mirror.allocated:
+            for reservation, pair, node in self._mirror.allocated:
                 if pair not in node.pairs:
-                    self.broke(f"the store allocated {node.node_id}, which serves {node.pairs}, to {hold} of {pair}")
+                    self.broke(
+                        f"the store allocated {node.node_id}, which serves {node.pairs}, to {reservation} of {pair}"
+                    )
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
         node = connection.node
@@ -37,7 +39,7 @@ class TheChosenNodeServesThePair(Checker):
 
     def recount(self) -> None:
         """What the store says of each node's pairs is what its register said."""
-        for node_id, about in self.world.store_dump().get("about", []):
+        for node_id, about in self.world.store_dump().get("nodes", []):
             served = tuple(pair for pair in about.split("|")[4].split(",") if pair)
             known = self._mirror.nodes.get(node_id)
             self.expect(

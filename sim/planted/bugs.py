@@ -37,7 +37,7 @@ class OnlyReleasesStaleAllocations(Dispatcher):
     def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         batch.unsure(job)
         self._observer.stale_allocation(job, node_id, generation)
-        self.queue.release(job.hold)
+        self.queue.release(job.reservation)
         if job.state == WAITING:
             self.waiting.add(job)
 
@@ -54,7 +54,7 @@ class SendsStaleAllocations(Dispatcher):
 
 
 class ReusesAttemptNumbers(Dispatcher):
-    """R23: a redispatch keeps the number of the attempt before, so an old release frees the new hold."""
+    """R23: a redispatch keeps the number of the attempt before, so an old release frees the new reservation."""
 
     def _next_attempt(self, job: Job) -> int:
         return max(1, job.attempt)
@@ -177,11 +177,11 @@ def overfills() -> Variant:
     return Variant("overfills", scripts=scripts("select_node", asks, closes))
 
 
-def keeps_holds() -> Variant:
-    """Holds are released in the answer only, and never expire."""
-    changed = scripts("release_job", ("release(hold)", "call('HGET', HOLDS, hold) or ''"))
-    changed["expire_holds"] = ScriptSource("", "return {}")
-    return Variant("keeps holds", scripts=changed)
+def keeps_reservations() -> Variant:
+    """Reservations are released in the answer only, and never expire."""
+    changed = scripts("release_job", ("release(reservation)", "call('HGET', RESERVATIONS, reservation) or ''"))
+    changed["expire_reservations"] = ScriptSource("", "return {}")
+    return Variant("keeps reservations", scripts=changed)
 
 
 def leaves_ghosts() -> Variant:
@@ -201,10 +201,10 @@ class ForgetsReleases(ScriptQueue):
 
     releases = 0
 
-    def release(self, hold: str) -> None:
+    def release(self, reservation: str) -> None:
         self.releases += 1
         if self.releases % 10:
-            super().release(hold)
+            super().release(reservation)
 
 
 def keeps_old_pools() -> Variant:

@@ -20,8 +20,8 @@ from voxpool.sim.checkers import (
     EveryStoreKeyHasALivingOwner,
     EveryTableIsEmptyAtTheEnd,
     LittlesLaw,
-    NoHoldBeyondTheSlots,
     NoNodeIdlesBesideAWaitingJob,
+    NoReservationBeyondTheSlots,
     NothingIsLost,
     OneAssignmentAnAttempt,
     TheChosenNodeServesThePair,
@@ -57,8 +57,8 @@ CANARIES: dict[str, Canary] = {
     "any result counts (R4)": Canary(
         lambda: replaced(node_events=canaries.TakesAnyAttempt), AnOldResultChangesNothing, 20
     ),
-    "full nodes are chosen": Canary(canaries.overfills, NoHoldBeyondTheSlots, 5),
-    "holds are never freed (M8)": Canary(canaries.keeps_holds, NoHoldBeyondTheSlots, 5),
+    "full nodes are chosen": Canary(canaries.overfills, NoReservationBeyondTheSlots, 5),
+    "reservations are never freed (M8)": Canary(canaries.keeps_reservations, NoReservationBeyondTheSlots, 5),
     "the pair is not looked at (C7)": Canary(
         lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, 10
     ),

@@ -82,7 +82,7 @@ def _settings(chance: random.Random) -> dict[str, Any]:
         "dispatch_timeout_s": _log_even(chance, 1.0, 120.0),
         "attempts_max": 1 + int(chance.random() * 6),
         "choices": 1 + int(chance.random() * 4),
-        "throws_max": _one_of(chance, (1, 2, 10, 1000)),
+        "removals_max": _one_of(chance, (1, 2, 10, 1000)),
         "select_batch_max": _one_of(chance, (1, 3, 20, 100)),
         "rest_after_failures": _one_of(chance, (0, 1, 2, 5)),
         "rest_s": _log_even(chance, 0.5, 60.0),

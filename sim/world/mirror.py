@@ -34,17 +34,17 @@ class MirrorNode:
 
 
 class StoreMirror(Watcher):
-    """Nodes, holds and room, as they should be. Comes before the checkers that read it."""
+    """Nodes, reservations and room, as they should be. Comes before the checkers that read it."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, MirrorNode] = {}
-        self.holds: dict[str, tuple[MirrorNode, str]] = {}
+        self.reservations: dict[str, tuple[MirrorNode, str]] = {}
         """job|attempt -> its node, and the generation that was allocated."""
         self.room: dict[tuple[str, ...], int] = {}
         """The pairs of a node -> how many such nodes have room, among them those whose lease has ended unnoticed."""
         self.over_slots = 0
-        """Holds that were allocated beyond the slots."""
-        self.holds_lost: dict[str, tuple[MirrorNode, str]] = {}
+        """Reservations that were allocated beyond the slots."""
+        self.reservations_lost: dict[str, tuple[MirrorNode, str]] = {}
         """What was held when the store lost its data for the last time: the scheduler may hear of it a little later."""
         self.selects = 0
         """Calls of select_node so far."""
@@ -62,7 +62,7 @@ class StoreMirror(Watcher):
             "heartbeat": self._heartbeat,
             "node_offline": self._offline,
             "drain_node": self._drain,
-            "expire_holds": self._expire,
+            "expire_reservations": self._expire,
         }
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
@@ -86,9 +86,9 @@ class StoreMirror(Watcher):
                 node.lease_end_ms = 0
 
     def store_emptied(self) -> None:
-        self.holds_lost = dict(self.holds)
+        self.reservations_lost = dict(self.reservations)
         self.nodes.clear()
-        self.holds.clear()
+        self.reservations.clear()
         self.room.clear()
 
     def may_have_room(self, pair: str) -> bool:
@@ -108,26 +108,26 @@ class StoreMirror(Watcher):
         if int(args[0]) < int(self._last_select[0]):
             self._judged_by(int(self._last_select[0]))  # a call of a scheduler that has died since came late
         self._last_select = args
-        holds = self.holds
+        reservations = self.reservations
         allocated = self.allocated = []
         without_room = self.without_room = {}
         at, end, i = 4, len(args), 0
         while at < end:
             node_id = answer[i]
             if node_id:
-                hold = args[at]
-                if hold not in holds:
-                    allocated.append((hold, args[at + 1], self._take(hold, node_id, answer[i + 1])))
+                reservation = args[at]
+                if reservation not in reservations:
+                    allocated.append((reservation, args[at + 1], self._take(reservation, node_id, answer[i + 1])))
             elif not answer[i + 1]:
                 without_room[args[at + 1]] = int(args[0])
             i += 2
             at += 5 + int(args[at + 4])
 
-    def _take(self, hold: str, node_id: str, generation: str) -> MirrorNode:
+    def _take(self, reservation: str, node_id: str, generation: str) -> MirrorNode:
         node = self.nodes.get(node_id)
         if node is None:
             node = self._new(node_id)
-        self.holds[hold] = (node, generation)
+        self.reservations[reservation] = (node, generation)
         node.load += 1
         if node.load >= node.slots:
             if node.load > node.slots:
@@ -136,8 +136,8 @@ class StoreMirror(Watcher):
                 self._count_room(node, -1)
         return node
 
-    def _free(self, hold: str) -> None:
-        held = self.holds.pop(hold, None)
+    def _free(self, reservation: str) -> None:
+        held = self.reservations.pop(reservation, None)
         if held is None:
             return
         node = held[0]
@@ -146,9 +146,9 @@ class StoreMirror(Watcher):
             self._count_room(node, 1)
 
     def _release(self, args: list[str], answer: list[str]) -> None:
-        for hold, node_id in zip(args, answer, strict=True):
+        for reservation, node_id in zip(args, answer, strict=True):
             if node_id:
-                self._free(hold)
+                self._free(reservation)
 
     def _register(self, args: list[str], answer: list[str]) -> None:
         if answer[0] != "OK":
@@ -167,9 +167,9 @@ class StoreMirror(Watcher):
         node.flags = flags
         node.pairs = tuple(args[7].split(","))
         self._drop(answer[1:])
-        for hold in args[9::2]:
-            if hold not in self.holds:
-                self.holds[hold] = (node, generation)
+        for reservation in args[9::2]:
+            if reservation not in self.reservations:
+                self.reservations[reservation] = (node, generation)
                 node.load += 1
         if node.has_room:
             self._count_room(node, 1)
@@ -201,18 +201,18 @@ class StoreMirror(Watcher):
             self._count_room(node, 1 if node.has_room else -1)
 
     def _expire(self, args: list[str], answer: list[str]) -> None:
-        for hold in answer[::2]:
-            self._free(hold)
+        for reservation in answer[::2]:
+            self._free(reservation)
 
     def _close(self, node: MirrorNode) -> None:
         """Take `node` out of the count of room; whoever calls puts it back."""
         if node.has_room:
             self._count_room(node, -1)
 
-    def _drop(self, holds: Sequence[str]) -> None:
-        """Forget holds of a node that is out of the count of room."""
-        for hold in holds:
-            held = self.holds.pop(hold, None)
+    def _drop(self, reservations: Sequence[str]) -> None:
+        """Forget reservations of a node that is out of the count of room."""
+        for reservation in reservations:
+            held = self.reservations.pop(reservation, None)
             if held is not None:
                 held[0].load -= 1
 

@@ -27,7 +27,7 @@ NOBODY = {"job_id": "nobody-knows-it", "node_id": "nobody", "folder": "try", "fi
 """Parts of paths that lead nowhere."""
 ELSEWHERE = {
     *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
-    *("audio_total_bytes_max", "jobs_max", "waiters_max", "incoming_bytes_max", "overloaded", "no_node"),
+    *("audio_total_bytes_max", "jobs_max", "result_waiters_max", "incoming_bytes_max", "overloaded", "no_node"),
     *("out_of_memory", "unacknowledged_max"),
 }
 """Reasons that are the business of other tests: a bug, a store that is gone, an end, bounds of many."""

@@ -75,11 +75,11 @@ class Driver:
         self._serial += 1
         generation = f"i-{self._serial}"
         self._generations.setdefault(node, []).append(generation)
-        keep = [hold for hold in mine if chance.random() < 0.6]
+        keep = [reservation for reservation in mine if chance.random() < 0.6]
         if chance.random() < 0.3:
-            keep.append(self._new_hold())
-        if chance.random() < 0.1 and self.expected.holds:
-            keep.append(chance.choice(sorted(self.expected.holds)))
+            keep.append(self._new_reservation())
+        if chance.random() < 0.1 and self.expected.reservations:
+            keep.append(chance.choice(sorted(self.expected.reservations)))
         known = self.expected.nodes.get(node)
         if known and chance.random() < 0.1:
             generation = known.generation
@@ -93,7 +93,7 @@ class Driver:
             flags=chance.choice(("", "", "", "", "r", "d", "dr")),
             pairs=chance.sample(PAIRS, chance.randrange(1, 5)),
             replaces=chance.choice(("", known.generation)) if known else "",
-            keep=[(hold, self._due()) for hold in dict.fromkeys(keep)],
+            keep=[(reservation, self._due()) for reservation in dict.fromkeys(keep)],
         )
         self._call(call)
 
@@ -116,38 +116,40 @@ class Driver:
         chance = self._chance
         wants = []
         for _ in range(chance.choice((1, 1, 2, 5))):
-            hold = chance.choice(self._seen) if self._seen and chance.random() < 0.25 else self._new_hold()
+            reservation = (
+                chance.choice(self._seen) if self._seen and chance.random() < 0.25 else self._new_reservation()
+            )
             nodes = (*NODES, "ghost")
             wants.append(
                 Want(
-                    hold=hold,
+                    reservation=reservation,
                     pair=chance.choice((*PAIRS, "zz:zz")),
                     due_ms=self._due(),
                     prefer=chance.choice(("", "", chance.choice(nodes))),
                     avoid=tuple(chance.sample(nodes, chance.choice((0, 0, 0, 1, 2, 3)))),
                 )
             )
-        seed, choices, throws_max = (
+        seed, choices, removals_max = (
             chance.randint(1, SEED_MAX),
             chance.choice((1, 2, 2, 16)),
             chance.choice((1, 3, 1000)),
         )
-        call = scripts.select_node(self._time(), seed, choices, throws_max, wants)
+        call = scripts.select_node(self._time(), seed, choices, removals_max, wants)
         self._call(scripts.select_explained(call) if chance.random() < 0.3 else call)
 
     def _release(self) -> None:
-        chance, held = self._chance, sorted(self.expected.holds)
-        holds = []
+        chance, held = self._chance, sorted(self.expected.reservations)
+        reservations = []
         for _ in range(chance.choice((1, 1, 2, 6))):
             if held and chance.random() < 0.8:
-                holds.append(chance.choice(held))
+                reservations.append(chance.choice(held))
             elif self._seen:
-                holds.append(chance.choice(self._seen))
-        if holds:
-            self._call(scripts.release_job(holds))
+                reservations.append(chance.choice(self._seen))
+        if reservations:
+            self._call(scripts.release_job(reservations))
 
     def _expire(self) -> None:
-        self._call(scripts.expire_holds(self._time(), self._chance.choice((1, 3, 100))))
+        self._call(scripts.expire_reservations(self._time(), self._chance.choice((1, 3, 100))))
 
     def _lapsed(self) -> None:
         self._call(scripts.lapsed_nodes(self._time(), self._chance.choice((1, 3, 100))))
@@ -187,14 +189,14 @@ class Driver:
             side.lose_scripts()
 
     def _purge(self) -> None:
-        """When all nodes are gone nothing is left but entries of damaged nodes that a draw throws out."""
+        """When all nodes are gone nothing is left but entries of damaged nodes that a draw removes."""
         for name, node in sorted(self.expected.nodes.items()):
             self._call(scripts.node_offline(name, node.generation if node.known else ""))
-        self._call(scripts.expire_holds(self._now_ms + 10 * LEASE_MS, 1000))
-        assert not self.expected.holds
+        self._call(scripts.expire_reservations(self._now_ms + 10 * LEASE_MS, 1000))
+        assert not self.expected.reservations
         self._check_state()
         for side in self._sides:
-            assert set(side.dump()) <= {"free"}
+            assert set(side.dump()) <= {"capacity"}
 
     # ---- their details
 
@@ -204,7 +206,7 @@ class Driver:
     def _due(self) -> int:
         return self._now_ms + self._chance.randrange(1, 2 * LEASE_MS)
 
-    def _new_hold(self) -> str:
+    def _new_reservation(self) -> str:
         self._serial += 1
         self._seen = [*self._seen[-30:], f"job-{self._serial}|{self._chance.randrange(1, 12)}"]
         return self._seen[-1]

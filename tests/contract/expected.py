@@ -15,7 +15,7 @@ AGAIN = Reply.AGAIN.value
 
 @dataclass
 class ExpectedNode:
-    """A node as the store must know it. `lease_ms` None = it has no lease; `known` False = its `about` was lost."""
+    """A node as the store must know it. `lease_ms` None = it has no lease; `known` False = its record was lost."""
 
     generation: str
     process: str
@@ -26,20 +26,20 @@ class ExpectedNode:
     known: bool = True
 
     @property
-    def about(self) -> str:
+    def record(self) -> str:
         """Its record."""
         return "|".join([self.generation, self.process, str(self.slots), self.flags, f",{','.join(self.pairs)},"])
 
 
 @dataclass
 class Expected:
-    """The state. `free` holds what stands in the pools, but for what selects have thrown out: the dump shows that."""
+    """The state. `free` holds what stands in the pools, but for what selects have removed: the dump shows that."""
 
     nodes: dict[str, ExpectedNode] = field(default_factory=dict)
-    holds: dict[str, tuple[str, int]] = field(default_factory=dict)
+    reservations: dict[str, tuple[str, int]] = field(default_factory=dict)
     free: set[tuple[str, str]] = field(default_factory=set)
     lapsing_ms: int = -1
-    """The latest time of any select: it may have thrown out a node whose lease had ended by then."""
+    """The latest time of any select: it may have removed a node whose lease had ended by then."""
 
     def check_answer(self, call: ScriptCall, answer: list[str]) -> None:
         """Assert that `answer` is admissible, and become the state after it."""
@@ -48,21 +48,21 @@ class Expected:
     def forget(self) -> None:
         """All data are lost."""
         self.nodes.clear()
-        self.holds.clear()
+        self.reservations.clear()
         self.free.clear()
 
-    _throws_max: int = 0
-    """How much may have been thrown out since the last look at the state."""
+    _removals_max: int = 0
+    """How much may have been removed since the last look at the state."""
 
     # ---- what a node is
 
     def load(self, node: str) -> int:
         """How many jobs it holds."""
-        return sum(1 for holder, _ in self.holds.values() if holder == node)
+        return sum(1 for holder, _ in self.reservations.values() if holder == node)
 
     def mine(self, node: str) -> list[str]:
         """What it holds, in order."""
-        return sorted(hold for hold, (holder, _) in self.holds.items() if holder == node)
+        return sorted(reservation for reservation, (holder, _) in self.reservations.items() if holder == node)
 
     def has_room(self, node: str, now_ms: int) -> bool:
         """Whether it may get a job of its pairs."""
@@ -99,12 +99,12 @@ class Expected:
             if old.process == process and "d" in old.flags and "d" not in flags:
                 flags += "d"
             self._shut(node)
-        freed = [hold for hold in self.mine(node) if hold not in named]
+        freed = [reservation for reservation in self.mine(node) if reservation not in named]
         assert answer == ["OK", *freed], (answer, freed)
-        for hold in freed:
-            del self.holds[hold]
-        for hold, due in named.items():
-            self.holds.setdefault(hold, (node, due))
+        for reservation in freed:
+            del self.reservations[reservation]
+        for reservation, due in named.items():
+            self.reservations.setdefault(reservation, (node, due))
         self.nodes[node] = ExpectedNode(generation, process, int(slots), flags, pairs.split(",") if pairs else [], end)
         if not flags and self.load(node) < int(slots):
             self._open(node)
@@ -141,8 +141,8 @@ class Expected:
             assert answer == ["ALIVE"], answer
             return
         assert answer == ["OK", *mine], (answer, mine)
-        for hold in mine:
-            del self.holds[hold]
+        for reservation in mine:
+            del self.reservations[reservation]
         if it is not None:
             if it.known:
                 self._shut(node)
@@ -169,21 +169,21 @@ class Expected:
 
     def _release_job(self, args: list[str], answer: list[str]) -> None:
         expected = []
-        for hold in args:
-            expected.append(self.holds[hold][0] if hold in self.holds else "")
-            self._free(hold)
+        for reservation in args:
+            expected.append(self.reservations[reservation][0] if reservation in self.reservations else "")
+            self._free(reservation)
         assert answer == expected, (answer, expected)
 
-    def _expire_holds(self, args: list[str], answer: list[str]) -> None:
+    def _expire_reservations(self, args: list[str], answer: list[str]) -> None:
         now, limit = int(args[0]), int(args[1])
-        due = sorted((due, hold) for hold, (_, due) in self.holds.items() if due <= now)[:limit]
-        expected = [text for _, hold in due for text in (hold, self.holds[hold][0])]
+        due = sorted((due, reservation) for reservation, (_, due) in self.reservations.items() if due <= now)[:limit]
+        expected = [text for _, reservation in due for text in (reservation, self.reservations[reservation][0])]
         assert answer == expected, (answer, expected)
-        for _, hold in due:
-            self._free(hold)
+        for _, reservation in due:
+            self._free(reservation)
 
-    def _free(self, hold: str) -> None:
-        node = self.holds.pop(hold, ("", 0))[0]
+    def _free(self, reservation: str) -> None:
+        node = self.reservations.pop(reservation, ("", 0))[0]
         it = self.nodes.get(node)
         if it is not None and it.known and not it.flags and self.load(node) == it.slots - 1:
             self._open(node)
@@ -225,22 +225,29 @@ class Expected:
         self._select_node(args, answer[: 2 * jobs])
 
     def _select_node(self, args: list[str], answer: list[str]) -> None:
-        now, choices, throws_max = int(args[0]), int(args[2]), int(args[3])
+        now, choices, removals_max = int(args[0]), int(args[2]), int(args[3])
         self.lapsing_ms = max(self.lapsing_ms, now)
         stale = sum(1 for _, node in self.free if not self.has_room(node, now))
         no_more: dict[str, str] = {}
-        self._throws_max += throws_max
+        self._removals_max += removals_max
         rest, answers = args[4:], list(answer)
         while rest:
-            hold, pair, due, prefer, avoid_count = rest[:5]
+            reservation, pair, due, prefer, avoid_count = rest[:5]
             avoid, rest = rest[5 : 5 + int(avoid_count)], rest[5 + int(avoid_count) :]
             node, generation = answers[:2]
             del answers[:2]
-            if hold in self.holds:
-                holder = self.nodes.get(self.holds[hold][0])
+            if reservation in self.reservations:
+                holder = self.nodes.get(self.reservations[reservation][0])
                 known = holder is not None and holder.known
-                assert node == self.holds[hold][0], ("a repeated call must answer the same node", hold, node)
-                assert generation == (holder.generation if holder is not None and known else ""), (hold, generation)
+                assert node == self.reservations[reservation][0], (
+                    "a repeated call must answer the same node",
+                    reservation,
+                    node,
+                )
+                assert generation == (holder.generation if holder is not None and known else ""), (
+                    reservation,
+                    generation,
+                )
                 continue
             able = {name for name, it in self.nodes.items() if pair in it.pairs and self.has_room(name, now)}
             if pair in no_more:
@@ -248,17 +255,17 @@ class Expected:
             elif node == "":
                 no_more[pair] = generation
                 if generation == AGAIN:
-                    assert stale >= throws_max, "AGAIN though the throws can't have run out"
+                    assert stale >= removals_max, "AGAIN though the removals can't have run out"
                 else:
                     assert generation == "" and not able, ("nobody has room?", pair, able)
             else:
-                self._check_choice(node, able, prefer, set(avoid), choices if stale < throws_max else 1)
+                self._check_choice(node, able, prefer, set(avoid), choices if stale < removals_max else 1)
                 assert generation == self.nodes[node].generation
-                self.holds[hold] = (node, int(due))
+                self.reservations[reservation] = (node, int(due))
                 if not self.has_room(node, now):
                     self.free.discard((pair, node))
                     stale += len(self.nodes[node].pairs)
-            self._throws_max += 1  # a job looks at least at one node
+            self._removals_max += 1  # a job looks at least at one node
         assert not answers
 
     def _check_choice(self, node: str, able: set[str], prefer: str, avoid: set[str], choices: int) -> None:
@@ -277,28 +284,30 @@ class Expected:
     # ---- the state
 
     def check_state(self, dump: Dump) -> None:
-        """Assert that `dump` is the state, and learn what a select has thrown out or found lapsed."""
+        """Assert that `dump` is the state, and learn what a select has removed or found lapsed."""
         leases = {node: int(score) for node, score in dump.get("leases", [])}
         for name, it in self.nodes.items():
             if leases.get(name) == 0 and (it.lease_ms or 0) <= self.lapsing_ms and it.known:
                 it.lease_ms = 0
         assert leases == {name: it.lease_ms for name, it in self.nodes.items() if it.lease_ms is not None}
-        assert dict(dump.get("about", [])) == {name: it.about for name, it in self.nodes.items() if it.known}
-        assert dict(dump.get("holds", [])) == {hold: node for hold, (node, _) in self.holds.items()}
-        held = [f"{node}|{hold}" for hold, (node, _) in self.holds.items()]
+        assert dict(dump.get("nodes", [])) == {name: it.record for name, it in self.nodes.items() if it.known}
+        assert dict(dump.get("reservations", [])) == {
+            reservation: node for reservation, (node, _) in self.reservations.items()
+        }
+        held = [f"{node}|{reservation}" for reservation, (node, _) in self.reservations.items()]
         assert dump.get("held", []) == [(entry, "0") for entry in sorted(held)]
-        due = sorted((due, hold) for hold, (_, due) in self.holds.items())
-        assert dump.get("due", []) == [(hold, str(due)) for due, hold in due]
+        due = sorted((due, reservation) for reservation, (_, due) in self.reservations.items())
+        assert dump.get("due", []) == [(reservation, str(due)) for due, reservation in due]
         self._check_free(dump)
 
     def _check_free(self, dump: Dump) -> None:
-        entries = [entry for entry, _ in dump.get("free", [])]
+        entries = [entry for entry, _ in dump.get("capacity", [])]
         assert entries == sorted(entries)
         free = {(pair, node) for pair, node in (entry.split("|") for entry in entries)}
         assert free <= self.free, ("stands in a pool without reason", free - self.free)
-        thrown = self.free - free
-        assert len(thrown) <= self._throws_max, ("thrown out, more than allowed", thrown)
-        self.free, self._throws_max = free, 0
+        removed = self.free - free
+        assert len(removed) <= self._removals_max, ("removed, more than allowed", removed)
+        self.free, self._removals_max = free, 0
         for name, it in self.nodes.items():
             if self.has_room(name, self.lapsing_ms):
                 missing = {(pair, name) for pair in it.pairs} - free

@@ -61,7 +61,7 @@ def test_the_random_calls_reach_every_answer() -> None:
         *("heartbeat: OK", "heartbeat: UNKNOWN", "heartbeat: REPLACED"),
         *("node_offline: OK", "node_offline: UNKNOWN", "node_offline: REPLACED", "node_offline: ALIVE"),
         *("drain_node: OK", "drain_node: UNKNOWN", "drain_node: REPLACED", "select_node: AGAIN", "select_node: data"),
-        *("release_job: data", "expire_holds: data", "lapsed_nodes: data", "node_offline: data"),
+        *("release_job: data", "expire_reservations: data", "lapsed_nodes: data", "node_offline: data"),
         *("select_explained: AGAIN", "select_explained: data"),
     }
     missing = {word for word in expected if reached[word] < 5}

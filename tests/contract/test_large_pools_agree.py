@@ -54,11 +54,11 @@ class Crowd:
         wants = []
         for _ in range(self._chance.randrange(1, 100)):
             self._serial += 1
-            hold = f"{self._chance.getrandbits(32):08x}-{self._serial}|1"
-            self._held.append(hold)
+            reservation = f"{self._chance.getrandbits(32):08x}-{self._serial}|1"
+            self._held.append(reservation)
             pair = self._chance.choice(POPULAR if self._chance.random() < 0.8 else PAIRS)
             avoid = (f"node-{self._chance.randrange(NODES)}",) if self._chance.random() < 0.1 else ()
-            wants.append(Want(hold, pair, self._now_ms + self._chance.randrange(1, 60_000), "", avoid))
+            wants.append(Want(reservation, pair, self._now_ms + self._chance.randrange(1, 60_000), "", avoid))
         return [scripts.select_node(self._now_ms, self._chance.randint(1, 2**31 - 2), 2, 1000, wants)]
 
     def _release(self) -> list[ScriptCall]:
@@ -78,11 +78,11 @@ class Crowd:
         return [scripts.node_offline(node, generation) for node, generation in leaving]
 
     def _sweep(self) -> list[ScriptCall]:
-        return [scripts.expire_holds(self._now_ms, 300), scripts.lapsed_nodes(self._now_ms, 300)]
+        return [scripts.expire_reservations(self._now_ms, 300), scripts.lapsed_nodes(self._now_ms, 300)]
 
 
 def test_a_crowd_of_nodes_gets_the_same_answers_from_a_server_and_from_memory(sides: list[Side]) -> None:
-    """Thousands of entries in a pool, thousands of holds; then all of it goes again."""
+    """Thousands of entries in a pool, thousands of reservations; then all of it goes again."""
     memory, redis = sides[0], sides[1]
     for side in (memory, redis):
         side.clear()
@@ -93,9 +93,9 @@ def test_a_crowd_of_nodes_gets_the_same_answers_from_a_server_and_from_memory(si
         if number % 20 == 0:
             dump = memory.dump()
             assert dump == redis.dump(), f"after flush {number}"
-            largest = max(largest, len(dump.get("free", [])))
+            largest = max(largest, len(dump.get("capacity", [])))
     assert largest > 2_000, largest
-    end = [scripts.expire_holds(NOW_MS * 2, 1_000) for _ in range(20)]
+    end = [scripts.expire_reservations(NOW_MS * 2, 1_000) for _ in range(20)]
     end += [scripts.node_offline(f"node-{number}", f"g-{number}") for number in range(10)]
     assert memory.run(end) == redis.run(end)
     assert memory.dump() == redis.dump()

@@ -36,7 +36,9 @@ BUGS = {
     "a bad draw stays and nobody else is tried": Bug(
         "_choice", "stale[#stale + 1] = entry", "stale[#stale + 1] = entry size = 0"
     ),
-    "a thrown draw stays in the pool": Bug("_choice", "if #stale > 0 then call('ZREM', FREE, unpack(stale)) end", ""),
+    "a stale entry stays in the pool": Bug(
+        "_choice", "if #stale > 0 then call('ZREM', CAPACITY, unpack(stale)) end", ""
+    ),
     "the fuller node is taken": Bug(
         "_choice", "load * best_slots < best_load * slots", "load * best_slots > best_load * slots"
     ),
@@ -50,38 +52,54 @@ BUGS = {
     ),
     "the preferred node is not asked": Bug("_choice", "prefer ~= '' and", "false and"),
     "a node is drawn twice and another never": Bug("_choice", "moved[place] = moved[drawn] or drawn", ""),
-    "the last throw is not counted": Bug("_choice", "chance.throws_left <= 0 and drawn < size", "false"),
+    "the last removal is not counted": Bug("_choice", "chance.removals_left <= 0 and drawn < size", "false"),
     "AGAIN looks like nobody": Bug(
         "_choice", "spare, spare_generation = '', 'AGAIN'", "spare, spare_generation = '', ''"
     ),
     "a repeated select draws anew": Bug(
-        "_select", "local node, generation = call('HGET', HOLDS, hold), nil", "local node, generation = false, nil"
+        "_select",
+        "local node, generation = call('HGET', RESERVATIONS, reservation), nil",
+        "local node, generation = false, nil",
     ),
-    "a repeated select answers no generation": Bug("_select", "generation = about(node) or ''", "generation = ''"),
+    "a repeated select answers no generation": Bug(
+        "_select", "generation = node_record(node) or ''", "generation = ''"
+    ),
     "a full node stays in the pool": Bug("_select", "load + 1 >= slots", "load >= slots + 1"),
-    "the end of a hold is not written": Bug("_holds", "call('ZADD', DUE, due, hold)", ""),
-    "a hold is not fenced by its attempt": Bug("_holds", "call('HSET', HOLDS, hold, node)", ""),
-    "a hold does not count as load": Bug("_holds", "call('ZADD', HELD, 0, node .. '|' .. hold)", ""),
-    "a released hold keeps its slot": Bug("_holds", "call('ZREM', HELD, node .. '|' .. hold)", ""),
-    "a release repeats its answer": Bug("_holds", "call('HDEL', HOLDS, hold)", ""),
-    "a released hold still expires": Bug("_holds", "call('ZREM', DUE, hold)", ""),
-    "a node with room again stays out of the pool": Bug("_holds", "if gets_room then open(node, served) end", ""),
-    "a draining node comes back by a release": Bug(
-        "_holds", "generation and flags == '' and load", "generation and load"
+    "the end of a reservation is not written": Bug("_reservations", "call('ZADD', DUE, due, reservation)", ""),
+    "a reservation is not fenced by its attempt": Bug(
+        "_reservations", "call('HSET', RESERVATIONS, reservation, node)", ""
     ),
-    "holds of a node whose name begins alike are taken": Bug("_holds", "'(' .. node .. '}'))", "'(' .. node .. '|~'))"),
+    "a reservation does not count as load": Bug(
+        "_reservations", "call('ZADD', HELD, 0, node .. '|' .. reservation)", ""
+    ),
+    "a released reservation keeps its slot": Bug("_reservations", "call('ZREM', HELD, node .. '|' .. reservation)", ""),
+    "a release repeats its answer": Bug("_reservations", "call('HDEL', RESERVATIONS, reservation)", ""),
+    "a released reservation still expires": Bug("_reservations", "call('ZREM', DUE, reservation)", ""),
+    "a node with room again stays out of the pool": Bug(
+        "_reservations", "if gets_room then open(node, served) end", ""
+    ),
+    "a draining node comes back by a release": Bug(
+        "_reservations", "generation and flags == '' and load", "generation and load"
+    ),
+    "reservations of a node whose name begins alike are taken": Bug(
+        "_reservations", "'(' .. node .. '}'))", "'(' .. node .. '|~'))"
+    ),
     "a node enters one pool only": Bug(
         "_nodes",
-        "if #entries > 0 then call('ZADD', FREE, unpack(entries)) end",
-        "call('ZADD', FREE, entries[1], entries[2])",
+        "if #entries > 0 then call('ZADD', CAPACITY, unpack(entries)) end",
+        "call('ZADD', CAPACITY, entries[1], entries[2])",
     ),
     "a node leaves one pool only": Bug(
-        "_nodes", "if #entries > 0 then call('ZREM', FREE, unpack(entries)) end", "call('ZREM', FREE, entries[1])"
+        "_nodes",
+        "if #entries > 0 then call('ZREM', CAPACITY, unpack(entries)) end",
+        "call('ZREM', CAPACITY, entries[1])",
     ),
     "registering keeps the old pools": Bug("register_node", "  shut(node, old_served)", ""),
-    "registering keeps holds that are not named": Bug("register_node", "if not named[hold] then", "if false then"),
-    "registering takes over the hold of another node": Bug(
-        "register_node", "if not call('HGET', HOLDS, hold) then", "if true then"
+    "registering keeps reservations that are not named": Bug(
+        "register_node", "if not named[reservation] then", "if false then"
+    ),
+    "registering takes over the reservation of another node": Bug(
+        "register_node", "if not call('HGET', RESERVATIONS, reservation) then", "if true then"
     ),
     "a repeated register frees what was allocated since": Bug("register_node", "old_generation == generation", "false"),
     "a repeated register after a lapse stays out of the pools": Bug(
@@ -104,7 +122,7 @@ BUGS = {
     "a living node is taken offline by the sweep": Bug("node_offline", "lapsed_before ~= '' and", "false and"),
     "offline leaves the pools as they are": Bug("node_offline", "  shut(node, served)", ""),
     "offline leaves the lease": Bug("node_offline", "call('ZREM', LEASES, node) == 1", "true"),
-    "offline keeps the holds": Bug("node_offline", "  free_slot(node, hold)", ""),
+    "offline keeps the reservations": Bug("node_offline", "  free_slot(node, reservation)", ""),
     "a lease without a node stays for ever": Bug(
         "node_offline", "if not current and generation ~= '' then", "if not current then"
     ),
@@ -112,9 +130,9 @@ BUGS = {
     "draining leaves the node in the pools": Bug("drain_node", "  shut(node, served)", ""),
     "the end of a rest ends draining": Bug("drain_node", "string.gsub(flags, flag, '')", "''"),
     "the end of a rest leaves the node out": Bug("drain_node", "  open(node, served)", ""),
-    "the sweep forgets one": Bug("expire_holds", "'LIMIT', 0, limit", "'LIMIT', 0, limit - 1"),
+    "the sweep forgets one": Bug("expire_reservations", "'LIMIT', 0, limit", "'LIMIT', 0, limit - 1"),
     "a lapsed node is not listed": Bug("lapsed_nodes", "'-inf', now", "'-inf', now - 1"),
-    "a member that is gone ends the batch": Bug("lapsed_nodes", "about(node) or ''", "about(node) .. ''"),
+    "a member that is gone ends the batch": Bug("lapsed_nodes", "node_record(node) or ''", "node_record(node) .. ''"),
 }
 
 

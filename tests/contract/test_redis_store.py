@@ -61,7 +61,7 @@ async def run_when_back(store: RedisStore, calls: list[ScriptCall]) -> list[list
 async def test_a_flush_is_answered_in_order(store: RedisStore) -> None:
     """Each call has its answer, whatever came before in the same flush."""
     assert await store.run([REGISTER, SELECT, RELEASE, RELEASE]) == [["OK"], ["n", "g-1"], ["n"], [""]]
-    assert await store.census() == {"leases": 1, "about": 1, "held": 0, "holds": 0, "due": 0, "free": 1}
+    assert await store.census() == {"leases": 1, "nodes": 1, "held": 0, "reservations": 0, "due": 0, "capacity": 1}
 
 
 async def test_a_server_that_died_is_unavailable_until_it_is_back_and_that_is_told(
@@ -129,12 +129,12 @@ async def test_scripts_that_vanish_in_the_middle_are_loaded_and_the_rest_is_call
 
 async def test_foreign_data_under_our_keys_are_named_and_left_alone(store: RedisStore) -> None:
     """Nothing of it is deleted; when somebody has moved it, the repeated call is carried out."""
-    await store.client.set("vp:{0}:about", "somebody else's")
+    await store.client.set("vp:{0}:nodes", "somebody else's")
     with pytest.raises(StoreUnavailable, match=r"WRONGTYPE.*data of somebody else") as refused:
         await store.run([REGISTER])
     assert refused.value.meaning == TAKEN
-    assert await store.client.get("vp:{0}:about") == "somebody else's"
-    await store.client.delete("vp:{0}:about")
+    assert await store.client.get("vp:{0}:nodes") == "somebody else's"
+    await store.client.delete("vp:{0}:nodes")
     assert await run_when_back(store, [REGISTER]) == [["OK"]]
 
 
@@ -228,11 +228,11 @@ async def test_the_dump_has_the_order_and_the_form_of_redis(store: RedisStore) -
     await store.run([REGISTER, SELECT])
     assert await store.dump() == {
         "leases": [("n", "1700000045000")],
-        "about": [("n", "g-1|p|2||,zh:en,")],
+        "nodes": [("n", "g-1|p|2||,zh:en,")],
         "held": [("n|j|1", "0")],
-        "holds": [("j|1", "n")],
+        "reservations": [("j|1", "n")],
         "due": [("j|1", "1700000060000")],
-        "free": [("zh:en|n", "0")],
+        "capacity": [("zh:en|n", "0")],
     }
     await store.clear()
     assert await store.dump() == {}

@@ -28,7 +28,7 @@ from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
 from voxpool.scheduler.web.wire.allowance import STRANGERS_MESSAGE_BYTES_MAX
 
 FLAGS = (
-    *("--sessions-max", "2", "--nodes-max", "2", "--waiters-max", "2", "--retry-after-s", "1.5"),
+    *("--sessions-max", "2", "--nodes-max", "2", "--result-waiters-max", "2", "--retry-after-s", "1.5"),
     *("--audio-bytes-max", "100000", "--audio-total-bytes-max", "150000"),
     *("--incoming-bytes-max", "250000", "--session-grace-s", "1"),
     *("--retention-s", "0.3", "--cleanup-interval-s", "0.05", "--rest-s", "3", "--waiting-timeout-s", "60"),
@@ -109,7 +109,7 @@ async def test_who_waits_is_counted_and_bounded(http: httpx.AsyncClient) -> None
     try:
         await requests_that_wait(http, 2)
         refused = await http.get(f"/v1/jobs/{job}", params={"wait_s": 1})
-        is_problem(refused, 503, "waiters_max")
+        is_problem(refused, 503, "result_waiters_max")
         assert refused.headers["retry-after"] == "2"
         assert (await http.get(f"/v1/jobs/{job}")).status_code == 200, "who does not wait is answered"
     finally:

@@ -50,10 +50,10 @@ def test_commands_belong_to_the_call_before_them_and_jobs_are_counted() -> None:
     counting.line(True, "ZSCORE of a call that was not seen from its start")
     counting.line(False, evalsha(SHA1, select_node(1, 7, 2, 1000, wants).args))
     for _ in range(28):
-        counting.line(True, "ZLEXCOUNT vp:{0}:free [zh:en| (zh:en}")
+        counting.line(True, "ZLEXCOUNT vp:{0}:capacity [zh:en| (zh:en}")
     counting.line(False, "PING")
     counting.line(False, evalsha(BEAT_SHA1, heartbeat(1, 2, [("n-1", "g-1")]).args))
-    counting.line(True, "HGET vp:{0}:about n-1")
+    counting.line(True, "HGET vp:{0}:nodes n-1")
     counting.line(False, evalsha("c" * 40, ["somebody else's"]))
     counting.line(True, "GET x")
     counting.line(False, evalsha(SHA1, select_node(1, 7, 2, 1000, wants).args))

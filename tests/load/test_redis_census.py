@@ -43,15 +43,15 @@ def census(server: RedisServer) -> Iterator[RedisCensus]:
 
 def test_it_counts_keys_members_and_bytes_by_family(redis: Any, census: RedisCensus) -> None:
     redis.zadd("vp:{0}:leases", {f"n{n}": n for n in range(100)})
-    redis.hset("vp:{0}:about", mapping={f"n{n}": "x" * 100 for n in range(50)})
+    redis.hset("vp:{0}:nodes", mapping={f"n{n}": "x" * 100 for n in range(50)})
     redis.set("vp:{0}:owner", "me")
     for number in range(3000):
         redis.hset(f"vp:{{0}}:job:{number}", "state", "completed")
     redis.rpush("somebody:else", 1, 2, 3)
     found = census.take()
-    assert found.members == {"leases": 100, "about": 50, "owner": 1, "job": 3000, "not of voxpool: somebody": 3}
+    assert found.members == {"leases": 100, "nodes": 50, "owner": 1, "job": 3000, "not of voxpool: somebody": 3}
     assert found.keys["job"] == 3000 and found.keys["leases"] == 1
-    assert found.bytes["job"] > 3000 * 50 and found.bytes["about"] > 50 * 100
+    assert found.bytes["job"] > 3000 * 50 and found.bytes["nodes"] > 50 * 100
     assert found.total_bytes == sum(found.bytes.values())
 
 

@@ -11,7 +11,7 @@ from voxpool.scheduler.stores.memory import Dump
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 45_000
-HOLD_MS = 105_000
+RESERVATION_MS = 105_000
 PAIR = "zh:en"
 
 
@@ -48,7 +48,7 @@ class Desk:
         keep: Sequence[str] = (),
     ) -> list[str]:
         """Write a node."""
-        due_ms = self.now_ms + HOLD_MS
+        due_ms = self.now_ms + RESERVATION_MS
         return self.call(
             scripts.register_node(
                 self.now_ms,
@@ -60,7 +60,7 @@ class Desk:
                 flags,
                 pairs,
                 replaces,
-                [(hold, due_ms) for hold in keep],
+                [(reservation, due_ms) for reservation in keep],
             )
         )
 
@@ -76,29 +76,29 @@ class Desk:
         """Set or take a flag."""
         return self.call(scripts.drain_node(node, generation, flag, on))
 
-    def want(self, hold: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = ()) -> Want:
+    def want(self, reservation: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = ()) -> Want:
         """Return what select asks for one attempt."""
-        return Want(hold, pair, self.now_ms + HOLD_MS, prefer, tuple(avoid))
+        return Want(reservation, pair, self.now_ms + RESERVATION_MS, prefer, tuple(avoid))
 
-    def select_all(self, *wants: Want, choices: int = 2, throws_max: int = 1000) -> list[tuple[str, str]]:
+    def select_all(self, *wants: Want, choices: int = 2, removals_max: int = 1000) -> list[tuple[str, str]]:
         """Select for a batch; (node, generation) each."""
         self._seed = self._seed * 48271 % (2**31 - 1)
-        answer = self.call(scripts.select_node(self.now_ms, self._seed, choices, throws_max, wants))
+        answer = self.call(scripts.select_node(self.now_ms, self._seed, choices, removals_max, wants))
         return list(zip(answer[::2], answer[1::2], strict=True))
 
     def select(
-        self, hold: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = (), choices: int = 2
+        self, reservation: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = (), choices: int = 2
     ) -> tuple[str, str]:
         """Select for one attempt."""
-        return self.select_all(self.want(hold, pair, prefer, avoid), choices=choices)[0]
+        return self.select_all(self.want(reservation, pair, prefer, avoid), choices=choices)[0]
 
-    def release(self, *holds: str) -> list[str]:
+    def release(self, *reservations: str) -> list[str]:
         """Free attempts."""
-        return self.call(scripts.release_job(holds))
+        return self.call(scripts.release_job(reservations))
 
     def expire(self, limit: int = 100) -> list[str]:
         """Free what is due."""
-        return self.call(scripts.expire_holds(self.now_ms, limit))
+        return self.call(scripts.expire_reservations(self.now_ms, limit))
 
     def lapsed(self, limit: int = 100) -> list[str]:
         """List nodes whose lease has ended."""

@@ -31,15 +31,15 @@ class Pool:
         self.store.run_now([register_node(self.now_ms, LEASE_MS, node, "g", "p", slots, "", [PAIR], "", [])])
 
     def select(self, choices: int = 2) -> tuple[str, str]:
-        """Take a slot; return node and hold."""
+        """Take a slot; return node and reservation."""
         self._jobs += 1
-        hold = f"{self._jobs}|1"
-        want = Want(hold, PAIR, self.now_ms + 60_000, "", ())
+        reservation = f"{self._jobs}|1"
+        want = Want(reservation, PAIR, self.now_ms + 60_000, "", ())
         call = select_node(self.now_ms, self._chance.randint(1, SEED_MAX), choices, 1000, [want])
-        return self.store.run_now([call])[0][0], hold
+        return self.store.run_now([call])[0][0], reservation
 
-    def release(self, hold: str) -> None:
-        self.store.run_now([release_job([hold])])
+    def release(self, reservation: str) -> None:
+        self.store.run_now([release_job([reservation])])
 
 
 def chi_square_a_degree(counts: Counter[str], cells: int) -> float:
@@ -56,15 +56,15 @@ def test_idle_nodes_are_drawn_evenly(nodes: int, choices: int) -> None:
     pool = Pool(nodes)
     drawn: Counter[str] = Counter()
     for _ in range(20_000):
-        node, hold = pool.select(choices)
-        pool.release(hold)
+        node, reservation = pool.select(choices)
+        pool.release(reservation)
         drawn[node] += 1
     width = 4 * (2 / (nodes - 1)) ** 0.5  # four standard deviations of chi-square over its degrees
     assert abs(chi_square_a_degree(drawn, nodes) - 1) < width
 
 
 def test_the_draw_stays_even_when_half_of_the_pool_is_dead() -> None:
-    """What is thrown out doesn't favour its neighbours."""
+    """What is removed doesn't favour its neighbours."""
     drawn: Counter[str] = Counter()
     for round_number in range(40):
         pool = Pool(100)
@@ -73,8 +73,8 @@ def test_the_draw_stays_even_when_half_of_the_pool_is_dead() -> None:
         for number in range(0, 100, 2):
             pool.register(f"n{number}")
         for _ in range(50):
-            node, hold = pool.select()
-            pool.release(hold)
+            node, reservation = pool.select()
+            pool.release(reservation)
             drawn[node] += 1
     assert all(int(node[1:]) % 2 == 0 for node in drawn)
     assert abs(chi_square_a_degree(drawn, 50) - 1) < 4 * (2 / 49) ** 0.5
@@ -107,15 +107,15 @@ def test_a_choice_costs_the_same_commands_at_any_size() -> None:
         pool = Pool(nodes)
         for _ in range(20):
             pool.store.count_commands(True)
-            _, hold = pool.select()
+            _, reservation = pool.select()
             selecting = pool.store.commands_run
-            pool.release(hold)
+            pool.release(reservation)
             costs.add((selecting, pool.store.commands_run - selecting))
             pool.store.count_commands(False)
     assert costs == {(14, 6)}
 
 
-def test_throwing_out_is_paid_for_by_coming_in() -> None:
+def test_removing_is_paid_for_by_coming_in() -> None:
     """In a pool that is nearly full all the time, the mean stays near that of an idle one."""
     pool = Pool(1_000, slots=1)
     chance = random.Random(3)

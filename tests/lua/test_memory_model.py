@@ -71,7 +71,7 @@ def test_clear_loses_the_data_and_keeps_the_scripts() -> None:
     store = MemoryStore()
     register = register_node(NOW_MS, 45_000, "n", "g", "p", 1, "", ["a:b"], "", [])
     store.run_now([register])
-    assert store.census() == {"leases": 1, "about": 1, "held": 0, "holds": 0, "due": 0, "free": 1}
+    assert store.census() == {"leases": 1, "nodes": 1, "held": 0, "reservations": 0, "due": 0, "capacity": 1}
     store.clear()
     assert store.dump() == {}
     assert store.run_now([register]) == [["OK"]]
@@ -92,7 +92,15 @@ def test_luajit_stays_luajit_beside_another_lua() -> None:
 def test_every_file_is_a_script_or_included_by_one() -> None:
     sources = load_sources()
     assert set(sources) == {
-        *("register_node", "heartbeat", "node_offline", "drain_node", "select_node", "release_job", "expire_holds"),
+        *(
+            "register_node",
+            "heartbeat",
+            "node_offline",
+            "drain_node",
+            "select_node",
+            "release_job",
+            "expire_reservations",
+        ),
         *("lapsed_nodes", "select_explained"),
     }
     for source in sources.values():

@@ -24,7 +24,7 @@ def test_a_beat_makes_the_lease_longer_and_never_shorter(desk: Desk) -> None:
 
 
 def test_a_beat_after_the_end_of_the_lease_revives_nobody(desk: Desk) -> None:
-    """It has been thrown out of the pools, or may have been: it must register again."""
+    """It has been removed of the pools, or may have been: it must register again."""
     desk.register("n")
     desk.now_ms += LEASE_MS
     assert desk.heartbeat(("n", "g-1")) == ["UNKNOWN"]
@@ -127,7 +127,7 @@ def test_the_end_of_a_rest_does_not_make_a_full_node_free(desk: Desk) -> None:
     desk.select("a|1")
     desk.drain("n", "r")
     desk.drain("n", "r", on=False)
-    assert desk.family("free") == []
+    assert desk.family("capacity") == []
 
 
 def test_a_repeated_rest_of_an_old_connection_does_not_touch_the_new_one(desk: Desk) -> None:

@@ -9,32 +9,32 @@ def test_a_node_enters_the_pools_of_its_pairs_and_has_a_lease(desk: Desk) -> Non
     assert desk.register("n", slots=2, pairs=["zh:en", "en:zh"]) == ["OK"]
     assert desk.dump() == {
         "leases": [("n", str(NOW_MS + LEASE_MS))],
-        "about": [("n", "g-1|p|2||,zh:en,en:zh,")],
-        "free": [("en:zh|n", "0"), ("zh:en|n", "0")],
+        "nodes": [("n", "g-1|p|2||,zh:en,en:zh,")],
+        "capacity": [("en:zh|n", "0"), ("zh:en|n", "0")],
     }
 
 
 def test_a_node_that_serves_other_pairs_now_leaves_the_old_pools(desk: Desk) -> None:
     desk.register("n", pairs=["zh:en", "en:zh"])
     desk.register("n", "g-2", pairs=["en:zh", "de:en"])
-    assert desk.family("free") == ["de:en|n", "en:zh|n"]
+    assert desk.family("capacity") == ["de:en|n", "en:zh|n"]
 
 
-def test_holds_that_it_does_not_name_are_freed_and_told(desk: Desk) -> None:
+def test_reservations_that_it_does_not_name_are_freed_and_told(desk: Desk) -> None:
     desk.register("n", slots=3)
-    for hold in ("a|1", "b|1", "c|1"):
-        desk.select(hold)
+    for reservation in ("a|1", "b|1", "c|1"):
+        desk.select(reservation)
     assert desk.register("n", "g-2", slots=3, keep=["b|1"]) == ["OK", "a|1", "c|1"]
-    assert desk.family("holds") == desk.family("due") == ["b|1"]
+    assert desk.family("reservations") == desk.family("due") == ["b|1"]
 
 
 def test_a_hold_that_it_names_and_nobody_has_is_taken(desk: Desk) -> None:
     """As after a flush of Redis: it still runs the job."""
     assert desk.register("n", slots=1, keep=["a|1"]) == ["OK"]
     assert desk.family("held") == ["n|a|1"]
-    assert desk.family("free") == []
+    assert desk.family("capacity") == []
     assert desk.release("a|1") == ["n"]
-    assert desk.family("free") == ["zh:en|n"]
+    assert desk.family("capacity") == ["zh:en|n"]
 
 
 def test_a_hold_of_another_node_stays_where_it_is(desk: Desk) -> None:
@@ -50,7 +50,7 @@ def test_a_repeat_renews_the_lease_and_frees_nothing(desk: Desk) -> None:
     desk.select("a|1")
     desk.now_ms += 1_000
     assert desk.register("n") == ["OK"]
-    assert desk.family("holds") == ["a|1"]
+    assert desk.family("reservations") == ["a|1"]
     assert desk.dump()["leases"] == [("n", str(NOW_MS + 1_000 + LEASE_MS))]
 
 
@@ -58,7 +58,7 @@ def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools(desk: 
     desk.register("n")
     desk.now_ms += LEASE_MS
     assert desk.select("a|1") == ("", "")
-    assert desk.family("free") == []
+    assert desk.family("capacity") == []
     assert desk.register("n") == ["OK"]
     assert desk.select("a|1") == ("n", "g-1")
 
@@ -88,9 +88,9 @@ def test_draining_outlives_the_connection_of_its_process(desk: Desk) -> None:
     desk.drain("n", "d")
     desk.drain("n", "r")
     desk.register("n", "g-2")
-    assert dict(desk.dump()["about"])["n"].split("|")[3] == "d"
+    assert dict(desk.dump()["nodes"])["n"].split("|")[3] == "d"
     desk.register("n", "g-3", process="q", replaces="g-2")
-    assert desk.family("free") == ["zh:en|n"]
+    assert desk.family("capacity") == ["zh:en|n"]
 
 
 def test_a_node_that_registers_with_a_flag_is_not_drawn(desk: Desk) -> None:
@@ -101,12 +101,12 @@ def test_a_node_that_registers_with_a_flag_is_not_drawn(desk: Desk) -> None:
 
 
 def test_lowering_the_slots_evicts_nothing(desk: Desk) -> None:
-    """No hold is allocated until it is below them again."""
+    """No reservation is allocated until it is below them again."""
     desk.register("n", slots=3)
-    for hold in ("a|1", "b|1", "c|1"):
-        desk.select(hold)
+    for reservation in ("a|1", "b|1", "c|1"):
+        desk.select(reservation)
     desk.register("n", "g-2", slots=1, keep=["a|1", "b|1", "c|1"])
-    assert desk.family("holds") == ["a|1", "b|1", "c|1"]
+    assert desk.family("reservations") == ["a|1", "b|1", "c|1"]
     assert desk.release("a|1", "b|1") == ["n", "n"]
     assert desk.select("d|1") == ("", "")
     desk.release("c|1")

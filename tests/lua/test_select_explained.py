@@ -8,7 +8,9 @@ from voxpool.scheduler.core.scripts import Look, looks_of, select_explained, sel
 
 def explained(desk: Desk, *wants: str, prefer: str = "", avoid: tuple[str, ...] = ()) -> tuple[list[str], list[Look]]:
     """Select for `wants`; the answers, and what was looked at for the last one."""
-    call = select_node(desk.now_ms, 77, 2, 1000, [desk.want(hold, prefer=prefer, avoid=avoid) for hold in wants])
+    call = select_node(
+        desk.now_ms, 77, 2, 1000, [desk.want(reservation, prefer=prefer, avoid=avoid) for reservation in wants]
+    )
     answer = desk.call(select_explained(call))
     return answer[: 2 * len(wants)], looks_of(answer, len(wants))[-1][1]
 

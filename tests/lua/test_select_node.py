@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lua.desk import HOLD_MS, LEASE_MS, NOW_MS, Desk
+from tests.lua.desk import LEASE_MS, NOW_MS, RESERVATION_MS, Desk
 
 
 def test_a_slot_is_taken_and_fenced_in_the_same_step(desk: Desk) -> None:
@@ -10,8 +10,8 @@ def test_a_slot_is_taken_and_fenced_in_the_same_step(desk: Desk) -> None:
     assert desk.select("a|1") == ("n", "g-7")
     dump = desk.dump()
     assert dump["held"] == [("n|a|1", "0")]
-    assert dump["holds"] == [("a|1", "n")]
-    assert dump["due"] == [("a|1", str(NOW_MS + HOLD_MS))]
+    assert dump["reservations"] == [("a|1", "n")]
+    assert dump["due"] == [("a|1", str(NOW_MS + RESERVATION_MS))]
 
 
 def test_a_repeated_call_answers_the_same_node_and_takes_nothing_more(desk: Desk) -> None:
@@ -26,7 +26,7 @@ def test_a_repeated_call_answers_the_same_node_and_takes_nothing_more(desk: Desk
     assert desk.select("j|1") == (node, "g-2")
 
 
-def test_another_attempt_of_the_job_is_another_hold(desk: Desk) -> None:
+def test_another_attempt_of_the_job_is_another_reservation(desk: Desk) -> None:
     desk.register("n", slots=2)
     desk.select("j|1")
     desk.select("j|2")
@@ -39,11 +39,11 @@ def test_a_full_node_leaves_the_pool(desk: Desk) -> None:
         *(("n", "g-1"), ("n", "g-1")),
         ("", ""),
     ]
-    assert desk.family("free") == []
+    assert desk.family("capacity") == []
 
 
 def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
-    """Dead, full, draining and foreign nodes are thrown out until the last one with room is found."""
+    """Dead, full, draining and foreign nodes are removed until the last one with room is found."""
     for number in range(30):
         desk.register(f"dead-{number}")
     desk.now_ms += LEASE_MS
@@ -53,20 +53,20 @@ def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
     desk.register("last")
     assert desk.select("j|1") == ("last", "g-1")
     assert desk.select("k|1") == ("", "")
-    assert [entry for entry in desk.family("free") if entry.startswith("zh:en|")] == []
+    assert [entry for entry in desk.family("capacity") if entry.startswith("zh:en|")] == []
 
 
-def test_the_rest_of_a_pair_is_to_ask_again_when_the_throws_run_out(desk: Desk) -> None:
+def test_the_rest_of_a_pair_is_to_ask_again_when_the_removals_run_out(desk: Desk) -> None:
     """Redis must not be held for long; another pair is served all the same, and asking again gets further."""
     for number in range(10):
         desk.register(f"dead-{number}")
     desk.now_ms += LEASE_MS
     desk.register("n", pairs=["en:zh"])
-    first = desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1", pair="en:zh"), throws_max=4)
+    first = desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1", pair="en:zh"), removals_max=4)
     assert first == [("", "AGAIN"), ("", "AGAIN"), ("n", "g-1")]
-    assert len(desk.family("free")) == 6
-    assert desk.select_all(desk.want("a|1"), throws_max=4) == [("", "AGAIN")]
-    assert desk.select_all(desk.want("a|1"), throws_max=4) == [("", "")]
+    assert len(desk.family("capacity")) == 6
+    assert desk.select_all(desk.want("a|1"), removals_max=4) == [("", "AGAIN")]
+    assert desk.select_all(desk.want("a|1"), removals_max=4) == [("", "")]
 
 
 def test_the_less_loaded_of_the_drawn_nodes_is_taken(desk: Desk) -> None:
@@ -112,7 +112,7 @@ def test_an_avoided_node_stays_in_the_pool(desk: Desk) -> None:
     desk.register("a")
     desk.register("b")
     desk.select("j1|2", avoid=["a"])
-    assert desk.family("free") == ["zh:en|a"]
+    assert desk.family("capacity") == ["zh:en|a"]
 
 
 def test_pairs_that_begin_alike_are_kept_apart(desk: Desk) -> None:
@@ -136,10 +136,10 @@ def test_a_member_that_is_gone_does_not_end_the_batch(desk: Desk) -> None:
     assert desk.release("j1|1", "j2|1") == ["gone", "n"]
 
 
-def test_a_node_that_holds_the_wrong_pool_is_thrown_out(desk: Desk) -> None:
+def test_a_node_that_holds_the_wrong_pool_is_removed(desk: Desk) -> None:
     """After a loss of its record it registered with other pairs; the old entry is worth nothing."""
     desk.register("n", pairs=["zh:en"])
     desk.damage("forget_about", "n")
     desk.register("n", "g-2", pairs=["en:zh"])
     assert desk.select("j|1", pair="zh:en") == ("", "")
-    assert desk.family("free") == ["en:zh|n"]
+    assert desk.family("capacity") == ["en:zh|n"]

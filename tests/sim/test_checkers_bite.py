@@ -24,8 +24,8 @@ from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from voxpool.sim.checkers.littles_law import LittlesLaw
-from voxpool.sim.checkers.no_hold_beyond_the_slots import NoHoldBeyondTheSlots
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
+from voxpool.sim.checkers.no_reservation_beyond_the_slots import NoReservationBeyondTheSlots
 from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
 from voxpool.sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
 from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
@@ -234,8 +234,8 @@ CANARIES = [
     Canary(replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, two_pairs, LINKS),
     Canary(replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, jobs_that_are_forgotten, {}),
     Canary(canaries.draws_once(), ALiveNodeWithRoomIsFound, two_loads, {}),
-    Canary(canaries.overfills(), NoHoldBeyondTheSlots, some_jobs, {}),
-    Canary(canaries.keeps_holds(), NoHoldBeyondTheSlots, some_jobs, {}),
+    Canary(canaries.overfills(), NoReservationBeyondTheSlots, some_jobs, {}),
+    Canary(canaries.keeps_reservations(), NoReservationBeyondTheSlots, some_jobs, {}),
     Canary(canaries.leaves_ghosts(), EveryStoreKeyHasALivingOwner, a_node_that_goes, {}),
 ]
 

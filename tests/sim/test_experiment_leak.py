@@ -71,7 +71,7 @@ def test_without_clean_up_every_job_stays_and_with_it_none(results: dict[str, An
 def test_the_store_keeps_three_entries_a_node_and_none_a_job(results: dict[str, Any]) -> None:
     for side in ("without", "with"):
         assert results[f"M1 {side}"].families_end == {
-            "leases": 10, "about": 10, "held": 0, "holds": 0, "due": 0, "free": 10,
+            "leases": 10, "nodes": 10, "held": 0, "reservations": 0, "due": 0, "capacity": 10,
         }  # fmt: skip
 
 

@@ -112,6 +112,6 @@ def test_the_census_sees_into_every_container_of_the_core() -> None:
 
     assert found["node_registry.nodes"] == 3
     assert found["table._by_id"] == found["table._by_request"] == 1
-    assert found["node_registry.nodes.holds"] == 1
+    assert found["node_registry.nodes.reservations"] == 1
     assert any("affinity" in path for path in found)
     assert not job.ended

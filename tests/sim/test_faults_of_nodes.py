@@ -51,7 +51,7 @@ def test_a_new_id_is_a_new_node_and_the_old_one_leaves_nothing(world: World) -> 
     world.run(for_s=1)
     assert node.node_id != old_id and world.node(old_id) is world.node(node.node_id) is node
     assert set(world.core.node_registry.nodes) == {node.node_id, job.node_id}
-    assert old_id not in dict(world.store_dump()["about"])
+    assert old_id not in dict(world.store_dump()["nodes"])
 
 
 def test_a_pause_of_46_seconds_costs_the_lease_and_one_beat_heals_it(world: World) -> None:

@@ -53,7 +53,7 @@ def test_a_store_that_lost_everything_is_filled_within_a_flush(world: World) -> 
     world.do(world.faults.heal)
     world.run(for_s=2.5)
     dump = world.store_dump()
-    assert len(dump["about"]) == 3 and [hold for hold, _ in dump["holds"]] == [job.hold]
+    assert len(dump["nodes"]) == 3 and [hold for hold, _ in dump["reservations"]] == [job.reservation]
     world.run(for_s=2)
     assert (job.state, job.attempt) == ("completed", 1)
 
@@ -65,7 +65,7 @@ def test_a_store_that_was_emptied_and_says_nothing_is_filled_by_the_first_job(wo
     world.do(flush, world)
     job = world.submit("zh:en", work_s=1)
     world.run(for_s=1.1)
-    assert (job.state, job.attempt) == ("completed", 1) and len(world.store_dump()["about"]) == 3
+    assert (job.state, job.attempt) == ("completed", 1) and len(world.store_dump()["nodes"]) == 3
 
 
 def test_outages_stop_the_clock_of_waiting_jobs_and_new_ones_are_refused(world: World) -> None:
@@ -118,7 +118,7 @@ def test_calls_of_a_dead_scheduler_arrive_after_its_death_and_are_cleared_up() -
     world.run(for_s=0.1)
     world.crash_scheduler()
     world.run(for_s=1)
-    assert [hold for hold, _ in world.store_dump()["holds"]] == [f"{job.job_id}|1"]
+    assert [hold for hold, _ in world.store_dump()["reservations"]] == [f"{job.job_id}|1"]
     world.start_scheduler()
     world.run_until(lambda: not world.clients.open)
     assert world.recorder.ended["completed"] == 1

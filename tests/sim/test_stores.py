@@ -39,7 +39,7 @@ def test_a_flushed_store_heals_within_a_beat() -> None:
     world.run(for_s=5)
     world.store._wait(world.store._store.clear())
     world.run(for_s=20)
-    assert {node for node, _ in world.store_dump()["about"]} == {"gpu-1", "gpu-2", "gpu-3"}
+    assert {node for node, _ in world.store_dump()["nodes"]} == {"gpu-1", "gpu-2", "gpu-3"}
     world.run(for_s=20)
     assert (world.state(job), world.attempts(job)) == ("completed", 1)
     world.stop()

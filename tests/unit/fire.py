@@ -192,13 +192,13 @@ class Story:
         self.store.clear()
 
     async def _leave_ghost(self) -> None:
-        """Put a node of a dead scheduler into the store, maybe under the name of a living one, with a hold."""
+        """Put a node of a dead scheduler into the store, maybe under the name of a living one, with a reservation."""
         name = f"n{self.chance.randrange(NODES + 3)}"
         now_ms, number = self.clock.ms, self.counts.of["ghost"]
         self.counts.of["ghost"] += 1
-        holds = [(f"gone-{number}|1", now_ms + 200_000)] if self.chance.random() < 0.5 else []
+        reservations = [(f"gone-{number}|1", now_ms + 200_000)] if self.chance.random() < 0.5 else []
         lease_ms = self.core.node_registry.lease_ms
-        ghost = register_node(now_ms, lease_ms, name, f"dead-{number}", "ghost", 1, "", PAIRS, "", holds)
+        ghost = register_node(now_ms, lease_ms, name, f"dead-{number}", "ghost", 1, "", PAIRS, "", reservations)
         self.store.run_now([ghost])
 
     # ---- what steps are made of

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 BEYOND_SLOTS = "no node is assigned more jobs than it has slots"
 SENT_ONCE = "an attempt is sent once"
-HOLDS_AGREE = "a job is dispatched if, and only if, a connected node holds it"
-STORE_AGREES = "at a quiet moment the store has the holds that the scheduler has"
+RESERVATIONS_AGREE = "a job is dispatched if, and only if, a connected node holds it"
+STORE_AGREES = "at a quiet moment the store has the reservations that the scheduler has"
 NOBODY_IDLE = "at a quiet moment no job waits beside a node with room"
 NEVER_QUIET = "with a healthy store all questions are answered while no time passes"
 NOT_HEALED = "after healing new jobs are completed"
 ALL_ENDED = "after healing every job has ended"
 TOLD_ONCE = "the sink heard of each job once"
-NO_HOLD_LEFT = "with no job left no hold is left in the store"
+NO_RESERVATION_LEFT = "with no job left no reservation is left in the store"
 NO_GHOST_LEFT = "after a lease and a sweep the store knows no node that is not connected"
 ALL_KNOWN = "after a lease and a sweep the store knows all connected nodes"
 NO_POOL_LEFT = "with no job waiting no pool is left"
@@ -42,7 +42,7 @@ def at_any_moment(story: Story) -> None:
         (job.job_id, job.attempt, job.node_id) for job in story.unfinished.values() if job.state == DISPATCHED
     }
     held = {(job.job_id, job.attempt, node_id) for node_id, job in _held(story)}
-    demand(dispatched == held, HOLDS_AGREE, f"{sorted(dispatched ^ held)}")
+    demand(dispatched == held, RESERVATIONS_AGREE, f"{sorted(dispatched ^ held)}")
 
 
 def at_a_quiet_moment(story: Story) -> None:
@@ -53,24 +53,24 @@ def at_a_quiet_moment(story: Story) -> None:
     """
     dump = story.store.dump()
     leases = {node_id: float(end_ms) for node_id, end_ms in dump.get("leases", [])}
-    about = {node_id: record.split("|") for node_id, record in dump.get("about", [])}
+    about = {node_id: record.split("|") for node_id, record in dump.get("nodes", [])}
     fleet = story.core.node_registry
     known = {node_id for node_id, node in fleet.nodes.items() if about.get(node_id, [""])[0] == node.generation}
-    stored = {(hold, node_id) for hold, node_id in dump.get("holds", []) if node_id in known}
-    held = {(job.hold, node_id) for node_id, job in _held(story) if node_id in known}
+    stored = {(reservation, node_id) for reservation, node_id in dump.get("reservations", []) if node_id in known}
+    held = {(job.reservation, node_id) for node_id, job in _held(story) if node_id in known}
     demand(stored == held, STORE_AGREES, f"only there {sorted(stored - held)}, only here {sorted(held - stored)}")
 
     waiting = {pair for pair, count in story.core.waiting.counts() if count}
     for node_id in known:
         node = fleet.nodes[node_id]
-        has_room = len(node.holds) < node.slots and not (node.draining or node.rest_until_ms)
+        has_room = len(node.reservations) < node.slots and not (node.draining or node.rest_until_ms)
         beside = waiting.intersection(node.pairs) if has_room and leases[node_id] > story.clock.ms else ()
         demand(not beside, NOBODY_IDLE, f"{node!r} beside {sorted(beside)}, {about[node_id]}")
 
 
 def when_healed(story: Story) -> None:
     """Nothing has failed for longer than a lease and a sweep."""
-    stored = {node_id for node_id, _ in story.store.dump().get("about", [])}
+    stored = {node_id for node_id, _ in story.store.dump().get("nodes", [])}
     connected = set(story.core.node_registry.nodes)
     demand(stored <= connected, NO_GHOST_LEFT, f"{sorted(stored - connected)}")
     demand(connected == {node.name for node in story.nodes}, ALL_KNOWN, f"connected are {sorted(connected)} only")
@@ -86,7 +86,7 @@ def at_the_end(story: Story) -> None:
     wrong = {job.job_id: told for job in story.jobs if (told := story.sink.told[job.job_id]) != 1}
     demand(not wrong, TOLD_ONCE, f"{wrong}")
     dump = story.store.dump()
-    demand(not (dump.get("holds") or dump.get("due")), NO_HOLD_LEFT, f"{dump}")
+    demand(not (dump.get("reservations") or dump.get("due")), NO_RESERVATION_LEFT, f"{dump}")
     waiting = story.core.waiting
     demand(len(waiting) == 0 and not list(waiting.counts()), NO_POOL_LEFT, f"{waiting!r}")
 
@@ -97,4 +97,6 @@ def demand(is_true: bool, sentence: str, detail: str) -> None:
 
 
 def _held(story: Story) -> list[tuple[str, Job]]:
-    return [(node.node_id, job) for node in story.core.node_registry.nodes.values() for job in node.holds.values()]
+    return [
+        (node.node_id, job) for node in story.core.node_registry.nodes.values() for job in node.reservations.values()
+    ]

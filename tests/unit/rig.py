@@ -176,6 +176,6 @@ class Rig:
 
     async def beat(self, node: Node, running: list[tuple[str, int]] | None = None) -> None:
         """Let `node` beat; by default it runs exactly what it holds."""
-        held = [(job.job_id, job.attempt) for job in node.holds.values()]
+        held = [(job.job_id, job.attempt) for job in node.reservations.values()]
         self.desk.heartbeat(node, Heartbeat(held if running is None else running))
         await self.settle()

@@ -19,13 +19,13 @@ def store_of(*nodes: tuple[str, str], lease_ms: int = LEASE_MS, slots: int = 1) 
 
 
 def select(
-    store: MemoryStore, *wants: Want, now_ms: int = NOW_MS, choices: int = 2, throws_max: int = 1000
+    store: MemoryStore, *wants: Want, now_ms: int = NOW_MS, choices: int = 2, removals_max: int = 1000
 ) -> list[str]:
-    return store.run_now([select_node(now_ms, 7, choices, throws_max, wants)])[0]
+    return store.run_now([select_node(now_ms, 7, choices, removals_max, wants)])[0]
 
 
-def want(hold: str, pair: str = "zh:en", prefer: str = "", avoid: tuple[str, ...] = ()) -> Want:
-    return Want(hold, pair, NOW_MS + 60_000, prefer, avoid)
+def want(reservation: str, pair: str = "zh:en", prefer: str = "", avoid: tuple[str, ...] = ()) -> Want:
+    return Want(reservation, pair, NOW_MS + 60_000, prefer, avoid)
 
 
 async def test_a_session_moves_when_its_node_does_not_serve_the_pair() -> None:
@@ -40,15 +40,15 @@ async def test_a_session_moves_when_its_node_does_not_serve_the_pair() -> None:
     assert (await rig.submit("en:z", session_id="s1", affinity=True)).state == WAITING
 
 
-def test_a_call_throws_out_at_most_what_it_may_and_says_so() -> None:
+def test_a_call_removes_at_most_what_it_may_and_says_so() -> None:
     store = store_of(*((f"n{number}", "zh:en") for number in range(10)))
     later_ms = NOW_MS + LEASE_MS
-    assert select(store, want("j|1"), now_ms=later_ms, throws_max=3) == ["", "AGAIN"]
-    assert store.census()["free"] == 7
-    assert select(store, want("j|1"), want("k|1"), now_ms=later_ms, throws_max=3) == ["", "AGAIN", "", "AGAIN"]
-    assert store.census()["free"] == 4
-    assert select(store, want("j|1"), now_ms=later_ms, throws_max=4) == ["", ""]  # that was the last one
-    assert store.census()["free"] == 0
+    assert select(store, want("j|1"), now_ms=later_ms, removals_max=3) == ["", "AGAIN"]
+    assert store.census()["capacity"] == 7
+    assert select(store, want("j|1"), want("k|1"), now_ms=later_ms, removals_max=3) == ["", "AGAIN", "", "AGAIN"]
+    assert store.census()["capacity"] == 4
+    assert select(store, want("j|1"), now_ms=later_ms, removals_max=4) == ["", ""]  # that was the last one
+    assert store.census()["capacity"] == 0
 
 
 def test_a_lease_ends_at_its_end() -> None:
@@ -68,8 +68,8 @@ def test_an_avoided_node_is_taken_only_when_nobody_else_has_room() -> None:
 def test_the_least_loaded_of_all_compared_is_taken_by_its_share_of_slots() -> None:
     store = MemoryStore()
     for node, slots, held in (("n1", 2, 1), ("n2", 10, 4), ("n3", 4, 2)):
-        holds = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
-        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", slots, "", ["zh:en"], "", holds)])
+        reservations = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
+        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", slots, "", ["zh:en"], "", reservations)])
     assert select(store, want("j|1"), choices=3) == ["n2", "g"]  # 4 of 10, then 5 of 10
     avoid = ("n1", "n2", "n3")
     assert select(store, want("k|1", avoid=avoid), choices=3)[0] in avoid
@@ -89,8 +89,8 @@ def test_the_smaller_share_is_taken_in_whatever_order_the_nodes_are_drawn() -> N
 def test_the_least_loaded_of_avoided_nodes_is_the_spare_one() -> None:
     store = MemoryStore()
     for node, held in (("n1", 3), ("n2", 1), ("n3", 2)):
-        holds = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
-        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", 4, "", ["zh:en"], "", holds)])
+        reservations = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
+        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", 4, "", ["zh:en"], "", reservations)])
     assert select(store, want("j|1", avoid=("n1", "n2", "n3"))) == ["n2", "g"]
 
 
@@ -99,7 +99,7 @@ def test_jobs_of_one_call_fill_the_slots_and_no_more() -> None:
     answer = select(store, *(want(f"j{number}|1") for number in range(3)), want("k|1", pair="en:zh"))
     assert answer == ["n1", "g-n1", "n1", "g-n1", "", "", "n2", "g-n2"]
     assert select(store, want("j0|1"), want("j2|1")) == ["n1", "g-n1", "", ""]  # the first is asked again
-    assert store.census()["free"] == 1 and store.census()["held"] == 3
+    assert store.census()["capacity"] == 1 and store.census()["held"] == 3
 
 
 def test_pairs_whose_names_begin_alike_are_apart() -> None:
@@ -111,7 +111,7 @@ def test_pairs_whose_names_begin_alike_are_apart() -> None:
 def test_what_one_job_avoids_the_next_one_of_the_call_does_not() -> None:
     store = MemoryStore()
     for node, held in (("n1", 0), ("n2", 2)):
-        holds = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
-        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", 4, "", ["zh:en"], "", holds)])
+        reservations = [(f"{node}-{number}|1", NOW_MS + 60_000) for number in range(held)]
+        store.run_now([register_node(NOW_MS, LEASE_MS, node, "g", "p1", 4, "", ["zh:en"], "", reservations)])
     assert select(store, want("j|1", avoid=("n1",)), want("k|1")) == ["n2", "g", "n1", "g"]
     assert select(store, want("l|1")) == ["n1", "g"]

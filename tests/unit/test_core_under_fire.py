@@ -196,10 +196,10 @@ PLANTED = {
     ),
     "reuses attempt numbers": Planted(CoreClasses(dispatcher=ReusesAttemptNumbers), fire_checks.SENT_ONCE),
     "drops a failed flush": Planted(CoreClasses(queue=DropsAFailedFlush), fire_checks.NOBODY_IDLE),
-    "does not take back": Planted(CoreClasses(node_events=DoesNotTakeBack), fire_checks.HOLDS_AGREE),
+    "does not take back": Planted(CoreClasses(node_events=DoesNotTakeBack), fire_checks.RESERVATIONS_AGREE),
     "does not release": Planted(CoreClasses(dispatcher=DoesNotRelease), fire_checks.STORE_AGREES),
     "does not release, seen late": Planted(
-        CoreClasses(dispatcher=DoesNotRelease), fire_checks.NO_HOLD_LEFT, looks_between=False
+        CoreClasses(dispatcher=DoesNotRelease), fire_checks.NO_RESERVATION_LEFT, looks_between=False
     ),
     "sends twice": Planted(CoreClasses(dispatcher=SendsTwice), fire_checks.BEYOND_SLOTS),
     "ignores unknown": Planted(CoreClasses(node_registry=IgnoresUnknown), fire_checks.ALL_KNOWN, seeds=range(5)),

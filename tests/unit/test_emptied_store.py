@@ -27,7 +27,7 @@ async def test_the_first_job_that_finds_nobody_brings_all_nodes_back() -> None:
     nodes = [await rig.node(f"n{number}") for number in range(3)]
     rig.store.clear()
     job = await rig.submit()
-    assert job.state == DISPATCHED and rig.store.census()["about"] == len(nodes)
+    assert job.state == DISPATCHED and rig.store.census()["nodes"] == len(nodes)
 
 
 async def test_a_job_that_finds_nobody_soon_after_another_waits_for_the_next_sweep() -> None:

@@ -29,7 +29,7 @@ async def work(rig: Rig, link: Link, seconds: float) -> None:
     for _ in range(round(seconds)):
         await rig.pass_time(1)
         node = rig.core.node_registry.nodes["n"]
-        for job in list(node.holds.values()):
+        for job in list(node.reservations.values()):
             rig.desk.result(node, NodeResult(job.job_id, job.attempt, output=1))
         await rig.settle()
 

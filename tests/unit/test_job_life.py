@@ -20,7 +20,7 @@ async def test_a_job_goes_to_a_node_and_its_result_to_the_client() -> None:
     assert (assign.audio, assign.pair, assign.deadline_ms, assign.session_id) == (AUDIO, "zh:en", 60_000, "s1")
     await rig.answer(node, job, output={"text": "hello"})
     assert (job.state, job.output, job.audio) == (COMPLETED, {"text": "hello"}, None)
-    assert rig.sink.ended == [job] and node.holds == {} and rig.store.census()["holds"] == 0
+    assert rig.sink.ended == [job] and node.reservations == {} and rig.store.census()["reservations"] == 0
 
 
 async def test_the_same_request_id_is_the_same_job() -> None:
@@ -113,7 +113,7 @@ async def test_a_job_that_no_node_answers_fails_after_three_redispatches() -> No
     job = await rig.submit()
     await rig.pass_time(60)
     assert (job.state, job.reason, job.attempt) == (FAILED, "attempts_max", 4)
-    assert rig.store.census()["holds"] == 0
+    assert rig.store.census()["reservations"] == 0
 
 
 async def test_a_late_result_changes_nothing_and_is_counted() -> None:
@@ -165,7 +165,7 @@ async def test_cancel_ends_a_job_and_reaches_its_node_with_the_attempt(dispatche
     job = await rig.submit()
     assert rig.dispatcher.cancel(job.job_id) is job
     await rig.settle()
-    assert (job.state, rig.sink.ended, rig.store.census()["holds"]) == (CANCELLED, [job], 0)
+    assert (job.state, rig.sink.ended, rig.store.census()["reservations"]) == (CANCELLED, [job], 0)
     assert link.of_kind(CancelAttempt) == ([CancelAttempt(job.job_id, 1)] if dispatched else [])
     rig.dispatcher.cancel(job.job_id)
     assert rig.sink.ended == [job]
@@ -182,7 +182,7 @@ async def test_a_job_cancelled_while_the_store_looks_for_a_node_leaves_no_hold()
     rig.dispatcher.cancel(job.job_id)
     on_answer(answer)
     await rig.settle()
-    assert link.assigns == [] and rig.store.census()["holds"] == 0
+    assert link.assigns == [] and rig.store.census()["reservations"] == 0
     following = await rig.submit()
     assert following.node_id == node.node_id
 

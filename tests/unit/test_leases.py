@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from tests.unit.rig import Rig
-from voxpool.scheduler.core.leases import HOLDS_MAX
+from voxpool.scheduler.core.leases import RESERVATIONS_MAX
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Registered
 
 
-async def test_all_overdue_holds_are_free_after_one_sweep_however_many() -> None:
+async def test_all_overdue_reservations_are_free_after_one_sweep_however_many() -> None:
     rig = Rig()
     due_ms = rig.clock.ms + 1000
-    holds = [(f"gone-{number}|1", due_ms) for number in range(2 * HOLDS_MAX + 50)]
-    await rig.store.run([register_node(rig.clock.ms, 10**9, "ghost", "dead-1", "p0", 1000, "", ["zh:en"], "", holds)])
+    reservations = [(f"gone-{number}|1", due_ms) for number in range(2 * RESERVATIONS_MAX + 50)]
+    await rig.store.run(
+        [register_node(rig.clock.ms, 10**9, "ghost", "dead-1", "p0", 1000, "", ["zh:en"], "", reservations)]
+    )
     rig.clock.ms = due_ms
 
     rig.core.leases.sweep_store()
     await rig.settle()
 
-    assert rig.store.census()["holds"] == 0
+    assert rig.store.census()["reservations"] == 0
 
 
-async def test_holds_that_are_not_due_yet_stay() -> None:
+async def test_reservations_that_are_not_due_yet_stay() -> None:
     rig = Rig()
     due_ms = rig.clock.ms + 1000
     await rig.store.run(
@@ -32,7 +34,7 @@ async def test_holds_that_are_not_due_yet_stay() -> None:
     rig.core.leases.sweep_store()
     await rig.settle()
 
-    assert rig.store.census()["holds"] == 1
+    assert rig.store.census()["reservations"] == 1
 
 
 async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again_and_never_taken_out() -> None:
@@ -45,7 +47,7 @@ async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again
     await rig.settle()
 
     assert len(link.of_kind(Registered)) == 2 and node.registered
-    assert rig.store.census()["about"] == 1 and (await rig.submit()).node_id == "n1"
+    assert rig.store.census()["nodes"] == 1 and (await rig.submit()).node_id == "n1"
 
 
 async def test_a_node_that_lives_again_since_it_was_found_dead_stays() -> None:
@@ -61,9 +63,9 @@ async def test_a_node_that_lives_again_since_it_was_found_dead_stays() -> None:
     await rig.core.queue.run_once()
     await registers_elsewhere()
     await rig.settle()
-    assert rig.store.census()["about"] == 1
+    assert rig.store.census()["nodes"] == 1
 
     rig.clock.ms += 2000
     rig.core.leases.sweep_store()
     await rig.settle()
-    assert "about" not in rig.store.dump()
+    assert "nodes" not in rig.store.dump()

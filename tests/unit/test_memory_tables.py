@@ -21,7 +21,7 @@ async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() 
     node, _ = await rig.node("n-1", ["zh:en"], slots=2)
     for number in range(5):
         await rig.submit("zh:en", session_id=f"s-{number}", affinity=True)
-    assert len(node.holds) == 2
+    assert len(node.reservations) == 2
     sizes = find_tables({"core": rig.core}, ["voxpool.scheduler"]).entries
     found = {f"core.{path}": count for path, count in entries(rig.core).items()}
     inside = {path for path in found for table in sizes if path.startswith(f"{table}.")}

@@ -30,7 +30,7 @@ async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> N
     await rig.settle()
     assert (job.node_id, job.attempt) == ("n2", 2)
     assert rig.counts.of["redispatched:closed"] == 1
-    assert rig.store.census()["about"] == 1
+    assert rig.store.census()["nodes"] == 1
 
 
 async def test_a_closed_connection_is_let_go_at_once() -> None:
@@ -101,8 +101,8 @@ async def test_a_reconnect_keeps_what_runs_and_gives_back_what_does_not() -> Non
     new, link = await rig.node("n1", slots=2, running=[(kept.job_id, 1), ("unknown-job", 3)])
     assert CancelAttempt("unknown-job", 3) in link.sent
     assert (kept.attempt, lost.attempt, lost.redispatches) == (1, 2, 1)
-    assert set(new.holds) == {kept.job_id, lost.job_id}
-    assert rig.store.census()["holds"] == 2
+    assert set(new.reservations) == {kept.job_id, lost.job_id}
+    assert rig.store.census()["reservations"] == 2
 
 
 async def test_a_second_process_under_a_living_name_is_refused_and_disturbs_nothing() -> None:
@@ -165,7 +165,7 @@ async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() 
     job = await rig.submit()
     rig.store.clear()
     await rig.beat(nodes[0])
-    assert rig.store.census()["about"] == 5 and rig.store.census()["holds"] == 1
+    assert rig.store.census()["nodes"] == 5 and rig.store.census()["reservations"] == 1
     assert job.state == DISPATCHED
     assert [job.state for job in [await rig.submit() for _ in range(5)]] == [DISPATCHED] * 4 + [WAITING]
 

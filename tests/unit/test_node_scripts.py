@@ -1,4 +1,4 @@
-"""What the scripts about nodes and holds answer and leave behind, at the edges that whole runs seldom touch."""
+"""What the scripts about nodes and reservations answer and leave behind, at the edges that whole runs seldom touch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.scheduler.core.scripts import (
     ScriptCall,
     Want,
     drain_node,
-    expire_holds,
+    expire_reservations,
     heartbeat,
     lapsed_nodes,
     node_offline,
@@ -32,18 +32,18 @@ class Store(MemoryStore):
         self, node: str = "n1", generation: str = "g1", *, now_ms: int = NOW_MS, process: str = "p1", slots: int = 2,
         flags: str = "", pairs: tuple[str, ...] = BOTH, replaces: str = "", keep: tuple[str, ...] = (),
     ) -> list[str]:  # fmt: skip
-        holds = [(hold, DUE_MS) for hold in keep]
+        reservations = [(reservation, DUE_MS) for reservation in keep]
         return self.ask(
-            register_node(now_ms, LEASE_MS, node, generation, process, slots, flags, pairs, replaces, holds)
+            register_node(now_ms, LEASE_MS, node, generation, process, slots, flags, pairs, replaces, reservations)
         )
 
-    def take(self, hold: str, pair: str = "zh:en", now_ms: int = NOW_MS) -> str:
-        return self.ask(select_node(now_ms, 7, 2, 1000, [Want(hold, pair, DUE_MS, "", ())]))[0]
+    def take(self, reservation: str, pair: str = "zh:en", now_ms: int = NOW_MS) -> str:
+        return self.ask(select_node(now_ms, 7, 2, 1000, [Want(reservation, pair, DUE_MS, "", ())]))[0]
 
     @property
     def drawn(self) -> list[str]:
         """pair|node that can be drawn."""
-        return [member for member, _ in self.dump().get("free", [])]
+        return [member for member, _ in self.dump().get("capacity", [])]
 
     @property
     def held(self) -> list[str]:
@@ -54,9 +54,9 @@ class Store(MemoryStore):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the three families of holds have as many each."""
+        """Whether the three families of reservations have as many each."""
         census = self.census()
-        return census["held"] == census["holds"] == census["due"]
+        return census["held"] == census["reservations"] == census["due"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def store() -> Store:
 
 def test_a_registered_node_is_drawn_for_each_of_its_pairs(store: Store) -> None:
     assert store.drawn == ["en:zh|n1", "zh:en|n1"] and store.lease() == NOW_MS + LEASE_MS
-    assert dict(store.dump()["about"]) == {"n1": "g1|p1|2||,zh:en,en:zh,"}
+    assert dict(store.dump()["nodes"]) == {"n1": "g1|p1|2||,zh:en,en:zh,"}
 
 
 def test_a_repeat_renews_the_lease_and_does_no_more(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_a_repeat_after_the_lease_has_ended_lets_the_node_be_drawn_again_if_it_h
     store.register(now_ms=late_ms)
     assert store.drawn == ["en:zh|n1", "zh:en|n1"] and store.take("j|1", now_ms=late_ms) == "n1"
     assert [store.take(f"{name}|1", now_ms=late_ms) for name in "kl"] == ["n1", ""]
-    store.take("m|1", "en:zh", late_ms)  # throws the full node out of its other pair
+    store.take("m|1", "en:zh", late_ms)  # removes the full node from its other pair
     store.register(now_ms=late_ms + LEASE_MS)
     assert store.drawn == []
 
@@ -119,17 +119,17 @@ def test_a_process_that_was_draining_goes_on_draining_and_a_rest_ends(store: Sto
     store.ask(drain_node("n1", "g1", "d", True))
     store.ask(drain_node("n1", "g1", "r", True))
     store.register(generation="g2")
-    assert dict(store.dump()["about"])["n1"].split("|")[3] == "d" and store.drawn == []
+    assert dict(store.dump()["nodes"])["n1"].split("|")[3] == "d" and store.drawn == []
     store.register(generation="g3", flags="d")
-    assert dict(store.dump()["about"])["n1"].split("|")[3] == "d"
+    assert dict(store.dump()["nodes"])["n1"].split("|")[3] == "d"
     store.register(generation="g4", process="p2", replaces="g3")
-    assert dict(store.dump()["about"])["n1"].split("|")[3] == "" and len(store.drawn) == 2
+    assert dict(store.dump()["nodes"])["n1"].split("|")[3] == "" and len(store.drawn) == 2
 
 
 def test_a_flag_keeps_a_node_from_being_drawn_until_the_last_one_is_gone(store: Store) -> None:
     for flag, on, drawn in (("d", True, 0), ("d", True, 0), ("r", True, 0), ("d", False, 0), ("d", False, 0)):
         assert store.ask(drain_node("n1", "g1", flag, on)) == ["OK"] and len(store.drawn) == drawn
-    assert dict(store.dump()["about"])["n1"] == "g1|p1|2|r|,zh:en,en:zh,"
+    assert dict(store.dump()["nodes"])["n1"] == "g1|p1|2|r|,zh:en,en:zh,"
     assert store.ask(drain_node("n1", "g1", "r", False)) == ["OK"] and len(store.drawn) == 2
     assert store.ask(drain_node("n1", "g0", "d", True)) == ["REPLACED"]
     assert store.ask(drain_node("n2", "g1", "d", True)) == ["UNKNOWN"] and len(store.drawn) == 2
@@ -163,7 +163,7 @@ def test_a_node_that_goes_leaves_nothing_and_names_what_it_held(store: Store) ->
 
 def test_no_generation_means_what_is_left_of_a_node_without_a_record(store: Store) -> None:
     assert store.ask(node_offline("n9", "")) == ["UNKNOWN"]
-    assert store.ask(node_offline("n1", "")) == ["REPLACED"] and store.census()["about"] == 1
+    assert store.ask(node_offline("n1", "")) == ["REPLACED"] and store.census()["nodes"] == 1
 
 
 def test_a_release_frees_one_slot_and_a_repeat_frees_none(store: Store) -> None:
@@ -182,12 +182,12 @@ def test_a_release_opens_neither_a_draining_node_nor_one_above_its_slots(store: 
     assert store.held == [] and store.is_consistent
 
 
-def test_holds_expire_at_their_due_time_the_earliest_first_and_no_more_than_asked_for(store: Store) -> None:
-    for hold, due_ms in (("j|1", DUE_MS), ("k|1", DUE_MS - 5)):
-        store.ask(select_node(NOW_MS, 7, 2, 1000, [Want(hold, "zh:en", due_ms, "", ())]))
-    assert store.ask(expire_holds(DUE_MS - 6, 10)) == []
-    assert store.ask(expire_holds(DUE_MS, 1)) == ["k|1", "n1"] and len(store.drawn) == 2
-    assert store.ask(expire_holds(DUE_MS, 10)) == ["j|1", "n1"] and store.held == [] and store.is_consistent
+def test_reservations_expire_at_their_due_time_the_earliest_first_and_no_more_than_asked_for(store: Store) -> None:
+    for reservation, due_ms in (("j|1", DUE_MS), ("k|1", DUE_MS - 5)):
+        store.ask(select_node(NOW_MS, 7, 2, 1000, [Want(reservation, "zh:en", due_ms, "", ())]))
+    assert store.ask(expire_reservations(DUE_MS - 6, 10)) == []
+    assert store.ask(expire_reservations(DUE_MS, 1)) == ["k|1", "n1"] and len(store.drawn) == 2
+    assert store.ask(expire_reservations(DUE_MS, 10)) == ["j|1", "n1"] and store.held == [] and store.is_consistent
 
 
 def test_nodes_whose_lease_has_ended_are_listed_the_longest_dead_first(store: Store) -> None:

@@ -126,8 +126,8 @@ async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_stor
     cancelled = {(message.job_id, message.attempt) for message in link.sent if isinstance(message, CancelAttempt)}
     assert cancelled == {(running[1].job_id, 1), (waiting[0].job_id, 1)}
     census = rig.store.census()
-    assert (census["held"], census["holds"], census["due"]) == (0, 0, 0), census
-    assert (rig.core.table.unfinished, rig.core.waiting.total, len(node.holds)) == (0, 0, 0)
+    assert (census["held"], census["reservations"], census["due"]) == (0, 0, 0), census
+    assert (rig.core.table.unfinished, rig.core.waiting.total, len(node.reservations)) == (0, 0, 0)
     assert await store_knows(rig.core, 0)
 
 
@@ -143,7 +143,7 @@ async def test_jobs_that_are_with_the_store_are_handed_back_too() -> None:
     batch[1](answers[0])
     await rig.settle()
     census = rig.store.census()
-    assert (job.reason, census["held"], census["holds"]) == ("stopping", 0, 0), census
+    assert (job.reason, census["held"], census["reservations"]) == ("stopping", 0, 0), census
 
 
 def test_who_was_cut_off_is_told_once_and_the_memory_of_it_is_bounded() -> None:

@@ -25,7 +25,7 @@ async def rig_of(count: int) -> tuple[Rig, list[Node]]:
 
 def known(rig: Rig) -> int:
     """How many nodes the store knows."""
-    return rig.store.census().get("about", 0)
+    return rig.store.census().get("nodes", 0)
 
 
 async def test_all_come_back_a_slice_a_flush() -> None:
@@ -77,7 +77,7 @@ async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> N
     await rig.settle()
 
     assert known(rig) == 10
-    assert rig.store.census()["free"] == 10
+    assert rig.store.census()["capacity"] == 10
 
 
 async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice() -> None:
@@ -89,7 +89,7 @@ async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice(
     await rig.settle()
 
     assert known(rig) == 7
-    about = {member: value.split("|")[0] for member, value in rig.store.dump()["about"]}
+    about = {member: value.split("|")[0] for member, value in rig.store.dump()["nodes"]}
     assert about["n6"] == again.generation
     assert "n7" not in about
 

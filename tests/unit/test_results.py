@@ -93,4 +93,4 @@ async def test_the_number_of_waiters_has_a_bound() -> None:
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     with pytest.raises(Rejected) as rejected:
         await results.wait(job("c"), 60, never)
-    assert (rejected.value.reason, rejected.value.retry_after_ms) == ("waiters_max", 1500)
+    assert (rejected.value.reason, rejected.value.retry_after_ms) == ("result_waiters_max", 1500)

@@ -68,7 +68,7 @@ async def test_a_job_in_back_off_is_in_no_queue_and_keeps_no_other_job_waiting()
     node, link = await rig.node("n1")
     job = await rig.submit()
     await rig.fail(node, job, retryable=True)
-    assert (job.state, len(rig.core.waiting), rig.store.census()["holds"]) == (WAITING, 0, 0)
+    assert (job.state, len(rig.core.waiting), rig.store.census()["reservations"]) == (WAITING, 0, 0)
     other = await rig.submit()
     assert other.state == DISPATCHED and len(link.assigns) == 2
 

@@ -121,7 +121,7 @@ async def test_a_select_whose_answer_was_lost_is_repeated_and_gives_one_assign()
     _, link = await rig.node("n1", slots=3)
     job = await rig.submit()
     assert (job.state, job.attempt, link.assigns) == (DISPATCHED, 1, [(job.job_id, 1)])
-    assert rig.store.census()["holds"] == 1
+    assert rig.store.census()["reservations"] == 1
     assert (rig.counts.of["store_failed"], rig.counts.of["store_recovered"]) == (2, 1)
 
 
@@ -131,7 +131,7 @@ async def test_a_release_whose_answer_was_lost_frees_one_slot() -> None:
     first, second = await rig.submit(), await rig.submit()
     assert second.state == WAITING
     await rig.answer(node, first)
-    assert (first.state, second.state, rig.store.census()["holds"]) == (COMPLETED, DISPATCHED, 1)
+    assert (first.state, second.state, rig.store.census()["reservations"]) == (COMPLETED, DISPATCHED, 1)
 
 
 async def test_a_rest_that_is_repeated_after_a_new_register_does_not_touch_it() -> None:
@@ -148,12 +148,12 @@ async def test_a_rest_that_is_repeated_after_a_new_register_does_not_touch_it() 
     assert new.registered and rig.counts.of["store_failed"] == 1
 
 
-async def test_holds_freed_by_a_lost_answer_are_found_all_the_same() -> None:
-    """What the lost answer of expire_holds had said is unknown: every pool is asked again."""
-    rig = await rig_that_loses("expire_holds", losses=0)
+async def test_reservations_freed_by_a_lost_answer_are_found_all_the_same() -> None:
+    """What the lost answer of expire_reservations had said is unknown: every pool is asked again."""
+    rig = await rig_that_loses("expire_reservations", losses=0)
     node, _ = await rig.node("n1")
     forgotten = await rig.submit()
-    node.holds.clear()  # a hold that nobody knows of any more
+    node.reservations.clear()  # a reservation that nobody knows of any more
     rig.core.timeouts.deadlines.clear(forgotten)
     waits = await rig.submit(timeout_ms=200_000)
     waits.waits_from_ms = rig.clock.ms + 190_000

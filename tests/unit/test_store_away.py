@@ -31,7 +31,7 @@ class Away:
 
 
 def drawn(rig: Rig) -> bool:
-    return bool(rig.store.dump().get("free"))
+    return bool(rig.store.dump().get("capacity"))
 
 
 async def test_sweeps_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ async def test_sweeps_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     away.meanwhile = lambda: True
     await rig.pass_time(2)
-    assert rig.core.queue.idle and not rig.store.dump().get("about"), "swept again"
+    assert rig.core.queue.idle and not rig.store.dump().get("nodes"), "swept again"
 
 
 async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts() -> None:
@@ -115,4 +115,4 @@ async def test_nodes_are_refused_while_too_much_waits_and_taken_later(monkeypatc
     await rig.settle()
     await rig.desk.joined(Link(), registers[3])
     await rig.settle()
-    assert rig.store.census()["about"] == 4
+    assert rig.store.census()["nodes"] == 4

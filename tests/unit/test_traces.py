@@ -13,7 +13,7 @@ from tests.unit.fakes import make_job
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.scripts import ScriptCall, Want, holds_of, select_explained, select_node
+from voxpool.scheduler.core.scripts import ScriptCall, Want, reservations_of, select_explained, select_node
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, WorkError
 from voxpool.scheduler.protocol.trace_context import checked, is_sampled, span_id, trace_id, traceparent
@@ -226,15 +226,15 @@ async def test_the_documentation_names_every_span_and_attribute() -> None:
     assert seen == told
 
 
-def test_holds_are_read_as_they_were_written() -> None:
+def test_reservations_are_read_as_they_were_written() -> None:
     wants = [
         Want("a|1", "zh:en", 5, "", ()),
         Want("b|2", "x:y", 6, "ann", ("p", "q", "r")),
         Want("c|3", "z:z", 7, "", ("p",)),
     ]
     call = select_node(1, 2, 3, 4, wants)
-    assert holds_of(call) == holds_of(select_explained(call)) == ["a|1", "b|2", "c|3"]
-    assert holds_of(select_node(1, 2, 3, 4, [])) == []
+    assert reservations_of(call) == reservations_of(select_explained(call)) == ["a|1", "b|2", "c|3"]
+    assert reservations_of(select_node(1, 2, 3, 4, [])) == []
 
 
 @pytest.mark.parametrize(

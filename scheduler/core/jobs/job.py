@@ -132,8 +132,8 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
         return key_of(self.owner, self.session_id) if self.session_id else ""
 
     @property
-    def hold(self) -> str:
-        """The name of its present attempt in the store: job|attempt."""
+    def reservation(self) -> str:
+        """The name of the present attempt's reservation in the store: job|attempt."""
         return f"{self.job_id}|{self.attempt}"
 
     def __repr__(self) -> str:

@@ -58,7 +58,7 @@ SUBMIT_REFUSALS: dict[str, Reason] = {
     "audio_total_bytes_max": Reason(RETRYABLE, "the audio of the unfinished jobs takes too much memory"),
     "incoming_bytes_max": Reason(RETRYABLE, "too many bodies have come in part"),
     OUT_OF_MEMORY: Reason(RETRYABLE, "the machine has no memory for the body"),
-    "waiters_max": Reason(RETRYABLE, "too many clients wait for results"),
+    "result_waiters_max": Reason(RETRYABLE, "too many clients wait for results"),
     "unacknowledged_max": Reason(RETRYABLE, "the session has not acknowledged too many results"),
     "rate": Reason(RETRYABLE, "the token submits faster than it may"),
     "request_id_conflict": Reason(FINAL, "the request id stands for another job"),

@@ -55,7 +55,7 @@ class SelectBatch:
         self.queues[job.pair].said_nobody = True
 
     def unsure(self, job: Job) -> None:
-        """Whether there is room for the pair of `job` is unknown: a stale allocation, or the throws ran out."""
+        """Whether there is room for the pair of `job` is unknown: a stale allocation, or removals_max was reached."""
         self.queues[job.pair].unsure = True
 
 

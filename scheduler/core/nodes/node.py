@@ -15,8 +15,8 @@ RESTING = "r"
 class Node:
     """One connection of a node, from its register to its end. A reconnect makes a new one (R7).
 
-    Times are int ms. `holds` maps job_id to the job whose present attempt this node has: the dispatcher's own index,
-    from which the jobs of a lost node are taken.
+    Times are int ms. `reservations` maps job_id to the job whose present attempt this node has: the dispatcher's own
+    index, from which the jobs of a lost node are taken.
     """
 
     __slots__ = (
@@ -27,7 +27,6 @@ class Node:
         "failures_in_a_row",
         "flags_told",
         "generation",
-        "holds",
         "is_counted",
         "is_to_register",
         "link",
@@ -38,6 +37,7 @@ class Node:
         "process_id",
         "registered",
         "replaces",
+        "reservations",
         "rest_is_until_beat",
         "rest_until_ms",
         "seen_ms",
@@ -83,7 +83,7 @@ class Node:
         """Its clock less ours when it registered, with the time of that message in it; 0 when it did not say."""
         self.deadline_ms = 0
         """When to look at it again: the end of its lease or of its rest (deadlines.py)."""
-        self.holds: dict[str, Job] = {}
+        self.reservations: dict[str, Job] = {}
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
 
@@ -95,7 +95,7 @@ class Node:
     @property
     def has_room(self) -> bool:
         """Whether the store should find a slot on it, as far as is known here."""
-        return self.registered and not self.flags and not self.is_to_register and len(self.holds) < self.slots
+        return self.registered and not self.flags and not self.is_to_register and len(self.reservations) < self.slots
 
     @property
     def state(self) -> str:
@@ -109,4 +109,4 @@ class Node:
     def __repr__(self) -> str:
         flags = "".join((" draining" if self.draining else "", " resting" if self.rest_until_ms else ""))
         state = "connected" if self.connected else "gone"
-        return f"<node {self.node_id} {self.generation} {len(self.holds)}/{self.slots} {state}{flags}>"
+        return f"<node {self.node_id} {self.generation} {len(self.reservations)}/{self.slots} {state}{flags}>"

@@ -84,11 +84,11 @@ class NodeEvents:
         node.seen_ms = self._clock.now_ms()
         running = dict(beat.running)
         for job_id, attempt in running.items():
-            job = node.holds.get(job_id)
+            job = node.reservations.get(job_id)
             if job is None or job.attempt != attempt:
                 node.link.send(CancelAttempt(job_id, attempt))
         lost = []
-        for job_id, job in node.holds.items():
+        for job_id, job in node.reservations.items():
             if running.get(job_id) == job.attempt:
                 node.missing.pop(job_id, None)
             else:
@@ -101,7 +101,7 @@ class NodeEvents:
 
     def result(self, node: Node, result: NodeResult) -> None:
         """Take the answer of `node` for an attempt; one that it doesn't hold (any more) changes nothing."""
-        job = node.holds.get(result.job_id)
+        job = node.reservations.get(result.job_id)
         if job is None or job.attempt != result.attempt:
             trace = checked(result.trace)
             self._observer.late_result(result.job_id, result.attempt, node.node_id, trace)
@@ -141,11 +141,11 @@ class NodeEvents:
 
     def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
         """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody owns."""
-        held = {} if old is None else dict(old.holds)
+        held = {} if old is None else dict(old.reservations)
         for job_id, attempt in running:
             job = held.get(job_id)
             if job is not None and job.attempt == attempt:
-                node.holds[job_id] = held.pop(job_id)
+                node.reservations[job_id] = held.pop(job_id)
             else:
                 node.link.send(CancelAttempt(job_id, attempt))
         if old is None:
@@ -159,10 +159,10 @@ class NodeEvents:
             old.link.close("replaced")
         for job in held.values():
             self._dispatcher.redispatch(job, old, "reregistered")
-        old.holds.clear()
+        old.reservations.clear()
 
     def _lose(self, node: Node, reason: str) -> None:
-        jobs = list(node.holds.values())
+        jobs = list(node.reservations.values())
         self._node_registry.leave(node, reason)
         for job in jobs:
             self._dispatcher.redispatch(job, node, reason)

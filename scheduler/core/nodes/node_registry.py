@@ -67,8 +67,8 @@ class NodeRegistry:
         self._rest_ms = ms(settings.rest_s)
         self.heartbeat_ms = ms(settings.heartbeat_s)
         self.lease_ms = ms(settings.lease_s)
-        self.hold_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
-        """How long a hold lives at most: until its job has timed out and its node's lease has ended."""
+        self.reservation_ms = ms(settings.dispatch_timeout_s) + self.lease_ms
+        """How long a reservation lasts at most: until its job has timed out and its node's lease has ended."""
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -85,7 +85,7 @@ class NodeRegistry:
         self.register(node)
 
     def register(self, node: Node) -> None:
-        """Register `node` under a new generation; it keeps what `node.holds` names, the store frees the rest."""
+        """Register `node` under a new generation; it keeps what `node.reservations` names, the store frees the rest."""
         self._registers += 1
         node.generation = f"{self._instance}-{self._registers}"
         node.registered = False
@@ -136,7 +136,7 @@ class NodeRegistry:
         self._queue.heartbeat(node.node_id, node.generation, partial(self._beat_answered, node, node.generation))
 
     def leave(self, node: Node, reason: str) -> None:
-        """Drop `node`, which is gone, and take it out of the store; its holds stay in `node.holds` for the caller."""
+        """Drop `node` and remove it from the store; its jobs stay in `node.reservations` for the caller."""
         del self.nodes[node.node_id]
         self.forget(node)
         self._queue.call(node_offline(node.node_id, node.generation), ignore_answer)
@@ -234,7 +234,7 @@ class NodeRegistry:
             node.flags,
             node.pairs,
             node.replaces,
-            [(job.hold, job.deadline_ms + self.lease_ms) for job in node.holds.values()],
+            [(job.reservation, job.deadline_ms + self.lease_ms) for job in node.reservations.values()],
         )
         self._queue.call(call, partial(self._register_answered, node, node.generation))
         self._waiting.room(node.pairs, node.slots)

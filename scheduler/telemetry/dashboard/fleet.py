@@ -86,7 +86,7 @@ async def take_fleet(core: Core, now_ms: int) -> FleetView:
     slots_used = slots_free = slots_closed = 0
     work = 0
     for node in nodes:
-        state, used = node.state, len(node.holds)
+        state, used = node.state, len(node.reservations)
         room = max(0, node.slots - used)
         states[state] += 1
         slots_used += used
@@ -102,7 +102,7 @@ async def take_fleet(core: Core, now_ms: int) -> FleetView:
             slots_free += room
         else:
             slots_closed += room
-        for job in node.holds.values():
+        for job in node.reservations.values():
             running[job.pair] += 1
         work += 1 + used
         if work >= WORK_A_TURN:
@@ -115,7 +115,7 @@ async def take_fleet(core: Core, now_ms: int) -> FleetView:
         NodeRow(
             node.node_id,
             node.state,
-            len(node.holds),
+            len(node.reservations),
             node.slots,
             max(0, now_ms - node.seen_ms),
             node.failures_in_a_row,

@@ -46,7 +46,7 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
     figures = Figures()
     dispatched = 0
     for count, node in enumerate(list(core.node_registry.nodes.values()), 1):
-        state, used = node.state, len(node.holds)
+        state, used = node.state, len(node.reservations)
         dispatched += used
         figures.nodes[state] += 1
         figures.slots["used"] += used

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from voxpool.scheduler.core.scripts import ScriptCall, holds_of
+from voxpool.scheduler.core.scripts import ScriptCall, reservations_of
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.telemetry.around_runner import AroundRunner
@@ -59,8 +59,8 @@ class TracedRunner(AroundRunner):
         found = []
         for number, call in enumerate(calls):
             if call.name in SELECTS:
-                for place, hold in enumerate(holds_of(call)):
-                    job_id, _, attempt = hold.rpartition("|")
+                for place, reservation in enumerate(reservations_of(call)):
+                    job_id, _, attempt = reservation.rpartition("|")
                     life = lives.get(job_id)
                     if life is not None:
                         found.append(_Asked(number, place, job_id, int(attempt), life.trace, life.phase))

@@ -131,7 +131,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             {200: Answer("The job.", JobView)},
             parameters=[_job_id, wait],
             reasons=("unknown_job", "bad_wait_s"),
-            passing=("waiters_max",),
+            passing=("result_waiters_max",),
         ),
         Operation(
             "DELETE",

@@ -21,10 +21,10 @@ class Watcher(Protocol):
 
 
 class Results:
-    """The dispatcher's ResultSink. At most `waiters_max` (watcher, job) entries."""
+    """The dispatcher's ResultSink. At most `result_waiters_max` (watcher, job) entries."""
 
-    def __init__(self, waiters_max: int, retry_after_ms: int) -> None:
-        self._waiters_max = waiters_max
+    def __init__(self, result_waiters_max: int, retry_after_ms: int) -> None:
+        self._result_waiters_max = result_waiters_max
         self._retry_after_ms = retry_after_ms
         self._watchers: dict[str, list[Watcher]] = {}
         self._count = 0
@@ -34,9 +34,9 @@ class Results:
 
     def check_room(self) -> None:
         """Raise Rejected when no more waiters are allowed."""
-        if self._count >= self._waiters_max:
-            detail = f"{self._waiters_max} clients wait for results, the most allowed"
-            raise Rejected("waiters_max", detail, self._retry_after_ms)
+        if self._count >= self._result_waiters_max:
+            detail = f"{self._result_waiters_max} clients wait for results, the most allowed"
+            raise Rejected("result_waiters_max", detail, self._retry_after_ms)
 
     def watch(self, job: Job, watcher: Watcher) -> None:
         """Have `watcher` called when `job` ends: at once if it has ended already. Watching twice counts once."""

@@ -28,7 +28,7 @@ BUSY_NODES = 3
 
 def in_pool(world: World, pair: str = PAIR) -> set[str]:
     """Return the nodes that can be drawn for `pair`."""
-    entries = (member.split("|") for member, _ in world.store_dump().get("free", []))
+    entries = (member.split("|") for member, _ in world.store_dump().get("capacity", []))
     return {node_id for of_pair, node_id in entries if of_pair == pair}
 
 
@@ -180,7 +180,7 @@ class _AboveTheSlots(Watcher):
         node = connection.node
         assert node is not None
         self.assigns += 1
-        self.above += len(node.holds) > node.slots
+        self.above += len(node.reservations) > node.slots
 
 
 def attempt_numbers_come_again(stage: Stage) -> Figures:

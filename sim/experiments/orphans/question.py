@@ -115,12 +115,12 @@ def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
         where = f" ({found['where']})" if found["where"] else ""
         return [
             f"M7, with: half of the closes are nodes, most during a job ({found['redispatched']} redispatches), half "
-            f"are sessions; every container that the core's objects hold was counted{where}."
+            f"are sessions; every container that the core's objects reservation was counted{where}."
         ]
     if row == "M8":
         return [
             f"M8, with: {found['taken']} slots, all there are, were taken by a scheduler that died before it sent "
-            "anything; a hold ends by itself at dispatch time-out + lease."
+            "anything; a reservation ends by itself at dispatch time-out + lease."
         ]
     return []
 

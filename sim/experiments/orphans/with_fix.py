@@ -70,7 +70,7 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
         ]
     )
     world.run(for_s=1.0)
-    known = world.store.census()["free"]
+    known = world.store.census()["capacity"]
     for node in here:
         world.do(node.vanish)
     tell(0.5)
@@ -79,8 +79,8 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
     world.stop()
     return {
         "known": known,
-        "ghosts": left["free"],
-        "without_owner": sum(count for family, count in left.items() if family != "free"),
+        "ghosts": left["capacity"],
+        "without_owner": sum(count for family, count in left.items() if family != "capacity"),
     }
 
 
@@ -135,7 +135,7 @@ def bindings(size: Size, seed: int, store: str, tell: Tell) -> Figures:
     census = world.store.census()
     world.stop()
     return {
-        "bindings": census["held"] + census["holds"] + census["due"],
+        "bindings": census["held"] + census["reservations"] + census["due"],
         "in_vain": 100.0 * sweeps.in_vain / sweeps.sweeps if sweeps.sweeps else float("nan"),
         "unheard": _unheard(size, seed, store),
     }
@@ -202,7 +202,7 @@ def crashes(size: Size, seed: int, store: str, tell: Tell) -> Figures:
     due_ms = now_ms + round(1000 * (settings.dispatch_timeout_s + settings.lease_s))
     slots = size.full_nodes * size.slots
     wants = [Want(f"{OTHER}-{i + 1}|1", size.pair, due_ms, "", ()) for i in range(slots)]
-    world.store.run_now([select_node(now_ms, seed + 1, settings.choices, settings.throws_max, wants)])
+    world.store.run_now([select_node(now_ms, seed + 1, settings.choices, settings.removals_max, wants)])
     taken = world.store.census()["held"]
     began_s = world.env.now
     tell(0.2)

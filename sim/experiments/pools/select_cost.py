@@ -117,14 +117,14 @@ def cost(store: Measured, shape: Shape, rounds: int) -> Cost:
     jobs = _jobs(shape, chance)
     held: list[str] = []
     while len(held) < shape.nodes:
-        call, holds = _select(jobs, chance, min(BATCH, shape.nodes - len(held)))
+        call, reservations = _select(jobs, chance, min(BATCH, shape.nodes - len(held)))
         store.run([call])
-        held += holds
+        held += reservations
     selects, releases = [], []
     for _ in range(rounds):
-        call, holds = _select(jobs, chance, BATCH)
+        call, reservations = _select(jobs, chance, BATCH)
         selects.append(store.cost(call))
-        held += holds
+        held += reservations
         out = [held.pop(chance.randrange(len(held))) for _ in range(BATCH)]
         releases.append(store.cost(release_job(out)))
     return Cost(
@@ -183,4 +183,4 @@ def _jobs(shape: Shape, chance: random.Random) -> Iterator[Want]:
 
 def _select(jobs: Iterator[Want], chance: random.Random, count: int) -> tuple[ScriptCall, list[str]]:
     wants = [next(jobs) for _ in range(count)]
-    return select_node(NOW_MS, chance.randint(1, SEED_MAX), 2, 1_000, wants), [want.hold for want in wants]
+    return select_node(NOW_MS, chance.randint(1, SEED_MAX), 2, 1_000, wants), [want.reservation for want in wants]

@@ -25,7 +25,7 @@ from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.experiments.servers import Spent, open_server
 from voxpool.sim.world.stores import RealStore, SimStore, open_store
 
-THROWS_MAX = 1000
+REMOVALS_MAX = 1000
 SHORT_LEASE_MS = 1000
 
 
@@ -34,7 +34,7 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
     found: Figures = {}
     opened = open_store(store)
     chance = plain_random(seed, "ghosts")
-    # Each choice throws out the dead that it meets, so each needs a pool of its own: fewer tries.
+    # Each choice removes the dead that it meets, so each needs a pool of its own: fewer tries.
     tries = max(10, size.tries // 50)
     try:
         for number, alive in enumerate(size.alive):
@@ -97,7 +97,7 @@ def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
             calls = []
             for number in range(size.choices):
                 want = Want(f"{kind}-{number}|1", pair, NOW_MS + 10**6, prefer, ())
-                calls.append(select_node(NOW_MS, chance.randint(1, SEED_MAX), 2, THROWS_MAX, [want]))
+                calls.append(select_node(NOW_MS, chance.randint(1, SEED_MAX), 2, REMOVALS_MAX, [want]))
             spent = server.cost(*calls)
             found[f"{kind} commands"] = spent.commands / size.choices
             found[f"{kind} us"] = spent.script_us / size.choices
@@ -191,9 +191,9 @@ def _register(node: str, generation: str, lease_ms: int, pairs: list[str]) -> Sc
     return register_node(NOW_MS, lease_ms, node, generation, "p", select_cost.SLOTS, "", pairs, "", [])
 
 
-def _select(store: SimStore, now_ms: int, seed: int, hold: str, pair: str) -> tuple[str, str]:
-    want = Want(hold, pair, now_ms + 10**6, "", ())
-    ((node, reply),) = store.run_now([select_node(now_ms, seed, 2, THROWS_MAX, [want])])
+def _select(store: SimStore, now_ms: int, seed: int, reservation: str, pair: str) -> tuple[str, str]:
+    want = Want(reservation, pair, now_ms + 10**6, "", ())
+    ((node, reply),) = store.run_now([select_node(now_ms, seed, 2, REMOVALS_MAX, [want])])
     return node, reply
 
 

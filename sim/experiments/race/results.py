@@ -33,7 +33,7 @@ def old_connections_close(stage: Stage) -> Figures:
         world.do(node.start)
         world.run(for_s=0.5)
     world.run(for_s=stage.size.span_s)
-    free = {member for member, _ in world.store_dump().get("free", [])}
+    free = {member for member, _ in world.store_dump().get("capacity", [])}
     figures: Figures = {"out": sum(node.is_whole and f"{PAIR}|{node.node_id}" not in free for node in nodes)}
     stage.end(world)
     return figures
@@ -98,12 +98,12 @@ class _Deliveries(Watcher):
         self._told: dict[str, None] = {}
 
     def result_arrives(self, node: Node, result: NodeResult) -> None:
-        job = node.holds.get(result.job_id)
+        job = node.reservations.get(result.job_id)
         self._is_right = job is not None and job.attempt == result.attempt
         self.late += not self._is_right
 
     def result_handled(self, node: Node, result: NodeResult) -> None:
-        self.lost += self._is_right and result.job_id in node.holds
+        self.lost += self._is_right and result.job_id in node.reservations
 
     def job_ended(self, job: Job) -> None:
         self.double += job.job_id in self._told

@@ -59,10 +59,10 @@ def left_over(production: Production) -> list[str]:
     if "n0" not in told.stale:
         connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
     left = []
-    for family in ("held", "holds", "due"):
+    for family in ("held", "reservations", "due"):
         members = [member for member, _ in store.get(family, [])]
         left += [f"{family} {'|'.join(map(name, member.split('|')))}" for member in members]
-    for family in ("leases", "about", "free"):
+    for family in ("leases", "nodes", "capacity"):
         members = [member for member, _ in store.get(family, [])]
         left += [f"{family} {member}" for member in members if member.split("|")[-1] not in connected]
     counts = (
@@ -70,6 +70,6 @@ def left_over(production: Production) -> list[str]:
         ("jobs are unfinished", core.table.unfinished),
         ("bytes of audio", core.table.audio_bytes),
         ("calls are queued", len(core.queue) + core.queue.in_flight),
-        ("jobs are held", sum(len(node.holds) for node in core.node_registry.nodes.values())),
+        ("jobs are held", sum(len(node.reservations) for node in core.node_registry.nodes.values())),
     )
     return left + [f"{count} {what}" for what, count in counts if count]

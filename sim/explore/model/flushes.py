@@ -102,7 +102,7 @@ def _told(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
     if name == "select_node":
         return _selected(args, answer, names)
     if name == "release_job":
-        return "release " + " ".join(_hold(hold, names) for hold in args)
+        return "release " + " ".join(_reservation(reservation, names) for reservation in args)
     if name == "register_node":
         return f"register {args[2]}"
     if name == "node_offline":
@@ -110,16 +110,16 @@ def _told(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
     if name == "drain_node":
         return f"{'rest' if args[3] == '1' else 'wake'} {args[0]}"
     if name == "draw":
-        return f"draw {_hold(args[2], names)} -> {answer[0] or 'nobody'}"
+        return f"draw {_reservation(args[2], names)} -> {answer[0] or 'nobody'}"
     if name == "assign":
-        return f"assign {_hold(args[1], names)} to {args[0]}"
+        return f"assign {_reservation(args[1], names)} to {args[0]}"
     return f"{name} {args[0]}"
 
 
 def _selected(args: Sequence[str], answer: Sequence[str], names: Names) -> str:
     picks, at = [], FIRST_WANT
     for node_id, word in zip(answer[::2], answer[1::2], strict=True):
-        picks.append(f"{_hold(args[at], names)} -> {node_id or word or 'nobody'}")
+        picks.append(f"{_reservation(args[at], names)} -> {node_id or word or 'nobody'}")
         at += FIXED + int(args[at + 4])
     return "select " + ", ".join(picks)
 
@@ -131,6 +131,6 @@ def _allocated(args: Sequence[str], answer: Sequence[str]) -> Iterator[tuple[str
         at += FIXED + int(args[at + 4])
 
 
-def _hold(hold: str, names: Names) -> str:
-    job_id, _, attempt = hold.partition("|")
+def _reservation(reservation: str, names: Names) -> str:
+    job_id, _, attempt = reservation.partition("|")
     return f"{names(job_id)}|{attempt}"

@@ -24,7 +24,7 @@ const REFUSED = {
   jobs_max: "The scheduler has as many jobs as it takes.",
   waiting_max: "As many jobs wait for this pair as may.",
   audio_total_bytes_max: "The scheduler has as much sound as it takes.",
-  waiters_max: "As many clients wait for results as may.",
+  result_waiters_max: "As many clients wait for results as may.",
   unacknowledged_max: "This page has not acknowledged as many results as it must.",
   rate: "Too many submits in a short time.",
   stopping: "The scheduler stops; the next one gets it.",

@@ -15,6 +15,6 @@ REPEAT_S = 0.1
 class RepeatsReleases(ScriptQueue):
     """Each release is sent a second time after REPEAT_S."""
 
-    def release(self, hold: str) -> None:
-        super().release(hold)
-        asyncio.get_running_loop().call_later(REPEAT_S, super().release, hold)
+    def release(self, reservation: str) -> None:
+        super().release(reservation)
+        asyncio.get_running_loop().call_later(REPEAT_S, super().release, reservation)

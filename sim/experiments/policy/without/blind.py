@@ -58,7 +58,7 @@ class Board:
 
     def __init__(self, nodes: Sequence[Node], report_s: float, now_ms: int) -> None:
         self.nodes = list(nodes)
-        self.loads = [len(node.holds) for node in self.nodes]
+        self.loads = [len(node.reservations) for node in self.nodes]
         self.seen = list(self.loads) if report_s else self.loads
         self._places = {node.node_id: place for place, node in enumerate(self.nodes)}
         self._report_ms = round(report_s * 1000)

@@ -24,32 +24,32 @@ from voxpool.sim.world.variant import Variant
 
 DRAW = """
 local seed, pair = tonumber(ARGV[2]), ARGV[4]
-local first = call('ZLEXCOUNT', FREE, '-', '(' .. pair .. '|')
-local size = call('ZLEXCOUNT', FREE, '[' .. pair .. '|', '(' .. pair .. '}')
+local first = call('ZLEXCOUNT', CAPACITY, '-', '(' .. pair .. '|')
+local size = call('ZLEXCOUNT', CAPACITY, '[' .. pair .. '|', '(' .. pair .. '}')
 if size == 0 then return {''} end
 local rank = first + draw({seed = seed}, size)
-return {string.sub(call('ZRANGE', FREE, rank, rank)[1], #pair + 2)}
+return {string.sub(call('ZRANGE', CAPACITY, rank, rank)[1], #pair + 2)}
 """
 """ARGV: now seed job|attempt pair. Any member of the pool, alive or not."""
 ASSIGN = """
-local node, hold, due = ARGV[1], ARGV[2], ARGV[3]
-if not about(node) then return {''} end
-take_slot(node, hold, due)
+local node, reservation, due = ARGV[1], ARGV[2], ARGV[3]
+if not node_record(node) then return {''} end
+take_slot(node, reservation, due)
 return {node}
 """
 LEAVE_POOLS = """
 local node = ARGV[1]
-local generation, process, slots, _, served = about(node)
+local generation, process, slots, _, served = node_record(node)
 if served then
   shut(node, served)
-  write_about(node, generation, process, slots, 'd', served)
+  write_node_record(node, generation, process, slots, 'd', served)
 end
 return {'OK'}
 """
 """The flag keeps a release from opening the pools again."""
 DROP = """
-for _, hold in ipairs(holds_of(ARGV[1])) do free_slot(ARGV[1], hold) end
-call('HDEL', ABOUT, ARGV[1])
+for _, reservation in ipairs(reservations_of(ARGV[1])) do free_slot(ARGV[1], reservation) end
+call('HDEL', NODE_RECORDS, ARGV[1])
 call('ZREM', LEASES, ARGV[1])
 return {'OK'}
 """
@@ -94,16 +94,16 @@ class RedispatchesInSteps(Dispatcher):
     async def _in_steps(self, job: Job, was_on: str) -> None:
         run = self.queue._runner.run
         now_ms = self._clock.now_ms()
-        hold = f"{job.job_id}|{job.attempt + 1}"
+        reservation = f"{job.job_id}|{job.attempt + 1}"
         seed = 1 + int(self._random() * SEEDS)
-        [[drawn]] = await run([ScriptCall("draw", [str(now_ms), str(seed), hold, job.pair])])
+        [[drawn]] = await run([ScriptCall("draw", [str(now_ms), str(seed), reservation, job.pair])])
         if not drawn:
             self._park(job, was_on)
             return
-        due_ms = now_ms + self.node_registry.hold_ms
-        [[written]] = await run([ScriptCall("assign", [drawn, hold, str(due_ms)])])
+        due_ms = now_ms + self.node_registry.reservation_ms
+        [[written]] = await run([ScriptCall("assign", [drawn, reservation, str(due_ms)])])
         if job.state != WAITING:
-            self.queue.release(hold)
+            self.queue.release(reservation)
             return
         if not written:
             self._park(job, was_on)
@@ -111,7 +111,7 @@ class RedispatchesInSteps(Dispatcher):
         job.attempt += 1
         node = self.node_registry.find(drawn)
         if node is None:
-            self.queue.release(hold)
+            self.queue.release(reservation)
             self.end(job, FAILED, reason="node_gone")
         else:
             self._dispatch(job, node, self._clock.now_ms())

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from voxpool.sim.world.nodes import SimNode, Work
 
 
-class NoHoldBeyondTheSlots(Checker):
+class NoReservationBeyondTheSlots(Checker):
     """The store allocates no more slots than a node has; no node works on more; at the end no slot is reserved."""
 
-    sentence = "no hold beyond the slots"
+    sentence = "no reservation beyond the slots"
 
     _seen = 0
 
@@ -19,7 +19,7 @@ class NoHoldBeyondTheSlots(Checker):
         over = self.world.mirror.over_slots
         if over != self._seen:
             self._seen = over
-            self.broke(f"{over} holds were allocated on full nodes")
+            self.broke(f"{over} reservations were allocated on full nodes")
 
     def work_started(self, worker: SimNode, work: Work) -> None:
         if len(worker.running) > worker.slots:
@@ -30,8 +30,10 @@ class NoHoldBeyondTheSlots(Checker):
         state = self.world.store_dump()
         mirror = self.world.mirror
         held = {member for member, _ in state.get("held", [])}
-        followed = {f"{node.node_id}|{hold}" for hold, (node, _) in mirror.holds.items()}
-        self.expect(held == followed, f"the store's holds and its answers differ in {sorted(held ^ followed)[:5]}")
+        followed = {f"{node.node_id}|{reservation}" for reservation, (node, _) in mirror.reservations.items()}
+        self.expect(
+            held == followed, f"the store's reservations and its answers differ in {sorted(held ^ followed)[:5]}"
+        )
         loads: dict[str, int] = {}
         for entry in held:
             node_id = entry.split("|", 1)[0]
@@ -41,8 +43,8 @@ class NoHoldBeyondTheSlots(Checker):
             self.expect(node is not None and load <= node.slots, f"{node_id} holds {load} jobs")
 
     def at_end(self) -> None:
-        """Every job has ended: holds are back to zero."""
+        """Every job has ended: reservations are back to zero."""
         state = self.world.store_dump()
-        for family in ("held", "holds", "due"):
+        for family in ("held", "reservations", "due"):
             left = state.get(family, [])
             self.expect(not left, f"{len(left)} entries of {family!r} are left, such as {left[:1]}")
