@@ -7,13 +7,13 @@ from typing import Annotated
 import msgspec
 
 SECONDS_MAX = 10**9
-"""Thirty years; past it there is something that neither a timer nor a script can be told in ms."""
+"""Thirty years. Timers and scripts take no longer time in ms."""
 ATTEMPTS_LIMIT = 20
 """Most attempts that a setting or a submit may ask for: a job that kills its nodes costs as many."""
 BACKOFF_MS_LIMIT = 60_000
 """Longest first pause between two attempts that a setting or a submit may ask for."""
 NUMBER_MAX = 10**15
-"""What scripts and JSON hold exactly, with room for sums."""
+"""The largest number that scripts and JSON represent exactly, with room for sums."""
 
 
 def _setting(
@@ -27,7 +27,7 @@ def _setting(
 
 
 Origin = Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?\Z")]
-"""Scheme, host and, unless it is the usual one, port of a page, as a browser says it."""
+"""Scheme, host and, unless it is the default, port of a page, as a browser sends it."""
 Host = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9.:-]{1,253}\Z")]
 """A name or an address, without a port and in lower case."""
 
@@ -35,7 +35,9 @@ Host = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9.:-]{1,253}\Z")]
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of one scheduler. Names ending in _s are seconds, in _bytes are bytes."""
 
-    host: Annotated[str, _setting("address to listen on; only this machine unless you say otherwise", "")] = "127.0.0.1"
+    host: Annotated[str, _setting("address to listen on; the default is reachable from this machine only", "")] = (
+        "127.0.0.1"
+    )
     port: Annotated[int, _setting("TCP port of HTTP and WebSocket; 0 picks a free one", "", ge=0, le=65535)] = 5010
     origins: Annotated[
         tuple[Origin, ...],
@@ -63,19 +65,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _setting("waiting jobs of one pair; past it a submit is refused: it would time out", "jobs", ge=1),
     ] = 10_000
     finished_max: Annotated[
-        int, _setting("finished jobs kept; past it the oldest goes before its time; 0 = no bound", "jobs", ge=0)
+        int, _setting("finished jobs kept; past it the oldest is removed before its time; 0 = no bound", "jobs", ge=0)
     ] = 1_000_000
     audio_total_bytes_max: Annotated[int, _setting("audio of all unfinished jobs", "bytes", ge=1)] = 2 * 1024**3
     audio_bytes_max: Annotated[int, _setting("audio of one job", "bytes", ge=1)] = 10 * 1024**2
     output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
-    waiting_timeout_s: Annotated[float, _setting("a job that found no node for so long fails", "s", gt=0)] = 10.0
+    waiting_timeout_s: Annotated[float, _setting("a job that waits longer for a node fails", "s", gt=0)] = 10.0
     store_refuse_s: Annotated[
         float,
-        _setting("submits are refused once the store failed for so long, or hung for twice as long", "s", gt=0),
+        _setting("how long the store must fail, or hang for twice that, before submits are refused", "s", gt=0),
     ] = 1.0
     store_patience_s: Annotated[
         float,
-        _setting("while the store is away the waiting time-out of accepted jobs stands still, for so long", "s", ge=0),
+        _setting("how long the waiting time-out of accepted jobs is paused while the store is away", "s", ge=0),
     ] = 300.0
     rate_window_s: Annotated[
         float,
@@ -94,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = 10.0
     dispatch_timeout_s: Annotated[
-        float, _setting("a node that has not answered for so long loses the job", "s", gt=0)
+        float, _setting("how long a node may take to answer a job; then another node gets it", "s", gt=0)
     ] = 60.0
     attempts_max: Annotated[
         int,
@@ -117,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_max_s: Annotated[float, _setting("longest such pause", "s", gt=0)] = 30.0
     heartbeat_s: Annotated[float, _setting("time between two beats of a node", "s", gt=0)] = 15.0
     lease_s: Annotated[
-        float, _setting("a node that was silent for so long is taken for dead; three beats", "s", gt=0)
+        float, _setting("how long a node may be silent before it counts as dead; three beats", "s", gt=0)
     ] = 45.0
     choices: Annotated[int, _setting("nodes drawn for a job; the least loaded one gets it", "nodes", ge=1, le=16)] = 2
     removals_max: Annotated[
@@ -144,7 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_grace_s: Annotated[
         float,
         _setting(
-            "a client whose connection broke may come back for as long as it says, this at most; then its jobs end",
+            "longest time that a client may ask for to come back after its connection broke; then its jobs end",
             "s",
             ge=0,
         ),
@@ -154,7 +156,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _setting("results a session was sent and has not acknowledged; past it a submit is refused", "results", ge=1),
     ] = 10_000
     in_order_grace_s: Annotated[
-        float, _setting("a session that wants its results in order waits so long for an earlier one", "s", ge=0)
+        float, _setting("how long a session that wants its results in order waits for an earlier one", "s", ge=0)
     ] = 5.0
     in_order_held_max: Annotated[
         int, _setting("results that are held back for such a session; past it the gap is skipped", "", ge=1)
@@ -165,7 +167,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     access_file: Annotated[
         str,
-        _setting("path of the file of who gets in, which `voxpool token` writes; without it everybody may do all", ""),
+        _setting(
+            "path of the file of tokens, which `voxpool token` writes; without it every client may do everything", ""
+        ),
     ] = ""
     tls_cert: Annotated[
         str, _setting("path of a PEM file: the certificate and its chain, for https and wss; needs tls_key", "")
@@ -191,7 +195,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers_max: Annotated[int, _setting("headers of one request; past it 431", "", ge=10, le=1000)] = 100
     head_s: Annotated[float, _setting("a request whose headers are not complete by then is cut off", "s", gt=0)] = 5.0
     body_stall_s: Annotated[
-        float, _setting("a body or message of which nothing came for so long is cut off", "s", gt=0)
+        float, _setting("a body or message of which nothing comes for this time is cut off", "s", gt=0)
     ] = 20.0
     body_bytes_per_s_min: Annotated[
         int, _setting("a body or message that comes slower than this after body_stall_s is cut off", "bytes/s", ge=1)
@@ -214,17 +218,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     send_buffer_bytes_max: Annotated[
         int, _setting("bytes that wait to be sent to one peer; past it the peer is cut off", "bytes", ge=65536)
     ] = 64 * 1024**2
-    send_stall_s: Annotated[float, _setting("a peer that took nothing for so long is cut off", "s", gt=0)] = 10.0
+    send_stall_s: Annotated[float, _setting("a peer that takes nothing for this time is cut off", "s", gt=0)] = 10.0
     greeting_s: Annotated[float, _setting("time for the first message on a WebSocket", "s", gt=0)] = 10.0
     probe_s: Annotated[
         float, _setting("how long the older connection of a node may take to answer a ping", "s", gt=0)
     ] = 2.0
     why_every: Annotated[
         int,
-        _setting("keep why each n-th job went where it went; 0 = only of jobs submitted with why", "jobs", ge=0),
+        _setting("keep the decisions about each n-th job; 0 = only about jobs submitted with why", "jobs", ge=0),
     ] = 0
     why_jobs_max: Annotated[
-        int, _setting("jobs of which that is kept; past it the oldest is forgotten; 0 = none", "jobs", ge=0)
+        int, _setting("jobs whose decisions are kept; past it the oldest is forgotten; 0 = none", "jobs", ge=0)
     ] = 1000
     viewers_max: Annotated[
         int, _setting("browsers that watch the dashboard at the same time; they share one snapshot a second", "", ge=1)
@@ -241,13 +245,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     traces_sample: Annotated[
         float,
-        _setting("share of jobs that are traced; one that comes with a traceparent is as that says", "", ge=0, le=1),
+        _setting("share of jobs that are traced; a traceparent of the client decides for its job", "", ge=0, le=1),
     ] = 1.0
     traces_queue_max: Annotated[
         int, _setting("spans that wait for the receiver; past it they are dropped and counted", "spans", ge=1)
     ] = 20_000
     traces_timeout_s: Annotated[
-        float, _setting("after so long, with retries, the receiver gets a batch of spans no more", "s", gt=0)
+        float,
+        _setting("how long a batch of spans is sent to the receiver, with retries; then it is dropped", "s", gt=0),
     ] = 10.0
     drain_s: Annotated[
         float,

@@ -1,4 +1,4 @@
-"""The settings by what they are about: for the help of commands, and for the file that --print-config writes."""
+"""The settings in groups: for the help of commands, and for the file that --print-config writes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "The end": ("drain_s", "stop_s"),
 }
 OTHER = "Other settings"
-"""Of a setting that stands in no group."""
+"""The group of a setting that no group names."""
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
 

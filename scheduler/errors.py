@@ -6,7 +6,7 @@ _WORD = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class VoxpoolError(Exception):
-    """Whatever voxpool itself raises. Its text says what is wrong and what to do about it."""
+    """The base of the errors that voxpool raises. Its text says what is wrong and how to mend it."""
 
 
 class ConfigError(VoxpoolError):
@@ -29,8 +29,8 @@ class BadInput(VoxpoolError):
 class Rejected(VoxpoolError):
     """A submit that was not accepted: nothing of it is kept.
 
-    `reason` is a stable snake_case word; `retry_after_ms` tells when to try again, None means that trying the same
-    again is of no use.
+    `reason` is a stable snake_case word; `retry_after_ms` is the time until the next try, None means that trying the
+    same again is of no use.
     """
 
     def __init__(self, reason: str, detail: str, retry_after_ms: int | None = None) -> None:
@@ -50,7 +50,7 @@ class NodeRefused(VoxpoolError):
 
 
 class StoreUnavailable(VoxpoolError):
-    """The store did not answer, so nobody knows which of the calls were carried out. They can be repeated.
+    """The store did not answer, so it is unknown which of the calls were carried out. They can be repeated.
 
     `meaning` is the class of what it answered instead (stores/answers.py).
     """
@@ -65,5 +65,5 @@ class ScriptFailed(VoxpoolError):
 
 
 def word(reason: str) -> str:
-    """Return `reason` if it is a stable word; a node may say anything, and what it says may be what was spoken."""
+    """Return `reason` if it is a stable word; a node may send any text, even what was spoken."""
     return reason if not reason or _WORD.fullmatch(reason) else "unworded"

@@ -1,1 +1,1 @@
-"""What decides: jobs, nodes and the calls to the store, on the seams of seams.py. composition.py puts it together."""
+"""The core decides about jobs and nodes, and calls the store through seams.py; composition.py builds it."""

@@ -1,6 +1,6 @@
 """Nodes for the jobs that wait: composes the select calls and takes the store's answers.
 
-The dispatcher is built on it. It knows neither clients nor what becomes of a job once a node has it.
+The dispatcher is built on it. It knows neither clients nor the life of a job after a node has it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SEEDS = 2**31 - 2
 
 
 class Allocations(ABC):
-    """Asks the store for nodes with room, in batches, and hands each allocation to `_dispatch`."""
+    """Asks the store for nodes with room, in batches, and passes each allocation to `_dispatch`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Allocations(ABC):
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
-        """Send `job` to `node`, which was allocated for it."""
+        """Send `job` to `node`, of which it has a slot."""
 
     @abstractmethod
     def _release(self, job: Job, node: Node) -> None:
@@ -133,7 +133,7 @@ class Allocations(ABC):
     def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         """Hand back an allocation of a generation that isn't connected here, before anything else is selected.
 
-        The node of that generation leaves the store, too: else it would be drawn again and again (defects.md R22).
+        The node of that generation is removed from the store, too; otherwise it would be drawn again and again.
         """
         batch.unsure(job)
         self._observer.stale_allocation(job, node_id, generation)

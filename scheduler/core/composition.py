@@ -1,7 +1,7 @@
 """Builds the core objects from the seams and starts the roles: the architecture at a glance.
 
-Both composition roots, serve.py and the simulation's world, come through here, so that nothing that decides about jobs
-is put together twice.
+Both composition roots, serve.py and the simulation's world, come through here, so that the core
+is built in one place.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Core:
     ) -> Core:
         """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler.
 
-        `why` must hear what `observer` hears; without it no job is followed.
+        `why` must be among the receivers of `observer`; without it no job is followed.
         """
         if why is None:
             why = Why(clock, jobs_max=0, every=0)
@@ -148,7 +148,7 @@ class Core:
         return failed
 
     def cancel(self) -> None:
-        """End the roles now, whatever they are at; none of their code runs any more but what cleans up."""
+        """Cancel the roles now; only their clean-up code still runs."""
         for task in self._tasks:
             task.cancel()
 

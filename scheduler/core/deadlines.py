@@ -26,14 +26,14 @@ class Deadlines(Generic[T]):
     """The deadlines of many things; each has at most one, and a new one replaces it.
 
     Of the things that are due at one moment the one that was set first comes first. A thing whose deadline is replaced
-    or cleared is let go at once: a job that has ended must not stay for its dispatch time-out.
+    or cleared is released at once: a job that has ended must not stay in memory until its dispatch time-out.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sets = 0
         self._keys: dict[T, int] = {}
-        """Thing -> its place in the order: its deadline, then the number of the `set`."""
+        """Thing -> its key: its deadline, then the number of the `set`."""
         self._things: dict[int, T] = {}
         self._heap: list[int] = []
         """Of the keys of `_things` (key_heap.py)."""

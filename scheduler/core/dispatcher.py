@@ -1,7 +1,7 @@
 """The life of a job: submitted, put to the store, sent to a node, ended; and back to waiting when its node is lost.
 
 Plain synchronous decisions. It acts through the script queue, the links of the nodes and the result sink, and knows no
-socket, no HTTP and no Redis. Every change of state comes before the message that tells of it.
+socket, no HTTP and no Redis. Every change of state comes before the message that reports it.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ class Dispatcher(Allocations):
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
-        One that failed before it was started, or was given up with its session, begins anew as a new job.
-        `timeout_ms` counts from here: past it the client doesn't want the result any more and the job fails. With
-        `affinity` the node of the session's last job is tried first, with `why` it is kept why it goes where it goes.
-        The same request or session id of another `owner` is another one. `trace` is the traceparent that the job comes
-        with (trace_context.py). `attempts_max` and `backoff_ms` replace the settings attempts_max and backoff_s for
-        this job. Raises Rejected; then nothing is kept.
+        One that failed before it was started, or was given up with its session, begins anew as a new job. `timeout_ms`
+        counts from here: past it the job fails, as the client no longer wants the result. With `affinity` the node of
+        the session's last job is tried first, with `why` the decisions about it are kept. The same request or session
+        id of another `owner` is a different one. `trace` is the traceparent that the job comes with (trace_context.py).
+        `attempts_max` and `backoff_ms` replace the settings attempts_max and backoff_s for this job. Raises Rejected;
+        then nothing is kept.
         """
         known = self.table.find_request(request_id, owner)
         try:
@@ -152,7 +152,7 @@ class Dispatcher(Allocations):
         return self.table.find(self._job_id(sequence))
 
     def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
-        """Cancel `job_ids`, the jobs whose results nobody wants any more, and forget what was kept for the session.
+        """Cancel `job_ids`, the jobs whose results are no longer wanted, and forget the affinity of the session.
 
         Its other jobs go on, and can be asked for by their request ids; one that was cancelled here begins anew.
         """
@@ -160,7 +160,7 @@ class Dispatcher(Allocations):
             self.cancel(job_id, SESSION_GONE)
         self.affinity.forget(session_key)
 
-    # ---- what the roles and the node desk call
+    # ---- what the roles and the node events call
 
     def job_due(self, job: Job) -> None:
         """The deadline of `job` has come."""
@@ -209,8 +209,8 @@ class Dispatcher(Allocations):
         """Give up the present attempt of `job` on `node` and let it wait for another one.
 
         A `counted` attempt takes one of those that the job has (retries.py); `detail` describes an error. The node
-        receives a cancel unless it was its own answer: an assign that is only slow would else find its slot given away,
-        and be run beyond the slots.
+        receives a cancel unless the attempt ended with its own answer: otherwise an assign that is only slow would run
+        beside the job that got its slot.
         """
         attempt = job.attempt
         if reason not in ANSWERS:
@@ -269,7 +269,7 @@ class Dispatcher(Allocations):
             self._observer.job_removed(evicted)
         self._observer.job_ended(job)
         self._sink.job_ended(job)
-        job.trace = ""  # nobody asks for it any more, and a finished job is kept
+        job.trace = ""  # it is not needed any more, and a finished job is kept
 
     def _set_deadline(self, job: Job, when_ms: int) -> None:
         self._deadlines.set(job, min(when_ms, job.expires_ms) if job.expires_ms else when_ms)

@@ -25,7 +25,7 @@ class Leases:
     """Looks at the connected nodes when their lease or rest may have ended, and at the store every `store_sweep_s`.
 
     The store may hold nodes that aren't connected here: the leftovers of a scheduler that died. Their leases end, and
-    they are taken out, so that everything in the store has a living owner after one lease and one sweep.
+    the sweep removes them, so that everything in the store has a living owner after one lease and one sweep.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Leases:
         """Handle the nodes that are due, and look at the store when it is time."""
         now_ms = self._clock.now_ms()
         if now_ms - self._looked_ms > self._heartbeat_ms:
-            # This process stood still: the beats that came meanwhile are still in the sockets.
+            # This process was stopped: the beats that came meanwhile are still in the sockets.
             self._not_before_ms = now_ms + self._heartbeat_ms
         self._looked_ms = now_ms
         while (node := self.deadlines.take_due(now_ms)) is not None:
@@ -62,7 +62,9 @@ class Leases:
                 self._desk.silent(node)
         if now_ms - self._swept_ms >= self._sweep_ms:
             self._swept_ms = now_ms
-            if not self._queue.is_repeating:  # a store that is away for hours would find thousands of sweeps
+            if (
+                not self._queue.is_repeating
+            ):  # otherwise thousands of sweeps would wait for a store that is away for hours
                 self.sweep_store()
                 self._node_registry.settle_doubts()
 
@@ -99,6 +101,6 @@ class Leases:
             if node is None:
                 self._queue.call(node_offline(node_id, generation, asked_ms), ignore_answer)
             elif node.generation == generation and node.registered:
-                self._node_registry.register(node)  # connected and heard of, but the store missed its beats
+                self._node_registry.register(node)  # connected and beating, but the store missed its beats
         if len(answer) >= 2 * LAPSED_MAX:
             self._list_lapsed()  # there may be more; what was found here is dealt with before this call runs

@@ -13,7 +13,7 @@ NOTED_MS = 1000
 SETTLE_MS = 1000
 """After an outage: nodes are registered again and what has piled up is given away; that still belongs to it."""
 LOOK_MS = 1000
-"""While the store is away: time between two looks at a job whose waiting time-out stands still."""
+"""While the store is away: time between two looks at a job whose waiting time-out is paused."""
 RETRY_MS_MAX = 30_000
 """The longest time after which a submit that was refused for the store's absence is to come again."""
 OUTAGES_MAX = 100
@@ -33,12 +33,12 @@ class Outages:
         self._has_failed = False
 
     def check(self, now_ms: int) -> None:
-        """Raise Rejected when the store has been away for so long that nobody knows whether a new job can be done."""
+        """Raise Rejected when the store has been away for longer than store_refuse_s."""
         silent_ms = self.silent_ms(now_ms)
-        # Without a failure it may be this process that stood still: the answer may lie in its socket.
+        # Without a failure this process may have been stopped: the answer may lie in its socket.
         if silent_ms >= (self._refuse_ms if self._has_failed else 2 * self._refuse_ms):
             detail = f"the store has not answered for {silent_ms / 1000:.1f} s; jobs that were accepted stay"
-            # Nobody knows how long it will last: as long again as it has lasted is wrong by a factor of two at most.
+            # The rest of the outage is unknown: its length so far is wrong by a factor of two at most.
             raise Rejected(STORE_UNAVAILABLE, detail, min(max(silent_ms, self._retry_ms), RETRY_MS_MAX))
 
     def end_of_wait_ms(self, from_ms: int, waiting_ms: int, now_ms: int) -> int:

@@ -1,4 +1,4 @@
-"""The role that forgets finished jobs: the answer to the seed's section 1.1."""
+"""The role that forgets finished jobs: it bounds the memory of finished jobs (docs/brief.md, 1.1)."""
 
 from __future__ import annotations
 

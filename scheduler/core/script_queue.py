@@ -1,8 +1,8 @@
 """The one way to the store: script calls go out in order, one flush at a time, and are repeated until answered.
 
 Whatever is queued while a flush is on its way travels in the next one, so that batches grow with the load and cost
-nothing when there is none. The select batch is put together last, at the moment of the flush: a release that is queued
-travels before it, and there is never more than one select on its way.
+nothing when there is none. The select batch is composed last, at the moment of the flush: a queued release is sent
+before it, and at most one select is in flight.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OnAnswer = Callable[[Answer], None]
 CALLS_MAX = 256
 """Calls of one flush: bounds the memory of a pipeline and the time until its answers come."""
 BACKLOG_MAX = 50_000
-"""Calls that may wait before nodes that register are asked to come again later; some 50 MB."""
+"""Calls that may wait before nodes that register are refused for a time; some 50 MB."""
 BACKOFF_MS = (50, 1000)
 """First and longest pause before a flush without an answer is repeated."""
 
@@ -54,16 +54,16 @@ class ScriptQueue:
         self._handlers: list[OnAnswer] = []
         self._beats: list[Callable[[str], None]] = []
         self.is_repeating = False
-        """Whether the store owes an answer that it failed to give: what is asked now and then need not be asked now."""
+        """Whether a flush failed and is repeated now: periodic calls are skipped meanwhile."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
-        """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
+        """The last beat of each node while the store doesn't answer, so that beats do not pile up."""
         self.outages = outages or Outages()
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
         self.selects: Selects | None = None
         self.on_back: Callable[[], None] = _ignore
-        """Called when a flush is answered after an outage: what a first, lost answer said is unknown."""
+        """Called when a flush is answered after an outage: the contents of a first, lost answer are unknown."""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -75,7 +75,7 @@ class ScriptQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many calls wait that what can be refused is to be refused."""
+        """Whether BACKLOG_MAX calls wait: nodes that register are refused then."""
         return len(self._calls) >= BACKLOG_MAX
 
     def call(self, call: ScriptCall, on_answer: OnAnswer) -> None:
@@ -95,7 +95,7 @@ class ScriptQueue:
         self._handlers[-1] = both
 
     def release(self, reservation: str) -> None:
-        """Queue the release of job|attempt. Its answer says nothing that the caller doesn't know."""
+        """Queue the release of job|attempt. Its answer is ignored."""
         calls = self._calls
         if calls and calls[-1].name == "release_job" and len(calls[-1].args) < ARGUMENTS_MAX:
             calls[-1].args.append(reservation)
@@ -165,10 +165,10 @@ class ScriptQueue:
         if len(self._calls) > CALLS_MAX:
             calls, handlers = self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
             del self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
-            return calls, handlers  # no select: the room that it counts on stands in the calls left behind
+            return calls, handlers  # no select: the room that it counts on is in the calls left behind
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
-        self._beats = []  # they belong to a call that is sent now; kept here they would keep nodes that have gone
+        self._beats = []  # they belong to a call that is sent now; kept here, they would keep removed nodes alive
         selects = self.selects
         select = selects.compose_select() if selects is not None and selects.wants_select else None
         if select is not None:
@@ -211,4 +211,4 @@ def _ignore() -> None:
 
 
 def ignore_answer(answer: Answer) -> None:
-    """Do nothing: no answer to this call changes anything here."""
+    """Ignore the answer: it changes nothing here."""

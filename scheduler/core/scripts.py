@@ -10,18 +10,18 @@ from enum import StrEnum
 from typing import NamedTuple
 
 ARGUMENTS_MAX = 1000
-"""Batches are cut at this many arguments; unpack() and a call's time on the server are bounded by it."""
+"""Batches are cut at this many arguments; unpack() and the time of a call on the server are bounded by it."""
 
 
 class ScriptCall(NamedTuple):
-    """One call: the script's name and its ARGV. KEYS are the same six for all, the store adds them."""
+    """One call: the script's name and its ARGV. The store adds KEYS, the same six for all scripts."""
 
     name: str
     args: list[str]
 
 
 class Reply(StrEnum):
-    """What a script may answer beside data; `lua/README.md` says when."""
+    """What a script may answer beside data; `lua/README.md` explains each."""
 
     OK = "OK"
     UNKNOWN = "UNKNOWN"
@@ -81,7 +81,8 @@ def drain_node(node_id: str, generation: str, flag: str, on: bool) -> ScriptCall
 
 
 def select_node(now_ms: int, seed: int, choices: int, removals_max: int, wants: Sequence[Want]) -> ScriptCall:
-    """Answer: node, generation for each want; '' and '' for nobody, '' and AGAIN when removals_max was reached.
+    """Answer: node, generation for each want; '' and '' when no node has room, '' and AGAIN when removals_max was
+    reached.
 
     `seed` is 1 to 2**31 - 2.
     """
@@ -110,7 +111,7 @@ class Look(NamedTuple):
 
 
 def select_explained(call: ScriptCall) -> ScriptCall:
-    """Return a select_node `call` as one that tells what it looked at; looks_of reads that."""
+    """Return a select_node `call` as one that also returns which nodes it looked at; looks_of reads that."""
     return ScriptCall("select_explained", call.args)
 
 

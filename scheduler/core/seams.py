@@ -34,7 +34,7 @@ class NodeLink(Protocol):
     """The connection to one node. Calls on a closed link do nothing."""
 
     def send(self, message: ToNode) -> None:
-        """Queue `message` for the node, in order. Never blocks; a link that can't keep up closes itself."""
+        """Queue `message` for the node, in order. Never blocks; a link whose buffer is full closes itself."""
         ...
 
     def close(self, reason: str) -> None:
@@ -42,7 +42,7 @@ class NodeLink(Protocol):
         ...
 
     async def probe(self) -> bool:
-        """Tell whether the other end still answers (a ping, bounded by the link's own time-out)."""
+        """Return whether the other end still answers (a ping, bounded by the link's own time-out)."""
         ...
 
 
@@ -50,13 +50,13 @@ class EndedLink:
     """The link of a node whose connection has ended: it keeps nothing of that connection."""
 
     def send(self, message: ToNode) -> None:
-        """Nobody is there."""
+        """Do nothing."""
 
     def close(self, reason: str) -> None:
-        """It is closed."""
+        """Do nothing: it is closed."""
 
     async def probe(self) -> bool:
-        """Nobody answers."""
+        """Return False: there is no connection."""
         return False
 
 
@@ -64,7 +64,7 @@ ENDED_LINK = EndedLink()
 
 
 class ResultSink(Protocol):
-    """Hears of each job that ended, exactly once."""
+    """Receives each job that ended, exactly once."""
 
     def job_ended(self, job: Job) -> None:
         """Take note that `job` has reached its final state; must not block and must not raise."""
@@ -72,7 +72,7 @@ class ResultSink(Protocol):
 
 
 class Observer:
-    """Hears what the dispatcher does: logs, metrics, traces and the simulation's checkers derive from it.
+    """Receives what the dispatcher does: logs, metrics, traces and the simulation's checkers derive from it.
 
     Every method does nothing here. They are called after the state has changed and before any await.
     """
@@ -84,7 +84,7 @@ class Observer:
         """A submit was refused."""
 
     def connection_refused(self, peer: str, reason: str) -> None:
-        """A connection was not let in (connections_max, sessions_max, stopping)."""
+        """A connection was refused (connections_max, sessions_max, stopping)."""
 
     def peer_aborted(self, peer: str, reason: str) -> None:
         """A peer on a WebSocket was cut off (takes_nothing, send_buffer_full, no_pong, no_greeting, closed_1009, …)."""
@@ -105,7 +105,7 @@ class Observer:
         """A result came for an attempt that no longer counts; `trace` is what its node sent along, "" = nothing."""
 
     def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
-        """The store allocated a generation that isn't connected here; it was handed back, not sent."""
+        """The store allocated a slot of a generation that isn't connected here; it was handed back, not sent."""
 
     def nobody(self, job: Job) -> None:
         """The store found no node with room for `job`."""
@@ -120,7 +120,7 @@ class Observer:
         """`node` takes no new jobs until `until_ms` (busy, failing)."""
 
     def swept(self, removed: int, pause_ms: float) -> None:
-        """A slice of the clean-up removed `removed` finished jobs and held the loop for `pause_ms`."""
+        """A slice of the clean-up removed `removed` finished jobs and blocked the loop for `pause_ms`."""
 
     def store_failed(self, detail: str) -> None:
         """A flush of script calls got no answer and will be repeated."""

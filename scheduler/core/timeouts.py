@@ -14,7 +14,7 @@ from voxpool.scheduler.core.jobs.job import WAITING, Job
 class Timeouts:
     """Hands each job whose deadline has come to the dispatcher, in slices.
 
-    A job that waits is not due while the store is away: what a node might have done for it, nobody could ask.
+    A waiting job is not due while the store is away: no node could be found for it.
     """
 
     def __init__(self, settings: Settings, clock: Clock, deadlines: Deadlines[Job], dispatcher: Dispatcher) -> None:

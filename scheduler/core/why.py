@@ -1,6 +1,6 @@
 """Why a job went where it went, and why it failed: what was decided about jobs, kept for the newest of them. Pure.
 
-Everything is kept of a followed job, which somebody asked about: the store runs select_explained in place of
+Everything is kept about a followed job, which a client asked for: the store runs select_explained in place of
 select_node, which makes the same choice and also returns the nodes that were looked at. The story of a job that fails
 is kept unasked and without the looks: it begins with the first attempt that fails, and is dropped when the job
 completes. Nothing is kept of a job that completes at its first attempt.
@@ -30,8 +30,8 @@ class Decision(msgspec.Struct, omit_defaults=True):
     """One thing that was decided about a job. `what` is submitted, looked, dispatched, redispatched, stale or ended.
 
     `detail` says why an attempt or the job failed. `pause_ms` is the back-off that follows. After a look `node_id` is
-    the node that was chosen, or `reason` says why none was: nobody (has room), again (the store gave up looking, and is
-    asked again).
+    the node that was chosen, or `reason` says why none was: nobody (no node has room), again (the store gave up
+    looking, and is asked again).
     """
 
     at_ms: int
@@ -56,7 +56,7 @@ class Followed(msgspec.Struct):
 class Why(Observer):
     """Follows every `every`-th submit (0 = none) and those that `follow` names, and keeps the stories of failures.
 
-    At most `jobs_max` of each kind are kept, so that failures never displace a job that somebody asked about. It
+    At most `jobs_max` of each kind are kept, so that failures never displace a job that a client asked about. It
     receives events as an Observer; the dispatcher alone must ask whether a select is to be explained.
     """
 
@@ -141,7 +141,7 @@ class Why(Observer):
             self._failures.pop(job.job_id, None)
 
     def _begin_story(self, job: Job, attempt: int, node_id: str) -> None:
-        """Keep what the record of `job` says of its life until now, unless something is kept of it already."""
+        """Keep what the record of `job` contains about its life until now, unless something is kept already."""
         if not self._jobs_max or self.of(job.job_id) is not None:
             return
         story = self._keep(self._failures, job.job_id)
@@ -206,5 +206,5 @@ def _tell_look(decision: Decision) -> str:
         for look in decision.looks
     ]
     more = decision.looked - len(looks)
-    told = ", ".join([*looks, *([f"{more} more"] if more else [])]) or "no node"
-    return f"for attempt {decision.attempt} looked at {told}: {chosen}"
+    seen = ", ".join([*looks, *([f"{more} more"] if more else [])]) or "no node"
+    return f"for attempt {decision.attempt} looked at {seen}: {chosen}"

@@ -1,1 +1,1 @@
-"""Whether a new job is accepted, how long it would wait, and when a refused one should come again."""
+"""Admission: is a new job accepted, how long would it wait, and when should a refused one be sent again?"""

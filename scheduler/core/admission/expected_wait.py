@@ -2,8 +2,8 @@
 
 A flow counts the slots, the waiting and the running jobs of one pair. While the pair is full (the store found no slot,
 and jobs wait) it measures how many jobs start in each slot and millisecond: so pools that share nodes are measured as
-they are, and a pool that grows is taken at its new size at once. Before there is enough to measure, it goes by the
-service times seen so far, or by the age of the jobs that run.
+they are, and a pool that grows counts at its new size at once. Before enough jobs have started, it estimates from the
+service times seen so far, or from the age of the running jobs.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from __future__ import annotations
 import math
 
 PRIOR_STARTS = 4.0
-"""The weight of the service times beside the measured starts: as much as this many starts."""
+"""The weight of the service times beside the measured starts, as a number of starts."""
 STARTS_KEPT = 8.0
-"""Starts below which a full pair forgets none, however slow it is: the window is at least this long."""
+"""A full pair forgets no start below this number, however slow it is: the window is at least this long."""
 SERVICES_KEPT = 64
-"""Services over which mean and spread of the service time are taken."""
+"""The number of services over which the mean and the spread of the service time are taken."""
 VARIATION_MIN = 0.1
 """Least squared coefficient of variation of a service: even equal jobs take equal times only nearly."""
 VARIATION_UNKNOWN = 1.0
-"""The same as long as fewer than two services have ended: that of the exponential distribution."""
+"""The same while fewer than two services have ended: that of the exponential distribution."""
 
 
 class Flow:
-    """The jobs and slots of one pair. Times are ms; `window_ms` is over how long starts are measured."""
+    """The jobs and slots of one pair. Times are ms; `window_ms` is the time over which starts are measured."""
 
     __slots__ = (
         "_at_ms",
@@ -106,14 +106,14 @@ class Flow:
             self._service_ms_square += (service_ms**2 - self._service_ms_square) / self._services
 
     def serve(self, now_ms: int, nodes: int, slots: int) -> None:
-        """Nodes with `slots` slots came, or with negative numbers left."""
+        """Nodes with `slots` slots came, or left (negative numbers)."""
         self._advance(now_ms)
         if self.slots:
             self._slots_before = self.slots
         self.nodes += nodes
         self.slots += slots
         if slots > 0:
-            self.is_full = False  # starts that only fill the new slots are no measure
+            self.is_full = False  # starts that only fill the new slots do not count
 
     def interrupted(self, now_ms: int) -> None:
         """The store was away until now."""
@@ -124,7 +124,7 @@ class Flow:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is there: no node and no job."""
+        """Whether the pair has no node and no job."""
         return not (self.nodes or self.waiting or self.running)
 
     @property
@@ -139,12 +139,12 @@ class Flow:
         return self._service_ms
 
     def starts_per_ms(self, now_ms: int) -> float:
-        """Return the starts of a millisecond while the pair is full; 0 when nothing is known of it."""
+        """Return the starts of a millisecond while the pair is full; 0 when nothing is known yet."""
         self._advance(now_ms)
         slots = self.slots or self._slots_before
         service_ms = self._service_ms or self._age_ms(now_ms)
         if service_ms and not self._services:
-            return slots / service_ms  # no job has ended yet: it takes at least this long, more isn't known
+            return slots / service_ms  # no job has ended yet: it takes at least this long
         starts, slot_ms = self._starts, self._slot_ms
         if service_ms:
             starts += PRIOR_STARTS
@@ -152,13 +152,13 @@ class Flow:
         return slots * starts / slot_ms if slot_ms else 0.0
 
     def wait(self, now_ms: int, expected: float = 0.0) -> tuple[float, float]:
-        """Return the expected wait of a new job and its standard deviation in ms; both 0 when nothing is known of it.
+        """Return the expected wait of a new job and its standard deviation in ms; both 0 when nothing is known yet.
 
-        With more than the square root of the jobs before it `expected` to come again, room for so many is kept free, or
-        for as many as are expected.
+        With more than the square root of the jobs before it `expected` to come again, room for that
+        root is kept free, or for all that are `expected` if they are fewer.
         The time in which n slots get free has a variance of about n c^2 / rate^2 (c: the coefficient of variation of a
         service; renewal theory, W. Feller, "An Introduction to Probability Theory" II, XI.5); the rate itself is
-        known from so many starts only, which adds n^2 c^2 / (starts rate^2).
+        estimated from a limited number of starts, which adds n^2 c^2 / (starts rate^2).
         """
         ahead = float(self.ahead)
         rate = self.starts_per_ms(now_ms) if ahead else 0.0
@@ -192,7 +192,7 @@ class Flow:
         passed_ms = max(0, now_ms - self._at_ms)
         self._at_ms = now_ms
         if self.is_full:
-            self._slot_ms += self.slots * min(passed_ms, self._window_ms)  # the process may have stood still
+            self._slot_ms += self.slots * min(passed_ms, self._window_ms)  # the process may have been stopped
         if self._starts > STARTS_KEPT or not self.is_full:
             kept = math.exp(-passed_ms / self._window_ms)
             self._starts *= kept

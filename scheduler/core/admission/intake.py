@@ -1,7 +1,7 @@
 """Whether a new job may be accepted: bounds on what is kept, a node for its pair, and a wait within its time-out.
 
-Nothing is accepted that can't be done in time as far as anybody knows, and what is refused learns when to come again.
-Jobs that come back from a node are never asked about. It knows nothing of sockets, scripts or clients.
+A job is refused when it is not expected to be done in time; the refusal names the time after which to try again. Jobs
+that come back from a node are not checked. The module knows nothing of sockets, scripts or clients.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ if TYPE_CHECKING:
 LATE_SHARE = 0.005
 """The share of the accepted jobs that may be expected to start too late."""
 LATE_SPARE_MAX = 0.5
-"""How much of that a pair may have in hand. With this much it accepts a job whose expected wait is within its time-out,
-as after a burst; at lasting overload, where every job is accepted at the limit, nearly all must be in time."""
+"""The most unused share that a pair may save up. With it, the pair accepts a job whose expected wait is within its
+time-out, as after a burst; at lasting overload, where every job is accepted at the limit, nearly all must be in
+time."""
 LATE_MIN = 0.001
-"""The chance of being late at which a pair that has nothing in hand accepts a job."""
+"""The chance of being late at which a pair that has saved nothing accepts a job."""
 DEVIATIONS = 3.1
 """Standard deviations that belong to LATE_MIN."""
 LATE_ANSWER_MS = 100
-"""While the store owes an answer for so long, waits say nothing of the nodes, and nobody asks for them."""
+"""When the store has not answered for this time, expected waits are not computed: they would not describe the nodes."""
 GONE_MS_MAX = 60_000
 """How long a pair without nodes and jobs is remembered, and the longest Retry-After of one that no node serves."""
 PAIRS_GONE_MAX = 10_000
-"""Pairs that are remembered so; past it the one that went first is forgotten."""
+"""Pairs that are remembered; past it the one that was idle first is forgotten."""
 
 CUT_SHORT = ("expired", STOPPING)
-"""Reasons of jobs that failed while their node was still at work: how long that takes isn't seen."""
+"""Reasons of jobs that failed while their node was still working: their service time is unknown."""
 
 
 class Pair:
-    """What is known of a pair: its flow, and the line of its refused submits."""
+    """The state of a pair: its flow, and the line of its refused submits."""
 
     __slots__ = ("flow", "late_spare", "left_ms", "line")
 
@@ -53,7 +54,7 @@ class Pair:
         self.late_spare = LATE_SPARE_MAX
         """The jobs that may be late; each accepted one adds LATE_SHARE and takes its own chance."""
         self.left_ms = left_ms
-        """Since when no node serves it; while nodes do, when the last change was."""
+        """When its last node left; while nodes serve it, the time of the last change."""
 
 
 class Intake:
@@ -129,7 +130,7 @@ class Intake:
         self._of(job.pair).flow.full(self._clock.now_ms())
 
     def store_is_back(self) -> None:
-        """The store answers again: the time without it is no measure, and any pair may have room now."""
+        """The store answers again: the outage is not counted, and any pair may have room now."""
         now_ms = self._clock.now_ms()
         for pair in self._pairs.values():
             pair.flow.interrupted(now_ms)
@@ -175,7 +176,7 @@ class Intake:
         now_ms = self._clock.now_ms()
         gone_ms = max(0, now_ms - (self._began_ms if known is None else known.left_ms))
         if gone_ms >= self._grace_ms:
-            # Nobody knows when one comes. What was away for a time is often away for as long again.
+            # When one comes is unknown. What was away for some time is often away for as long again.
             after_ms = max(self._retry_after_ms, min(gone_ms, GONE_MS_MAX))
             raise Rejected(NO_NODE, f"no node that serves {pair} is connected", after_ms)
 

@@ -1,7 +1,8 @@
 """When refused submits should come again: a line for each pair, in which each refusal has a time of its own. Pure.
 
-All that are refused at one moment would come again at one moment, and find room for a few. Here the times lie apart by
-what the pair needs to start a job. A submit that comes at its time, recognised by its request id, goes before new ones.
+Submits that are refused at one moment would otherwise return at one moment, when there is room for a few. Here the
+times are spaced by what the pair needs to start a job. A submit that returns at its time (known by its request id) is
+preferred to new ones.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PLACES_MAX = 20_000
-"""Refusals whose times are remembered; past it a submit is told the end of the line and has no place in it. 4 MB."""
+"""Refusals whose times are remembered, in 4 MB; past it a submit gets the time of the end of the line, and no place."""
 LATE_MS_MIN = 2000
-"""How much later than at its time a submit may come and still has its place, or half of that time if it is more: the
-SDK makes its pauses longer by up to a half, by chance."""
+"""How late a submit may come and keep its place, or half of its time if that is more: the SDK lengthens its pauses by a
+random part of up to a half."""
 AFTER_MS_MAX = 60_000
-"""The longest time that is given: what comes after that nobody knows."""
+"""The longest time that is given: no later one can be predicted."""
 SHARE_STEP = 1 / 16
 """By how much one refusal that came again, or did not, changes the share that is expected to."""
 SHARE_MIN = 0.02
@@ -27,9 +28,9 @@ class Line:
 
     def __init__(self) -> None:
         self.next_ms = 0.0
-        """The earliest time that is not given away."""
+        """The earliest time that is not given to a refusal."""
         self.share = 1.0
-        """The share of the refusals that come again: each takes this part of a start."""
+        """The share of the refusals that come again: each counts as this part of a start."""
         self.places = 0
 
     @property

@@ -1,4 +1,4 @@
-"""The record of a job and its states. Pure: who moves it from state to state is the dispatcher."""
+"""The record of a job and its states. Pure: the dispatcher moves it from state to state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINAL_STATES = frozenset({COMPLETED, FAILED, CANCELLED})
 
 
 def key_of(owner: str, name: str) -> str:
-    """Return what stands for the request or session `name` of `owner`; neither contains a slash."""
+    """Return the key of the request or session `name` of `owner`; neither contains a slash."""
     return f"{owner}/{name}" if owner else name
 
 
@@ -61,7 +61,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     audio_bytes: int
     """The length of the audio; stays when the audio is freed."""
     audio_hash: int = 0
-    """Of the audio (hash_of); stays, too. It tells other audio under the same request id."""
+    """The hash of the audio (hash_of); it stays, too, and detects other audio under the same request id."""
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0
@@ -90,10 +90,10 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     reason: str = ""
     """Why it failed or was cancelled; a stable snake_case word (reasons.py)."""
     detail: str = ""
-    """What people should know beside the reason, such as `ValueError: no such speaker`; bounded."""
+    """What a reader needs beside the reason, such as `ValueError: no such speaker`; bounded."""
     output: Any = None
     trace: str = ""
-    """Its place in a trace (trace_context.py): where it came from, later the span that works on it; "" = none."""
+    """Its traceparent (trace_context.py): that of its client, later that of the span that works on it; "" = none."""
 
     @property
     def ended(self) -> bool:

@@ -13,7 +13,7 @@ from voxpool.scheduler.core.jobs.job import Job, key_of
 from voxpool.scheduler.errors import Rejected
 
 SHARDS = 256
-"""Dicts that the table is cut into: growing one of millions of entries stops the loop for 0.4 s (defects.md M9)."""
+"""Dicts that the table is cut into: growing a single dict of millions of entries stops the loop for 0.4 s."""
 BLOCK = 256
 """Finished jobs a sealed tuple; the collector stops visiting a tuple that holds nothing but untracked things."""
 
@@ -34,7 +34,7 @@ class JobTable:
         self.finished = 0
         self.evicted = 0
         self.begun_anew = 0
-        """Jobs here whose request id is that of a newer job."""
+        """Jobs in the table whose request id belongs to a newer job."""
         self.audio_bytes = 0
         self._by_id: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
         self._by_request: list[dict[str, Job]] = [{} for _ in range(SHARDS)]
@@ -51,7 +51,7 @@ class JobTable:
         return f"<job table {self.unfinished} unfinished, {self.finished} finished, {self.audio_bytes} audio bytes>"
 
     def check_room(self, audio_bytes: int) -> None:
-        """Raise Rejected if a job with so much audio can't be accepted now."""
+        """Raise Rejected if a job with `audio_bytes` of audio can't be accepted now."""
         if self.unfinished >= self.jobs_max:
             raise Rejected("jobs_max", f"{self.jobs_max} jobs are unfinished, the most allowed", self.retry_after_ms)
         if self.audio_bytes + audio_bytes > self.audio_total_bytes_max:
@@ -92,9 +92,9 @@ class JobTable:
             yield list(shard.values())
 
     def finish(self, job: Job) -> list[Job]:
-        """Note that `job` has just reached a final state: its audio goes now, it itself after its retention.
+        """Note that `job` has just reached a final state: its audio is freed now, the job after its retention.
 
-        Returns the jobs that had to go because of `finished_max`.
+        Returns the jobs that were removed because of `finished_max`.
         """
         self.unfinished -= 1
         self.finished += 1

@@ -1,8 +1,8 @@
 """Every reason why a job ends without completing, or a submit or connection is refused: retryable or final. Pure.
 
 Retryable means that the same request, sent again unchanged, may succeed later; final means that it won't. A reason that
-is in no table here is final: input of the wrong form, or a word of a worker's own for work that no other try would
-change. The words are stable, and a worker's own words must not be among those of `ENDS`.
+is in no table here is final: input of the wrong form, or a reason of a worker's own for work that another attempt
+would not change. The words are stable, and those of a worker must not be among those of `ENDS`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RETRYABLE, FINAL = True, False
 WAITING_TIMEOUT = "waiting_timeout"
 ATTEMPTS_MAX = "attempts_max"
 STOPPING = "stopping"
-"""Why a submit is refused, or a job handed back, by a scheduler that stops: the next one may be asked the same."""
+"""Why a submit is refused, or a job handed back, by a scheduler that stops: the next scheduler may accept it."""
 STORE_UNAVAILABLE = "store_unavailable"
 NO_NODE = "no_node"
 OUT_OF_MEMORY = "out_of_memory"
@@ -38,7 +38,7 @@ ENDS: dict[str, Reason] = {
     "expired": Reason(FINAL, "the time-out that its client gave it is over"),
     ATTEMPTS_MAX: Reason(FINAL, "all of its attempts failed or were lost"),
     SESSION_GONE: Reason(RETRYABLE, "its client left, or stayed away for longer than the grace"),
-    "cancelled": Reason(FINAL, "somebody cancelled it"),
+    "cancelled": Reason(FINAL, "it was cancelled"),
     "engine_error": Reason(FINAL, "the worker's code raised an error"),
     "bad_output": Reason(FINAL, "the worker's output fits into no message"),
     "output_too_large": Reason(FINAL, "the worker's output is above the bound"),
@@ -60,7 +60,7 @@ SUBMIT_REFUSALS: dict[str, Reason] = {
     OUT_OF_MEMORY: Reason(RETRYABLE, "the machine has no memory for the body"),
     "result_waiters_max": Reason(RETRYABLE, "too many clients wait for results"),
     "unacknowledged_max": Reason(RETRYABLE, "the session has not acknowledged too many results"),
-    "rate": Reason(RETRYABLE, "the token submits faster than it may"),
+    "rate": Reason(RETRYABLE, "the token submits faster than its rate allows"),
     "request_id_conflict": Reason(FINAL, "the request id stands for another job"),
     "audio_too_large": Reason(FINAL, "the audio is above the bound"),
     "empty_audio": Reason(FINAL, "there is no audio"),
@@ -93,6 +93,6 @@ def end_is_retryable(reason: str) -> bool:
 
 
 def refusal_is_retryable(reason: str) -> bool:
-    """Return whether what was refused for `reason` may be taken later."""
+    """Return whether a request that was refused for `reason` may be accepted later."""
     found = REFUSALS.get(reason)
     return found is not None and found.retryable

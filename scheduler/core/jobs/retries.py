@@ -14,7 +14,7 @@ ANSWERS = frozenset({BUSY, ERROR})
 LOSSES = {
     TIMEOUT: "no answer within dispatch_timeout_s",
     "closed": "the connection of the node closed",
-    "lapsed": "the node fell silent",
+    "lapsed": "the lease of the node ended",
     "assign_lost": "the node did not receive the job",
     "reregistered": "the node registered again without the job",
 }
@@ -29,7 +29,7 @@ class Retries:
         self._backoff_max_ms = ms(settings.backoff_max_s)
 
     def limits(self, attempts_max: int | None, backoff_ms: int | None) -> RetryLimits:
-        """Return the limits of a new job that asks for these; None = as the settings say."""
+        """Return the limits of a new job with these wishes; None = the value of the settings."""
         if attempts_max is None and backoff_ms is None:
             return self._usual
         usual = self._usual
@@ -43,7 +43,7 @@ class Retries:
 
         After an error, which the node itself answered, the job pauses until `backoff_until_ms`: twice as long each
         time, up to backoff_max_s, and not after its last attempt. The waiting time-out counts from the end of the
-        pause. An attempt that was lost costs no pause: nothing says that the next node will not do it.
+        pause. An attempt that was lost costs no pause: another node may succeed at once.
         """
         job.redispatches += 1
         job.detail = detail or LOSSES.get(reason, reason)

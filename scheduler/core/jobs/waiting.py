@@ -62,8 +62,8 @@ class SelectBatch:
 class WaitingJobs:
     """All waiting jobs. One that comes back keeps its sequence number, so no newer one of its pair overtakes it.
 
-    Past `waiting_max` jobs of a pair `check_room` refuses a new one; those that come back from a node are not refused,
-    and up to one batch is with the store and not counted.
+    Past `waiting_max` jobs of a pair `check_room` refuses a new one; those that come back from a node are never
+    refused, and the batch in flight to the store is not counted.
     """
 
     def __init__(self, waiting_max: float = math.inf, retry_after_ms: int = 1000) -> None:
@@ -93,7 +93,7 @@ class WaitingJobs:
             raise Rejected("waiting_max", detail, self.retry_after_ms)
 
     def counts(self) -> Iterator[tuple[str, int]]:
-        """Yield (pair, waiting jobs); jobs in flight to the store count as waiting no longer."""
+        """Yield (pair, waiting jobs); jobs in flight to the store do not count."""
         for queue in self._queues.values():
             yield queue.pair, len(queue.jobs)
 
@@ -168,8 +168,8 @@ class WaitingJobs:
     def settle(self, batch: SelectBatch) -> None:
         """Learn from the answer to `batch`; jobs without a node have been added again before.
 
-        `credit` holds what came up while the batch was away. "Nobody" spoils only what was known before it: else a job
-        would wait beside a node whose release crossed the answer (defects.md R21).
+        `credit` has the slots that appeared while the batch was on its way. An answer "nobody" invalidates only what
+        was known before the batch: otherwise a job would wait beside a node whose release crossed the answer.
         """
         for queue in batch.queues.values():
             queue.in_flight = False

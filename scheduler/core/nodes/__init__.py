@@ -1,1 +1,1 @@
-"""Nodes: the record of a connection, what comes in from nodes, and what the store is told of them."""
+"""Nodes: the record of a connection, what comes in from nodes, and what is written about them to the store."""

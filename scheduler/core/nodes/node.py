@@ -13,7 +13,8 @@ RESTING = "r"
 
 
 class Node:
-    """One connection of a node, from its register to its end. A reconnect makes a new one (R7).
+    """One connection of a node, from its register to its end. A reconnect makes a new one, so that the clean-up of
+    an old connection cannot take the new one offline.
 
     Times are int ms. `reservations` maps job_id to the job whose present attempt this node has: the dispatcher's own
     index, from which the jobs of a lost node are taken.
@@ -76,16 +77,16 @@ class Node:
         """No new jobs before this moment; 0 = does not rest."""
         self.rest_is_until_beat = False
         self.flags_told: dict[str, str] = {}
-        """flag -> the generation under which the store was told of it and hasn't answered yet (node_registry.py)."""
+        """flag -> the generation under which it was sent to the store, until the store answers (node_registry.py)."""
         self.failures_in_a_row = 0
         self.seen_ms = now_ms
         self.clock_ahead_ms = 0
-        """Its clock less ours when it registered, with the time of that message in it; 0 when it did not say."""
+        """Its clock less ours when it registered, with the time of that message in it; 0 when it sent none."""
         self.deadline_ms = 0
         """When to look at it again: the end of its lease or of its rest (deadlines.py)."""
         self.reservations: dict[str, Job] = {}
         self.missing: dict[str, int] = {}
-        """job_id -> beats in a row that did not name a held attempt; at two the assign is taken for lost."""
+        """job_id -> beats in a row that did not name a held attempt; at two the assign counts as lost."""
 
     @property
     def flags(self) -> str:

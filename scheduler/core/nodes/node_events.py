@@ -33,7 +33,7 @@ BEATS_MISSED_MAX = 2
 
 
 class NodeEvents:
-    """The entry for everything that nodes say. One for each scheduler."""
+    """Receives all messages of nodes. One for each scheduler."""
 
     def __init__(
         self, settings: Settings, clock: Clock, dispatcher: Dispatcher, node_registry: NodeRegistry, observer: Observer
@@ -140,7 +140,7 @@ class NodeEvents:
         self._lose(node, "lapsed")
 
     def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
-        """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody owns."""
+        """Move what `node` still runs from its older connection; redispatch the rest; cancel jobs unknown here."""
         held = {} if old is None else dict(old.reservations)
         for job_id, attempt in running:
             job = held.get(job_id)

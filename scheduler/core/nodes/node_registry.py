@@ -1,6 +1,6 @@
-"""The connected nodes, and what the store is told of them: register, beat, rest, drain, offline.
+"""The connected nodes, and what is written about them to the store: register, beat, rest, drain, offline.
 
-It decides about nodes only; what becomes of the jobs that they hold is the dispatcher's part.
+It decides about nodes only; the dispatcher decides about their jobs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class NodeRegistry:
         """Nodes that register_all has marked and whose turn hasn't come."""
         self._is_registering = False
         self._doubted: set[str] = set()
-        """Pairs for which the store found nobody since the last look."""
+        """Pairs for which the store found no node since the last look."""
         self._looked_ms = 0
         self._rest_after_failures = settings.rest_after_failures
         self._rest_ms = ms(settings.rest_s)
@@ -110,9 +110,10 @@ class NodeRegistry:
         self._renew(node)
 
     def doubt(self, pair: str) -> None:
-        """Note that the store found nobody for `pair`; when a node with room is connected here, ask whether it has it.
+        """Note that the store found no node for `pair`; when one with room is connected here, renew its lease to check
+        it.
 
-        A store that was emptied says nothing else, and the next beat may come after the waiting time-out.
+        An emptied store gives no other sign, and the next beat may come after the waiting time-out.
         """
         self._doubted.add(pair)
         self.settle_doubts()
@@ -170,8 +171,8 @@ class NodeRegistry:
     def count_failure(self, node: Node) -> None:
         """Count an attempt that `node` answered with an error or did not answer; after some in a row it rests.
 
-        A node that fails everything at once has always room and would attract all jobs (defects.md C8). One that never
-        answers would cost each of its jobs a dispatch time-out.
+        A node that fails every job at once always has room and would attract all jobs. One that never answers would
+        cost each of its jobs a dispatch time-out.
         """
         node.failures_in_a_row += 1
         if node.failures_in_a_row == self._rest_after_failures:
@@ -207,7 +208,7 @@ class NodeRegistry:
             self._intake.serve(node.pairs, sign, sign * node.slots)
 
     def _tell_flag(self, node: Node, flag: str) -> None:
-        """Tell the store whether `node` has `flag` now; what changes before its answer comes is told after that."""
+        """Send the store whether `node` has `flag` now; a change before the answer is sent after it."""
         if node.flags_told.get(flag) == node.generation:
             return
         on = flag in node.flags
