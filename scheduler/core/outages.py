@@ -1,4 +1,4 @@
-"""The times in which the store did not answer: what waits for it is judged by the time that it had. Pure."""
+"""The times in which the store did not answer: they do not count as waiting time. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from voxpool.scheduler.errors import Rejected
 NOTED_MS = 1000
 """An answer that took as long is an outage, as is one that came after a failure; below it a flush is only slow."""
 SETTLE_MS = 1000
-"""After an outage: nodes are registered again and what has piled up is given away; that still belongs to it."""
+"""The time after an outage that still belongs to it: nodes are registered again, and the backlog is worked off."""
 LOOK_MS = 1000
 """While the store is away: time between two looks at a job whose waiting time-out is paused."""
 RETRY_MS_MAX = 30_000
-"""The longest time after which a submit that was refused for the store's absence is to come again."""
+"""The longest time to the next try that a submit gets which was refused because the store is away."""
 OUTAGES_MAX = 100
 """Outages that are remembered; a job that began to wait before the oldest one loses the time of those before it."""
 
 
 class Outages:
-    """When a flush was on its way without an answer: now, and the last `OUTAGES_MAX` times."""
+    """The times in which a flush got no answer: now, and the last `OUTAGES_MAX` times."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings()
@@ -44,7 +44,7 @@ class Outages:
     def end_of_wait_ms(self, from_ms: int, waiting_ms: int, now_ms: int) -> int:
         """Return when a wait from `from_ms` for `waiting_ms` is over: the store's absence stops its clock, for a while.
 
-        While the store is away that is a moment to look again at.
+        While the store is away, that is the time of the next look.
         """
         away_ms = min(self.between(from_ms, now_ms), self._patience_ms)
         ends_ms = from_ms + waiting_ms + away_ms

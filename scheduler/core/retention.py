@@ -1,4 +1,4 @@
-"""The role that forgets finished jobs: it bounds the memory of finished jobs (docs/brief.md, 1.1)."""
+"""The role that forgets finished jobs: it bounds their memory (docs/brief.md, 1.1)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from voxpool.scheduler.core.seams import Observer
 class Retention:
     """Removes each job `retention_s` after its END, looking every `cleanup_interval_s`, in slices.
 
-    `cleanup_interval_s = 0` turns it off: the table then keeps every job for ever. That is the leak of the seed, and
-    the setting exists so that it can be measured.
+    `cleanup_interval_s = 0` turns it off: the table then keeps every job for ever. That is the leak that
+    the brief describes; the setting exists so that it can be measured.
     """
 
     def __init__(self, settings: Settings, clock: Clock, table: JobTable, observer: Observer) -> None:

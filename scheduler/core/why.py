@@ -1,9 +1,9 @@
-"""Why a job went where it went, and why it failed: what was decided about jobs, kept for the newest of them. Pure.
+"""Why a job went to its node, and why it failed: the decisions about jobs, kept for the newest of them. Pure.
 
 Everything is kept about a followed job, which a client asked for: the store runs select_explained in place of
-select_node, which makes the same choice and also returns the nodes that were looked at. The story of a job that fails
-is kept unasked and without the looks: it begins with the first attempt that fails, and is dropped when the job
-completes. Nothing is kept of a job that completes at its first attempt.
+select_node, which makes the same choice and also returns the nodes that were looked at. The decisions about a job that
+fails are kept in any case, without the looks: they begin with the first attempt that fails, and are dropped when the
+job completes. Nothing is kept of a job that completes at its first attempt.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Followed(msgspec.Struct):
 
 
 class Why(Observer):
-    """Follows every `every`-th submit (0 = none) and those that `follow` names, and keeps the stories of failures.
+    """Follows every `every`-th submit (0 = none) and those that `follow` names, and keeps the decisions about failures.
 
     At most `jobs_max` of each kind are kept, so that failures never displace a job that a client asked about. It
     receives events as an Observer; the dispatcher alone must ask whether a select is to be explained.
@@ -66,7 +66,7 @@ class Why(Observer):
         self._every = every
         self._followed: dict[str, Followed] = {}
         self._failures: dict[str, Followed] = {}
-        """The stories of jobs that failed or may: at least one attempt was given up."""
+        """The decisions about jobs of which at least one attempt was given up."""
 
     def __len__(self) -> int:
         return len(self._followed) + len(self._failures)
