@@ -1,7 +1,7 @@
-"""Where settings come from: a TOML file, then VOXPOOL_… of the environment, then flags; the later wins.
+"""Reads settings from a TOML file, then VOXPOOL_… of the environment, then flags; the later wins.
 
-What the settings are is config.py. Everything wrong with a source becomes one ConfigError that names the
-source, the key, the value and what is allowed.
+config.py defines the settings. An error in a source becomes one ConfigError that names the source, the
+key, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in _NO_SETTINGS)
 """Variables of the environment that the command line and the SDK read themselves."""
 _ALL_SHOWN = "voxpool serve --print-config shows all"
 SHOWN_MAX = 120
-"""Characters of what was given that an error repeats."""
+"""The number of characters of a value that an error repeats."""
 LISTS = (tuple[str, ...],)
-"""Types of settings that are a list in a file, and one text with commas in the environment and as a flag."""
+"""Types of settings that are a list in a file, and a text with commas in the environment and as a flag."""
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -53,7 +53,7 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
 
 def as_toml(settings: Settings) -> str:
     """Return all settings as TOML that `load` reads, each with its reason, unit, bounds and default."""
-    lines = ["# voxpool: all settings; the lines say reason, unit, bounds and default."]
+    lines = ["# voxpool: all settings; the comments give reason, unit, bounds and default."]
     group = ""
     for field in _by_group():
         if group_of(field.name) != group:
@@ -136,20 +136,18 @@ def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> Non
         one, two = (values.get(key, getattr(defaults, key)) for key in (first, second))
         return one, two, f"{where}: {first} = {one:g} and {second} = {two:g}"
 
-    lease_s, heartbeat_s, said = both("lease_s", "heartbeat_s")
+    lease_s, heartbeat_s, names = both("lease_s", "heartbeat_s")
     if lease_s <= heartbeat_s:
-        raise ConfigError(
-            f"{said}: a lease must be longer than a beat, or every node is taken for dead (usual: 3 beats)"
-        )
-    one, total, said = both("audio_bytes_max", "audio_total_bytes_max")
+        raise ConfigError(f"{names}: a lease must be longer than a beat, or every node counts as dead (usual: 3 beats)")
+    one, total, names = both("audio_bytes_max", "audio_total_bytes_max")
     if one > total:
-        raise ConfigError(f"{said}: the audio of one job must fit into that of all")
-    one, incoming, said = both("audio_bytes_max", "incoming_bytes_max")
+        raise ConfigError(f"{names}: the audio of one job must fit into that of all")
+    one, incoming, names = both("audio_bytes_max", "incoming_bytes_max")
     if 2 * one > incoming:
-        raise ConfigError(f"{said}: there must be room for the audio of one job as base64, twice the bytes")
-    one, buffer, said = both("audio_bytes_max", "send_buffer_bytes_max")
+        raise ConfigError(f"{names}: there must be room for the audio of one job as base64, twice the bytes")
+    one, buffer, names = both("audio_bytes_max", "send_buffer_bytes_max")
     if 2 * one > buffer:
-        raise ConfigError(f"{said}: the buffer must have room for the audio of one job as base64, twice the bytes")
+        raise ConfigError(f"{names}: the buffer must have room for the audio of one job as base64, twice the bytes")
     if bool(values.get("tls_cert")) != bool(values.get("tls_key")):
         given, missing = ("tls_cert", "tls_key") if values.get("tls_cert") else ("tls_key", "tls_cert")
         raise ConfigError(f"{origin[given]}: {given} is set and {missing} is not: TLS needs both")
@@ -188,5 +186,5 @@ def _toml(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a default as a flag is given it."""
+    """Return a default in the form of a flag."""
     return (",".join(value) if isinstance(value, tuple) else str(value)) or "none"

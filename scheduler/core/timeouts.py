@@ -36,7 +36,7 @@ class Timeouts:
         return self._slice
 
     def _waits_on(self, job: Job, now_ms: int) -> bool:
-        """Return whether `job` has not had its time to wait, because the store was away; then it sets a new deadline."""
+        """Return whether `job` has not had its time to wait, as the store was away; set a new deadline then."""
         if job.state != WAITING or job.backoff_until_ms or 0 < job.expires_ms <= now_ms:
             return False
         ends_ms = self._dispatcher.queue.outages.end_of_wait_ms(job.waits_from_ms, self._waiting_ms, now_ms)

@@ -1,4 +1,4 @@
-"""The engines by name: those that come with voxpool, and functions of one's own."""
+"""The engines by name: those that come with voxpool, and functions of the user."""
 
 from __future__ import annotations
 

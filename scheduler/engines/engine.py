@@ -21,18 +21,18 @@ class Work:
     deadline_ms: int = 0
     session_id: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False)
-    """Set when nobody wants the result any more; an engine that looks at it may stop early."""
+    """Set when the result is no longer wanted; an engine may stop early then."""
     trace: str | None = None
     """The traceparent (W3C) that the attempt belongs under, if there is one."""
 
 
 Engine = Callable[[Work], Any]
-"""Returns the output: anything that JSON can say. It is called in a thread, in several at once when slots > 1; one that
-is `async` is called on the loop."""
+"""Returns the output: anything that JSON can express. It is called in a thread, in several at once when slots > 1; one
+that is `async` is called on the loop."""
 
 
 class WorkFailed(VoxpoolError):
-    """An attempt that an engine can't complete. `retryable` tells whether another node may have more luck."""
+    """An attempt that an engine can't complete. `retryable`: another node may succeed."""
 
     def __init__(self, reason: str, detail: str = "", *, retryable: bool = False) -> None:
         super().__init__(detail or reason)

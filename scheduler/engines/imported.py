@@ -1,4 +1,4 @@
-"""An engine of one's own, named as `module:function`, as uvicorn and arq take it."""
+"""An engine of the user, named as `module:function`, as uvicorn and arq take it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HTTP answers with, as records: jobs, nodes, pools and problems. web/views.py makes them."""
+"""The records that HTTP answers with: jobs, nodes, pools and problems. web/views.py makes them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from voxpool.scheduler.protocol.messages import Times
 
 
 class JobView(msgspec.Struct, omit_defaults=True):
-    """A job in the answers of HTTP. `times_ms` stands there when it has ended.
+    """A job in the answers of HTTP. `times_ms` is present when it has ended.
 
-    `error` says why it did not complete, `detail` what people should know beside that, and `retryable`, only of a job
+    `error` says why it did not complete, `detail` is a text for people beside that, and `retryable`, only of a job
     that failed, whether the same may succeed when it is submitted again.
 
     A job in back-off is queued again at `backoff_until_ms`; `detail` of an unfinished one says why its last attempt
@@ -75,7 +75,7 @@ class PoolView(msgspec.Struct):
 class Problem(msgspec.Struct, omit_defaults=True):
     """The body of an error in HTTP (RFC 9457). `reason` is the stable word, as in the messages of WebSockets.
 
-    What is `retryable` may be taken when it is sent again after `retry_after_ms`; anything else won't.
+    A `retryable` request may be accepted when it is sent again after `retry_after_ms`; any other will not.
     """
 
     type: str

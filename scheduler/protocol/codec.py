@@ -1,7 +1,7 @@
 """The messages of messages.py as frames: JSON in text frames (audio as base64), MessagePack in binary ones.
 
-Both ends use it. Unknown fields are ignored, so that older meets newer; whatever else is wrong becomes a
-BadInput that names the field and says what is expected. Nothing here knows sockets.
+Both ends use it. Unknown fields are ignored, so that versions can be mixed; any other error becomes a
+BadInput that names the field and what is expected. Nothing here knows sockets.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Codec(Generic[M]):
         self.types = sorted(str(cls.__struct_config__.tag) for cls in get_args(union))
 
     def decode(self, frame: Frame, binary: bool) -> M:
-        """Return the message in `frame`; `binary` tells MessagePack from JSON.
+        """Return the message in `frame`: MessagePack when it is `binary`, else JSON.
 
         Raises BadInput: broken_json, broken_messagepack, unknown_type, or bad_<field> for a wrong value.
         """
@@ -76,7 +76,7 @@ def encode(message: msgspec.Struct, binary: bool) -> bytes:
 
 
 class _Envelope(msgspec.Struct):
-    """What can be told of a message whose other fields are wrong."""
+    """The fields that can be read of a message whose other fields are wrong."""
 
     type: str = ""
     request_id: messages.Name | None = None
@@ -87,7 +87,7 @@ _loose_binary = msgspec.msgpack.Decoder(_Envelope)
 
 
 def request_id_of(frame: Frame, binary: bool) -> str | None:
-    """Return the request id of a submit that did not decode, to tell its sender which one was wrong."""
+    """Return the request id of a submit that did not decode, for the answer to its sender."""
     try:
         envelope = _loose_binary.decode(frame) if binary else _loose_json.decode(frame)
     except (ValueError, RecursionError, OverflowError):
@@ -96,9 +96,9 @@ def request_id_of(frame: Frame, binary: bool) -> str | None:
 
 
 def check_output(output: Any, bytes_max: int) -> None:
-    """Make sure that a node's output can be handed to every client.
+    """Check that a node's output can be sent to every client.
 
-    Raises BadInput: bad_output when it can't be said in both JSON and MessagePack (such as a map with
+    Raises BadInput: bad_output when it can't be encoded in both JSON and MessagePack (such as a map with
     lists as keys, or an integer above 64 bits), output_too_large above `bytes_max` bytes of JSON.
     """
     try:

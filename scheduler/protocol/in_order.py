@@ -1,4 +1,4 @@
-"""The results of one session in the order of its submits: one that came too soon is held back for a while. Pure.
+"""The results of one session in the order of its submits: one that is too early is held back for a time. Pure.
 
 It lives as long as its session (outbox.py) and knows no clock, no socket and no job: keys go in, results come out.
 """
@@ -13,7 +13,7 @@ R = TypeVar("R")
 class InOrder(Generic[R]):
     """Holds a result back until those of all earlier submits are out, but for `grace_ms` at most.
 
-    After that the gap before it is skipped: what was missing goes out when it comes, late and out of order, and is not
+    After that the gap before it is skipped: a missing result is sent when it comes, late and out of order, and is not
     lost. At most `held_max` results are held; past it the gap before the one that is held longest is skipped at once.
     """
 
@@ -22,7 +22,7 @@ class InOrder(Generic[R]):
         self._held_max = held_max
         self._submits = 0
         self._next = 0
-        """The place of the result that goes out next. It outlives an empty buffer (defects.md R17)."""
+        """The place of the result that goes out next. An empty buffer keeps it: otherwise results would get stuck."""
         self._places: dict[str, int] = {}
         """Place of each submit whose result has not come."""
         self._held: dict[int, tuple[int, R]] = {}
@@ -70,7 +70,7 @@ class InOrder(Generic[R]):
         return self._skip_to(max(self._held)) if self._held else []
 
     def _skip_to(self, place: int) -> list[R]:
-        """Let everything up to `place` out, whatever is missing before it."""
+        """Return everything up to `place`, whatever is missing before it."""
         before = sorted(held for held in self._held if held <= place)
         ready = [self._held.pop(held)[1] for held in before]
         self._next = place + 1

@@ -14,7 +14,7 @@ from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
 
 PROTOCOL = 1
 NUMBER_MAX = 10**15
-"""The largest number of a message; JSON may hold one of any length."""
+"""The largest number in a message; JSON itself has no bound."""
 TIMEOUT_MS_MAX = 24 * 3600 * 1000
 """The longest time-out of a job that a client may ask for."""
 
@@ -270,7 +270,7 @@ class Drain(_Message):
     """Asks for no new jobs, or for jobs again."""
 
     on: bool
-    """True = no new jobs; those that it has it keeps."""
+    """True = no new jobs; the node keeps those that it has."""
 
 
 FromNode = Register | Heartbeat | NodeResult | Drain
@@ -287,7 +287,7 @@ class Registered(_Message):
     heartbeat_ms: int
     """The time between two heartbeats."""
     lease_ms: int
-    """A node that was silent for this time is taken for dead."""
+    """A node that was silent for this time counts as dead."""
     cut_off: str | None = None
     """Why the scheduler cut off the last connection of this node, if it did."""
     output_bytes_max: int | None = None

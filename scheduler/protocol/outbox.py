@@ -1,4 +1,4 @@
-"""The results that one session is owed over all its connections: their order, their numbers, what is received. Pure.
+"""The results that are due to one session over all its connections: their order, numbers and receipt. Pure.
 
 A result is expected, held back while an earlier one is missing (in_order.py), goes out under the next number, and is
 forgotten when the client has acknowledged that number. It knows no clock, no socket and no job: keys go in, numbered
@@ -30,7 +30,7 @@ class Outbox(Generic[R]):
 
     def __init__(self, grace_ms: int, held_max: int) -> None:
         self.number = 0
-        """The last one that was given."""
+        """The last number that was given to a result."""
         self.keeps = True
         """Whether a result that goes out now is kept until it is acknowledged; else it counts as received."""
         self._grace_ms = grace_ms
@@ -62,7 +62,7 @@ class Outbox(Generic[R]):
         return key in self._expected or key in self._unacknowledged
 
     def expect(self, key: str, is_own: bool) -> bool:
-        """Owe the result of `key`; return False when it is owed already, or on its way to the client."""
+        """Expect the result of `key`; return False when it is expected already, or on its way to the client."""
         if self.owes(key):
             return False
         self._expected[key] = is_own
@@ -77,7 +77,7 @@ class Outbox(Generic[R]):
         return self._out(self._order.ended(key, (key, result), now_ms))
 
     def put_in_order(self, is_wanted: bool) -> list[Numbered[R]]:
-        """From now on bring results in the order of their keys, or as they come; return what goes out because of it."""
+        """Choose results in the order of their keys, or as they come; return what goes out because of it."""
         if is_wanted == (self._order is not None):
             return []
         if self._order is not None:
@@ -115,7 +115,7 @@ class Outbox(Generic[R]):
             yield number, key
 
     def forget(self, keys: list[str]) -> None:
-        """Take these as acknowledged: nobody can bring their results again."""
+        """Count these as acknowledged: their results can't be sent again."""
         for key in keys:
             self._unacknowledged.pop(key, None)
 

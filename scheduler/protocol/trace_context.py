@@ -1,6 +1,6 @@
 """W3C trace context: the text `traceparent` by which client, scheduler and node name one trace. Pure.
 
-It goes along whether or not this scheduler exports traces (telemetry/traces.py).
+It is passed on whether or not this scheduler exports traces (telemetry/traces.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _ODD = frozenset("13579bdf")
 
 
 def checked(traceparent: str | None) -> str:
-    """Return `traceparent` if it is one of version 00, else "": a wrong one is as good as none (W3C, section 3.2)."""
+    """Return `traceparent` if it is one of version 00, else "": an invalid one counts as none (W3C, section 3.2)."""
     return traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
 
 
@@ -33,5 +33,5 @@ def span_id(traceparent: str) -> str:
 
 
 def is_sampled(traceparent: str) -> bool:
-    """Return whether who wrote it records this trace."""
+    """Return whether its sender records this trace."""
     return traceparent[54:] in _ODD if traceparent else False

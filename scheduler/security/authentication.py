@@ -1,6 +1,6 @@
-"""The tokens that count now, and the open connections that were let in by them: those of a removed token end.
+"""The present tokens, and the open connections that were accepted by them: those of a removed token end.
 
-Without tokens everybody is ANYBODY.
+Without tokens every caller is ANYBODY.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FORBIDDEN = "forbidden"
 
 
 class AccessRefused(VoxpoolError):
-    """Who asks may not. `reason` is unauthorized (no token that counts) or forbidden (not with this one)."""
+    """A request is denied. `reason` is unauthorized (no valid token) or forbidden (this token has not the right)."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -26,7 +26,7 @@ class AccessRefused(VoxpoolError):
 
 
 class Authentication:
-    """Who is let in. `tokens` None = everybody."""
+    """Finds the caller of a token. `tokens` None = every caller is accepted."""
 
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens
@@ -34,7 +34,7 @@ class Authentication:
 
     @property
     def connections(self) -> int:
-        """How many connections and requests are open. No `__len__`: it would be false while nobody is in."""
+        """How many connections and requests are open. No `__len__`: the object would be false at 0."""
         return len(self._open)
 
     @property
@@ -43,23 +43,23 @@ class Authentication:
         return self._tokens is None
 
     def caller(self, secret: str | None) -> Caller | None:
-        """Return who shows `secret`, or None when nobody is known by it."""
+        """Return the caller whose token is `secret`, or None."""
         if self._tokens is None:
             return ANYBODY
         return None if secret is None else self._tokens.find(secret)
 
     def rate_per_s(self, caller: Caller) -> float | None:
-        """Return the bound on submits that the token of `caller` has now; None when it has none of its own."""
+        """Return the present bound on submits of the token of `caller`; None when it has none of its own."""
         now = self.again(caller)
         return None if now is None else now.rate_per_s
 
     def again(self, caller: Caller) -> Caller | None:
-        """Return `caller`, found some time ago, as the tokens that count now have it; None when its token is gone."""
+        """Return `caller`, found some time ago, by the present tokens; None when its token is gone."""
         return caller if self._tokens is None else self._tokens.again(caller)
 
     @contextlib.contextmanager
     def connection(self, caller: Caller, end: Callable[[], None]) -> Iterator[None]:
-        """Within it something is open for `caller`; `end` is called when the token is removed meanwhile."""
+        """A context while something is open for `caller`; `end` is called when the token is removed meanwhile."""
         if self._tokens is None:
             yield
             return
@@ -71,7 +71,7 @@ class Authentication:
             del self._open[key]
 
     def replace(self, tokens: Tokens) -> int:
-        """Let `tokens` count from now on; end what was open by another one and return how many that were."""
+        """Use `tokens` from now on; close the connections of removed tokens and return their number."""
         self._tokens = tokens
         gone = [end for caller, end in self._open.values() if tokens.again(caller) is None]
         for end in gone:

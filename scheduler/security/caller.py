@@ -1,4 +1,4 @@
-"""Who a request or a connection comes from, and what it may do."""
+"""The caller behind a request or a connection, and its rights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Role(StrEnum):
 
 
 class Caller(NamedTuple):
-    """Somebody who showed a token, or ANYBODY. `name` owns its jobs, sessions and nodes."""
+    """The owner of a token, or ANYBODY. `name` owns its jobs, sessions and nodes."""
 
     name: str
     role: Role
     rate_per_s: float | None = None
     """The token's own bound on submits; None = the setting rate_per_s."""
     digest: str = ""
-    """The SHA-256 of its token in hex: what tells a token from the one that replaced it. Never logged."""
+    """The SHA-256 of its token in hex: it tells whether a token was replaced. Never logged."""
 
     def __repr__(self) -> str:
         return f"<caller {self.name or 'anybody'} {self.role}>"
@@ -39,4 +39,4 @@ class Caller(NamedTuple):
 
 
 ANYBODY = Caller("", Role.ADMIN)
-"""Everybody, when no tokens are set."""
+"""Every caller, when no tokens are set."""

@@ -1,4 +1,4 @@
-"""Files that decide who gets in: read once, bounded, and only when nobody else could have written or read them.
+"""Reads files with secrets: once, bounded, and only when no other user could have written or read them.
 
 A group may read them: that is how systemd and Kubernetes hand secrets to a service that isn't root.
 """
@@ -15,15 +15,15 @@ from voxpool.scheduler.errors import ConfigError
 
 FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 MODE = 0o600
-"""Of a file that we make."""
+"""The mode of a file that voxpool makes."""
 
 
 @contextmanager
 def open_private(file: Path, flags: int, bytes_max: int) -> Iterator[int]:
-    """Give a descriptor of `file`, opened with `flags` and made if they say so.
+    """Yield a descriptor of `file`, opened with `flags`.
 
-    Raises ConfigError, which names the file and says what to do, unless it is a small file that no stranger reads and
-    only its owner writes.
+    Raises ConfigError, which names the file and the remedy, unless it is a small file that only its owner writes and
+    no other user reads.
     """
     try:
         descriptor = os.open(file, flags | os.O_NONBLOCK | os.O_CLOEXEC, MODE)

@@ -1,4 +1,4 @@
-"""The files that say who gets in, and by which certificate: read at the start, and again whenever SIGHUP comes."""
+"""The token file and the certificate: read at the start, and again at each SIGHUP."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from voxpool.scheduler.telemetry.logs.log import Log
 
 
 class SecretFiles:
-    """What the settings access_file, tls_cert and tls_key name; `tls` is None when they name no certificate.
+    """The files of the settings access_file, tls_cert and tls_key; `tls` is None when these name no certificate.
 
-    Raises ConfigError when a file can't be used. Later, such a file changes nothing: what was read before still counts.
+    Raises ConfigError when a file can't be used. Later, such a file changes nothing: the earlier contents stay valid.
     """
 
     def __init__(self, settings: Settings, log: Log) -> None:
@@ -29,7 +29,7 @@ class SecretFiles:
         self.tls = ServerTls(Path(settings.tls_cert), Path(settings.tls_key)) if settings.tls_cert else None
 
     def listen(self) -> None:
-        """Hear SIGHUP from now on."""
+        """Handle SIGHUP from now on."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
 
     def reload(self) -> None:
@@ -48,7 +48,7 @@ class SecretFiles:
                 self._log(Event.RELOAD_FAILED, error=str(error))
 
     def warn(self, address: str, url: str) -> None:
-        """Say so when strangers reach `address`, where the scheduler listens, and nothing keeps them out."""
+        """Log a warning when other machines reach `address`, where the scheduler listens, and no tokens are set."""
         if is_of_this_machine(address):
             return
         if self.authentication.open_to_all:
@@ -58,7 +58,7 @@ class SecretFiles:
 
 
 def is_of_this_machine(address: str) -> bool:
-    """Return whether only processes of this machine reach an IP address; 0.0.0.0 and :: are all that it has."""
+    """Return whether only processes of this machine reach an IP address; 0.0.0.0 and :: mean all its addresses."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return (mapped or ip).is_loopback

@@ -13,7 +13,7 @@ KEY_BYTES_MAX = 1024 * 1024
 
 
 class ServerTls:
-    """The certificate at `cert` with its `key`, PEM files; `context` is what a server is given, once.
+    """The certificate at `cert` with its `key`, PEM files; `context` is for the server and stays the same object.
 
     Raises ConfigError, which names the file that can't be used.
     """
@@ -24,9 +24,9 @@ class ServerTls:
         self.context = self._read()
 
     def reload(self) -> None:
-        """Show what the files have now to connections that come from now on.
+        """Read the files again, for connections that come from now on.
 
-        Raises ConfigError when they can't be used; what was there before then stays.
+        Raises ConfigError when they can't be used; the earlier certificate stays then.
         """
         self._read()  # into another context: a certificate whose key is missing would stay behind in this one
         self._load_into(self.context)
@@ -46,10 +46,10 @@ class ServerTls:
         try:
             context.load_cert_chain(self._cert, self._key, password=_no_password)
         except OSError as error:  # SSLError is one
-            said = getattr(error, "reason", None) or "no PEM in it"
-            raise ConfigError(f"{self._cert}, {self._key}: no certificate with its key: {said}") from None
+            reason = getattr(error, "reason", None) or "no PEM in it"
+            raise ConfigError(f"{self._cert}, {self._key}: no certificate with its key: {reason}") from None
 
 
 def _no_password() -> str:
-    """Stands in for the question on the terminal that nobody would answer."""
+    """Replaces the question for a password on the terminal: a service can't answer it."""
     return ""

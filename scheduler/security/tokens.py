@@ -1,7 +1,7 @@
-"""The token file: who has a token, kept as SHA-256 of secrets that we made ourselves.
+"""The token file: the callers with the SHA-256 of their secrets, which voxpool generates.
 
-A secret is 256 bits of chance, so that nobody guesses it, however fast hashing is: a slow hash, which protects the
-short words that people think of, would only slow down each request.
+A secret is 256 random bits and can't be guessed, however fast hashing is: a slow hash, which protects passwords that
+people choose, would only slow down each request.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Tokens:
         return f"<{len(self._callers)} tokens>"
 
     def find(self, secret: str) -> Caller | None:
-        """Return who has `secret`; takes the same time whichever entry it is, or none."""
+        """Return the caller of `secret`, or None; the time is the same for every entry and for none."""
         if len(secret) > SECRET_CHARACTERS_MAX:
             return None
         digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
@@ -74,9 +74,9 @@ class Tokens:
         return found
 
     def again(self, caller: Caller) -> Caller | None:
-        """Return `caller`, who was let in by an earlier file, as this one has it; None when its token is gone.
+        """Return `caller`, who was accepted by an earlier file, by this one; None when its token is gone.
 
-        One whose token has another name or role now is somebody else.
+        A token with another name or role is another caller.
         """
         now = self._by_digest.get(caller.digest)
         return now if now is not None and (now.name, now.role) == (caller.name, caller.role) else None
@@ -96,7 +96,9 @@ def parse_tokens(file: Path, content: bytes) -> Tokens:
     except ConfigError as error:
         raise ConfigError(_without_secrets(str(error))) from None
     if not read:
-        raise ConfigError(f"{file}: has no token, so nobody could get in; voxpool token NAME --role ROLE makes one")
+        raise ConfigError(
+            f"{file}: has no token, so no caller would be accepted; voxpool token NAME --role ROLE makes one"
+        )
     try:
         entries = msgspec.convert(read, _File).tokens
     except msgspec.ValidationError as error:
@@ -106,7 +108,7 @@ def parse_tokens(file: Path, content: bytes) -> Tokens:
 
 
 def new_token(name: str, role: Role, rate_per_s: float | None = None) -> tuple[str, Caller]:
-    """Return a new secret, and who is let in by it. Raises ConfigError for a name or rate that no file may have."""
+    """Return a new secret and its caller. Raises ConfigError for a name or rate that no file may have."""
     secret = SECRET_PREFIX + fresh_secret(SECRET_BITS)
     caller = Caller(name, role, rate_per_s, digest_of(secret))
     if not re.match(NAME, name):
@@ -116,16 +118,16 @@ def new_token(name: str, role: Role, rate_per_s: float | None = None) -> tuple[s
 
 
 def entry_text(caller: Caller) -> str:
-    """Return the lines of a token file that let `caller` in."""
+    """Return the lines of `caller` for a token file."""
     lines = ["[[tokens]]", f'name = "{caller.name}"', f'role = "{caller.role}"', f'sha256 = "{caller.digest}"']
     lines += [] if caller.rate_per_s is None else [f"rate_per_s = {caller.rate_per_s!r}"]
     return "\n".join(lines) + "\n"
 
 
 def append_token(file: Path, caller: Caller) -> None:
-    """Let `caller` in by `file` too, which is made if it isn't there. Raises ConfigError and leaves it as it was.
+    """Add `caller` to `file`, which is made if it doesn't exist. Raises ConfigError and leaves the file unchanged.
 
-    Two that do so at the same time take turns.
+    Two processes that do so at the same time take turns.
     """
     with open_private(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, FILE_BYTES_MAX) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -137,7 +139,7 @@ def append_token(file: Path, caller: Caller) -> None:
 
 
 def digest_of(secret: str) -> str:
-    """Return what the token file keeps of `secret`."""
+    """Return the digest of `secret` for the token file."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -155,5 +157,5 @@ def _callers(file: Path, entries: list[_Entry]) -> list[Caller]:
 
 
 def _without_secrets(text: str) -> str:
-    """Return `text` with what looks like a token left out: somebody may have put one where it doesn't belong."""
+    """Return `text` without anything that looks like a token: a user may have put one in the wrong place."""
     return _SECRET.sub(f"{SECRET_PREFIX}…", text)

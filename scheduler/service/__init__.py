@@ -1,1 +1,1 @@
-"""The scheduler as a process: real clock, real store, real sockets around the core, and its end in good order."""
+"""The scheduler as a process: real clock, real store, real sockets around the core, and its orderly end."""

@@ -1,7 +1,7 @@
-"""The end of a scheduler in good order: time for its jobs to end, then what is left is handed back.
+"""The orderly end of a scheduler: its jobs get time to end, then those that are left are handed back.
 
 Handed back means: the attempt is cancelled at its node, its slot is free in the store, and the job ends as failed with
-the reason `stopping`, by which the doors tell the client to submit the same request to the next scheduler.
+the reason `stopping`, with which the client is asked to submit the same request to the next scheduler.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.web.wire.server import HURRY_S
 
 LOOK_S = 0.02
-"""Time between two looks at what is left; nobody tells."""
+"""The time between two looks at the jobs that are left: no event reports it."""
 JOBS_A_TURN = 500
 """Jobs that are handed back before other work gets its turn."""
 
 
 class Deadline:
-    """The end of a stop, `seconds` after `begin`: connections, what the store is told and the claim share that time."""
+    """The end of a stop, `seconds` after `begin`: connections, calls to the store and the claim share that time."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._end_s: float | None = None
 
     def begin(self) -> None:
-        """Start the clock: the jobs have had their time."""
+        """Start the time of the stop, after that of the jobs."""
         self._end_s = asyncio.get_running_loop().time() + self._seconds
 
     def left_s(self, but_s: float = 0.0) -> float:
@@ -49,7 +49,7 @@ async def drain(core: Core, seconds: float, until: list[asyncio.Future[Any]]) ->
 async def hand_back(core: Core) -> int:
     """Hand back all unfinished jobs and return how many they were; no new ones may come meanwhile.
 
-    Those that wait go first: else the slot of one that runs would be given to them.
+    Waiting jobs go first: otherwise one of them would get the slot of a running job.
     """
     handed_back = 0
     while core.table.unfinished:
@@ -66,7 +66,7 @@ async def hand_back(core: Core) -> int:
 
 
 async def store_knows(core: Core, seconds: float) -> bool:
-    """Return whether the store has answered all that it was told, within `seconds`."""
+    """Return whether the store has answered all calls within `seconds`."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + seconds
     while not core.queue.idle and loop.time() < end_s:  # noqa: ASYNC110

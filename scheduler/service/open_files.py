@@ -11,15 +11,17 @@ from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
 
 BESIDE_CONNECTIONS = 80
-"""Files that a scheduler has open beside its known connections: store, logs, listener, pipes (about 20), the strangers
-for whom there is always room (connections.py: 16), and room for connections that are about to be closed.
+"""Files that a scheduler has open beside its known connections: store, logs, listener, pipes (about 20), the
+connections without a greeting that always have room (connections.py: 16), and room for connections that are about to be
+closed.
 """
 
 
 def connections_within(settings: Settings, log: Log) -> Settings:
-    """Let this process have the files that connections_max needs; return settings whose bound the machine allows.
+    """Raise the limit of open files to what connections_max needs; return settings with a bound that the machine
+    allows.
 
-    Past that bound a connection is answered 503; without it nothing could be opened any more, be it for the store.
+    Past that bound a connection is answered 503; without it no file could be opened any more, not even for the store.
     """
     needed = wanted(settings.connections_max)
     allowed = allow(needed)
@@ -31,12 +33,12 @@ def connections_within(settings: Settings, log: Log) -> Settings:
 
 
 def wanted(connections_max: int) -> int:
-    """Return how many open files a scheduler with so many connections needs."""
+    """Return how many open files a scheduler with `connections` connections needs."""
     return connections_max + BESIDE_CONNECTIONS
 
 
 def allow(files: int) -> int:
-    """Let this process have `files` open if the machine lets us; return how many it may have."""
+    """Raise the limit of open files to `files` if the machine allows it; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = files if hard == resource.RLIM_INFINITY else min(files, hard)
     if soft == resource.RLIM_INFINITY or soft >= most:

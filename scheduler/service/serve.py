@@ -80,7 +80,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history]
         runner: ScriptRunner = meters.runner
         if tracing is not None:
-            observers.insert(0, tracing.observer)  # before who tells the ids of traces
+            observers.insert(0, tracing.observer)  # before the observers that log the ids of traces
             runner = tracing.around(runner)
             meters.registry.register(tracing.ship)
         observer = fan_out(observers)
@@ -108,7 +108,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         await server.startup([listener])
         stop.listen()
         gc.collect()
-        gc.freeze()  # what the start has made stays: the collector need not visit it again and again
+        gc.freeze()  # the objects of the start stay: the collector need not visit them again
         log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store))
         secrets.warn(listener.getsockname()[0], url)
         failures: list[asyncio.Future[None]] = [failed, lost]
@@ -133,7 +133,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
 
 
 def _exit_code(failures: list[asyncio.Future[None]], log: Log) -> int:
-    """Return how the process ends; a failure that nothing survives is told: a role died, or the store is another's."""
+    """Return the exit code; log a fatal failure: a role died, or another scheduler has the store."""
     for failed in failures:
         if failed.done() and not failed.cancelled():
             error = failed.exception()
@@ -143,7 +143,7 @@ def _exit_code(failures: list[asyncio.Future[None]], log: Log) -> int:
 
 
 class _Stop:
-    """The wish to stop: the first signal asks for a good end, the second for a quick one."""
+    """The request to stop: the first signal asks for an orderly end, the second for a quick one."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -152,7 +152,7 @@ class _Stop:
         self.reason = ""
 
     def listen(self) -> None:
-        """Hear SIGTERM and SIGINT from now on."""
+        """Handle SIGTERM and SIGINT from now on."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)

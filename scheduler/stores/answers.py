@@ -1,11 +1,11 @@
-"""What a bad answer of a Redis-like server means, and what follows from it; one table for scripts, claim and questions.
+"""What an error of a Redis-like server means, and what follows from it; one table for scripts, claim and queries.
 
 | meaning   | what happened                                          | what follows                                  |
 |-----------|--------------------------------------------------------|-----------------------------------------------|
 | broken    | an error was raised inside our own script              | ScriptFailed: the process ends                |
 | lost_data | the server knows none of our scripts                   | they are loaded, on_restart, the rest is sent |
 | topology  | another server has the data: a failover, a cluster     | all connections are made anew, then as not_now |
-| taken     | our keys hold data of somebody else                    | as not_now; nothing of theirs is deleted      |
+| taken     | our keys hold data of another program                   | as not_now; nothing of theirs is deleted      |
 | not_now   | the server, its proxy or the way to it can't serve now | repeated until it can                         |
 | unknown   | none of these                                          | as not_now                                    |
 
@@ -58,13 +58,13 @@ TEXTS = (
     (r"Connection (timed out|refused|reset by peer)|Host is down|No route to host|Broken pipe", NOT_NOW),
     (r"max number of clients|unknown command|protected mode", NOT_NOW),
 )
-"""What is in an answer whose first word says nothing (ERR) -> what it means; the first that fits counts."""
+"""Text in an answer whose first word is unspecific (ERR) -> what it means; the first match counts."""
 
 FAULTS = (exceptions.RedisError, OSError, ValueError)
-"""Whatever a server, a proxy or the way there can make of a question; ValueError is what can't be decoded or parsed."""
+"""The errors of a query to a server, by it or on the way; ValueError: the answer can't be decoded or parsed."""
 
 _ADVICE = {
-    TAKEN: "; these keys hold data of somebody else: move those, or give voxpool a database of its own",
+    TAKEN: "; these keys hold data of another program: move those, or give voxpool a database of its own",
     TOPOLOGY: "; the address is resolved again",
     UNKNOWN: "; voxpool does not know this answer and asks again",
 }
@@ -100,7 +100,7 @@ def unavailable(where: str, error: Exception) -> StoreUnavailable:
 
 @contextlib.asynccontextmanager
 async def asked(where: str, what: str, seconds: float) -> AsyncIterator[None]:
-    """Give the store `seconds` to answer `what`. Raises StoreUnavailable, which says what was waited for and how long.
+    """Give the store `seconds` to answer `what`. Raises StoreUnavailable, which names `what` and the time.
 
     redis-py gets no time-outs of its own but that of the connect: it wraps them in asyncio.wait_for, which loses
     cancellations on Python 3.11.

@@ -1,4 +1,4 @@
-"""Who may schedule on a Redis: one scheduler at a time, told by a key with a lease, and all of one partition count.
+"""The claim on a Redis: a key with a lease names the one scheduler that may use it, and its number of partitions.
 
 Jobs live in the memory of their scheduler, so a second one on the same data would free what the first one has taken.
 The lease ends by the clock of the server; no script reads it.
@@ -17,20 +17,20 @@ from voxpool.scheduler.stores.answers import FAULTS, asked
 OWNER_KEY = "vp:{0}:owner"
 PARTITIONS_KEY = "vp:partitions"
 OWNER_LEASE_MS = 10_000
-"""A scheduler that died is succeeded after so long; one that hangs for longer loses its place."""
+"""A scheduler that died is succeeded after this time; one that hangs for longer loses the store."""
 ANSWER_S = 5.0
-"""A server that takes longer over a command of the claim is taken for lost."""
+"""A server that takes longer for a command of the claim counts as lost."""
 GIVE_BACK_S = 5.0
 """The same for the end of the lease, unless the scheduler has less time to stop."""
 LOOK_S = 0.25
-"""Time between two looks at a lease that somebody else has."""
+"""The time between two looks at a lease of another scheduler."""
 
 _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 _DELETE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 class Claim:
-    """The lease of `owner` (who and where: shown to others) on the store that `client` reaches.
+    """The lease of `owner` (a text that others are shown) on the store that `client` reaches.
 
     `on_lost` is called once, with the reason, when another scheduler has taken the store over: stop at once.
     """
@@ -56,8 +56,8 @@ class Claim:
     async def take(self) -> None:
         """Take the store and keep it until `give_back`.
 
-        A lease that nobody renews is waited for, at most `lease_ms`. Raises ConfigError when another scheduler is
-        alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
+        It waits for the end of a lease that is not renewed, at most `lease_ms`. Raises ConfigError when another
+        scheduler is alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
         """
         await self._agree_on_partitions()
         await self._wait_for_lease()
@@ -104,7 +104,7 @@ class Claim:
             await asyncio.sleep(min(LOOK_S, max(now_left_ms, 1) / 1000))
 
     async def is_held(self) -> bool:
-        """Whether a scheduler has the store that renews its lease; one that died is told from it by waiting."""
+        """Return whether a living scheduler has the store: it waits to see whether the lease is renewed."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + self._lease_ms / 1000
         holder, left_ms = "", self._lease_ms
@@ -126,7 +126,7 @@ class Claim:
                 async with asked(self._url, "the renewal of the claim", ANSWER_S):
                     if await self._client.eval(_EXTEND, 1, OWNER_KEY, self.owner, self._lease_ms):
                         continue
-                    # Gone: it ran out while nobody could reach the server, or the data are lost.
+                    # Gone: it ended while the server could not be reached, or the data are lost.
                     if await self._client.set(OWNER_KEY, self.owner, nx=True, px=self._lease_ms):
                         continue
                     holder = str(await self._client.get(OWNER_KEY) or "")
@@ -136,7 +136,7 @@ class Claim:
                     await self._client.connection_pool.disconnect(inuse_connections=False)
                 continue
             if holder in ("", self.owner):
-                continue  # nobody's again, or ours after all: only a name proves another owner
+                continue  # free again, or ours after all: only a name proves another owner
             self.lost = True
             self._on_lost(f"store = {self._url!r} was taken over by {holder} while this scheduler could not renew")
             return

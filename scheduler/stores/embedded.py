@@ -25,7 +25,7 @@ from voxpool.scheduler.stores.redis import RedisStore
 START_TIMEOUT_S = 10.0
 CANCEL_AGAIN_S = 0.1
 LOCK_TIMEOUT_S = 2.0
-"""How long the last server on a state folder may take to go."""
+"""How long the last server on a state folder may take to end."""
 LOOK_S = 0.003
 """Time between two tries to reach a server that is starting (it takes about 20 ms)."""
 RESTART_PAUSE_S = (0.05, 2.0)
@@ -63,7 +63,7 @@ class EmbeddedStore:
 
     @property
     def url(self) -> str:
-        """Where it listens; as good as a redis:// one for RedisStore, redis-cli -s and others."""
+        """The URL where it listens, for RedisStore, redis-cli -s and others."""
         return f"unix://{self._folder}/{SOCKET_NAME}"
 
     @property
@@ -100,7 +100,7 @@ class EmbeddedStore:
         return await self._open.census()
 
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
-        """Return what the server says of itself. Raises StoreUnavailable."""
+        """Return the facts about the server. Raises StoreUnavailable."""
         return await self._open.facts(now_ms)
 
     async def dump(self) -> Dump:

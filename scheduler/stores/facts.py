@@ -1,4 +1,4 @@
-"""What a Redis or Valkey server says of itself, as far as a scheduler depends on it."""
+"""The facts about a Redis or Valkey server that a scheduler depends on."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class StoreFacts(msgspec.Struct):
     version: str
     redis_version: str
     eviction: str
-    """maxmemory-policy: what it throws away when its memory is full."""
+    """maxmemory-policy: what it evicts when its memory is full."""
     role: str
     """master or slave, in the words of INFO."""
     clock_ahead_ms: int
-    """Its clock less that of who asked, past what the time of the answer may explain; 0 = they may agree."""
+    """Its clock less that of the caller, beyond what the time of the answer explains; 0 = they may agree."""
     owner: str
     """The scheduler that works on it, as it calls itself; "" = none, or one that needs no claim."""
     asked_by: str = ""
-    """The name under which who asked has claimed it, also while a store that was emptied has no owner; "" = not."""
+    """The name under which the caller has claimed it, also while an emptied store has no owner; "" = it has not."""
 
 
 async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: str = "") -> StoreFacts:
@@ -51,7 +51,7 @@ async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: 
 
 
 def ahead_ms(then_ms: int, before_ms: int, after_ms: int) -> int:
-    """Return how far a clock that said `then_ms` is ahead (below 0: behind) of one that said the others around it."""
+    """Return how far a clock that read `then_ms` is ahead (below 0: behind) of one that read the others around it."""
     if then_ms < before_ms:
         return then_ms - before_ms
     return max(0, then_ms - after_ms)

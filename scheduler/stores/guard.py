@@ -1,5 +1,5 @@
-"""A server that can't outlive us: a shell between us reads a pipe that only we hold, and ends the server when the pipe
-closes, however we died.
+"""A server that can't outlive this process: a shell reads a pipe that only this process holds, and ends the server when
+the pipe closes, however the process died.
 
 The pipes are our own and not asyncio's, which closes them (and so ends the server) when the shell dies.
 """
@@ -17,9 +17,10 @@ from voxpool.scheduler.errors import StoreUnavailable
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2.0
 
-# $1 is the folder, the rest the server and its arguments. Says the server's process id, then waits for its end. A line
-# on stdin is the signal for the server; the end of stdin means that we are dead: the folder and the server go. The
-# server holds stdout as its descriptor 4: its end is the end of both, even when the shell went first.
+# $1 is the folder, the rest the server and its arguments. Prints the server's process id, then waits for its end. A
+# line on stdin is the signal for the server; the end of stdin means that the scheduler is dead: it removes the folder
+# and ends the server. The server holds stdout as its descriptor 4: its end is the end of both, even when the shell went
+# first.
 _SHELL = """
 folder=$1; shift
 exec 3<&0
@@ -40,7 +41,7 @@ exit $status
 
 
 class GuardedServer:
-    """The server that `command` starts, and its guard. `folder` is removed when we die without `end`."""
+    """The server that `command` starts, and its guard. `folder` is removed when this process dies without `end`."""
 
     def __init__(self) -> None:
         self._shell: asyncio.subprocess.Process
@@ -72,7 +73,7 @@ class GuardedServer:
                 stdin=signals_end,
                 stdout=said,
                 stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C at the terminal is for us alone: we still have to say good-bye
+                start_new_session=True,  # a Ctrl-C must not end the server: the last calls still go to it
                 pass_fds=keep,
             )
             theirs.close()
@@ -87,7 +88,7 @@ class GuardedServer:
 
     @property
     def exit_code(self) -> int | None:
-        """What the guard ended with: the server's own exit code, if nobody killed the guard; None while it runs."""
+        """What the guard ended with: the server's own exit code, unless the guard was killed; None while it runs."""
         return self._shell.returncode
 
     @property
@@ -110,7 +111,7 @@ class GuardedServer:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
                 with contextlib.suppress(ProcessLookupError):
-                    self._shell.kill()  # a guard that stands still would be waited for
+                    self._shell.kill()  # a stopped guard would be waited for
             await self._shell.wait()
 
     def _signal(self, signal_name: str) -> None:

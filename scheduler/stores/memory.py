@@ -1,7 +1,7 @@
 """A store in this process: LuaJIT runs the scripts of lua/ on a model of the Redis commands that they use.
 
-The data lives in Lua tables, so a call crosses between Python and Lua once. It owns no clock and no chance: the same
-calls give the same answers, byte for byte those of a Redis server (tests/contract).
+The data lives in Lua tables, so a call crosses between Python and Lua once. It has no clock and no random numbers: the
+same calls give the same answers, byte for byte those of a Redis server (tests/contract).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class MemoryStore:
         return answers
 
     async def ping(self) -> None:
-        """Return; it is always there."""
+        """Return at once: it is always reachable."""
 
     def clear(self) -> None:
         """Lose all data, as FLUSHALL does; the scripts stay."""

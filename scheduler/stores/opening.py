@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _ignore(_reason: str) -> None:
-    """Take no notice."""
+    """Ignore it."""
 
 
 async def open_store(
@@ -24,9 +24,9 @@ async def open_store(
 ) -> MemoryStore | RedisStore | EmbeddedStore:
     """Return the store that `spec` names, ready to run scripts: embedded, memory or redis://….
 
-    `state_dir` keeps the data of the embedded one over restarts. With an `owner` (who and where, for people to read)
-    a redis:// store is claimed for one scheduler, and `on_lost` hears when another one has taken it over; the other
-    stores are nobody else's anyway. Raises ConfigError or StoreUnavailable.
+    `state_dir` keeps the data of the embedded one over restarts. With an `owner` (a text for people) a redis://
+    store is claimed for one scheduler, and `on_lost` is called when another one has taken it over; the other stores
+    belong to this process anyway. Raises ConfigError or StoreUnavailable.
     """
     if spec == "memory":
         from voxpool.scheduler.stores.memory import MemoryStore

@@ -37,9 +37,9 @@ from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, Scrip
 from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
-"""For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer is taken for lost."""
+"""For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer counts as lost."""
 CALLS_MAX = 1024
-"""Calls of one flush; a bug alone asks for more (ScriptQueue sends 256)."""
+"""The most calls of one flush; only a bug sends more (ScriptQueue sends 256)."""
 
 
 class RedisStore:
@@ -66,7 +66,7 @@ class RedisStore:
         self._claim: Claim | None = None
 
     async def claim(self, owner: str, on_lost: Callable[[str], None]) -> None:
-        """Make `owner` the one scheduler of this store until `close`; `on_lost` hears when it is no longer.
+        """Make `owner` the one scheduler of this store until `close`; `on_lost` is called when it no longer is.
 
         Raises ConfigError when another one is alive there, StoreUnavailable when the server doesn't answer.
         """
@@ -87,7 +87,7 @@ class RedisStore:
                     await self._connect()
                 return await self._run_scripts(calls)
         except BaseException as error:
-            # Answers may be on their way that nobody will read: never use this connection again.
+            # Answers may be on their way that are not read: never use this connection again.
             with contextlib.suppress(*FAULTS):
                 await self._connection.disconnect(nowait=True)
             if isinstance(error, StoreUnavailable) and error.meaning == TOPOLOGY:
@@ -114,7 +114,7 @@ class RedisStore:
         return dict(zip(FAMILIES, await self._ask(pipe, "a count of the keys"), strict=True))
 
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
-        """Return what the server says of itself. Raises StoreUnavailable."""
+        """Return the facts about the server. Raises StoreUnavailable."""
         async with asked(self.url, "INFO", self._answer_timeout_s):
             return await ask_facts(self.client, self.url, now_ms, self._claim.owner if self._claim else "")
 

@@ -76,7 +76,7 @@ def test_those_who_append_at_the_same_time_take_turns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "has no token, so nobody could get in; voxpool token NAME --role ROLE makes one"),
+        ("", "has no token, so no caller would be accepted; voxpool token NAME --role ROLE makes one"),
         ("# nothing\n", "has no token"),
         ("tokens = []", "tokens must have at least 1 entry"),
         ("not toml", "is not TOML: Expected '='"),
