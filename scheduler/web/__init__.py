@@ -1,1 +1,1 @@
-"""The doors: HTTP for jobs, WebSockets for clients and nodes. They translate; the dispatcher decides."""
+"""The doors: HTTP for jobs, WebSockets for clients and nodes. They translate messages; the dispatcher decides."""

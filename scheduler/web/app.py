@@ -44,10 +44,10 @@ from voxpool.scheduler.web.wire.handshakes import NoWebSocketHere
 
 
 class Doors:
-    """The doors and the application that has them, `app`; what a server is given is its `request_filter`.
+    """The doors and their application, `app`; a server runs `request_filter`, which wraps it.
 
-    Without an `exporter` it has neither /metrics nor /v1/debug; without `authentication` nobody needs a token. `wanted`
-    are the settings as they were given, where the machine allows less.
+    Without an `exporter` it has neither /metrics nor /v1/debug; without `authentication` no token is needed. `wanted`
+    are the settings of the user, where the machine allows less.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The files that browsers get: pages, styles and scripts, all that come with this package, read once at the start.
+"""The files for browsers: pages, styles and scripts, all that come with this package, read once at the start.
 
 All of them are our own and there is no build step. The Content-Security-Policy lets a page load and connect to nothing
 but this scheduler, and lets no other page frame it, so that text from outside can't become a script.
@@ -60,7 +60,7 @@ class Asset:
         self.headers = {
             "content-type": _MEDIA_TYPES[Path(file).suffix],
             "etag": f'"{hashlib.sha256(self.content).hexdigest()[:24]}"',
-            "cache-control": "no-cache",  # ask each time whether it is still the same: a new version shows at once
+            "cache-control": "no-cache",  # browsers revalidate it each time: a new version shows at once
             **SECURITY_HEADERS,
         }
 

@@ -16,14 +16,15 @@ SNAPSHOTS_MAX = 10**9
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
-    "x-accel-buffering": "no",  # a proxy must not collect what is to be seen now
+    "x-accel-buffering": "no",  # a proxy must not buffer the stream
 }
 
 
 class LiveDoor:
-    """GET /v1/live: the event `past` (telemetry.live.Past), then `now` (Snapshot) each second, until somebody leaves.
+    """GET /v1/live: the event `past` (telemetry.live.Past), then `now` (Snapshot) each second, until either side
+    leaves.
 
-    With the parameter `snapshots` it ends after so many of them. A viewer that is slow misses some; one that takes
+    With the parameter `snapshots` it ends after that number of them. A viewer that is slow misses some; one that takes
     nothing is cut off by http_protocol.py.
     """
 
@@ -52,7 +53,7 @@ class _Stream(Response):
         self._left = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the viewer or the scheduler goes."""
+        """Send until the viewer leaves or the scheduler stops."""
         try:
             sending = asyncio.ensure_future(self._send_all(send))
             leaving = asyncio.ensure_future(_left(receive))

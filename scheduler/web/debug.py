@@ -1,4 +1,4 @@
-"""The doors for the search for trouble: what the memory of this process is made of, and what it depends on."""
+"""The doors for diagnosis: the memory of this process, and the facts that it depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP door of nodes and pools, and of health: what is there, and whether it works."""
+"""The HTTP door of nodes and pools, and of health."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class FleetDoor:
         ]
 
     async def alive(self, request: Request) -> Response:
-        """Say that the process answers."""
+        """Answer that the process lives."""
         return _json(Status("ok"))
 
     async def ready(self, request: Request) -> Response:
-        """Say whether jobs can be placed: 503 while the store does not answer, and from the wish to stop on."""
+        """Answer whether jobs can be placed: 503 while the store does not answer, and after a request to stop."""
         if self._rate_limit.stopping:
             stopped = self._rate_limit.stopped()
             return problem(503, stopped.reason, stopped.detail, stopped.retry_after_ms)
@@ -91,7 +91,7 @@ class FleetDoor:
         return _json(NodePage(page, len(nodes), following))
 
     async def drain(self, request: Request) -> Response:
-        """Give a node no new jobs, or with on=false jobs again; what it has it keeps."""
+        """Give a node no new jobs, or with on=false jobs again; it keeps those that it has."""
         on = truth_of(request.query_params.get("on", "true"), "on")
         node_id = request.path_params["node_id"]
         node = self._core.node_registry.find(node_id)

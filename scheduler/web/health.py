@@ -6,7 +6,7 @@ from voxpool.scheduler.core.seams import Observer
 
 
 class Health(Observer):
-    """Remembers the last news of the store."""
+    """Keeps the last state of the store."""
 
     def __init__(self) -> None:
         self.store_up = True

@@ -1,6 +1,6 @@
-"""Pages through all jobs, newest first, without an index of its own: places count up with the submits.
+"""Pages through all jobs, newest first, without an index of its own: by the sequence numbers of the submits.
 
-Each call looks at a bounded number of places, so that a page can't hold the loop, however sparse the jobs are.
+Each call looks at a bounded number of them, so that a page can't block the loop, however sparse the jobs are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
 
 LOOKS_MAX = 5_000
-"""Places that one call looks at; a few ms."""
+"""Sequence numbers that one call looks at; a few ms."""
 STATES = (WAITING, DISPATCHED, COMPLETED, FAILED, CANCELLED)
 
 

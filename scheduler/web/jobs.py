@@ -89,7 +89,7 @@ class JobDoor:
             owner=caller_of(request).name,
             trace=checked(request.headers.get("traceparent")),
         )
-        asked.audio = b""  # it belongs to the job, which lets go of it when it ends
+        asked.audio = b""  # it belongs to the job, which frees it when it ends
         wait_s = min(asked.wait_s, self._settings.wait_s_max)
         await self._wait(request, job, wait_s)
         if job.reason == STOPPING:
@@ -136,7 +136,7 @@ class JobDoor:
 
 
 def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Job:
-    """Return the job that the path names. Raises BadInput: unknown_job, and AccessRefused: it is somebody else's."""
+    """Return the job that the path names. Raises BadInput: unknown_job, and AccessRefused: it is another caller's."""
     job_id = request.path_params["job_id"]
     job = dispatcher.find(job_id)
     if job is None:

@@ -54,7 +54,7 @@ class NodeDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
         socket: FrameSocket = scope["state"]["socket"]
-        await receive()  # the wish to connect
+        await receive()  # the request to connect
         await send({"type": "websocket.accept"})
         self.connections += 1
         connection = NodeConnection(self, socket, scope)
@@ -69,7 +69,7 @@ class NodeDoor:
 
 
 class NodeConnection:
-    """One connection of a node: the desk's NodeLink, and the translation of what the node sends."""
+    """One connection of a node: the NodeLink of NodeEvents, and the translation of the node's messages."""
 
     def __init__(self, door: NodeDoor, socket: FrameSocket, scope: Scope) -> None:
         self.node: Node | None = None
@@ -163,7 +163,7 @@ class NodeConnection:
         self._let_in.close()
 
     def _on_frame(self, data: bytes, binary: bool) -> bool:
-        """Take one message; a register goes the slow way."""
+        """Handle one message; a register is handled by a task."""
         node = self.node
         assert node is not None
         try:
@@ -182,7 +182,7 @@ class NodeConnection:
         return True
 
     def _checked(self, result: NodeResult) -> NodeResult:
-        """Return `result`, or the error that it amounts to when its output can't be handed on."""
+        """Return `result`, or an error in its place when its output can't be passed on."""
         if result.error is None and not result.busy:
             try:
                 codec.check_output(result.output, self._door.settings.output_bytes_max)
@@ -193,7 +193,7 @@ class NodeConnection:
         return result
 
     def _refuse(self, error: BadInput) -> None:
-        """Say what is wrong and close: a node that speaks another language can't be trusted with jobs."""
+        """Send the error and close: a node that violates the protocol gets no jobs."""
         node_id = self.node.node_id if self.node is not None else None
         self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, node_id=node_id, reason=error.reason)
         self._turn_away(error.reason, error.detail)

@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="voxpool"'
 INSTANCE_CHARACTERS_MAX = 200
 OUT_OF_MEMORY_RETRY_MS = 1000
-"""Time to retry after a request for which there was no memory: unfinished ones beside it need about as long."""
+"""Time to retry after a request for which there was no memory: other unfinished ones need about as long."""
 
 STATUS = {
     "not_found": HTTPStatus.NOT_FOUND,
@@ -73,7 +73,7 @@ def problem(
 
 
 def refusal(refused: AccessRefused) -> Response:
-    """Return the answer to somebody who may not: 401 with a challenge (RFC 6750), or 403."""
+    """Return the answer to a caller without the right: 401 with a challenge (RFC 6750), or 403."""
     if refused.reason != UNAUTHORIZED:
         return problem(403, refused.reason, refused.detail)
     response = problem(401, refused.reason, refused.detail)
@@ -82,7 +82,7 @@ def refusal(refused: AccessRefused) -> Response:
 
 
 async def on_access_refused(request: Request, error: Exception) -> Response:
-    """Answer somebody who may not do this."""
+    """Answer a caller without the right."""
     assert isinstance(error, AccessRefused)
     return refusal(error)
 
@@ -101,7 +101,7 @@ async def on_rejected(request: Request, error: Exception) -> Response:
 
 
 async def on_out_of_memory(request: Request, error: Exception) -> Response:
-    """Answer a request for which the machine has no memory now: what is held by others will be released."""
+    """Answer a request for which the machine has no memory now: other requests will release theirs."""
     return out_of_memory(_instance(request))
 
 
@@ -130,19 +130,19 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_crash(request: Request, error: Exception) -> Response:
-    """Answer when we have a bug; the log has the details, the client needn't see them."""
+    """Answer after a bug of ours; the log has the details, which the client needn't see."""
     return problem(500, "internal_error", "this is a bug of voxpool; its log says more", instance=_instance(request))
 
 
 async def upgrade_required(request: Request) -> Response:
-    """Answer who asks for the path of a WebSocket without wanting one."""
+    """Answer a plain request for the path of a WebSocket."""
     answer = problem(426, "upgrade_required", f"{request.url.path} is a WebSocket", instance=_instance(request))
     answer.headers.update({"upgrade": "websocket", "connection": "upgrade"})
     return answer
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """Return the methods of the request's path: a path may have several routes, and the router tells of one."""
+    """Return the methods of the request's path: a path may have several routes, and the router names one of them."""
     methods = {"OPTIONS"}
     for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:

@@ -12,7 +12,7 @@ WAV_HEAD_BYTES = 12
 
 
 def check_audio(audio: bytes, bytes_max: int) -> None:
-    """Make sure that `audio` can be a WAV of at most `bytes_max` bytes; what is in it is the engine's business.
+    """Make sure that `audio` can be a WAV of at most `bytes_max` bytes; the engine checks its contents.
 
     Raises BadInput: empty_audio, audio_too_large, not_audio.
     """
@@ -22,16 +22,16 @@ def check_audio(audio: bytes, bytes_max: int) -> None:
         detail = f"{len(audio)} bytes of audio are above audio_bytes_max = {bytes_max}; cut it into shorter pieces"
         raise BadInput("audio_too_large", detail)
     if len(audio) < WAV_HEAD_BYTES or audio[:4] != b"RIFF" or audio[8:WAV_HEAD_BYTES] != b"WAVE":
-        raise BadInput("not_audio", "this is not a WAV file (RIFF/WAVE), the one kind of audio that is taken")
+        raise BadInput("not_audio", "this is not a WAV file (RIFF/WAVE), the one kind of audio that is accepted")
 
 
 def as_rejection(error: BadInput) -> Rejected:
-    """Return the refusal of a submit because of `error`; trying the same again is of no use."""
+    """Return the refusal of a submit because of `error`; it will be refused again."""
     return Rejected(error.reason, error.detail)
 
 
 def job_result(job: Job, number: int | None = None) -> JobResult:
-    """Return the message that tells a client of the end of `job`."""
+    """Return the message about the end of `job` for a client."""
     return JobResult(
         job_id=job.job_id,
         request_id=job.request_id,
@@ -47,7 +47,7 @@ def job_result(job: Job, number: int | None = None) -> JobResult:
 
 
 def job_view(job: Job, with_output: bool = True) -> JobView:
-    """Return `job` as HTTP shows it; in lists without its output, which may be large."""
+    """Return `job` for HTTP; in lists without its output, which may be large."""
     return JobView(
         job_id=job.job_id,
         request_id=job.request_id,
@@ -78,7 +78,7 @@ def times(job: Job) -> Times:
 
 
 def node_view(node: Node) -> NodeView:
-    """Return `node` as HTTP shows it."""
+    """Return `node` for HTTP."""
     return NodeView(
         node_id=node.node_id,
         state=node.state,

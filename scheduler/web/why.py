@@ -1,4 +1,4 @@
-"""The HTTP door of the question why a job went where it went, or waits: what was decided, and how its pool is now."""
+"""The HTTP door that shows why a job went to its node, or waits: the decisions about it, and the state of its pool."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class WhyDoor:
         return [Route("/v1/jobs/{job_id}/why", self.why, methods=["GET"])]
 
     async def why(self, request: Request) -> Response:
-        """Show what was decided about a job, and the state of its pool."""
+        """Show the decisions about a job, and the state of its pool."""
         job = find_job(request, self._core.dispatcher, self._settings)
         pool = await self._pool(job.pair)
         followed = self._core.why.of(job.job_id)

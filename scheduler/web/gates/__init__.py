@@ -1,1 +1,1 @@
-"""What stands before all doors: the outermost refusals, tokens and roles, rates of callers, and origins of pages."""
+"""The checks before all doors: the request filter, tokens and roles, rates of callers, and origins of pages."""

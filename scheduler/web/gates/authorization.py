@@ -1,8 +1,8 @@
-"""Stands before all doors: who asks (a token in the header), and whether that role may use that route.
+"""The check before all doors: who is the caller (a token in the header), and may its role use the route?
 
-ROLES is the one table of what needs which role; the application does not start with a route that isn't in it. The
-WebSocket doors, which may get the token in their first message instead, call `admit`. Whose job it is, is the
-business of the doors: they get the caller by `caller_of`.
+ROLES is the one table of the role that each route needs; the application does not start with a route that isn't in it.
+The WebSocket doors, which may get the token in their first message instead, call `admit`. The doors check whose job it
+is: they get the caller by `caller_of`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 WEBSOCKET = "WS"
 OPEN: frozenset[Role] = frozenset(Role)
-"""Everybody, without a token too: such a door gives away nothing about jobs, nodes or sessions."""
+"""Every caller, also without a token: such a door shows nothing about jobs, nodes or sessions."""
 CLIENTS = frozenset({Role.CLIENT, Role.ADMIN})
 NODES = frozenset({Role.NODE, Role.ADMIN})
 METRICS = frozenset({Role.METRICS, Role.ADMIN})
@@ -67,11 +67,11 @@ CLOSE_TOKEN_REMOVED = 4001
 
 
 class UnguardedRoute(VoxpoolError):
-    """A route of which nobody said who may use it: a bug, found at the start."""
+    """A route without an entry in ROLES: a bug, found at the start."""
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
-    """Return who makes this request. Raises AccessRefused where nobody had to say."""
+    """Return the caller of this request. Raises AccessRefused on a route that needs no token."""
     caller: Caller | None = connection.scope["state"]["caller"]
     if caller is None:
         raise AccessRefused(UNAUTHORIZED, "this needs a token")
@@ -79,7 +79,7 @@ def caller_of(connection: HTTPConnection) -> Caller:
 
 
 def admit(scope: Scope, token: str | None) -> Caller:
-    """Return who is behind a WebSocket: by the `token` of its first message if there is one, else by its header.
+    """Return the caller of a WebSocket: by the `token` of its first message if there is one, else by its header.
 
     Raises AccessRefused.
     """
@@ -94,7 +94,7 @@ def admit(scope: Scope, token: str | None) -> Caller:
 
 
 def let_in(scope: Scope, caller: Caller, socket: FrameSocket) -> contextlib.AbstractContextManager[None]:
-    """Within it the connection is open for `caller`; it is closed when the caller's token is removed."""
+    """A context in which the connection is open for `caller`; it is closed when the caller's token is removed."""
     authentication: Authentication = scope["state"]["authentication"]
     socket.now_known()
     return authentication.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
@@ -119,7 +119,7 @@ def guard_routes(routes: Iterable[BaseRoute]) -> None:
 
 
 def roles_of(method: str, path: str) -> frozenset[Role]:
-    """Return who may use a route. Raises UnguardedRoute when nobody said."""
+    """Return who may use a route. Raises UnguardedRoute when ROLES has no entry for it."""
     roles = ROLES.get((method, path))
     if roles is None:
         raise UnguardedRoute(f"{method} {path} has no entry in ROLES: say who may use it")
@@ -128,14 +128,14 @@ def roles_of(method: str, path: str) -> frozenset[Role]:
 
 def _checked(caller: Caller | None, roles: frozenset[Role]) -> Caller:
     if caller is None:
-        raise AccessRefused(UNAUTHORIZED, "this needs a token that counts: Authorization: Bearer …")
+        raise AccessRefused(UNAUTHORIZED, "this needs a valid token: Authorization: Bearer …")
     if caller.role not in roles:
         raise AccessRefused(FORBIDDEN, f"a token of the role {caller.role} may not do this")
     return caller
 
 
 class _RoleCheck:
-    """What a route runs in place of its door: the door, for those who may."""
+    """Replaces the door of a route: it calls the door for callers who may use it."""
 
     def __init__(self, door: ASGIApp, needs: dict[str, frozenset[Role]]) -> None:
         self.door = door
@@ -145,7 +145,7 @@ class _RoleCheck:
         state = scope["state"]
         if scope["type"] == "websocket":
             state["roles"] = roles = self.needs[WEBSOCKET]
-            if state["caller"] is None:  # it must say so in its first message
+            if state["caller"] is None:  # its first message must have the token
                 await self.door(scope, receive, send)
                 return
             try:
@@ -202,7 +202,7 @@ class _Request:
 
 
 class Authorization:
-    """The application with its doors guarded; `observer` hears of whoever was refused."""
+    """The application with its doors guarded; `observer` receives each refusal."""
 
     def __init__(self, app: Starlette, authentication: Authentication, observer: Observer) -> None:
         guard_routes(app.routes)
@@ -212,7 +212,7 @@ class Authorization:
         self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Find out who asks, then let the application answer."""
+        """Find the caller, then let the application answer."""
         state = scope.setdefault("state", {})
         state["authentication"] = self._authentication
         given = Headers(scope=scope).getlist("authorization")

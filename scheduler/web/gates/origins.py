@@ -1,7 +1,7 @@
-"""Which pages may talk to this scheduler through the browser of somebody who looks at them.
+"""Which pages may use this scheduler through the browser of their viewer.
 
-A browser sends requests and opens WebSockets for any page, and says which page it was: in Origin, and in Sec-Fetch-*
-where there is no Origin. Programs say neither, and are let through. What a request is about is not known here.
+A browser sends requests and opens WebSockets for any page, and names the page in Origin, or in Sec-Fetch-* where there
+is no Origin. Programs send neither and are accepted. The contents of a request are not known here.
 """
 
 from __future__ import annotations
@@ -51,11 +51,14 @@ class Origins:
         if origins:
             if len(origins) == 1 and (origins[0] in self.allowed or _same(origins[0], hosts)):
                 return None
-            return BAD_ORIGIN, f"Origin {origins[0][:80]!r} is another page's; if it may, add it to the setting origins"
+            return (
+                BAD_ORIGIN,
+                f"Origin {origins[0][:80]!r} is another page's; to allow it, add it to the setting origins",
+            )
         if headers.get("sec-fetch-site") in _ELSEWHERE:
             if is_page and headers.get("sec-fetch-mode") == "navigate":
                 return None
-            return BAD_ORIGIN, "the browser says that a page from elsewhere asks for this"
+            return BAD_ORIGIN, "by the browser's headers a page from elsewhere asks for this"
         return None
 
     def _is_ours(self, host: str, here: str) -> bool:

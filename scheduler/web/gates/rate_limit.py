@@ -1,7 +1,7 @@
-"""What may come in at all: no new jobs while the scheduler stops, and a rate a caller. Both doors of jobs ask here.
+"""The limits on submits: none while the scheduler stops, and a rate for each caller. Both doors of jobs check them.
 
 The bounds on what is kept (jobs, bytes, waiting jobs of a pair) are with the tables that keep it. A request that was
-accepted before is always let through: asking again for one's own job is how a client survives a broken connection.
+accepted before is always accepted again: by this a client survives a broken connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CALLERS_MAX = 10_000
 
 
 class RateLimit:
-    """The doorkeeper of submits. `stopping` is set once, when the scheduler begins to stop."""
+    """The limit on submits. `stopping` is set once, when the scheduler begins to stop."""
 
     def __init__(self, settings: Settings, table: JobTable, observer: Observer, authentication: Authentication) -> None:
         self.stopping = False
@@ -34,7 +34,7 @@ class RateLimit:
         self._retry_after_ms = ms(settings.retry_after_s)
 
     def check(self, caller: Caller, pair: str, request_id: str) -> None:
-        """Raise Rejected (stopping, rate) when a submit of `caller` can't be taken now."""
+        """Raise Rejected (stopping, rate) when a submit of `caller` can't be accepted now."""
         known = self._table.find_request(request_id, caller.name)
         if known is not None and not known.begins_anew:
             return
@@ -51,7 +51,7 @@ class RateLimit:
             raise Rejected("rate", f"more than {rate_per_s:g} submits a second of one token", wait_ms)
 
     def stopped(self) -> Rejected:
-        """Return what a client is told of a job that this scheduler no longer does."""
+        """Return the refusal of a job that this scheduler hands back."""
         detail = "this scheduler stops; submit it again, under the same request id, to the next one"
         return Rejected(STOPPING, detail, self._retry_after_ms)
 
@@ -59,8 +59,8 @@ class RateLimit:
 class Rates:
     """A token bucket for each name, which holds `burst` and fills at its rate (GCRA, ITU-T I.371).
 
-    Of each is kept when it will be full again, what lies in the past need not be remembered; and its rate, so that what
-    is missing in it fills up at a new rate from the moment that there is one.
+    It keeps the time at which each will be full again, unless that is past; and its rate, so that the rest fills at a
+    new rate as soon as there is one.
     """
 
     def __init__(self, burst: int, names_max: int) -> None:

@@ -1,7 +1,7 @@
-"""The outermost layer of the application: what is refused whoever asks and whatever it is about.
+"""The outermost layer of the application: it refuses requests regardless of caller and route.
 
 When `connections_max` known peers are connected a stranger is answered 503, and closed; health and metrics are still
-answered, so that one can see what is going on. Refused are also a request without exactly one Host, a page from
+answered, so that the state can be seen. It also refuses a request without exactly one Host, a page from
 elsewhere (origins.py), and a compressed body, which might grow without end. A WebSocket is refused at its handshake.
 """
 
@@ -20,9 +20,9 @@ from voxpool.scheduler.web.wire.connections import CONNECTIONS_MAX, Connections,
 
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 LINKED = frozenset({*PAGES, "/docs"})
-"""What other pages may have a link to."""
+"""Paths that other pages may have a link to."""
 PLAIN = {"content-encoding": "identity", "transfer-encoding": "chunked"}
-"""How a body may come, by the headers that say it."""
+"""The allowed codings of a body, by header."""
 LOOKED_AT = frozenset(name.encode() for name in ("host", "origin", "sec-fetch-site", "sec-fetch-mode", *PLAIN))
 """Headers that matter here; most requests have one of them."""
 
@@ -67,7 +67,7 @@ class RequestFilter:
             return problem(status_of(wrong[0]), *wrong)
         coding = _coding(headers)
         if coding:
-            detail = f"the body is in {coding[:40]!r}: bodies are taken as they are, not compressed"
+            detail = f"the body is in {coding[:40]!r}: bodies must not be compressed"
             return problem(status_of("compressed"), "compressed", detail)
         return None
 
@@ -82,7 +82,7 @@ def _is_known(scope: Scope) -> bool:
 
 
 def _coding(headers: Headers) -> str:
-    """Return in what a body is packed, or nothing."""
+    """Return the coding of a body, or nothing."""
     words = [
         (name, word.strip().lower()) for name in PLAIN for value in headers.getlist(name) for word in value.split(",")
     ]

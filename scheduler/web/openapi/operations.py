@@ -1,4 +1,4 @@
-"""All operations of HTTP, one entry each: what /openapi.json and /docs say. A test compares it with the routes.
+"""All operations of HTTP, one entry each, for /openapi.json and /docs. A test compares them with the routes.
 
 Who adds a route adds its entry here, and the status of a new reason to problems.py. How it becomes a document is
 openapi_frame.py's part.
@@ -48,7 +48,7 @@ def _jobs(settings: Settings) -> list[Operation]:
     seconds: Schema = {"type": "number", "minimum": 0, "maximum": SECONDS_MAX}
     wait = Parameter(
         "wait_s",
-        f"Wait so long for the end of the job; more than {settings.wait_s_max:g} is {settings.wait_s_max:g}.",
+        f"Seconds to wait for the end of the job, at most {settings.wait_s_max:g}.",
         seconds,
     )
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
@@ -81,7 +81,7 @@ def _jobs(settings: Settings) -> list[Operation]:
                 Parameter("session", "Jobs of one session go to the same node as far as possible.", NAME),
                 wait,
                 Parameter("timeout_ms", "The job fails unless it has ended by then.", number),
-                Parameter("why", "Keep why the job goes where it goes.", {"type": "boolean"}),
+                Parameter("why", "Keep the decisions about this job.", {"type": "boolean"}),
                 Parameter(
                     "attempts_max",
                     f"Attempts that may fail or be lost before the job fails; {settings.attempts_max} unless given.",
@@ -144,7 +144,7 @@ def _jobs(settings: Settings) -> list[Operation]:
         Operation(
             "GET",
             "/v1/jobs/{job_id}/why",
-            "Tell why a job went where it went, or waits. Kept of jobs submitted with why and of jobs that fail.",
+            "Show why a job went to its node, or waits: for jobs submitted with why and for jobs that fail.",
             {200: Answer("What was decided, and the pool of the job as it is now.", WhyView)},
             parameters=[_job_id],
             reasons=("unknown_job",),
@@ -168,7 +168,7 @@ def _fleet() -> list[Operation]:
         Operation(
             "POST",
             "/v1/nodes/{node_id}/drain",
-            "Give a node no new jobs, or with on=false jobs again. What it has it keeps.",
+            "Give a node no new jobs, or with on=false jobs again. It keeps those that it has.",
             {200: Answer("The node.", NodeView)},
             parameters=[_node_id, Parameter("on", "true unless given.", {"type": "boolean"})],
             reasons=("unknown_node", "bad_on"),
@@ -192,13 +192,13 @@ def _service() -> list[Operation]:
         Operation(
             "GET",
             "/healthz",
-            "Say that the process answers.",
+            "Answer that the process lives.",
             {200: Answer("It does.", Status)},
         ),
         Operation(
             "GET",
             "/readyz",
-            "Say whether jobs can be placed. They can't while the store does not answer, or once the scheduler stops.",
+            "Answer whether jobs can be placed. They can't while the store does not answer, or once the scheduler stops.",
             {200: Answer("They can.", Status)},
             passing=("store_unavailable", "stopping"),
         ),
@@ -254,7 +254,7 @@ def _service() -> list[Operation]:
         Operation(
             "GET",
             "/v1/debug/checkup",
-            "Tell the settings, what the system allows and what the store says of itself; `voxpool doctor` reads it.",
+            "Show settings, limits of the system and facts about the store, for `voxpool doctor`.",
             {200: Answer("How things are.", Checkup)},
         ),
         Operation(

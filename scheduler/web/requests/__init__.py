@@ -1,1 +1,1 @@
-"""What comes in with a request: parameters, bodies and forms, each with its bounds."""
+"""The input of a request: parameters, bodies and forms, each with its bounds."""

@@ -1,6 +1,6 @@
-"""What a POST /v1/jobs says: its query, its headers, and a body in one of three kinds, each with its bounds.
+"""The input of POST /v1/jobs: its query, its headers, and a body of one of three kinds, each with its bounds.
 
-The audio as it is, a form with one file, or JSON with the audio as base64. What else a job needs may stand in the query
+The audio as it is, a form with one file, or JSON with the audio as base64. The other fields may be in the query
 or in the body, but not in both. Nothing here knows the dispatcher.
 """
 
@@ -24,7 +24,7 @@ from voxpool.scheduler.web.views import check_audio
 from voxpool.scheduler.web.wire.allowance import SLACK_BYTES, Incoming
 
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-"""Taken as audio as it is, like audio/*; the last one is what `curl --data-binary` says unless it is told better."""
+"""Media types that count as audio, like audio/*; the last one is the default of `curl --data-binary`."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PAIR = re.compile(r"[a-z0-9-]{1,16}:[a-z0-9-]{1,16}")
 
@@ -55,7 +55,7 @@ class JobRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
 
 
 class Submission(msgspec.Struct):
-    """A job as it was asked for; `request_id` is empty when the client gave none."""
+    """A requested job; `request_id` is empty when the client gave none."""
 
     audio: bytes = b""
     pair: str = ""
@@ -80,7 +80,7 @@ class Bodies:
         self._json: msgspec.json.Decoder[JobRequest] = msgspec.json.Decoder(JobRequest)
 
     def begin(self, request: Request) -> Submission:
-        """Return what the query and the headers say. Raises BadInput, also for a body that would not be read."""
+        """Return the submission by query and headers. Raises BadInput, also for a body that would not be read."""
         submission = Submission()
         for name, text in request.query_params.multi_items():
             _put(submission, name, text)

@@ -19,9 +19,9 @@ FILE_NAMES = ("audio", "file")
 
 
 class Form:
-    """Takes the pieces of a body by `feed`; `end` returns the file, and `fields` are the parts of `names` as text.
+    """Receives the pieces of a body by `feed`; `end` returns the file, and `fields` are the parts of `names` as text.
 
-    Other fields are ignored, so that older meets newer.
+    Other fields are ignored, so that versions can be mixed.
     """
 
     def __init__(self, content_type: str, file_bytes_max: int, names: Collection[str]) -> None:

@@ -30,7 +30,7 @@ _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def check_queries(routes: Iterable[BaseRoute], keys: Keys) -> None:
-    """Have each route refuse keys that `keys` doesn't name for it. Raises KeyError for a route without an entry."""
+    """Make each route refuse keys that `keys` doesn't name for it. Raises KeyError for a route without an entry."""
     for route in routes:
         if isinstance(route, Route):
             methods = route.methods or set()
@@ -42,7 +42,7 @@ def check_queries(routes: Iterable[BaseRoute], keys: Keys) -> None:
 
 
 class _QueryCheck:
-    """What a route runs in place of its door: the door, unless the query has a key that means nothing there."""
+    """Replaces the door of a route: it calls the door unless the query has an unknown key."""
 
     def __init__(self, door: ASGIApp, known: Mapping[str, Collection[str]]) -> None:
         self._door = door

@@ -1,1 +1,1 @@
-"""Sessions of clients, /ws/session: their connections, submits, and the results that they are owed."""
+"""Sessions of clients, /ws/session: their connections, submits, and the results that are due to them."""

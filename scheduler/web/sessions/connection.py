@@ -1,4 +1,4 @@
-"""One connection of a session: frames become calls of the session, and what it says becomes frames."""
+"""One connection of a session: frames become calls of the session, and its messages become frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOSE_POLICY = 1008
 
 
 class SessionConnection:
-    """A connection whose client has said hello; the session decides what its messages do."""
+    """A connection whose client has sent hello; the session decides what its messages do."""
 
     def __init__(self, session: Session, socket: FrameSocket, binary: bool, log: Log) -> None:
         self.socket = socket

@@ -1,8 +1,8 @@
 """The door of clients, /ws/session: which sessions there are, and which connection each of them has.
 
-A session outlives a broken connection for as long as its client says that it will try to come back, for
-`session_grace_s` at most. A client that says goodbye, or does not come back, no longer wants its results: its
-unfinished jobs are cancelled (session_gone).
+A session outlives a broken connection for the time that its client asked for in hello, `session_grace_s` at
+most. A client that closes its session, or does not come back, no longer wants its results:
+its unfinished jobs are cancelled (session_gone).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class SessionDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until it ends."""
         socket: FrameSocket = scope["state"]["socket"]
-        await receive()  # the wish to connect
+        await receive()  # the request to connect
         await send({"type": "websocket.accept"})
         greeted = await self._greeting(socket)
         if greeted is None:
@@ -125,7 +125,7 @@ class SessionDoor:
         socket.close_with(code, error.reason)
 
     def _session_of(self, socket: FrameSocket, hello: Hello, binary: bool, caller: Caller) -> Session | None:
-        """Return the session that `hello` names, a new one if need be; None when it was turned away."""
+        """Return the session that `hello` names, a new one if need be; None when it was refused."""
         session_id = hello.session_id or f"s-{self._random.getrandbits(64):016x}"
         key = key_of(caller.name, session_id)
         refused = None if key in self._sessions else self._refusal()
@@ -164,7 +164,7 @@ class SessionDoor:
         return connection
 
     def _refusal(self) -> tuple[Error, int] | None:
-        """Return why a new session can't begin now, and the code to close with. One that is known may come back."""
+        """Return why a new session can't begin now, and the code to close with. A known one may always come back."""
         if self.rate_limit.stopping:
             stopped = self.rate_limit.stopped()
             return Error(stopped.reason, stopped.detail, stopped.retry_after_ms), CLOSE_RESTART

@@ -1,6 +1,6 @@
-"""Who waits for which job: routes the end of a job to WebSocket sessions and HTTP requests, and keeps nothing else.
+"""Routes the end of each job to the WebSocket sessions and HTTP requests that wait for it, and keeps nothing else.
 
-There is an entry only while somebody waits for an unfinished job; each one goes with the job's end or with the waiter.
+There is an entry only while a watcher waits for an unfinished job; it is removed with the job's end or the watcher.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from voxpool.scheduler.errors import Rejected
 
 
 class Watcher(Protocol):
-    """Somebody who wants to know when a job ends."""
+    """Waits for the end of jobs."""
 
     def job_ended(self, job: Job) -> None:
         """`job` has ended; must not block and must not raise."""
@@ -39,7 +39,7 @@ class Results:
             raise Rejected("result_waiters_max", detail, self._retry_after_ms)
 
     def watch(self, job: Job, watcher: Watcher) -> None:
-        """Have `watcher` called when `job` ends: at once if it has ended already. Watching twice counts once."""
+        """Call `watcher` when `job` ends, at once if it has ended already. Watching twice counts once."""
         if job.ended:
             watcher.job_ended(job)
             return
@@ -58,11 +58,11 @@ class Results:
                 del self._watchers[job_id]
 
     def is_watched(self, job_id: str) -> bool:
-        """Return whether somebody waits for that job."""
+        """Return whether a watcher waits for that job."""
         return job_id in self._watchers
 
     def job_ended(self, job: Job) -> None:
-        """Tell everybody who waits for `job`."""
+        """Call all watchers of `job`."""
         watchers = self._watchers.pop(job.job_id, None)
         if watchers is not None:
             self._count -= len(watchers)
@@ -70,7 +70,7 @@ class Results:
                 watcher.job_ended(job)
 
     async def wait(self, job: Job, seconds: float, gone: asyncio.Future[None]) -> None:
-        """Return when `job` has ended, after `seconds`, when who asks is `gone`, or at `let_go`. Raises Rejected."""
+        """Return when `job` has ended, after `seconds`, when the client is `gone`, or at `let_go`. Raises Rejected."""
         if job.ended or seconds <= 0:
             return
         self.check_room()

@@ -1,7 +1,7 @@
-"""One session of a client: its submits and cancels, and the results it is owed, over however many connections.
+"""One session of a client: its submits, cancels and results, over any number of connections.
 
-One connection is open at most; without one, results wait in the outbox. Which sessions there are, and how long one may
-stay away, is the door's business (sessions.py); what a frame is, that of session_connection.py.
+One connection is open at most; without one, results wait in the outbox. door.py keeps the sessions and the
+time that one may stay away; connection.py handles the frames.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CATCH_UP_BYTES = 4 * 1024**2
 
 
 class Session:
-    """What one client is owed. `attach` and `detach` follow its connections; `let_go` is the end."""
+    """The state of one client. `attach` and `detach` follow its connections; `let_go` is the end."""
 
     def __init__(self, door: SessionDoor, session_id: str, caller: Caller, generation: str) -> None:
         self.session_id = session_id
@@ -75,7 +75,7 @@ class Session:
         self._unsent = None
 
     def let_go(self) -> list[str]:
-        """Wait for nothing any more; return the ids of own jobs whose results nobody else waits for."""
+        """Stop waiting; return the ids of own jobs whose results no other watcher waits for."""
         if self._gap_timer is not None:
             self._gap_timer.cancel()
         results = self._door.results
@@ -88,7 +88,7 @@ class Session:
         return 0 if self.connection is None else self.connection.send(message)
 
     def submit(self, submit: Submit) -> None:
-        """Take a job, or say why not."""
+        """Accept a job, or answer why not."""
         door = self._door
         try:
             if submit.ack:
@@ -124,7 +124,7 @@ class Session:
             door.results.watch(job, self)
 
     def reject(self, request_id: str, rejected: Rejected) -> None:
-        """Answer a submit that is not taken."""
+        """Answer a submit that is refused."""
         self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
 
     def cancel(self, job_id: str) -> None:
@@ -159,7 +159,7 @@ class Session:
                 self.send(self._what_became_of(job, number))
 
     def _catch_up(self) -> None:
-        """Send a part of what the client has not got; what is in no table any more can't be sent."""
+        """Send a part of the results that the client has not got; those of forgotten jobs can't be sent."""
         size, forgotten = 0, []
         while self._unsent and (size < CATCH_UP_BYTES or not self._outbox.keeps):
             self._sent, job_id = self._unsent.popleft()
@@ -187,7 +187,7 @@ class Session:
         return True
 
     def _check_unacknowledged(self, submit: Submit) -> None:
-        """Raise Rejected when too many results wait to be acknowledged for a new job to be taken."""
+        """Raise Rejected when unacknowledged_max results wait to be acknowledged."""
         settings, outbox, dispatcher = self._door.settings, self._outbox, self._door.dispatcher
         if len(outbox) < settings.unacknowledged_max:
             return
@@ -203,7 +203,7 @@ class Session:
     # ---- order
 
     def _watch_gap(self) -> None:
-        """Have the gap before a result that is held back skipped when its grace is over."""
+        """Skip the gap before a result that is held back when its grace is over."""
         if self._gap_timer is not None:
             self._gap_timer.cancel()
             self._gap_timer = None

@@ -1,1 +1,1 @@
-"""Connections with bounds: HTTP and WebSockets of uvicorn, and what each peer may cost. It knows no jobs."""
+"""Connections with bounds: HTTP and WebSockets of uvicorn, with a limit on the cost of each peer. It knows no jobs."""

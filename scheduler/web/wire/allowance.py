@@ -1,7 +1,7 @@
-"""What one connection may cost, before and after its peer showed who it is: bytes, frames, chunks, turns and time.
+"""The bounds of one connection, before and after its peer is known: bytes, frames, chunks, turns and time.
 
 It holds numbers and counts only. The protocols (http_protocol.py, peer_socket.py) and their transport
-(bounded_transport.py) ask here; connections.py bounds how many of them there are. SECURITY.md has the table.
+(bounded_transport.py) use them; connections.py bounds how many of them there are. SECURITY.md has the table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STRANGERS_MESSAGE_BYTES_MAX = 256 * 1024
 FRAMES_A_TURN = 100
 """Frames of one known peer that are parsed before others get their turn: about 1 ms. One read may bring 40,000."""
 STRANGERS_FRAMES_A_TURN = 20
-"""The same for a stranger, beside whom others shall not notice anything."""
+"""The same for a stranger: it must not delay others noticeably."""
 PARSED_BYTES_A_STEP = 512
 """Bytes of HTTP that are parsed between two looks at what they cost; these can be 85 chunks or 20 requests."""
 PARSED_BYTES_A_STEP_MAX = 16 * 1024
@@ -32,17 +32,17 @@ SMALL_PART_BYTES = 256
 SMALL_CHUNKS_FREE = 8
 """Small chunks of one body that are not counted: its last one is, and short bodies come in few."""
 SMALL_PARTS_BURST_S = 2.0
-"""Small parts for so many seconds may come at once: a peer that stood still catches up."""
+"""Seconds' worth of small parts that may come at once: a peer that was stopped catches up."""
 DROP_S = 5.0
-"""How long a peer may go on sending after our last word: closing at once would reset the connection, and the peer
-would never read that word."""
+"""How long a peer may go on sending after our last message: closing at once would reset the connection, and the peer
+would never read that message."""
 DROP_KNOWN_S = 30.0
 DROPPED_KNOWN_BYTES_MAX = 256 * 1024**2
 """The same for a known peer, whose file may be much too large: it reads why, as long as it goes on sending."""
 DROP_STEP_S = 0.02
 """Between two reads of what a stranger sends then: at most 13 MB/s, which costs next to no CPU."""
 DROPPED_BYTES_MIN = 16 * 1024**2
-"""The least that is dropped after our last word, however small the largest message may be."""
+"""The least that is dropped after our last message, however small the largest message may be."""
 
 
 class Incoming:
@@ -58,13 +58,13 @@ class Incoming:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody may send more before others are done."""
+        """Whether no peer may send more before others are done."""
         return self.bytes > self.bytes_max
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Nothing may stay away for `stall_s`; after as long the whole must have come at `bytes_per_s_min` or quicker.
+    """Something must come in each `stall_s`; after the first, the whole must have come at `bytes_per_s_min` or quicker.
 
     The rule of Apache's RequestReadTimeout: a body as large as is allowed has the time that it needs on a slow line,
     one that trickles has not.
@@ -89,7 +89,7 @@ class SmallParts:
         self._since_s = now_s
 
     def allow(self, count: int, now_s: float) -> bool:
-        """Count so many more; return whether the peer stays within its rate."""
+        """Count `count` more; return whether the peer stays within its rate."""
         self._left = min(self._most, self._left + (now_s - self._since_s) * self._per_s) - count
         self._since_s = now_s
         return self._left >= 0
@@ -97,7 +97,7 @@ class SmallParts:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds of one connection, the same for all. The settings of the same names say more."""
+    """Bounds of one connection, the same for all. The settings of the same names explain them."""
 
     head_bytes_max: int
     headers_max: int
@@ -111,17 +111,17 @@ class Bounds:
     request_bytes_max: int
     """Bytes on the wire of one request: a body with what stands around its chunks."""
     dropped_bytes_max: int
-    """Bytes that are read and dropped after our last word, so that the peer can read it."""
+    """Bytes that are read and dropped after our last message, so that the peer can read it."""
     send_buffer_bytes_max: int
     send_stall_s: float
     on_abort: Callable[[str, str], None]
     """Called with (peer, reason) when a connection is cut off."""
     strangers: TurnQueue = field(default_factory=TurnQueue)
-    """Where peers wait that have not shown who they are."""
+    """The queue of peers that are not known yet."""
 
     @classmethod
     def of(cls, settings: Settings, incoming: Incoming, observer: Observer) -> Bounds:
-        """Return the bounds that `settings` ask for."""
+        """Return the bounds by `settings`."""
         largest = frame_bytes_max(settings)
         return cls(
             head_bytes_max=settings.head_bytes_max,

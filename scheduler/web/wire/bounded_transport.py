@@ -1,7 +1,7 @@
 """The transport of one connection as its protocol sees it: every byte that is sent is counted here.
 
 It owns two bounds: what may wait to be sent and for how long (the stall rule), and what may still come after our last
-word. It knows neither HTTP nor WebSockets.
+message. It knows neither HTTP nor WebSockets.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class BoundedTransport(asyncio.Transport):
     ) -> None:
         self.inner = inner
         self.send_buffer_bytes_max = bounds.send_buffer_bytes_max
-        """The application may raise it for a peer that is owed more."""
+        """The application may raise it for a peer with more results."""
         self.has_ended = False
-        """Whether our last word is written; what still comes belongs to `drop`."""
+        """Whether our last message is written; what still comes belongs to `drop`."""
         self.is_known = False
-        """Whether the peer has shown who it is, and may send more after our last word."""
+        """Whether the peer is known, and may send more after our last message."""
         self._ends_early = ends_early
-        """Tells at a close whether the peer is in the middle of sending, so that the close must wait for it."""
+        """Returns at a close whether the peer is in the middle of sending, so that the close must wait for it."""
         self._loop = loop
         self._bounds = bounds
         self._cut_off = cut_off
@@ -97,7 +97,7 @@ class BoundedTransport(asyncio.Transport):
     # ---- the end
 
     def close(self) -> None:
-        """Close when all is sent; a peer in the middle of sending may go on for a while, and is not listened to."""
+        """Close when all is sent; a peer in the middle of sending may go on for a time; that is dropped."""
         if self.has_ended:
             return
         if self._ends_early is not None and self._ends_early():
@@ -106,7 +106,7 @@ class BoundedTransport(asyncio.Transport):
             self.inner.close()
 
     def end_sending(self) -> None:
-        """Our last word is written: end our side, and drop what comes until the peer closes or a bound is reached."""
+        """Our last message is written: end our side; drop what comes until the peer closes or a bound is reached."""
         if self.has_ended or self.inner.is_closing():
             return
         self.has_ended = True
@@ -117,7 +117,7 @@ class BoundedTransport(asyncio.Transport):
         self._drop_timer = self._loop.call_later(seconds, self.inner.abort)
 
     def drop(self, size: int) -> None:
-        """So many bytes have come after our last word; the next ones are read a little later."""
+        """`size` bytes have come after our last message; the next ones are read a little later."""
         self._dropped += size
         if self._dropped > (DROPPED_KNOWN_BYTES_MAX if self.is_known else self._bounds.dropped_bytes_max):
             self.inner.abort()

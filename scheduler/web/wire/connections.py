@@ -1,8 +1,8 @@
-"""The connections that are open, from their accept on: how many there may be, and who gives way.
+"""The connections that are open, from their accept on: their number, and which one gives way.
 
-A stranger is a connection whose peer has not shown who it is: one in its TLS handshake, one that is silent or has asked
+A stranger is a connection whose peer is not known yet: one in its TLS handshake, one that is silent or has asked
 for open pages only, a WebSocket before hello or register. When there is no room the oldest stranger gives way, so that
-those who are known keep their connections and a newcomer, such as a health check, has its turn.
+known peers keep their connections and a new one, such as a health check, is served.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STRANGERS_MIN = 16
 ACCEPTS_A_TURN = 4
 """Connections accepted before others get their turn, so that a newcomer is read before STRANGERS_MIN more come."""
 NO_FILE_PAUSE_S = 0.1
-"""Accepting rests so long when the process may open no more files; what gave way is closed by then."""
+"""How long accepting pauses when the process may open no more files; the strangers that gave way are closed by then."""
 HANDSHAKE_S = 10.0
 """Time for the handshake of TLS."""
 _NO_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -41,11 +41,11 @@ class Connection:
 
     @property
     def is_known(self) -> bool:
-        """Whether the peer has shown who it is."""
+        """Whether the peer is known."""
         return self in self._table.known
 
     def now_known(self) -> None:
-        """The peer has shown who it is; from now on it gives way to nobody."""
+        """The peer is known; from now on it never gives way."""
         self._table.now_known(self)
 
     def ended(self) -> None:
@@ -68,7 +68,7 @@ class Connections:
 
     @property
     def is_full(self) -> bool:
-        """Whether those who are known leave no room for one more of them."""
+        """Whether there is no room for one more known peer."""
         return len(self.known) >= self.connections_max
 
     def accepted(self, peer: str) -> Connection:
@@ -81,7 +81,7 @@ class Connections:
         return connection
 
     def now_known(self, connection: Connection) -> None:
-        """Its peer has shown who it is."""
+        """Its peer is known."""
         if connection in self._strangers:
             del self._strangers[connection]
             self.known.add(connection)
@@ -172,7 +172,7 @@ class Acceptor:
 
 
 def connection_of(state: Mapping[str, Any]) -> Connection | None:
-    """Return the connection of a protocol or a scope, by its state; None where nobody accepted one."""
+    """Return the connection of a protocol or a scope, by its state; None when there is none."""
     connection: Connection | None = state.get("connection")
     return connection
 

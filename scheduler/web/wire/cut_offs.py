@@ -1,9 +1,9 @@
-"""Which peers were cut off and why, until they come back and are told. It knows names and words, no sockets."""
+"""Why peers were cut off, until they come back and get the reason. It knows names and reasons, no sockets."""
 
 from __future__ import annotations
 
 NAMES_MAX = 10_000
-"""Past it the one that was cut off first is forgotten: it only isn't told."""
+"""Past it the one that was cut off first is forgotten: it does not get the reason."""
 
 
 class CutOffs:

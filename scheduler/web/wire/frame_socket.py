@@ -1,4 +1,4 @@
-"""What a door needs of one WebSocket connection: PeerSocket in production, one without sockets in the story of R20."""
+"""What a door needs of one WebSocket connection: PeerSocket in production, one without sockets in an experiment."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class FrameSocket(Protocol):
 
     @property
     def peer_said_goodbye(self) -> bool:
-        """Whether the other end closed in good order."""
+        """Whether the other end closed properly."""
 
     def send_frame(self, data: bytes, binary: bool) -> None:
         """Send one message. Never waits."""
 
     def now_known(self) -> None:
-        """The peer has shown who it is: from now on it may send messages as large as its door takes."""
+        """The peer is known: from now on it may send messages as large as its door takes."""
 
     def serve(self, on_frame: OnFrame) -> None:
-        """Hand messages to `on_frame` as they come, until it refuses one; from then on they come by `next_frame`."""
+        """Pass messages to `on_frame` as they come, until it refuses one; from then on they come by `next_frame`."""
 
     async def next_frame(self) -> Received | None:
         """Return the next message that `serve` has not taken, or None when the connection has ended."""
 
     async def answers(self, timeout_s: float) -> bool:
-        """Send a ping and tell whether its pong comes within `timeout_s`."""
+        """Send a ping and return whether its pong comes within `timeout_s`."""
 
     def close_with(self, code: int, reason: str) -> None:
         """Close the connection."""

@@ -1,7 +1,7 @@
-"""Frames of one WebSocket in turns: what the parser may do before others run, and what may come in how small parts.
+"""Frames of one WebSocket in turns: how much is parsed before others run, and how small the parts may be.
 
-It owns reading: when it is held back, what has come in part, and what is dropped after our last word. What becomes of a
-message is the business of PeerSocket, which derives from it.
+It owns reading: when it is paused, what has come in part, and what is dropped after our last message. PeerSocket, which
+derives from it, handles the messages.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TurnReader(StreamReader):
         return not self.frames_left and bool(self.buffer)
 
     def at_eof(self) -> Generator[None, None, bool]:
-        """Tell whether all has been read; the parser asks before each frame."""
+        """Return whether all has been read; the parser asks before each frame."""
         while not self.frames_left:
             yield
         has_ended = yield from super().at_eof()
@@ -106,7 +106,7 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def now_known(self) -> None:
-        """The peer has shown who it is: from now on it may send messages as large as its door takes."""
+        """The peer is known: from now on it may send messages as large as its door takes."""
         path = self.scope["path"]
         self.conn.max_message_size = self.bounds.message_bytes_max.get(path, STRANGERS_MESSAGE_BYTES_MAX)
         connection = connection_of(self.app_state)
@@ -117,7 +117,7 @@ class FramesInTurns(WebSocketsSansIOProtocol):
     # ---- turns
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come as far as this turn goes, or drop it when our last word was said."""
+        """Parse what has come as far as this turn goes, or drop it after our last message."""
         if self.transport.has_ended:
             self.transport.drop(len(data))
             return
@@ -199,7 +199,8 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         super().handle_pong(event)
 
     def handle_parser_exception(self) -> None:
-        """Say why (1009: too big), end the sending side, and drop what the peer still sends until it closes, too.
+        """Send the reason (1009: too big), end the sending side, and drop what the peer still sends until it closes,
+        too.
 
         Closing at once would reset the connection while data are coming in, and the peer would never read the reason.
         """
@@ -233,16 +234,16 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         return bool(self.frames or self._reader.buffer)
 
     def _refuse_handshake(self) -> None:
-        """The head that HTTP's parser took is none for that of WebSockets: say so, which uvicorn doesn't, and close."""
+        """Answer a head that HTTP's parser accepts and that of WebSockets refuses (uvicorn doesn't), and close."""
         answer = b"".join(self.conn.data_to_send())
         self.transport.write(answer or refused_handshake(400, "a handshake has no body").serialize())
         self.transport.close()
 
-    # ---- reading: held back by the application, for the next turn, and until the handshake is done
+    # ---- reading: paused by the application, for the next turn, and until the handshake is done
 
     @property
     def is_held_back(self) -> bool:
-        """Whether it is we who don't take what may have come."""
+        """Whether this side reads nothing now, though something may have come."""
         return self._holds_reading
 
     async def receive(self) -> Any:

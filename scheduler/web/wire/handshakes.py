@@ -1,4 +1,4 @@
-"""Answers to those who ask for a WebSocket and can't have one: problems, like every other error of HTTP."""
+"""Answers to refused requests for a WebSocket: problems, like every other error of HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REASONS = {
 
 
 def refused_handshake(status: int, text: str) -> Response:
-    """Return the refusal of a handshake that is not as RFC 6455 has it; in place of the plain text of the library."""
+    """Return the refusal of a handshake that violates RFC 6455, in place of the plain text of the library."""
     refused = problem(status, REASONS.get(HTTPStatus(status), "bad_request"), text or HTTPStatus(status).phrase)
     headers = Headers([(name.decode(), value.decode()) for name, value in refused.raw_headers])
     headers["connection"] = "close"
@@ -28,7 +28,7 @@ def refused_handshake(status: int, text: str) -> Response:
 
 
 class NoWebSocketHere:
-    """What the router runs where there is no route: `not_found` for HTTP, a problem for who wants a WebSocket."""
+    """What the router runs where there is no route: `not_found` for HTTP, a problem for a WebSocket."""
 
     def __init__(self, not_found: ASGIApp) -> None:
         self._not_found = not_found

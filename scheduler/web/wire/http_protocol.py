@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with the bounds that it lacks: the size of a head, the time a request takes to come in, the
-time an answer takes to go out. http_turns.py sees to it that no peer holds the loop.
+time an answer takes to go out. http_turns.py ensures that no peer blocks the loop.
 
-What is refused, or answered before it has come in whole, costs nobody else anything: the connection is closed, and what
-still comes is dropped unparsed. It knows bytes and seconds, the numbers are in allowance.py; what a request asks for is
-the application's business.
+A request that is refused, or answered before it has come in whole, costs no other peer anything: the connection is
+closed, and the rest is dropped unparsed. The module knows bytes and seconds, the numbers are in allowance.py; the
+application handles the request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class BoundedHttp(HttpInTurns):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._phase = HEAD
-        """A connection that was just opened owes a head."""
+        """A new connection is expected to send a head."""
         self._since_s = self._last_s = self.loop.time()
         """When this phase began, and when something came last."""
         self._moved = False
@@ -70,7 +70,7 @@ class BoundedHttp(HttpInTurns):
         connection = connection_of(self.app_state)
         if connection is not None:
             connection.cut_off = transport.abort
-        # So that pause_writing tells of every byte that the peer does not take; with TLS it does so at this bound, else
+        # So that pause_writing reports every byte that the peer does not take; with TLS it does so at this bound, else
         # above it.
         transport.set_write_buffer_limits(high=1 if self.scheme == "https" else 0)
         self._watch_receiving()
@@ -79,7 +79,7 @@ class BoundedHttp(HttpInTurns):
         """The connection is gone, whatever the reason."""
         self._stop_timers()
         self.transport.stop()
-        if self._answering is not None:  # uvicorn tells the last request that was read, which may not be this one
+        if self._answering is not None:  # uvicorn informs the last request that was read, which may not be this one
             self._answering.disconnected = True
             self._answering.message_event.set()
         self.pipeline.clear()
@@ -89,7 +89,7 @@ class BoundedHttp(HttpInTurns):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """The server stops: what is answered is answered, and nobody else is waited for."""
+        """The server stops: requests at work are answered, and no others are waited for."""
         if self.cycle is None or self.cycle.response_complete:
             self.transport.inner.close()
         else:
@@ -104,7 +104,7 @@ class BoundedHttp(HttpInTurns):
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Count before parsing, and drop what comes after our last word."""
+        """Count before parsing, and drop what comes after our last message."""
         if self.transport.has_ended:
             self.transport.drop(len(data))
             return
@@ -228,7 +228,7 @@ class BoundedHttp(HttpInTurns):
             self._last_word(problem(status_of("bad_request"), "bad_request", "this is not HTTP/1.1 as RFC 9112 has it"))
 
     def _drop_body(self) -> None:
-        """Release what has come of the body: its memory is what others lack."""
+        """Release what has come of the body: others need its memory."""
         if self.cycle is not None:
             self.cycle.body = bytearray()
 
@@ -265,7 +265,7 @@ class BoundedHttp(HttpInTurns):
         if due_s is None or self._refused:
             return
         now_s = self.loop.time()
-        if self.flow.read_paused:  # it is we who did not take what may have come
+        if self.flow.read_paused:  # this side did not read what may have come
             self._since_s = self._last_s = now_s
             self._body_bytes = 0
         elif now_s >= due_s:
@@ -299,7 +299,7 @@ class BoundedHttp(HttpInTurns):
             if self._phase == HEAD or answering is not self.cycle or answering.response_started:
                 self._abort(reason)
                 return
-            answering.disconnected = True  # what the application has to say comes too late
+            answering.disconnected = True  # the answer of the application comes too late
             answering.message_event.set()
         self._told(reason)
         is_memory = reason == OUT_OF_MEMORY
@@ -316,7 +316,7 @@ class BoundedHttp(HttpInTurns):
         self.transport.end_sending()
 
     def _ends_early(self) -> bool:
-        """Return whether the peer is in the middle of sending when the connection is closed; that is parsed no more."""
+        """Return whether the peer is in the middle of sending when the connection is closed; that is not parsed."""
         is_sending = self._phase == BODY or (self._phase == HEAD and self._head_bytes > 0) or bool(self._rest)
         if is_sending or self._refused:
             self._refused = True

@@ -1,7 +1,7 @@
 """HTTP of one connection in turns: how much of what has come is parsed before others run.
 
-What stays is parsed next, before more is read. What a request is, and whether it may go on, is the business of
-BoundedHttp, which derives from it.
+The rest is parsed next, before more is read. BoundedHttp, which derives from it, knows what a request is and whether
+it may go on.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class HttpInTurns(HttpToolsProtocol):
         raise NotImplementedError
 
     def _is_known(self) -> bool:
-        """Return whether the peer has shown who it is."""
+        """Return whether the peer is known."""
         connection = connection_of(self.app_state)
         return connection is not None and connection.is_known
 
@@ -85,7 +85,7 @@ class HttpInTurns(HttpToolsProtocol):
             self.parses_later()
 
     def _parse(self, data: bytes | memoryview) -> bool:
-        """Parse in steps, until it has cost as much as one turn may or requests wait for earlier ones.
+        """Parse in steps, until the bound of a turn is reached or requests wait for earlier ones.
 
         Returns whether the connection goes on.
         """
@@ -168,7 +168,7 @@ class HttpInTurns(HttpToolsProtocol):
     def _is_worth_parsing(self, cycle: RequestResponseCycle) -> bool:
         """Return whether the rest of a body is read although its request is answered, to keep the connection.
 
-        It costs next to nothing when its length was said; but a stranger has no reason to go on.
+        That costs next to nothing when its length was given; but a stranger has no reason to go on.
         """
         self.transport.is_known = self._is_known()
         lengths = [int(value) for name, value in cycle.scope["headers"] if name == b"content-length"]

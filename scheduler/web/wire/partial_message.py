@@ -42,7 +42,7 @@ class PartialMessage:
         return self._socket.loop.call_at(due_s, self._look, due_s)
 
     def _look(self, due_s: float) -> None:
-        if self._socket.is_held_back:  # it is we who did not take what may have come
+        if self._socket.is_held_back:  # this side did not read what may have come
             self._began_s = self._last_s = self._socket.loop.time()
         elif due_s >= self._due_s():
             self._socket.abort("slow_message")

@@ -1,8 +1,8 @@
-"""One WebSocket connection, bounded in every direction: what uvicorn's protocol lacks for peers that can't be trusted.
+"""One WebSocket connection, bounded in every direction, which uvicorn's protocol is not: for untrusted peers.
 
 Sending never waits: a peer that takes nothing, or for whom too much is queued, is cut off. Receiving has a fast path: a
 handler that is called for each message inside the read call-back, without a task switch. It knows frames, not messages;
-how they come in is the business of frame_turns.py, the numbers are in allowance.py.
+frame_turns.py reads them, the numbers are in allowance.py.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class PeerSocket(FramesInTurns):
 
     @property
     def peer_said_goodbye(self) -> bool:
-        """Whether the other end closed in good order (1000, or 1001: it is going away)."""
+        """Whether the other end closed properly (1000, or 1001: it is going away)."""
         closed = self.conn.close_rcvd
         return closed is not None and closed.code in (1000, 1001)
 
     @property
     def send_buffer_bytes_max(self) -> int:
-        """Bytes that may wait to be sent. The application may raise it for a peer that is owed more."""
+        """Bytes that may wait to be sent. The application may raise it for a peer with more results."""
         return self.transport.send_buffer_bytes_max
 
     @send_buffer_bytes_max.setter
@@ -66,7 +66,7 @@ class PeerSocket(FramesInTurns):
         self.transport.write(_head(len(data), binary) + data)
 
     def serve(self, on_frame: OnFrame) -> None:
-        """Hand messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
+        """Pass messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
 
         From then on they come by `next_frame`, until `serve` is called again.
         """
@@ -90,7 +90,7 @@ class PeerSocket(FramesInTurns):
         return None
 
     async def answers(self, timeout_s: float) -> bool:
-        """Send a ping and tell whether its pong comes within `timeout_s`."""
+        """Send a ping and return whether its pong comes within `timeout_s`."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return False
         if self._probe is None or self._probe.done():
@@ -128,10 +128,10 @@ class PeerSocket(FramesInTurns):
         await super().run_asgi()
 
     async def send(self, message: Any) -> None:
-        """Send what the application has to say: that it accepts the connection, or an answer of HTTP in its place."""
+        """Send the application's answer: it accepts the connection, or refuses it by an answer of HTTP."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            self.handshake_complete = True  # it is refused; else uvicorn takes it for forgotten and logs an error
+            self.handshake_complete = True  # it is refused; otherwise uvicorn would log an error
         if self.handshake_complete and not self.close_sent:
             self._read_on()
 
@@ -159,7 +159,7 @@ class PeerSocket(FramesInTurns):
             _settle(self._probe, True)
 
     def handle_parser_exception(self) -> None:
-        """Close for what can't be parsed, or not so."""
+        """Close because of a violation of the protocol."""
         self._on_frame = None
         super().handle_parser_exception()
 

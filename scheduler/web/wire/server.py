@@ -1,6 +1,6 @@
 """The HTTP server behind the doors: uvicorn with bounds on every connection, and its listening socket.
 
-It knows sockets and settings; what is answered is the application's business, when to stop that of serve.py.
+It knows sockets and settings; the application answers, and serve.py decides when to stop.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from voxpool.scheduler.web.wire.http_protocol import BoundedHttp
 from voxpool.scheduler.web.wire.peer_socket import PeerSocket
 
 SEND_BUFFER_BYTES = 512 * 1024
-"""The kernel's part of what waits to be sent to a peer; left to itself it takes 4 MB before anybody notices."""
+"""The kernel's part of what waits to be sent to a peer; without a limit it takes 4 MB before a stall is noticed."""
 ALWAYS = [("x-content-type-options", "nosniff")]
-"""Headers of every answer: no browser shall take text from outside, in a problem or an output, for a page."""
+"""Headers of every answer: a browser must not treat text from outside, in a problem or an output, as a page."""
 BACKLOG = 2048
 HURRY_S = 0.2
 """What a step of a stop gets at least, and connections after a second signal: enough for what is written already."""
@@ -35,7 +35,7 @@ HURRY_S = 0.2
 class DoorServer(Server):
     """uvicorn's server, whose `connections` are counted from their accept on; it leaves the signals to us.
 
-    With `tls` it speaks nothing but TLS.
+    With `tls` it accepts only TLS.
     """
 
     def __init__(self, config: Config, connections: Connections, tls: ServerTls | None = None) -> None:
@@ -62,7 +62,7 @@ class DoorServer(Server):
         self.started = True
 
     async def stop(self, sockets: list[socket.socket], seconds: float, hurry: asyncio.Future[None]) -> None:
-        """Stop listening, close all connections in good order, and cut off those that stay open after `seconds`.
+        """Stop listening, close all connections properly, and cut off those that stay open after `seconds`.
 
         From when `hurry` is done they get HURRY_S, enough for what is written already.
         """
@@ -79,7 +79,7 @@ class DoorServer(Server):
             if hurry.done() and not hurried:
                 hurried = True
                 end_s = min(end_s, loop.time() + HURRY_S)
-            await asyncio.sleep(0.02)  # uvicorn's sets tell nobody that they are empty
+            await asyncio.sleep(0.02)  # uvicorn's sets give no signal when they are empty
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         tasks = list(self.server_state.tasks)
@@ -89,7 +89,7 @@ class DoorServer(Server):
 
 
 def uvicorn_config(settings: Settings, app: RequestFilter, incoming: Incoming, observer: Observer, log: Log) -> Config:
-    """Return how uvicorn serves `app`; what it has to say goes into `log`."""
+    """Return how uvicorn serves `app`; its messages go into `log`."""
     carry_standard_logging(log, "uvicorn", "asyncio")
     bounds = Bounds.of(settings, incoming, observer)
     return Config(
@@ -98,7 +98,7 @@ def uvicorn_config(settings: Settings, app: RequestFilter, incoming: Incoming, o
         ws=PeerSocket.with_bounds(bounds),
         ws_max_size=frame_bytes_max(settings),
         ws_ping_interval=settings.heartbeat_s,
-        ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node: its lease tells first
+        ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node is noticed by its lease first
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,

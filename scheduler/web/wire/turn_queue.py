@@ -1,6 +1,6 @@
 """Strangers are parsed one after the other, one in each iteration of the event loop.
 
-However many strangers send at once, whoever else waits for the loop waits for one turn of one of them.
+However many strangers send at once, other work waits for one turn of one of them only.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class TurnQueue:
     def __init__(self) -> None:
         self._waiting: deque[Turn] = deque()
         self._is_taken = False
-        """Whether somebody had the turn of this iteration of the loop."""
+        """Whether a peer had the turn of this iteration of the loop."""
 
     def take(self) -> bool:
-        """Take the turn of this iteration if nobody had it and nobody waits; return whether it is ours."""
+        """Take the turn of this iteration if no peer had it and none waits; return whether it was taken."""
         if self._is_taken:
             return False
         self._is_taken = True
@@ -40,7 +40,7 @@ class TurnQueue:
         return True
 
     def wait(self, callback: Callable[[], None]) -> Turn:
-        """Have `callback` called when it is this peer's turn."""
+        """Call `callback` when it is this peer's turn."""
         turn = Turn(callback)
         self._waiting.append(turn)
         self.take()
