@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants reference wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants docs reference wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -57,6 +57,9 @@ findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short)
 
 mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)
 	@$(BIN)/python -m mutation
+
+docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1:8000 (DOCS="-a 127.0.0.1:8001")
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve $(DOCS)
 
 reference: .venv/.ready ## writes the parts of docs/ that are generated from the source
 	@$(BIN)/python -m reference
