@@ -1,7 +1,7 @@
 """Files of the repository outside docs/ as part of the site: they are pages below repository/ there.
 
-In the repository a page links to `../SECURITY.md`, which works in every viewer of files. MkDocs knows docs/ only, so its
-pages get a link to `repository/SECURITY.md` instead.
+In the repository a page links to `../SECURITY.md`, which works in every viewer of files. MkDocs knows docs/ only, so
+its pages get a link to `repository/SECURITY.md` instead.
 """
 
 from __future__ import annotations
