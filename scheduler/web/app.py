@@ -78,7 +78,7 @@ class Doors:
             reporter = MemoryReporter(
                 roots,
                 exporter.seconds,
-                ["scheduler"],
+                ["voxpool.scheduler"],
                 lambda: core.why.bounds("core.why") | ({} if live is None else live.bounds("live")),
             )
             checkup = CheckupReporter(
