@@ -119,9 +119,9 @@ def memory_of(scheduler: Scheduler) -> dict[str, int]:
     return {**tables, **tasks, "open_files": report["open_files"], "threads": report["threads"]}
 
 
-def live_bytes_of(scheduler: Scheduler) -> int:
+def allocated_bytes_of(scheduler: Scheduler) -> int:
     """Return the bytes that its allocators have given out, after a collection."""
-    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["live_bytes"]
+    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
     return live
 
 

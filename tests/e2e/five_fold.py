@@ -33,7 +33,7 @@ SOCKETS = 5
 AUDIO = TONE[:2000]
 SAMPLE_S = 0.5
 RECORD_BYTES = 1023
-"""Live bytes of a finished job, as `make leak-live` measures them: what is retained is no growth of the refusals."""
+"""Allocated bytes of a finished job, as `make leak-live` measures them; retained jobs are no growth by refusals."""
 GROWTH_BYTES_MAX = 1024 * 1024
 """A leak of 100 bytes a refusal is 1.2 MB from the second to the last quarter of five minutes."""
 FRESH, PUNCTUAL, HASTY = "fresh", "punctual", "hasty"
@@ -54,7 +54,7 @@ class FiveFold:
     given_ms: list[int] = field(default_factory=list)
     without_retry: int = 0
     waited_s: list[float] = field(default_factory=list)
-    live_bytes: list[float] = field(default_factory=list)
+    allocated_bytes: list[float] = field(default_factory=list)
     """Without the records of the jobs that have ended, which are retained."""
     behind_s: float = 0.0
     """By how much the last submit was late: the load is only as large as it should be while this is small."""
@@ -75,9 +75,11 @@ class FiveFold:
 
     @property
     def growth_bytes(self) -> float:
-        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.live_bytes) // 4
-        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
+        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.allocated_bytes) // 4
+        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
+            self.allocated_bytes[quarter : 2 * quarter]
+        )
 
     def __str__(self) -> str:
         given = sorted(self.given_ms) or [0]
@@ -91,7 +93,7 @@ class FiveFold:
             f"accepted of those that came again at the time given {100 * self.accepted_share(PUNCTUAL):.1f} % of "
             f"{sum(self.again[PUNCTUAL].values())}, at half of it {100 * self.accepted_share(HASTY):.1f} % of "
             f"{sum(self.again[HASTY].values())}",
-            f"live bytes, less {RECORD_BYTES} for each job that has ended, from the second to the last quarter: "
+            f"allocated bytes, less {RECORD_BYTES} for each job that has ended, from the second to the last quarter: "
             f"{self.growth_bytes:+,.0f}",
         )
         return "\n".join(lines)
@@ -240,7 +242,7 @@ async def _sample(http: httpx.AsyncClient, report: FiveFold) -> None:
     while True:
         ended = sum(report.states.values())
         memory = (await http.get("/v1/debug/memory", params={"gc": 1})).json()["memory"]
-        report.live_bytes.append(memory["live_bytes"] - RECORD_BYTES * ended)
+        report.allocated_bytes.append(memory["allocated_bytes"] - RECORD_BYTES * ended)
         await asyncio.sleep(SAMPLE_S)
 
 

@@ -58,7 +58,7 @@ class Overload:
     without_retry: int = 0
     took_s: list[float] = field(default_factory=list)
     worked_s: list[float] = field(default_factory=list)
-    live_bytes: list[int] = field(default_factory=list)
+    allocated_bytes: list[int] = field(default_factory=list)
     ahead: list[int] = field(default_factory=list)
     """Of each accepted job: how many others were sent to a node while it waited."""
     bounds_s: list[float] = field(default_factory=list)
@@ -90,9 +90,11 @@ class Overload:
 
     @property
     def growth_bytes(self) -> float:
-        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.live_bytes) // 4
-        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
+        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.allocated_bytes) // 4
+        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
+            self.allocated_bytes[quarter : 2 * quarter]
+        )
 
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
@@ -106,8 +108,8 @@ class Overload:
             f"greatest {max(self.took_s):.3f} s",
             f"predicted for the p99: {self.predicted_s:.3f} s; at the mean rate of {self.served_per_s:.1f} jobs/s "
             f"{self.mean_rate_s:.3f} s",
-            f"live bytes of the scheduler {statistics.median(self.live_bytes):,.0f}; from the second to the last "
-            f"quarter {self.growth_bytes:+,.0f}, which is flat below {GROWTH_BYTES_MAX:,}",
+            f"allocated bytes of the scheduler {statistics.median(self.allocated_bytes):,.0f}; from the second to the "
+            f"last quarter {self.growth_bytes:+,.0f}, which is flat below {GROWTH_BYTES_MAX:,}",
         )
         return "\n".join(lines)
 
@@ -253,7 +255,7 @@ def _foresee(scheduler: Scheduler, report: Overload) -> None:
 async def _sample(http: httpx.AsyncClient, report: Overload) -> None:
     while True:
         memory = (await http.get("/v1/debug/memory", params={"gc": 1})).json()["memory"]
-        report.live_bytes.append(memory["live_bytes"])
+        report.allocated_bytes.append(memory["allocated_bytes"])
         await asyncio.sleep(SAMPLE_S)
 
 

@@ -234,7 +234,7 @@ def _service() -> list[Operation]:
             "POST",
             "/v1/debug/memory",
             "Switch the tracing of allocations: start it, count growth from now on (mark), stop it. It slows the "
-            "scheduler down, makes live bytes unreadable and stops by itself.",
+            "scheduler down, makes allocated bytes unreadable and stops by itself.",
             {200: Answer("Its state.", Trace)},
             parameters=[
                 Parameter("trace", "What to do.", {"enum": list(SWITCHES)}, required=True),
