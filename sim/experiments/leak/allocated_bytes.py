@@ -40,11 +40,6 @@ class AllocatedSize:
         """The jobs that are expected in the whole run."""
         return self.sweeps * self.interval_s * self.rate_per_s
 
-    @property
-    def jobs_a_sweep(self) -> float:
-        """The jobs that are expected between two sweeps."""
-        return self.interval_s * self.rate_per_s
-
 
 class AllocatedSeries:
     """One reading a sweep, in bytes; `jobs` is how many jobs had ended by then. Its own memory does not grow."""
