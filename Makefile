@@ -7,7 +7,7 @@ SHELL := /usr/bin/env bash
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
-# What both Pythons run: all that needs no process of ours.
+# What both Pythons run: all that needs no Redis and no browser (tests/fundamentals starts `voxpool serve` a few times).
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim tests/leakgate
 
 help: ## this list

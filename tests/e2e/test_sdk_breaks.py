@@ -19,7 +19,7 @@ from tests.e2e.half_open import Wire
 from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
 from tests.e2e.test_processes import started
 from voxpool.scheduler.protocol.codec import encode
-from voxpool.scheduler.protocol.messages import Error, JobResult, Registered, Welcome
+from voxpool.scheduler.protocol.messages import Error, Registered, Welcome
 from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 
 PAIR = "en:en"
@@ -38,36 +38,6 @@ work.main()
 """
 PING_S = 1.0
 """Long enough for an end that is only slow, on a machine that has other things to do, to answer."""
-
-
-async def test_a_scheduler_that_restarts_gets_the_requests_again(folder: Path) -> None:
-    """Killed with jobs waiting and running, it knows nothing any more; client and node come back by themselves."""
-    gate = asyncio.Event()
-    began: list[str] = []
-
-    async def work(work: Work) -> int:
-        began.append(work.job_id)
-        await gate.wait()
-        return len(work.audio)
-
-    with started(Scheduler(folder, "memory")) as first:
-        port = first.port
-        worker = Worker(first.url, node_id="steady", pairs=[PAIR], slots=2, work=work)
-        async with running(worker), Client(first.url) as client:
-            jobs = [asyncio.create_task(client.submit(TONE, PAIR, request_id=f"r{number}")) for number in range(5)]
-            handle = await client.start(TONE, PAIR, request_id="handle")
-            before = handle.job_id
-            await until(lambda: len(began) == 2)
-            first.popen.kill()
-            first.popen.wait()
-            with started(Scheduler(folder, "memory", port=port, name="second")) as second:
-                await until(lambda: len(began) == 4)
-                gate.set()
-                results = await asyncio.gather(*jobs, handle.result())
-                await until(lambda: len(second.events("job_ended")) == 6)
-                assert handle.job_id != before
-            assert client.connects == 2
-    assert {(result.state, result.output) for result in results} == {("completed", len(TONE))}
 
 
 async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) -> None:
@@ -92,32 +62,6 @@ async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) 
             result = await job
     assert (result.state, result.output) == ("completed", "done")
     assert len(ran) == 1, "its node came back with it: the same process, the same attempt"
-
-
-async def test_results_that_were_missed_come_to_the_next_process_of_a_session(scheduler: Scheduler, pair: str) -> None:
-    gate = asyncio.Event()
-
-    async def work(work: Work) -> str:
-        await gate.wait()
-        return "late"
-
-    missed: list[JobResult] = []
-    name = pair.split(":")[0]
-    session = f"s-{name}"
-    async with running(Worker(scheduler.url, node_id=f"late-{name}", pairs=[pair], work=work)):
-        async with Client(scheduler.url, session_id=session) as first:
-            job = await first.start(TONE, pair)
-            cut(first)
-            assert first._runner is not None
-            first._runner.cancel()  # the process dies: no goodbye
-            await until(
-                lambda: [event for event in scheduler.events("session_closed") if event["session_id"] == session]
-            )
-            gate.set()  # before that the result would be sent to who is gone
-            await until(lambda: scheduler.get(f"/v1/jobs/{job.job_id}")["state"] == "completed")
-        async with Client(scheduler.url, session_id=session, resume=True, on_result=missed.append):
-            await until(lambda: missed)
-    assert [(result.job_id, result.output) for result in missed] == [(job.job_id, "late")]
 
 
 @asynccontextmanager
