@@ -52,7 +52,7 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
 	@$(BIN)/python -m voxpool.sim.experiments.theory.question --erlang
 
-findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
+findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into docs/findings.md
 	@$(BIN)/python -m findings $(FINDINGS)
 
 mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)

@@ -32,7 +32,7 @@ class JobList:
         """No job is left below this sequence number."""
 
     def page(self, limit: int, state: str = "", cursor: int | None = None, owner: str | None = None) -> Page:
-        """Return at most `limit` jobs from `cursor` (a sequence number) down, of `state` and `owner` if these are given.
+        """Return at most `limit` jobs from `cursor` (a sequence number) down, of `state` and `owner` if given.
 
         A page may hold fewer jobs than `limit`, even none, and still have a cursor: then its looks ran out.
         """

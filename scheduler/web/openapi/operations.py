@@ -272,7 +272,7 @@ def _sockets() -> list[Operation]:
         Operation(
             "GET",
             path,
-            f"The WebSocket of {who}. Its messages, in JSON or MessagePack, are in the README.",
+            f"The WebSocket of {who}. Its messages, in JSON or MessagePack, are in docs/protocol.md.",
             {101: Answer("From here on it is a WebSocket.")},
             reasons=("upgrade_required",),
         )
