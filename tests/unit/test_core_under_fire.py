@@ -21,7 +21,7 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs, WaitQueue
 from voxpool.scheduler.core.leases import Leases
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
@@ -152,7 +152,8 @@ class DrainsWhoComesBack(NodeRegistry):
     """A node that joins after the first ones gets no jobs, and nobody knows why."""
 
     def join(self, node: Node) -> None:
-        node.draining = self._registers >= NODES
+        if self._registers >= NODES and not node.draining:
+            node.move(DRAIN)
         super().join(node)
 
 
