@@ -14,6 +14,10 @@ def test_it_is_one_page() -> None:
 
 
 def test_it_leads_to_every_page_of_the_documentation_that_is_written_for_readers() -> None:
-    pages = {str(path.relative_to(ROOT)) for folder in ("docs", "docs/guides") for path in ROOT.glob(f"{folder}/*.md")}
+    pages = {
+        str(path.relative_to(ROOT))
+        for folder in ("docs", "docs/guides", "docs/reference")
+        for path in ROOT.glob(f"{folder}/*.md")
+    }
     reached_from_others = {"docs/index.md", "docs/memory-watch.md"}
     assert pages - reached_from_others <= set(links(README))
