@@ -45,7 +45,7 @@ OPEN_BYTES_MAX = 4 * 1024**2
 """Allocated bytes of the connections that are open at one moment, however many were torn before."""
 OURS = ("voxpool.scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
-HISTORY = ("live._history.", "core.intake.")
+HISTORY = ("dashboard._history.", "core.intake.")
 """Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound; and of the pairs
 whose last node or job went within a minute (intake.py)."""
 BY_TIME = (

@@ -21,8 +21,8 @@ SOON_S = 5.0
 
 
 def allocated_bytes(scheduler: Scheduler) -> int:
-    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
-    return live
+    allocated: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
+    return allocated
 
 
 async def answer(work: Work) -> int:

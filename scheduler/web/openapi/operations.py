@@ -204,7 +204,7 @@ def _service() -> list[Operation]:
         ),
         Operation(
             "GET",
-            "/v1/live",
+            "/v1/dashboard",
             "Watch the scheduler: server-sent events, first `past` (the last minutes), then `now` each second.",
             {200: Answer("The stream; it ends when the scheduler stops.", media_types=("text/event-stream",))},
             parameters=[
