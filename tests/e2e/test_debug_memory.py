@@ -40,7 +40,7 @@ async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow)
 def test_the_history_of_the_dashboard_is_declared_with_its_bound(scheduler: Scheduler) -> None:
     report = memory(scheduler)
     assert report["tables"]["dashboard._history._past"] <= report["bounds"]["table dashboard._history._past"]["entries"]
-    assert report["bounds"]["table dashboard._history._past"]["entry_bytes"] > 500
+    assert report["bounds"]["table dashboard._history._past"]["entry_bytes"] > 400
 
 
 def test_allocations_are_traced_on_demand(folder: Path) -> None:
