@@ -40,7 +40,7 @@ lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rule
 audit: .venv/.ready ## are the packages what the lock says, and, with ADVISORIES=FOLDER of OSV records, is one vulnerable?
 	@$(BIN)/python -m tests.tidy.dependencies $(ADVISORIES)
 
-test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium and Prometheus, or says how)
+test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium, Prometheus and Node.js, or says how)
 	@scripts/test.sh $(BOTH)
 
 test-large: .venv/.ready ## the tests that take minutes each: overload, scale, fuzzing (figures: docs/reports/)
