@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.e2e.conftest import running
-from tests.e2e.half_open import Wire
+from tests.e2e.line import Line
 from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
 from tests.e2e.test_processes import started
 from voxpool.scheduler.protocol.codec import encode
@@ -50,14 +50,14 @@ async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) 
         await gate.wait()
         return "done"
 
-    async with Wire(scheduler.port).open() as wire:
-        worker = Worker(wire.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
-        async with running(worker), Client(wire.url, ping_s=PING_S) as client:
+    async with Line(scheduler.port).open() as line:
+        worker = Worker(line.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
+        async with running(worker), Client(line.url, ping_s=PING_S) as client:
             job = asyncio.create_task(client.submit(TONE, pair))
             await until(lambda: ran)
-            assert wire.connections == 2
-            wire.go_dead()
-            await until(lambda: wire.connections >= 4)
+            assert line.connections == 2
+            line.go_dead()
+            await until(lambda: line.connections >= 4)
             gate.set()
             result = await job
     assert (result.state, result.output) == ("completed", "done")
@@ -188,14 +188,14 @@ async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(schedu
         return "home"
 
     node_id = f"drain-{pair[:3].strip(':')}"
-    async with Wire(scheduler.port).open() as wire, Client(scheduler.url) as client:
-        worker = Worker(wire.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
+    async with Line(scheduler.port).open() as line, Client(scheduler.url) as client:
+        worker = Worker(line.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
         task = asyncio.create_task(worker.run())
         job = await client.start(TONE, pair)
         await until(lambda: ran)
-        wire.go_dead()
+        line.go_dead()
         worker.stop()
-        await until(lambda: wire.connections >= 2 and node_id not in scheduler.node_ids())
+        await until(lambda: line.connections >= 2 and node_id not in scheduler.node_ids())
         waiting = await client.start(TONE, pair)
         gate.set()
         result = await job.result()
