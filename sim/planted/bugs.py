@@ -14,7 +14,7 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job,
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs, WaitQueue
 from voxpool.scheduler.core.leases import Leases
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
@@ -281,7 +281,8 @@ class DrainsWhoComesBack(NodeRegistry):
     """A node that joins after the first one gets no jobs."""
 
     def join(self, node: Node) -> None:
-        node.draining = self._registers >= 1
+        if self._registers and not node.draining:
+            node.move(DRAIN)
         super().join(node)
 
 
