@@ -3,11 +3,11 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants reference wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants docs reference wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
-# What both Pythons run: all that needs no process of ours.
+# What both Pythons run: all that needs no Redis and no browser (tests/fundamentals starts `voxpool serve` a few times).
 BOTH := tests/unit tests/lua tests/fundamentals tests/sim tests/leakgate
 
 help: ## this list
@@ -40,7 +40,7 @@ lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rule
 audit: .venv/.ready ## are the packages what the lock says, and, with ADVISORIES=FOLDER of OSV records, is one vulnerable?
 	@$(BIN)/python -m tests.tidy.dependencies $(ADVISORIES)
 
-test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium and Prometheus, or says how)
+test: setup ## lint and all tests; those without servers under both Pythons (installs Redis, Chromium, Prometheus and Node.js, or says how)
 	@scripts/test.sh $(BOTH)
 
 test-large: .venv/.ready ## the tests that take minutes each: overload, scale, fuzzing (figures: docs/reports/)
@@ -52,11 +52,14 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
 	@$(BIN)/python -m voxpool.sim.experiments.theory.question --erlang
 
-findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into README.md
+findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into docs/findings.md
 	@$(BIN)/python -m findings $(FINDINGS)
 
 mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)
 	@$(BIN)/python -m mutation
+
+docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1:8000 (DOCS="-a 127.0.0.1:8001")
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve $(DOCS)
 
 reference: .venv/.ready ## writes the parts of docs/ that are generated from the source
 	@$(BIN)/python -m reference

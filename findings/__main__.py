@@ -1,4 +1,4 @@
-"""python -m findings: runs the experiments and writes docs/reports/findings.json and the table of README.md.
+"""python -m findings: runs the experiments and writes docs/reports/findings.json and the table of docs/findings.md.
 
 Rows of experiments that aren't run stay as they are in the JSON, so that one of them can be measured again alone.
 """
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FINDINGS = ROOT / "docs" / "reports" / "findings.json"
 EXPLORE = "explore"
 ALL = (*BY_NAME, EXPLORE)
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "findings.md"
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,14 +37,14 @@ README = ROOT / "README.md"
 @click.option("--reports", type=click.Path(path_type=Path), help="Read NAME.json there instead of running NAME.")
 @click.option("--seed", default=1, help="Of each experiment.")
 def main(quick: bool, only: tuple[str, ...], render_only: bool, reports: Path | None, seed: int) -> None:
-    """Write what the experiments found into README.md."""
+    """Write what the experiments found into docs/findings.md."""
     findings = json.loads(FINDINGS.read_text(encoding="utf-8"))["findings"] if FINDINGS.exists() else []
     if not render_only:
         for name in only or ALL:
             click.echo(f"{name} …", err=True)
             findings = merged(findings, _found(name, Options(seed=seed, quick=quick), reports))
             write(findings)
-    README.write_text(put_into(README.read_text(encoding="utf-8"), render(findings)), encoding="utf-8")
+    PAGE.write_text(put_into(PAGE.read_text(encoding="utf-8"), render(findings)), encoding="utf-8")
     for line in _summary(findings):
         click.echo(line)
 

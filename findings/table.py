@@ -1,4 +1,4 @@
-"""The table of all findings as Markdown, and its place in README.md between two markers."""
+"""The table of all findings as Markdown, and its place in docs/findings.md between two markers."""
 
 from __future__ import annotations
 

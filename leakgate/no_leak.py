@@ -1,7 +1,8 @@
 """assert_no_leak: calls a function again and again, and fails when what it leaves behind grows with the calls.
 
-It measures this process: live bytes of both allocators, the RSS beside them, and, with `roots`, entries of tables and
-objects by type. After a leak it calls on under tracemalloc and counts types, so that the failure names source lines.
+It measures this process: allocated bytes of both allocators, the RSS beside them, and, with `roots`, entries of tables
+and objects by type. After a leak it calls on under tracemalloc and counts types, so that the failure names source
+lines.
 
 The check itself is a generator, which yields how often to call next; the two public functions make the calls.
 """
@@ -16,7 +17,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.leakgate.readings.series import Reading, Series, Source
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PASSES_MAX = 3
 WARM_UP_SHARE = 0.2
 """Calls before the first reading, as a share of `times`."""
 TYPES_MAX = 1000
-_SIZES = ("rss_bytes", "live_bytes", "held_bytes")
+_SIZES = ("rss_bytes", "allocated_bytes", "held_bytes")
 Unclear = Literal["fail", "pass"]
 
 
@@ -40,10 +41,10 @@ def assert_no_leak(
 ) -> None:  # fmt: skip
     """Call `call` for `times` times and more; raise AssertionError when memory grows with the calls.
 
-    `per` is the word for one call in the failure. `limit` is growth of live bytes, in bytes for each call, that still
-    counts as none (50). `roots` (name -> object or module) are what tables are looked for in. With an unclear verdict
-    there are up to two more passes, each of twice as many calls; then `unclear` decides. An `async def` runs in an
-    event loop of its own. Raises Unreadable where this process can't read its memory, such as under tracemalloc, and
+    `per` is the word for one call in the failure. `limit` is growth of allocated bytes, in bytes for each call, that
+    still counts as none (50). `roots` (name -> object or module) are what tables are looked for in. With an unclear
+    verdict there are up to two more passes, each of twice as many calls; then `unclear` decides. An `async def` runs in
+    an event loop of its own. Raises Unreadable where this process can't read its memory, such as under tracemalloc, and
     what `call` raises.
     """
     if inspect.iscoroutinefunction(call):
@@ -138,12 +139,12 @@ def _pass(calls: int, per: str, limit: float, roots: Mapping[str, Any] | None) -
 
 
 class _Readings:
-    """Readings of this process. Their room is taken before the first one: what they hold is live bytes, too."""
+    """Readings of this process. Their room is taken before the first one: what they hold is allocated bytes, too."""
 
     def __init__(self, roots: Mapping[str, Any] | None) -> None:
         from voxpool.leakgate.inside.report import MemoryReporter
 
-        self._meter = LiveBytes(collect=True)
+        self._meter = AllocatedBytes(collect=True)
         self._reporter = MemoryReporter(roots) if roots else None
         self._sizes = {name: _room() for name in _SIZES}
         self._counts: dict[str, array[int]] = {}
@@ -153,7 +154,7 @@ class _Readings:
         """Take the reading of `block`."""
         self._count(block)
         memory = self._meter.read()
-        for name, value in zip(_SIZES, (memory.rss, memory.live, memory.held), strict=True):
+        for name, value in zip(_SIZES, (memory.rss, memory.allocated, memory.held), strict=True):
             self._sizes[name][block] = value
 
     def _count(self, block: int) -> None:

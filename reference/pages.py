@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reference import asyncapi, protocol
+from reference import asyncapi, commands, events, http, metrics, protocol, settings
 from reference.blocks import Generator, filled
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-FILES: dict[str, Generator] = {"reference/asyncapi.json": asyncapi.document}
+FILES: dict[str, Generator] = {"reference/asyncapi.json": asyncapi.document, "reference/openapi.json": http.openapi}
 """File below docs/ -> what it consists of."""
 
 
 def generators() -> dict[str, Generator]:
     """Return the generator of each block that a page may have."""
-    return protocol.generators()
+    parts = (protocol, settings, metrics, events, commands, http)
+    return {name: generator for part in parts for name, generator in part.generators().items()}
 
 
 def generated() -> dict[Path, str]:

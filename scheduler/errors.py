@@ -49,6 +49,10 @@ class NodeRefused(VoxpoolError):
         self.detail = detail
 
 
+class IllegalTransition(VoxpoolError):
+    """An event came to a job or a node that is impossible in its state: a bug of ours. Nothing was changed."""
+
+
 class StoreUnavailable(VoxpoolError):
     """The store did not answer, so it is unknown which of the calls were carried out. They can be repeated.
 

@@ -28,7 +28,8 @@ tests() {
 }
 
 scripts/system_packages.sh redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
-    amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd
+    amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd node=nodejs npm
+scripts/npm_packages.sh
 if [ "${1:-}" = large ]; then
     say "the large sizes, $(.venv/bin/python --version)"
     .venv/bin/python -m pytest -q -m large tests

@@ -29,9 +29,9 @@ def judge(
 ) -> int:
     """Judge readings in FILE: a CSV file, or a report in JSON.
 
-    A CSV file has a header: t_s (seconds), work (units finished), rss_bytes, live_bytes, held_bytes as far as they are
-    known; any other column is a count. A report is what `leakgate watch --json` wrote, or any JSON object that has one
-    under "memory": it has its verdict already.
+    A CSV file has a header: t_s (seconds), work (units finished), rss_bytes, allocated_bytes, held_bytes as far as they
+    are known; any other column is a count. A report is what `leakgate watch --json` wrote, or any JSON object that has
+    one under "memory": it has its verdict already.
     """
     if _is_json(file):
         if limit is not None or bounds:

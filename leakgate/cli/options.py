@@ -32,8 +32,8 @@ def judging(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--limit",
                 type=click.FloatRange(0, LIMIT_MAX, min_open=True),
                 metavar="BYTES",
-                help="Growth of live bytes, in bytes for each unit of work, that still counts as none (default 50). "
-                "Where live bytes can't be read, the RSS may grow by 2 MB more in all, and at most by 16 times that.",
+                help="Growth of allocated bytes, in bytes per unit of work, that still counts as none (default 50). "
+                "Where allocated bytes can't be read, the RSS may grow by 2 MB more, and at most by 16 times that.",
             ),
             click.option("--unit", default="request", metavar="WORD", help="The word for one unit of work (request)."),
             click.option(

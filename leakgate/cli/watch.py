@@ -174,8 +174,8 @@ def _line(report: WatchReport, passed_s: float, seconds: float) -> str:
     done = f"{passed_s:,.0f} of {seconds:,.0f} s, {report.taken} readings"
     if report.first is None or report.last is None:
         return f"{done}: {report.finding.reason}"
-    live = report.last.live_bytes
-    size = f"RSS {bytes_told(report.last.rss_bytes)}" if live is None else f"live {bytes_told(live)}"
+    allocated = report.last.allocated_bytes
+    size = f"RSS {bytes_told(report.last.rss_bytes)}" if allocated is None else f"allocated {bytes_told(allocated)}"
     work = report.last.work - report.first.work
     verdict = f"{report.finding.verdict}, {report.finding.reason}"
     return f"{done}, {work:,} {report.source.unit}s, {size}; so far {verdict}"

@@ -1,8 +1,8 @@
 """What this process's memory is made of, cheap enough to read every second (about 1 ms).
 
-`live` is what was asked for and not given back: the blocks of CPython's own allocator (`sys._debugmallocstats`) and
-those of malloc (glibc's `mallinfo2`, which CPython's arenas are not part of: they are mapped by themselves). What is
-around it (arenas, malloc's free memory, the rest of the RSS) tells a leak from fragmentation; see `Memory`.
+`allocated` is what was asked for and not given back: the blocks of CPython's own allocator (`sys._debugmallocstats`)
+and those of malloc (glibc's `mallinfo2`, which CPython's arenas are not part of: they are mapped by themselves). What
+is around it (arenas, malloc's free memory, the rest of the RSS) tells a leak from fragmentation; see `Memory`.
 
 An allocator that can't be read raises `Unreadable`: it is never taken for "no growth".
 """
@@ -28,8 +28,8 @@ _STDERR = threading.Lock()
 class Memory:
     """One reading, all in bytes.
 
-    `live` up: a leak of objects. `live` flat and `held` up: fragmentation, or memory kept for later. Both flat and
-    `rss` up: a leak of native code that goes round both allocators.
+    `allocated` up: a leak of objects. `allocated` flat and `held` up: fragmentation, or memory kept for later. Both
+    flat and `rss` up: a leak of native code that goes round both allocators.
     """
 
     python: int
@@ -44,7 +44,7 @@ class Memory:
     """Resident in RAM (/proc/self/statm)."""
 
     @property
-    def live(self) -> int:
+    def allocated(self) -> int:
         """Bytes asked for and not given back."""
         return self.python + self.malloc
 
@@ -54,12 +54,12 @@ class Memory:
         return self.arenas + self.malloc + self.malloc_free
 
 
-class LiveBytes:
+class AllocatedBytes:
     """Reads this process's memory.
 
     While it reads, file descriptor 2 is redirected for a fraction of a millisecond, since CPython prints its figures
     there: nothing else should write to stderr in that moment. `collect` runs the garbage collector first, so that
-    cycles that wait for it are not taken for live. Raises Unreadable at construction where nothing can be read.
+    cycles that wait for it are not counted. Raises Unreadable at construction where nothing can be read.
     """
 
     def __init__(self, collect: bool = False) -> None:

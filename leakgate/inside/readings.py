@@ -11,7 +11,7 @@ from voxpool.leakgate.inside.report import MemoryReport
 def sizes_of(report: MemoryReport) -> dict[str, Any]:
     """Return the fields of a Reading that are sizes."""
     memory = report.memory
-    names = ("rss", "live", "held", "python", "arenas", "malloc", "malloc_free")
+    names = ("rss", "allocated", "held", "python", "arenas", "malloc", "malloc_free")
     sizes: dict[str, Any] = {f"{name}_bytes": getattr(memory, f"{name}_bytes") for name in names}
     sizes |= {"blocks": report.blocks, "objects": report.objects.total, "unreadable": memory.unreadable or ""}
     sizes["collect_ms"] = report.pauses_ms.get("collect", 0.0)

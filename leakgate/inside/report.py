@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from voxpool.leakgate.errors import Unreadable
-from voxpool.leakgate.inside.allocators import LiveBytes, read_rss
+from voxpool.leakgate.inside.allocators import AllocatedBytes, read_rss
 from voxpool.leakgate.inside.sizes import Sizes, measure_sizes, type_name
 from voxpool.leakgate.inside.tables import find_tables
 from voxpool.leakgate.inside.tracing import Trace
@@ -33,14 +33,14 @@ OBJECTS_A_TURN = 20_000
 
 
 class Memory(msgspec.Struct):
-    """Where the bytes are. `live` up: a leak of objects. `live` flat and `held` up: fragmentation, or kept for later.
-    Both flat and `rss` up: native code that goes round both allocators.
+    """Where the bytes are. `allocated` up: a leak of objects. `allocated` flat and `held` up: fragmentation, or kept
+    for later. Both flat and `rss` up: native code that goes round both allocators.
     """
 
     rss_bytes: int
     rss_max_bytes: int
     """The most that it ever was."""
-    live_bytes: int | None = None
+    allocated_bytes: int | None = None
     """Asked for and not given back: python_bytes + malloc_bytes."""
     held_bytes: int | None = None
     """Taken from the system by both allocators: arenas_bytes + malloc_bytes + malloc_free_bytes."""
@@ -136,7 +136,7 @@ class MemoryReporter:
         self._work = work
         self._one_at_a_time = asyncio.Lock()
         self._one_thread_at_a_time = threading.Lock()
-        self._meter: LiveBytes | None = None
+        self._meter: AllocatedBytes | None = None
 
     async def report(self, collect: bool, types_max: int, sizes: bool = False) -> MemoryReport:
         """Return what there is now; after a full collection if `collect`. At most `types_max` types are named.
@@ -215,7 +215,7 @@ class MemoryReporter:
         rss_max = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         try:
             if self._meter is None:
-                self._meter = LiveBytes()
+                self._meter = AllocatedBytes()
             now = self._meter.read()
         except Unreadable as error:
             rss = read_rss()
@@ -223,7 +223,7 @@ class MemoryReporter:
         return Memory(
             rss_bytes=now.rss,
             rss_max_bytes=max(now.rss, rss_max),  # the kernel's maximum lags by some pages
-            live_bytes=now.live,
+            allocated_bytes=now.allocated,
             held_bytes=now.held,
             python_bytes=now.python,
             arenas_bytes=now.arenas,

@@ -65,7 +65,7 @@ def find_tables(roots: Mapping[str, Any], packages: Sequence[str] = ()) -> Table
                 todo.extend((f"{path}.{name}", value, False) for name, value in _globals(thing))
         elif is_root or _is_ours(kind, packages):
             seen.add(id(thing))
-            todo.extend((f"{path}.{name}", value, False) for name, value in _attributes(thing))
+            todo.extend((f"{path}.{name}", value, False) for name, value in attributes_of(thing))
     return found
 
 
@@ -98,7 +98,8 @@ def _globals(holder: ModuleType | type) -> Iterable[tuple[str, Any]]:
     return [(name, value) for name, value in vars(holder).items() if not name.startswith("__")]
 
 
-def _attributes(thing: Any) -> Iterable[tuple[str, Any]]:
+def attributes_of(thing: Any) -> Iterable[tuple[str, Any]]:
+    """Yield the attributes of an object, those in slots, too; nothing of the object's own code is called."""
     try:
         own = object.__getattribute__(thing, "__dict__")
     except AttributeError:

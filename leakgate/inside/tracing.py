@@ -1,7 +1,7 @@
 """Tracing of allocations on demand: which source lines hold the memory that came since tracing began.
 
 It slows a process down by about half and takes memory of its own, so it is for the search after a leak was found, and
-it stops by itself. Live bytes can't be read while it is on.
+it stops by itself. Allocated bytes can't be read while it is on.
 """
 
 from __future__ import annotations

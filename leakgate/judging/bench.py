@@ -144,10 +144,10 @@ def _broken(shape: Shape, row: Row) -> list[str]:
 
 def _is_far_above(shape: Shape, one: Played) -> bool:
     """True when this run says that it would have found half of what it has not found."""
-    if shape.live_bytes is None:
+    if shape.allocated_bytes is None:
         return True
     power = judge_memory(one.series, one.source, with_power=True).power_bytes
-    return power is not None and shape.live_bytes > POWER_TIMES * power
+    return power is not None and shape.allocated_bytes > POWER_TIMES * power
 
 
 def power_of(setting: Setting, runs: int, most_s: float = MOST_S, healthy: Shape = SHAPES[0]) -> Power:

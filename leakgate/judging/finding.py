@@ -7,15 +7,15 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["", "kept work", "counts", "objects", "native", "fragmentation"]
-"""What grows: "" nothing; finished work that outlives its retention; entries of a table or objects of a type; live
-bytes; memory that goes round both allocators; only what the allocators keep (live bytes are flat)."""
+"""What grows: "" nothing; finished work that outlives its retention; entries of a table or objects of a type; allocated
+bytes; memory that goes round both allocators; only what the allocators keep (allocated bytes are flat)."""
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
     """One quantity of the process and how it grows with the work."""
 
     name: str
-    """"live bytes", "RSS", "outside both allocators", or the name of a count."""
+    """"allocated bytes", "RSS", "outside both allocators", or the name of a count."""
     unit: str
     """"B" or ""."""
     verdict: str
@@ -85,7 +85,7 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """Time between these two."""
     readings: int = 0
     """Readings that were judged."""
-    live: Growth | None = None
+    allocated: Growth | None = None
     rss: Growth | None = None
     growing: list[Growth] = []
     """Counts that leak, the fastest first."""
@@ -94,8 +94,9 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[SourceLine] = []
     """After a leak that no count names: the lines that allocate what stays, the fastest first."""
     power_bytes: float | None = None
-    """The smallest growth of live bytes for each unit of work that this run would have found with 95 % power, from its
-    own noise; of the RSS when live bytes can't be read. None = not worked out, or none that was tried was found."""
+    """The smallest growth of allocated bytes for each unit of work that this run would have found with 95 % power, from
+    its own noise; of the RSS when allocated bytes can't be read. None = not worked out, or none that was tried was
+    found."""
     not_exercised: list[str] = []
     """What this load did not do, so that a leak of it could not show: reconnects, errors, cancels."""
     notes: list[str] = []

@@ -4,8 +4,9 @@
    finds records that stay before a trend of bytes could.
 2. Counts (tables, objects by type, tasks, files, members of a store): each is judged as a series. A count with a
    declared bound is no leak below it.
-3. Live bytes. What else grows says what it is: live flat and the allocators' memory up is fragmentation; both flat and
-   the RSS up is native memory that goes round them. Without live bytes the RSS is judged alone.
+3. Allocated bytes. What else grows says what it is: allocated flat and the allocators' memory up is fragmentation; both
+flat and
+   the RSS up is native memory that goes round them. Without allocated bytes the RSS is judged alone.
 
 A load that rises or falls moves all of these and is no leak: then the verdict is UNCLEAR, unless the growth is larger
 than all that the load explains. Every series is judged by leakgate/judging/trend.py. Nothing here measures.
@@ -33,12 +34,13 @@ from voxpool.leakgate.readings.counts import count_limit, grown_counts, growth_o
 from voxpool.leakgate.readings.series import Reading, Series, Source
 
 LIMIT_BYTES = 50.0
-"""Growth of live bytes, in bytes for each unit of work, up to which it counts as none."""
+"""Growth of allocated bytes, in bytes for each unit of work, up to which it counts as none."""
 RSS_TIMES = 16.0
-"""RSS and arenas move in steps of a whole arena: their limit is so many times that of live bytes."""
+"""RSS and arenas move in steps of a whole arena: their limit is so many times that of allocated bytes."""
 RSS_SLACK = 2_000_000.0
-"""Where the RSS is all that is known, its limit is at most so many bytes above that of live bytes: an arena of CPython
-3.10 and later, and what a young process touches for the first time. Sixteen times alone passed 84 of 90 leaks."""
+"""Where the RSS is all that is known, its limit is at most so many bytes above that of allocated bytes: an arena of
+CPython 3.10 and later, and what a young process touches for the first time. Sixteen times alone passed 84 of 90
+leaks."""
 OUTSIDE_MIN = 4_000_000.0
 """Growth outside both allocators that counts as none, however little work was done: a scheduler that had just started
 touched 1.4 MB in its first half minute, evenly."""
@@ -129,20 +131,22 @@ class _Judge:
 
     def finding(self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool) -> MemoryFinding:
         """Return what they say."""
-        live = self._bytes(lambda one: one.live_bytes, self._limit_bytes)
+        allocated = self._bytes(lambda one: one.allocated_bytes, self._limit_bytes)
         held = self._bytes(lambda one: one.held_bytes, self._rss_limit)
         outside = self._bytes(
             lambda one: None if one.held_bytes is None else one.rss_bytes - one.held_bytes,
             max(self._rss_limit, OUTSIDE_MIN),
         )
-        rss = self._bytes(lambda one: one.rss_bytes, self._rss_limit if live is not None else self._rss_alone_limit)
+        rss = self._bytes(
+            lambda one: one.rss_bytes, self._rss_limit if allocated is not None else self._rss_alone_limit
+        )
         assert rss is not None
         unsteady = self._unsteady()
         counts = grown_counts(self._readings, self._source, self._limit_bytes)
         growing = [one for one in counts if one.verdict == LEAK]
         if unsteady and not outlived:
             growing = [one for one in growing if self._is_decisive(one)]
-        kind, verdict, reason = self._decide(outlived, growing, unsteady, live, held, outside, rss)
+        kind, verdict, reason = self._decide(outlived, growing, unsteady, allocated, held, outside, rss)
         return MemoryFinding(
             verdict=verdict,
             reason=reason,
@@ -151,7 +155,7 @@ class _Judge:
             work=self._units,
             seconds=float(self._times[-1] - self._times[0]),
             readings=len(self._readings),
-            live=None if live is None else growth_of("live bytes", "B", live, self._units),
+            allocated=None if allocated is None else growth_of("allocated bytes", "B", allocated, self._units),
             rss=growth_of("RSS", "B", rss, self._units),
             growing=growing[:GROWING_MAX],
             fastest=counts[:FASTEST_MAX],
@@ -184,7 +188,7 @@ class _Judge:
         return fills, unsized
 
     def _power(self) -> float | None:
-        known = [(one.t_s, one.work, one.live_bytes) for one in self._readings if one.live_bytes is not None]
+        known = [(one.t_s, one.work, one.allocated_bytes) for one in self._readings if one.allocated_bytes is not None]
         limit = self._limit_bytes
         if len(known) < READINGS_MIN:
             known = [(one.t_s, one.work, one.rss_bytes) for one in self._readings]
@@ -195,14 +199,14 @@ class _Judge:
     # ---- the verdict
 
     def _decide(
-        self, outlived: str | None, growing: list[Growth], unsteady: tuple[str, float] | None, live: Trend | None,
+        self, outlived: str | None, growing: list[Growth], unsteady: tuple[str, float] | None, allocated: Trend | None,
         held: Trend | None, outside: Trend | None, rss: Trend,
     ) -> tuple[Kind, str, str]:  # fmt: skip
         unit = self._source.unit
         if outlived is not None:
             return "kept work", LEAK, outlived
-        main, kind = (rss, "native") if live is None else (live, "objects")
-        name = "RSS" if live is None else "live bytes"
+        main, kind = (rss, "native") if allocated is None else (allocated, "objects")
+        name = "RSS" if allocated is None else "allocated bytes"
         size = _interval(main, self._units)
         limit = f"limit {main.limit / self._units:,.0f} B"
         known = np.isfinite(main.growth)
@@ -220,17 +224,21 @@ class _Judge:
             hint = f"declare what an entry takes ({self._unsized[0]}=N:BYTES), or run until it is full"
             return "", UNCLEAR, f"{name} grow by {size} a {unit}, but {tables} filled up below the bound: {hint}"
         if main.verdict is Verdict.LEAK:
-            return kind, LEAK, f"{name} grow{'s' if live is None else ''} by {size} a {unit}, {limit}"  # type: ignore[return-value]
+            return kind, LEAK, f"{name} grow{'s' if allocated is None else ''} by {size} a {unit}, {limit}"  # type: ignore[return-value]
         if outside is not None and outside.verdict is Verdict.LEAK:
             flat = "are flat" if main.verdict is Verdict.NO_LEAK else "tell nothing"
             grown = f"{outside.growth / self._units:,.0f} B a {unit}"
-            return "native", LEAK, f"live bytes {flat}, but the RSS grows by {grown} beyond what both allocators hold"
+            return (
+                "native",
+                LEAK,
+                f"allocated bytes {flat}, but the RSS grows by {grown} beyond what both allocators hold",
+            )
         if main.verdict is Verdict.UNCLEAR:
-            why = "" if live is not None else self._unreadable()
+            why = "" if allocated is not None else self._unreadable()
             return "", UNCLEAR, f"{why}{name}: {main.reason}{self._hint(main)}"
         if held is not None and held.verdict is Verdict.LEAK:
-            self._notes.append("fragmentation: live bytes are flat, but the allocators hold more and more")
-            return "fragmentation", NO_LEAK, f"live bytes: {main.reason}; what the allocators hold grows"
+            self._notes.append("fragmentation: allocated bytes are flat, but the allocators hold more and more")
+            return "fragmentation", NO_LEAK, f"allocated bytes: {main.reason}; what the allocators hold grows"
         return (
             "",
             NO_LEAK,
@@ -257,8 +265,8 @@ class _Judge:
         if self._load_moved():
             said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
             share = abs(rise(loads)) / max(loads)
-            live = [one.live_bytes or one.rss_bytes for one in self._readings]
-            return said, max(abs(moved), share * max(live))
+            allocated = [one.allocated_bytes or one.rss_bytes for one in self._readings]
+            return said, max(abs(moved), share * max(allocated))
         if not self._source.interval_s or abs(moved) <= self._limit_bytes:
             return None
         word = "rose" if moved > 0 else "fell"

@@ -1,4 +1,4 @@
-"""Measures from the report of a run how much its live bytes stray: the noise of simulated processes as it really is."""
+"""Measures the noise of allocated bytes in the report of a run, so that simulated processes have real noise."""
 
 from __future__ import annotations
 
@@ -35,19 +35,23 @@ def measured_noise(path: Path) -> Setting:
 def noise_of(curves: Curves, interval_s: float = 0.0, retention_s: float = 0.0) -> Setting:
     """Return the setting with the noise of `curves`. Raises ValueError when they have too little.
 
-    What live bytes stray from a line over the work, and from what the finished work that is kept explains, is taken for
-    noise: a part that is forgotten and a random walk, by how far readings stray from each other with the time between
-    them.
+    What allocated bytes stray from a line over the work, and from what the finished work that is kept explains, is
+    taken for noise: a part that is forgotten and a random walk, by how far readings stray from each other with the time
+    between them.
     """
-    columns = (curves.t_s, curves.work, curves.kept, curves.live_bytes)
-    known = [(t, work, kept or 0, live) for t, work, kept, live in zip(*columns, strict=True) if live is not None]
+    columns = (curves.t_s, curves.work, curves.kept, curves.allocated_bytes)
+    known = [
+        (t, work, kept or 0, allocated)
+        for t, work, kept, allocated in zip(*columns, strict=True)
+        if allocated is not None
+    ]
     known = [one for one in known if one[0] >= curves.t_s[0] + SETTLING * (curves.t_s[-1] - curves.t_s[0])]
     if len(known) < READINGS_MIN:
-        raise ValueError(f"{len(known)} readings of live bytes after settling, {READINGS_MIN} are needed")
-    t, work, kept, live = np.array(known, dtype=float).T
+        raise ValueError(f"{len(known)} readings of allocated bytes after settling, {READINGS_MIN} are needed")
+    t, work, kept, allocated = np.array(known, dtype=float).T
     explained = np.column_stack([np.ones_like(t), work, kept] if np.ptp(kept) else [np.ones_like(t), work])
-    weights = np.linalg.lstsq(explained, live, rcond=None)[0]
-    sd, memory_s, wander = _parts(t, live - explained @ weights)
+    weights = np.linalg.lstsq(explained, allocated, rcond=None)[0]
+    sd, memory_s, wander = _parts(t, allocated - explained @ weights)
     return Setting(
         rate=float((work[-1] - work[0]) / (t[-1] - t[0])),
         every_s=float(np.median(np.diff(t))),

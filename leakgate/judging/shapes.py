@@ -15,16 +15,16 @@ def _flat(at: Moments) -> Sizes:
 
 
 def _warm_up(at: Moments) -> Sizes:
-    return Sizes(live=3 * MB * (1 - np.exp(-at.t / 20.0)))  # over in a minute
+    return Sizes(allocated=3 * MB * (1 - np.exp(-at.t / 20.0)))  # over in a minute
 
 
 def _cache_fills(at: Moments) -> Sizes:
     full = 0.3 * at.planned_work
-    return Sizes(live=250 * np.minimum(at.work, full), counts={"table cache": np.minimum(at.work, full)})
+    return Sizes(allocated=250 * np.minimum(at.work, full), counts={"table cache": np.minimum(at.work, full)})
 
 
 def _hidden_cache_fills(at: Moments) -> Sizes:
-    return Sizes(live=1 * KB * np.minimum(at.work, 0.3 * at.planned_work))
+    return Sizes(allocated=1 * KB * np.minimum(at.work, 0.3 * at.planned_work))
 
 
 def _declared_cache_fills(at: Moments) -> Sizes:
@@ -38,7 +38,7 @@ def _flush(period_s: float, unit_bytes: float) -> Make:
         phase = at.rng.uniform(0, period_s)
         last = np.floor((at.t + phase) / period_s) * period_s - phase
         since = at.work - np.interp(last, at.t, at.work, left=0.0)
-        return Sizes(live=unit_bytes * since, counts={"table buffer": since})
+        return Sizes(allocated=unit_bytes * since, counts={"table buffer": since})
 
     return make
 
@@ -46,15 +46,15 @@ def _flush(period_s: float, unit_bytes: float) -> Make:
 def _off_phase(at: Moments) -> Sizes:
     """A saw-tooth of a period that nearly is that of the readings, so that its phase drifts slowly."""
     period_s = at.setting.every_s * 1.013
-    return Sizes(live=600 * KB * ((at.t / period_s) % 1.0))
+    return Sizes(allocated=600 * KB * ((at.t / period_s) % 1.0))
 
 
 def _random_walk(step_bytes: float) -> Make:
-    """Live bytes wander; `step_bytes` is the standard deviation after a second."""
+    """Allocated bytes wander; `step_bytes` is the standard deviation after a second."""
 
     def make(at: Moments) -> Sizes:
         steps = at.rng.standard_normal(len(at.t)) * np.sqrt(np.diff(at.t, prepend=0.0))
-        return Sizes(live=step_bytes * np.cumsum(steps))
+        return Sizes(allocated=step_bytes * np.cumsum(steps))
 
     return make
 
@@ -62,12 +62,12 @@ def _random_walk(step_bytes: float) -> Make:
 def _survivors(at: Moments) -> Sizes:
     """Users who come back: each of 1,000 has a record from its first request on."""
     seen = 1000 * (1 - np.exp(-at.work / 1000))
-    return Sizes(live=1 * KB * seen, counts={"table users": seen})
+    return Sizes(allocated=1 * KB * seen, counts={"table users": seen})
 
 
 def _spike(at: Moments) -> Sizes:
     start = at.rng.uniform(0.3, 0.8) * at.setting.seconds
-    return Sizes(live=np.where((at.t > start) & (at.t < start + 10), 5 * MB, 0.0))
+    return Sizes(allocated=np.where((at.t > start) & (at.t < start + 10), 5 * MB, 0.0))
 
 
 def _young(leak: float) -> Make:
@@ -76,14 +76,14 @@ def _young(leak: float) -> Make:
     def make(at: Moments) -> Sizes:
         records = np.minimum(310.0, np.floor(at.t))
         bounds = {"table history": Bound(310, 2.5 * KB)}
-        return Sizes(live=2 * KB * records + leak * at.work, counts={"table history": records}, bounds=bounds)
+        return Sizes(allocated=2 * KB * records + leak * at.work, counts={"table history": records}, bounds=bounds)
 
     return make
 
 
 def _doubled(at: Moments) -> Sizes:
     """A table that doubles once."""
-    return Sizes(live=np.where(at.t > at.rng.uniform(0.2, 0.8) * at.setting.seconds, 1 * MB, 0.0))
+    return Sizes(allocated=np.where(at.t > at.rng.uniform(0.2, 0.8) * at.setting.seconds, 1 * MB, 0.0))
 
 
 def _arenas(at: Moments) -> Sizes:
@@ -92,25 +92,25 @@ def _arenas(at: Moments) -> Sizes:
 
 
 def _heavy_noise(at: Moments) -> Sizes:
-    return Sizes(live=500 * KB * np.abs(remembering(at.rng, at.t, 1.0)))
+    return Sizes(allocated=500 * KB * np.abs(remembering(at.rng, at.t, 1.0)))
 
 
 def _few_connections(at: Moments) -> Sizes:
     """Connections that come and go around a mean, over a minute."""
     users = 50 + 8 * remembering(at.rng, at.t, 30.0)
-    return Sizes(live=20 * KB * users, counts={"type Connection": np.maximum(0, users)})
+    return Sizes(allocated=20 * KB * users, counts={"type Connection": np.maximum(0, users)})
 
 
 # ---- what leaks
 
 
-def _leak(live: float = 0.0, count: float = 0.0, outside: float = 0.0, every: float = 1.0) -> Make:
-    """Each `every`-th unit of work leaves `live` bytes, `count` entries of a table, `outside` bytes of neither."""
+def _leak(allocated: float = 0.0, count: float = 0.0, outside: float = 0.0, every: float = 1.0) -> Make:
+    """Each `every`-th unit of work leaves `allocated` bytes, `count` entries of a table, `outside` bytes of neither."""
 
     def make(at: Moments) -> Sizes:
         kept = at.work if every == 1.0 else np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / every))
         return Sizes(
-            live=live * kept,
+            allocated=allocated * kept,
             outside=np.floor(outside * kept / 262_144) * 262_144,
             counts={"table leaked": count * kept} if count else {},
         )
@@ -118,78 +118,80 @@ def _leak(live: float = 0.0, count: float = 0.0, outside: float = 0.0, every: fl
     return make
 
 
-def leaking(live_bytes: float, healthy: Shape | None = None) -> Shape:
-    """Return the shape that does what `healthy` does and leaks `live_bytes` a unit of work, in no table."""
+def leaking(allocated_bytes: float, healthy: Shape | None = None) -> Shape:
+    """Return the shape that does what `healthy` does and leaks `allocated_bytes` a unit of work, in no table."""
 
     def make(at: Moments) -> Sizes:
         sizes = Sizes() if healthy is None else healthy.make(at)
-        sizes.live = sizes.live + live_bytes * at.work
+        sizes.allocated = sizes.allocated + allocated_bytes * at.work
         return sizes
 
     changes = {} if healthy is None else healthy.changes
-    return Shape(f"{live_bytes:,.0f} B", "leak", make, "in no table", live_bytes=live_bytes, changes=changes)
+    return Shape(
+        f"{allocated_bytes:,.0f} B", "leak", make, "in no table", allocated_bytes=allocated_bytes, changes=changes
+    )
 
 
 def _in_steps(at: Moments) -> Sizes:
     """A block of 1,000 records at a time: what a list that grows does."""
-    return Sizes(live=np.floor(at.work / 1000) * 400 * KB)
+    return Sizes(allocated=np.floor(at.work / 1000) * 400 * KB)
 
 
 def _late(share: float) -> Make:
     """It begins when `share` of the run is over."""
-    return lambda at: Sizes(live=1 * KB * np.maximum(0.0, at.work - share * at.planned_work))
+    return lambda at: Sizes(allocated=1 * KB * np.maximum(0.0, at.work - share * at.planned_work))
 
 
 def _never_full(at: Moments) -> Sizes:
     """A cache that is not declared and would be full in three hours."""
-    return Sizes(live=1 * KB * at.work)
+    return Sizes(allocated=1 * KB * at.work)
 
 
 def _in_bursts(at: Moments) -> Sizes:
     """The work of five seconds of each thirty leaks."""
     share = np.interp(at.t % 30, [0, 5, 30], [0, 1, 1])
-    return Sizes(live=400.0 * 30 * at.setting.rate * (np.floor(at.t / 30) + share))
+    return Sizes(allocated=400.0 * 30 * at.setting.rate * (np.floor(at.t / 30) + share))
 
 
 def _slows_down(at: Moments) -> Sizes:
     """It grows with the square root of the work: less and less, and never ends."""
-    return Sizes(live=60 * KB * np.sqrt(at.work))
+    return Sizes(allocated=60 * KB * np.sqrt(at.work))
 
 
 def _saturates(at: Moments) -> Sizes:
     """It comes nearer and nearer to 20 MB: at the end of the run it has a third of its speed."""
-    return Sizes(live=20 * MB * (1 - np.exp(-at.t / at.setting.seconds)))
+    return Sizes(allocated=20 * MB * (1 - np.exp(-at.t / at.setting.seconds)))
 
 
 def _log_buffer(at: Moments) -> Sizes:
     """Bytes that are appended to one buffer, which takes an eighth more room each time that it is full."""
     written = 1 * KB * at.work + 1
-    return Sizes(live=64 * KB * 1.125 ** np.ceil(np.log(np.maximum(1.0, written / (64 * KB))) / np.log(1.125)))
+    return Sizes(allocated=64 * KB * 1.125 ** np.ceil(np.log(np.maximum(1.0, written / (64 * KB))) / np.log(1.125)))
 
 
 def _errors(at: Moments) -> Sizes:
     """One unit of fifty fails, and its traceback is kept with all that hangs on it."""
     kept = np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / 50)).astype(float)
-    return Sizes(live=8 * KB * kept, counts={"type traceback": 3 * kept, "type frame": 3 * kept})
+    return Sizes(allocated=8 * KB * kept, counts={"type traceback": 3 * kept, "type frame": 3 * kept})
 
 
 def _with_warm_up(at: Moments) -> Sizes:
-    return Sizes(live=500 * at.work + 3 * MB * (1 - np.exp(-at.t / 20.0)))
+    return Sizes(allocated=500 * at.work + 3 * MB * (1 - np.exp(-at.t / 20.0)))
 
 
 def _with_flush(at: Moments) -> Sizes:
-    return Sizes(live=500 * at.work + np.asarray(_flush(40.0, 1 * KB)(at).live))
+    return Sizes(allocated=500 * at.work + np.asarray(_flush(40.0, 1 * KB)(at).allocated))
 
 
 def _tasks(at: Moments) -> Sizes:
     kept = np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / 100)).astype(float)
-    return Sizes(live=2 * KB * kept, counts={"task handle": kept, "type Task": kept})
+    return Sizes(allocated=2 * KB * kept, counts={"task handle": kept, "type Task": kept})
 
 
 def _connections(at: Moments) -> Sizes:
     """Two connections a second come anew, and each leaves an object of 500 bytes."""
     kept = np.floor(2.0 * at.t)
-    return Sizes(live=500 * kept, counts={"type Session": kept})
+    return Sizes(allocated=500 * kept, counts={"type Session": kept})
 
 
 QUIET = Demand(leak_max=0.01, unclear_max=0.2)
@@ -212,7 +214,7 @@ SHAPES: tuple[Shape, ...] = (
         QUIET,
         changes={"interval_s": 0.0},
     ),
-    Shape("byte warm-up of 60 s", "healthy", _warm_up, "live bytes rise by 3 MB in the first minute", QUIET),
+    Shape("byte warm-up of 60 s", "healthy", _warm_up, "allocated bytes rise by 3 MB in the first minute", QUIET),
     Shape("warm-up, busy machine", "healthy", _warm_up, "the same, readings late", QUIET, changes=BUSY),
     Shape("cache fills", "healthy", _cache_fills, "a table of 250-byte entries fills in 30 % of the run", QUIET),
     Shape("hidden cache fills", "healthy", _hidden_cache_fills, "the same with 1 kB, in no table", QUIET),
@@ -230,7 +232,7 @@ SHAPES: tuple[Shape, ...] = (
         "random walk",
         "healthy",
         _random_walk(8 * KB),
-        "live bytes wander by 150 kB, four times as far as measured",
+        "allocated bytes wander by 150 kB, four times as far as measured",
         QUIET,
     ),
     Shape("wild random walk", "healthy", _random_walk(60 * KB), "by 1.1 MB, more than what the limit allows", WILD),
@@ -243,7 +245,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("50 B in a table", "leak", _leak(50, count=1), "an entry for each unit", FOUND),
     Shape("200 B in a table", "leak", _leak(200, count=1), "an entry for each unit", FOUND),
     Shape("200 B, busy machine", "leak", _leak(200, count=1), "the same, readings late", FOUND, changes=BUSY),
-    Shape("100 B hidden", "leak", _leak(100), "in no table: twice the limit", live_bytes=100),
+    Shape("100 B hidden", "leak", _leak(100), "in no table: twice the limit", allocated_bytes=100),
     Shape("200 B hidden", "leak", _leak(200), "in no table", FOUND, 200),
     Shape("500 B hidden", "leak", _leak(500), "in no table", FOUND, 500),
     Shape("1,000 B hidden", "leak", _leak(1 * KB), "in no table", FOUND, 1 * KB),
@@ -272,7 +274,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("per error", "leak", _errors, "8 kB and its frames for 2 % of the work", FOUND),
     Shape("per connection", "leak", _connections, "an object for each of two connections a second", FOUND),
     Shape("native 6.5 kB", "native leak", _leak(outside=6.5 * KB), "mapped by native code", FOUND),
-    Shape("30 B hidden", "outside", _leak(30), "below the limit of 50 B", live_bytes=30),
+    Shape("30 B hidden", "outside", _leak(30), "below the limit of 50 B", allocated_bytes=30),
     Shape("begins at the very end", "outside", _late(0.96), "1 kB a unit in the last 4 % of the run"),
     Shape("cache that is not declared", "outside", _never_full, "1 kB a unit, full after the run"),
 )

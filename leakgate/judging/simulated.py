@@ -2,9 +2,9 @@
 
 Such a server is read at irregular moments, at any phase of a clean-up that runs every few seconds, and its noise
 remembers. The size of the noise is that of two healthy schedulers under 30 jobs a second, read for minutes: a standard
-deviation of 75 kB of live bytes which lasts about 2 s, a random walk of no more than 2 kB a square root of a second,
-and 1,000 bytes for each finished job until it is cleaned up. noise.py measures it anew from any report. A
-shape (shapes.py) adds what it is about.
+deviation of 75 kB of allocated bytes which lasts about 2 s, a random walk of no more than 2 kB a square root of a
+second, and 1,000 bytes for each finished job until it is cleaned up. noise.py measures it anew from any report. A shape
+(shapes.py) adds what it is about.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Setting:
     lateness: float = 0.0
     """Share of the readings that are late, by up to ten readings: a busy machine."""
     noise_bytes: float = 75 * KB
-    """Standard deviation of live bytes beside the saw-tooth; it is forgotten within `noise_memory_s`."""
+    """Standard deviation of allocated bytes beside the saw-tooth; it is forgotten within `noise_memory_s`."""
     noise_memory_s: float = 2.0
     wander_bytes: float = 2 * KB
-    """Step of a random walk of live bytes, a square root of a second."""
+    """Step of a random walk of allocated bytes, a square root of a second."""
     kept_bytes: float = 1000.0
     """What a finished unit takes until it is cleaned up."""
 
@@ -54,7 +54,7 @@ class Setting:
 class Sizes:
     """What a shape adds to the process, at each reading."""
 
-    live: Floats | float = 0.0
+    allocated: Floats | float = 0.0
     outside: Floats | float = 0.0
     """In the RSS and in neither allocator."""
     held: Floats | float = 0.0
@@ -100,8 +100,8 @@ class Shape:
     make: Make
     text: str
     demand: Demand = NOTHING
-    live_bytes: float | None = None
-    """By how much live bytes truly grow with each unit of work; None = not by one number."""
+    allocated_bytes: float | None = None
+    """By how much allocated bytes truly grow with each unit of work; None = not by one number."""
     changes: Mapping[str, float] = field(default_factory=dict)
     """Fields of the setting that differ."""
 
@@ -120,8 +120,8 @@ def series_of(shape: Shape, setting: Setting, seed: int) -> tuple[Series, Source
     added = shape.make(moments)
     noise = setting.noise_bytes * remembering(rng, t, setting.noise_memory_s)
     noise = noise + setting.wander_bytes * np.cumsum(rng.standard_normal(len(t)) * np.sqrt(np.diff(t, prepend=0.0)))
-    live = 20 * MB + setting.kept_bytes * kept + 2 * KB * in_flight + noise + added.live
-    held = np.maximum.accumulate(live + 3 * MB) + added.held
+    allocated = 20 * MB + setting.kept_bytes * kept + 2 * KB * in_flight + noise + added.allocated
+    held = np.maximum.accumulate(allocated + 3 * MB) + added.held
     rss = held + 45 * MB + added.outside
     counts = {"table kept": kept, "type Job": kept + in_flight, "threads": np.full(len(t), 4.0), **added.counts}
     made = Series()
@@ -137,7 +137,7 @@ def series_of(shape: Shape, setting: Setting, seed: int) -> tuple[Series, Source
                 work_bytes=int(setting.kept_bytes * kept[place]) if setting.interval_s else None,
                 load=60.0,
                 rss_bytes=int(rss[place]),
-                live_bytes=int(live[place]),
+                allocated_bytes=int(allocated[place]),
                 held_bytes=int(held[place]),
                 counts={name: int(values[place]) for name, values in counts.items()},
             )

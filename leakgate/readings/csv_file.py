@@ -1,8 +1,8 @@
 """A series of readings as a CSV file, written by a watch or by anything else.
 
 The header names the columns, in any order: `t_s` (seconds, rising) and `work` (units finished, never falling), then
-`rss_bytes`, `live_bytes` and `held_bytes` as far as they are known, at least one of the first two. Every other column
-is a count. An empty cell is a value that could not be read.
+`rss_bytes`, `allocated_bytes` and `held_bytes` as far as they are known, at least one of the first two. Every other
+column is a count. An empty cell is a value that could not be read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 from voxpool.leakgate.errors import WrongInput
 from voxpool.leakgate.readings.series import Reading, Series
 
-SIZES = ("rss_bytes", "live_bytes", "held_bytes")
+SIZES = ("rss_bytes", "allocated_bytes", "held_bytes")
 COLUMNS = ("t_s", "work", *SIZES)
 COLUMNS_MAX = 10_000
 VALUE_MAX = 2**63 - 1
@@ -82,8 +82,8 @@ class _Parser:
         missing = [name for name in ("t_s", "work") if name not in names]
         if missing:
             self._fail(f"the header has no {' and no '.join(missing)}; it has {', '.join(names)[:200]}")
-        if not {"rss_bytes", "live_bytes"} & set(names):
-            self._fail("the header has neither rss_bytes nor live_bytes: without sizes nothing can be judged")
+        if not {"rss_bytes", "allocated_bytes"} & set(names):
+            self._fail("the header has neither rss_bytes nor allocated_bytes: without sizes nothing can be judged")
         if "held_bytes" in names and "rss_bytes" not in names:
             self._fail("held_bytes needs rss_bytes beside it")
         if "" in names:
@@ -100,8 +100,8 @@ class _Parser:
         if before is not None and work < before.work:
             self._fail(f"work: {work} comes after {before.work}: it may not fall (after a restart begin a new file)")
         sizes = {name: self._whole(name, known[name]) for name in SIZES if known.get(name)}
-        if not {"rss_bytes", "live_bytes"} & sizes.keys():
-            self._fail("has neither rss_bytes nor live_bytes: leave out a reading that failed")
+        if not {"rss_bytes", "allocated_bytes"} & sizes.keys():
+            self._fail("has neither rss_bytes nor allocated_bytes: leave out a reading that failed")
         if "rss_bytes" in self._names and "rss_bytes" not in sizes:
             self._fail("rss_bytes: is empty: leave out a reading that failed")
         counts = {name: self._whole(name, row[place].strip()) for place, name in self._counts if row[place].strip()}
@@ -110,8 +110,8 @@ class _Parser:
             t_s=t_s,
             work=work,
             # Without a column of it the RSS is not judged (judge_command.py): the series needs a value.
-            rss_bytes=sizes.get("rss_bytes", sizes.get("live_bytes", 0)),
-            live_bytes=sizes.get("live_bytes"),
+            rss_bytes=sizes.get("rss_bytes", sizes.get("allocated_bytes", 0)),
+            allocated_bytes=sizes.get("allocated_bytes"),
             held_bytes=sizes.get("held_bytes"),
             counts=counts,
             counts_are_whole="type" not in empty,

@@ -1,8 +1,8 @@
 """Names the source lines whose allocations stay, after a leak that no count names.
 
 It traces the allocations of the process for a while and compares what each line holds early and late in that time.
-Nothing here waits or reads the process: whoever does calls `step` after each reading. Live bytes can't be read while
-the tracing is on, and the process is slower: such readings must not be judged.
+Nothing here waits or reads the process: whoever does calls `step` after each reading. Allocated bytes can't be read
+while the tracing is on, and the process is slower: such readings must not be judged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LINES_IN_REASON = 3
 LINE_SHARE = 0.1
 """Lines with less than this share of what the first line keeps are left out."""
 EXPLAINED = 0.25
-"""Lines that keep less than this share of the growth of live bytes together do not explain it."""
+"""Lines that keep less than this share of the growth of allocated bytes together do not explain it."""
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/")
 _STDLIB = re.compile(r"/lib(?:64)?/python3(?:\.\d+)?t?/")
 _OWN = "leakgate/inside/"
@@ -140,7 +140,7 @@ def naming_s(source: Source) -> float:
 
 
 def lacks_a_name(finding: MemoryFinding) -> bool:
-    """Return whether it is a leak that nothing names: of live bytes alone, or of builtin types such as dict."""
+    """Return whether it is a leak that nothing names: of allocated bytes alone, or of builtin types such as dict."""
     if finding.verdict != "leak":
         return False
     if finding.kind == "counts":
@@ -165,7 +165,7 @@ def with_lines(finding: MemoryFinding, naming: Naming | None, source: Source) ->
         return msgspec.structs.replace(finding, notes=[*finding.notes, note])
     if not naming.lines:
         return msgspec.structs.replace(finding, notes=[*finding.notes, *([naming.trouble] if naming.trouble else [])])
-    growth = finding.live.a_unit if finding.live is not None else None
+    growth = finding.allocated.a_unit if finding.allocated is not None else None
     if growth is not None and sum(line.a_unit for line in naming.lines) < EXPLAINED * growth:
         reason = f"{finding.reason}; no line of Python allocated it, so native code did"
         return msgspec.structs.replace(finding, reason=reason)

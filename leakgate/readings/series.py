@@ -39,7 +39,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     rss_bytes: int
     pss_bytes: int | None = None
     """The process's share of what it has in RAM, shared pages divided by those who share them."""
-    live_bytes: int | None = None
+    allocated_bytes: int | None = None
     """Asked for and not given back: `python_bytes` + `malloc_bytes`."""
     held_bytes: int | None = None
     """Taken from the system by both allocators."""
@@ -69,8 +69,8 @@ class Bound(msgspec.Struct, frozen=True):
 
     entries: int
     entry_bytes: float | None = 0.0
-    """What one entry takes at most; live bytes may grow by that for each entry that is added below the bound. None =
-    not known: while such a table fills, growth of live bytes may be its."""
+    """What one entry takes at most; allocated bytes may grow by that for each entry that is added below the bound. None
+    = not known: while such a table fills, growth of allocated bytes may be its."""
 
 
 def parse_bounds(texts: Iterable[str]) -> dict[str, Bound]:

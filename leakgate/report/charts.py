@@ -17,10 +17,10 @@ _SIZES = {
     "RSS": "rss_bytes",
     "PSS": "pss_bytes",
     "held by the allocators": "held_bytes",
-    "live bytes": "live_bytes",
-    "live, of Python's allocator": "python_bytes",
+    "allocated bytes": "allocated_bytes",
+    "allocated by Python's allocator": "python_bytes",
     "arenas of Python's allocator": "arenas_bytes",
-    "live, of malloc": "malloc_bytes",
+    "allocated by malloc": "malloc_bytes",
     "kept by malloc, not in use": "malloc_free_bytes",
 }
 _COUNTS = {
@@ -86,12 +86,12 @@ def notes_of(finding: MemoryFinding) -> list[str]:
     unit = finding.unit
     notes = []
     if finding.power_bytes is not None and finding.verdict != "leak":
-        what = "live bytes" if finding.live is not None else "the RSS"
+        what = "allocated bytes" if finding.allocated is not None else "the RSS"
         notes.append(
             f"this run would have found growth of {what} by {finding.power_bytes:,.0f} B a {unit} with 95 % power"
         )
-    if finding.live is not None and finding.rss is not None:
-        notes.append(f"a {unit}: live bytes {finding.live.text}, RSS {finding.rss.text}")
+    if finding.allocated is not None and finding.rss is not None:
+        notes.append(f"a {unit}: allocated bytes {finding.allocated.text}, RSS {finding.rss.text}")
     elif finding.rss is not None:
         notes.append(
             f"only the RSS was read: a {unit} {finding.rss.text}, up to {finding.rss.limit:,.0f} B count as none; "
@@ -158,12 +158,14 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:
-    """Live bytes, or the RSS where they can't be read, over the work: readings, lows, growth and limit."""
-    growth = finding.live or finding.rss
-    name, values = ("live bytes", curves.live_bytes) if growth is finding.live else ("RSS", curves.rss_bytes)
+    """Allocated bytes, or the RSS where they can't be read, over the work: readings, lows, growth and limit."""
+    growth = finding.allocated or finding.rss
+    name, values = (
+        ("allocated bytes", curves.allocated_bytes) if growth is finding.allocated else ("RSS", curves.rss_bytes)
+    )
     if growth is None:
-        known = any(value is not None for value in curves.live_bytes)
-        name, values = ("live bytes", curves.live_bytes) if known else ("RSS", curves.rss_bytes)
+        known = any(value is not None for value in curves.allocated_bytes)
+        name, values = ("allocated bytes", curves.allocated_bytes) if known else ("RSS", curves.rss_bytes)
     begin = curves.work[0]
     lines = [Curve(name, [work - begin for work in curves.work], values, "fourth")]
     title = f"{name[0].upper()}{name[1:]} by {unit}s finished"
@@ -188,13 +190,14 @@ def _sizes(curves: Curves) -> Chart:
     lines = [
         Curve("RSS", curves.t_s, curves.rss_bytes, "second"),
         Curve("held by the allocators", curves.t_s, curves.held_bytes, "third"),
-        Curve("live bytes", curves.t_s, curves.live_bytes, "first"),
+        Curve("allocated bytes", curves.t_s, curves.allocated_bytes, "first"),
     ]
     title = "Memory of the process"
     return Chart(
         "memory_sizes",
         title,
-        "Live = allocated and not freed. Live up: a leak of objects. Live flat and held up: fragmentation. Both flat "
+        "Allocated = requested and not yet freed. Allocated up: a leak of objects. "
+        "Allocated flat and held up: fragmentation. Both flat "
         "and RSS up: native memory that goes round both allocators.",
         draw(title, "seconds", "bytes", [line for line in lines if any(y is not None for y in line.y)]),
     )

@@ -18,7 +18,7 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
     age_s: list[float | None]
     work: list[int]
     rss_bytes: list[int]
-    live_bytes: list[int | None]
+    allocated_bytes: list[int | None]
     held_bytes: list[int | None]
     store_bytes: list[int | None]
     """Of a store beside the process, which its counts named "store bytes …" make up."""
@@ -69,7 +69,7 @@ def curves_of(readings: Sequence[Reading]) -> Curves | None:
         age_s=column(lambda one: None if one.age_s is None else round(one.age_s, 3)),
         work=column(lambda one: one.work),
         rss_bytes=column(lambda one: one.rss_bytes),
-        live_bytes=column(lambda one: one.live_bytes),
+        allocated_bytes=column(lambda one: one.allocated_bytes),
         held_bytes=column(lambda one: one.held_bytes),
         store_bytes=column(_store_bytes),
         kept=column(lambda one: one.kept),

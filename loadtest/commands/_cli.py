@@ -5,12 +5,11 @@ Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage err
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
+from voxpool.scheduler.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "compare": ("voxpool.loadtest.commands._compare_command", "compare"),
@@ -21,26 +20,12 @@ COMMANDS = {
 """Name -> module and function; a module is imported when its command is asked for."""
 
 
-class _Commands(click.Group):
-    """The commands, looked up when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, function = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), function)
-        return command
-
-
 def main() -> None:
     """Run the command line and exit."""
     run_commands(cli, "voxpool-load", failed=EXIT_WRONG_INPUT)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
     """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""

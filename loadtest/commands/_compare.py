@@ -126,7 +126,7 @@ def compare(
     changes += [_wrong(a, b, allowed[WRONG])]
     memory = _bytes(a, b, allowed.get(BYTES))
     if memory is None:
-        notes.append("live bytes a job: not reported by either run")
+        notes.append("allocated bytes a job: not reported by either run")
     else:
         changes.append(memory)
     changes = [one for one in changes if one.name in figures or not figures]
@@ -285,15 +285,17 @@ def _wrong(a: LoadReport, b: LoadReport, allowed: float) -> Change:
 
 
 def _bytes(a: LoadReport, b: LoadReport, allowed: float | None) -> Change | None:
-    """Return the change of live bytes a job; None when neither run reports them."""
-    told = [report.memory.finding.live if report.memory is not None else None for report in (a, b)]
+    """Return the change of allocated bytes a job; None when neither run reports them."""
+    told = [report.memory.finding.allocated if report.memory is not None else None for report in (a, b)]
     figures: list[Any] = [
-        None if live is None or None in (live.a_unit, live.low, live.high) else (live.a_unit, live.low, live.high)
-        for live in told
+        None
+        if allocated is None or None in (allocated.a_unit, allocated.low, allocated.high)
+        else (allocated.a_unit, allocated.low, allocated.high)
+        for allocated in told
     ]
     if figures == [None, None]:
         return None
-    room = allowed if allowed is not None else max(live.limit for live in told if live is not None)
+    room = allowed if allowed is not None else max(allocated.limit for allocated in told if allocated is not None)
     if None in figures:
         return _nothing(BYTES, room, f"{'A' if figures[0] is None else 'B'} does not report them")
     (a_figure, a_low, a_high), (b_figure, b_low, b_high) = figures

@@ -200,10 +200,10 @@ def _readings(found: LoadReport) -> Readings:
     curves, soon_s = memory.curves, SOON * memory.source.interval_s
     before_s = math.inf
     for place, age_s in enumerate(curves.age_s):
-        live, kept = curves.live_bytes[place], curves.kept[place]
+        allocated, kept = curves.allocated_bytes[place], curves.kept[place]
         is_first = not soon_s or (age_s is not None and age_s < before_s and age_s <= soon_s)
-        if is_first and live is not None and kept is not None:
-            readings.add(curves.t_s[place], live, kept, curves.work[place] - curves.work[0])
+        if is_first and allocated is not None and kept is not None:
+            readings.add(curves.t_s[place], allocated, kept, curves.work[place] - curves.work[0])
         before_s = math.inf if age_s is None else age_s
     return readings
 
@@ -224,7 +224,7 @@ def _readings(found: LoadReport) -> Readings:
     type=click.FloatRange(0, min_open=True),
     default=LIMIT_BYTES,
     show_default=True,
-    help="Growth of live bytes, a job, that counts as none.",
+    help="Growth of allocated bytes, a job, that counts as none.",
 )
 @click.option(
     "--least",

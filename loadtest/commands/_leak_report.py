@@ -46,11 +46,11 @@ class Side:
 
 
 def bytes_a_job(readings: Readings, settled_s: float) -> float:
-    """Return the growth of live bytes for each job that ended, by least squares; nan on too little."""
+    """Return the growth of allocated bytes for each job that ended, by least squares; nan on too little."""
     settled = readings.since(settled_s)
     if len(settled) < 3 or settled.ended[-1] <= settled.ended[0]:
         return math.nan
-    return float(np.polyfit(settled.ended, settled.live, 1)[0])
+    return float(np.polyfit(settled.ended, settled.allocated, 1)[0])
 
 
 def finished(readings: Readings, settled_s: float, at_end: bool) -> float:
@@ -73,7 +73,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: 
         variants={side.name: _run(side, limit) for side in sides},
         variant=variant,
         notes=_notes(sides, limit),
-        pictures=[partial(table_picture, of), partial(live_picture, of)],
+        pictures=[partial(table_picture, of), partial(allocated_picture, of)],
     )
 
 
@@ -105,7 +105,7 @@ def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
         Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
         Line("M1", "the same, simulated", "", *jobs["predicted"]),
         Line("M1", "finished jobs, measured above simulated", "%", *_off(jobs), limit=AGREES, shows=agrees),
-        Line("M1", "growth of live bytes", "B a job", *growth["measured"]),
+        Line("M1", "growth of allocated bytes", "B a job", *growth["measured"]),
         Line("M1", "the same, simulated", "B a job", *growth["predicted"]),
         Line("M1", "bytes a job, measured above simulated", "%", _off(growth)[0], None, shows=agrees),
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def _per_cent(measured: Figure, predicted: Figure) -> Figure:
 
 def _notes(sides: Sequence[Side], limit: float) -> list[str]:
     notes = [f"{side.name}: {side.finding.reason}; {side.seconds:.0f} s of load" for side in sides]
-    notes.append(f"Growth of live bytes below {limit:g} bytes a job counts as none.")
+    notes.append(f"Growth of allocated bytes below {limit:g} bytes a job counts as none.")
     notes += [f"{side.name}: {note}" for side in sides for note in [*side.generator, *side.finding.notes]]
     return notes
 
@@ -149,25 +149,27 @@ def _run(side: Side, limit: float) -> dict[str, Any]:
 
 
 def _judged(side: Side, limit: float) -> str:
-    """Return the verdict on the live bytes that were simulated, by the code that judges a real server's."""
+    """Return the verdict on the allocated bytes that were simulated, by the code that judges a real server's."""
     readings = side.predicted.since(side.settled_s)
     if len(readings) < 2:
         return Verdict.UNCLEAR.value
-    return judge(readings.live, max(1.0, limit * (readings.ended[-1] - readings.ended[0]))).verdict.value
+    return judge(readings.allocated, max(1.0, limit * (readings.ended[-1] - readings.ended[0]))).verdict.value
 
 
 def _points(readings: Readings, settled_s: float) -> list[dict[str, float | None]]:
-    """Return the curves; `grown_bytes` are live bytes since the clean-up is at work."""
+    """Return the curves; `grown_bytes` are allocated bytes since the clean-up is at work."""
     settled = readings.since(settled_s)
     return [
         {
             "at_s": round(at_s, 3),
-            "live_bytes": live,
-            "grown_bytes": live - settled.live[0] if at_s >= settled_s else None,
+            "allocated_bytes": allocated,
+            "grown_bytes": allocated - settled.allocated[0] if at_s >= settled_s else None,
             "finished": jobs,
             "ended": ended,
         }
-        for at_s, live, jobs, ended in zip(readings.at_s, readings.live, readings.finished, readings.ended, strict=True)
+        for at_s, allocated, jobs, ended in zip(
+            readings.at_s, readings.allocated, readings.finished, readings.ended, strict=True
+        )
     ]
 
 
@@ -185,21 +187,21 @@ def table_picture(of: Mapping[str, Side]) -> Picture:
     )
 
 
-def live_picture(of: Mapping[str, Side]) -> Picture:
-    """Return the live bytes by the jobs that have ended: two curves measured, two simulated."""
+def allocated_picture(of: Mapping[str, Side]) -> Picture:
+    """Return the allocated bytes by the jobs that have ended: two curves measured, two simulated."""
 
     def grown(readings: Readings, settled_s: float) -> Points:
         settled = readings.since(settled_s)
-        first = settled.live[0] if settled.live else 0.0
-        return [jobs / 1000 for jobs in settled.ended], [(live - first) / 1e6 for live in settled.live]
+        first = settled.allocated[0] if settled.allocated else 0.0
+        return [jobs / 1000 for jobs in settled.ended], [(allocated - first) / 1e6 for allocated in settled.allocated]
 
     return curves(
-        "live_bytes",
-        "Live bytes of a real server and of the simulated one, since the clean-up is at work",
+        "allocated_bytes",
+        "Allocated bytes of a real server and of the simulated one, since the clean-up is at work",
         "jobs ended, thousands",
         "MB",
         _four(of, grown),
-        "Live = blocks of Python's allocator and of malloc that were given out and not given back: one meter for both.",
+        "Allocated = blocks of Python's allocator and of malloc that are not freed yet; one meter reads both sides.",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.loadtest.users._audio import Heard
 from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
@@ -48,8 +48,8 @@ class Readings:
 
     at_s: list[float] = field(default_factory=list)
     """Seconds since the start of the load."""
-    live: list[float] = field(default_factory=list)
-    """Live bytes of the scheduler's process: of all of the simulation when predicted. Differences can be compared."""
+    allocated: list[float] = field(default_factory=list)
+    """Allocated bytes of the scheduler's process, or of the whole simulation if predicted: compare differences only."""
     finished: list[int] = field(default_factory=list)
     """Finished jobs in the table."""
     ended: list[int] = field(default_factory=list)
@@ -58,17 +58,17 @@ class Readings:
     def __len__(self) -> int:
         return len(self.at_s)
 
-    def add(self, at_s: float, live: float, finished: int, ended: int) -> None:
+    def add(self, at_s: float, allocated: float, finished: int, ended: int) -> None:
         """Take in one reading."""
         self.at_s.append(at_s)
-        self.live.append(live)
+        self.allocated.append(allocated)
         self.finished.append(finished)
         self.ended.append(ended)
 
     def since(self, at_s: float) -> Readings:
         """Return the readings from `at_s` on."""
         first = next((i for i, at in enumerate(self.at_s) if at >= at_s), len(self))
-        return Readings(self.at_s[first:], self.live[first:], self.finished[first:], self.ended[first:])
+        return Readings(self.at_s[first:], self.allocated[first:], self.finished[first:], self.ended[first:])
 
 
 class _WireDispatcher(Dispatcher):
@@ -108,7 +108,7 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
     """
     interval_s = scenario.resolved_settings.cleanup_interval_s
     played = msgspec.structs.replace(scenario, duration_s=seconds)
-    meter = LiveBytes()
+    meter = AllocatedBytes()
     classes = CoreClasses(job_table=leaking(leak_bytes), dispatcher=_WireDispatcher)
     world = World(
         seed=played.seed,
@@ -130,7 +130,7 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
             world.run_to((sweep + AIM) * interval_s)
             gc.collect()
             ended = sum(world.recorder.ended.values())
-            readings.add(world.env.now, meter.read().live, world.core.table.finished, ended)
+            readings.add(world.env.now, meter.read().allocated, world.core.table.finished, ended)
             if sweep % TELL_EVERY == 0:
                 tell(sweep / sweeps)
     finally:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from voxpool.scheduler.telemetry.spread import bin_of, range_of
+
 HIGHEST_US = 3_600_000_000
 """An hour. What is longer counts as this; no bound of the service is near it."""
 
@@ -18,14 +20,14 @@ HIGHEST_US = 3_600_000_000
 class Histogram:
     """Counts of latencies in us. `digits` (1 to 4) are the significant decimal digits that a value keeps."""
 
-    __slots__ = ("_half_bits", "counts", "digits", "highest_us", "lowest_us", "total", "total_us")
+    __slots__ = ("_part_bits", "counts", "digits", "highest_us", "lowest_us", "total", "total_us")
 
     def __init__(self, digits: int = 3) -> None:
         if not 1 <= digits <= 4:
             raise ValueError(f"digits = {digits}: 1 to 4")
         self.digits = digits
         # A power of two of at least 10^digits parts an octave: 128 for two digits, 1,024 for three.
-        self._half_bits = math.ceil(math.log2(10**digits))
+        self._part_bits = math.ceil(math.log2(10**digits))
         self.counts: dict[int, int] = {}
         self.total = 0
         self.total_us = 0
@@ -36,8 +38,7 @@ class Histogram:
     def record(self, value_us: int, count: int = 1) -> None:
         """Count a latency; below 0 counts as 0, above HIGHEST_US as that."""
         value_us = min(max(0, value_us), HIGHEST_US)
-        shift = max(0, value_us.bit_length() - self._half_bits - 1)
-        index = (shift << self._half_bits) + (value_us >> shift)
+        index = bin_of(value_us, self._part_bits)
         self.counts[index] = self.counts.get(index, 0) + count
         self.total += count
         self.total_us += value_us * count
@@ -65,7 +66,7 @@ class Histogram:
 
     def buckets(self) -> list[tuple[int, int, int]]:
         """Return (lowest value, highest value, count) of each bucket that holds something, rising; values in us."""
-        return [(*self._range(index), self.counts[index]) for index in sorted(self.counts)]
+        return [(*range_of(index, self._part_bits), self.counts[index]) for index in sorted(self.counts)]
 
     def mean_us(self) -> float:
         """Return the exact mean, nan when nothing was counted."""
@@ -111,9 +112,3 @@ class Histogram:
         for histogram in histograms:
             found.add(histogram)
         return found
-
-    def _range(self, index: int) -> tuple[int, int]:
-        """Return the lowest and the highest value, in us, that the bucket `index` stands for."""
-        shift = max(0, (index >> self._half_bits) - 1)
-        low = (index - (shift << self._half_bits)) << shift
-        return low, low + (1 << shift) - 1

@@ -100,7 +100,7 @@ def tab_rows(report: WatchReport, base: str = "") -> list[dict[str, str]]:
     rows += [_sized(row) for row in fastest_rows(finding)]
     if report.first is not None and report.last is not None:
         for name, first, last in (
-            ("live bytes", report.first.live_bytes, report.last.live_bytes),
+            ("allocated bytes", report.first.allocated_bytes, report.last.allocated_bytes),
             ("RSS", report.first.rss_bytes, report.last.rss_bytes),
         ):
             if first is not None and last is not None:

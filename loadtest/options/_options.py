@@ -178,7 +178,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         _option("memory", "time between samples; 0 = a quarter of the scheduler's cleanup_interval_s", ge=0, le=3600),
     ] = 0.0
     leak_limit: Annotated[
-        float, _option("memory", "growth of live bytes, in bytes a job, up to which it is no leak", gt=0, le=10**6)
+        float, _option("memory", "growth of allocated bytes, in bytes a job, up to which it is no leak", gt=0, le=10**6)
     ] = 50.0
     bounded: Annotated[
         str,

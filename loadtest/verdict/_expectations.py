@@ -186,10 +186,12 @@ def _memory(name: str, memory: WatchReport | None) -> _Found:
     if name == "memory.rss":
         curves = memory.curves
         return _Found(max(curves.rss_bytes), note="the most seen") if curves else _Found(None, note="nothing was read")
-    live = memory.finding.live
-    if live is None or live.a_unit is None:
+    allocated = memory.finding.allocated
+    if allocated is None or allocated.a_unit is None:
         return _Found(None, note=memory.finding.reason)
-    return _Found(live.a_unit, live.low, live.high, f"{shown(live.low)} to {shown(live.high)} B")
+    return _Found(
+        allocated.a_unit, allocated.low, allocated.high, f"{shown(allocated.low)} to {shown(allocated.high)} B"
+    )
 
 
 def share_bounds(count: int, total: int) -> tuple[float, float]:

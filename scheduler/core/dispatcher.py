@@ -17,12 +17,22 @@ from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.deadlines import Deadlines
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.error_text import cleaned
-from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job, hash_of, key_of
+from voxpool.scheduler.core.jobs.job import (
+    CANCELLED,
+    COMPLETED,
+    DISPATCHED,
+    FAILED,
+    REDISPATCHED,
+    WAITING,
+    Job,
+    hash_of,
+    key_of,
+)
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, SESSION_GONE
 from voxpool.scheduler.core.jobs.retries import ANSWERS, TIMEOUT, Retries
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node import GONE, Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ResultSink
@@ -179,7 +189,7 @@ class Dispatcher(Allocations):
     # ---- sending
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
-        job.state = DISPATCHED
+        job.move(DISPATCHED)
         job.node_id = node.node_id
         job.dispatched_ms = now_ms
         node.reservations[job.job_id] = job
@@ -219,7 +229,7 @@ class Dispatcher(Allocations):
         job.avoid = (*job.avoid, node.node_id)[-AVOID_MAX:]
         if counted:
             self._retries.count(job, reason, detail, self._clock.now_ms())
-        job.state = WAITING
+        job.move(REDISPATCHED)
         self.intake.came_back(job)
         self._observer.job_redispatched(job, node.node_id, attempt, reason)
         if not job.attempts_left:
@@ -238,7 +248,7 @@ class Dispatcher(Allocations):
 
     def _release(self, job: Job, node: Node) -> None:
         self.queue.release(job.reservation)
-        if node.connected:
+        if node.presence != GONE:
             self.waiting.room(node.pairs, 1)
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
@@ -247,9 +257,12 @@ class Dispatcher(Allocations):
         A job that fails without a `detail` of its own keeps that of the last attempt which failed.
         """
         was = job.state
-        job.state = state
+        job.move(state)
+        self._ended(job, was, reason, output, detail)
+
+    def _ended(self, job: Job, was: str, reason: str, output: Any, detail: str) -> None:
         job.reason = reason
-        job.detail = detail or (job.detail if state == FAILED else "")
+        job.detail = detail or (job.detail if job.state == FAILED else "")
         job.output = output
         job.ended_ms = self._clock.now_ms()
         self._deadlines.clear(job)
@@ -257,7 +270,7 @@ class Dispatcher(Allocations):
         job.avoid = ()
         if was == DISPATCHED:
             node = self.node_registry.nodes[job.node_id]
-            if state != COMPLETED:
+            if job.state != COMPLETED:
                 node.link.send(CancelAttempt(job.job_id, job.attempt))
             node_id = job.node_id
             self._take_back(job, node)

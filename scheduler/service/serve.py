@@ -24,8 +24,8 @@ from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_k
 from voxpool.scheduler.service.open_files import connections_within
 from voxpool.scheduler.stores.opening import open_store
 from voxpool.scheduler.stores.shown import without_password
-from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard.history import DashboardHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 from voxpool.scheduler.telemetry.fan_out import fan_out
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
@@ -76,7 +76,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         health = Health()
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
-        history = LiveHistory(clock)
+        history = DashboardHistory(clock)
         observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history]
         runner: ScriptRunner = meters.runner
         if tracing is not None:
@@ -96,9 +96,11 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         )
         exporter = Exporter(meters, core, store, settings)
         history.attach(core, exporter.residents.predict)
-        live = Live(settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds)
+        dashboard = Dashboard(
+            settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds
+        )
         let_in = secrets.authentication
-        doors = Doors(settings, core, results, health, observer, random, log, exporter, let_in, live, wanted)
+        doors = Doors(settings, core, results, health, observer, random, log, exporter, let_in, dashboard, wanted)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()
@@ -114,7 +116,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         failures: list[asyncio.Future[None]] = [failed, lost]
         ticks = asyncio.ensure_future(server.main_loop())
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
-        doors.rate_limit.stopping = live.stopping = True
+        doors.rate_limit.stopping = dashboard.stopping = True
         unfinished = core.table.unfinished
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)
@@ -123,7 +125,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         code = _exit_code(failures, log)
         handed_back = await hand_back(core)
         results.let_go()
-        live.stop()
+        dashboard.stop()
         ticks.cancel()
         await server.stop([listener], deadline.left_s(but_s=2 * HURRY_S), stop.again)
         if code == EXIT_STOPPED:

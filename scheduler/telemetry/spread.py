@@ -8,24 +8,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-_FINE_BITS = 5
-_HALF = 1 << (_FINE_BITS - 1)
+PART_BITS = 4
 
 
-def bin_of(value_ms: int) -> int:
-    """Return the number of the bin that holds `value_ms`; below 0 counts as 0."""
-    if value_ms < 2 * _HALF:
-        return max(0, value_ms)
-    shift = value_ms.bit_length() - _FINE_BITS
-    return _HALF * shift + (value_ms >> shift)
+def bin_of(value: int, part_bits: int = PART_BITS) -> int:
+    """Return the number of the bin that holds `value`; below 0 counts as 0. An octave has 2^part_bits bins."""
+    value = max(0, value)
+    shift = max(0, value.bit_length() - part_bits - 1)
+    return (shift << part_bits) + (value >> shift)
+
+
+def range_of(number: int, part_bits: int = PART_BITS) -> tuple[int, int]:
+    """Return the lowest and the highest value of that bin."""
+    shift = max(0, (number >> part_bits) - 1)
+    low = (number - (shift << part_bits)) << shift
+    return low, low + (1 << shift) - 1
 
 
 def middle_of(number: int) -> float:
-    """Return the milliseconds in the middle of that bin."""
-    shift = number // _HALF - 1
-    if shift <= 0:
-        return float(number)
-    return float(((number - _HALF * shift) << shift) + (1 << shift) / 2)
+    """Return the milliseconds in the middle of that bin, up to the beginning of the next one."""
+    low, high = range_of(number)
+    return float(low) if low == high else (low + high + 1) / 2
 
 
 def is_shared(number: float) -> bool:

@@ -15,12 +15,12 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.security.authentication import AccessRefused, Authentication
 from voxpool.scheduler.telemetry.checkup import CheckupReporter
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.telemetry.metrics.exporter import Exporter
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.assets import asset_routes
-from voxpool.scheduler.web.dashboard import LiveDoor
+from voxpool.scheduler.web.dashboard import DashboardDoor
 from voxpool.scheduler.web.debug import DebugDoor
 from voxpool.scheduler.web.fleet_views import FleetDoor
 from voxpool.scheduler.web.gates.authorization import Authorization
@@ -61,7 +61,7 @@ class Doors:
         log: Log,
         exporter: Exporter | None = None,
         authentication: Authentication | None = None,
-        live: Live | None = None,
+        dashboard: Dashboard | None = None,
         wanted: Settings | None = None,
     ) -> None:
         if authentication is None:
@@ -74,12 +74,12 @@ class Doors:
         observed: list[BaseRoute] = []
         if exporter is not None:
             roots = {"core": core, "results": results, "sessions": self.sessions, "nodes": self.nodes, "doors": self}
-            roots |= {} if live is None else {"live": live}
+            roots |= {} if dashboard is None else {"dashboard": dashboard}
             reporter = MemoryReporter(
                 roots,
                 exporter.seconds,
-                ["scheduler"],
-                lambda: core.why.bounds("core.why") | ({} if live is None else live.bounds("live")),
+                ["voxpool.scheduler"],
+                lambda: core.why.bounds("core.why") | ({} if dashboard is None else dashboard.bounds("dashboard")),
             )
             checkup = CheckupReporter(
                 wanted or settings,
@@ -99,7 +99,7 @@ class Doors:
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health, rate_limit).routes(),
                 *asset_routes(),
-                *(LiveDoor(live).routes() if live is not None else []),
+                *(DashboardDoor(dashboard).routes() if dashboard is not None else []),
                 *observed,
                 *DocsDoor(document(described, secured=not authentication.open_to_all)).routes(),
             ],

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 from voxpool.scheduler.web.requests.query import whole_number
 
 SNAPSHOTS_MAX = 10**9
@@ -20,36 +20,35 @@ HEADERS = {
 }
 
 
-class LiveDoor:
-    """GET /v1/live: the event `past` (telemetry.live.Past), then `now` (Snapshot) each second, until either side
-    leaves.
+class DashboardDoor:
+    """GET /v1/dashboard: the event `past` (Past), then `now` (Snapshot) each second, until the viewer leaves.
 
     With the parameter `snapshots` it ends after that number of them. A viewer that is slow misses some; one that takes
     nothing is cut off by http_protocol.py.
     """
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard = dashboard
 
     def routes(self) -> list[BaseRoute]:
         """Return the route of this door."""
-        return [Route("/v1/live", self.watch, methods=["GET"])]
+        return [Route("/v1/dashboard", self.watch, methods=["GET"])]
 
     async def watch(self, request: Request) -> Response:
         """Answer with the stream, or with 503 when too many watch already."""
         if request.method == "HEAD":
             return Response(headers=HEADERS)
         snapshots = whole_number(request, "snapshots", 1, SNAPSHOTS_MAX)
-        self._live.enter()
-        return _Stream(self._live, snapshots or SNAPSHOTS_MAX)
+        self._dashboard.enter()
+        return _Stream(self._dashboard, snapshots or SNAPSHOTS_MAX)
 
 
 class _Stream(Response):
     """The stream of one viewer, who has entered."""
 
-    def __init__(self, live: Live, snapshots: int) -> None:
+    def __init__(self, dashboard: Dashboard, snapshots: int) -> None:
         super().__init__()
-        self._live = live
+        self._dashboard = dashboard
         self._left = snapshots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,14 +65,14 @@ class _Stream(Response):
             if not sending.cancelled():
                 sending.result()
         finally:
-            self._live.leave()
+            self._dashboard.leave()
 
     async def _send_all(self, send: Send) -> None:
         headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await _event(send, b"past", await self._live.past())
+        await _event(send, b"past", await self._dashboard.past())
         number = 0
-        while self._left and (newer := await self._live.after(number)) is not None:
+        while self._left and (newer := await self._dashboard.after(number)) is not None:
             number, snapshot = newer
             self._left -= 1
             await _event(send, b"now", snapshot)

@@ -12,7 +12,7 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, NodeRefused
-from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol import close_codes, codec
 from voxpool.scheduler.protocol.messages import (
     PROTOCOL,
     Error,
@@ -31,10 +31,6 @@ from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.gates.authorization import admit, let_in
 from voxpool.scheduler.web.wire.cut_offs import CutOffs
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
-
-CLOSE_NORMAL = 1000
-CLOSE_POLICY = 1008
-CLOSE_REPLACED = 4000
 
 
 class NodeDoor:
@@ -93,7 +89,7 @@ class NodeConnection:
 
     def close(self, reason: str) -> None:
         """Close the connection."""
-        self._socket.close_with(CLOSE_REPLACED if reason == "replaced" else CLOSE_NORMAL, reason)
+        self._socket.close_with(close_codes.REPLACED if reason == "replaced" else close_codes.NORMAL, reason)
 
     async def probe(self) -> bool:
         """Ping the node."""
@@ -200,4 +196,4 @@ class NodeConnection:
 
     def _turn_away(self, reason: str, detail: str) -> None:
         self.send(Error(reason, detail))
-        self._socket.close_with(CLOSE_POLICY, reason)
+        self._socket.close_with(close_codes.POLICY, reason)

@@ -33,7 +33,8 @@ SPARE = {"_tasks": 4, "queue._beats": 1}
 
 class EveryTableIsEmptyAtTheEnd(Checker):
     """After drain and grace nothing of a job is left in any container of the scheduler, whatever it is called, and
-    the store knows the connected nodes and nothing else. On the way each container keeps to its bound.
+    the store knows the connected nodes as the scheduler does, and nothing else. On the way each container keeps to its
+    bound.
     """
 
     sentence = "every table is empty after drain and grace"
@@ -96,6 +97,15 @@ class EveryTableIsEmptyAtTheEnd(Checker):
         for family in ("leases", "nodes"):
             others = sorted({member for member, _ in state.get(family, [])} ^ set(node_registry.nodes))
             self.expect(not others, f"the {family!r} of the store and the connected nodes differ in {others[:5]}")
+        for node_id, record in state.get("nodes", []):
+            node = node_registry.find(node_id)
+            if node is None:
+                continue
+            generation, _, _, flags, _ = record.split("|")
+            is_the_same = (generation, flags) == (node.generation, node.flags)
+            self.expect(is_the_same, f"the store has {record} of {node!r}, flags {node.flags!r}")
+            is_asked = not self.world.node(node_id).is_whole
+            self.expect(is_asked or not node.draining, f"{node!r} drains, without a request")
         for family in ("held", "reservations", "due"):
             left = len(state.get(family, []))
             self.expect(left == 0, f"{left} entries of {family!r} are left in the store")

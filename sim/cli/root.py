@@ -14,10 +14,8 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
-from voxpool.sim.calibrate.cli import calibrate
-from voxpool.sim.explore.cli import explore
-from voxpool.sim.replay.cli import replay, shrink
-from voxpool.sim.report.command_options import common, progress_bar
+from voxpool.scheduler.cli.lazy_group import LazyGroup
+from voxpool.sim.report.command_options import common, progress_bar, show
 
 if TYPE_CHECKING:
     from voxpool.sim.experiments.experiment import Experiment, Options
@@ -30,8 +28,17 @@ def main() -> None:
     run_commands(cli, "voxpool-sim", failed=EXIT_WRONG_INPUT)
 
 
-class _Commands(click.Group):
-    """The commands of this file, and one for each experiment, looked up when it is asked for."""
+COMMANDS = {
+    "calibrate": ("voxpool.sim.calibrate.command", "calibrate_command"),
+    "explore": ("voxpool.sim.explore.command", "explore_command"),
+    "replay": ("voxpool.sim.replay.command", "replay_command"),
+    "shrink": ("voxpool.sim.replay.command", "shrink_command"),
+}
+"""Name -> module and function of the commands that stand elsewhere."""
+
+
+class _Commands(LazyGroup):
+    """The commands of this file and of COMMANDS, and one for each experiment, looked up when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *_experiments()]
@@ -55,7 +62,7 @@ class _Commands(click.Group):
             raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool-sim")
 def cli() -> None:
     """Runs the scheduler of voxpool in virtual time: any scenario, and the experiments that answer a question."""
@@ -83,8 +90,6 @@ def run(
     store: str,
 ) -> int:
     """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
-    from rich.console import Console
-
     from voxpool.sim.cli.play import play_file
     from voxpool.sim.replay.case import RunDied
 
@@ -103,16 +108,10 @@ def run(
     except RunDied as died:
         say(str(died), err=True)
         return EXIT_BROKEN
-    report.print(Console(width=None if sys.stdout.isatty() else 110))
-    for written in report.write(json_path, out):
-        say(f"written: {written}")
+    show(report, report.write(json_path, out))
     for line in lines:
         say(line)
     return report.exit_code
-
-
-for _command in (calibrate, explore, replay, shrink):
-    cli.add_command(_command)
 
 
 @cli.command()
@@ -139,8 +138,6 @@ def soak(
     store: str,
 ) -> int:
     """Draw every option of many runs from their seeds, and play them; without --seeds, one run of 30 days."""
-    from rich.console import Console
-
     if seeds is None:
         from voxpool.sim.swarm.long_report import soak_days
 
@@ -159,10 +156,7 @@ def soak(
             python=python,
             is_shown=sys.stderr.isatty(),
         )
-    for written in report.write(json_path, out):
-        say(f"written: {written}")
-    report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=True))
-    return report.exit_code
+    return show(report, report.write(json_path, out), soft_wrap=True)
 
 
 @cli.command()
@@ -183,8 +177,6 @@ def capacity(
     store: str,
 ) -> int:
     """How many nodes a rate of jobs takes, so that 99 of 100 start in time; with the curve around that number."""
-    from rich.console import Console
-
     from voxpool.sim.cli.capacity import work_of
     from voxpool.sim.experiments.capacity import question as experiment
     from voxpool.sim.experiments.experiment import SEED
@@ -196,9 +188,7 @@ def capacity(
         store=store,
         progress=sys.stderr.isatty(),
     )
-    report.write(json_path, out)
-    report.print(Console(width=None if sys.stdout.isatty() else 110))
-    return report.exit_code
+    return show(report, report.write(json_path, out))
 
 
 @cli.command(name="list")
@@ -242,8 +232,6 @@ def _command_of(experiment: Experiment) -> click.Command:
         store: str,
         **extra: str | bool | None,
     ) -> int:
-        from rich.console import Console
-
         from voxpool.sim.experiments.experiment import SEED, Options
 
         options = Options(
@@ -258,7 +246,7 @@ def _command_of(experiment: Experiment) -> click.Command:
             extra={name: value for name, value in extra.items() if value},
         )
         report = experiment.run(options)
-        report.print(Console(width=None if sys.stdout.isatty() else 110))
+        show(report)
         if report.exit_code:
             say(f"options: {_shown(options)}")
             say(f"again: {_again(experiment.name, options)}")

@@ -20,7 +20,7 @@ OWN_STORES = ("memory", "fakeredis", "embedded")
 
 @dataclass(frozen=True)
 class Options:
-    """What every experiment takes (README, "Commands"). `without` restricts it to one row, such as M2; '' = all."""
+    """The options of every experiment. `without` restricts it to one row, such as M2; '' = all."""
 
     seed: int = SEED
     json: Path | None = None

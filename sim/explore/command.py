@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import click
+
+from voxpool.leakgate.terminal import say
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore import telling
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.running import Run, follow
 from voxpool.sim.explore.model.story import MakeStory
@@ -22,6 +27,7 @@ from voxpool.sim.explore.search.schedule import from_text, to_text
 from voxpool.sim.explore.search.shrinking import Shrunk, shrink
 from voxpool.sim.explore.search.tally import Budget, Tally
 from voxpool.sim.explore.search.walks import Sizes, pct_bound, pct_walks, random_walks
+from voxpool.sim.report.command_options import common, progress_bar, show
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
@@ -87,6 +93,81 @@ class Explored:
         without = f" --without {self.wanted.without}" if self.wanted.without else ""
         schedule = to_text(self.shrunk.run.schedule)
         return f'voxpool-sim explore {self.flow.name}{without} --schedule "{schedule}"'
+
+
+@click.command("explore")
+@click.argument("flow", required=False)
+@click.option("--without", default="", help="Run it without the fix of one row of the catalogue, such as R1.")
+@click.option(
+    "--departures", type=click.IntRange(0), help="All orders that leave the default one so often at most.  [3]"
+)
+@click.option("--pct", type=click.IntRange(1), metavar="D", help="Orders by PCT, for bugs of depth D.  [3]")
+@click.option("--random", is_flag=True, help="Orders with each step drawn evenly.")
+@click.option("--plain", is_flag=True, help="Every interleaving, and again by sleep sets: both have to agree.")
+@click.option("--runs", type=click.IntRange(1), help="Orders a search at most; of random ones and PCT: how many.")
+@click.option("--seconds", type=click.FloatRange(0), help="Real seconds for all searches; what is cut off is no pass.")
+@click.option("--schedule", metavar="LINE", help="Run one order: the line that an exploration printed.")
+@click.option("--all", "is_all", is_flag=True, help="Every flow that is few enough to be tried whole, in one report.")
+@click.option("--steps", is_flag=True, help="Show for each step its chain and what else was open.")
+@common
+def explore_command(
+    flow: str | None,
+    without: str,
+    departures: int | None,
+    pct: int | None,
+    random: bool,
+    plain: bool,
+    runs: int | None,
+    seconds: float | None,
+    schedule: str | None,
+    is_all: bool,
+    steps: bool,
+    seed: int | None,
+    json_path: Path | None,
+    out: Path | None,
+    quick: bool,
+    store: str,
+) -> int:
+    """Try the orders in which the steps of FLOW may happen: all of them where they are few enough.
+
+    A step is a script's commit, its reply, a delivery, a timer, a client's action or a fault. Without FLOW: the flows.
+    """
+    flows = all_flows()
+    if is_all:
+        from voxpool.sim.explore.all_flows import explore_all
+
+        report = explore_all(flows, seconds, quick, progress_bar)
+        return show(report, report.write(json_path, out))
+    if flow is None:
+        for line in telling.list_of(flows):
+            say(line)
+        return 0
+    if store != "memory":
+        raise ConfigError(f"--store {store}: orders are explored on the memory store only")
+    found = find_flow(flows, flow)
+    wanted = Wanted(
+        flow=flow,
+        without=without,
+        seed=1 if seed is None else seed,
+        departures=departures,
+        runs=runs,
+        seconds=seconds,
+        pct=pct,
+        random=random,
+        plain=plain,
+        quick=quick,
+    )
+    if schedule is not None:
+        run = replayed(found, wanted, schedule)
+        for line in (*telling.steps_of(run, is_full=steps), *telling.ended(run)):
+            say(line)
+        return 1 if run.broken else 0
+    explored = explore(found, wanted, progress_bar)
+    report = report_of(explored)
+    code = show(report, report.write(json_path, out))
+    for line in telling.told(explored, steps):
+        say(line)
+    return code
 
 
 def all_flows() -> Mapping[str, Flow]:

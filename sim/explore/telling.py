@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from voxpool.sim.explore.command import Explored
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.running import Run
 from voxpool.sim.explore.search.outcomes import outcomes
 from voxpool.sim.explore.search.tally import Tally
+
+if TYPE_CHECKING:
+    from voxpool.sim.explore.command import Explored
 
 ENDS_SHOWN = 20
 OPEN_SHOWN = 8

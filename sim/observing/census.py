@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from voxpool.leakgate.inside.tables import attributes_of
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.seams import Observer
 
@@ -36,19 +37,10 @@ def entries(core: Core) -> dict[str, int]:
                 counts[path] = counts.get(path, 0) + len(thing)
             todo.extend((path, item) for item in inner)
         elif any(kind.__module__.startswith("voxpool.scheduler.") for kind in type(thing).__mro__):
-            todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in _attributes(thing))
+            todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in attributes_of(thing))
     return counts
 
 
 def _is_of_containers(thing: Iterable[Any]) -> bool:
     """Shards: a fixed list of dicts, whose own length says nothing."""
     return isinstance(thing, list | tuple | deque) and all(isinstance(item, dict | list | tuple) for item in thing)
-
-
-def _attributes(thing: Any) -> Iterable[tuple[str, Any]]:
-    yield from getattr(thing, "__dict__", {}).items()
-    for kind in type(thing).__mro__:
-        names = getattr(kind, "__slots__", ())
-        for name in (names,) if isinstance(names, str) else names:
-            if hasattr(thing, name):
-                yield name, getattr(thing, name)

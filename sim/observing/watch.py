@@ -6,14 +6,14 @@ nobody does. A watcher reads; it changes nothing and draws nothing, so a run is 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
+from voxpool.scheduler.telemetry.fan_out import all_of
 
 if TYPE_CHECKING:
     from voxpool.sim.world.clients import Request
@@ -96,21 +96,4 @@ class Hub(Watcher):
 
     def _wire(self) -> None:
         for hook in HOOKS:
-            setattr(self, hook, _fan_out(self.handlers(hook)))
-
-
-def _fan_out(handlers: list[Callable[..., None]]) -> Callable[..., None]:
-    """Return one function that calls all: a plain sequence of calls, since there are 100,000 events a second."""
-    if len(handlers) < 2:
-        return handlers[0] if handlers else _nothing
-    parameters = ", ".join(inspect.signature(handlers[0]).parameters)
-    names = [f"handler_{i}" for i in range(len(handlers))]
-    calls = "\n".join(f"        {name}({parameters})" for name in names)
-    made: dict[str, Any] = {}
-    exec(f"def make({', '.join(names)}):\n    def all_of_them({parameters}):\n{calls}\n    return all_of_them", made)
-    fan_out: Callable[..., None] = made["make"](*handlers)
-    return fan_out
-
-
-def _nothing(*event: Any) -> None:
-    pass
+            setattr(self, hook, all_of(self.handlers(hook)))

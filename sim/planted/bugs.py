@@ -12,10 +12,13 @@ from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING, Job, RetryLimits
 from voxpool.scheduler.core.jobs.job_table import JobTable
-from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs, WaitQueue
+from voxpool.scheduler.core.leases import Leases
+from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
+from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
 from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
 from voxpool.sim.world.variant import Variant
@@ -218,6 +221,84 @@ def keeps_old_pools() -> Variant:
 def draws_once() -> Variant:
     """Like C1: one random draw, and when it is no good, nobody."""
     return Variant("draws once", scripts=scripts("select_node", ("drawn < size do", "drawn < math.min(size, 1) do")))
+
+
+class DropsAFailedFlush(ScriptQueue):
+    """A flush without an answer is given up; its calls were carried out or not."""
+
+    async def run_once(self) -> bool:
+        try:
+            return await super().run_once()
+        except StoreUnavailable:
+            self.in_flight = 0
+            return True
+
+    async def _repeat(self, calls: list[Any], error: StoreUnavailable) -> list[list[str]]:
+        raise error
+
+
+class DoesNotTakeBack(NodeEvents):
+    """The jobs of a node that left stay with it."""
+
+    def _lose(self, node: Node, reason: str) -> None:
+        self._node_registry.leave(node, reason)
+
+
+class DoesNotRelease(Dispatcher):
+    """The slot of a job that ended is free for the scheduler, and taken in the store."""
+
+    def _release(self, job: Job, node: Node) -> None:
+        if not job.ended:
+            super()._release(job, node)
+        elif node.connected:
+            self.waiting.room(node.pairs, 1)
+
+
+class IgnoresUnknown(NodeRegistry):
+    """R6: the store answers a beat with "unknown", and the node is not asked to register again."""
+
+    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
+        pass
+
+
+class ForgetsToQueue(Dispatcher):
+    """A job that lost its node is put into no queue, and has no deadline."""
+
+    def _wait(self, job: Job) -> None:
+        if not job.attempt:
+            super()._wait(job)
+
+
+class RestsForEver(NodeRegistry):
+    """The end of a rest does not reach the store."""
+
+    def _tell_flag(self, node: Node, flag: str) -> None:
+        if flag in node.flags:
+            super()._tell_flag(node, flag)
+
+
+class DrainsWhoComesBack(NodeRegistry):
+    """A node that joins after the first one gets no jobs."""
+
+    def join(self, node: Node) -> None:
+        if self._registers and not node.draining:
+            node.move(DRAIN)
+        super().join(node)
+
+
+class NeverSweeps(Leases):
+    """M5: what dead schedulers left stays in the store unless a select meets it."""
+
+    def _list_lapsed(self) -> None:
+        pass
+
+
+class KeepsEmptyQueues(WaitingJobs):
+    """The queue of a pair stays when its last job has gone."""
+
+    def _update(self, queue: WaitQueue) -> None:
+        super()._update(queue)
+        self._queues.setdefault(queue.pair, queue)
 
 
 def replaced(**classes: type) -> Variant:

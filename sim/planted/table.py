@@ -67,6 +67,9 @@ CANARIES: dict[str, Canary] = {
     "nobody spoils what crossed it (R21)": Canary(
         lambda: replaced(waiting=canaries.ForgetsWhatCrossed), NoNodeIdlesBesideAWaitingJob, 10
     ),
+    "a flush without an answer is given up": Canary(
+        lambda: replaced(queue=canaries.DropsAFailedFlush), NoNodeIdlesBesideAWaitingJob, 10
+    ),
     "a node that leaves stays in its pools (M5)": Canary(canaries.leaves_ghosts, EveryStoreKeyHasALivingOwner, 30),
     "a release is forgotten now and then": Canary(
         lambda: replaced(queue=canaries.ForgetsReleases), EveryStoreKeyHasALivingOwner, 5

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
+
+from voxpool.leakgate.terminal import say
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_json
 from voxpool.sim.observing.job_life import JobLife
 from voxpool.sim.replay.case import Case, Found, keep, read_case, run_case, write
 from voxpool.sim.replay.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
+from voxpool.sim.report.command_options import progress_bar
 from voxpool.sim.report.written import replaced, write_bytes
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.world.stores import OF_THIS_MACHINE
@@ -31,6 +36,56 @@ class Told:
     lines: list[str]
     exit_code: int
     json: dict[str, Any]
+
+
+store_option = click.option(
+    "--store",
+    help="memory, fakeredis, embedded or redis://…; must be given when it ran on a server  [default: as it ran]",
+)
+json_option = click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures there."
+)
+
+
+@click.command("replay")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--shrunk", is_flag=True, help="Run the smaller case that shrink has found.")
+@click.option("--job", "job_ids", multiple=True, metavar="JOB", help="Draw the life of this job, such as s1-17.")
+@store_option
+@json_option
+def replay_command(
+    folder: Path, shrunk: bool, job_ids: tuple[str, ...], store: str | None, json_path: Path | None
+) -> int:
+    """Run a kept failing run again and write its trace for Perfetto.
+
+    Exit code 0 when it does not fail any more, 1 when it fails as before, 2 when it fails in another way.
+    """
+    return _told(replay_folder(folder, shrunk=shrunk, job_ids=job_ids, progress=progress_bar, store=store), json_path)
+
+
+@click.command("shrink")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="Runs to try at most.")
+@click.option("--seconds", type=click.FloatRange(0), default=300.0, show_default=True, help="Time to try at most.")
+@store_option
+@json_option
+def shrink_command(folder: Path, runs: int, seconds: float, store: str | None, json_path: Path | None) -> int:
+    """Make a kept failing run smaller while it still fails in the same way.
+
+    Exit code 0 when nothing more can be cut, 2 when a bound came first.
+    """
+    told = shrink_folder(folder, progress=progress_bar, runs_max=runs, seconds_max=seconds, store=store)
+    return _told(told, json_path)
+
+
+def _told(told: Told, json_path: Path | None) -> int:
+    """Show what a command found, and write it to `json_path` if that is given."""
+    for line in told.lines:
+        say(line)
+    if json_path is not None:
+        json_path.write_text(json.dumps(told.json, indent=2) + "\n", encoding="utf-8")
+        say(f"written: {json_path}")
+    return told.exit_code
 
 
 def replay_folder(
@@ -142,6 +197,3 @@ def again(case: Case, folder: Path) -> str:
     """Return the line that runs a kept case again."""
     server = "" if case.store in OF_THIS_MACHINE else f" --store {case.store}"
     return f"again: voxpool-sim replay {folder}{server}"
-
-
-__all__ = ["Told", "keep_failing", "replay_folder", "shrink_folder"]

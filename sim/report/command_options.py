@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from voxpool.leakgate.terminal import say
+
+if TYPE_CHECKING:
+    from voxpool.sim.report.report import Report
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,6 +42,16 @@ def common_with(store: str) -> Callable[[Function], Function]:
 def common(function: Function) -> Function:
     """The options of a command that runs on virtual time, where the store in memory is the usual one."""
     return common_with(store="memory")(function)
+
+
+def show(report: Report, written: Iterable[Path] = (), soft_wrap: bool = False) -> int:
+    """Print `report` and which files were written; return its exit code."""
+    from rich.console import Console
+
+    report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=soft_wrap))
+    for path in written:
+        say(f"written: {path}")
+    return report.exit_code
 
 
 def stage_line(title: str) -> Callable[[str], None]:

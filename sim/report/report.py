@@ -1,6 +1,6 @@
 """What an experiment found: its lines (without, with, limit), its verdict, and how both are written down.
 
-The JSON is the form that other programs read (README, "A report"); page.py makes the HTML, pictures.py the PNGs.
+The JSON is the form that other programs read (docs/guides/simulate.md); page.py makes the HTML, pictures.py the PNGs.
 A verdict comes from the lines alone: WITH has to keep each limit, and WITHOUT has to show what the experiment is
 about, or nothing is proven.
 """

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, NEW, REMOVED, TRANSITIONS, WAITING, Job
+from voxpool.scheduler.core.nodes.node import GONE, JOINING, READY, Node
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.observing.watch import Watcher
@@ -23,22 +23,15 @@ Reached = dict[str, Counter[str]]
 """Family -> what was reached -> how often."""
 
 KNOWN: dict[str, tuple[str, ...]] = {
-    "job states": (WAITING, DISPATCHED, COMPLETED, FAILED, CANCELLED),
+    "job states": tuple(state for state in TRANSITIONS if state not in (NEW, REMOVED)),
     "transitions": (
-        f"new -> {WAITING}",
-        f"{WAITING} -> {DISPATCHED}",
-        f"{WAITING} -> {FAILED}",
-        f"{WAITING} -> {CANCELLED}",
-        f"{DISPATCHED} -> {WAITING}",
-        f"{DISPATCHED} -> {COMPLETED}",
-        f"{DISPATCHED} -> {FAILED}",
-        f"{DISPATCHED} -> {CANCELLED}",
-        "ended -> removed",
+        *(f"{at} -> {then}" for at, events in TRANSITIONS.items() for then in events.values() if then != REMOVED),
+        f"ended -> {REMOVED}",
     ),
     "reasons of failures": ("waiting_timeout", "attempts_max", "expired"),
     "reasons of redispatches": ("timeout", "closed", "lapsed", "busy", "error", "assign_lost", "reregistered"),
     "reasons of refusals": ("jobs_max", "audio_total_bytes_max", "audio_too_large"),
-    "node states": ("joining", "ready", "resting", "draining", "gone"),
+    "node states": (JOINING, READY, "resting", "draining", GONE),
     "reasons of nodes": ("closed", "lapsed", "rests: busy", "rests: failing"),
     "of the store": ("nobody", "again", "stale allocation", "late result", "failed", "recovered", "emptied"),
     "of the scheduler": ("started again",),
@@ -60,7 +53,7 @@ class Coverage(Watcher):
         """Of the jobs that go on."""
 
     def _moves(self, job: Job, to: str) -> None:
-        before = self._states.get(job.job_id, "new")
+        before = self._states.get(job.job_id, NEW)
         self.reached["transitions"][f"{before} -> {to}"] += 1
         self.reached["job states"][to] += 1
         self._states[job.job_id] = to
@@ -84,7 +77,7 @@ class Coverage(Watcher):
             self.reached["reasons of failures"][job.reason] += 1
 
     def job_removed(self, job: Job) -> None:
-        self.reached["transitions"]["ended -> removed"] += 1
+        self.reached["transitions"][f"ended -> {REMOVED}"] += 1
 
     def job_rejected(self, pair: str, reason: str) -> None:
         self.reached["reasons of refusals"][reason] += 1
@@ -95,7 +88,7 @@ class Coverage(Watcher):
         self.reached["node states"][node.state] += 1
 
     def node_offline(self, node: Node, reason: str) -> None:
-        self.reached["node states"]["gone"] += 1
+        self.reached["node states"][GONE] += 1
         self.reached["reasons of nodes"][reason] += 1
 
     def node_rests(self, node: Node, until_ms: int, reason: str) -> None:
@@ -107,7 +100,7 @@ class Coverage(Watcher):
         states = self.reached["node states"]
         for call, answer in zip(calls, answers, strict=True):
             if call.name == "register_node" and answer[0] == "OK":
-                states["joining"] += 1
+                states[JOINING] += 1
             elif call.name == "drain_node" and call.args[3] == "1":
                 states["draining" if call.args[2] == "d" else "resting"] += 1
             elif call.name.startswith("select_") and "AGAIN" in answer:

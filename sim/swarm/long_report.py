@@ -73,7 +73,7 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
     trends = {}
     for name, values in played.series.items():
         level = median(values) if values else 0.0
-        floor = FLOOR_BYTES if name == "live bytes" else max(FLOOR_ENTRIES, FLOOR_PART * level)
+        floor = FLOOR_BYTES if name == "allocated bytes" else max(FLOOR_ENTRIES, FLOOR_PART * level)
         trends[name] = trend = judge(values, floor)
         lines.append(Line("", f"{name}, at most", "", None, greatest[name]))
         above = _above(played, name)
@@ -81,11 +81,11 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
             lines.append(Line("", f"{name}, readings above the bound", "", None, above, limit="== 0"))
         lines.append(_trend_line(name, trend, is_bounded=above == 0))
     if played.unreadable:
-        lines.append(Line("", "live bytes, trend", "", None, None, limit="== no leak"))
+        lines.append(Line("", "allocated bytes, trend", "", None, None, limit="== no leak"))
     counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(played.faults.items()))
     missing = never(played.reached)
     notes = [
-        *([f"live bytes could not be read: {played.unreadable}"] if played.unreadable else []),
+        *([f"allocated bytes could not be read: {played.unreadable}"] if played.unreadable else []),
         f"faults: {counts}",
         *(f"trend of {name}: {trend.reason}" for name, trend in trends.items() if trend.verdict.value != "no leak"),
         *(
@@ -143,6 +143,8 @@ def _picture(played: LongRun) -> Picture:
 
 def _bytes(played: LongRun) -> Picture:
     days = [at / 86_400 for at in played.times_s]
-    values = [n / 1e6 for n in played.series.get("live bytes", [])]
-    lines = [Curve("live bytes", days[: len(values)], values, WITH)]
-    return curves("live_bytes", "Live bytes of the process", "virtual days", "MB", lines, "Read after a sweep.")
+    values = [n / 1e6 for n in played.series.get("allocated bytes", [])]
+    lines = [Curve("allocated bytes", days[: len(values)], values, WITH)]
+    return curves(
+        "allocated_bytes", "Allocated bytes of the process", "virtual days", "MB", lines, "Read after a sweep."
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxpool.leakgate.errors import Unreadable
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.sim.observing.census import entries
 from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.scenario.scenario import Scenario
@@ -41,7 +41,7 @@ class LongRun:
     faults: dict[str, int]
     reached: Reached
     unreadable: str
-    """Why live bytes could not be read; '' = they were."""
+    """Why allocated bytes could not be read; '' = they were."""
 
 
 class Readings:
@@ -56,9 +56,9 @@ class Readings:
         self._world = world
         self._readings = readings
         try:
-            self._live: LiveBytes | None = LiveBytes(collect=True)
+            self._allocated: AllocatedBytes | None = AllocatedBytes(collect=True)
         except Unreadable as error:
-            self._live, self.unreadable = None, str(error)
+            self._allocated, self.unreadable = None, str(error)
         for name in self.read():
             self.series[name] = array("d", [0.0]) * readings
 
@@ -99,8 +99,8 @@ class Readings:
             "clients of jobs": len(clients.by_job),
             "events of the loop": world.loop.pending,
         }
-        if self._live is not None:
-            figures["live bytes"] = self._live.read().live
+        if self._allocated is not None:
+            figures["allocated bytes"] = self._allocated.read().allocated
         return figures
 
 

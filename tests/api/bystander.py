@@ -25,7 +25,7 @@ FLAGS = (
 )
 PAIR = "held:en"
 
-HISTORY = "live._history."
+HISTORY = "dashboard._history."
 """Tables of the dashboard's history, which a young scheduler fills up to a bound."""
 
 
@@ -119,10 +119,10 @@ def memory_of(scheduler: Scheduler) -> dict[str, int]:
     return {**tables, **tasks, "open_files": report["open_files"], "threads": report["threads"]}
 
 
-def live_bytes_of(scheduler: Scheduler) -> int:
+def allocated_bytes_of(scheduler: Scheduler) -> int:
     """Return the bytes that its allocators have given out, after a collection."""
-    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["live_bytes"]
-    return live
+    allocated: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
+    return allocated
 
 
 def script_errors_of(scheduler: Scheduler) -> float:

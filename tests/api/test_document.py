@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from tests.unit.metrics_rig import MeteredRig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.app import Doors
@@ -31,9 +31,9 @@ async def routes() -> list[BaseRoute]:
     """The routes of all doors."""
     rig = MeteredRig()
     results, log = Results(1, 1), Log(lambda **fields: None, level=100)
-    live = cast("Live", object())  # nobody looks at it
+    dashboard = cast("Dashboard", object())  # nobody looks at it
     observer, chance = rig.meters.observer, random.Random(1)
-    doors = Doors(SETTINGS, rig.core, results, Health(), observer, chance, log, rig.exporter, live=live)
+    doors = Doors(SETTINGS, rig.core, results, Health(), observer, chance, log, rig.exporter, dashboard=dashboard)
     return list(doors.app.routes)
 
 

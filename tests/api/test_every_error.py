@@ -66,7 +66,7 @@ def violations(document: dict[str, Any], method: str, path: str, answer: httpx.R
     return found
 
 
-JOBS, JOB, NODES, LIVE = "/v1/jobs", "/v1/jobs/{job_id}", "/v1/nodes", "/v1/live"
+JOBS, JOB, NODES, DASHBOARD = "/v1/jobs", "/v1/jobs/{job_id}", "/v1/nodes", "/v1/dashboard"
 MEMORY = "/v1/debug/memory"
 CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("unauthorized", "GET", None, JOBS, {}),
@@ -103,7 +103,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("bad_limit", "GET", "root", NODES, {"params": {"limit": "0"}}),
     ("bad_cursor", "GET", "root", "/v1/pools", {"params": {"cursor": "1"}}),
     ("bad_on", "POST", "root", "/v1/nodes/{node_id}/drain", {"params": {"on": "perhaps"}}),
-    ("bad_snapshots", "GET", "root", LIVE, {"params": {"snapshots": "0"}}),
+    ("bad_snapshots", "GET", "root", DASHBOARD, {"params": {"snapshots": "0"}}),
     ("bad_gc", "GET", "root", MEMORY, {"params": {"gc": "2"}}),
     ("bad_types", "GET", "root", MEMORY, {"params": {"types": "-1"}}),
     ("bad_sizes", "GET", "root", MEMORY, {"params": {"sizes": "all"}}),
@@ -151,10 +151,10 @@ def limited(server: Secured) -> list[httpx.Response]:
 
 
 def test_a_stream_for_more_viewers_than_may_watch(server: Secured, document: dict[str, Any]) -> None:
-    with httpx.stream("GET", server.url + LIVE, headers=server.keys.header("root"), trust_env=False) as first:
+    with httpx.stream("GET", server.url + DASHBOARD, headers=server.keys.header("root"), trust_env=False) as first:
         assert first.status_code == 200
-        answer = server.ask("root", "GET", LIVE)
-    assert answer.json()["reason"] == "viewers_max" and violations(document, "GET", LIVE, answer) == []
+        answer = server.ask("root", "GET", DASHBOARD)
+    assert answer.json()["reason"] == "viewers_max" and violations(document, "GET", DASHBOARD, answer) == []
 
 
 UPGRADE = b" HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

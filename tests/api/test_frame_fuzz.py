@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import frames
-from tests.api.bystander import FLAGS, Bystander, Ended, left_behind, live_bytes_of, memory_of, script_errors_of
+from tests.api.bystander import FLAGS, Bystander, Ended, allocated_bytes_of, left_behind, memory_of, script_errors_of
 from tests.api.frame_fuzz import DIED, DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
 from tests.api.wire import CLOSE, FIN, PATIENCE_S, Frame
@@ -48,12 +48,12 @@ def fuzzed(folder: Path, door: str, count: int) -> Player:
             with Player(DOORS[door], scheduler.url, bystander.job_id) as player:
                 fuzz(player, count // 2, SEED)
                 assert left_behind(scheduler, before) == {}
-                live_bytes = live_bytes_of(scheduler)
+                allocated_bytes = allocated_bytes_of(scheduler)
                 fuzz(player, count, SEED + 1000)
             print(player.summary())
             assert left_behind(scheduler, before) == {}
-            growth = live_bytes_of(scheduler) - live_bytes
-            print(f"live bytes of the second half: {growth:+}")
+            growth = allocated_bytes_of(scheduler) - allocated_bytes
+            print(f"allocated bytes of the second half: {growth:+}")
             assert growth < GROWTH_BYTES_MAX
             assert script_errors_of(scheduler) == 0
         assert bystander.ended == Ended(state="completed", attempts=1, connects=1)

@@ -10,12 +10,12 @@ from playwright.async_api import Page, Route
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import FINAL_STATES
-from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live, Past, Snapshot
+from voxpool.scheduler.telemetry.dashboard.history import DashboardHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard, Past, Snapshot
 
 
 class FakeStream:
-    """What GET /v1/live would send of a scheduler in this process; `now` may be changed before it is served."""
+    """What GET /v1/dashboard would send of a scheduler in this process; `now` may be changed before it is served."""
 
     def __init__(self, past: Past, now: Snapshot) -> None:
         self.past = past
@@ -24,14 +24,16 @@ class FakeStream:
     @classmethod
     async def of(cls, rig: Rig) -> FakeStream:
         """Take it from a rig, by the code that takes it in production."""
-        history = LiveHistory(rig.clock)
+        history = DashboardHistory(rig.clock)
         history.attach(rig.core, lambda: (0.0, 0.0))
         rig.clock.ms += 1000
         finished = dict.fromkeys(FINAL_STATES, 0)
-        live = Live(Settings(), rig.core, history, finished, lambda: (True, ""), rig.clock.now_ms, lambda: 0.0)
-        past = msgspec.json.decode(await live.past(), type=Past)
-        await live.run_once()
-        newer = await live.after(0)
+        dashboard = Dashboard(
+            Settings(), rig.core, history, finished, lambda: (True, ""), rig.clock.now_ms, lambda: 0.0
+        )
+        past = msgspec.json.decode(await dashboard.past(), type=Past)
+        await dashboard.run_once()
+        newer = await dashboard.after(0)
         assert newer is not None
         return cls(past, msgspec.json.decode(newer[1], type=Snapshot))
 
@@ -47,4 +49,4 @@ class FakeStream:
         async def answer(route: Route) -> Any:
             await route.fulfill(status=200, content_type="text/event-stream", body=body)
 
-        await page.route("**/v1/live", answer)
+        await page.route("**/v1/dashboard", answer)

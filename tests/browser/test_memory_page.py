@@ -41,11 +41,11 @@ async def test_the_charts_are_drawn_again_as_the_run_goes_on(pages: PageMaker, t
 async def look_at_the_page(pages: PageMaker, url: str) -> None:
     page, watched = await pages.new(viewport={"width": 360, "height": 800})
     await page.goto(url + "/memory")
-    await expect(page.get_by_role("img", name="Live bytes by jobs finished")).to_be_visible()
+    await expect(page.get_by_role("img", name="Allocated bytes by jobs finished")).to_be_visible()
     first = await page.locator("#content").inner_html()
     await page.get_by_text("All figures").click()
     await page.wait_for_function("first => document.getElementById('content').innerHTML !== first", arg=first)
-    await expect(page.get_by_role("row", name="live bytes").first).to_be_visible()  # stays unfolded
+    await expect(page.get_by_role("row", name="allocated bytes").first).to_be_visible()  # stays unfolded
     assert await fits(page)
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
@@ -63,7 +63,7 @@ async def look_at_the_tab(pages: PageMaker, url: str) -> None:
     page, _ = await pages.new(viewport={"width": 1280, "height": 900})
     await page.goto(url + "/?tab=memory")
     await expect(page.get_by_role("tab", name="Memory")).to_have_attribute("aria-selected", "true")
-    for name in ("reason", "charts", "/load/memory", "live bytes", "RSS"):
+    for name in ("reason", "charts", "/load/memory", "allocated bytes", "RSS"):
         await expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
     verdict = page.get_by_role("row").nth(1)
     await expect(verdict.get_by_role("cell").first).to_have_text("verdict")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.scheduler.protocol.codec import encode
 from voxpool.scheduler.protocol.messages import Welcome
 
@@ -21,8 +21,8 @@ from voxpool.scheduler.protocol.messages import Welcome
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answer the first message of a WebSocket; over HTTP tell the memory as GET /v1/debug/memory does."""
     if scope["type"] == "http":
-        now = LiveBytes(collect=True).read()
-        report = {"memory": {"live_bytes": now.live, "rss_bytes": now.rss}}
+        now = AllocatedBytes(collect=True).read()
+        report = {"memory": {"allocated_bytes": now.allocated, "rss_bytes": now.rss}}
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": msgspec.json.encode(report)})
         return

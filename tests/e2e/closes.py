@@ -38,14 +38,14 @@ LOOK_S = 0.5
 STEADY_LOOKS = 12
 PATIENCE_S = 60.0
 BYTES_MAX = 192 * 1024
-"""Live bytes that may be more than before: buffers and free lists are not always of the same size."""
+"""Allocated bytes that may be more than before: buffers and free lists are not always of the same size."""
 HISTORY_BYTES_A_SECOND = 2000
 """And these of the history that the dashboard shows: an entry for each of the last 300 s, whatever happens."""
 OPEN_BYTES_MAX = 4 * 1024**2
-"""Live bytes of the connections that are open at one moment, however many were torn before."""
+"""Allocated bytes of the connections that are open at one moment, however many were torn before."""
 OURS = ("voxpool.scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
 """Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
-HISTORY = ("live._history.", "core.intake.")
+HISTORY = ("dashboard._history.", "core.intake.")
 """Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound; and of the pairs
 whose last node or job went within a minute (intake.py)."""
 BY_TIME = (
@@ -66,7 +66,7 @@ class Kept:
 
     counts: dict[str, int]
     """Name -> number of everything that must be as before."""
-    live_bytes: int
+    allocated_bytes: int
     rss_bytes: int
     at_s: float
 
@@ -79,8 +79,10 @@ class Kept:
         """Return what there is more of than before, with how much."""
         more = {name: count - before.counts.get(name, 0) for name, count in self.counts.items()}
         more = {name: count for name, count in more.items() if count > (SPARE_FILES if name == "open files" else 0)}
-        if self.live_bytes > before.live_bytes + BYTES_MAX + HISTORY_BYTES_A_SECOND * (self.at_s - before.at_s):
-            more["live bytes"] = self.live_bytes - before.live_bytes
+        if self.allocated_bytes > before.allocated_bytes + BYTES_MAX + HISTORY_BYTES_A_SECOND * (
+            self.at_s - before.at_s
+        ):
+            more["allocated bytes"] = self.allocated_bytes - before.allocated_bytes
         return more
 
 
@@ -93,7 +95,7 @@ class Closes:
     before: Kept
     after: Kept
     most_bytes: int
-    """Live bytes, the most that was seen while connections were torn."""
+    """Allocated bytes, the most that was seen while connections were torn."""
 
     @property
     def more(self) -> dict[str, int]:
@@ -102,16 +104,20 @@ class Closes:
 
     @property
     def meanwhile_bytes(self) -> int:
-        """By how much the live bytes were more while connections were torn."""
-        return self.most_bytes - self.before.live_bytes
+        """By how much the allocated bytes were more while connections were torn."""
+        return self.most_bytes - self.before.allocated_bytes
 
     def __str__(self) -> str:
-        live, rss = self.after.live_bytes - self.before.live_bytes, self.after.rss_bytes - self.before.rss_bytes
+        allocated, rss = (
+            self.after.allocated_bytes - self.before.allocated_bytes,
+            self.after.rss_bytes - self.before.rss_bytes,
+        )
         kinds = {kind: sum(1 for name in self.before.counts if name.startswith(kind)) for kind in KINDS}
         lines = (
             f"{self.torn.total()} connections torn in {self.seconds:.1f} s at {len(POINTS)} points, half by RST",
             f"of {kinds} there is more than before: {self.more or 'nothing'}",
-            f"live bytes {self.before.live_bytes:,}, at most {self.meanwhile_bytes:+,} meanwhile, {live:+,} in the end",
+            f"allocated bytes {self.before.allocated_bytes:,}, at most {self.meanwhile_bytes:+,} meanwhile, "
+            f"{allocated:+,} in the end",
             f"RSS {self.before.rss_bytes:,}, {rss:+,} in the end",
         )
         return "\n".join(lines)
@@ -126,7 +132,7 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
         tearing = pool.submit(_tear, scheduler, warm_up, warm_up + count)
         most_bytes = 0
         while not tearing.done():
-            most_bytes = max(most_bytes, _report(scheduler, types=0)["memory"]["live_bytes"])
+            most_bytes = max(most_bytes, _report(scheduler, types=0)["memory"]["allocated_bytes"])
             time.sleep(LOOK_S)
     torn, seconds = tearing.result(), time.monotonic() - start_s
     after = _of_each(min, _settled(scheduler, store_url, before))
@@ -144,7 +150,7 @@ def look(scheduler: Scheduler, store_url: str) -> Kept:
     }
     counts |= {f"key {key}": size for key, size in _keys(store_url).items()}
     counts["open files"] = report["open_files"]
-    return Kept(counts, report["memory"]["live_bytes"], report["memory"]["rss_bytes"], time.monotonic())
+    return Kept(counts, report["memory"]["allocated_bytes"], report["memory"]["rss_bytes"], time.monotonic())
 
 
 def _report(scheduler: Scheduler, types: int) -> Any:
@@ -172,7 +178,7 @@ def _of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> K
     names = dict.fromkeys(name for one in looks for name in one.counts)
     return Kept(
         {name: choose(one.counts.get(name, 0) for one in looks) for name in names},
-        choose(one.live_bytes for one in looks),
+        choose(one.allocated_bytes for one in looks),
         choose(one.rss_bytes for one in looks),
         looks[-1].at_s,
     )

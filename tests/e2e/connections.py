@@ -45,21 +45,21 @@ class BareServer(Scheduler):
 class Memory:
     """Of one process, in bytes."""
 
-    live: int
+    allocated: int
     rss: int
 
     @classmethod
     def of(cls, scheduler: Scheduler) -> Memory:
         """Return what it is now, after a collection."""
         now = scheduler.get("/v1/debug/memory?gc=1")["memory"]
-        return cls(now["live_bytes"], now["rss_bytes"])
+        return cls(now["allocated_bytes"], now["rss_bytes"])
 
     def each(self, before: Memory, connections: int) -> Memory:
         """Return what each of `connections` has added."""
-        return Memory((self.live - before.live) // connections, (self.rss - before.rss) // connections)
+        return Memory((self.allocated - before.allocated) // connections, (self.rss - before.rss) // connections)
 
     def __str__(self) -> str:
-        return f"{self.live / 1000:.1f} kB live, {self.rss / 1000:.1f} kB of RSS"
+        return f"{self.allocated / 1000:.1f} kB allocated, {self.rss / 1000:.1f} kB of RSS"
 
 
 @dataclass(frozen=True)

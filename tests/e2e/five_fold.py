@@ -7,33 +7,37 @@ hasty ones at half of it. `python -m tests.e2e.five_fold SECONDS` prints the fig
 from __future__ import annotations
 
 import asyncio
-import random
 import statistics
 import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import ClientConnection
 
-from tests.e2e.processes import TONE, Process, Scheduler, connected, until
-from voxpool.scheduler.protocol.codec import encode, to_client
-from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
+from tests.e2e.open_load import (
+    AUDIO,
+    PAIR,
+    SOCKETS,
+    SubmitSocket,
+    http_of,
+    node_of,
+    retry_after_ms,
+    sample_memory,
+    submit_at_random,
+)
+from tests.e2e.processes import Scheduler, until
+from voxpool.scheduler.protocol.messages import Accepted, JobResult, RejectedSubmit
 
-PAIR = "en:en"
 SLOTS = 10
 SERVICE_S = 0.5
 CAPACITY_PER_S = SLOTS / SERVICE_S
 OVERLOAD = 5.0
-SOCKETS = 5
-AUDIO = TONE[:2000]
-SAMPLE_S = 0.5
 RECORD_BYTES = 1023
-"""Live bytes of a finished job, as `make leak-live` measures them: what is retained is no growth of the refusals."""
+"""Allocated bytes of a finished job, as `make leak-live` measures them; retained jobs are no growth by refusals."""
 GROWTH_BYTES_MAX = 1024 * 1024
 """A leak of 100 bytes a refusal is 1.2 MB from the second to the last quarter of five minutes."""
 FRESH, PUNCTUAL, HASTY = "fresh", "punctual", "hasty"
@@ -54,7 +58,7 @@ class FiveFold:
     given_ms: list[int] = field(default_factory=list)
     without_retry: int = 0
     waited_s: list[float] = field(default_factory=list)
-    live_bytes: list[float] = field(default_factory=list)
+    allocated_bytes: list[float] = field(default_factory=list)
     """Without the records of the jobs that have ended, which are retained."""
     behind_s: float = 0.0
     """By how much the last submit was late: the load is only as large as it should be while this is small."""
@@ -75,9 +79,11 @@ class FiveFold:
 
     @property
     def growth_bytes(self) -> float:
-        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.live_bytes) // 4
-        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
+        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.allocated_bytes) // 4
+        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
+            self.allocated_bytes[quarter : 2 * quarter]
+        )
 
     def __str__(self) -> str:
         given = sorted(self.given_ms) or [0]
@@ -91,7 +97,7 @@ class FiveFold:
             f"accepted of those that came again at the time given {100 * self.accepted_share(PUNCTUAL):.1f} % of "
             f"{sum(self.again[PUNCTUAL].values())}, at half of it {100 * self.accepted_share(HASTY):.1f} % of "
             f"{sum(self.again[HASTY].values())}",
-            f"live bytes, less {RECORD_BYTES} for each job that has ended, from the second to the last quarter: "
+            f"allocated bytes, less {RECORD_BYTES} for each job that has ended, from the second to the last quarter: "
             f"{self.growth_bytes:+,.0f}",
         )
         return "\n".join(lines)
@@ -103,6 +109,14 @@ class FiveFold:
             self.waited_s.append(waiting_ms / 1000)
         else:
             self.errors[error or state] += 1
+
+    def late(self, seconds: float) -> None:
+        """A submit came so much later than it should."""
+        self.behind_s = seconds
+
+    def sampled(self, allocated_bytes: int) -> None:
+        """The scheduler has so many bytes allocated now."""
+        self.allocated_bytes.append(allocated_bytes - RECORD_BYTES * sum(self.states.values()))
 
     def answered(self, kind: str, word: str) -> None:
         """A submit, first or again, was accepted or refused."""
@@ -117,6 +131,7 @@ class _Load:
         self.tasks = tasks
         self._http = http
         self._refused = 0
+        self._kinds: dict[str, str] = {}
 
     def refused(self, kind: str, reason: str, retry_after_ms: int | None, come_again: Any) -> None:
         """Note a refusal; a first one may come again, by calling `come_again` with its new kind."""
@@ -137,94 +152,54 @@ class _Load:
         response = await self._http.post("/v1/jobs", params=parameters, headers=headers, content=AUDIO)
         body = response.json()
         if response.status_code in (429, 503):
-            after_ms = body.get("retry_after_ms") if "retry-after" in response.headers else None
-            self.refused(kind, body["reason"], after_ms, lambda new_kind: self.post(request_id, new_kind))
+            again = partial(self.post, request_id)
+            self.refused(kind, body["reason"], retry_after_ms(response), again)
         else:
             assert response.status_code == 200, body
             self.report.answered(kind, "accepted")
             self.report.ended(body["state"], body.get("error"), body["times_ms"]["waiting"])
 
-
-class _Socket:
-    """A client on a WebSocket that never waits for anything before it submits again."""
-
-    def __init__(self, load: _Load) -> None:
-        self.open = asyncio.Event()
-        self.unanswered = 0
-        self._load = load
-        self._kinds: dict[str, str] = {}
-        self._connection: ClientConnection | None = None
-
-    async def run(self, scheduler: Scheduler) -> None:
-        """Take what comes."""
-        report = self._load.report
-        async with connected(scheduler.session_url) as self._connection:
-            await self._connection.send(encode(Hello(), binary=True))
-            async for frame in self._connection:
-                assert isinstance(frame, bytes)
-                message = to_client.decode(frame, binary=True)
-                if isinstance(message, Welcome):
-                    self.open.set()
-                elif isinstance(message, Accepted):
-                    report.answered(self._kinds.pop(message.request_id), "accepted")
-                elif isinstance(message, JobResult):
-                    self.unanswered -= 1
-                    report.ended(message.state, message.error, message.times_ms.waiting)
-                else:
-                    assert isinstance(message, RejectedSubmit), message
-                    self.unanswered -= 1
-                    self._refused(message)
-
-    async def submit(self, request_id: str, kind: str = FRESH) -> None:
-        """Submit a job."""
-        assert self._connection is not None
-        self.unanswered += 1
+    async def submit(self, socket: SubmitSocket, request_id: str, kind: str = FRESH) -> None:
+        """Submit over a WebSocket."""
         self._kinds[request_id] = kind
-        await self._connection.send(encode(Submit(request_id, PAIR, AUDIO), binary=True))
+        await socket.submit(request_id)
 
-    def _refused(self, message: RejectedSubmit) -> None:
-        kind, request_id = self._kinds.pop(message.request_id), message.request_id
-        self._load.refused(
-            kind, message.reason, message.retry_after_ms, lambda new_kind: self.submit(request_id, new_kind)
-        )
+    def answered(self, socket: SubmitSocket, message: Accepted | JobResult | RejectedSubmit) -> None:
+        """An answer has come by a WebSocket."""
+        if isinstance(message, JobResult):
+            self.report.ended(message.state, message.error, message.times_ms.waiting)
+            return
+        kind = self._kinds.pop(message.request_id)
+        if isinstance(message, Accepted):
+            self.report.answered(kind, "accepted")
+        else:
+            again = partial(self.submit, socket, message.request_id)
+            self.refused(kind, message.reason, message.retry_after_ms, again)
 
 
 async def five_fold(scheduler: Scheduler, seconds: float) -> FiveFold:
     """Submit at random times, half over HTTP, half over WebSockets; return when every accepted job has ended."""
-    words = ("--id", "node", "--pairs", PAIR, "--slots", str(SLOTS), "--engine", f"sleep:{SERVICE_S}")
-    node = Process(scheduler.log.parent, "node", "node", "--url", scheduler.url, *words)
-    try:
-        await until(lambda: scheduler.node_ids() == ["node"])
+    async with node_of(scheduler, SLOTS, SERVICE_S):
         return await _load(scheduler, seconds)
-    finally:
-        node.stop()
 
 
 async def _load(scheduler: Scheduler, seconds: float) -> FiveFold:
     report = FiveFold(seconds)
-    # A connection that was idle is not used again: the scheduler might be closing it just then.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=1.0)
-    async with (
-        httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=90, limits=limits) as http,
-        asyncio.TaskGroup() as reading,
-    ):
+    async with http_of(scheduler) as http, asyncio.TaskGroup() as reading:
         async with asyncio.TaskGroup() as tasks:
             load = _Load(report, http, tasks)
-            sockets = [_Socket(load) for _ in range(SOCKETS)]
+            sockets = [SubmitSocket(load.answered) for _ in range(SOCKETS)]
             readers = [reading.create_task(socket.run(scheduler)) for socket in sockets]
             await asyncio.gather(*(socket.open.wait() for socket in sockets))
-            readers.append(reading.create_task(_sample(http, report)))
-            chance = random.Random(1)
-            began_s = due_s = time.monotonic()
-            number = 0
-            while (due_s := due_s + chance.expovariate(OVERLOAD * CAPACITY_PER_S)) < began_s + seconds:
-                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-                report.behind_s = time.monotonic() - due_s
-                number += 1
+            readers.append(reading.create_task(sample_memory(http, report.sampled)))
+
+            async def submit(number: int) -> None:
                 if number % 2:
                     tasks.create_task(load.post(f"r-{number}"))
                 else:
-                    await sockets[number % SOCKETS].submit(f"r-{number}")
+                    await load.submit(sockets[number % SOCKETS], f"r-{number}")
+
+            await submit_at_random(OVERLOAD * CAPACITY_PER_S, seconds, submit, report.late)
         await until(lambda: not any(socket.unanswered for socket in sockets), 60)
         for reader in readers:
             reader.cancel()
@@ -234,14 +209,6 @@ async def _load(scheduler: Scheduler, seconds: float) -> FiveFold:
 async def _after(seconds: float, come_again: Any, kind: str) -> None:
     await asyncio.sleep(seconds)
     await come_again(kind)
-
-
-async def _sample(http: httpx.AsyncClient, report: FiveFold) -> None:
-    while True:
-        ended = sum(report.states.values())
-        memory = (await http.get("/v1/debug/memory", params={"gc": 1})).json()["memory"]
-        report.live_bytes.append(memory["live_bytes"] - RECORD_BYTES * ended)
-        await asyncio.sleep(SAMPLE_S)
 
 
 if __name__ == "__main__":

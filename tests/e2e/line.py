@@ -1,4 +1,7 @@
-"""A line between clients and a scheduler that is cut, stays cut for a while, or loses what the scheduler sends."""
+"""A line between clients and a scheduler that is cut, goes dead, or loses what the scheduler sends.
+
+A dead one tells neither end: what a lost router or a closed laptop does.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,9 @@ class Line:
         self._port = port
         self._is_cut = False
         self._loses_answers = False
+        self.connections = 0
+        self._living = asyncio.Event()
+        self._living.set()
         self._pipes: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def cut(self) -> None:
@@ -32,6 +38,12 @@ class Line:
     def lose_answers(self) -> None:
         """From now on nothing that the scheduler sends arrives, though nobody notices."""
         self._loses_answers = True
+
+    def go_dead(self) -> None:
+        """Let the open connections hang; new ones work."""
+        self._living.clear()
+        self._living = asyncio.Event()
+        self._living.set()
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Line]:
@@ -51,15 +63,20 @@ class Line:
         if self._is_cut:
             writer.transport.abort()
             return
+        self.connections += 1
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
         for source, target, is_answer in ((reader, there_writer, False), (there_reader, writer, True)):
-            pipe = asyncio.create_task(self._forward(source, target, is_answer))
+            pipe = asyncio.create_task(self._forward(source, target, is_answer, self._living))
             self._pipes[pipe] = target
 
-    async def _forward(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, is_answer: bool) -> None:
+    async def _forward(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, is_answer: bool, living: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(PART_BYTES):
+                await living.wait()
                 if not (is_answer and self._loses_answers):
                     target.write(data)
                     await target.drain()
-        target.transport.abort()
+        if living.is_set():
+            target.transport.abort()

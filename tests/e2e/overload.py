@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import statistics
 import sys
 import tempfile
@@ -18,24 +17,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from websockets.asyncio.client import ClientConnection
 
-from tests.e2e.processes import TONE, Process, Scheduler, connected, until
-from voxpool.scheduler.protocol.codec import encode, to_client
-from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
+from tests.e2e.open_load import (
+    AUDIO,
+    PAIR,
+    SOCKETS,
+    SubmitSocket,
+    http_of,
+    node_of,
+    retry_after_ms,
+    sample_memory,
+    submit_at_random,
+)
+from tests.e2e.processes import Scheduler, until
+from voxpool.scheduler.protocol.messages import Accepted, JobResult, RejectedSubmit
 
-PAIR = "en:en"
 SLOTS = 10
 SERVICE_S = 0.1
 WAITING_MAX = 100
 OVERLOAD = 3.0
 RATE_PER_S = OVERLOAD * SLOTS / SERVICE_S
-SOCKETS = 5
 AHEAD_MAX = WAITING_MAX + SLOTS
 """Jobs before an accepted one: those that wait, and those that are with the store at that moment, one a free slot."""
-AUDIO = TONE[:2000]
-"""So small that the audio of the waiting jobs does not hide a leak."""
-SAMPLE_S = 0.5
 GROWTH_BYTES_MAX = 512 * 1024
 """Less than this is flat: a connection more or less is 20 kB, and HTTP clients open some and close some; a leak of 100
 bytes a submit would be 900 kB from the second to the last quarter of a minute."""
@@ -58,7 +61,7 @@ class Overload:
     without_retry: int = 0
     took_s: list[float] = field(default_factory=list)
     worked_s: list[float] = field(default_factory=list)
-    live_bytes: list[int] = field(default_factory=list)
+    allocated_bytes: list[int] = field(default_factory=list)
     ahead: list[int] = field(default_factory=list)
     """Of each accepted job: how many others were sent to a node while it waited."""
     bounds_s: list[float] = field(default_factory=list)
@@ -90,9 +93,11 @@ class Overload:
 
     @property
     def growth_bytes(self) -> float:
-        """Median of the live bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.live_bytes) // 4
-        return statistics.median(self.live_bytes[-quarter:]) - statistics.median(self.live_bytes[quarter : 2 * quarter])
+        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.allocated_bytes) // 4
+        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
+            self.allocated_bytes[quarter : 2 * quarter]
+        )
 
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
@@ -106,8 +111,8 @@ class Overload:
             f"greatest {max(self.took_s):.3f} s",
             f"predicted for the p99: {self.predicted_s:.3f} s; at the mean rate of {self.served_per_s:.1f} jobs/s "
             f"{self.mean_rate_s:.3f} s",
-            f"live bytes of the scheduler {statistics.median(self.live_bytes):,.0f}; from the second to the last "
-            f"quarter {self.growth_bytes:+,.0f}, which is flat below {GROWTH_BYTES_MAX:,}",
+            f"allocated bytes of the scheduler {statistics.median(self.allocated_bytes):,.0f}; from the second to the "
+            f"last quarter {self.growth_bytes:+,.0f}, which is flat below {GROWTH_BYTES_MAX:,}",
         )
         return "\n".join(lines)
 
@@ -117,6 +122,19 @@ class Overload:
         self.took_s.append(times_ms.total / 1000)
         self.worked_s.append(times_ms.dispatched / 1000)
 
+    def late(self, seconds: float) -> None:
+        """A submit came so much later than it should."""
+        self.behind_s = seconds
+
+    def answered(self, _socket: SubmitSocket, message: Accepted | JobResult | RejectedSubmit) -> None:
+        """An answer has come by a WebSocket."""
+        if isinstance(message, Accepted):
+            self.accepted += 1
+        elif isinstance(message, JobResult):
+            self.ended(message.state, message.times_ms)
+        else:
+            self.rejected(message.reason, message.retry_after_ms)
+
     def rejected(self, reason: str, retry_after_ms: int | None) -> None:
         """A submit was refused."""
         self.refused[reason] += 1
@@ -125,13 +143,8 @@ class Overload:
 
 async def overload(scheduler: Scheduler, seconds: float) -> Overload:
     """Submit at random times, half over HTTP, half over WebSockets; return when every accepted job has ended."""
-    words = ("--id", "node", "--pairs", PAIR, "--slots", str(SLOTS), "--engine", f"sleep:{SERVICE_S}")
-    node = Process(scheduler.log.parent, "node", "node", "--url", scheduler.url, *words)
-    try:
-        await until(lambda: scheduler.node_ids() == ["node"])
+    async with node_of(scheduler, SLOTS, SERVICE_S):
         report = await _load(scheduler, seconds)
-    finally:
-        node.stop()
     await until(lambda: len(scheduler.events("job_ended")) >= report.accepted)  # the log is written a little later
     _foresee(scheduler, report)
     return report
@@ -139,77 +152,33 @@ async def overload(scheduler: Scheduler, seconds: float) -> Overload:
 
 async def _load(scheduler: Scheduler, seconds: float) -> Overload:
     report = Overload(seconds)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with (
-        httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=60, limits=limits) as http,
-        asyncio.TaskGroup() as tasks,
-    ):
-        sockets = [_Socket(report) for _ in range(SOCKETS)]
-        ready = [tasks.create_task(socket.run(scheduler)) for socket in sockets]
+    async with http_of(scheduler) as http, asyncio.TaskGroup() as tasks:
+        sockets = [SubmitSocket(report.answered) for _ in range(SOCKETS)]
+        running = [tasks.create_task(socket.run(scheduler)) for socket in sockets]
         await asyncio.gather(*(socket.open.wait() for socket in sockets))
-        sampling = tasks.create_task(_sample(http, report))
+        running.append(tasks.create_task(sample_memory(http, report.allocated_bytes.append)))
         posts: list[asyncio.Task[None]] = []
-        chance = random.Random(1)
-        began_s = due_s = time.monotonic()
-        number = 0
-        while (due_s := due_s + chance.expovariate(RATE_PER_S)) < began_s + seconds:
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            report.behind_s = time.monotonic() - due_s
-            number += 1
+
+        async def submit(number: int) -> None:
             if number % 2:
                 posts.append(tasks.create_task(_post(http, report)))
             else:
                 await sockets[number % SOCKETS].submit(f"r-{number}")
+
+        began_s = await submit_at_random(RATE_PER_S, seconds, submit, report.late)
         await asyncio.gather(*posts)
         await until(lambda: not any(socket.unanswered for socket in sockets), 60)
         report.served_s = time.monotonic() - began_s
-        sampling.cancel()
-        for task in ready:
+        for task in running:
             task.cancel()
     return report
-
-
-class _Socket:
-    """A client on a WebSocket that never waits for anything before it submits again."""
-
-    def __init__(self, report: Overload) -> None:
-        self.open = asyncio.Event()
-        self.unanswered = 0
-        self._report = report
-        self._connection: ClientConnection | None = None
-
-    async def run(self, scheduler: Scheduler) -> None:
-        """Take what comes."""
-        async with connected(scheduler.session_url) as self._connection:
-            await self._connection.send(encode(Hello(), binary=True))
-            async for frame in self._connection:
-                assert isinstance(frame, bytes)
-                message = to_client.decode(frame, binary=True)
-                if isinstance(message, Welcome):
-                    self.open.set()
-                elif isinstance(message, Accepted):
-                    self._report.accepted += 1
-                elif isinstance(message, JobResult):
-                    self.unanswered -= 1
-                    self._report.ended(message.state, message.times_ms)
-                else:
-                    assert isinstance(message, RejectedSubmit), message
-                    self.unanswered -= 1
-                    self._report.rejected(message.reason, message.retry_after_ms)
-
-    async def submit(self, request_id: str) -> None:
-        """Submit a job."""
-        assert self._connection is not None
-        self.unanswered += 1
-        await self._connection.send(encode(Submit(request_id, PAIR, AUDIO), binary=True))
 
 
 async def _post(http: httpx.AsyncClient, report: Overload) -> None:
     response = await http.post("/v1/jobs", params={"pair": PAIR, "wait_s": "60"}, content=AUDIO)
     body = response.json()
     if response.status_code in (429, 503):
-        retry_after_ms = body.get("retry_after_ms") if "retry-after" in response.headers else None
-        report.rejected(body["reason"], retry_after_ms)
+        report.rejected(body["reason"], retry_after_ms(response))
     else:
         assert response.status_code == 200, body
         report.accepted += 1
@@ -248,13 +217,6 @@ def _foresee(scheduler: Scheduler, report: Overload) -> None:
     for began, number, served_s in served:
         latest = sent[min(number + AHEAD_MAX, len(sent) - 1)]
         report.bounds_s.append((latest - began).total_seconds() + served_s)
-
-
-async def _sample(http: httpx.AsyncClient, report: Overload) -> None:
-    while True:
-        memory = (await http.get("/v1/debug/memory", params={"gc": 1})).json()["memory"]
-        report.live_bytes.append(memory["live_bytes"])
-        await asyncio.sleep(SAMPLE_S)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from voxpool.scheduler.web.gates.authorization import OPEN, WEBSOCKET, roles_of
 STRANGERS = ("nobody", "wrong")
 WHO = (*STRANGERS, *A_NAME.values())
 ROLE = {name: role for role, name in A_NAME.items()}
-ENDS = {"/v1/live": "?snapshots=1"}
+ENDS = {"/v1/dashboard": "?snapshots=1"}
 """What makes an endless answer end."""
 
 

@@ -20,9 +20,9 @@ SOON_S = 5.0
 """Sooner than the next ping, which would have let go of it."""
 
 
-def live_bytes(scheduler: Scheduler) -> int:
-    live: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["live_bytes"]
-    return live
+def allocated_bytes(scheduler: Scheduler) -> int:
+    allocated: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
+    return allocated
 
 
 async def answer(work: Work) -> int:
@@ -37,9 +37,9 @@ async def test_an_idle_session_holds_no_audio_of_a_job_that_has_ended(tmp_path: 
         async with running(worker), connected(scheduler.session_url) as socket:
             await socket.send(json.dumps({"type": "hello", "protocol": 1}))
             await ask(socket, wav_of(bytes(100)))
-            before = await asyncio.to_thread(live_bytes, scheduler)
+            before = await asyncio.to_thread(allocated_bytes, scheduler)
             await ask(socket, AUDIO)
-            await until(lambda: live_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
+            await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
     finally:
         scheduler.stop()
 
@@ -59,9 +59,9 @@ async def test_a_kept_connection_of_http_holds_none_either(tmp_path: Path) -> No
         worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
         async with running(worker), httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=30) as http:
             for audio in (wav_of(bytes(100)), AUDIO):
-                before = await asyncio.to_thread(live_bytes, scheduler)
+                before = await asyncio.to_thread(allocated_bytes, scheduler)
                 done = await http.post("/v1/jobs?pair=a:b&wait_s=20", content=audio)
                 assert done.status_code == 200 and done.json()["output"] == len(audio)
-            await until(lambda: live_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
+            await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
     finally:
         scheduler.stop()

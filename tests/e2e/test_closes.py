@@ -40,6 +40,6 @@ def test_a_hundred_thousand_torn_connections_leave_nothing(folder: Path) -> None
 def test_a_scheduler_that_keeps_something_is_found_out(folder: Path) -> None:
     """The check of the check: a table, a task, an object, bytes and a key of the store that grow."""
     more = torn(folder, 20 * len(POINTS), LeakyScheduler, warm_up=2 * len(POINTS)).more
-    found = {name: count for name, count in more.items() if "kept" in name or name.split()[0] in ("task", "live")}
-    assert set(found) == {"table sessions.kept", "task _for_ever", "key vp:{0}:kept", "live bytes"}, more
+    found = {name: count for name, count in more.items() if "kept" in name or name.split()[0] in ("task", "allocated")}
+    assert set(found) == {"table sessions.kept", "task _for_ever", "key vp:{0}:kept", "allocated bytes"}, more
     assert more["object voxpool.scheduler.web.sessions.session.Session"] == more["table sessions.kept"] > len(POINTS)

@@ -21,7 +21,7 @@ def lived(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) ->
         assert min(tally.pings_least, tally.pongs_least) >= beats, "each was asked, and each was answered"
     assert report.lost == [], "the scheduler gave nobody up"
     assert report.nodes.jobs > len(report.crowded_s) and len(report.crowded_s) == len(report.idle_s)
-    assert max(report.session.live, report.node.live) < BYTES_A_CONNECTION_GOAL
+    assert max(report.session.allocated, report.node.allocated) < BYTES_A_CONNECTION_GOAL
     return report
 
 

@@ -29,7 +29,7 @@ async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow)
     assert tables["results._watchers"] >= 1 and tables["sessions._sessions"] >= 1
     sizes = report["memory"]
     assert 0 < sizes["python_bytes"] <= sizes["arenas_bytes"] and sizes["malloc_bytes"] > 0
-    assert sizes["live_bytes"] == sizes["python_bytes"] + sizes["malloc_bytes"] <= sizes["held_bytes"]
+    assert sizes["allocated_bytes"] == sizes["python_bytes"] + sizes["malloc_bytes"] <= sizes["held_bytes"]
     assert 10_000_000 < sizes["rss_bytes"] <= sizes["rss_max_bytes"] and "unreadable" in sizes
     assert len(report["objects"]["types"]) == 3 and report["collector"]["frozen"] > 10_000
     assert report["tasks"]["functions"]["ScriptQueue.run_forever"] == 1
@@ -39,18 +39,18 @@ async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow)
 
 def test_the_history_of_the_dashboard_is_declared_with_its_bound(scheduler: Scheduler) -> None:
     report = memory(scheduler)
-    assert report["tables"]["live._history._past"] <= report["bounds"]["table live._history._past"]["entries"]
-    assert report["bounds"]["table live._history._past"]["entry_bytes"] > 500
+    assert report["tables"]["dashboard._history._past"] <= report["bounds"]["table dashboard._history._past"]["entries"]
+    assert report["bounds"]["table dashboard._history._past"]["entry_bytes"] > 400
 
 
 def test_allocations_are_traced_on_demand(folder: Path) -> None:
-    """Meanwhile live bytes are unreadable, which the report says; then all is as before."""
+    """Meanwhile allocated bytes are unreadable, which the report says; then all is as before."""
     with started(Scheduler(folder, "memory")) as own:
         switch = f"{own.url}/v1/debug/memory"
         on = httpx.post(switch, params={"trace": "start", "frames": 2}, trust_env=False, timeout=30).json()
         assert on["on"] is True and on["frames"] == 2
         traced = memory(own, "?trace=top&types=1000")
-        assert "tracemalloc" in traced["memory"]["unreadable"] and traced["memory"]["live_bytes"] is None
+        assert "tracemalloc" in traced["memory"]["unreadable"] and traced["memory"]["allocated_bytes"] is None
         assert 0 < len(traced["trace"]["rows"]) <= 50
         assert traced["trace"]["rows"][0]["grown_bytes"] > 0 and len(traced["trace"]["rows"][0]["lines"]) <= 2
         assert httpx.post(switch, params={"trace": "stop"}, trust_env=False).json()["on"] is False

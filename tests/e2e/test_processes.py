@@ -135,32 +135,6 @@ def test_a_stopped_scheduler_says_goodbye_and_leaves_nothing(folder: Path) -> No
     wait_until(lambda: not any(runs(pid) for pid in family))  # the store's guard ends its own helper, a moment later
 
 
-async def test_clients_and_nodes_come_back_after_a_restart(folder: Path) -> None:
-    """Jobs are in memory: a killed scheduler loses them, and the client submits the same requests again."""
-
-    async def work(work: Work) -> str:
-        await gate.wait()
-        return work.job_id
-
-    gate = asyncio.Event()
-    first = Scheduler(folder, "embedded", name="first")
-    worker = Worker(first.url, node_id="faithful", pairs=[PAIR], slots=3, work=work)
-    async with running(worker), Client(first.url) as client:
-        jobs = [asyncio.create_task(client.submit(TONE, PAIR, request_id=f"request-{n}")) for n in range(3)]
-        await until(lambda: len(first.events("job_dispatched")) == 3)
-        first.signal(signal.SIGKILL)
-        first.end()
-        second = Scheduler(folder, "embedded", port=first.port, name="second")
-        with started(second):
-            await until(lambda: len(second.events("job_dispatched")) == 3)
-            gate.set()
-            results = await asyncio.gather(*jobs)
-            assert [result.request_id for result in results] == ["request-0", "request-1", "request-2"]
-            assert {result.state for result in results} == {"completed"}
-            assert client.connects == 2
-            await until(lambda: len(second.events("job_submitted")) == 3)
-
-
 def test_of_two_node_processes_with_one_name_the_second_ends_with_a_clear_line(folder: Path, own: Scheduler) -> None:
     with started(node(folder, own, "twin")):
         second = Process(folder, "second", "node", "--url", own.url, "--id", "twin", "--pairs", PAIR)

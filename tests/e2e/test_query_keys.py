@@ -55,7 +55,7 @@ def test_a_request_id_in_the_query_makes_one_job(http: httpx.Client, pair: str) 
         ("GET", "/v1/nodes?page=2", "known are limit, cursor"),
         ("POST", "/v1/nodes/any/drain?of=true", "did you mean on?"),
         ("GET", "/v1/pools?limits=2", "did you mean limit?"),
-        ("GET", "/v1/live?snapshot=1", "did you mean snapshots?"),
+        ("GET", "/v1/dashboard?snapshot=1", "did you mean snapshots?"),
         ("GET", "/v1/debug/memory?collect=1", "'collect'"),
         ("POST", "/v1/debug/memory?trace=mark&frame=2", "did you mean frames?"),
         ("GET", "/v1/debug/checkup?x", "'x'"),

@@ -9,9 +9,9 @@ from collections import Counter
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.processes import TONE, Scheduler, connected, cut, until
+from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import answer, text
-from voxpool.scheduler.sdk import Client, SchedulerUnreachable, SubmitRejected, Work, Worker, WorkFailed
+from voxpool.scheduler.sdk import Client, SchedulerUnreachable, Work, Worker
 
 
 async def test_a_worker_never_runs_more_than_its_slots(scheduler: Scheduler, pair: str) -> None:
@@ -40,73 +40,6 @@ async def test_a_worker_never_runs_more_than_its_slots(scheduler: Scheduler, pai
     kinds = Counter(type(result).__name__ for result in results)
     assert kinds == {"JobResult": 40, "CancelledError": 10}
     assert most == 3
-
-
-async def test_an_engine_that_fails_says_whether_another_node_may_do_better(scheduler: Scheduler, pair: str) -> None:
-    def work(work: Work) -> str:
-        if len(work.audio) == len(TONE):
-            raise WorkFailed("too_noisy")
-        if work.attempt == 1:
-            raise RuntimeError("out of memory")
-        return f"attempt {work.attempt}"
-
-    async with (
-        running(Worker(scheduler.url, node_id=f"moody-{pair[:3].strip(':')}", pairs=[pair], work=work)),
-        Client(scheduler.url) as client,
-    ):
-        final = await client.submit(TONE, pair)
-        retried = await client.submit(TONE + b"\x00\x00", pair)
-    assert (final.state, final.error, final.attempts) == ("failed", "too_noisy", 1)
-    assert (retried.state, retried.output, retried.attempts) == ("completed", "attempt 2", 2)
-
-
-async def test_a_cancelled_submit_cancels_the_job(scheduler: Scheduler, pair: str) -> None:
-    works: list[Work] = []
-
-    def work(work: Work) -> None:
-        works.append(work)
-        assert work.cancelled.wait(10)
-
-    async with (
-        running(Worker(scheduler.url, node_id=f"patient-{pair[:3].strip(':')}", pairs=[pair], work=work)),
-        Client(scheduler.url) as client,
-    ):
-        job = asyncio.create_task(client.submit(TONE, pair))
-        await until(lambda: works)
-        job.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await job
-        await until(works[0].cancelled.is_set)
-        assert scheduler.get(f"/v1/jobs/{works[0].job_id}")["state"] == "cancelled"
-
-
-async def test_a_client_comes_back_after_a_broken_connection_and_gets_each_result_once(
-    scheduler: Scheduler, pair: str
-) -> None:
-    """Its connection is cut under fifty requests; every one is answered, none is run twice."""
-    ran: Counter[str] = Counter()
-
-    async def work(work: Work) -> int:
-        ran[work.job_id] += 1
-        await asyncio.sleep(0.02)
-        return len(work.audio)
-
-    worker = Worker(scheduler.url, node_id=f"calm-{pair[:3].strip(':')}", pairs=[pair], slots=4, work=work)
-    async with running(worker), Client(scheduler.url) as client:
-        jobs = [asyncio.create_task(client.submit(TONE, pair)) for _ in range(50)]
-        await until(lambda: worker.done > 10)
-        cut(client)
-        results = await asyncio.gather(*jobs)
-        assert client.connects == 2
-    assert {(result.state, result.output, result.attempts) for result in results} == {("completed", len(TONE), 1)}
-    assert len(ran) == 50 and set(ran.values()) == {1}
-
-
-async def test_what_the_scheduler_refuses_is_raised_with_its_reason(scheduler: Scheduler, pair: str) -> None:
-    async with Client(scheduler.url) as client:
-        with pytest.raises(SubmitRejected, match="not_audio") as refused:
-            await client.submit(b"la la la", pair)
-        assert refused.value.retry_after_ms is None
 
 
 async def test_a_client_gives_up_when_nobody_answers() -> None:

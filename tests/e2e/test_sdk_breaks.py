@@ -15,11 +15,11 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.e2e.conftest import running
-from tests.e2e.half_open import Wire
+from tests.e2e.line import Line
 from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
 from tests.e2e.test_processes import started
 from voxpool.scheduler.protocol.codec import encode
-from voxpool.scheduler.protocol.messages import Error, JobResult, Registered, Welcome
+from voxpool.scheduler.protocol.messages import Error, Registered, Welcome
 from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 
 PAIR = "en:en"
@@ -40,36 +40,6 @@ PING_S = 1.0
 """Long enough for an end that is only slow, on a machine that has other things to do, to answer."""
 
 
-async def test_a_scheduler_that_restarts_gets_the_requests_again(folder: Path) -> None:
-    """Killed with jobs waiting and running, it knows nothing any more; client and node come back by themselves."""
-    gate = asyncio.Event()
-    began: list[str] = []
-
-    async def work(work: Work) -> int:
-        began.append(work.job_id)
-        await gate.wait()
-        return len(work.audio)
-
-    with started(Scheduler(folder, "memory")) as first:
-        port = first.port
-        worker = Worker(first.url, node_id="steady", pairs=[PAIR], slots=2, work=work)
-        async with running(worker), Client(first.url) as client:
-            jobs = [asyncio.create_task(client.submit(TONE, PAIR, request_id=f"r{number}")) for number in range(5)]
-            handle = await client.start(TONE, PAIR, request_id="handle")
-            before = handle.job_id
-            await until(lambda: len(began) == 2)
-            first.popen.kill()
-            first.popen.wait()
-            with started(Scheduler(folder, "memory", port=port, name="second")) as second:
-                await until(lambda: len(began) == 4)
-                gate.set()
-                results = await asyncio.gather(*jobs, handle.result())
-                await until(lambda: len(second.events("job_ended")) == 6)
-                assert handle.job_id != before
-            assert client.connects == 2
-    assert {(result.state, result.output) for result in results} == {("completed", len(TONE))}
-
-
 async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) -> None:
     """Nobody closes anything: client and node find out alone, connect anew, and the job ends once."""
     ran: list[int] = []
@@ -80,44 +50,18 @@ async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) 
         await gate.wait()
         return "done"
 
-    async with Wire(scheduler.port).open() as wire:
-        worker = Worker(wire.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
-        async with running(worker), Client(wire.url, ping_s=PING_S) as client:
+    async with Line(scheduler.port).open() as line:
+        worker = Worker(line.url, node_id=f"wired-{pair[:3].strip(':')}", pairs=[pair], work=work, ping_s=PING_S)
+        async with running(worker), Client(line.url, ping_s=PING_S) as client:
             job = asyncio.create_task(client.submit(TONE, pair))
             await until(lambda: ran)
-            assert wire.connections == 2
-            wire.go_dead()
-            await until(lambda: wire.connections >= 4)
+            assert line.connections == 2
+            line.go_dead()
+            await until(lambda: line.connections >= 4)
             gate.set()
             result = await job
     assert (result.state, result.output) == ("completed", "done")
     assert len(ran) == 1, "its node came back with it: the same process, the same attempt"
-
-
-async def test_results_that_were_missed_come_to_the_next_process_of_a_session(scheduler: Scheduler, pair: str) -> None:
-    gate = asyncio.Event()
-
-    async def work(work: Work) -> str:
-        await gate.wait()
-        return "late"
-
-    missed: list[JobResult] = []
-    name = pair.split(":")[0]
-    session = f"s-{name}"
-    async with running(Worker(scheduler.url, node_id=f"late-{name}", pairs=[pair], work=work)):
-        async with Client(scheduler.url, session_id=session) as first:
-            job = await first.start(TONE, pair)
-            cut(first)
-            assert first._runner is not None
-            first._runner.cancel()  # the process dies: no goodbye
-            await until(
-                lambda: [event for event in scheduler.events("session_closed") if event["session_id"] == session]
-            )
-            gate.set()  # before that the result would be sent to who is gone
-            await until(lambda: scheduler.get(f"/v1/jobs/{job.job_id}")["state"] == "completed")
-        async with Client(scheduler.url, session_id=session, resume=True, on_result=missed.append):
-            await until(lambda: missed)
-    assert [(result.job_id, result.output) for result in missed] == [(job.job_id, "late")]
 
 
 @asynccontextmanager
@@ -244,14 +188,14 @@ async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(schedu
         return "home"
 
     node_id = f"drain-{pair[:3].strip(':')}"
-    async with Wire(scheduler.port).open() as wire, Client(scheduler.url) as client:
-        worker = Worker(wire.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
+    async with Line(scheduler.port).open() as line, Client(scheduler.url) as client:
+        worker = Worker(line.url, node_id=node_id, pairs=[pair], slots=2, work=work, ping_s=PING_S)
         task = asyncio.create_task(worker.run())
         job = await client.start(TONE, pair)
         await until(lambda: ran)
-        wire.go_dead()
+        line.go_dead()
         worker.stop()
-        await until(lambda: wire.connections >= 2 and node_id not in scheduler.node_ids())
+        await until(lambda: line.connections >= 2 and node_id not in scheduler.node_ids())
         waiting = await client.start(TONE, pair)
         gate.set()
         result = await job.result()

@@ -22,7 +22,6 @@ from voxpool.scheduler.sdk import (
     RequestRefused,
     SubmitRejected,
     SyncClient,
-    UnknownJob,
     Work,
     Worker,
     worker,
@@ -54,32 +53,6 @@ def node_in_a_thread(scheduler: Scheduler, pair: str) -> Iterator[Worker]:
     finally:
         loops[0].call_soon_threadsafe(node.stop)
         thread.join()
-
-
-async def test_a_function_is_a_node_and_stays_a_function(scheduler: Scheduler, pair: str) -> None:
-    assert measure(Work("j", 1, pair, b"abc")) == 3
-    assert (measure.pairs, measure.slots, measure.__doc__) == (["x:x"], 3, "Say how long the audio is.")
-    node = measure.node(scheduler.url, node_id=f"fun-{pair[:3].strip(':')}")
-    node.pairs = [pair]
-    async with running(node), Client(scheduler.url) as client:
-        assert (await client.submit(TONE, pair)).output == len(TONE)
-
-
-async def test_a_job_that_was_started_has_an_id_a_result_and_a_cancel(scheduler: Scheduler, pair: str) -> None:
-    async with Client(scheduler.url) as client:
-        job = await client.start(TONE, pair, request_id=f"r-{pair[:3].strip(':')}", why=True)
-        assert scheduler.get(f"/v1/jobs/{job.job_id}")["request_id"] == job.request_id
-        assert (await client.why(job.job_id))["followed"] is True
-        with pytest.raises(SubmitRejected, match="request_id_conflict"):
-            await client.start(TONE, "other:pair", request_id=job.request_id)
-        assert (await client.start(TONE, pair, request_id=job.request_id)).job_id == job.job_id
-        await job.cancel()
-        result = await job.result()
-        assert (result.state, result.job_id) == ("cancelled", job.job_id)
-        again = await client.submit(TONE, pair, request_id=job.request_id)
-        assert again.job_id == job.job_id, "the same request is the same job, also when it has ended"
-        with pytest.raises(UnknownJob):
-            await client.why("nobody-knows-it")
 
 
 async def test_a_cancel_in_the_moment_of_the_submit_is_not_lost(scheduler: Scheduler, pair: str) -> None:

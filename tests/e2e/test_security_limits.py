@@ -64,7 +64,7 @@ async def state_of(scheduler: Scheduler) -> dict[str, int]:
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         report = (await http.get("/v1/debug/memory?gc=1")).json()
     # What one second logs, the bounded history of the dashboard, pairs that are remembered for a while.
-    passing = ("log._this_second", "live._history.", "core.intake._")
+    passing = ("log._this_second", "dashboard._history.", "core.intake._")
     tables = {path: size for path, size in report["tables"].items() if not any(word in path for word in passing)}
     return {**tables, **report["tasks"]["functions"], "open files": report["open_files"]}
 
@@ -285,7 +285,7 @@ async def test_who_takes_no_answers_is_cut_off(hasty: Scheduler) -> None:
         wire.writer.write(request("GET", "/openapi.json") * 500)
 
 
-@pytest.mark.parametrize("path", ["/v1/live", "/v1/jobs/none?wait_s=60"])
+@pytest.mark.parametrize("path", ["/v1/dashboard", "/v1/jobs/none?wait_s=60"])
 async def test_who_asks_for_more_and_breaks_off_is_forgotten(hasty: Scheduler, path: str) -> None:
     """What is being answered is not the last request that was read; it ends with the connection all the same."""
     async with raw(hasty.port) as wire:

@@ -18,7 +18,7 @@ ALLOWED = "https://speech.example.org"
 EVIL = "https://evil.example"
 SOCKETS = ("/ws/session", "/ws/node")
 CHANGES = [("POST", "/v1/jobs?pair=zh:en"), ("DELETE", "/v1/jobs/any"), ("POST", "/v1/nodes/any/drain")]
-STREAM = ("GET", "/v1/live?snapshots=1")
+STREAM = ("GET", "/v1/dashboard?snapshots=1")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ async def test_every_page_says_what_it_may_load_and_that_nobody_may_frame_it(htt
 async def test_no_answer_is_guessed_at(http: httpx.AsyncClient) -> None:
     """Whatever it is, once: pages, files, records, problems, handshakes and the stream."""
     paths = [path for path in (await document(http))["paths"] if "{" not in path]
-    for path in [*paths, "/v1/jobs/<b>", "/nothing", "/v1/live?snapshots=1"]:
+    for path in [*paths, "/v1/jobs/<b>", "/nothing", "/v1/dashboard?snapshots=1"]:
         async with http.stream("GET", path) as answer:
             assert answer.headers.get_list("x-content-type-options") == ["nosniff"], path
 

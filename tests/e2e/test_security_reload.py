@@ -61,8 +61,8 @@ async def test_what_is_open_for_a_removed_token_is_closed_and_nothing_else(secur
             for who in ("ann", "bob")
         ]
         async with (
-            http.stream("GET", "/v1/live", headers=keys.header("boss")) as seen_by_boss,
-            http.stream("GET", "/v1/live", headers=keys.header("root")) as seen_by_root,
+            http.stream("GET", "/v1/dashboard", headers=keys.header("boss")) as seen_by_boss,
+            http.stream("GET", "/v1/dashboard", headers=keys.header("root")) as seen_by_root,
         ):
             await until(lambda: len(secured.events("job_submitted")) == 2)
             keys.write(caller for name, caller in keys.callers.items() if name not in REMOVED)

@@ -78,19 +78,6 @@ def test_an_idle_scheduler_stops_at_once(patient: Scheduler) -> None:
     assert patient.events("scheduler_stopping")[0]["unfinished"] == 0
 
 
-async def test_a_job_that_ends_in_time_is_told_to_its_client(patient: Scheduler) -> None:
-    gate = Gate(patient)
-    async with running(gate.worker), Client(patient.url) as client:
-        job = asyncio.create_task(client.submit(TONE, PAIR))
-        waiting = asyncio.create_task(client.submit(TONE, PAIR))
-        await until(lambda: len(gate.started) == 1 and len(patient.events("job_submitted")) == 2)
-        await stop(patient)
-        gate.open.set()
-        assert ((await job).state, (await waiting).state) == ("completed", "completed")
-        assert client.connects == 1
-        assert await asyncio.to_thread(stopped, patient) == (2, 0)
-
-
 async def test_while_it_stops_nothing_new_is_taken_and_what_runs_is_not_disturbed(
     patient: Scheduler, http: httpx.AsyncClient
 ) -> None:

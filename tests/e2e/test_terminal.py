@@ -79,7 +79,7 @@ def test_names_in_arguments_files_and_reports(folder: Path) -> None:
     (kept / "case.json").write_text(json.dumps({"scenario": scenario, "seed": 1}))
     (kept / "found.json").write_text(json.dumps({"signs": [EVIL]}))
     watched = folder / "watched.csv"
-    watched.write_text(f"t_s,live_bytes\n0,1\n1,{EVIL[1:]}\n")
+    watched.write_text(f"t_s,allocated_bytes\n0,1\n1,{EVIL[1:]}\n")
     toml = folder / "evil.toml"
     toml.write_text('name = "a"\nduration_s = 1\n"\\u001b[2J\\u009b1m" = 5\n')
     for command in (

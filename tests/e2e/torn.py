@@ -206,7 +206,7 @@ class Tearer:
 
     async def watching(self, number: int) -> BarePeer:
         peer = await self.connected(number)
-        peer.write(f"GET /v1/live {HTTP}\r\n".encode())
+        peer.write(f"GET /v1/dashboard {HTTP}\r\n".encode())
         assert (await peer.reply()).startswith(b"HTTP/1.1 200")
         return peer
 

@@ -1,1 +1,1 @@
-"""One idea each, with real parts: the first documentation."""
+"""The first documentation: a file for each topic, and in each test one thing that a user can rely on."""

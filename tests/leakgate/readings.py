@@ -33,7 +33,7 @@ def reading(number: int, **fields: Any) -> Reading:
         "in_flight": 10,
         "work_bytes": 560 * kept,
         "rss_bytes": 60_000_000,
-        "live_bytes": 40_000_000,
+        "allocated_bytes": 40_000_000,
         "held_bytes": 45_000_000,
         **fields,
     }
@@ -42,7 +42,7 @@ def reading(number: int, **fields: Any) -> Reading:
 
 def series(
     readings: int = 120,
-    live: Numbers = lambda number: 0.0,
+    allocated: Numbers = lambda number: 0.0,
     held: Numbers = lambda number: 0.0,
     rss: Numbers = lambda number: 0.0,
     fields: Callable[[int], Mapping[str, Any]] = lambda number: {},
@@ -52,7 +52,7 @@ def series(
     made = Series()
     for number in range(readings):
         values: dict[str, Any] = {
-            "live_bytes": round(40e6 + live(number)),
+            "allocated_bytes": round(40e6 + allocated(number)),
             "held_bytes": round(45e6 + held(number)),
             "rss_bytes": round(60e6 + held(number) + rss(number)),
             "counts": {name: round(count(number)) for name, count in (counts or {}).items()},

@@ -1,4 +1,4 @@
-"""The meter of live bytes: it finds what is planted, and fails loudly where it can't read."""
+"""The meter of allocated bytes: it finds what is planted, and fails loudly where it can't read."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import pytest
 
 from voxpool.leakgate.errors import Unreadable
 from voxpool.leakgate.inside import allocators
-from voxpool.leakgate.inside.allocators import LiveBytes, parse_mallocstats
+from voxpool.leakgate.inside.allocators import AllocatedBytes, parse_mallocstats
 
 
 def test_a_planted_leak_of_small_objects_is_measured() -> None:
-    meter = LiveBytes(collect=True)
+    meter = AllocatedBytes(collect=True)
     before = meter.read()
 
     chain: tuple[object, ...] | None = None
     for _ in range(100_000):
         chain = (chain, None, None)
 
-    grown = meter.read().live - before.live
+    grown = meter.read().allocated - before.allocated
     assert grown / 100_000 == pytest.approx(64.0, abs=1.0)
 
 
 def test_what_goes_past_pythons_allocator_is_measured() -> None:
-    meter = LiveBytes(collect=True)
+    meter = AllocatedBytes(collect=True)
     before = meter.read()
 
     large = [bytes(3_000_000) for _ in range(4)]
 
     after = meter.read()
     assert after.malloc - before.malloc == pytest.approx(12_000_000, rel=0.01)
-    assert after.held >= after.live
+    assert after.held >= after.allocated
     del large
-    assert meter.read().live == pytest.approx(before.live, abs=100_000)
+    assert meter.read().allocated == pytest.approx(before.allocated, abs=100_000)
 
 
 def test_the_rss_holds_what_is_touched() -> None:
@@ -50,21 +50,21 @@ def test_the_rss_holds_what_is_touched() -> None:
 
 
 def test_stderr_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
-    LiveBytes().read()
+    AllocatedBytes().read()
     print("after", file=sys.stderr, flush=True)
 
     assert capfd.readouterr().err == "after\n"
 
 
 def test_tracemalloc_makes_it_unreadable_not_zero() -> None:
-    meter = LiveBytes()
+    meter = AllocatedBytes()
     tracemalloc.start()
     try:
         with pytest.raises(Unreadable, match="without tracemalloc"):
             meter.read()
     finally:
         tracemalloc.stop()
-    assert meter.read().live > 0
+    assert meter.read().allocated > 0
 
 
 def test_text_that_is_not_understood_is_unreadable() -> None:
@@ -79,11 +79,11 @@ def test_no_mallinfo2_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", OtherLibc)
 
     with pytest.raises(Unreadable, match=r"glibc 2\.33"):
-        LiveBytes()
+        AllocatedBytes()
 
 
 def test_another_python_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
-    meter = LiveBytes()
+    meter = AllocatedBytes()
     monkeypatch.delattr(sys, "_debugmallocstats")
 
     with pytest.raises(Unreadable, match="use CPython"):

@@ -48,12 +48,12 @@ def report_on(made: Series, with_power: bool = False, **changes: Any) -> WatchRe
 
 
 def test_a_report_has_its_verdict_its_charts_and_its_table() -> None:
-    report = report_on(series(live=rising(200), counts={"table a": rising(0.1)}))
+    report = report_on(series(allocated=rising(200), counts={"table a": rising(0.1)}))
     text = report_html(report)
     names = [chart.name for chart in charts_of(report)]
     assert names == ["memory_judged", "memory_growing", "memory_sizes", "memory_work"]
     assert "<strong>leak</strong>" in text and "growth: 200 B a job" in text
-    assert ("live bytes", "40 MB", "42.38 MB", "2.38 MB") in rows_of(report)
+    assert ("allocated bytes", "40 MB", "42.38 MB", "2.38 MB") in rows_of(report)
     tags = Tags(text).found
     assert {tag for tag, _ in tags}.isdisjoint({"script", "style", "img", "a"})
     assert all(not name.startswith(("on", "style", "href", "src")) for _, attributes in tags for name in attributes)
@@ -71,10 +71,10 @@ def test_what_grew_fastest_stands_before_the_charts_and_the_other_figures_are_fo
 def test_one_limit_everywhere() -> None:
     """V8: the reason, the legend of the chart, its caption and the table have the same number."""
     young = msgspec.structs.replace(SOURCE, bounds={"table history": Bound(310, 7_000.0)})
-    made = series(live=rising(20), counts={"table history": lambda n: n})
+    made = series(allocated=rising(20), counts={"table history": lambda n: n})
     finding = judge_memory(made, young, 50.0)
     text = report_html(report_of(finding, young, made))
-    assert finding.live is not None and round(finding.live.limit) == 120
+    assert finding.allocated is not None and round(finding.allocated.limit) == 120
     assert "limit 120 B)" in finding.reason
     assert "limit: 120 B a job" in text and "up to 120 B counts as none" in text
     assert finding.notes[0].startswith("the limit is 120 B a job")
@@ -82,13 +82,13 @@ def test_one_limit_everywhere() -> None:
 
 
 def test_a_healthy_run_says_how_small_a_leak_it_would_have_found_and_what_it_did_not_do() -> None:
-    report = report_on(series(live=noise(30_000)), with_power=True, not_exercised=["reconnects", "cancels"])
+    report = report_on(series(allocated=noise(30_000)), with_power=True, not_exercised=["reconnects", "cancels"])
     power = report.finding.power_bytes
     assert power is not None and 50 < power < 200
     notes = notes_of(report.finding)
-    assert notes[0] == f"this run would have found growth of live bytes by {power:,.0f} B a job with 95 % power"
+    assert notes[0] == f"this run would have found growth of allocated bytes by {power:,.0f} B a job with 95 % power"
     assert "this load had no reconnects, no cancels: a leak of these could not show" in notes
-    assert any(note.startswith("a job: live bytes") and "RSS" in note for note in notes)
+    assert any(note.startswith("a job: allocated bytes") and "RSS" in note for note in notes)
     assert all(html.escape(note) in report_html(report) for note in notes)
 
 

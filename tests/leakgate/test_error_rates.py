@@ -76,7 +76,7 @@ def test_a_figure_that_promises_too_much_is_found_out(monkeypatch: pytest.Monkey
 
 
 def test_a_leak_that_is_called_health_is_broken_unless_the_run_said_that_it_could_not_see_it() -> None:
-    missed = row_of(replace(leaking(40.0), live_bytes=4000.0), QUICK, 2)
+    missed = row_of(replace(leaking(40.0), allocated_bytes=4000.0), QUICK, 2)
     assert missed.no_leak == 1.0 and any("far above the printed power" in text for text in missed.broken)
     assert row_of(leaking(40.0), QUICK, 2).broken == []
 
@@ -85,7 +85,9 @@ def test_the_sentence_that_people_read_is_that_figure() -> None:
     healthy = play(SHAPE["flat"], QUICK, 1)
     finding = judge_memory(healthy.series, healthy.source, with_power=True)
     assert finding.power_bytes is not None
-    want = f"this run would have found growth of live bytes by {finding.power_bytes:,.0f} B a request with 95 % power"
+    want = (
+        f"this run would have found growth of allocated bytes by {finding.power_bytes:,.0f} B a request with 95 % power"
+    )
     assert want in notes_of(finding)
 
 

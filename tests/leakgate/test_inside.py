@@ -83,7 +83,7 @@ async def test_the_report_counts_work_failures_and_tables(both: Both) -> None:
     report = answer.json()
     assert (report["work"], report["errors"], report["in_flight"]) == (4, 2, 0)
     assert report["tables"] == {"it": 1} and report["bounds"] == {"table it": {"entries": 7, "entry_bytes": 0.0}}
-    assert len(report["objects"]["types"]) == 3 and report["memory"]["live_bytes"] > 0
+    assert len(report["objects"]["types"]) == 3 and report["memory"]["allocated_bytes"] > 0
     assert "collect" in report["pauses_ms"] and report["sizes"] is None and report["trace"] is None
     again = (await both.ask("GET", PATH, headers=AUTHORIZED)).json()
     assert again["work"] == 4, "asking for the report is no work"

@@ -16,25 +16,30 @@ def bounded(**bounds: Bound) -> Source:
 
 
 def test_health_is_passed() -> None:
-    finding = judged(series(live=noise(30_000)))
+    finding = judged(series(allocated=noise(30_000)))
     assert (finding.verdict, finding.kind, finding.growing) == ("no leak", "", [])
     assert finding.work == 100 * (finding.readings - 1) and finding.seconds == finding.readings - 1
-    assert finding.live is not None and finding.live.a_unit is not None and abs(finding.live.a_unit) < 20
+    assert finding.allocated is not None and finding.allocated.a_unit is not None and abs(finding.allocated.a_unit) < 20
 
 
 @pytest.mark.parametrize("source", [SOURCE, UNSWEPT])
-def test_a_leak_of_live_bytes_is_found_and_measured(source: Source) -> None:
-    made = series(live=added(noise(30_000), rising(200)), fields=lambda _: {"kept": 0, "work_bytes": 0})
+def test_a_leak_of_allocated_bytes_is_found_and_measured(source: Source) -> None:
+    made = series(allocated=added(noise(30_000), rising(200)), fields=lambda _: {"kept": 0, "work_bytes": 0})
     finding = judged(made, source=source)
     assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
-    live = finding.live
-    assert live is not None and live.a_unit is not None and live.low is not None and live.high is not None
-    assert live.a_unit == pytest.approx(200, rel=0.1) and live.low < 200 < live.high
+    allocated = finding.allocated
+    assert (
+        allocated is not None
+        and allocated.a_unit is not None
+        and allocated.low is not None
+        and allocated.high is not None
+    )
+    assert allocated.a_unit == pytest.approx(200, rel=0.1) and allocated.low < 200 < allocated.high
 
 
 def test_a_leak_without_work_kept_or_a_known_clean_up_is_found_all_the_same() -> None:
     bare = {"kept": None, "in_flight": None, "work_bytes": None, "age_s": None, "cleanups": 0}
-    finding = judged(series(live=added(noise(30_000), rising(200)), fields=lambda _: bare), source=UNSWEPT)
+    finding = judged(series(allocated=added(noise(30_000), rising(200)), fields=lambda _: bare), source=UNSWEPT)
     assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
 
 
@@ -48,14 +53,14 @@ def late(number: int) -> dict[str, Any]:
 
 
 def tooth(number: int) -> float:
-    """Live bytes pile up until the next clean-up: 2 MB."""
+    """Allocated bytes pile up until the next clean-up: 2 MB."""
     return 2_000_000.0 * (0.3 + 0.69 * (number * 0.6180339 % 1.0))
 
 
 def test_readings_of_which_none_is_just_after_a_clean_up_are_judged() -> None:
-    healthy = series(400, live=added(tooth, noise(30_000)), fields=late)
+    healthy = series(400, allocated=added(tooth, noise(30_000)), fields=late)
     assert judged(healthy, 100.0).verdict == "no leak"
-    leaking = series(400, live=added(tooth, noise(30_000), rising(400)), fields=late)
+    leaking = series(400, allocated=added(tooth, noise(30_000), rising(400)), fields=late)
     assert (judged(leaking, 100.0).verdict, judged(leaking, 100.0).kind) == ("leak", "objects")
 
 
@@ -112,7 +117,7 @@ def test_a_clean_up_that_is_late_on_a_busy_machine_is_no_leak_and_one_that_stand
 @pytest.mark.parametrize("name", ["table sessions._open", "type dict", "store members free", "open files"])
 def test_a_count_that_grows_is_found_though_the_bytes_are_in_noise(name: str) -> None:
     counts: dict[str, Numbers] = {name: added(lambda n: 100, rising(0.01), noise(2)), "threads": lambda n: 4}
-    finding = judged(series(live=noise(2_000_000), counts=counts))
+    finding = judged(series(allocated=noise(2_000_000), counts=counts))
     assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
     assert [one.name for one in finding.growing] == [name]
     assert finding.growing[0].a_unit == pytest.approx(0.01, rel=0.2)
@@ -136,7 +141,7 @@ def test_the_counts_that_grew_most_are_named_whatever_the_verdict() -> None:
         "table fast": lambda n: 20 * n,
         "type steady": lambda n: 1000,
     }
-    coming = series(live=noise(3_000_000), counts=counts, fields=lambda n: {"load": 10 + n})
+    coming = series(allocated=noise(3_000_000), counts=counts, fields=lambda n: {"load": 10 + n})
     finding = judged(coming)
     assert (finding.verdict, finding.growing) == ("unclear", [])
     assert [one.name for one in finding.fastest] == ["table fast", "table slow"]
@@ -144,8 +149,8 @@ def test_the_counts_that_grew_most_are_named_whatever_the_verdict() -> None:
 
 
 def test_the_rss_is_named_whatever_the_verdict() -> None:
-    """V5: 20 MB of native growth stand in the finding though live bytes say nothing."""
-    finding = judged(series(live=noise(3_000_000, 0.9), rss=rising(2000)))
+    """V5: 20 MB of native growth stand in the finding though allocated bytes say nothing."""
+    finding = judged(series(allocated=noise(3_000_000, 0.9), rss=rising(2000)))
     assert finding.rss is not None and finding.rss.a_unit == pytest.approx(2000, rel=0.1)
     assert (finding.verdict, finding.kind) == ("leak", "native")
     assert "but the RSS grows by 1,999 B a job" in finding.reason
@@ -197,21 +202,21 @@ def test_what_entries_below_a_bound_take_is_allowed_for_and_no_more() -> None:
     """A young process whose history fills: a record a second, of 6 kB."""
     counts: dict[str, Numbers] = {"table history": lambda n: n}
     young = bounded(history=Bound(310, entry_bytes=7_000.0))
-    finding = judged(series(live=lambda n: 6_000.0 * n, counts=counts), source=young)
+    finding = judged(series(allocated=lambda n: 6_000.0 * n, counts=counts), source=young)
     assert finding.verdict == "no leak", finding
     assert finding.notes == [
         "the limit is 120 B a job: 50, and 70 for tables with a declared bound, which filled up meanwhile"
     ]
-    assert finding.live is not None and finding.live.limit == pytest.approx(120)
-    assert judged(series(live=lambda n: 24_000.0 * n, counts=counts), source=young).kind == "objects"
+    assert finding.allocated is not None and finding.allocated.limit == pytest.approx(120)
+    assert judged(series(allocated=lambda n: 24_000.0 * n, counts=counts), source=young).kind == "objects"
     past = series(400, counts={"table history": lambda n: 5 * n})
     assert judged(past, source=young).kind == "counts", "past 310 records it must not grow"
 
 
 def test_a_table_that_fills_with_entries_of_unknown_size_is_no_leak_of_bytes() -> None:
-    """Its entries are declared, their size is not: the growth of live bytes may be theirs."""
+    """Its entries are declared, their size is not: the growth of allocated bytes may be theirs."""
     counts: dict[str, Numbers] = {"table cache": lambda n: 100 * n}
-    made = series(live=rising(120), counts=counts)
+    made = series(allocated=rising(120), counts=counts)
     finding = judged(made, source=bounded(cache=Bound(100_000, None)))
     assert finding.verdict == "unclear" and "table cache=N:BYTES" in finding.reason
     assert judged(made, source=bounded(cache=Bound(100_000, 130.0))).verdict == "no leak"
@@ -228,7 +233,7 @@ def test_bounds_as_people_write_them() -> None:
             parse_bounds([text])
 
 
-# ---- bytes beside the live ones
+# ---- other bytes than the allocated ones
 
 
 def test_fragmentation_is_reported_and_is_no_leak() -> None:
@@ -246,28 +251,28 @@ def test_pages_that_a_young_process_touches_are_no_native_leak() -> None:
 def test_memory_that_goes_round_both_allocators_is_a_leak() -> None:
     finding = judged(series(rss=rising(2000)))
     assert (finding.verdict, finding.kind) == ("leak", "native")
-    assert "live bytes are flat" in finding.reason
+    assert "allocated bytes are flat" in finding.reason
 
 
-def test_without_live_bytes_the_rss_is_judged_alone() -> None:
-    unread = {"live_bytes": None, "held_bytes": None}
+def test_without_allocated_bytes_the_rss_is_judged_alone() -> None:
+    unread = {"allocated_bytes": None, "held_bytes": None}
     finding = judged(series(fields=lambda _: unread, rss=rising(2000)))
-    assert (finding.verdict, finding.kind, finding.live) == ("leak", "native", None)
+    assert (finding.verdict, finding.kind, finding.allocated) == ("leak", "native", None)
     assert judged(series(fields=lambda _: unread)).verdict == "no leak"
 
 
-def test_readings_without_live_bytes_now_and_then_are_tolerated() -> None:
+def test_readings_without_allocated_bytes_now_and_then_are_tolerated() -> None:
     def unread(number: int) -> dict[str, Any]:
-        return {"live_bytes": None, "held_bytes": None} if number % 3 == 0 else {}
+        return {"allocated_bytes": None, "held_bytes": None} if number % 3 == 0 else {}
 
-    assert judged(series(live=rising(400), fields=unread)).kind == "objects"
+    assert judged(series(allocated=rising(400), fields=unread)).kind == "objects"
 
 
 # ---- too little
 
 
 def test_what_cant_be_read_is_named() -> None:
-    unread = {"live_bytes": None, "held_bytes": None, "unreadable": "use CPython"}
+    unread = {"allocated_bytes": None, "held_bytes": None, "unreadable": "use CPython"}
     finding = judged(series(fields=lambda _: unread, rss=noise(60_000_000, 0.9)))
     assert finding.verdict == "unclear" and "use CPython" in finding.reason
 
@@ -282,7 +287,7 @@ def test_too_little_is_unclear_and_says_what_would_be_enough() -> None:
 
 
 def test_readings_that_failed_are_tolerated_up_to_a_half() -> None:
-    missed = series(live=rising(400))
+    missed = series(allocated=rising(400))
     missed.missed = 100
     assert judged(missed).verdict == "leak"
     missed.missed = 130
@@ -290,7 +295,7 @@ def test_readings_that_failed_are_tolerated_up_to_a_half() -> None:
 
 
 def test_growth_in_noise_is_unclear() -> None:
-    assert judged(series(60, live=added(noise(3_000_000, 0.8), rising(200)))).verdict == "unclear"
+    assert judged(series(60, allocated=added(noise(3_000_000, 0.8), rising(200)))).verdict == "unclear"
 
 
 def test_a_finding_says_what_the_load_did_not_do() -> None:
@@ -308,7 +313,7 @@ def test_what_is_only_shown_is_not_judged() -> None:
     def ending(number: int) -> dict[str, Any]:
         return {"judged": number < 100}
 
-    assert judged(series(live=lambda n: 10e6 * max(0, n - 99), fields=ending)).verdict == "no leak"
+    assert judged(series(allocated=lambda n: 10e6 * max(0, n - 99), fields=ending)).verdict == "no leak"
 
 
 def test_a_count_that_rose_while_the_process_settled_and_falls_since_is_not_among_the_fastest() -> None:

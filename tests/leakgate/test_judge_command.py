@@ -32,8 +32,8 @@ def csv_of(path: Path, header: str, row: str, rows: int = 120) -> Path:
 @pytest.mark.parametrize(
     ("header", "row", "code", "said"),
     [
-        ("t_s,work,live_bytes", "{n},{30*n},{20_000_000+9000*n+n%3*500}", 1, "leak: live bytes grow by 300 B"),
-        ("t_s,work,live_bytes", "{n},{30*n},{20_000_000+n*7919%9000}", 0, "no leak: live bytes"),
+        ("t_s,work,allocated_bytes", "{n},{30*n},{20_000_000+9000*n+n%3*500}", 1, "leak: allocated bytes grow by 300"),
+        ("t_s,work,allocated_bytes", "{n},{30*n},{20_000_000+n*7919%9000}", 0, "no leak: allocated bytes"),
         ("t_s,work,rss_bytes", "{n},{30*n},{90_000_000+60_000*n+n%3*4096}", 1, "only the RSS was read"),
         ("t_s,work,rss_bytes", "{n},{1000*n},{90_000_000+400_000*n//262144*262144}", 1, "only the RSS was read"),
         ("t_s,work,rss_bytes,queue", "{n},{30*n},{90_000_000+n%3*4096},{3*n}", 1, "leak: queue grows by 0.10"),
@@ -53,7 +53,7 @@ def test_few_readings_are_no_evidence(tmp_path: Path) -> None:
 
 
 def test_limit_unit_bounds_and_files(tmp_path: Path) -> None:
-    file = csv_of(tmp_path / "a.csv", "t_s,work,live_bytes,cache", "{n},{30*n},{20_000_000+9000*n},{n}")
+    file = csv_of(tmp_path / "a.csv", "t_s,work,allocated_bytes,cache", "{n},{30*n},{20_000_000+9000*n},{n}")
     page, report = tmp_path / "a.html", tmp_path / "a.json"
     done = leakgate(
         "judge", file, "--limit", 400, "--unit", "order", "--bounded", "cache=200", "--html", page, "--json", report
@@ -83,14 +83,14 @@ HEADER = "t_s,work,rss_bytes\n"
         ("", "a.csv:1: is empty"),
         (HEADER, "a.csv:1: has a header and no readings"),
         ("time,work\n1,2\n", "a.csv:1: the header has no t_s; it has time, work"),
-        ("t_s,work,queue\n1,2,3\n", "a.csv:1: the header has neither rss_bytes nor live_bytes"),
-        ("t_s,work,live_bytes,held_bytes\n1,2,3,4\n", "a.csv:1: held_bytes needs rss_bytes"),
+        ("t_s,work,queue\n1,2,3\n", "a.csv:1: the header has neither rss_bytes nor allocated_bytes"),
+        ("t_s,work,allocated_bytes,held_bytes\n1,2,3,4\n", "a.csv:1: held_bytes needs rss_bytes"),
         ("t_s,work,rss_bytes,rss_bytes\n", "a.csv:1: two columns are named rss_bytes"),
         ("t_s,work,rss_bytes,\n", "a.csv:1: a column has no name"),
         (HEADER + "1,2,3\n\n2,3\n", "a.csv:4: has 2 cells, the header has 3"),
         (HEADER + "1,2,many\n", "a.csv:2: rss_bytes: 'many' is no number"),
         (HEADER + "1,,3\n", "a.csv:2: work: is empty"),
-        (HEADER + "1,2,\n", "a.csv:2: has neither rss_bytes nor live_bytes"),
+        (HEADER + "1,2,\n", "a.csv:2: has neither rss_bytes nor allocated_bytes"),
         (HEADER + "1,2,nan\n", "a.csv:2: rss_bytes: nan is not from 0"),
         (HEADER + "1,2,-3\n", "a.csv:2: rss_bytes: -3 is not from 0"),
         (HEADER + "1,2,3\n1,2,3\n", "a.csv:3: t_s: 1 comes after 1: it must rise"),
@@ -129,13 +129,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     series = Series()
     for n in range(20):
         counts = {"table a,b": n, "type Job": 2} if n else {"table a,b": 0}
-        series.add(Reading(t_s=n / 2, work=n, rss_bytes=5, live_bytes=n or None, counts=counts))
+        series.add(Reading(t_s=n / 2, work=n, rss_bytes=5, allocated_bytes=n or None, counts=counts))
     series.add(Reading(t_s=99, work=99, rss_bytes=5, counts={"table a,b": 7}, counts_are_whole=False))
     write_csv(series, tmp_path / "a.csv")
     table = read_csv(tmp_path / "a.csv")
-    assert table.names == ["t_s", "work", "rss_bytes", "live_bytes", "held_bytes", "table a,b", "type Job"]
+    assert table.names == ["t_s", "work", "rss_bytes", "allocated_bytes", "held_bytes", "table a,b", "type Job"]
     read = table.series.readings
     assert [one.work for one in read] == [*range(20), 99] and read[3].t_s == 1.5
-    assert (read[0].live_bytes, read[1].live_bytes) == (None, 1)
+    assert (read[0].allocated_bytes, read[1].allocated_bytes) == (None, 1)
     assert read[0].counts == {"table a,b": 0, "type Job": 0}, "a type that is not there is 0"
     assert read[-1].counts == {"table a,b": 7} and not read[-1].counts_are_whole, "unless there were too many types"

@@ -84,7 +84,7 @@ def finding(kind: str = "objects", growing: Sequence[str] = (), verdict: str = "
         )
         for name in growing
     ]  # fmt: skip
-    return MemoryFinding(verdict=verdict, reason="live bytes grow", kind=kind, unit="job", growing=counts)  # type: ignore[arg-type]
+    return MemoryFinding(verdict=verdict, reason="allocated bytes grow", kind=kind, unit="job", growing=counts)  # type: ignore[arg-type]
 
 
 def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_up_is_not() -> None:
@@ -98,7 +98,7 @@ def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_u
     assert naming.lines[0].a_unit == pytest.approx(139, rel=0.02)
     assert naming.lines[0].blocks_a_unit == pytest.approx(1, rel=0.1)
     found = with_lines(finding(), naming, SOURCE)
-    assert found.reason == "live bytes grow; allocated at srv/app/cache.py:7 (139 B a job)"
+    assert found.reason == "allocated bytes grow; allocated at srv/app/cache.py:7 (139 B a job)"
     assert found.lines == naming.lines
 
 
@@ -187,7 +187,7 @@ def test_only_a_leak_that_nothing_names_lacks_a_name() -> None:
 
 
 class LeakyReader:
-    """Reads a Process each `every_s` of its own clock, without a pause. Tracing makes live bytes jump."""
+    """Reads a Process each `every_s` of its own clock, without a pause. Tracing makes allocated bytes jump."""
 
     def __init__(self) -> None:
         self.process = Process()
@@ -197,8 +197,8 @@ class LeakyReader:
         process = self.process
         process.t_s += self.every_s
         jobs = int(RATE * process.t_s)
-        live = 500 * jobs + (10**7 if "start" in process.asked else 0)
-        return Reading(t_s=process.t_s, work=jobs, rss_bytes=10**8, live_bytes=live, held_bytes=live)
+        allocated = 500 * jobs + (10**7 if "start" in process.asked else 0)
+        return Reading(t_s=process.t_s, work=jobs, rss_bytes=10**8, allocated_bytes=allocated, held_bytes=allocated)
 
     def source(self) -> Source:
         return Source(unit="job")
@@ -231,11 +231,11 @@ def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Wat
     found = watch.report().finding
     taken = watch.series.taken
     assert found.verdict == "leak" and found.kind == "objects"
-    assert found.live is not None and found.live.a_unit == pytest.approx(500, rel=0.1)
+    assert found.allocated is not None and found.allocated.a_unit == pytest.approx(500, rel=0.1)
     assert [line.where for line in found.lines] == ["srv/app/cache.py:7"] and "cache.py:7" in found.reason
     wait_until(lambda: watch.series.taken > taken + 20, 60)
     later = watch.report().finding
-    assert (later.live, later.readings) == (found.live, found.readings), "what is read later is not judged"
+    assert (later.allocated, later.readings) == (found.allocated, found.readings), "what is read later is not judged"
     watch.stop()
     assert reader.process.asked.count("start") == reader.process.asked.count("stop") == 1
     assert [line.where for line in watch.report().finding.lines] == ["srv/app/cache.py:7"]
@@ -276,18 +276,18 @@ def test_a_settled_verdict_outlives_a_series_that_thins_out(
     thinned = watch.series.taken
     wait_until(lambda: watch.series.taken > 4 * thinned, 60)
     assert len(watch.series.readings) < watch.series.taken / 2
-    assert watch.report().finding.live == found.finding.live
+    assert watch.report().finding.allocated == found.finding.allocated
 
 
 def test_lines_that_explain_little_of_the_growth_are_not_blamed() -> None:
     """What a C extension takes from malloc has no line: the lines that keep a little are others."""
     naming = Naming(Process().tracing, SOURCE)
     naming.is_over, naming.lines = True, [SourceLine(where="app.py:7", a_unit=41.0, blocks_a_unit=1.0)]
-    live = Growth(
-        name="live bytes", unit="B", verdict="leak", reason="", at=[], lows=[], a_unit=2039.0, low=1966.0, high=2112.0,
-        limit=50.0, readings=99,
+    allocated = Growth(
+        name="allocated bytes", unit="B", verdict="leak", reason="", at=[], lows=[], a_unit=2039.0, low=1966.0,
+        high=2112.0, limit=50.0, readings=99,
     )  # fmt: skip
-    found = with_lines(msgspec.structs.replace(finding(), live=live), naming, SOURCE)
+    found = with_lines(msgspec.structs.replace(finding(), allocated=allocated), naming, SOURCE)
     assert found.lines == [] and found.reason.endswith("so native code did")
-    less = msgspec.structs.replace(live, a_unit=60.0)
-    assert "app.py:7" in with_lines(msgspec.structs.replace(finding(), live=less), naming, SOURCE).reason
+    less = msgspec.structs.replace(allocated, a_unit=60.0)
+    assert "app.py:7" in with_lines(msgspec.structs.replace(finding(), allocated=less), naming, SOURCE).reason

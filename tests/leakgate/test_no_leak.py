@@ -35,8 +35,8 @@ def test_a_leak_is_found_with_its_size_and_its_place(name: str) -> None:
         assert_no_leak(made(name, Shop(), mended=False), per="order")
     text = str(failed.value)
     first, figures, types, *places = text.splitlines()
-    assert first.startswith("leak after 590 orders: live bytes") and "limit 50 B" in first
-    assert " a order: live bytes " in figures and " to " in figures
+    assert first.startswith("leak after 590 orders: allocated bytes") and "limit 50 B" in first
+    assert " a order: allocated bytes " in figures and " to " in figures
     assert types.startswith("  types that grow: ")
     assert NAMED[name].replace("wait_for_ever", "four_leaks.py") in "\n".join(places)
 

@@ -46,7 +46,7 @@ def test_from_the_pid_and_a_metric(leaky: Foreign) -> None:
     with open_reader(pid=leaky.popen.pid, metrics_url=leaky.metrics_url, selectors=WORK) as reader:
         before, after = grown(reader, leaky)
         assert after.work - before.work == ORDERS
-        assert after.pss_bytes and after.rss_bytes > 10_000_000 and after.live_bytes is None
+        assert after.pss_bytes and after.rss_bytes > 10_000_000 and after.allocated_bytes is None
         assert {"open files", "threads", "metric series"} <= after.counts.keys()
         assert reader.source().name == f"pid {leaky.popen.pid}, {leaky.metrics_url}"
 
@@ -57,7 +57,7 @@ def test_from_inside_with_the_count_of_its_middleware(leaky: Foreign) -> None:
         assert after.work - before.work == ORDERS, "the report itself is no work"
         assert after.in_flight == 0
         assert after.counts["table shop.orders"] - before.counts["table shop.orders"] == ORDERS
-        assert after.live_bytes is not None and before.live_bytes is not None and not after.unreadable
+        assert after.allocated_bytes is not None and before.allocated_bytes is not None and not after.unreadable
         assert after.collect_ms > 0
         assert reader.source().bounds["table shop.recent"] == Bound(5, 400.0)
         assert reader.source().unit == "request"
@@ -74,7 +74,7 @@ def test_from_all_together(leaky: Foreign) -> None:
     ) as reader:
         before, after = grown(reader, leaky)
         assert after.work - before.work == ORDERS
-        assert after.pss_bytes and after.live_bytes and after.counts["metric series"] > 3
+        assert after.pss_bytes and after.allocated_bytes and after.counts["metric series"] > 3
         assert (before.cleanups, before.age_s) == (0, None)
         order(leaky, 1, "/clean-up")
         swept = reader.read()

@@ -9,7 +9,7 @@ import pytest
 
 from voxpool.leakgate.errors import Unreadable
 from voxpool.leakgate.inside import report as memory_report
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.leakgate.inside.report import MemoryReporter
 
 
@@ -35,8 +35,8 @@ async def test_a_planted_leak_shows_in_bytes_blocks_and_types() -> None:
     name = f"{__name__}.Leaf"
     assert after.objects.types[name] - before.objects.types.get(name, 0) == len(leaked)
     assert after.blocks - before.blocks == pytest.approx(len(leaked), rel=0.1)
-    assert before.memory.live_bytes is not None and after.memory.live_bytes is not None
-    assert after.memory.live_bytes - before.memory.live_bytes == pytest.approx(len(leaked) * 56, rel=0.1)
+    assert before.memory.allocated_bytes is not None and after.memory.allocated_bytes is not None
+    assert after.memory.allocated_bytes - before.memory.allocated_bytes == pytest.approx(len(leaked) * 56, rel=0.1)
     assert after.memory.rss_bytes <= after.memory.rss_max_bytes
 
 
@@ -76,10 +76,10 @@ async def test_the_loop_gets_its_turns_while_objects_are_counted() -> None:
 
 
 async def test_memory_that_cant_be_read_is_null_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: LiveBytes) -> None:
+    def refuse(self: AllocatedBytes) -> None:
         raise Unreadable("not on this system")
 
-    monkeypatch.setattr(LiveBytes, "read", refuse)
+    monkeypatch.setattr(AllocatedBytes, "read", refuse)
     memory = (await reporter().report(collect=False, types_max=1)).memory
-    assert memory.live_bytes is None and memory.held_bytes is None
+    assert memory.allocated_bytes is None and memory.held_bytes is None
     assert memory.unreadable == "not on this system" and memory.rss_bytes > 0

@@ -31,8 +31,8 @@ def test_a_snapshot_stays_as_it_is() -> None:
 
 
 def test_columns_show_what_is_not_known_as_null() -> None:
-    columns = curves_of([reading(1, age_s=None), reading(2, live_bytes=None, held_bytes=None)])
-    assert columns is not None and columns.live_bytes == [40_000_000, None] and columns.age_s == [None, 0.1]
+    columns = curves_of([reading(1, age_s=None), reading(2, allocated_bytes=None, held_bytes=None)])
+    assert columns is not None and columns.allocated_bytes == [40_000_000, None] and columns.age_s == [None, 0.1]
     assert msgspec.json.decode(msgspec.json.encode(columns))["held_bytes"] == [45_000_000, None]
     assert curves_of([]) is None
 

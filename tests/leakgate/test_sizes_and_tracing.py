@@ -112,12 +112,12 @@ def test_the_line_that_holds_memory_comes_first_with_its_callers(tracer: Tracer)
     assert not any("leakgate/inside/tracing.py" in line or "tracemalloc" in line for line in allocated)
 
 
-async def test_while_it_traces_the_report_says_why_live_bytes_are_missing(tracer: Tracer) -> None:
+async def test_while_it_traces_the_report_says_why_allocated_bytes_are_missing(tracer: Tracer) -> None:
     tracer.start()
     memory = (await MemoryReporter({}).report(collect=False, types_max=1)).memory
-    assert memory.live_bytes is None and "tracemalloc" in (memory.unreadable or "")
+    assert memory.allocated_bytes is None and "tracemalloc" in (memory.unreadable or "")
     tracer.stop()
-    assert (await MemoryReporter({}).report(collect=False, types_max=1)).memory.live_bytes is not None
+    assert (await MemoryReporter({}).report(collect=False, types_max=1)).memory.allocated_bytes is not None
 
 
 def test_what_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:

@@ -17,7 +17,7 @@ def test_a_load_that_is_not_steady_is_neither_health_nor_a_leak(a_second: int) -
         work = 1000 * number + a_second * number**2 // 2
         return {"work": work, "kept": 0, "work_bytes": 40_000_000 + 1000 * a_second * 40 * number}
 
-    finding = judged(series(live=lambda n: 1000.0 * a_second * 40 * n, fields=more_jobs))
+    finding = judged(series(allocated=lambda n: 1000.0 * a_second * 40 * n, fields=more_jobs))
     assert (finding.verdict, finding.kind) == ("unclear", "")
     assert "not steady" in finding.reason and ("rose" if a_second > 0 else "fell") in finding.reason
 
@@ -28,10 +28,10 @@ def test_growth_far_above_what_the_load_explains_is_a_leak() -> None:
     def moved(number: int) -> dict[str, Any]:
         return {"work_bytes": 300_000 + 5_000 * number}
 
-    made = series(live=added(noise(30_000), rising(1100)), fields=moved)
+    made = series(allocated=added(noise(30_000), rising(1100)), fields=moved)
     finding = judged(made)
     assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
-    below = judged(series(live=added(noise(30_000), rising(90)), fields=moved))
+    below = judged(series(allocated=added(noise(30_000), rising(90)), fields=moved))
     assert below.verdict == "unclear" and "not steady" in below.reason
 
 
@@ -50,14 +50,14 @@ def test_a_count_far_above_what_the_load_explains_is_a_leak() -> None:
 
 def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
     counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
-    coming = series(live=lambda n: 50_000.0 * n, counts=counts, fields=lambda n: {"load": 10 + n})
+    coming = series(allocated=lambda n: 50_000.0 * n, counts=counts, fields=lambda n: {"load": 10 + n})
     finding = judged(coming)
     assert (finding.verdict, finding.growing) == ("unclear", [])
     assert finding.reason.startswith("the load was not steady: it went from 73 to 129")
 
 
 def test_the_load_of_the_start_is_waited_for() -> None:
-    finding = judged(series(live=lambda n: 1e6 * min(20, n), fields=lambda n: {"load": min(100, 5 * n)}))
+    finding = judged(series(allocated=lambda n: 1e6 * min(20, n), fields=lambda n: {"load": min(100, 5 * n)}))
     assert finding.verdict == "no leak" and finding.readings == 120 - 19 - 6
 
 

@@ -56,7 +56,7 @@ def test_from_its_pid_and_from_inside_a_leak_is_found(leak: str) -> None:
     (code, text), (code_within, text_within) = verdicts(leak, mended=False)
     assert (code, code_within) == (1, 1), text + text_within
     assert "only the RSS was read" in text and "only the RSS was read" not in text_within
-    assert {"table": "table shop.orders", "task": "task wait_for_ever"}.get(leak, "live bytes") in text_within
+    assert {"table": "table shop.orders", "task": "task wait_for_ever"}.get(leak, "allocated bytes") in text_within
 
 
 def test_a_server_with_all_four_mended_passes() -> None:

@@ -98,19 +98,19 @@ def test_a_load_test_that_read_no_memory_is_told_by_its_own_reason(
 
 def test_readings_begin_with_nothing_and_leave_out_what_could_not_be_read() -> None:
     readings = _leak_live._readings(load_report([1.0, None, 3.0]))
-    assert readings.at_s == [0, 2] and readings.live == [1.0, 3.0]
+    assert readings.at_s == [0, 2] and readings.allocated == [1.0, 3.0]
     assert readings.ended == [0, 20] and readings.finished == [7, 9]
 
 
-def load_report(live: list[Any]) -> LoadReport:
-    """A load test's report in which live bytes were read so."""
-    number = len(live)
+def load_report(allocated: list[Any]) -> LoadReport:
+    """A load test's report in which allocated bytes were read so."""
+    number = len(allocated)
     curves = Curves(
         t_s=[float(i) for i in range(number)],
         age_s=[0.1] * number,
         work=[100 + 10 * i for i in range(number)],
         rss_bytes=[0] * number,
-        live_bytes=live,
+        allocated_bytes=allocated,
         held_bytes=[None] * number,
         store_bytes=[None] * number,
         kept=[7 + i for i in range(number)],

@@ -94,7 +94,7 @@ def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
     found = of(side(WITHOUT, 1), side(WITH, 0))
     found.write(out=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "live_bytes.png",
+        "allocated_bytes.png",
         "report.html",
         "report.json",
         "resident_jobs.png",
@@ -103,4 +103,4 @@ def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
     assert content["experiment"] == "leak-live" and content["exit_code"] == 0
     run = content["variants"]["without"]
     assert len(run["measured"]) == len(run["predicted"]) == 60 and run["simulated_verdict"] == "leak"
-    assert set(run["measured"][0]) == {"at_s", "live_bytes", "grown_bytes", "finished", "ended"}
+    assert set(run["measured"][0]) == {"at_s", "allocated_bytes", "grown_bytes", "finished", "ended"}

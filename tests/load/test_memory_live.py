@@ -21,7 +21,9 @@ def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
     finding = report.finding
     assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
     assert "type tuple" in [one.name for one in finding.growing], "in its chain of tuples"
-    assert finding.live is not None and finding.live.a_unit is not None and 130 < finding.live.a_unit < 350
+    assert (
+        finding.allocated is not None and finding.allocated.a_unit is not None and 130 < finding.allocated.a_unit < 350
+    )
     assert finding.rss is not None, "named beside it"
 
 

@@ -38,7 +38,7 @@ def memory(pid: int) -> dict[str, Any]:
     return {
         "pid": pid,
         "started_s": 1_700_000_000.0,
-        "memory": {"rss_bytes": 60_000_000, "live_bytes": 40_000_000, "held_bytes": 45_000_000},
+        "memory": {"rss_bytes": 60_000_000, "allocated_bytes": 40_000_000, "held_bytes": 45_000_000},
     }
 
 

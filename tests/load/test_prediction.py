@@ -72,7 +72,7 @@ def test_a_planted_leak_is_on_the_meter(sides: dict[str, Readings]) -> None:
 
 def test_the_verdict_is_the_same_code_as_for_a_real_server(sides: dict[str, Readings]) -> None:
     def verdict(readings: Readings) -> Verdict:
-        return judge(readings.since(SETTLED_S).live, 200.0 * 50 * SECONDS).verdict
+        return judge(readings.since(SETTLED_S).allocated, 200.0 * 50 * SECONDS).verdict
 
     assert verdict(sides["without"]) is Verdict.LEAK
     assert verdict(sides["with"]) is Verdict.NO_LEAK

@@ -89,8 +89,8 @@ def test_a_served_job_is_completed_by_a_node(installed: Installation) -> None:
 def test_leakgate_judges_where_nothing_else_is(installed: Installation) -> None:
     """The command is there, and pytest would find the fixture."""
     rows = [f"{n},{30 * n},{20_000_000 + 9000 * n}" for n in range(60)]
-    (installed.folder / "series.csv").write_text("\n".join(["t_s,work,live_bytes", *rows]))
+    (installed.folder / "series.csv").write_text("\n".join(["t_s,work,allocated_bytes", *rows]))
     done = installed.run("leakgate", "judge", "series.csv")
-    assert done.returncode == 1 and done.stdout.startswith("leak: live bytes"), done.stderr
+    assert done.returncode == 1 and done.stdout.startswith("leak: allocated bytes"), done.stderr
     found = "from importlib.metadata import entry_points; print(*entry_points(group='pytest11', name='leakgate'))"
     assert "voxpool.leakgate.pytest_plugin" in installed.run("python", "-c", found).stdout

@@ -175,6 +175,35 @@ def jobs_that_are_forgotten(world: World) -> None:
     world.come_to_rest()
 
 
+def a_node_that_goes_with_its_job(world: World) -> None:
+    """Its connection closes while it works; another node is free."""
+    world.add_nodes(2, pairs=["zh:en"])
+    job = world.submit("zh:en", work_s=5)
+    world.run(for_s=1)
+    holder = world.holder(job)
+    assert holder is not None
+    holder.crash()
+    world.run(for_s=1)
+
+
+def a_node_that_the_store_forgets(world: World) -> None:
+    """One of two nodes is no longer in the store; its next beat must bring it back."""
+    node, _ = world.add_nodes(2, pairs=["zh:en"])
+    world.run(for_s=1)
+    (known,) = (each for each in world.core.node_registry.nodes.values() if each.node_id == node.node_id)
+    lost = scripts.node_offline(known.node_id, known.generation)
+    world.hub.calls_run([lost], world.store.run_now([lost]))
+    world.run(for_s=60)
+
+
+def a_dead_node_that_no_select_meets(world: World) -> None:
+    """A scheduler that died has left a node in the store, of a pair that gets no jobs."""
+    dead = scripts.register_node(world.clock.now_ms(), 45_000, "dead", "s0-1", "p", 1, "", ["en:fr"], "", [])
+    world.hub.calls_run([dead], world.store.run_now([dead]))
+    some_jobs(world)
+    world.come_to_rest()
+
+
 def two_pairs(world: World) -> None:
     """Two pairs, each with a node of its own."""
     world.add_nodes(1, pairs=["zh:en"])
@@ -233,6 +262,16 @@ CANARIES = [
     Canary(replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, a_poisoned_job, {}),
     Canary(replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, two_pairs, LINKS),
     Canary(replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, jobs_that_are_forgotten, {}),
+    Canary(replaced(waiting=canaries.KeepsEmptyQueues), EveryTableIsEmptyAtTheEnd, jobs_that_are_forgotten, {}),
+    Canary(replaced(node_registry=canaries.RestsForEver), EveryTableIsEmptyAtTheEnd, a_busy_node, LINKS),
+    Canary(replaced(node_registry=canaries.DrainsWhoComesBack), EveryTableIsEmptyAtTheEnd, two_pairs, {}),
+    Canary(
+        replaced(node_registry=canaries.IgnoresUnknown), EveryTableIsEmptyAtTheEnd, a_node_that_the_store_forgets, {}
+    ),
+    Canary(replaced(leases=canaries.NeverSweeps), EveryTableIsEmptyAtTheEnd, a_dead_node_that_no_select_meets, {}),
+    Canary(replaced(dispatcher=canaries.DoesNotRelease), EveryStoreKeyHasALivingOwner, some_jobs, {}),
+    Canary(replaced(dispatcher=canaries.ForgetsToQueue), EveryTableIsEmptyAtTheEnd, a_job_whose_node_dies, {}),
+    Canary(replaced(node_events=canaries.DoesNotTakeBack), NothingIsLost, a_node_that_goes_with_its_job, {}),
     Canary(canaries.draws_once(), ALiveNodeWithRoomIsFound, two_loads, {}),
     Canary(canaries.overfills(), NoReservationBeyondTheSlots, some_jobs, {}),
     Canary(canaries.keeps_reservations(), NoReservationBeyondTheSlots, some_jobs, {}),

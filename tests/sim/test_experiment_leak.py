@@ -12,7 +12,7 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.experiments.catalogue import BY_NAME
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.leak import question as leak
-from voxpool.sim.experiments.leak.allocated_bytes import LiveSeries, LiveSize, live_run
+from voxpool.sim.experiments.leak.allocated_bytes import AllocatedSeries, AllocatedSize, allocated_run
 from voxpool.sim.experiments.leak.forgotten import AskSize, forgotten
 from voxpool.sim.experiments.leak.pauses import Pauses, before, production
 from voxpool.sim.experiments.leak.question import day
@@ -28,7 +28,7 @@ SMALL = Size(
     retention_s=60.0,
     interval_s=20.0,
     tolerance=0.1,
-    live=LiveSize(sweeps=60, rate_per_s=128.0, interval_s=2.0, retention_s=6.0, nodes=60),
+    allocated=AllocatedSize(sweeps=60, rate_per_s=128.0, interval_s=2.0, retention_s=6.0, nodes=60),
     planted=(64.0,),
     limit_bytes=8.0,
     asks=AskSize(duration_s=400.0, rate_per_s=0.5),
@@ -46,9 +46,9 @@ def results() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for side in ("without", "with"):
         found[f"M1 {side}"] = day(SMALL, 3, "memory", side, silent)
-        found[f"live {side}"] = live_run(SMALL.live, 3, side == "with", 0.0, silent)
+        found[f"allocated {side}"] = allocated_run(SMALL.allocated, 3, side == "with", 0.0, silent)
         found[f"M2 {side}"] = forgotten(SMALL.asks, 3, "memory", side, silent)
-    found["planted 64"] = live_run(SMALL.live, 3, True, 64.0, silent)
+    found["planted 64"] = allocated_run(SMALL.allocated, 3, True, 64.0, silent)
     found["M9 without"] = [Pauses(jobs, 40.0, 90.0, 1.0, 500.0) for jobs in SMALL.tables]
     found["M9 with"] = [Pauses(jobs, 1.0, 1.0, 1.0, 560.0) for jobs in SMALL.tables]
     return found
@@ -83,13 +83,13 @@ def test_samples_are_taken_just_after_each_sweep(results: dict[str, Any]) -> Non
     assert sum(plateau) / len(plateau) == pytest.approx(SMALL.rate_per_s * SMALL.retention_s, rel=0.1)
 
 
-def test_live_bytes_tell_the_leak_and_find_a_planted_one(results: dict[str, Any]) -> None:
+def test_allocated_bytes_tell_the_leak_and_find_a_planted_one(results: dict[str, Any]) -> None:
     def verdict(name: str) -> Verdict:
         series = results[name]
-        return judge(series.live, SMALL.limit_bytes * series.jobs[-1]).verdict
+        return judge(series.allocated, SMALL.limit_bytes * series.jobs[-1]).verdict
 
-    assert verdict("live without") is Verdict.LEAK
-    assert verdict("live with") is Verdict.NO_LEAK
+    assert verdict("allocated without") is Verdict.LEAK
+    assert verdict("allocated with") is Verdict.NO_LEAK
     assert verdict("planted 64") is Verdict.LEAK
 
 
@@ -105,7 +105,7 @@ def test_the_whole_report_holds(results: dict[str, Any]) -> None:
     assert found.outcome is Outcome.HOLDS, [check for check in found.checks if not check.ok]
     assert {check.name.split()[0] for check in found.checks} == {"M1", "M2", "M9"}
     assert found.as_dict()["variants"]["with"]["resident"]["jobs_end"] == 0
-    assert [draw().name for draw in found.pictures] == ["resident_jobs", "live_bytes", "pauses"]
+    assert [draw().name for draw in found.pictures] == ["resident_jobs", "allocated_bytes", "pauses"]
 
 
 def test_without_alone_is_broken(results: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def test_with_alone_holds(results: dict[str, Any]) -> None:
     assert reported(results, "with").exit_code == 0
 
 
-@pytest.mark.parametrize("part", ["M1", "live", "M2", "M9"])
+@pytest.mark.parametrize("part", ["M1", "allocated", "M2", "M9"])
 def test_a_without_side_that_shows_nothing_proves_nothing(results: dict[str, Any], part: str) -> None:
     healthy = {**results, f"{part} without": results[f"{part} with"]}
 
@@ -125,19 +125,19 @@ def test_a_without_side_that_shows_nothing_proves_nothing(results: dict[str, Any
 
 
 def test_a_fix_that_leaks_is_broken(results: dict[str, Any]) -> None:
-    leaking = {**results, "M1 with": results["M1 without"], "live with": results["planted 64"]}
+    leaking = {**results, "M1 with": results["M1 without"], "allocated with": results["planted 64"]}
 
     found = reported(leaking)
 
     assert found.exit_code == 1
     assert {check.name for check in found.checks if not check.ok} >= {
         "M1 finished jobs left after drain + retention + interval",
-        "M1 live bytes, verdict",
+        "M1 allocated bytes, verdict",
     }
 
 
 def test_a_meter_that_can_not_read_fails_closed(results: dict[str, Any]) -> None:
-    blind = {**results, "live with": LiveSeries(0, "no mallinfo2 here")}
+    blind = {**results, "allocated with": AllocatedSeries(0, "no mallinfo2 here")}
 
     found = reported(blind)
 
@@ -146,7 +146,7 @@ def test_a_meter_that_can_not_read_fails_closed(results: dict[str, Any]) -> None
 
 
 def test_a_planted_leak_that_is_missed_fails_closed(results: dict[str, Any]) -> None:
-    found = reported({**results, "planted 64": results["live with"]})
+    found = reported({**results, "planted 64": results["allocated with"]})
 
     assert found.exit_code == 2
     assert math.isnan(next(line.with_ for line in found.lines if "smallest leak" in line.name))  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
     assert run.broken == [] and run.run["jobs"]["lost"] == 0
     assert report.outcome is not Outcome.BROKEN, report.notes
     assert len(run.times_s) == 43 and {len(values) for values in run.series.values()} == {43}
-    assert {"jobs in the table", "deadlines of jobs", "store: held", "mirror: reservations", "live bytes"} <= set(
+    assert {"jobs in the table", "deadlines of jobs", "store: held", "mirror: reservations", "allocated bytes"} <= set(
         run.series
     )
     assert report.unproven == []

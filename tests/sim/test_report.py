@@ -49,14 +49,16 @@ def test_without_that_shows_nothing_proves_nothing(figure: float | None) -> None
 
 
 def test_a_figure_that_is_missing_fails_closed() -> None:
-    found = report(Line("M1", "live bytes", "", without="leak", with_="unclear", limit="== no leak", shows="== leak"))
+    found = report(
+        Line("M1", "allocated bytes", "", without="leak", with_="unclear", limit="== no leak", shows="== leak")
+    )
 
     assert (found.outcome, found.exit_code) == (Outcome.UNCLEAR, 2)
     assert [check.ok for check in found.checks] == [False, True]
 
 
 def test_a_broken_limit_outweighs_thin_evidence() -> None:
-    unclear = Line("M1", "live bytes", "", without="leak", with_="unclear", limit="== no leak")
+    unclear = Line("M1", "allocated bytes", "", without="leak", with_="unclear", limit="== no leak")
 
     assert report(unclear, Line("M1", "jobs left", "", 480, 3, "== 0")).exit_code == 1
 

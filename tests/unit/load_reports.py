@@ -84,14 +84,14 @@ def memory_report(bytes_a_job: float) -> WatchReport:
     """Return what a watch of a scheduler finds that keeps `bytes_a_job`."""
     times = [float(second) for second in range(0, 120, 2)]
     work = [int(100 * second) for second in times]
-    live = [50 * MB + int(bytes_a_job * jobs) for jobs in work]
+    allocated = [50 * MB + int(bytes_a_job * jobs) for jobs in work]
     curves = Curves(
         t_s=times,
         age_s=[0.1] * len(times),
         work=work,
-        rss_bytes=[value + 30 * MB for value in live],
-        live_bytes=list(live),
-        held_bytes=[value + 5 * MB for value in live],
+        rss_bytes=[value + 30 * MB for value in allocated],
+        allocated_bytes=list(allocated),
+        held_bytes=[value + 5 * MB for value in allocated],
         store_bytes=[None] * len(times),
         kept=[500] * len(times),
         in_flight=[20] * len(times),
@@ -99,13 +99,13 @@ def memory_report(bytes_a_job: float) -> WatchReport:
     )
     verdict = "leak" if bytes_a_job > 50 else "no leak"
     growth = Growth(
-        name="live bytes", unit="B", verdict=verdict, reason="as planted",
-        at=[float(jobs) for jobs in work[20::10]], lows=[float(size) for size in live[20::10]],
+        name="allocated bytes", unit="B", verdict=verdict, reason="as planted",
+        at=[float(jobs) for jobs in work[20::10]], lows=[float(size) for size in allocated[20::10]],
         a_unit=bytes_a_job, low=bytes_a_job - 5, high=bytes_a_job + 5, limit=50.0, readings=len(times),
     )  # fmt: skip
     finding = MemoryFinding(
         verdict=verdict, reason="as planted", unit="job", work=work[-1], seconds=times[-1], readings=len(times),
-        live=growth,
+        allocated=growth,
     )  # fmt: skip
     source = Source(name="http://scheduler:5010", unit="job", interval_s=2.0, retention_s=5.0)
     return WatchReport(finding=finding, source=source, curves=curves, taken=len(times))

@@ -21,7 +21,7 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.security.authentication import AccessRefused, Authentication
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.security.tokens import Tokens, digest_of
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 from voxpool.scheduler.telemetry.logs.log import open_log
 from voxpool.scheduler.web import problems
 from voxpool.scheduler.web.app import Doors
@@ -45,8 +45,10 @@ def routes_of_voxpool() -> list[BaseRoute]:
     rig = MeteredRig()
     log = open_log(io.BytesIO(), HandClock())
     results = Results(10, 1000)
-    live = cast("Live", object())  # nobody looks at it
-    doors = Doors(Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter, live=live)
+    unseen = cast("Dashboard", object())  # nobody looks at it
+    doors = Doors(
+        Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter, dashboard=unseen
+    )
     return doors.app.routes
 
 

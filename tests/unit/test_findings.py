@@ -1,4 +1,4 @@
-"""The table of what went wrong before: what a row takes from a report, and that README has what the JSON says."""
+"""The table of findings: what a row takes from a report, and that docs/findings.md has what the JSON says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from findings.__main__ import FINDINGS, README
+from findings.__main__ import FINDINGS, PAGE
 from findings.explored import finding_of
 from findings.rows import CATALOGUE, merged, rows_of
 from findings.table import BEGIN, END, put_into, render, taken_from
@@ -74,8 +74,8 @@ def test_the_table_goes_between_its_markers_and_nowhere_else() -> None:
         put_into("no markers", "| new |")
 
 
-def test_the_table_in_readme_is_the_one_that_the_findings_give() -> None:
-    assert taken_from(README.read_text(encoding="utf-8")) == render(committed())
+def test_the_table_in_the_page_is_the_one_that_the_findings_give() -> None:
+    assert taken_from(PAGE.read_text(encoding="utf-8")) == render(committed())
 
 
 def test_every_row_of_the_catalogue_is_found_in_its_order() -> None:

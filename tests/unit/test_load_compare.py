@@ -161,7 +161,7 @@ def test_runs_in_turn_say_nothing_of_latencies_when_the_machine_was_not_the_same
     assert any("not made at the same time" in note for note in compare(a, b).notes)
     together = compare(a, run_at(b, 0, busy[1]))
     assert together.exit_code == 1
-    assert together.notes == ["live bytes a job: not reported by either run"]
+    assert together.notes == ["allocated bytes a job: not reported by either run"]
     failing = run_at(load_report(2, failing=0.02), 10, busy[1])
     assert changes(compare(a, failing))["failures"].word is Word.WORSE
 

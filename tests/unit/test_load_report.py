@@ -71,7 +71,7 @@ def test_the_page_shows_everything_and_loads_nothing(report: LoadReport) -> None
     page = html_page(report)
     for text in (
         "Load generator", "WS result", "no_result", "load:test", "chi-square", "Jobs a node", "Distribution of latency",
-        "Memory of the scheduler", "Live bytes by jobs finished", "num_users",
+        "Memory of the scheduler", "Allocated bytes by jobs finished", "num_users",
     ):  # fmt: skip
         assert text in page
     assert page.count("data:image/png;base64,") == 6

@@ -8,10 +8,10 @@ import pytest
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.leakgate.inside.tables import find_tables
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
-from voxpool.scheduler.telemetry.dashboard.history import QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from voxpool.scheduler.telemetry.dashboard.history import QUANTILE_WINDOW_S, SECONDS_KEPT, DashboardHistory
 from voxpool.sim.observing.census import entries
 
 
@@ -35,9 +35,9 @@ async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() 
 @pytest.mark.parametrize("jobs_a_second", [0, 20, 250])
 def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: int) -> None:
     """A history that fills grows by what it declares."""
-    clock, chance, meter = HandClock(1_000_000), random.Random(7), LiveBytes(collect=True)
-    history = LiveHistory(clock)
-    before = meter.read().live
+    clock, chance, meter = HandClock(1_000_000), random.Random(7), AllocatedBytes(collect=True)
+    history = DashboardHistory(clock)
+    before = meter.read().allocated
     for _ in range(SECONDS_KEPT):
         for _ in range(jobs_a_second):
             job = history_job(clock.ms, served_ms=chance.randrange(50, 2000))
@@ -45,9 +45,9 @@ def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: i
         clock.ms += 1000
         history.advance()
 
-    grown = meter.read().live - before
-    bounds = history.bounds("live")
-    table = bounds["table live._past"]
+    grown = meter.read().allocated - before
+    bounds = history.bounds("dashboard")
+    table = bounds["table dashboard._past"]
     assert table.entries == SECONDS_KEPT + QUANTILE_WINDOW_S and table.entry_bytes is not None
     assert grown == pytest.approx(SECONDS_KEPT * table.entry_bytes, rel=0.1, abs=40_000)
     assert (
@@ -63,8 +63,8 @@ def history_job(now_ms: int, served_ms: int) -> Job:
 
 
 async def test_the_history_is_among_the_tables_of_the_scheduler_under_the_name_that_it_declares() -> None:
-    history = LiveHistory(HandClock(1_000_000))
-    tables = find_tables({"live": history}, ["voxpool.scheduler"])
-    declared = {name.removeprefix("table ") for name in history.bounds("live") if name.startswith("table ")}
+    history = DashboardHistory(HandClock(1_000_000))
+    tables = find_tables({"dashboard": history}, ["voxpool.scheduler"])
+    declared = {name.removeprefix("table ") for name in history.bounds("dashboard") if name.startswith("table ")}
     assert declared <= tables.entries.keys()
-    assert {path: tables.bounds[path] for path in declared} == {"live._past": SECONDS_KEPT + QUANTILE_WINDOW_S}
+    assert {path: tables.bounds[path] for path in declared} == {"dashboard._past": SECONDS_KEPT + QUANTILE_WINDOW_S}

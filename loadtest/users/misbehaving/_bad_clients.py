@@ -15,7 +15,6 @@ import msgspec
 
 from voxpool.loadtest.users._wire import Closed, Wire
 from voxpool.loadtest.users.misbehaving._target import (
-    CLOSE_POLICY,
     PATIENCE_S,
     Target,
     Wrong,
@@ -24,11 +23,11 @@ from voxpool.loadtest.users.misbehaving._target import (
     expect,
     refused,
 )
+from voxpool.scheduler.protocol import close_codes
 from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.protocol.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
 from voxpool.scheduler.web.sessions.connection import BAD_MESSAGES_MAX
 
-CLOSE_TOO_BIG = 1009
 HUGE_BYTES = 1 << 40
 """Only its head is sent."""
 UNREAD_JOBS = 20
@@ -52,14 +51,14 @@ def garbage_without_end(target: Target) -> None:
     with target.session() as wire:
         for _ in range(BAD_MESSAGES_MAX):
             wire.send_frame(b"[]", binary=False)
-        _is_closed(wire, CLOSE_POLICY)
+        _is_closed(wire, close_codes.POLICY)
 
 
 def huge_frame(target: Target) -> None:
     """A frame that announces a terabyte is refused at its head."""
     with target.session() as wire:
         wire.send_raw(b"\x82\xff" + struct.pack("!Q", HUGE_BYTES) + b"mask" + bytes(1000))
-        _is_closed(wire, CLOSE_TOO_BIG)
+        _is_closed(wire, close_codes.TOO_BIG)
 
 
 def half_message(target: Target) -> None:
@@ -138,7 +137,7 @@ def wrong_greeting(target: Target) -> None:
         try:
             wire.send(greeting)
             refused(wire, reason)
-            _is_closed(wire, CLOSE_POLICY)
+            _is_closed(wire, close_codes.POLICY)
         finally:
             wire.close()
 

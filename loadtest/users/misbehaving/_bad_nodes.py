@@ -14,7 +14,6 @@ import msgspec
 
 from voxpool.loadtest.users._wire import Closed, Wire
 from voxpool.loadtest.users.misbehaving._target import (
-    CLOSE_POLICY,
     PATIENCE_S,
     Target,
     answer,
@@ -24,6 +23,7 @@ from voxpool.loadtest.users.misbehaving._target import (
     refused,
     silence,
 )
+from voxpool.scheduler.protocol import close_codes
 from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
@@ -172,4 +172,4 @@ def _is_closed(wire: Wire[ToNode]) -> None:
         while True:
             wire.receive(PATIENCE_S)
     except Closed as closed:
-        check(closed.code == CLOSE_POLICY, f"closed_{closed.code}")
+        check(closed.code == close_codes.POLICY, f"closed_{closed.code}")

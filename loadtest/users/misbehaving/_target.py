@@ -39,7 +39,6 @@ PATIENCE_S = 10.0
 """How long an answer may take; longer than the rest of a node that said that it is busy."""
 WORK_S = 0.02
 AUDIO_BYTES = 400
-CLOSE_POLICY = 1008
 
 
 class Wrong(Exception):

@@ -1,4 +1,4 @@
-"""The record of a job and its states. Pure: the dispatcher moves it from state to state."""
+"""The record of a job, its states and the table of their transitions. Pure: the dispatcher moves it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,36 @@ from typing import Any
 import msgspec
 
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE, end_is_retryable
+from voxpool.scheduler.errors import IllegalTransition
 
+NEW = "new"
 WAITING = "waiting"
 DISPATCHED = "dispatched"
 COMPLETED = "completed"
 FAILED = "failed"
 CANCELLED = "cancelled"
+REMOVED = "removed"
+
+SUBMITTED = "submitted"
+REDISPATCHED = "redispatched"
+
+TRANSITIONS: dict[str, dict[str, str]] = {
+    NEW: {SUBMITTED: WAITING},
+    WAITING: {DISPATCHED: DISPATCHED, FAILED: FAILED, CANCELLED: CANCELLED},
+    DISPATCHED: {REDISPATCHED: WAITING, COMPLETED: COMPLETED, FAILED: FAILED, CANCELLED: CANCELLED},
+    COMPLETED: {REMOVED: REMOVED},
+    FAILED: {REMOVED: REMOVED},
+    CANCELLED: {REMOVED: REMOVED},
+    REMOVED: {},
+}
+"""State -> event -> the state that follows. An event that is not listed for a state can't happen in it.
+
+A record begins as WAITING (NEW is before it) and is dropped when it is removed (REMOVED is after it).
+"""
 
 HASH_MASK = 2**60 - 1
-FINAL_STATES = frozenset({COMPLETED, FAILED, CANCELLED})
+FINAL_STATES = frozenset(state for state, events in TRANSITIONS.items() if REMOVED in events)
+"""Those in which a job stays until its retention is over."""
 
 
 def key_of(owner: str, name: str) -> str:
@@ -94,6 +115,13 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     output: Any = None
     trace: str = ""
     """Its traceparent (trace_context.py): that of its client, later that of the span that works on it; "" = none."""
+
+    def move(self, event: str) -> None:
+        """Bring it to the state that follows `event` (TRANSITIONS). Raises IllegalTransition and changes nothing."""
+        try:
+            self.state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise IllegalTransition(f"{self!r} can't be {event}") from None
 
     @property
     def ended(self) -> bool:

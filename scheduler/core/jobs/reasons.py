@@ -90,9 +90,3 @@ def end_is_retryable(reason: str) -> bool:
     """Return whether a job that ended for `reason` may succeed when it is submitted again unchanged."""
     found = ENDS.get(reason)
     return found is not None and found.retryable
-
-
-def refusal_is_retryable(reason: str) -> bool:
-    """Return whether a request that was refused for `reason` may be accepted later."""
-    found = REFUSALS.get(reason)
-    return found is not None and found.retryable

@@ -1,15 +1,49 @@
-"""What the scheduler knows of one connection of a node. The store, not this record, is the truth about its slots."""
+"""What the scheduler knows of one connection of a node, and the tables of its transitions.
+
+The store, not this record, is the truth about its slots.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.errors import IllegalTransition
+
 if TYPE_CHECKING:
     from voxpool.scheduler.core.jobs.job import Job
     from voxpool.scheduler.core.seams import NodeLink
 
+JOINING = "joining"
+"""Connected; the store has not confirmed its present generation."""
+READY = "ready"
+GONE = "gone"
+
+REGISTER = "register"
+REGISTERED = "registered"
+LEAVE = "leave"
+
+PRESENCE: dict[str, dict[str, str]] = {
+    JOINING: {REGISTER: JOINING, REGISTERED: READY, LEAVE: GONE},
+    READY: {REGISTER: JOINING, LEAVE: GONE},
+    GONE: {},
+}
+"""Presence -> event -> the presence that follows. An event that is not listed can't happen."""
+
 DRAINING = "d"
 RESTING = "r"
+
+DRAIN = "drain"
+UNDRAIN = "undrain"
+REST = "rest"
+END_REST = "end_rest"
+
+FLAGS: dict[str, dict[str, str]] = {
+    "": {DRAIN: "d", REST: "r"},
+    "d": {UNDRAIN: "", REST: "dr"},
+    "r": {DRAIN: "dr", END_REST: ""},
+    "dr": {UNDRAIN: "r", END_REST: "d"},
+}
+"""Flags, as the store has them -> event -> the flags that follow. They change only while the node is connected."""
 
 
 class Node:
@@ -22,10 +56,9 @@ class Node:
 
     __slots__ = (
         "clock_ahead_ms",
-        "connected",
         "deadline_ms",
-        "draining",
         "failures_in_a_row",
+        "flags",
         "flags_told",
         "generation",
         "is_counted",
@@ -35,8 +68,8 @@ class Node:
         "node_id",
         "owner",
         "pairs",
+        "presence",
         "process_id",
-        "registered",
         "replaces",
         "reservations",
         "rest_is_until_beat",
@@ -65,14 +98,13 @@ class Node:
         self.generation = ""
         self.replaces = ""
         """The generation of another process that this register takes over from, when that one is known dead."""
-        self.registered = False
-        """Whether the store has answered OK to the register of the present generation."""
+        self.presence = JOINING
         self.is_to_register = False
         """Whether it waits for its turn to be registered again (node_registry.py)."""
-        self.connected = True
         self.is_counted = False
         """Whether its slots are among those of its pairs (node_registry.py)."""
-        self.draining = False
+        self.flags = ""
+        """What keeps new jobs from it, as the store has it: d (draining), r (resting), both or none."""
         self.rest_until_ms = 0
         """No new jobs before this moment; 0 = does not rest."""
         self.rest_is_until_beat = False
@@ -88,10 +120,29 @@ class Node:
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign counts as lost."""
 
+    def move(self, event: str) -> None:
+        """Take note of `event` by the tables PRESENCE and FLAGS. Raises IllegalTransition and changes nothing."""
+        if event in PRESENCE[self.presence]:
+            self.presence = PRESENCE[self.presence][event]
+        elif self.presence != GONE and event in FLAGS[self.flags]:
+            self.flags = FLAGS[self.flags][event]
+        else:
+            raise IllegalTransition(f"{event} is impossible for {self!r}")
+
     @property
-    def flags(self) -> str:
-        """What keeps new jobs from it, as the store has it: d (draining), r (resting), both or none."""
-        return (DRAINING if self.draining else "") + (RESTING if self.rest_until_ms else "")
+    def connected(self) -> bool:
+        """Whether it is the connection of its name, and open as far as is known."""
+        return self.presence != GONE
+
+    @property
+    def registered(self) -> bool:
+        """Whether the store has answered OK to the register of the present generation."""
+        return self.presence == READY
+
+    @property
+    def draining(self) -> bool:
+        """Whether it finishes its jobs and gets no new ones."""
+        return DRAINING in self.flags
 
     @property
     def has_room(self) -> bool:
@@ -100,14 +151,12 @@ class Node:
 
     @property
     def state(self) -> str:
-        """What it is to people: draining, resting, ready or joining (not yet in the store)."""
-        if self.draining:
-            return "draining"
-        if self.rest_until_ms:
-            return "resting"
-        return "ready" if self.registered else "joining"
+        """One word for people: draining, resting, or its presence."""
+        if self.flags:
+            return "draining" if self.draining else "resting"
+        return self.presence
 
     def __repr__(self) -> str:
-        flags = "".join((" draining" if self.draining else "", " resting" if self.rest_until_ms else ""))
+        flags = "".join((" draining" if self.draining else "", " resting" if RESTING in self.flags else ""))
         state = "connected" if self.connected else "gone"
         return f"<node {self.node_id} {self.generation} {len(self.reservations)}/{self.slots} {state}{flags}>"

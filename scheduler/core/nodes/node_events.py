@@ -13,7 +13,7 @@ from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
 from voxpool.scheduler.core.jobs.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
 from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
-from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.seams import ENDED_LINK, NodeLink, Observer
 from voxpool.scheduler.errors import NodeRefused, word
@@ -152,7 +152,8 @@ class NodeEvents:
             return
         self._node_registry.forget(old)
         if old.process_id == node.process_id:
-            node.draining = old.draining
+            if old.draining:
+                node.move(DRAIN)
         else:
             node.replaces = old.generation
         if old.link is not node.link:

@@ -14,7 +14,18 @@ from voxpool.scheduler.core.admission.intake import Intake
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.deadlines import Deadlines
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
-from voxpool.scheduler.core.nodes.node import DRAINING, RESTING, Node
+from voxpool.scheduler.core.nodes.node import (
+    DRAIN,
+    DRAINING,
+    END_REST,
+    LEAVE,
+    REGISTER,
+    REGISTERED,
+    REST,
+    RESTING,
+    UNDRAIN,
+    Node,
+)
 from voxpool.scheduler.core.script_queue import ScriptQueue, ignore_answer
 from voxpool.scheduler.core.scripts import Reply, drain_node, node_offline, register_node
 from voxpool.scheduler.core.seams import Observer
@@ -88,7 +99,7 @@ class NodeRegistry:
         """Register `node` under a new generation; it keeps what `node.reservations` names, the store frees the rest."""
         self._registers += 1
         node.generation = f"{self._instance}-{self._registers}"
-        node.registered = False
+        node.move(REGISTER)
         node.is_to_register = False
         self._send_register(node)
 
@@ -145,14 +156,14 @@ class NodeRegistry:
 
     def forget(self, node: Node) -> None:
         """Note that `node` is no longer the connection of its name."""
-        node.connected = False
+        node.move(LEAVE)
         self._count(node)
         self._deadlines.clear(node)
 
     def drain(self, node: Node, on: bool) -> None:
         """Give `node` no new jobs (it keeps what it has), or give it jobs again."""
         if node.draining != on:
-            node.draining = on
+            node.move(DRAIN if on else UNDRAIN)
             self._count(node)
             self._tell_flag(node, DRAINING)
 
@@ -162,6 +173,7 @@ class NodeRegistry:
             node.rest_is_until_beat = node.rest_is_until_beat and until_beat
             node.rest_until_ms = max(node.rest_until_ms, until_ms)
         else:
+            node.move(REST)
             node.rest_until_ms = until_ms
             node.rest_is_until_beat = until_beat
             self._tell_flag(node, RESTING)
@@ -182,6 +194,7 @@ class NodeRegistry:
 
     def end_rest(self, node: Node) -> None:
         """Give a resting `node` jobs again."""
+        node.move(END_REST)
         node.rest_until_ms = 0
         node.rest_is_until_beat = False
         self._tell_flag(node, RESTING)
@@ -261,7 +274,7 @@ class NodeRegistry:
             node.replaces = answer[1]
             self._send_register(node)
             return
-        node.registered = True
+        node.move(REGISTERED)
         node.link.send(Registered(generation, self.heartbeat_ms, self.lease_ms))
         self._observer.node_registered(node)
 

@@ -87,7 +87,7 @@ class _Second:
         return own + self.waits.size_bytes() + self.services.size_bytes()
 
 
-class LiveHistory(Observer):
+class DashboardHistory(Observer):
     """Hears of every job. `attach` it to its core before anything happens."""
 
     def __init__(self, clock: Clock) -> None:

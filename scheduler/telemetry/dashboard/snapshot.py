@@ -20,7 +20,7 @@ from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING, Job
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.telemetry.dashboard.fleet import FleetView, take_fleet
-from voxpool.scheduler.telemetry.dashboard.history import SECONDS_KEPT, SHARES, LiveHistory, Point
+from voxpool.scheduler.telemetry.dashboard.history import SECONDS_KEPT, SHARES, DashboardHistory, Point
 from voxpool.scheduler.telemetry.metrics.figures import RECORD_BYTES
 from voxpool.scheduler.telemetry.spread import Spread
 
@@ -96,14 +96,14 @@ class Past(msgspec.Struct):
     points: list[Point]
 
 
-class Live:
+class Dashboard:
     """Snapshots for viewers, at most `viewers_max` of them. `store` tells whether it answers, and why not."""
 
     def __init__(
         self,
         settings: Settings,
         core: Core,
-        history: LiveHistory,
+        history: DashboardHistory,
         finished: Mapping[str, int],
         store: Callable[[], tuple[bool, str]],
         now_ms: Callable[[], int],
@@ -150,7 +150,7 @@ class Live:
             raise Rejected("viewers_max", detail, self._retry_after_ms)
         self.viewers += 1
         if self._role is None:
-            self._role = asyncio.get_running_loop().create_task(self._run_forever(), name="live")
+            self._role = asyncio.get_running_loop().create_task(self._run_forever(), name="dashboard")
             self._role.add_done_callback(lambda _: self._wake())
 
     def leave(self) -> None:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import VoxpoolError
+from voxpool.scheduler.protocol import close_codes
 from voxpool.scheduler.security.authentication import FORBIDDEN, UNAUTHORIZED, AccessRefused, Authentication
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
 from voxpool.scheduler.web.problems import refusal
@@ -54,7 +55,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/nodes"): ADMINS,
     ("POST", "/v1/nodes/{node_id}/drain"): ADMINS,
     ("GET", "/v1/pools"): ADMINS,
-    ("GET", "/v1/live"): ADMINS,
+    ("GET", "/v1/dashboard"): ADMINS,
     ("GET", "/v1/debug/memory"): ADMINS,
     ("POST", "/v1/debug/memory"): ADMINS,
     ("GET", "/v1/debug/checkup"): ADMINS,
@@ -62,8 +63,6 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
 }
 """(method, path of the route) -> who may."""
 _REFUSALS = {401: UNAUTHORIZED, 403: FORBIDDEN}
-CLOSE_TOKEN_REMOVED = 4001
-"""The code that a WebSocket is closed with when its token no longer counts."""
 
 
 class UnguardedRoute(VoxpoolError):
@@ -97,7 +96,7 @@ def let_in(scope: Scope, caller: Caller, socket: FrameSocket) -> contextlib.Abst
     """A context in which the connection is open for `caller`; it is closed when the caller's token is removed."""
     authentication: Authentication = scope["state"]["authentication"]
     socket.now_known()
-    return authentication.connection(caller, lambda: socket.close_with(CLOSE_TOKEN_REMOVED, "token_removed"))
+    return authentication.connection(caller, lambda: socket.close_with(close_codes.TOKEN_REMOVED, "token_removed"))
 
 
 def open_to_all() -> dict[str, Any]:

@@ -92,7 +92,7 @@ def document(operations: Iterable[Operation], secured: bool) -> dict[str, Any]:
             "title": "voxpool",
             "version": __version__,
             "description": "A scheduler for speech jobs. Every error is application/problem+json (RFC 9457) with a "
-            "`reason`, a stable word. The messages of the WebSockets are in the README.",
+            "`reason`, a stable word. The messages of the WebSockets are in docs/protocol.md.",
         },
         "servers": [{"url": "/"}],
         "paths": paths,

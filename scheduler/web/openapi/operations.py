@@ -198,13 +198,13 @@ def _service() -> list[Operation]:
         Operation(
             "GET",
             "/readyz",
-            "Answer whether jobs can be placed. They can't while the store does not answer, or once the scheduler stops.",
+            "Answer whether jobs can be placed: not while the store does not answer, or once the scheduler stops.",
             {200: Answer("They can.", Status)},
             passing=("store_unavailable", "stopping"),
         ),
         Operation(
             "GET",
-            "/v1/live",
+            "/v1/dashboard",
             "Watch the scheduler: server-sent events, first `past` (the last minutes), then `now` each second.",
             {200: Answer("The stream; it ends when the scheduler stops.", media_types=("text/event-stream",))},
             parameters=[
@@ -234,7 +234,7 @@ def _service() -> list[Operation]:
             "POST",
             "/v1/debug/memory",
             "Switch the tracing of allocations: start it, count growth from now on (mark), stop it. It slows the "
-            "scheduler down, makes live bytes unreadable and stops by itself.",
+            "scheduler down, makes allocated bytes unreadable and stops by itself.",
             {200: Answer("Its state.", Trace)},
             parameters=[
                 Parameter("trace", "What to do.", {"enum": list(SWITCHES)}, required=True),
@@ -272,7 +272,7 @@ def _sockets() -> list[Operation]:
         Operation(
             "GET",
             path,
-            f"The WebSocket of {who}. Its messages, in JSON or MessagePack, are in the README.",
+            f"The WebSocket of {who}. Its messages, in JSON or MessagePack, are in docs/protocol.md.",
             {101: Answer("From here on it is a WebSocket.")},
             reasons=("upgrade_required",),
         )

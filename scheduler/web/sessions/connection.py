@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol import close_codes, codec
 from voxpool.scheduler.protocol.messages import Ack, CancelJob, Error, FromClient, Submit
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 BAD_MESSAGES_MAX = 20
 """Messages that can't be used before a connection is closed."""
-CLOSE_POLICY = 1008
 
 
 class SessionConnection:
@@ -65,4 +64,4 @@ class SessionConnection:
         self._log(Event.BAD_MESSAGE, peer=self.socket.peer, session_id=session_id, reason=error.reason)
         self.send(Error(error.reason, error.detail))
         if self._bad_messages >= BAD_MESSAGES_MAX:
-            self.socket.close_with(CLOSE_POLICY, "too many bad messages")
+            self.socket.close_with(close_codes.POLICY, "too many bad messages")

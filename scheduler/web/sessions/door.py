@@ -17,7 +17,7 @@ from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import key_of
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput
-from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol import close_codes, codec
 from voxpool.scheduler.protocol.messages import (
     PROTOCOL,
     Error,
@@ -36,10 +36,6 @@ from voxpool.scheduler.web.sessions.results import Results
 from voxpool.scheduler.web.sessions.session import Session
 from voxpool.scheduler.web.wire.cut_offs import CutOffs
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
-
-CLOSE_POLICY = 1008
-CLOSE_RESTART = 1012
-CLOSE_REPLACED = 4000
 
 
 class SessionDoor:
@@ -120,7 +116,7 @@ class SessionDoor:
             return None
         return hello, received.binary
 
-    def _turn_away(self, socket: FrameSocket, error: Error, binary: bool, code: int = CLOSE_POLICY) -> None:
+    def _turn_away(self, socket: FrameSocket, error: Error, binary: bool, code: int = close_codes.POLICY) -> None:
         socket.send_frame(codec.encode(error, binary), binary)
         socket.close_with(code, error.reason)
 
@@ -138,7 +134,7 @@ class SessionDoor:
         if older is not None and older.connection is not None:
             replaced = older.connection
             self._end(older, replaced)
-            replaced.socket.close_with(CLOSE_REPLACED, "replaced")
+            replaced.socket.close_with(close_codes.REPLACED, "replaced")
         if key not in self._sessions:
             self._sessions[key] = Session(self, session_id, caller, f"{self._random.getrandbits(64):016x}")
         return self._sessions[key]
@@ -167,10 +163,10 @@ class SessionDoor:
         """Return why a new session can't begin now, and the code to close with. A known one may always come back."""
         if self.rate_limit.stopping:
             stopped = self.rate_limit.stopped()
-            return Error(stopped.reason, stopped.detail, stopped.retry_after_ms), CLOSE_RESTART
+            return Error(stopped.reason, stopped.detail, stopped.retry_after_ms), close_codes.RESTART
         if len(self) >= self.settings.sessions_max:
             detail = f"{self.settings.sessions_max} sessions are open, the most allowed"
-            return Error("sessions_max", detail, ms(self.settings.retry_after_s)), CLOSE_POLICY
+            return Error("sessions_max", detail, ms(self.settings.retry_after_s)), close_codes.POLICY
         return None
 
     def _end(self, session: Session, connection: SessionConnection) -> None:

@@ -1,4 +1,4 @@
-"""Live bytes at each sweep of a short run of its own: small retention, many sweeps, nothing recorded that grows."""
+"""Measures allocated bytes at each sweep of a short run with a small retention, which records nothing that grows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from voxpool.leakgate.errors import Unreadable
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.planted.leak import leaking
@@ -25,7 +25,7 @@ TELL_EVERY = 20
 
 
 @dataclass(frozen=True)
-class LiveSize:
+class AllocatedSize:
     """How much is played: `sweeps` sweeps, `interval_s` apart, at `rate_per_s`."""
 
     sweeps: int = 400
@@ -40,22 +40,17 @@ class LiveSize:
         """The jobs that are expected in the whole run."""
         return self.sweeps * self.interval_s * self.rate_per_s
 
-    @property
-    def jobs_a_sweep(self) -> float:
-        """The jobs that are expected between two sweeps."""
-        return self.interval_s * self.rate_per_s
 
-
-class LiveSeries:
+class AllocatedSeries:
     """One reading a sweep, in bytes; `jobs` is how many jobs had ended by then. Its own memory does not grow."""
 
     def __init__(self, readings: int, unreadable: str = "") -> None:
-        self.live, self.held, self.rss, self.jobs = (np.zeros(readings) for _ in range(4))
+        self.allocated, self.held, self.rss, self.jobs = (np.zeros(readings) for _ in range(4))
         self.unreadable = unreadable
         """Why nothing could be read; the series are empty then."""
 
 
-def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell: Tell) -> LiveSeries:
+def allocated_run(size: AllocatedSize, seed: int, clean_up: bool, leak_bytes: float, tell: Tell) -> AllocatedSeries:
     """Play the run with clean-up on or off and a planted leak of `leak_bytes` a job (0 = none); return its readings."""
     settings: dict[str, Any] = {
         "cleanup_interval_s": size.interval_s if clean_up else 0.0,
@@ -63,15 +58,15 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
         "finished_max": 0,
     }
     scenario = Scenario(
-        name="live bytes",
+        name="allocated bytes",
         duration_s=size.sweeps * size.interval_s,
         nodes=[Nodes(count=size.nodes, pairs=["zh:en"])],
         traffic=[Traffic(pair="zh:en", rate_per_s=size.rate_per_s, work_s=size.work_s, arrivals="even")],
     )
     try:
-        meter = LiveBytes()
+        meter = AllocatedBytes()
     except Unreadable as unreadable:
-        return LiveSeries(0, str(unreadable))
+        return AllocatedSeries(0, str(unreadable))
     world = World(
         seed=seed,
         settings=settings,
@@ -81,7 +76,7 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
         warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job
     )
     set_up(world, scenario)
-    series = LiveSeries(size.sweeps - 1)
+    series = AllocatedSeries(size.sweeps - 1)
     gc.collect()
     gc.freeze()  # what stands at the beginning need not be looked at before each reading
     try:
@@ -92,14 +87,16 @@ def live_run(size: LiveSize, seed: int, clean_up: bool, leak_bytes: float, tell:
     return series
 
 
-def _read_after_sweeps(world: World, meter: LiveBytes, size: LiveSize, series: LiveSeries, tell: Tell) -> None:
+def _read_after_sweeps(
+    world: World, meter: AllocatedBytes, size: AllocatedSize, series: AllocatedSeries, tell: Tell
+) -> None:
     ended = world.recorder.ended
     for sweep in range(1, size.sweeps):
         world.run_to((sweep + READ_AT) * size.interval_s)
         gc.collect()
         memory = meter.read()
         at = sweep - 1
-        series.live[at], series.held[at], series.rss[at] = memory.live, memory.held, memory.rss
+        series.allocated[at], series.held[at], series.rss[at] = memory.allocated, memory.held, memory.rss
         series.jobs[at] = sum(ended.values())
         if sweep % TELL_EVERY == 0:
             tell(sweep / size.sweeps)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxpool.leakgate.inside.allocators import LiveBytes
+from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
@@ -171,8 +171,8 @@ def _fill(insert: _Insert, sweep: _Sweep, sizes: list[int], progress: Callable[[
     took = Round(array("Q", bytes(8 * total)), [], [], [])
     gc.collect()
     gc.freeze()  # as `voxpool serve` does after its start: else every full collection visits what was imported
-    meter = LiveBytes()
-    empty = meter.read().live
+    meter = AllocatedBytes()
+    empty = meter.read().allocated
     ctypes.CDLL(None).malloc_trim(0)  # what the round before gave back is mapped anew: that is part of a table's growth
     added = removed = 0
     with CollectorWatch() as collector:
@@ -186,7 +186,7 @@ def _fill(insert: _Insert, sweep: _Sweep, sizes: list[int], progress: Callable[[
                 added += 1
                 if added % 10_000 == 0:
                     progress(added / total)
-            took.bytes_a_job.append((meter.read().live - empty) / size)
+            took.bytes_a_job.append((meter.read().allocated - empty) / size)
             sweeps = PauseWatch(collector)
             sweep(finished_job(removed + _old(size)), sweeps)
             removed += _old(size)

@@ -1,11 +1,11 @@
-"""The pictures of the experiment `leak`: residents over time, live bytes, pauses."""
+"""The pictures of the experiment `leak`: residents over time, allocated bytes, pauses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from voxpool.sim.experiments.leak.allocated_bytes import LiveSeries
+from voxpool.sim.experiments.leak.allocated_bytes import AllocatedSeries
 from voxpool.sim.experiments.leak.pauses import Pauses
 from voxpool.sim.experiments.leak.residents import Followed
 from voxpool.sim.report.pictures import Curve, curves
@@ -39,22 +39,22 @@ def resident_picture(size: Size, days: Mapping[str, Followed]) -> Picture:
     )
 
 
-def live_picture(size: Size, series: Mapping[str, LiveSeries]) -> Picture:
-    """Return the live bytes by jobs that have ended, both sides."""
+def allocated_picture(size: Size, series: Mapping[str, AllocatedSeries]) -> Picture:
+    """Return the allocated bytes by jobs that have ended, both sides."""
     drawn = [
-        Curve(side, (found.jobs / 1000).tolist(), ((found.live - found.live[0]) / 1e6).tolist(), side)
+        Curve(side, (found.jobs / 1000).tolist(), ((found.allocated - found.allocated[0]) / 1e6).tolist(), side)
         for side, found in series.items()
-        if len(found.live)
+        if len(found.allocated)
     ]
-    resident = size.live.rate_per_s * size.live.retention_s
+    resident = size.allocated.rate_per_s * size.allocated.retention_s
     return curves(
-        "live_bytes",
-        "Live bytes since the first sweep, read just after each sweep",
+        "allocated_bytes",
+        "Allocated bytes since the first sweep, read just after each sweep",
         "jobs ended, thousands",
         "MB",
         drawn,
-        f"A shorter run of its own: retention {size.live.retention_s:g} s, so about {resident:,.0f} jobs reside on the "
-        "plateau. Live = blocks of Python's allocator and of malloc that were given out and not given back.",
+        f"A shorter run of its own: retention {size.allocated.retention_s:g} s, so about {resident:,.0f} jobs reside "
+        "on the plateau. Allocated = blocks of Python's allocator and of malloc that are not freed yet.",
     )
 
 

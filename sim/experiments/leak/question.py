@@ -1,8 +1,8 @@
 """Do finished jobs pile up, and does clean-up hold memory within bounds? (the brief, 1.1)
 
 M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. Counts come first: they are exact.
-Then live bytes at each sweep of a shorter run of its own, judged by leakgate/judging/trend.py, with leaks planted to
-say how small a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
+Then allocated bytes at each sweep of a shorter run of its own, judged by leakgate/judging/trend.py, with leaks planted
+to say how small a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.experiments.experiment import Experiment, Options
 from voxpool.sim.experiments.leak import pauses
 from voxpool.sim.experiments.leak import report as leak_report
-from voxpool.sim.experiments.leak.allocated_bytes import live_run
+from voxpool.sim.experiments.leak.allocated_bytes import allocated_run
 from voxpool.sim.experiments.leak.forgotten import forgotten
 from voxpool.sim.experiments.leak.residents import Followed, follow, production_checkers
 from voxpool.sim.experiments.leak.size import FULL, QUESTION, QUICK, Size
@@ -61,10 +61,10 @@ def _parts(options: Options, size: Size, rows: list[str]) -> list[Part]:
             parts.append(Part(f"M9 {side}", tables, (size.tables, size.table_rounds, side)))
     if "M1" in rows:
         for side in options.sides():
-            parts.append(Part(f"live {side}", live_run, (size.live, options.seed, side == "with", 0.0)))
+            parts.append(Part(f"allocated {side}", allocated_run, (size.allocated, options.seed, side == "with", 0.0)))
         if options.variant != "without":
             for leak in size.planted:
-                parts.append(Part(f"planted {leak:g}", live_run, (size.live, options.seed, True, leak)))
+                parts.append(Part(f"planted {leak:g}", allocated_run, (size.allocated, options.seed, True, leak)))
     for side in options.sides():
         if "M2" in rows:
             parts.append(Part(f"M2 {side}", forgotten, (size.asks, options.seed, options.store, side)))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from voxpool.leakgate.judging.judge import RSS_TIMES
 from voxpool.leakgate.judging.trend import Trend, Verdict, judge
 from voxpool.sim.experiments.experiment import Options
-from voxpool.sim.experiments.leak.allocated_bytes import LiveSeries
+from voxpool.sim.experiments.leak.allocated_bytes import AllocatedSeries
 from voxpool.sim.experiments.leak.forgotten import Asked
 from voxpool.sim.experiments.leak.pauses import Pauses
-from voxpool.sim.experiments.leak.pictures import live_picture, pause_picture, resident_picture
+from voxpool.sim.experiments.leak.pictures import allocated_picture, pause_picture, resident_picture
 from voxpool.sim.experiments.leak.residents import Followed
 from voxpool.sim.experiments.leak.size import QUESTION
 from voxpool.sim.report.limits import Figure, shown
@@ -40,7 +40,7 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
         lines += _counts(size, days)
         notes += _count_notes(size, days)
         pictures.append(partial(resident_picture, size, days))
-        _live(options, size, results, lines, notes, pictures, runs)
+        _allocated(options, size, results, lines, notes, pictures, runs)
     if "M2" in rows:
         asked = {side: results[f"M2 {side}"] for side in options.sides()}
         lines += _asks(asked)
@@ -118,7 +118,7 @@ def _count_notes(size: Size, days: Mapping[str, Followed]) -> list[str]:
     return notes
 
 
-def _live(
+def _allocated(
     options: Options,
     size: Size,
     results: Mapping[str, Any],
@@ -127,19 +127,19 @@ def _live(
     pictures: list[Callable[[], Picture]],
     runs: dict[str, dict[str, Any]],
 ) -> None:
-    series: dict[str, LiveSeries] = {side: results[f"live {side}"] for side in options.sides()}
+    series: dict[str, AllocatedSeries] = {side: results[f"allocated {side}"] for side in options.sides()}
     trends = {side: _trend(size, found) for side, found in series.items()}
     rss = {side: _trend(size, found, "rss") for side, found in series.items()}
     for side, found in series.items():
-        runs[side]["live_bytes"] = {
+        runs[side]["allocated_bytes"] = {
             "trend": asdict(trends[side]),
             "rss": asdict(rss[side]),
-            "readings": len(found.live),
+            "readings": len(found.allocated),
         }
         if found.unreadable:
-            notes.append(f"Live bytes, {side}: {found.unreadable}")
+            notes.append(f"Allocated bytes, {side}: {found.unreadable}")
         else:
-            notes.append(f"Live bytes, {side}: {trends[side].verdict.value}: {trends[side].reason}.")
+            notes.append(f"Allocated bytes, {side}: {trends[side].verdict.value}: {trends[side].reason}.")
 
     def slope(of: Mapping[str, Trend], side: str) -> Figure:
         return a_job(series[side], of[side]) if side in of else None
@@ -149,20 +149,20 @@ def _live(
 
     lines += [
         Line(
-            "M1", "live bytes, verdict", "", word(trends, WITHOUT), word(trends, WITH), limit="== no leak",
+            "M1", "allocated bytes, verdict", "", word(trends, WITHOUT), word(trends, WITH), limit="== no leak",
             shows="== leak",
         ),
-        Line("M1", "live bytes that stay for each job", "B", slope(trends, WITHOUT), slope(trends, WITH)),
+        Line("M1", "allocated bytes that stay for each job", "B", slope(trends, WITHOUT), slope(trends, WITH)),
         Line("M1", "RSS, verdict", "", word(rss, WITHOUT), word(rss, WITH)),
         Line("M1", "RSS that stays for each job", "B", slope(rss, WITHOUT), slope(rss, WITH)),
     ]  # fmt: skip
     if options.variant != "without":
         lines.append(_planted(size, results, notes, runs))
-    pictures.append(partial(live_picture, size, series))
+    pictures.append(partial(allocated_picture, size, series))
 
 
 def _planted(size: Size, results: Mapping[str, Any], notes: list[str], runs: dict[str, dict[str, Any]]) -> Line:
-    planted: dict[float, LiveSeries] = {leak: results[f"planted {leak:g}"] for leak in size.planted}
+    planted: dict[float, AllocatedSeries] = {leak: results[f"planted {leak:g}"] for leak in size.planted}
     trends = {leak: _trend(size, found) for leak, found in planted.items()}
     smallest = smallest_leak(trends)
     told = "; ".join(
@@ -189,14 +189,14 @@ def smallest_leak(planted: Mapping[float, Trend]) -> float | None:
     return found
 
 
-def _trend(size: Size, series: LiveSeries, of: str = "live") -> Trend:
+def _trend(size: Size, series: AllocatedSeries, of: str = "allocated") -> Trend:
     jobs = series.jobs[-1] if len(series.jobs) else 1.0
     # RSS moves in steps of arenas and heap tops: its limit is coarser.
-    limit = size.limit_bytes * (1.0 if of == "live" else RSS_TIMES)
+    limit = size.limit_bytes * (1.0 if of == "allocated" else RSS_TIMES)
     return judge(getattr(series, of), limit * float(jobs))
 
 
-def a_job(series: LiveSeries, trend: Trend) -> float:
+def a_job(series: AllocatedSeries, trend: Trend) -> float:
     """Return the growth a job, in bytes; nan where the verdict rests on too little."""
     return trend.growth / float(series.jobs[-1]) if len(series.jobs) else NAN
 

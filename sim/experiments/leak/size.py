@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from voxpool.sim.experiments.leak.allocated_bytes import LiveSize
+from voxpool.sim.experiments.leak.allocated_bytes import AllocatedSize
 from voxpool.sim.experiments.leak.forgotten import AskSize
 
 QUESTION = "Do finished jobs stay in memory for ever, and does the clean-up keep it within bounds?"
@@ -23,11 +23,11 @@ class Size:
     interval_s: float = 60.0
     tolerance: float = 0.01
     """How far the mean of resident jobs may be from the prediction: twice its own scatter and more."""
-    live: LiveSize = field(default_factory=LiveSize)
+    allocated: AllocatedSize = field(default_factory=AllocatedSize)
     planted: tuple[float, ...] = (4.0, 16.0)
     """Leaks that are planted, in bytes a job."""
     limit_bytes: float = 1.0
-    """Growth of live bytes, in bytes a job, that still counts as none."""
+    """Growth of allocated bytes, in bytes a job, that still counts as none."""
     asks: AskSize = field(default_factory=AskSize)
     tables: tuple[int, ...] = (100_000, 1_000_000, 3_000_000)
     table_rounds: int = 3
@@ -51,7 +51,7 @@ FULL = Size()
 QUICK = Size(
     duration_s=2400.0,
     tolerance=0.03,
-    live=LiveSize(sweeps=90),
+    allocated=AllocatedSize(sweeps=90),
     planted=(16.0,),
     limit_bytes=4.0,
     asks=AskSize(duration_s=900.0),

@@ -12,7 +12,7 @@ import { JobsPanel } from "./jobs.js";
 import { NodesPanel } from "./nodes.js";
 import { showNotices } from "./notices.js";
 import { PoolsPanel } from "./pools.js";
-import { LiveStream } from "./stream.js";
+import { DashboardStream } from "./stream.js";
 import { Tiles } from "./tiles.js";
 import { showWelcome } from "./welcome.js";
 
@@ -30,7 +30,7 @@ const token = new TokenQuestion(
   },
 );
 const shown = { limits: null, state: { kind: "connecting" }, lastMs: 0, countdown: 0 };
-const stream = new LiveStream("v1/live", onEvent, onState);
+const stream = new DashboardStream("v1/dashboard", onEvent, onState);
 
 function onEvent(kind, data) {
   if (kind === "past") {

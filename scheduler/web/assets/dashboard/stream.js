@@ -8,7 +8,7 @@ const PAUSE_MAX_MS = 5000;
 const SILENCE_MAX_MS = 30_000;
 const HIDDEN_MAX_MS = 60_000;
 
-export class LiveStream {
+export class DashboardStream {
   /**
    * `onEvent(kind, data)` gets each event, `onState(state)` each change: {kind, detail, retryAtMs} where kind is
    * connecting, live, lost, denied (401 or 403: `status`) or hidden.

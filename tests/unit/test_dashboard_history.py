@@ -6,18 +6,18 @@ from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.protocol.messages import NodeResult
-from voxpool.scheduler.telemetry.dashboard.history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, LiveHistory
+from voxpool.scheduler.telemetry.dashboard.history import ENDED_KEPT, QUANTILE_WINDOW_S, SECONDS_KEPT, DashboardHistory
 
 
-def rig_with_history() -> tuple[Rig, LiveHistory]:
-    history = LiveHistory(HandClock(1_000_000))
+def rig_with_history() -> tuple[Rig, DashboardHistory]:
+    history = DashboardHistory(HandClock(1_000_000))
     rig = Rig(observer=history, settings=Settings(lease_s=10_000))
     history._clock = rig.clock
     history.attach(rig.core, lambda: (7.0, 9.0))
     return rig, history
 
 
-async def run_job(rig: Rig, history: LiveHistory, served_ms: int, output: str = "done") -> None:
+async def run_job(rig: Rig, history: DashboardHistory, served_ms: int, output: str = "done") -> None:
     """Submit a job to the one node and let it end after so long."""
     job = await rig.submit()
     rig.clock.ms += served_ms

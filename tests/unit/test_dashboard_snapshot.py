@@ -13,22 +13,22 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import FINAL_STATES
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import NodeResult
-from voxpool.scheduler.telemetry.dashboard import fleet as live_fleet
-from voxpool.scheduler.telemetry.dashboard.history import LiveHistory
-from voxpool.scheduler.telemetry.dashboard.snapshot import Live
+from voxpool.scheduler.telemetry.dashboard import fleet as fleet_view
+from voxpool.scheduler.telemetry.dashboard.history import DashboardHistory
+from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 
 
 class Watched:
-    """A rig with live snapshots; `taken` counts them."""
+    """A rig with snapshots of the dashboard; `taken` counts them."""
 
     def __init__(self, viewers_max: int = 2) -> None:
         self.rig = Rig()
         self.seconds = 0.0
-        self.history = history = LiveHistory(self.rig.clock)
+        self.history = history = DashboardHistory(self.rig.clock)
         history.attach(self.rig.core, lambda: (0.0, 0.0))
         finished = dict.fromkeys(FINAL_STATES, 0)
         settings = Settings(viewers_max=viewers_max)
-        self.live = Live(
+        self.dashboard = Dashboard(
             settings,
             self.rig.core,
             history,
@@ -40,94 +40,94 @@ class Watched:
 
     async def snapshot(self) -> dict[str, Any]:
         """Return the next snapshot, as a viewer gets it."""
-        number = self.live._number
-        await self.live.run_once()
-        newer = await self.live.after(number)
+        number = self.dashboard._number
+        await self.dashboard.run_once()
+        newer = await self.dashboard.after(number)
         assert newer is not None
         found: dict[str, Any] = msgspec.json.decode(newer[1])
         return found
 
 
 async def test_nothing_is_computed_while_nobody_looks() -> None:
-    live = Watched().live
+    dashboard = Watched().dashboard
     tasks = asyncio.all_tasks()
-    live.enter()
-    live.enter()
+    dashboard.enter()
+    dashboard.enter()
     assert len(asyncio.all_tasks() - tasks) == 1
-    assert await live.after(0) == await live.after(0)
-    live.leave()
+    assert await dashboard.after(0) == await dashboard.after(0)
+    dashboard.leave()
     assert len(asyncio.all_tasks() - tasks) == 1
-    live.leave()
+    dashboard.leave()
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == tasks
-    live.enter()
-    newer = await live.after(1)
+    dashboard.enter()
+    newer = await dashboard.after(1)
     assert newer is not None and newer[0] == 2
-    live.leave()
+    dashboard.leave()
 
 
 async def test_a_viewer_who_comes_as_the_last_one_goes_waits_for_the_next_snapshot() -> None:
     """The end of the old role must not wake the new viewer for ever: that would be a loop that never gives way."""
-    live = Watched().live
-    live.enter()
-    await live.after(0)
-    live.leave()
-    live.enter()
+    dashboard = Watched().dashboard
+    dashboard.enter()
+    await dashboard.after(0)
+    dashboard.leave()
+    dashboard.enter()
     for _ in range(5):
         await asyncio.sleep(0)
-    assert live._number == 2 and not live._published.is_set(), "who asks for the third one must wait"
-    third = asyncio.create_task(live.after(2))
+    assert dashboard._number == 2 and not dashboard._published.is_set(), "who asks for the third one must wait"
+    third = asyncio.create_task(dashboard.after(2))
     await asyncio.sleep(0)
     assert not third.done()
-    await live.run_once()
+    await dashboard.run_once()
     newer = await third
     assert newer is not None and newer[0] == 3
-    live.leave()
+    dashboard.leave()
 
 
 async def test_more_viewers_than_allowed_are_told_to_come_back() -> None:
-    live = Watched(viewers_max=2).live
-    live.enter()
-    live.enter()
+    dashboard = Watched(viewers_max=2).dashboard
+    dashboard.enter()
+    dashboard.enter()
     with pytest.raises(Rejected) as refused:
-        live.enter()
+        dashboard.enter()
     assert refused.value.reason == "viewers_max" and refused.value.retry_after_ms
-    live.leave()
-    live.enter()
-    live.leave()
-    live.leave()
+    dashboard.leave()
+    dashboard.enter()
+    dashboard.leave()
+    dashboard.leave()
 
 
 async def test_a_stopping_scheduler_sends_its_viewers_away() -> None:
-    live = Watched().live
-    live.enter()
-    await live.after(0)
-    waiting = asyncio.create_task(live.after(10**9))
+    dashboard = Watched().dashboard
+    dashboard.enter()
+    await dashboard.after(0)
+    waiting = asyncio.create_task(dashboard.after(10**9))
     await asyncio.sleep(0)
-    live.stop()
+    dashboard.stop()
     assert await waiting is None
-    live.leave()
+    dashboard.leave()
     with pytest.raises(Rejected):
-        live.enter()
+        dashboard.enter()
 
 
 async def test_a_bug_in_the_snapshot_reaches_the_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It must not look like a scheduler in which nothing happens."""
-    live = Watched().live
+    dashboard = Watched().dashboard
 
     async def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(live, "run_once", broken)
-    live.enter()
+    monkeypatch.setattr(dashboard, "run_once", broken)
+    dashboard.enter()
     with pytest.raises(ZeroDivisionError):
-        await live.after(0)
-    live.leave()
+        await dashboard.after(0)
+    dashboard.leave()
 
 
 async def test_nodes_pools_and_jobs_are_counted() -> None:
     watched = Watched()
-    watched.live.stopping = True
+    watched.dashboard.stopping = True
     rig = watched.rig
     await rig.node("a", pairs=["zh:en", "en:zh"], slots=3)
     b, _ = await rig.node("b", pairs=["zh:en"], slots=2)
@@ -150,8 +150,8 @@ async def test_nodes_pools_and_jobs_are_counted() -> None:
 
 
 async def test_of_very_many_nodes_those_that_need_attention_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_fleet, "NODES_SHOWN_MAX", 2)
-    monkeypatch.setattr(live_fleet, "POOLS_SHOWN_MAX", 1)
+    monkeypatch.setattr(fleet_view, "NODES_SHOWN_MAX", 2)
+    monkeypatch.setattr(fleet_view, "POOLS_SHOWN_MAX", 1)
     watched = Watched()
     rig = watched.rig
     for name in ("a", "b", "c"):

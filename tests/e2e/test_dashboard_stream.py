@@ -31,7 +31,7 @@ async def watching(scheduler: Scheduler, query: str = "") -> AsyncIterator[Async
     """One viewer."""
     async with (
         httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http,
-        http.stream("GET", f"/v1/live{query}") as response,
+        http.stream("GET", f"/v1/dashboard{query}") as response,
     ):
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -62,10 +62,10 @@ async def test_viewers_are_bounded_and_a_stop_waits_for_none(folder: Path) -> No
         await anext(first)
         await anext(second)
         async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
-            refused = await http.get("/v1/live")
+            refused = await http.get("/v1/dashboard")
             assert (refused.status_code, refused.json()["reason"]) == (503, "viewers_max")
             assert refused.headers["retry-after"]
-            assert (await http.head("/v1/live")).status_code == 200
+            assert (await http.head("/v1/dashboard")).status_code == 200
     async with asyncio.timeout(10):
         while True:  # those who left are not counted any more
             with contextlib.suppress(AssertionError):
@@ -95,5 +95,5 @@ async def test_a_stream_can_be_asked_to_end(scheduler: Scheduler) -> None:
     async with watching(scheduler, "?snapshots=2") as stream:
         assert [kind async for kind, _ in stream] == ["past", "now", "now"]
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
-        refused = await http.get("/v1/live?snapshots=0")
+        refused = await http.get("/v1/dashboard?snapshots=0")
         assert (refused.status_code, refused.json()["reason"]) == (422, "bad_snapshots")

@@ -1,0 +1,55 @@
+"""The documentation builds in strict mode, and what is built loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reference.pages import ROOT
+from reference.site_hooks import relinked
+
+ELSEWHERE = re.compile(
+    r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(?:https?:)?//|<link\b[^>]*\brel=\"?stylesheet\"?[^>]*//"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site: strict, so that a missing page, picture or anchor, or a page outside the navigation, ends it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def test_a_page_needs_no_network(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 15
+    assert [str(page) for page in pages if ELSEWHERE.search(page.read_text())] == []
+
+
+def test_a_page_from_elsewhere_would_be_found() -> None:
+    assert ELSEWHERE.search('<script async src="https://cdn.example/x.js">')
+    assert ELSEWHERE.search('<link rel="stylesheet" href="https://fonts.example/css">')
+    assert not ELSEWHERE.search('<a href="https://zensical.example">')
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "there"),
+    [
+        ("guides/secure.md", "[a](../../SECURITY.md#tokens)", "[a](../repository/SECURITY.md#tokens)"),
+        ("repository/ops/README.md", "[a](../docs/runbook.md)", "[a](../../runbook.md)"),
+        ("repository/README.md", '<img src="docs/leak.png" width="3">', '<img src="../leak.png" width="3">'),
+        ("protocol.md", "[a](reference/asyncapi.json)", "[a](reference/asyncapi.json)"),
+        ("protocol.md", "[a](#limits) [b](https://example.org/x)", "[a](#limits) [b](https://example.org/x)"),
+    ],
+)
+def test_links_cross_the_border_of_docs(page: str, link: str, there: str) -> None:
+    assert relinked(link, page) == there
