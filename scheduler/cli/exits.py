@@ -22,6 +22,6 @@ def run_commands(commands: click.Group, name: str, failed: int = EXIT_FAILED) ->
 
 
 def _text(error: Exception) -> str:
-    """Return an error with its advice as one follows it on a command line."""
+    """Return an error with its advice for a command line."""
     there = getattr(error, "advice_on_command_line", "")
     return str(error).replace(getattr(error, "advice", ""), there) if there else str(error)

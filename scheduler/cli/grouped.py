@@ -1,7 +1,7 @@
 """Commands whose help lists many options in groups, each under a heading of its own.
 
-click's own formatter is enough for that. rich-click does it, too, at the price of another dependency of every worker
-and of slower help.
+click's own formatter is enough for that. rich-click does it, too, but is another dependency of every worker and makes
+help slower.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("job", "pair", "state", "node", "attempts", "age", "reason")
 NONE = "-"
-"""In place of what a job doesn't have, so that each row has a word for each column."""
+"""Shown for a missing value, so that each row has a word for each column."""
 WATCH_S = 1.0
-"""Between two looks; a second is what a person sees, and a listing costs the scheduler a millisecond."""
+"""The time between two looks; a listing costs the scheduler a millisecond."""
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -58,7 +58,7 @@ class JobTable:
         self._widths = write_lines(lines, self._widths)
 
     def write_whole(self, jobs: Sequence[JobView]) -> None:
-        """Write `jobs`, and below the table what does not fit into it: why one failed, and outputs."""
+        """Write `jobs`, and below the table the details of failures and the outputs."""
         import msgspec
 
         self.write(jobs)

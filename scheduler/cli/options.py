@@ -13,5 +13,5 @@ log_option = click.option(
     type=LOG_LEVELS,
     default="info",
     show_default=True,
-    help="Leave out what matters less; else VOXPOOL_LOG_LEVEL.",
+    help="The lowest level that is logged; else VOXPOOL_LOG_LEVEL.",
 )

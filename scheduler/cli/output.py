@@ -1,4 +1,4 @@
-"""What commands write to standard output: jobs as lines, the rest as tables; both as JSON, one object a line."""
+"""The output of commands: jobs as lines, the rest as tables; both as JSON, one object a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")
 
 
 def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, pair: str = "") -> str:
-    """Return the line that tells of `job`; of a `file` that was submitted for `pair`, it names these, too."""
+    """Return the line about `job`; it names `file` and `pair` of a submit, too."""
     import msgspec
 
     if as_json:
@@ -42,7 +42,7 @@ def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, 
 
 
 def write_table(rows: Sequence[msgspec.Struct], columns: Sequence[str], as_json: bool) -> None:
-    """Write `columns` of `rows` under their names, or as JSON all that they have."""
+    """Write `columns` of `rows` under their names, or all their fields as JSON."""
     if as_json:
         for row in rows:
             write_json(row)

@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 
 class Progress(NamedTuple):
-    """`say` writes a line of output, `complain` one about an error, `advance` counts one more as done."""
+    """`say` writes a line of output, `complain` an error, `advance` counts one more as done."""
 
     say: Say
     complain: Say
@@ -22,7 +22,7 @@ class Progress(NamedTuple):
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
-    """Yield how to write while `total` things are done; with a bar when there are several and a terminal."""
+    """Yield functions to write with while `total` things are done; with a bar when there are several and a terminal."""
     if total < 2 or not sys.stderr.isatty():
         yield Progress(say, _to_stderr, lambda: None)
         return
@@ -32,7 +32,7 @@ def progress(title: str, total: int) -> Iterator[Progress]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # rich must not take stdout: it would lead it to the terminal, also where it is a file or a pipe.
+    # rich must not use stdout: it would redirect it to the terminal, also when it is a file or a pipe.
     with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(title, total=total)
 

@@ -1,4 +1,4 @@
-"""How a command reaches a scheduler: the options for it, and the client they make."""
+"""The options by which a command reaches a scheduler, and the client they make."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GROUP = "The scheduler"
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where the scheduler is, None = as the SDK finds it out; and the token for it, "" = none."""
+    """The URL of the scheduler, None = the default of the SDK; and the token for it, "" = none."""
 
     url: str | None
     token: str
@@ -47,7 +47,7 @@ def reach_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--url",
                 cls=GroupedOption,
                 group=GROUP,
-                help="Where the scheduler is; else VOXPOOL_URL, else http://127.0.0.1:5010.",
+                help="URL of the scheduler; else VOXPOOL_URL, else http://127.0.0.1:5010.",
             ),
             click.option(
                 "--token",

@@ -1,1 +1,1 @@
-"""Finds what is wrong with a scheduler, running or about to run: each finding says what it is and what to do."""
+"""Finds what is wrong with a scheduler, running or about to run: each finding has a description and a remedy."""

@@ -1,4 +1,4 @@
-"""The examination as a whole: a scheduler that runs is asked, for one that does not its parts are tried out here."""
+"""The whole examination: a running scheduler is queried; otherwise its parts are tried out here."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Patient(NamedTuple):
     token: str | None
     ca_file: Path | None
     look_at_store: bool
-    """Also at the store of `settings`, though a scheduler runs and is asked."""
+    """Also look at the store of `settings` when a scheduler runs and is queried."""
 
 
 def examine(patient: Patient, now_ms: Callable[[], int]) -> Examination:
-    """Examine and return what was found. Raises ConfigError for what can't be used at all."""
+    """Examine and return the findings. Raises ConfigError for settings that can't be used at all."""
     settings = patient.settings
     whole = Examination([], [], [])
-    if patient.url is None and settings.port == 0:  # any free port: there is none to ask at, and none to be taken
+    if patient.url is None and settings.port == 0:  # any free port: there is none to query, and none can be in use
         _examine_here(patient, whole, now_ms)
         return whole
     with HttpClient(
@@ -84,7 +84,7 @@ def own_url(settings: Settings) -> str:
 
 
 def _no_scheduler(patient: Patient, whole: Examination, url: str, what: str) -> None:
-    """Somebody answers, who is no scheduler."""
+    """The answer is not that of a scheduler."""
     if patient.url is None and not patient.settings.tls_cert:
         whole.findings.append(port_taken(f"{patient.settings.host}:{patient.settings.port}", patient.settings.port))
     else:
@@ -93,7 +93,7 @@ def _no_scheduler(patient: Patient, whole: Examination, url: str, what: str) -> 
 
 
 def _examine_here(patient: Patient, whole: Examination, now_ms: Callable[[], int]) -> None:
-    """Look at what a scheduler with these settings would be started with."""
+    """Examine the parts with which a scheduler with these settings would start."""
     settings = patient.settings
     whole.looked_at.append("the settings")
     try:

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The findings of the doctor."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Examination(msgspec.Struct):
-    """All that was found. `looked_at` and `left_out` say what that covers, and what not and why.
+    """All findings. `looked_at` and `left_out` name what was examined, and what was not and why.
 
-    `notes` are facts that a person may want to know and that are not wrong.
+    `notes` are facts for the reader that are not wrong.
     """
 
     findings: list[Finding]

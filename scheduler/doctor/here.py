@@ -1,4 +1,4 @@
-"""What the doctor looks at on this machine, for a scheduler that does not run: its address, its files and its store."""
+"""The examination on this machine, without a running scheduler: its address, its files and its store."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def port_taken(where: str, port: int) -> Finding:
 
 
 def open_files_max() -> int | None:
-    """Return how many open files a scheduler started from here may have: it takes all it can get. None = any number."""
+    """Return how many open files a scheduler started from here may have: it takes the hard limit. None = any number."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return None if hard == resource.RLIM_INFINITY else hard
 
@@ -56,7 +56,7 @@ def open_files_max() -> int | None:
 async def look_at_store(
     settings: Settings, state_dir: Path | None, now_ms: Callable[[], int], own: str = ""
 ) -> list[Finding]:
-    """Look at the store of `settings`; its owner may be `own`, the scheduler that was asked already.
+    """Look at the store of `settings`; its owner may be `own`, the scheduler that was queried already.
 
     Raises ConfigError when the setting can't be used at all.
     """
@@ -82,7 +82,7 @@ def store_unreachable(where: str, what: str) -> Finding:
     return Finding(
         Trouble.STORE_UNREACHABLE,
         where,
-        f"the store does not answer as it should: {what.removeprefix(f'{where}: ')}",
+        f"the store does not answer correctly: {what.removeprefix(f'{where}: ')}",
         "start it, or correct host, port, password and database in the setting store",
     )
 

@@ -1,4 +1,4 @@
-"""Pure judgements: facts go in, findings come out. Who gets the facts is examine.py's part."""
+"""Pure judgements: facts go in, findings come out. examine.py collects the facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REDIS_VERSION_MIN = (7, 0)
 CLOCK_SKEW_MS_MAX = 2000
 """Leases are seconds long; two machines that follow a time server differ by far less."""
 NODE_CLOCK_SKEW_MS_MAX = 10_000
-"""More, since what a node says of its clock takes its way through a scheduler that may be busy."""
+"""More, since the clock of a node is compared by a scheduler that may be busy."""
 NO_EVICTION = "noeviction"
 
 
@@ -32,7 +32,7 @@ def files_that_matter(settings: Settings) -> int:
 
 
 def notes(settings: Settings, open_files_max: int | None) -> list[str]:
-    """Return what follows from the machine and is not wrong."""
+    """Return notes about the limits of the machine."""
     if open_files_max is None or not files_that_matter(settings) <= open_files_max < wanted(settings.connections_max):
         return []
     most = open_files_max - BESIDE_CONNECTIONS
@@ -58,7 +58,7 @@ def settings_findings(
             Finding(
                 Trouble.TOKENS_UNSET,
                 where,
-                f"it listens on {settings.host} without tokens: whoever reaches it may see and cancel all jobs",
+                f"it listens on {settings.host} without tokens: anyone who reaches it may see and cancel all jobs",
                 "make tokens with `voxpool token`, name their file in the setting access_file, or listen on 127.0.0.1",
             )
         )
@@ -76,7 +76,7 @@ def settings_findings(
 
 
 def store_findings(facts: StoreFacts) -> list[Finding]:
-    """Judge what a store says of itself."""
+    """Judge the facts about a store."""
     found = []
     if _numbers(facts.redis_version) < REDIS_VERSION_MIN:
         least = ".".join(map(str, REDIS_VERSION_MIN))
@@ -93,7 +93,7 @@ def store_findings(facts: StoreFacts) -> list[Finding]:
             Finding(
                 Trouble.STORE_EVICTION,
                 facts.url,
-                f"maxmemory-policy = {facts.eviction}: when its memory is full it throws away nodes and slots in use",
+                f"maxmemory-policy = {facts.eviction}: when its memory is full it evicts nodes and slots in use",
                 f"redis-cli config set maxmemory-policy {NO_EVICTION}, and the same in its configuration file",
             )
         )
@@ -122,7 +122,7 @@ def second_scheduler(facts: StoreFacts) -> Finding:
 
 
 def fleet_findings(where: str, pools: Iterable[PoolView], nodes: Iterable[NodeView]) -> list[Finding]:
-    """Judge who is there for the jobs that wait, and the clocks of the nodes."""
+    """Judge whether nodes are there for the waiting jobs, and the clocks of the nodes."""
     nodes = list(nodes)
     found = []
     for pool in pools:
@@ -159,7 +159,7 @@ def clock_finding(where: str, whose: str, ahead_ms: int) -> Finding:
 
 
 def is_public(host: str) -> bool:
-    """Whether others than this machine can reach who listens on `host`; a name is, but for localhost."""
+    """Whether other machines can reach a listener on `host`; true for every name but localhost."""
     try:
         return not is_of_this_machine(host)
     except ValueError:

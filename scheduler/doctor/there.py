@@ -1,4 +1,4 @@
-"""What the doctor asks a running scheduler."""
+"""The examination of a running scheduler by its HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STORE_UNAVAILABLE = "store_unavailable"
 
 
 def knock(host: str, port: int) -> OSError | None:
-    """Return why nobody can be reached there, None when somebody can."""
+    """Return why no server can be reached there, None when one can."""
     try:
         socket.create_connection((host, port), timeout=KNOCK_S).close()
     except OSError as error:
@@ -35,7 +35,7 @@ def knock(host: str, port: int) -> OSError | None:
 
 
 class Asked:
-    """A scheduler that is asked about itself; what comes of it is added to an examination."""
+    """A running scheduler; its findings are added to an examination."""
 
     def __init__(self, client: HttpClient, examination: Examination, has_token: bool) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class Asked:
         """The name under which it has claimed its store; "" = not known, or none."""
 
     def ask(self) -> None:
-        """Ask it everything. Raises SchedulerUnreachable when it is no scheduler."""
+        """Query all of it. Raises SchedulerUnreachable when it is no scheduler."""
         if self._client.show("/healthz") != {"status": "ok"}:
             raise SchedulerUnreachable(f"{self._url}: GET /healthz does not answer as a scheduler does")
         self._all.looked_at.append(f"the scheduler at {self._url}")
@@ -96,12 +96,12 @@ class Asked:
             self._all.findings.append(store_unreachable(f"the store of {self._url}", checkup.store_error))
 
     def _permitted(self, what: str, ask: Callable[[], T]) -> T | None:
-        """Return the answer; None when the scheduler doesn't give it to us, which is told."""
+        """Return the answer; None when the scheduler refuses it, which is noted."""
         try:
             answer = ask()
         except TokenRefused as refused:
             if self._has_token and refused.reason == "unauthorized":
-                self._found(Trouble.TOKEN, "the token is none that it knows", "give one of its token file")
+                self._found(Trouble.TOKEN, "the token is unknown there", "give one of its token file")
             self._all.left_out.append(f"{what}: needs the token of an admin (--token or VOXPOOL_TOKEN)")
         except msgspec.ValidationError as error:
             self._all.left_out.append(f"{what}: {wrong(error).sentence}")

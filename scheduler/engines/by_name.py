@@ -12,7 +12,7 @@ NAMES = ("measure", "measure:SECONDS (slower)", "pocketsphinx", "sleep:SECONDS",
 
 
 def open_engine(spec: str) -> Engine:
-    """Return the engine named by `spec`: one of NAMES; names of our own go before modules.
+    """Return the engine named by `spec`: one of NAMES; the names of voxpool take precedence over modules.
 
     Raises ConfigError for an unknown name, a bad parameter, a module or function that isn't there, or an engine whose
     extra isn't installed.

@@ -25,9 +25,9 @@ def is_import(spec: str) -> bool:
 
 
 def import_engine(spec: str) -> Engine:
-    """Return what `spec` names: a function, plain or `async`, that takes a Work.
+    """Return the function that `spec` names, plain or `async`; it takes a Work.
 
-    Of a class one object is made, without arguments: for a model that is loaded once.
+    A class is called once without arguments: for a model that is loaded once.
     Modules are looked for in the current folder first. Raises ConfigError.
     """
     module_name, _, path = spec.partition(":")
@@ -43,7 +43,7 @@ def import_engine(spec: str) -> Engine:
     if inspect.isclass(found):
         found = _made(spec, found)
     if getattr(found, "is_worker_node", False):
-        found = found.function  # below @worker; whether it is async shows there
+        found = found.function  # the function below @worker shows whether it is async
     if not callable(found):
         raise ConfigError(f"engine {spec}: is no function that takes a Work, but {type(found).__name__}")
     _check_arguments(spec, found)

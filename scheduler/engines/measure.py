@@ -14,7 +14,7 @@ from voxpool.scheduler.engines.wav import SPEECH_RATE_HZ, Wav, read_wav
 
 FRAME_MS = 30
 AGGRESSIVENESS = 2
-"""Of WebRTC's voice activity detector: 0 (takes much for voice) to 3."""
+"""The mode of WebRTC's voice activity detector: 0 (least strict) to 3."""
 
 
 def measure(work: Work) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def measure(work: Work) -> dict[str, Any]:
 
 
 class SlowMeasure:
-    """The same, taking `seconds` longer: for trying out what happens in the middle of a job."""
+    """The same, `seconds` longer: for tests of what happens in the middle of a job."""
 
     def __init__(self, seconds: float) -> None:
         self._sleep = Sleeper(seconds)
@@ -51,7 +51,7 @@ def loudness_dbfs(wav: Wav) -> float | None:
 
 
 def voice_s(wav: Wav) -> float:
-    """Return the seconds in frames of 30 ms that WebRTC's detector takes for voice."""
+    """Return the seconds of the 30 ms frames in which WebRTC's detector finds voice."""
     detector = webrtcvad.Vad(AGGRESSIVENESS)
     pcm = wav.as_speech().tobytes()
     size = SPEECH_RATE_HZ * FRAME_MS // 1000 * 2

@@ -1,4 +1,4 @@
-"""An engine that only takes its time: for trying out a scheduler without real work."""
+"""An engine that only waits: to try out a scheduler without real work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Sleeper:
         self.seconds = seconds
 
     def __call__(self, work: Work) -> dict[str, Any]:
-        """Do nothing for a while."""
+        """Wait and return."""
         if work.cancelled.wait(self.seconds):
             raise WorkFailed("cancelled")
         return {"slept_s": self.seconds, "audio_bytes": len(work.audio)}

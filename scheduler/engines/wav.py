@@ -1,4 +1,4 @@
-"""Reads a WAV of the usual kinds into samples. Wrong audio is a WorkFailed that no other node could do better."""
+"""Reads a WAV of the usual kinds into samples. Wrong audio is a final WorkFailed: another node would fail, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of a scheduler writes against: clients, a worker node, and the errors they raise."""
+"""The public API for users of a scheduler: clients, a worker node, and the errors they raise."""
 
 from voxpool.scheduler.engines.engine import Work, WorkFailed
 from voxpool.scheduler.protocol.messages import JobResult

@@ -24,20 +24,21 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _ignore(result: JobResult) -> None:
-    """A result that nobody waits for."""
+    """A result that no call waits for."""
 
 
 class Client:
     """Use it as `async with Client("ws://127.0.0.1:5010") as client: result = await client.submit(audio, "en:en")`.
 
-    At most `in_flight_max` submits are on their way at a time; more of them wait. `give_up_s` is how long a lost
+    At most `in_flight_max` submits are in flight at a time; further ones wait. `give_up_s` is how long a lost
     connection may take to come back before the waiting submits fail; the scheduler is asked to keep the session for
     that time (limits["session_grace_ms"] is what it grants). A connection that answers no ping for `ping_s`, or takes
-    nothing for that time, is lost. A submit that was rejected because of a bound is sent again when the scheduler says
-    so, for `retry_s` at most (0: it raises at once). With `in_order` the results come in the order of the submits,
-    across reconnects, too; an earlier one that is missing holds the later ones back for in_order_grace_s at most.
+    nothing for that time, is lost. A submit that was rejected because of a bound is sent again at the time that the
+    scheduler gives, for `retry_s` at most (0: it raises at once). With `in_order` the results come in the order of the
+    submits, across reconnects, too; an earlier one that is missing holds the later ones back for in_order_grace_s at
+    most.
 
-    `token` and `ca_file` (a PEM file; for wss) are what the scheduler asks for; without `url` and `token`, VOXPOOL_URL
+    `token` and `ca_file` (a PEM file; for wss) are those of the scheduler; without `url` and `token`, VOXPOOL_URL
     and VOXPOOL_TOKEN are used. A process that takes the `session_id` of one that broke off, with `resume`, gets the
     results that the other one has not handled: `on_result` is called with each, and with nothing that `submit` returns.
     """
@@ -81,7 +82,7 @@ class Client:
 
     @property
     def limits(self) -> dict[str, int]:
-        """What the scheduler said that it takes, such as audio_bytes_max; empty before the first connection."""
+        """The limits of the scheduler, such as audio_bytes_max; empty before the first connection."""
         return self._session.limits
 
     @property
@@ -98,7 +99,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; what has not been answered is given up."""
+        """Close; unanswered submits are given up."""
         await self.close()
 
     async def submit(
@@ -139,7 +140,7 @@ class Client:
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
     ) -> Started:
-        """Submit a job and return as soon as the scheduler has taken it. Raises what `submit` raises."""
+        """Submit a job and return as soon as the scheduler has accepted it. Raises what `submit` raises."""
         limits = (attempts_max, backoff_ms)
         request = await self._begin(
             Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace(), *limits)
@@ -162,9 +163,9 @@ class Client:
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
     ) -> AsyncGenerator[Done, None]:
-        """Submit many, `at_most` at a time, and yield what came of each as it comes; `audios` is read as needed.
+        """Submit many, `at_most` at a time, and yield each outcome as it comes; `audios` is read as needed.
 
-        What is rejected is yielded, too. Leaving the loop early cancels what is on its way.
+        Rejections are yielded, too. Leaving the loop early cancels the jobs in flight.
         """
 
         async def one(audio: bytes) -> JobResult:
@@ -176,11 +177,11 @@ class Client:
             yield done
 
     async def why(self, job_id: str) -> Any:
-        """Return why a job went where it went, or waits, as GET /v1/jobs/{id}/why says. Raises UnknownJob."""
+        """Return why a job went to its node, or waits, as GET /v1/jobs/{id}/why does. Raises UnknownJob."""
         return await asyncio.to_thread(self._ask_why, job_id)
 
     async def close(self) -> None:
-        """Say goodbye; the scheduler cancels what this client still waits for."""
+        """Close the session; the scheduler cancels the jobs that this client still waits for."""
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
@@ -205,7 +206,7 @@ class Client:
             raise
 
     def _ran(self, runner: asyncio.Task[None]) -> None:
-        """Nobody waits for a runner that a bug has ended."""
+        """Report the bug that ended the runner to all callers."""
         if not runner.cancelled() and (error := runner.exception()) is not None:
             self._session.end(SchedulerUnreachable(f"a bug of the client: {type(error).__name__}: {error}"))
 
@@ -222,7 +223,7 @@ class Client:
 
 
 class Started:
-    """A job that the scheduler has taken."""
+    """A job that the scheduler has accepted."""
 
     def __init__(self, client: Client, request: Request) -> None:
         self._client = client
@@ -235,7 +236,7 @@ class Started:
 
     @property
     def request_id(self) -> str:
-        """What makes the submit repeatable."""
+        """The request id, which makes the submit repeatable."""
         return self._request.submit.request_id
 
     async def result(self) -> JobResult:
@@ -243,5 +244,5 @@ class Started:
         return await self._client._result(self._request)
 
     async def cancel(self) -> None:
-        """Have the job cancelled unless it has ended: its result tells."""
+        """Cancel the job unless it has ended; the state of its result shows which."""
         await self._client._session.cancel(self._request)

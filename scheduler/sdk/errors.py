@@ -1,4 +1,4 @@
-"""What the SDK raises: a class for each thing that the caller can do about it."""
+"""The errors of the SDK: a class for each remedy of the caller."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from voxpool.scheduler.errors import VoxpoolError
 
 
 class SdkError(VoxpoolError):
-    """Whatever the SDK raises.
+    """The base of the errors of the SDK.
 
-    `reason` is a stable snake_case word and `detail` says more to people. What is `retryable` may succeed when the same
-    is asked again later; anything else won't.
+    `reason` is a stable snake_case word and `detail` is a text for people. A `retryable` request may succeed
+    when it is sent again unchanged; any other will not.
     """
 
     reason = ""
@@ -22,7 +22,7 @@ class SdkError(VoxpoolError):
 
 
 class RequestRefused(SdkError):
-    """The scheduler did not do what was asked: ask again after `retry_after_ms`, or, when that is None, otherwise."""
+    """The scheduler refused a request: repeat it after `retry_after_ms`, or, when that is None, change it."""
 
     def __init__(self, reason: str, detail: str, retry_after_ms: int | None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -33,11 +33,11 @@ class RequestRefused(SdkError):
 
 
 class SubmitRejected(RequestRefused):
-    """The scheduler did not take a job: submit again after `retry_after_ms`, or, when that is None, something else."""
+    """The scheduler refused a job: submit it again after `retry_after_ms`, or, when that is None, something else."""
 
 
 class UnknownJob(SdkError):
-    """No job has that id, or no longer: finished ones are kept for `retention_s`. Submit the audio again if need be."""
+    """No job has that id, or no longer: finished ones are kept for `retention_s`. Submit it again if needed."""
 
     reason = "unknown_job"
 
@@ -56,11 +56,11 @@ class ClientClosed(SdkError):
 
 
 class Refused(SdkError):
-    """The scheduler does not want this client or node; trying the same again won't help."""
+    """The scheduler refuses this client or node; trying the same again won't help."""
 
     advice = ""
     advice_on_command_line = ""
-    """What a command says in its place, since a person there has flags and no arguments."""
+    """The text for a command line, where the user has flags in place of arguments."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}{'; ' if self.advice else ''}{self.advice}")
@@ -77,7 +77,7 @@ class TokenRefused(Refused):
 
 
 class ProtocolMismatch(Refused):
-    """Scheduler and SDK speak different versions: update the older of the two."""
+    """Scheduler and SDK have different versions of the protocol: update the older of the two."""
 
     advice = "scheduler and SDK are of different versions: update the older one"
 
@@ -94,11 +94,11 @@ _BY_REASON: dict[str, type[Refused]] = {
 }
 _BY_STATUS = {401: "unauthorized", 403: "forbidden"}
 PASSING = frozenset(reason for reason, known in REFUSALS.items() if known.retryable)
-"""Reasons for which a scheduler refuses a connection now and takes it later."""
+"""Reasons for which a scheduler refuses a connection now and may accept it later."""
 
 
 def refusal(reason: str, detail: str) -> Refused:
-    """Return the error for what the scheduler says, which does not pass by itself."""
+    """Return the error for a refusal of the scheduler that is not temporary."""
     return _BY_REASON.get(reason, Refused)(reason, detail)
 
 

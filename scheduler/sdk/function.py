@@ -28,10 +28,10 @@ EXIT_WRONG_INPUT = 3
 
 
 def worker(*, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0) -> Callable[[Callable[[Work], R]], Node[R]]:
-    """Make a function the work of a node that serves `pairs`, `slots` jobs at a time.
+    """Turn a function into the work of a node that serves `pairs`, `slots` jobs at a time.
 
     A plain function is called in threads, an `async` one on the loop. `drain_s` is how long its jobs may take to end
-    after SIGTERM. The function can still be called, by its tests, say.
+    after SIGTERM. The function can still be called, for example by its tests.
     """
 
     def decorate(function: Callable[[Work], R]) -> Node[R]:
@@ -41,10 +41,10 @@ def worker(*, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0) -> Ca
 
 
 class Node(Generic[R]):
-    """A function and the node that it is the work of."""
+    """A function and the node that runs it."""
 
     is_worker_node = True
-    """For `voxpool node --engine`, which takes the function alone."""
+    """The function alone, for `voxpool node --engine`."""
 
     def __init__(self, function: Callable[[Work], R], pairs: Sequence[str], slots: int, drain_s: float) -> None:
         self.function = function
@@ -90,11 +90,11 @@ class Node(Generic[R]):
         ca_file: str | Path | None = None,
         on_event: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Work until SIGTERM or SIGINT, then end what runs, say goodbye and return. A second signal ends at once.
+        """Work until SIGTERM or SIGINT, then finish the running jobs, leave and return. A second signal ends at once.
 
-        Raises Refused when the scheduler won't have this node, such as one whose name another process took over while
-        this one stood still. When an engine is still at work then, the process ends with EXIT_FAILED and that error as
-        its last event: it does not wait for a thread that may never return.
+        Raises Refused when the scheduler refuses this node, for example because another process took over its name
+        while this one was stopped. When an engine is still at work then, the process ends with EXIT_FAILED and that
+        error as its last event: it does not wait for a thread that may never return.
         """
         node = self.node(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=on_event)
         try:

@@ -1,4 +1,4 @@
-"""What a program leaves open, its environment says: where the scheduler is, and the token for it."""
+"""The defaults of URL and token, from the environment."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def given_url(url: str | None) -> str:
 
 
 def given_token(token: str | None, name: str = "token=") -> str | None:
-    """Return `token`, else VOXPOOL_TOKEN; "" is none at all. One that begins with @ names a file that has it.
+    """Return `token`, else VOXPOOL_TOKEN; "" means no token. A value that begins with @ names a file with the token.
 
-    `name` is what errors call `token`. Raises ConfigError for a file that can't be read, and for what can't stand in a
-    header.
+    `name` is the name of `token` in errors. Raises ConfigError for a file that can't be read, and for text that can't
+    be in a header.
     """
     place, given = ("VOXPOOL_TOKEN", os.environ.get("VOXPOOL_TOKEN")) if token is None else (name, token)
     if not given:

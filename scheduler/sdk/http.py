@@ -1,4 +1,4 @@
-"""A client over plain HTTP: for scripts, and wherever a WebSocket is too much."""
+"""A client over plain HTTP: for scripts, and where a WebSocket is not needed."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class _PoolPage(msgspec.Struct):
 class HttpClient:
     """Use it as `with HttpClient("http://127.0.0.1:5010") as client: job = client.submit(audio, "en:en", wait_s=30)`.
 
-    A call raises SchedulerUnreachable, Refused for a token that won't do, and RequestRefused when what it asks can't be
-    done: SubmitRejected if that is a submit. A submit whose answer got lost is sent again under the same request id,
+    A call raises SchedulerUnreachable, Refused for a wrong token, and RequestRefused when the scheduler refuses
+    it: SubmitRejected for a submit. A submit whose answer was lost is sent again under the same request id,
     which makes no second job. `ca_file` is a PEM file with the certificates to trust for https, instead of those that
     the machine trusts. `patience_s` is how long an answer may take, beyond the time that was asked for.
     """
@@ -96,7 +96,7 @@ class HttpClient:
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
     ) -> JobView:
-        """Submit a job and wait up to `wait_s` for its end; with `why` the scheduler keeps what `why` tells."""
+        """Submit a job and wait up to `wait_s` for its end; with `why` it keeps the decisions that `why` returns."""
         key = request_id or f"r-{self._random.getrandbits(96):024x}"
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
         asked = {"attempts_max": attempts_max, "backoff_ms": backoff_ms}
@@ -137,21 +137,21 @@ class HttpClient:
             yield from page.nodes
 
     def pools(self) -> Iterator[PoolView]:
-        """Yield what the nodes of each pair have to do, by pair."""
+        """Yield the state of the nodes of each pair, by pair."""
         for page in self._pages("/v1/pools", _PoolPage):
             yield from page.pools
 
     def drain(self, node_id: str, on: bool = True) -> NodeView:
-        """Give a node no new jobs, or, with `on` False, jobs again; what it has it keeps."""
+        """Give a node no new jobs, or, with `on` False, jobs again; it keeps those that it has."""
         path = f"/v1/nodes/{quote(node_id, safe='')}/drain"
         return self._read(self._ask("POST", path, params={"on": str(on).lower()}), NodeView)
 
     def why(self, job_id: str) -> dict[str, Any]:
-        """Return why a job went where it went, or waits: a WhyView. Raises UnknownJob."""
+        """Return why a job went to its node, or waits: a WhyView. Raises UnknownJob."""
         return self.show(f"/v1/jobs/{quote(job_id, safe='')}/why")
 
     def show(self, path: str) -> dict[str, Any]:
-        """Return what GET answers there, such as /readyz."""
+        """Return the answer to GET on a path such as /readyz."""
         return self._read(self._ask("GET", path), dict)
 
     def _pages(self, path: str, kind: type[P]) -> Iterator[P]:

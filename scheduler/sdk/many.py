@@ -1,4 +1,4 @@
-"""Many calls at a time, but not too many: what is behind `Client.map`."""
+"""A bounded number of calls at a time, for `Client.map`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.scheduler.sdk.errors import SubmitRejected
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of one of many submits: a result, or the rejection. `index` counts the input from 0."""
+    """The outcome of one of many submits: a result or a rejection. `index` counts the input from 0."""
 
     index: int
     result: JobResult | None

@@ -1,7 +1,7 @@
 """The client for plain scripts: the asynchronous one on a loop in a thread of its own, behind calls that wait.
 
-Not a second implementation over HTTP: so reconnects, resubmits, rejections and results are the same to the letter, and
-the connection lives on while the script does something else.
+It is no second implementation over HTTP: so reconnects, resubmits, rejections and results are exactly the same, and the
+connection stays alive while the script does something else.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class SyncClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; what has not been answered is given up."""
+        """Close; unanswered submits are given up."""
         self.close()
 
     def submit(
@@ -116,7 +116,7 @@ class SyncClient:
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
     ) -> SyncStarted:
-        """Submit a job and return as soon as the scheduler has taken it. See `Client.start`."""
+        """Submit a job and return as soon as the scheduler has accepted it. See `Client.start`."""
         started = self._call(
             self._client.start(
                 audio,
@@ -142,7 +142,7 @@ class SyncClient:
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
     ) -> Iterator[Done]:
-        """Submit many, `at_most` at a time, and yield what came of each as it comes. See `Client.map`.
+        """Submit many, `at_most` at a time, and yield each outcome as it comes. See `Client.map`.
 
         `audios` is read in the client's thread: reading a file there is fine, working for seconds is not.
         """
@@ -169,11 +169,11 @@ class SyncClient:
             self._call(stop())
 
     def why(self, job_id: str) -> Any:
-        """Return why a job went where it went, or waits. See `Client.why`."""
+        """Return why a job went to its node, or waits. See `Client.why`."""
         return self._call(self._client.why(job_id))
 
     def close(self) -> None:
-        """Say goodbye; the scheduler cancels what this client still waits for."""
+        """Close the session; the scheduler cancels the jobs that this client still waits for."""
         if self._loop is None or self._thread is None:
             return
         loop, thread = self._loop, self._thread
@@ -197,7 +197,7 @@ class SyncClient:
 
 
 class SyncStarted:
-    """A job that the scheduler has taken."""
+    """A job that the scheduler has accepted."""
 
     def __init__(self, client: SyncClient, started: Started) -> None:
         self._client = client
@@ -210,7 +210,7 @@ class SyncStarted:
 
     @property
     def request_id(self) -> str:
-        """What makes the submit repeatable."""
+        """The request id, which makes the submit repeatable."""
         return self._started.request_id
 
     def result(self) -> JobResult:
@@ -218,5 +218,5 @@ class SyncStarted:
         return self._client._call(self._started.result())
 
     def cancel(self) -> None:
-        """Have the job cancelled unless it has ended: its result tells."""
+        """Cancel the job unless it has ended; the state of its result shows which."""
         self._client._call(self._started.cancel())

@@ -1,7 +1,7 @@
 """The SDK's end of traces: the span that a submit belongs to, and the span of the work on a node.
 
-It uses OpenTelemetry where the program has imported it, and is nothing else: a program that never imported it has no
-spans, and pays nothing. No span says anything of audio, output or the text of an exception.
+It uses OpenTelemetry only where the program has imported it: other programs have no spans and no cost. No span contains
+audio, output or the text of an exception.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voxpool.scheduler.protocol.messages import WorkError
 from voxpool.scheduler.protocol.trace_context import checked, is_sampled, span_id, trace_id, traceparent
 
 Ended = Callable[[WorkError | None], None]
-"""Called with what the work ended with; None is well."""
+"""Called with the error of the work; None means success."""
 
 
 def current_trace() -> str | None:
@@ -34,7 +34,7 @@ def current_trace() -> str | None:
 
 @contextlib.contextmanager
 def work_span(work: Work, node_id: str) -> Iterator[Ended]:
-    """Have a span around the work on `work`, under the one that came with it; the work is done in its context."""
+    """A context with a span around the work on `work`, below the one that came with it."""
     api = _api()
     if api is None:
         yield _ignore
@@ -69,7 +69,7 @@ def work_span(work: Work, node_id: str) -> Iterator[Ended]:
 
 
 def _context(api: Any, parent: str) -> Any:
-    """Return the context that `parent` names; without one, the empty context: the work belongs to nothing here."""
+    """Return the context that `parent` names; without one, the empty context: the work has no parent here."""
     from opentelemetry.context import Context
 
     if not parent:

@@ -1,4 +1,4 @@
-"""A worker node: takes as many jobs at a time as it has slots, runs the engine on each, and answers.
+"""A worker node: it gets at most as many jobs at a time as it has slots, runs the engine on each, and answers.
 
 The engine runs in threads (or on the loop, when it is a coroutine function). A broken connection is made again; results
 that were ready meanwhile are offered then.
@@ -45,14 +45,14 @@ from voxpool.scheduler.sdk.wire.connection import BROKEN, PING_S, Connection, Do
 from voxpool.scheduler.sdk.wire.trouble import trouble
 
 HEARTBEAT_S = 15.0
-"""Beats from the register on, until the scheduler has said how often: a lost answer must not silence the node."""
+"""Beats from the register on, until the scheduler has sent its own time: a lost answer must not silence the node."""
 OUTPUT_BYTES_MAX = 2**31
-"""The largest output until the scheduler has said what it takes: till then only the form is checked."""
+"""The largest output before the scheduler has sent its limit: until then only the form is checked."""
 PASSING_REASONS = PASSING | {"not_held", "bad_output", "output_too_large"}
-"""Errors from the scheduler that don't mean that it won't have this node."""
+"""Errors from the scheduler that don't mean a refusal of this node."""
 
 UNSENT_LOOK_S = 0.05
-"""While draining without a connection: time between two looks whether the last results were taken."""
+"""While draining without a connection: the time between two looks whether the last results were received."""
 
 Attempt = tuple[str, int]
 AsyncEngine = Callable[[Work], Awaitable[Any]]
@@ -66,8 +66,8 @@ class Worker:
     one, until its attempts run out. The client gets type and message of the exception, at most 500 characters; its
     traceback goes to `on_event` only.
 
-    `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are what the
-    scheduler asks for; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used.
+    `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are those of
+    the scheduler; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop` was called and all is done. Raises Refused when the scheduler won't have this node."""
+        """Work until `stop` was called and all is done. Raises Refused when the scheduler refuses this node."""
         serving = asyncio.create_task(self._stay_connected())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -138,11 +138,11 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether no engine is at work; after `run` one may be, which did not look at its cancellation."""
+        """Whether no engine is at work; one that ignores its cancellation may be, even after `run`."""
         return not self._engines
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
-        """Tell the scheduler, wait for what runs, and bring its results home, over a new connection if need be."""
+        """Send drain, wait for the running jobs, and deliver their results, over a new connection if necessary."""
         self._on_event(f"draining, {len(self._running)} running")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
@@ -196,7 +196,7 @@ class Worker:
             self._holding(),
             version=__version__,
             token=self._token,
-            now_ms=SystemClock().now_ms(),  # the clock as it is now: the system may have set it right meanwhile
+            now_ms=SystemClock().now_ms(),  # the present clock: the system may have corrected it meanwhile
         )
 
     def _holding(self) -> list[Attempt]:
@@ -239,7 +239,7 @@ class Worker:
                 self._complained(message)
 
     def _complained(self, error: Error) -> None:
-        self._on_event(f"the scheduler says {error.reason}: {error.detail}")
+        self._on_event(f"the scheduler reports {error.reason}: {error.detail}")
         if error.reason not in PASSING_REASONS:
             raise refusal(error.reason, error.detail)
 
@@ -283,7 +283,7 @@ class Worker:
             await self._answer(attempt, result)
 
     async def _outcome(self, attempt: Attempt, work: Work) -> NodeResult:
-        """Return what the engine made of `work`."""
+        """Return the output of the engine for `work`."""
         try:
             if self._is_async:
                 output = await self._work(work)

@@ -1,1 +1,1 @@
-"""How the scheduler tells what it does: logs, later metrics and traces. They hear it as Observers."""
+"""Telemetry: logs, metrics, traces and the dashboard. They receive what happens as Observers."""

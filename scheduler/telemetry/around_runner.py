@@ -1,4 +1,4 @@
-"""A ScriptRunner around another one: the base of those that watch the script calls without the core knowing of it."""
+"""A ScriptRunner around another one: the base of those that watch the script calls without any change of the core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody who looks for trouble wants to know of a running scheduler and can't see from outside."""
+"""The facts about a running scheduler that a diagnosis needs and that can't be seen from outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxpool.scheduler.stores.shown import without_password
 
 
 class Checkup(msgspec.Struct):
-    """The settings as they were given, what the system allows, and what the store says of itself."""
+    """The settings of the user, the limits of the system, and the facts about the store."""
 
     version: str
     now_ms: int
@@ -24,13 +24,13 @@ class Checkup(msgspec.Struct):
     needs_tokens: bool
     open_files_max: int
     store: StoreFacts | None
-    """None = it is in memory, or it did not say anything."""
+    """None = it is in memory, or it gave no answer."""
     store_error: str | None = None
-    """What script calls are answered now instead of what they ask for, or why it said nothing of itself."""
+    """The error that script calls get now, or why the store gave no facts."""
 
 
 class Inspected(Protocol):
-    """A store that can tell of its server; the one in this process has none."""
+    """A store that has facts about its server; the one in this process has none."""
 
     def facts(self, now_ms: Callable[[], int]) -> Awaitable[StoreFacts | None]:
         """Ask it. Raises StoreUnavailable."""
@@ -55,7 +55,7 @@ class CheckupReporter:
         self._script_error = script_error
 
     async def report(self) -> Checkup:
-        """Return how things are now."""
+        """Return the present state."""
         facts, store_error = None, None
         try:
             facts = await self._store.facts(self._now_ms)

@@ -9,7 +9,7 @@ from voxpool.scheduler.core.seams import Observer
 
 
 def fan_out(observers: list[Observer]) -> Observer:
-    """Return an Observer that calls all of `observers`, without a detour where only one of them listens."""
+    """Return an Observer that calls all of `observers`, directly where only one of them implements a method."""
     whole = Observer()
     for name, default in vars(Observer).items():
         if name.startswith("_") or not callable(default):

@@ -1,6 +1,6 @@
 """How milliseconds spread: counts in bins that get wider with the value, so that quantiles cost little memory. Pure.
 
-A bin is at most 1/16 of its value wide, and below 32 ms exact: what a chart can show, not more.
+A bin is at most 1/16 of its value wide, and below 32 ms exact: as exact as a chart can show.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def middle_of(number: int) -> float:
 
 
 def is_shared(number: float) -> bool:
-    """True for a number that CPython keeps once for everybody, so that it takes no memory of its own."""
+    """True for a small number that CPython shares, so that it takes no memory of its own."""
     return isinstance(number, int) and -5 <= number <= 256
 
 
@@ -75,7 +75,7 @@ class Spread:
         self.count -= other.count
 
     def size_bytes(self) -> int:
-        """Return what it takes."""
+        """Return its memory."""
         kept = (number for number in (*self.bins, *self.bins.values()) if not is_shared(number))
         numbers = sum(map(sys.getsizeof, kept))
         return sys.getsizeof(self) + sys.getsizeof(self.bins) + sys.getsizeof(self.count) + numbers

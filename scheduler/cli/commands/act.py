@@ -18,9 +18,9 @@ from voxpool.scheduler.cli.reach import Reach, reach_options
 @json_option
 @click.argument("job_ids", nargs=-1, required=True, shell_complete=completion.jobs)
 def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
-    """Cancel the jobs JOB_IDS and show what became of them: one that had ended stays as it is.
+    """Cancel the jobs JOB_IDS and show each: one that had ended stays as it is.
 
-    A node that is at work on one is told to stop; whatever it answers is thrown away.
+    A node that works on one receives a cancel; its answer is ignored.
     """
     with reach.client() as client:
         for job_id in job_ids:
@@ -34,9 +34,9 @@ def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
 @click.option("--off", is_flag=True, help="Give it jobs again.")
 @click.argument("node_id", shell_complete=completion.nodes)
 def drain(reach: Reach, as_json: bool, off: bool, node_id: str) -> int:
-    """Give the node NODE_ID no new jobs; what it has it finishes.
+    """Give the node NODE_ID no new jobs; it finishes those that it has.
 
-    The scheduler returns at once. `voxpool nodes` shows when nothing runs there any more: then it may be stopped. Needs
+    The scheduler returns at once. `voxpool nodes` shows when none runs there any more: then it may be stopped. Needs
     the token of an admin where there are tokens.
     """
     with reach.client() as client:

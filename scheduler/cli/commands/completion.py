@@ -1,4 +1,4 @@
-"""Completion in shells: the script for each, and what running schedulers know: jobs, nodes and pairs."""
+"""Completion in shells: the script for each, and the names that a running scheduler knows: jobs, nodes and pairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "_VOXPOOL_COMPLETE"
 PATIENCE_S = 1.0
-"""Somebody waits with a finger on the key; whoever takes longer has nothing to offer."""
+"""The longest wait for a scheduler: the user is typing; past it nothing is offered."""
 JOBS_MAX = 50
 WHERE = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/voxpool.fish"}
 
@@ -49,7 +49,7 @@ def jobs(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
 
 
 def _offer(context: click.Context, begun: str, ask: Callable[[HttpClient], Iterable[str]]) -> list[str]:
-    """Return what the scheduler of the command line so far knows and begins with `begun`; nothing when it can't say."""
+    """Return the names at the scheduler of the command line that begin with `begun`; none when it gives no answer."""
     from voxpool.scheduler.errors import VoxpoolError
 
     given = context.params

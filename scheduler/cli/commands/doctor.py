@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 @json_option
 @settings_files
 def doctor(reach: Reach, as_json: bool, config: Path | None, state_dir: Path | None, **flags: Any) -> int:
-    """Find what is wrong here, and say what to do about it.
+    """Find what is wrong here, with a remedy for each.
 
-    A scheduler that runs (at --url, or else where the settings say) is asked; that of an admin is the token with which
-    it tells most. For one that does not run, the address, the settings and the store that it would be started with are
-    tried out: give the same options as to voxpool serve. With --store, that store is looked at in any case.
+    A running scheduler (at --url, or by the settings) is queried; the token of an admin shows most. If none runs, the
+    address, the settings and the store that it would be started with are tried out: give the same options as to voxpool
+    serve. With --store, that store is looked at in any case.
 
     Exit code 0: nothing is wrong; 1: something is; 3: wrong usage. With --json, each finding is a line with trouble,
     where, what and to_do.

@@ -1,4 +1,4 @@
-"""The commands that look at a running scheduler: its jobs, nodes and pools, and why a job went where it went."""
+"""The commands that look at a running scheduler: its jobs, nodes and pools, and why a job went to its node."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def pools(reach: Reach, as_json: bool) -> int:
 @json_option
 @click.argument("job_id", shell_complete=completion.jobs)
 def why(reach: Reach, as_json: bool, job_id: str) -> int:
-    """Tell why the job JOB_ID went where it went, or waits: what was decided about it, and how its pool is now."""
+    """Show why the job JOB_ID went to its node, or waits: the decisions about it, and the state of its pool."""
     import msgspec
 
     from voxpool.scheduler.core.why import tell

@@ -1,4 +1,4 @@
-"""The commands that stay: a scheduler, a node. They end by SIGTERM or Ctrl-C."""
+"""The commands that run a scheduler or a node. They end by SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_level: str, **flags: Any) -> int:
     """Run a scheduler: clients and nodes connect to it.
 
-    SIGTERM or Ctrl-C ends it once the jobs that run are done, a second one at once. SIGHUP reads the token file and the
-    certificate again, and closes what is open for tokens that are gone.
+    SIGTERM or Ctrl-C ends it once the running jobs are done, a second one at once. SIGHUP reads the token file and the
+    certificate again, and closes the connections of removed tokens.
     """
     from voxpool.scheduler.config_sources import as_toml
 
@@ -56,13 +56,13 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
     default="measure",
     show_default=True,
     metavar="NAME|MODULE:FUNCTION",
-    help="measure, pocketsphinx (English; the extra voxpool[speech]), sleep:SECONDS, or a function of your own that "
+    help="measure, pocketsphinx (English; the extra voxpool[speech]), sleep:SECONDS, or your own function that "
     "takes a Work: mymodels.whisper:transcribe, looked for in the current folder first.",
 )
 @click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
 @log_option
 def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_s: float, log_level: str) -> int:
-    """Run a worker node until SIGTERM or Ctrl-C; then it finishes what it has."""
+    """Run a worker node until SIGTERM or Ctrl-C; then it finishes its jobs."""
     import uvloop
 
     from voxpool.scheduler.config import Settings

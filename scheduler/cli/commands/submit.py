@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 @click.command(cls=GroupedCommand)
 @reach_options
 @click.option("--pair", required=True, help="The language pair, such as en:en.")
-@click.option("--wait", is_flag=True, help="Wait for the results; Ctrl-C cancels what has not ended.")
+@click.option("--wait", is_flag=True, help="Wait for the results; Ctrl-C cancels unfinished jobs.")
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
     default=120.0,
     show_default=True,
-    help="With --wait: the longest wait, in all; what has not ended then is cancelled.",
+    help="With --wait: the longest wait, in all; unfinished jobs are cancelled then.",
 )
 @click.option(
-    "--at-most", type=click.IntRange(1, 1000), default=32, show_default=True, help="Files on their way at a time."
+    "--at-most", type=click.IntRange(1, 1000), default=32, show_default=True, help="Files in flight at a time."
 )
-@click.option("--why", is_flag=True, help="Keep why each job goes where it goes: voxpool why JOB tells.")
+@click.option("--why", is_flag=True, help="Keep the decisions about each job, for voxpool why JOB.")
 @click.option(
     "--attempts-max",
     type=click.IntRange(1, ATTEMPTS_LIMIT),
-    help="Attempts that may fail or be lost before a job fails  [default: as the scheduler says]",
+    help="Attempts that may fail or be lost before a job fails  [default: the setting of the scheduler]",
 )
 @click.option(
     "--backoff-s",
     type=click.FloatRange(0, BACKOFF_MS_LIMIT / 1000),
-    help="Pause after a worker's error, doubling each time  [default: as the scheduler says]",
+    help="Pause after a worker's error, doubling each time  [default: the setting of the scheduler]",
 )
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -67,8 +67,8 @@ def submit(
 ) -> int:
     """Submit WAV FILES as jobs, and show each as it is accepted or, with --wait, as it ends.
 
-    Exit code 1 when one of them is refused or, with --wait, does not complete. With --wait, what is refused because the
-    scheduler is full is submitted again, until the wait is over.
+    Exit code 1 when one of them is refused or, with --wait, does not complete. With --wait, a job that is refused
+    because the scheduler is full is submitted again, until the wait is over.
     """
     for file in files:
         _read(file, 1)
@@ -83,7 +83,7 @@ def submit(
 
 
 class _Options(NamedTuple):
-    """What each submit of the command asks for; None = as the scheduler says."""
+    """The options of each submit; None = the setting of the scheduler."""
 
     why: bool
     attempts_max: int | None
@@ -91,7 +91,7 @@ class _Options(NamedTuple):
 
 
 class _Teller:
-    """Tells what became of each file. `all_well` is False after one that was refused or did not complete."""
+    """Writes the outcome of each file. `all_well` is False after one that was refused or did not complete."""
 
     def __init__(self, shown: Progress, pair: str, as_json: bool) -> None:
         self.all_well = True
@@ -100,20 +100,20 @@ class _Teller:
         self._as_json = as_json
 
     def job(self, file: Path, job: JobView | JobResult) -> None:
-        """Tell of a job."""
+        """Write a job."""
         self.all_well &= job.times_ms is None or job.state == "completed"
         self._shown.say(job_line(job, self._as_json, file, self._pair))
         self._shown.advance()
 
     def refused(self, file: Path, refused: SubmitRejected) -> None:
-        """Tell of a file that did not become a job."""
+        """Write a file that did not become a job."""
         after_ms = refused.retry_after_ms
         advice = "" if after_ms is None else f"; retry after {max(1, round(after_ms / 1000))} s"
         text = f"refused: {refused}{advice}"
         self._none(file, "rejected", refused.reason, text, detail=refused.detail, retryable=refused.retryable)
 
     def not_ended(self, file: Path, timeout_s: float) -> None:
-        """Tell of a job that did not end in time."""
+        """Write a job that did not end in time."""
         self._none(file, "cancelled", "no_result_in_time", f"no result within {timeout_s:g} s, so it is cancelled")
 
     def _none(self, file: Path, state: str, error: str, text: str, **fields: str | bool) -> None:
@@ -126,7 +126,7 @@ class _Teller:
 
 
 def _submit(reach: Reach, pair: str, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller) -> None:
-    """Submit over HTTP: jobs of a WebSocket would be cancelled when we go."""
+    """Submit over HTTP: jobs of a WebSocket would be cancelled when the command ends."""
     from voxpool.scheduler.sdk.errors import SubmitRejected
 
     with reach.client() as client, ThreadPoolExecutor(min(at_most, len(files))) as threads:
@@ -147,11 +147,11 @@ def _submit(reach: Reach, pair: str, at_most: int, options: _Options, files: Seq
 async def _submit_and_wait(
     reach: Reach, pair: str, timeout_s: float, at_most: int, options: _Options, files: Sequence[Path], teller: _Teller
 ) -> None:
-    """Submit over one WebSocket, which survives a restart of the scheduler, and take the results as they come."""
+    """Submit over one WebSocket, which survives a restart of the scheduler, and write the results as they come."""
     from voxpool.scheduler.sdk.client import Client
 
     with reach.client() as http:
-        http.show("/healthz")  # what makes no sense to try again and again is told at once
+        http.show("/healthz")  # an error that repetition can't mend is written at once
     left = dict(enumerate(files))
     client = Client(reach.url, token=reach.token, ca_file=reach.ca_file, give_up_s=timeout_s, retry_s=timeout_s)
     answers = client.map((_read(file) for file in files), pair, at_most=at_most, **options._asdict())

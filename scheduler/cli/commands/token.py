@@ -1,4 +1,4 @@
-"""The command that makes a token: its secret is shown once, here, and kept nowhere."""
+"""The command that makes a token: its secret is shown once and not kept."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from voxpool.scheduler.security.caller import Role
     "file",
     type=click.Path(path_type=Path),
     envvar="VOXPOOL_ACCESS_FILE",
-    help="The scheduler's file of who gets in; the token's hash is added there. Without it, the lines are shown.",
+    help="The scheduler's token file; the token's hash is added there. Without it, the lines are shown.",
 )
 @click.option("--rate-per-s", type=float, help="Submits a second that it may make, in place of the setting rate_per_s.")
 @json_option
 def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_json: bool) -> None:
-    """Make a token for NAME and write it to standard output: this once, for only its hash is kept.
+    """Make a token for NAME and write it to standard output, once: only its hash is kept.
 
-    One NAME may have several tokens of one role: add the new one, hand it out, delete the lines of the old one.
+    One NAME may have several tokens of one role: add the new one, distribute it, and delete the lines of the old one.
     """
     from voxpool.scheduler.security.tokens import append_token, entry_text, new_token
 
@@ -43,4 +43,4 @@ def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_
     if file is None:
         say(f"Add this to the token file of the scheduler:\n\n{entry_text(caller)}", err=True)
     else:
-        say(f"{file} lets it in at the next start of the scheduler, or at its next SIGHUP.", err=True)
+        say(f"{file} makes it valid at the next start of the scheduler, or at its next SIGHUP.", err=True)

@@ -1,1 +1,1 @@
-"""The client end of a WebSocket: connections, sessions, and what both need when one breaks."""
+"""The client end of a WebSocket: connections, sessions, and how both recover when one breaks."""

@@ -1,6 +1,6 @@
-"""Which results of a session this client has handled, by their numbers, and when it says so to the scheduler.
+"""Which results of a session this client has handled, by their numbers, and when it acknowledges them to the scheduler.
 
-Each submit says it, too; what no submit has said is said after a short time, for all results of that time together.
+Each submit acknowledges, too; otherwise an acknowledgement is sent after a short time, for all results of that time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 ACK_S = 0.1
 """Time after which a result is acknowledged at the latest."""
 ACK_RESULTS = 100
-"""As many results are acknowledged at once."""
+"""This number of results is acknowledged without delay."""
 
 
 class Acknowledgements:
@@ -27,7 +27,7 @@ class Acknowledgements:
         self._timer: asyncio.TimerHandle | None = None
 
     def welcomed(self, generation: str) -> None:
-        """A connection was made; its greeting has said what was handled."""
+        """A connection was made; its greeting has acknowledged what was handled."""
         if generation != self.generation:
             self.generation, self.handled = generation, 0
         self._said = self.handled
@@ -37,7 +37,7 @@ class Acknowledgements:
         return number is not None and number <= self.handled
 
     def was_handled(self, number: int | None) -> None:
-        """Note that the result of that number was handled, and have it said soon."""
+        """Note that the result of that number was handled, and acknowledge it soon."""
         if number is None:
             return
         self.handled = number
@@ -47,12 +47,12 @@ class Acknowledgements:
             self._timer = asyncio.get_running_loop().call_later(ACK_S, self._is_due)
 
     def said_by_submit(self) -> int:
-        """Return what a submit that is sent now says."""
+        """Return the acknowledgement for a submit that is sent now."""
         self._said = self.handled
         return self.handled
 
     def stop(self) -> None:
-        """Say nothing any more."""
+        """Send no acknowledgements any more."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -1,4 +1,4 @@
-"""What both ends of the SDK need of a WebSocket: its URL, and messages instead of frames."""
+"""The WebSocket of client and worker: its URL, and messages in place of frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLOSE_TIMEOUT_S = 2.0
 PING_S = 15.0
 """Time between two pings, and for the answer to one."""
 BROKEN = (WebSocketException, OSError, TimeoutError, BadInput)
-"""What a connection raises that can't go on; another one may."""
+"""The errors of a broken connection; a new one may work."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -44,7 +44,7 @@ def door_url(url: str, path: str) -> str:
 class Door:
     """Where to connect, and how.
 
-    A peer that answers no ping for `ping_s`, or takes nothing of what is written for that time, is taken for gone.
+    A peer that answers no ping for `ping_s`, or takes nothing of what is written for that time, counts as gone.
     """
 
     url: str
@@ -59,9 +59,9 @@ class Door:
 
 
 class _StallingSocket(ClientConnection):
-    """A WebSocket that is aborted when its write buffer stands still.
+    """A WebSocket that is aborted when its write buffer does not shrink.
 
-    The pings of the library wait behind a full buffer, so they can't find a peer that has stopped to read.
+    The pings of the library wait behind a full buffer, so they can't detect a peer that has stopped reading.
     """
 
     stall_s = PING_S
@@ -114,7 +114,7 @@ class Connection(Generic[M]):
 
     @classmethod
     async def open(cls, door: Door, codec: Codec[M]) -> Connection[M]:
-        """Connect. Raises one of BROKEN when that fails, Refused when it always will, ConfigError for a bad URL."""
+        """Connect. Raises one of BROKEN when that fails, Refused when it always would, ConfigError for a bad URL."""
         try:
             socket = await connect(
                 door.url,
@@ -157,15 +157,15 @@ class Connection(Generic[M]):
         await (await self._socket.ping())
 
     async def close(self) -> None:
-        """Say goodbye; a peer that does not take it within CLOSE_TIMEOUT_S is cut off."""
-        # asyncio of 3.11 trips over abort() after close() with data unsent; the connection is gone all the same.
+        """Close; a peer that does not take the close frame within CLOSE_TIMEOUT_S is cut off."""
+        # asyncio of 3.11 raises in abort() after close() with unsent data; the connection is closed in any case.
         with contextlib.suppress(AttributeError):
             try:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await self._socket.close()
-            except TimeoutError:  # the goodbye stands behind a full buffer
+            except TimeoutError:  # the close frame waits behind a full buffer
                 self.abort()
 
     def abort(self) -> None:
-        """End the connection without a goodbye."""
+        """End the connection without a close frame."""
         self._socket.transport.abort()

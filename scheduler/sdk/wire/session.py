@@ -1,8 +1,8 @@
-"""The client's end of a session: keeps a connection, and brings every submit to its one answer.
+"""The client's end of a session: keeps a connection, and gets one answer for every submit.
 
-Whatever was submitted and not answered is submitted again after a reconnect, under the same request ids and in the same
+Unanswered submits are sent again after a reconnect, under the same request ids and in the same
 order, so that each request is done once however often the connection breaks. Results are acknowledged by their
-numbers, so that each is given once (docs/protocol.md). It knows messages and futures, not what a user calls.
+numbers, so that each is given once (docs/protocol.md). It knows messages and futures, not the API of the client.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TRIES_A_GRACE = 4
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A submit on its way: its job id when the scheduler has taken it, then its result."""
+    """A submit in flight: its job id when the scheduler has accepted it, then its result."""
 
     submit: Submit
     retry_until_s: float
@@ -110,16 +110,18 @@ class Session:
         return request
 
     async def cancel(self, request: Request) -> None:
-        """Have the job of `request` cancelled; its result says whether it was, or its error if it was never sent."""
+        """Cancel the job of `request`: its result shows whether; a submit that was never sent gets an error."""
         if request.again is not None or not request.sent:
-            self._fail(request, SubmitRejected("cancelled", "it was cancelled before the scheduler had taken it", None))
+            self._fail(
+                request, SubmitRejected("cancelled", "it was cancelled before the scheduler had accepted it", None)
+            )
         elif not request.result.done():
             request.unwanted = True
             await self._cancel_job(request)
 
     @property
     def patience_s(self) -> float:
-        """The longest time from the last sign of the scheduler to the last try to reach it again."""
+        """The longest time from the last message of the scheduler to the last attempt to reach it."""
         return self._give_up_s + 2 * self._door.ping_s + OPEN_TIMEOUT_S
 
     async def run(self) -> None:
@@ -157,7 +159,7 @@ class Session:
             await asyncio.sleep(min(backoff.pause_s(), left_s))
 
     def end(self, error: Exception) -> None:
-        """Answer all that waits, and whatever is submitted later, with `error`."""
+        """Answer all waiting requests, and all later ones, with `error`."""
         self._failure = self._failure or error
         self._acks.stop()
         for request in list(self._requests.values()):
@@ -207,7 +209,7 @@ class Session:
         self._acks.welcomed(welcome.generation)
 
     async def _resubmit(self, connection: Connection[ToClient]) -> None:
-        """Send what waits, in its order; submits that come while this runs are sent behind it."""
+        """Send the waiting messages in their order; submits that come meanwhile are sent after them."""
 
         def waits(request: Request) -> bool:
             return request.again is None and request.sent_over is not connection and not request.result.done()
@@ -248,7 +250,7 @@ class Session:
                 self._accepted(message)
             elif isinstance(message, Error):
                 refused = refusal(message.reason, message.detail)
-                if type(refused) is not Refused:  # such as a token that was taken back
+                if type(refused) is not Refused:  # such as a token that was revoked
                     raise refused
 
     def _accepted(self, accepted: Accepted) -> None:
@@ -296,7 +298,7 @@ class Session:
             self._spawn(self._send_submit(request, self._connection))
 
     def _acknowledge(self, number: int) -> None:
-        if self._connection is not None:  # else the next hello says it
+        if self._connection is not None:  # otherwise the next hello does it
             self._spawn(self._send_ack(self._connection, number))
 
     async def _send_ack(self, connection: Connection[ToClient], number: int) -> None:
@@ -314,11 +316,11 @@ class Session:
             request.result.set_exception(error)
 
     def _ended(self, request: Request) -> None:
-        """The result is there, or never will be."""
+        """The result has come, or never will."""
         self._requests.pop(request.submit.request_id, None)
         if request.again is not None:
             request.again.cancel()
         error = request.result.exception()
         if error is not None and not request.accepted.done():
             request.accepted.set_exception(error)
-            request.accepted.exception()  # who waits for the result only, need not look at it
+            request.accepted.exception()  # a caller that waits for the result only need not look at it

@@ -1,4 +1,4 @@
-"""Whom the SDK trusts when it connects by TLS: what the machine trusts, or the certificates of one file."""
+"""The trusted certificates of the SDK for TLS: those of the machine, or those of one file."""
 
 from __future__ import annotations
 

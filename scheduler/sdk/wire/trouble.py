@@ -1,4 +1,4 @@
-"""What to tell somebody whose program gets no answer from a scheduler: what happened, and what it may be."""
+"""Texts for a program that gets no answer from a scheduler: what happened, and the likely cause."""
 
 from __future__ import annotations
 

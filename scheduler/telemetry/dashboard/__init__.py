@@ -1,1 +1,1 @@
-"""What the dashboard shows: a snapshot a second, the fleet, and the last minutes."""
+"""The data of the dashboard: a snapshot a second, the fleet, and the last minutes."""

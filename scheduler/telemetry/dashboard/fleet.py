@@ -1,4 +1,4 @@
-"""Nodes and pools as somebody who watches sees them: bounded lists, taken on the loop in turns."""
+"""Nodes and pools for viewers: bounded lists, taken on the loop in turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.nodes.node import Node
 
 NODES_SHOWN_MAX = 2000
-"""Past it those that need attention come first: not ready, then silent for longest."""
+"""Above this number, those that need attention come first: not ready, then silent for longest."""
 POOLS_SHOWN_MAX = 1000
 PAIRS_SHOWN_MAX = 8
 WORK_A_TURN = 2000
@@ -21,7 +21,7 @@ _CALM = {"joining": 0, "resting": 0, "draining": 1, "ready": 2}
 
 
 class NodeRow(msgspec.Struct, array_like=True, gc=False):
-    """A node. `pairs` is a place in FleetView.pair_lists, `silent_ms` the age of what it last said."""
+    """A node. `pairs` is an index into FleetView.pair_lists, `silent_ms` the age of its last message."""
 
     node_id: str
     state: str
@@ -57,7 +57,7 @@ class PoolRow(msgspec.Struct, array_like=True):
 
 
 class FleetView(msgspec.Struct):
-    """All that is told of nodes and pools. The totals count also what isn't shown."""
+    """The view of nodes and pools. The totals count also those that aren't shown."""
 
     nodes_total: int
     pools_total: int

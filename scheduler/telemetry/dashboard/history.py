@@ -1,7 +1,7 @@
-"""The last minutes of a scheduler, second by second, for charts that are full as soon as somebody looks.
+"""The last minutes of a scheduler, second by second, for charts that are full as soon as they are opened.
 
-Noting is a few additions a job, in the second in which it happens; what is drawn (quantiles, rates) is computed for
-who looks, and by nobody else. Bounded: so many seconds, and of each at most some hundred bins.
+Recording is a few additions a job, in the second in which it happens; quantiles and rates are computed for viewers
+only. The memory is bounded: SECONDS_KEPT seconds, each with at most some hundred bins.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from voxpool.scheduler.telemetry.spread import Spread, is_shared
 
 SECONDS_KEPT = 300
 SIZED_EVERY = 10
-"""One record of so many says how large records are."""
+"""One of this number of records is measured for the size of all."""
 QUANTILE_WINDOW_S = 10
-"""A point of the charts of wait and service tells about the jobs that completed within so many seconds."""
+"""A point of the charts of wait and service covers the jobs that completed within this number of seconds."""
 ENDED_KEPT = 24
 RECORDS_MAX = SECONDS_KEPT + QUANTILE_WINDOW_S + 2
 """Records of a second that are alive at the same time: those kept, the one of now, and one that is being made."""
@@ -81,14 +81,14 @@ class _Second:
         self.predicted = self.bound = 0.0
 
     def size_bytes(self) -> int:
-        """Return what it takes, with all that it alone refers to."""
+        """Return its memory, with all objects that only it refers to."""
         numbers = [getattr(self, name) for name in self.__slots__ if name not in ("waits", "services")]
         own = sys.getsizeof(self) + sum(sys.getsizeof(number) for number in numbers if not is_shared(number))
         return own + self.waits.size_bytes() + self.services.size_bytes()
 
 
 class DashboardHistory(Observer):
-    """Hears of every job. `attach` it to its core before anything happens."""
+    """Receives every job. `attach` it to its core before anything happens."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -102,7 +102,7 @@ class DashboardHistory(Observer):
         self.ended: deque[str] = deque(maxlen=ENDED_KEPT)
         """The ids of the last jobs that ended, the oldest first."""
         self.failed: deque[str] = deque(maxlen=ENDED_KEPT)
-        """The same of those that failed; in heavy traffic they would be out of `ended` in no time."""
+        """The same of those that failed; in heavy traffic they would leave `ended` at once."""
 
     def attach(self, core: Core, predict: Callable[[], tuple[float, float]]) -> None:
         """Look at the table of `core` from now on; `predict` returns the resident jobs' mean and bound."""
@@ -118,7 +118,7 @@ class DashboardHistory(Observer):
         self._at(self._clock.now_ms()).redispatched += 1
 
     def swept(self, removed: int, pause_ms: float) -> None:
-        """Note how many jobs are left, also when no other comes."""
+        """Note how many jobs are left, even if no other comes."""
         self._at(self._clock.now_ms())
 
     def job_ended(self, job: Job) -> None:
@@ -176,7 +176,7 @@ class DashboardHistory(Observer):
         return _point(last, past if past is not None and past.second == last else None, past, waits, services)
 
     def within(self, seconds: int) -> tuple[Spread, Spread]:
-        """Return the waits and the services of the last so many seconds that are over."""
+        """Return the waits and the services of the last `seconds` that are over."""
         waits, services = Spread(), Spread()
         for past in self._last(seconds):
             waits.add(past.waits)
@@ -184,7 +184,7 @@ class DashboardHistory(Observer):
         return waits, services
 
     def totals(self, seconds: int) -> dict[str, int]:
-        """Return how much happened in the last so many seconds that are over."""
+        """Return the counts of the last `seconds` that are over."""
         names = ("submitted", "completed", "failed", "cancelled", "redispatched")
         past = list(self._last(seconds))
         return {name: sum(getattr(one, name) for one in past) for name in names}
@@ -192,7 +192,7 @@ class DashboardHistory(Observer):
     def bounds(self, path: str) -> dict[str, Bound]:
         """Return what counts of a memory report may reach by design; `path` is where this object stands in it.
 
-        A record is as large as the times of its jobs are spread: what one takes is the mean of some that there are.
+        A record is as large as the times of its jobs are spread: the memory of one is the mean of a sample.
         """
         some = [*islice(self._past, 0, None, SIZED_EVERY), self._now]
         entry_bytes = sum(record.size_bytes() for record in some) / len(some)
@@ -211,13 +211,13 @@ class DashboardHistory(Observer):
     def _at(self, now_ms: int, unfinished: int = 0, resident: int = 0) -> _Second:
         """Return the second of `now_ms`; the one before is closed when that is a new one.
 
-        It is told after an event, so what the event changed in the table is not counted for the older second.
+        It is called after an event, so what the event changed in the table is not counted for the older second.
         """
         if now_ms >= self._end_ms:
             self._look(unfinished, resident)
             self._past.append(self._now)
             second = now_ms // 1000
-            if second > self._now.second + 1:  # nothing happened for a while: what was there then was there until now
+            if second > self._now.second + 1:  # nothing happened for a time: the counts have not changed since
                 self._past.append(_quiet(second - 1, self._now))
             self._now = _Second(second)
             self._end_ms = (second + 1) * 1000

@@ -1,7 +1,7 @@
-"""What a scheduler shows to people who watch it: one snapshot a second, shared by all of them, and none for nobody.
+"""Snapshots of a scheduler for its viewers: one a second, shared by all of them, and none without viewers.
 
-The role that takes the snapshots runs from the first viewer to the last. Whoever takes them too slowly misses some and
-goes on with the newest; nothing is queued.
+The role that takes the snapshots runs from the first viewer to the last. A slow viewer misses some and goes
+on with the newest; nothing is queued.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from voxpool.scheduler.telemetry.spread import Spread
 
 INTERVAL_S = 1.0
 SHARE_MAX = 0.05
-"""Of the time, at most, goes into snapshots: with very many nodes they come less often than once a second."""
+"""The largest share of the time for snapshots: with very many nodes they come less often than once a second."""
 FIGURES_WINDOW_S = 60
 POINTS_A_TURN = 20
 
@@ -53,7 +53,7 @@ class EndedJob(msgspec.Struct, gc=False):
 
 
 class Limits(msgspec.Struct):
-    """The settings that say what the figures mean."""
+    """The settings that the figures depend on."""
 
     heartbeat_ms: int
     lease_ms: int
@@ -66,7 +66,7 @@ class Limits(msgspec.Struct):
 
 
 class Snapshot(msgspec.Struct):
-    """How it is now. `minute` counts what happened in the last FIGURES_WINDOW_S seconds."""
+    """The present state. `minute` counts what happened in the last FIGURES_WINDOW_S seconds."""
 
     at_ms: int
     started_ms: int
@@ -87,7 +87,7 @@ class Snapshot(msgspec.Struct):
 
 
 class Past(msgspec.Struct):
-    """What a new viewer gets first: the points of the last minutes, and what doesn't change."""
+    """The first event of a viewer: the points of the last minutes, and what doesn't change."""
 
     limits: Limits
     shares: tuple[float, ...]
@@ -97,7 +97,7 @@ class Past(msgspec.Struct):
 
 
 class Dashboard:
-    """Snapshots for viewers, at most `viewers_max` of them. `store` tells whether it answers, and why not."""
+    """Snapshots for viewers, at most `viewers_max` of them. `store` returns whether it answers, and why not."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Dashboard:
     ) -> None:
         self.viewers = 0
         self.stopping = False
-        """Whether the scheduler takes no new jobs any more; viewers see what becomes of the others."""
+        """Whether the scheduler takes no new jobs any more; viewers still see the others."""
         self._viewers_max = settings.viewers_max
         self._retry_after_ms = ms(settings.retry_after_s)
         self._core = core
@@ -142,7 +142,7 @@ class Dashboard:
         self._stopped = False
 
     def enter(self) -> None:
-        """Count a viewer, who must `leave`. Raises Rejected when nobody more may watch, or when the scheduler stops."""
+        """Count a viewer, who must `leave`. Raises Rejected when viewers_max watch, or when the scheduler stops."""
         if self._stopped:
             raise Rejected(STOPPING, "this scheduler stops", self._retry_after_ms)
         if self.viewers >= self._viewers_max:
@@ -160,7 +160,7 @@ class Dashboard:
             self._end()
 
     def stop(self) -> None:
-        """Send all viewers away; nobody new may come."""
+        """End the streams of all viewers and accept no new ones."""
         self._stopped = True
         self._end()
         self._wake()
@@ -170,7 +170,7 @@ class Dashboard:
         return self._history.bounds(f"{path}._history")
 
     async def past(self) -> bytes:
-        """Return a Past as JSON; those who come in the same second share it."""
+        """Return a Past as JSON; viewers of the same second share it."""
         self._history.advance()
         async with self._one_at_a_time:
             if not self._past or self._past_until != self._history.newest_second:
@@ -191,7 +191,7 @@ class Dashboard:
                 return self._number, self._newest
             role = self._role
             if role is not None and role.done() and not role.cancelled():
-                role.result()  # a bug of ours: its trace belongs into the log
+                role.result()  # a bug of ours: its traceback belongs in the log
             await self._published.wait()
         return None
 
@@ -205,7 +205,7 @@ class Dashboard:
         self._wake()
 
     def _wake(self) -> None:
-        """Have all that wait look again. Who waits from now on waits for the next time: a set event would not wait."""
+        """Wake all that wait. Those that wait from now on wait for the next time: a set event would not wait."""
         published, self._published = self._published, asyncio.Event()
         published.set()
 

@@ -1,1 +1,1 @@
-"""Structured logs: the catalogue of events, who writes them, and the thread that carries them away."""
+"""Structured logs: the catalogue of events, their observer, and the thread that writes them."""

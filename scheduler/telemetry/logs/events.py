@@ -1,7 +1,7 @@
-"""The catalogue of log events: every event that the scheduler writes stands here with its level, meaning and fields.
+"""The catalogue of log events: every event of the scheduler with its level, meaning and fields.
 
-No event carries audio, output or any other payload: ids, numbers and stable words only. docs/events.md is made of this
-(catalogue.py); a test compares it and each call that writes an event with what stands here.
+No event carries audio, output or any other payload: ids, numbers and stable words only. docs/events.md is generated
+from this (catalogue.py); a test compares it, and each call that writes an event, with this file.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from enum import StrEnum
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 PER_SECOND_MAX = 50
-"""Lines a second of one event that peers can cause as often as they like; those beyond are counted (log_limited)."""
+"""Lines a second of one event that peers can cause at will; further ones are counted (log_limited)."""
 
 
 class Event(StrEnum):
-    """The name of an event, as it stands in a log line. `fields` may stand there; each means what FIELDS says."""
+    """The name of an event in a log line. `fields` are its possible fields, explained by FIELDS."""
 
     level: int
     meaning: str
@@ -54,13 +54,13 @@ class Event(StrEnum):
     OPEN_TO_ALL = (
         "open_to_all",
         ERROR,
-        "no tokens are set and other machines reach it: everybody there may do everything; set tokens",
+        "no tokens are set and other machines reach it: any of them may do everything; set tokens",
         "url",
     )
     NOT_ENCRYPTED = (
         "not_encrypted",
         WARNING,
-        "other machines reach it without TLS: who is on the way reads tokens and audio, unless a proxy does TLS",
+        "other machines reach it without TLS: tokens and audio can be read on the way, unless a proxy does TLS",
         "url",
     )
     FEW_OPEN_FILES = (
@@ -72,18 +72,18 @@ class Event(StrEnum):
     TOKENS_LOADED = (
         "tokens_loaded",
         INFO,
-        "SIGHUP: the token file was read again, and what was open for tokens that are gone was closed",
+        "SIGHUP: the token file was read again, and the connections of removed tokens were closed",
         "tokens closed",
     )
     CERTIFICATE_LOADED = (
         "certificate_loaded",
         INFO,
-        "SIGHUP: tls_cert and tls_key were read again; new connections get what is there now",
+        "SIGHUP: tls_cert and tls_key were read again; new connections use the new files",
     )
     RELOAD_FAILED = (
         "reload_failed",
         ERROR,
-        "SIGHUP: a file can't be used; what was read from it before still counts",
+        "SIGHUP: a file can't be used; its earlier contents stay valid",
         "error",
     )
     JOB_SUBMITTED = (
@@ -134,12 +134,12 @@ class Event(StrEnum):
     )
     NODE_REFUSED = "node_refused", WARNING, "a node may not register", "node_id peer reason", True
     NODE_OFFLINE = "node_offline", INFO, "a node left", "node_id generation reason"
-    NODE_RESTS = "node_rests", WARNING, "a node gets no new jobs for a while", "node_id until_ms reason", True
+    NODE_RESTS = "node_rests", WARNING, "a node gets no new jobs for a time", "node_id until_ms reason", True
     SWEPT = "swept", DEBUG, "a slice of the clean-up removed finished jobs", "removed pause_ms"
     STORE_FAILED = (
         "store_failed",
         ERROR,
-        "script calls got no answer, or not that of a script, and are repeated; logged once for each error",
+        "script calls got no answer, or an error, and are repeated; logged once for each error",
         "error",
     )
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
@@ -152,27 +152,27 @@ class Event(StrEnum):
         "peer session_id node_id job_id reason",
         True,
     )
-    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection or request was not let in", "peer reason", True
+    CONNECTION_REFUSED = "connection_refused", WARNING, "a connection or request was refused", "peer reason", True
     PEER_ABORTED = "peer_aborted", WARNING, "a peer took nothing or broke a bound and was cut off", "peer reason", True
-    WORKER = "worker", INFO, "a worker node tells what it does", "node_id message"
+    WORKER = "worker", INFO, "a worker node reports what it does", "node_id message"
     HTTP_SERVER = (
         "http_server",
         WARNING,
-        "a word of a library, such as the HTTP server",
+        "a warning of a library, such as the HTTP server",
         "logger message error",
         True,
     )
     SPANS_LOST = (
         "spans_lost",
         WARNING,
-        "spans of traces were not exported since the last such line: the receiver does not take them, or too slowly",
+        "spans of traces were not exported since the last such line: the receiver refuses them, or is too slow",
         "failed dropped error",
     )
-    LOG_DROPPED = "log_dropped", WARNING, "lines are missing here: nobody read the log in time", "lines"
+    LOG_DROPPED = "log_dropped", WARNING, "lines are missing here: the reader of the log was too slow", "lines"
     LOG_LIMITED = (
         "log_limited",
         WARNING,
-        f"an event came more than {PER_SECOND_MAX} times in a second; so many lines of it were left out",
+        f"an event came more than {PER_SECOND_MAX} times in a second; the other lines of it were left out",
         "of lines",
     )
 
@@ -186,9 +186,9 @@ FIELDS: dict[str, str] = {
     "closed": "number of connections and requests",
     "ended": "number of jobs that ended since the signal",
     "error": "an exception: its class and text, or the end of its traceback",
-    "failed": "number of spans that the receiver did not take",
+    "failed": "number of spans that the receiver refused",
     "generation": "which registration of the node; a new one each time",
-    "goodbye": "whether the client closed in good order",
+    "goodbye": "whether the client closed properly",
     "handed_back": "number of jobs that had to be given up",
     "job_id": "the job",
     "lines": "number of lines",
@@ -199,15 +199,15 @@ FIELDS: dict[str, str] = {
     "pair": "language pair, source:target",
     "pairs": "language pairs",
     "pairs_total": "number of pairs",
-    "pause_ms": "how long the loop was held, ms",
+    "pause_ms": "how long the loop was blocked, ms",
     "peer": "address:port of the other end",
-    "reason": "a stable snake_case word; one that a node made up and that is no such word is `engine_error`",
+    "reason": "a stable snake_case word; anything else from a node becomes `engine_error`",
     "removed": "number of finished jobs",
     "session_id": "the client's session",
     "slots": "jobs that the node takes at a time",
     "state": "completed, failed or cancelled",
     "store": "the setting `store`",
-    "tokens": "number of tokens that count",
+    "tokens": "number of valid tokens",
     "total_ms": "from the submit to the end, ms",
     "trace_id": "the W3C trace that the job belongs to, when it is traced",
     "unfinished": "number of jobs that have not ended",

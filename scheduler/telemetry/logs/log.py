@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line (ts, level, event, fields), or coloured text on a terminal.
 
 The events are listed in events.py. Every line is bounded in bytes, and so are the lines a second of an event that peers
-can cause at will; who carries the lines away is log_writer.py.
+can cause at will; writer.py writes the lines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITEMS_MAX = 16
 """Items of a list in a field; the others are left out."""
 LINE_BYTES_MAX = 16 * 1024
 _SHORT_BYTES = 100
-"""Bytes of each text of a line that is too long all the same: control characters take six bytes in JSON."""
+"""Bytes of each text of a line that is still too long: control characters take six bytes in JSON."""
 
 
 class Lines(Protocol):
@@ -80,7 +80,7 @@ def open_log(stream: Lines, clock: Clock, level: str = "info", pretty: bool = Fa
 
 @contextmanager
 def log_to(descriptor: int, clock: Clock, level: str, pretty: bool, bytes_max: int) -> Iterator[Log]:
-    """Give a log that writes to `descriptor` without ever waiting for it; at most `bytes_max` bytes wait there.
+    """Yield a log that writes to `descriptor` without ever waiting for it; at most `bytes_max` bytes wait there.
 
     At the end what waits is written, for a second at most.
     """
@@ -149,7 +149,7 @@ def _bounded(value: Any, bytes_max: int = TEXT_BYTES_MAX) -> Any:
 
 
 def _named(value: Any) -> str:
-    """What is neither text nor number is named by its type: its content may be anything, a payload even."""
+    """Return the type's name of what is neither text nor number: its content may be a payload."""
     return f"<{type(value).__name__}>"
 
 
@@ -159,12 +159,12 @@ def cut(text: str, bytes_max: int) -> str:
 
 
 def cut_front(text: str, bytes_max: int) -> str:
-    """Return the end of `text`, at most `bytes_max` bytes of UTF-8: of a traceback that is what tells."""
+    """Return the end of `text`, at most `bytes_max` bytes of UTF-8: that is the useful part of a traceback."""
     return text[-bytes_max:].encode(errors="replace")[-bytes_max:].decode(errors="ignore")
 
 
 def carry_standard_logging(log: Log, *names: str) -> None:
-    """Have `log` carry what the loggers `names` of libraries have to say, warnings and worse, and nobody else."""
+    """Send the warnings and errors of the loggers `names` of libraries to `log`, and to no other handler."""
     for name in names:
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from voxpool.scheduler.core.nodes.node import Node
 
 ATTEMPTS_TOLD = 8
-"""Attempts of a job that are told: busy nodes may take any number, and the log of a job is bounded."""
+"""Attempts of a job that are logged: busy nodes may cause any number, and the log of a job is bounded."""
 
 
 class LogObserver(Observer):
     """Writes the events of jobs, nodes and the store.
 
-    Of jobs each `sample`-th is told whole (0 = none), of the others only warnings and ends that are not completed.
+    Each `sample`-th job is logged in full (0 = none), of the others only warnings and ends that are not completed.
     """
 
     def __init__(self, log: Log, sample: int = 1) -> None:
@@ -31,7 +31,7 @@ class LogObserver(Observer):
         self._store_error = ""
 
     def _tells(self, job: Job) -> bool:
-        """Whether `job` is one of those that are told whole: always the same answer for one job."""
+        """Whether `job` is logged in full: always the same answer for one job."""
         sample = self._sample
         return sample == 1 or (sample > 1 and job.sequence % sample == 0)
 
@@ -52,7 +52,7 @@ class LogObserver(Observer):
         self._log(Event.JOB_REJECTED, pair=pair, reason=reason)
 
     def connection_refused(self, peer: str, reason: str) -> None:
-        """A connection was not let in."""
+        """A connection was refused."""
         self._log(Event.CONNECTION_REFUSED, peer=peer, reason=reason)
 
     def peer_aborted(self, peer: str, reason: str) -> None:
@@ -148,7 +148,7 @@ class LogObserver(Observer):
         self._log(Event.SWEPT, removed=removed, pause_ms=round(pause_ms, 3))
 
     def store_failed(self, detail: str) -> None:
-        """The store did not answer; what it says with each repeat is logged once."""
+        """The store did not answer; an error that each repeat gives is logged once."""
         if detail != self._store_error:
             self._store_error = detail
             self._log(Event.STORE_FAILED, error=detail)

@@ -1,4 +1,4 @@
-"""Carries log lines to a file descriptor in a thread of its own, so that who reads them slowly never stops the loop.
+"""Writes log lines to a file descriptor in a thread of its own, so that a slow reader never stops the loop.
 
 The lines that wait are bounded in bytes. When they don't fit, the newest are dropped and counted, and the count is
 written as a line of its own in their place, once the reader is back.
@@ -17,14 +17,14 @@ LINGER_S = 0.02
 """How long a line may wait for others to be written with it: a wake-up a line would cost more than the line."""
 BATCH_BYTES = 64 * 1024
 CHUNK_BYTES = select.PIPE_BUF
-"""What a pipe takes without blocking once it says that it takes something."""
+"""The bytes that a writable pipe takes without blocking."""
 POLL_MS = 50
 CLOSE_S = 1.0
-"""How long `close` waits for a reader that takes nothing."""
+"""How long `close` waits for a reader that reads nothing."""
 
 
 class LogWriter:
-    """Writes what it is given, in order. `tell_dropped` makes the line that says how many are missing.
+    """Writes lines in order. `tell_dropped` makes the line with the number of missing ones.
 
     It works on a duplicate of `descriptor`: the original may be redirected (leakgate does so with stderr).
     """
@@ -44,13 +44,13 @@ class LogWriter:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._hurry = threading.Event()
-        """Half of the room is taken, or it stops: nothing lingers."""
+        """Half of the buffer is full, or it stops: write at once."""
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._thread.start()
 
     def write(self, line: bytes) -> None:
-        """Have `line` written, or drop it. Never waits; may be called in any thread."""
+        """Queue `line`, or drop it. Never waits; may be called in any thread."""
         with self._lock:
             if self._dropped or self._bytes + len(line) > self._bytes_max:
                 self._dropped += 1  # all that follow, too, until the count is written: the order stays true
@@ -64,7 +64,7 @@ class LogWriter:
             self._hurry.set()
 
     def close(self) -> bool:
-        """Write what waits, for `CLOSE_S` at most if nobody reads, and end the thread. Returns whether it ended."""
+        """Write what waits, for `CLOSE_S` at most without a reader, and end the thread. Returns whether it ended."""
         self._is_stopping = True
         self._hurry.set()
         self._wake.set()
@@ -130,7 +130,7 @@ class LogWriter:
                         return 0
             try:
                 return os.write(self._descriptor, chunk)
-            except BlockingIOError:  # somebody else made it non-blocking, and was quicker
+            except BlockingIOError:  # another process made it non-blocking, and was quicker
                 continue
             except OSError:  # the reader has gone, or the disk is full: the lines are counted as dropped
                 return 0

@@ -12,7 +12,7 @@ import math
 SPREAD = 6.0
 """Standard deviations of a Poisson number: a higher one comes by chance once in 500 million looks."""
 LATENESS = 0.05
-"""A sweep comes late by its own length and what the loop does between its slices; so much of the bound is for that."""
+"""A sweep comes late by its own length and what the loop does between its slices; this share is for that."""
 
 
 def resident_mean(rate_per_s: float, service_s: float, retention_s: float, interval_s: float) -> float:

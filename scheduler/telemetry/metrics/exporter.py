@@ -1,4 +1,4 @@
-"""Puts the metrics together: what is noted around a core, and the text that Prometheus reads.
+"""Builds the metrics: the meters around a core, and the text that Prometheus reads.
 
 Meters comes before the core (its observer and its runner are handed to it), Exporter after it.
 """
@@ -31,11 +31,11 @@ CANCEL_AGAIN_S = 0.1
 
 
 class MeasuredStore(Countable, Inspected, Protocol):
-    """A store that tells how much it holds, and of its server."""
+    """A store that can count its members, with facts about its server."""
 
 
 class Meters:
-    """What counts while a core works: give it `observer` and `runner`.
+    """The meters of a core: give it `observer` and `runner`.
 
     `seconds` is a fine clock for measuring, `now_ms` the wall clock of the core.
     """
@@ -78,8 +78,8 @@ class Exporter:
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics as text, and its media type: OpenMetrics if `accept` (of HTTP) asks for it.
 
-        The text is made in a thread: some thousand series take 20 ms, and the loop has jobs to give away. One scrape
-        at a time, so that many of them take one core's time slices and not all threads.
+        The text is made in a thread: some thousand series take 20 ms, and the loop has jobs to dispatch. Only one
+        scrape runs at a time, so that many of them take one core and not all threads.
         """
         try:
             encode, media_type = choose_encoder(accept)

@@ -1,7 +1,7 @@
-"""Gauges that are computed when somebody asks: jobs, nodes and slots as they are in table, waiting queues and fleet.
+"""Gauges that are computed at each scrape: jobs, nodes and slots in the table, the waiting queues and the registry.
 
-They are taken on the loop, in turns, because nothing else may look at those; the collector shows what was taken last
-and may run in any thread.
+They are taken on the loop, in turns, because only the loop may read these; the collector shows the last
+values and may run in any thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SLOT_STATES = ("used", "free", "closed")
 
 @dataclass(slots=True)
 class Figures:
-    """What was found at one moment; each maps a label to a number. `pools`, `waiting`, `wait_s` are by pair label."""
+    """The figures of one moment; each maps a label to a number. `pools`, `waiting`, `wait_s` are by pair label."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
@@ -89,10 +89,10 @@ class FiguresCollector(Collector):
             f"and {RECORD_BYTES} bytes a record; texts of results are not counted."
         )
         yield GaugeMetricFamily(f"{NAMESPACE}_jobs_resident_bytes", text, value=figures.job_bytes)
-        text = "Finished jobs that had to go before their time, because of finished_max."
+        text = "Finished jobs that were removed before their time, because of finished_max."
         yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
         yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
-        text = "What a job of a pair that is submitted now would wait, as far as known; the longest of several pairs."
+        text = "The expected wait of a job of a pair that is submitted now; the longest of several pairs."
         yield _gauge("expected_wait_seconds", text, "pair", {**pairs, **figures.wait_s})
         yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})
         text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."

@@ -1,4 +1,4 @@
-"""Labels with a bound: whatever comes from outside must not make series without end.
+"""Labels with a bound: values from outside must not create series without limit.
 
 No label of a metric is ever a job, node or session id.
 """

@@ -1,4 +1,4 @@
-"""The role that measures how late the event loop is: what every message and every deadline waits beside its work."""
+"""The role that measures how late the event loop is: the delay of every message and every deadline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.
 
 
 class LoopLag:
-    """Sleeps and looks how much too late it woke. `seconds` is a fine clock."""
+    """Sleeps and measures how late it woke. `seconds` is a fine clock."""
 
     def __init__(self, registry: CollectorRegistry, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -34,6 +34,6 @@ class LoopLag:
         self._lag.observe(max(0.0, self._seconds() - start_s - INTERVAL_S))
 
     async def run_forever(self) -> None:
-        """Measure for ever."""
+        """Measure until it is cancelled."""
         while True:
             await self.run_once()

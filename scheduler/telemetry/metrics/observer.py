@@ -1,7 +1,7 @@
-"""Prometheus counters and histograms of what the dispatcher does. What is (jobs, nodes, slots) is in figures.py.
+"""Prometheus counters and histograms of what the dispatcher does. figures.py has the present jobs, nodes and slots.
 
 Children are made once and kept, since finding one by its labels costs more than counting. Everything is in a registry
-of our own, so that nothing comes in by itself; what the process takes is added in exporter.py.
+of our own, so that no other metrics get in; exporter.py adds those of the process.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "voxpool"
 JOB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""A wait or a service: from a node that was free to the time-outs."""
+"""Buckets of a wait or a service: from an idle node to the time-outs."""
 PAUSE_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-"""How long the loop did nothing else."""
+"""Buckets of the time in which the loop did nothing else."""
 
 
 class MetricsObserver(Observer):
@@ -66,7 +66,7 @@ class MetricsObserver(Observer):
         )
         dispatches = counter(
             "dispatches_total",
-            "What the store said about a job: sent to a node, nobody has room, or stale (a node that is not here).",
+            "Answers of the store about jobs: sent to a node, nobody (no room), or stale (a node not connected).",
             "result",
         )
         self._sent = dispatches.labels("sent")
@@ -76,7 +76,7 @@ class MetricsObserver(Observer):
         self._late = counter("late_results_total", "Results for attempts that no longer counted.")
         self._removed = counter("cleanup_removed_total", "Finished jobs that the clean-up removed.")
         self._pause = histogram(
-            "cleanup_pause_seconds", "How long a slice of the clean-up held the loop.", PAUSE_BUCKETS_S
+            "cleanup_pause_seconds", "How long a slice of the clean-up blocked the loop.", PAUSE_BUCKETS_S
         )
         self._last_run = Gauge(
             "cleanup_last_run_timestamp_seconds",
@@ -87,7 +87,7 @@ class MetricsObserver(Observer):
         self._last_run.set(now_ms() / 1000)
         aborted = counter("peers_aborted_total", "Peers that broke a bound and were cut off.", "reason")
         self._aborted_of = {reason: aborted.labels(reason) for reason in (*sorted(ABORT_REASONS), OTHER)}
-        unwanted = counter("connections_refused_total", "Connections and requests that were not let in.", "reason")
+        unwanted = counter("connections_refused_total", "Connections and requests that were refused.", "reason")
         self._unwanted_of = {reason: unwanted.labels(reason) for reason in (*sorted(CONNECTION_REASONS), OTHER)}
         self._store_up = Gauge(
             "store_up", "1 while the store answers script calls, else 0.", namespace=NAMESPACE, registry=registry
@@ -117,7 +117,7 @@ class MetricsObserver(Observer):
         (self._rejected_of.get(reason) or self._rejected.labels(one_of(REJECT_REASONS, reason))).inc()
 
     def connection_refused(self, peer: str, reason: str) -> None:
-        """A connection was not let in."""
+        """A connection was refused."""
         self._unwanted_of[one_of(CONNECTION_REASONS, reason)].inc()
 
     def peer_aborted(self, peer: str, reason: str) -> None:
@@ -185,5 +185,5 @@ class MetricsObserver(Observer):
 
 
 def _exemplar(trace: str) -> dict[str, str] | None:
-    """Return what links a figure to the span of the job's last attempt, if that is recorded anywhere."""
+    """Return the exemplar that links a figure to the span of the job's last attempt, if that is recorded anywhere."""
     return {"trace_id": trace_id(trace) or "", "span_id": span_id(trace)} if is_sampled(trace) else None

@@ -1,4 +1,4 @@
-"""Gauges that tell whether the clean-up keeps up: its settings, and the resident jobs that Little's law predicts."""
+"""Gauges that show whether the clean-up keeps up: its settings, and the resident jobs that Little's law predicts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Residents:
             self.run_once()
 
     def show(self) -> None:
-        """Set the gauges to what is true now. Unfinished jobs count as they are: the bound is about finished ones."""
+        """Set the gauges to the present values. Unfinished jobs count as they are: the bound is about finished ones."""
         mean, bound = self.predict()
         self._predicted.set(mean)
         self._bound.set(bound)
@@ -77,6 +77,6 @@ class Residents:
         return unfinished + resident_mean(*arguments), unfinished + resident_bound(*arguments)
 
     def _ended(self) -> int:
-        """Every job that ended is still in the table, was swept, or had to go because of finished_max."""
+        """Every job that ended is still in the table, was swept, or was removed because of finished_max."""
         table = self._core.table
         return table.finished + self._core.retention.removed + table.evicted

@@ -1,7 +1,8 @@
-"""The role that counts what the store holds, beside the scripts and at its own pace, however often metrics are asked.
+"""The role that counts the members of the store, beside the scripts and at its own interval, however often it is
+scraped.
 
-One small question at each interval, bounded in time. While there is no answer the series are gone: an old number
-would look like a true one.
+One small question at each interval, bounded in time. Without an answer the series are removed: an old number
+would look like a present one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 class Countable(Protocol):
-    """A store that can say how much it holds; the one in this process says so at once."""
+    """A store that can count its members; the one in this process does so at once."""
 
     def census(self) -> dict[str, int] | Awaitable[dict[str, int]]:
         """Return how many members each family has."""
@@ -53,7 +54,7 @@ class StoreCensus:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = self._store.census()
                 census = answer if isinstance(answer, dict) else await answer
-        except Exception:  # whatever ails the store, the script queue meets it too and tells; counting ends nothing
+        except Exception:  # the script queue meets every fault of the store, too, and reports it; counting ends nothing
             self._keys.clear()
             self._counted.clear()
             return

@@ -1,4 +1,4 @@
-"""A ScriptRunner around another one that times the flushes, so that the core need not know of it."""
+"""A ScriptRunner around another one that times the flushes, without any change of the core."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SCRIPT_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 class TimedRunner(AroundRunner):
     """Passes everything on to `runner`. `seconds` is a fine clock: a round trip takes less than a millisecond.
 
-    The time of a flush counts once for each kind of script in it: its calls travel together, and nobody can tell
-    theirs apart. A flush without an answer is an error of each kind in it; a script that raised, of its own.
+    The time of a flush counts once for each kind of script in it: its calls travel together, and their times
+    can't be separated. A flush without an answer is an error of each kind in it; a script that raised, of its own.
     """
 
     def __init__(self, runner: ScriptRunner, registry: CollectorRegistry, seconds: Callable[[], float]) -> None:
@@ -45,7 +45,7 @@ class TimedRunner(AroundRunner):
         )
         failures = Counter(
             "store_failures_total",
-            "Flushes that the store did not answer as it should, by what its answer means (stores/answers.py).",
+            "Flushes with an error of the store, by its meaning (stores/answers.py).",
             ["meaning"],
             namespace=NAMESPACE,
             registry=registry,

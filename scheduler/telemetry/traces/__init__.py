@@ -1,1 +1,1 @@
-"""Traces: spans of jobs, sampled, and how they are sent by OTLP."""
+"""Traces: spans of jobs, sampled, and their export by OTLP."""

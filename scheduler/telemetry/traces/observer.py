@@ -1,7 +1,7 @@
 """Traces: what the dispatcher does with a job as spans, from its submit to its end.
 
 An Observer around the core. It decides which jobs are sampled and writes the job's place in its trace into `Job.trace`,
-from where the node gets it; nothing else of the core knows of traces. Who carries the spans away is span_ship.py.
+from where the node gets it; nothing else of the core knows of traces. span_ship.py exports the spans.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from voxpool.scheduler.core.nodes.node import Node
 
 EVENTS_MAX = 32
-"""Events of a job's span; later ones are left out, while each attempt has its span all the same."""
+"""Events of a job's span; later ones are left out; each attempt has its span in any case."""
 _RATIO_BITS = 64
-"""Bits of a trace's id that decide whether it is sampled: everybody who asks for a ratio decides alike."""
+"""Bits of a trace's id that decide whether it is sampled: all samplers by ratio decide alike."""
 
 
 class Life:
@@ -51,10 +51,10 @@ class Life:
 
 
 class TraceObserver(Observer):
-    """Makes spans of jobs and hands them to `give`.
+    """Makes spans of jobs and passes them to `give`.
 
-    A job whose traceparent says that its trace is recorded is sampled, one whose says that it isn't is not; of those
-    that come without one, `sample` (0 to 1) are. `now_ns` is the wall clock in ns.
+    A traceparent decides whether its job is sampled; of the jobs without one, the share `sample` (0 to 1) is. `now_ns`
+    is the wall clock in ns.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TraceObserver(Observer):
         else:
             trace, parent = self._bits(128) or 1, 0
             if trace % 2**_RATIO_BITS >= self._sampled_below:
-                job.trace = traceparent(trace, self.new_id(), False)  # or the node would decide anew
+                job.trace = traceparent(trace, self.new_id(), False)  # otherwise the node would decide anew
                 return
         life = self.lives[job.job_id] = Life(trace, self.new_id(), parent, self.now_ns())
         life.phase = self.new_id()
@@ -132,7 +132,7 @@ class TraceObserver(Observer):
         self.give(Span(spans.JOB, *ids, *times, attributes, error, life.events, has_remote_parent=life.parent != 0))
 
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
-        """A result came too late: told under the span of the work, which the node sent along."""
+        """A result came too late: it is recorded under the span of the work, which the node sent along."""
         if is_sampled(trace):
             at_ns = self.now_ns()
             attributes: Attributes = {"voxpool.job_id": job_id, "voxpool.attempt": attempt, "voxpool.node_id": node_id}
@@ -140,7 +140,7 @@ class TraceObserver(Observer):
             self.give(Span(spans.LATE_RESULT, *ids, at_ns, at_ns, attributes, has_remote_parent=True))
 
     def _end_phase(self, job: Job, life: Life, error: str = "") -> None:
-        """Give the span of the present phase away and begin the next one, in which the job waits."""
+        """Export the span of the present phase and begin the next one, in which the job waits."""
         now_ns = self.now_ns()
         attributes: Attributes = {"voxpool.job_id": job.job_id, "voxpool.pair": job.pair}
         name = spans.WAITING

@@ -1,8 +1,8 @@
 """Sends spans by OTLP (HTTP, protobuf). Needs the extra voxpool[traces]: the messages are opentelemetry-proto's.
 
 They are filled here rather than by the SDK's exporter, which takes three times as long for a span and holds the
-interpreter for a whole batch: the loop would stand still meanwhile. Of the environment it heeds what people who run
-collectors expect: OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE (or both with …_TRACES_…),
+interpreter for a whole batch: the loop would be blocked meanwhile. It uses the usual variables of the
+environment: OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE (or both with …_TRACES_…),
 OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME.
 """
 
@@ -28,10 +28,10 @@ from voxpool.scheduler.telemetry.traces.spans import Span
 SERVICE = "voxpool"
 """The service's name unless OTEL_SERVICE_NAME gives another one."""
 SLICE = 32
-"""Spans that are encoded at a time; then whoever waits for the interpreter gets it."""
+"""Spans that are encoded at a time; then other threads get the interpreter."""
 BREATH_S = 0.0001
 FIRST_PAUSE_S = 0.5
-"""Before the first repetition; it doubles."""
+"""The pause before the first repetition; it doubles."""
 PASSING = frozenset({429, 502, 503, 504})
 """Answers after which the same may be sent again (OTLP 1.5, failures)."""
 _SAMPLED = 1
@@ -96,7 +96,7 @@ class OtlpExporter:
             pause_s *= 2
 
     def abort(self) -> None:
-        """Have an `export` that is under way try no more."""
+        """Let an `export` in progress stop trying."""
         self._aborted.set()
 
     def encode(self, batch: Sequence[Span]) -> bytes:
@@ -145,7 +145,7 @@ def _set(attributes: Any, values: Iterable[tuple[str, str | int]]) -> None:
 
 
 def _resource(instance: str) -> dict[str, str | int]:
-    """Return what the spans say of this process; OTEL_… of the environment may add to it, and name it."""
+    """Return the attributes of this process; OTEL_… of the environment may add to them, and name it."""
     found = Resource.create({SERVICE_VERSION: __version__, SERVICE_INSTANCE_ID: instance}).attributes
     told = {name: value for name, value in found.items() if isinstance(value, str | int)}
     if str(told[SERVICE_NAME]).startswith("unknown_service"):
@@ -165,7 +165,7 @@ def _trusted(certificate: str) -> ssl.SSLContext:
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    """Return the seconds that the receiver asks to wait; 0 when it does not say, or says it as a date."""
+    """Return the seconds that the receiver asks to wait; 0 when it gives none, or a date."""
     try:
         return max(0.0, float(response.headers.get("retry-after", "")))
     except ValueError:

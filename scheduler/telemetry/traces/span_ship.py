@@ -1,6 +1,6 @@
-"""Carries spans to an exporter in a thread of its own, so that no receiver, down or slow, ever stops the loop.
+"""Passes spans to an exporter in a thread of its own, so that no receiver, down or slow, ever stops the loop.
 
-The spans that wait are bounded in number; what doesn't fit, and what the exporter can't deliver, is counted and told.
+The spans that wait are bounded in number; those that don't fit, or can't be delivered, are counted and logged.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class SpanExporter(Protocol):
     """Sends spans to a receiver."""
 
     def export(self, batch: Sequence[Span]) -> str:
-        """Send `batch`, with all the tries that it is worth; return "", or why it did not arrive. May block."""
+        """Send `batch`, with repetitions; return "", or why it did not arrive. May block."""
         ...
 
     def abort(self) -> None:
-        """Have an `export` that is under way try no more."""
+        """Let an `export` in progress stop trying."""
         ...
 
 
 class SpanShip(Collector):
-    """Exports what `give` gets; `seconds` is a clock. As a collector it shows what became of the spans."""
+    """Exports what `give` gets; `seconds` is a clock. As a collector it shows the counts of the spans."""
 
     def __init__(self, exporter: SpanExporter, spans_max: int, log: Log, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -52,14 +52,14 @@ class SpanShip(Collector):
         self._in_hand = 0
         self._counting = threading.Lock()
         self._is_given_up = False
-        """Whether `close` has counted what was left."""
+        """Whether `close` has counted the rest."""
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
         self._told = (0, 0)
         self._failure = ""
-        """Why the last batch that did not arrive didn't."""
+        """The error of the last batch that was not delivered."""
         self.exported = self.failed = self.dropped = 0
-        """Spans that arrived; that the exporter could not deliver; that did not fit."""
+        """Spans that were delivered; that could not be delivered; that did not fit."""
         self._thread = threading.Thread(target=self._run, name="span ship", daemon=True)
         self._thread.start()
 
@@ -67,7 +67,7 @@ class SpanShip(Collector):
         return len(self._waiting)
 
     def give(self, span: Span) -> None:
-        """Have `span` exported, or drop it when too many wait. Never waits; only the loop's thread may call it."""
+        """Queue `span`, or drop it when too many wait. Never waits; only the loop's thread may call it."""
         waiting = len(self._waiting)
         if waiting >= self._spans_max:
             self.dropped += 1
@@ -77,15 +77,15 @@ class SpanShip(Collector):
             self._wake.set()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what became of the spans."""
-        text = "Spans of sampled jobs: exported, failed (the receiver did not take them) or dropped (too many waited)."
+        """Yield the counts of the spans."""
+        text = "Spans of sampled jobs: exported, failed (the receiver refused them) or dropped (too many waited)."
         family = CounterMetricFamily(f"{NAMESPACE}_trace_spans", text, labels=["result"])
         for result in ("exported", "failed", "dropped"):
             family.add_metric([result], getattr(self, result))
         yield family
 
     def close(self, patience_s: float) -> None:
-        """Export what waits, for `patience_s` at most; then tell what is lost. Blocks."""
+        """Export what waits, for `patience_s` at most; then log the loss. Blocks."""
         self._is_stopping.set()
         self._wake.set()
         self._thread.join(patience_s)
@@ -118,7 +118,7 @@ class SpanShip(Collector):
             return
         try:
             failure = self._exporter.export(batch)
-        except Exception as error:  # a bug, or an address that only the client finds wrong; jobs must not feel it
+        except Exception as error:  # a bug, or an address that only the client refuses; jobs must not be affected
             failure = f"{type(error).__name__}: {error}"
         with self._counting:
             if self._is_given_up:

@@ -1,4 +1,4 @@
-"""What a span is here until it is exported: a plain record, cheap to make on the loop. docs/traces.md tells of each."""
+"""A span until it is exported: a plain record, cheap to make on the loop. docs/traces.md describes each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Span(NamedTuple):
     end_ns: int
     attributes: Attributes
     error: str = ""
-    """Why what it stands for failed, a stable word; "" = it did not."""
+    """Why its operation failed, a stable word; "" = it did not."""
     events: Sequence[Event] = ()
     has_remote_parent: bool = False
     """Whether the parent is another process's."""

@@ -17,7 +17,7 @@ SELECTS = frozenset({"select_node", "select_explained"})
 
 
 class _Asked(NamedTuple):
-    """A sampled job that a node is asked for: where its answer stands, and the span that it belongs under."""
+    """A sampled job in a select: the index of its answer, and its parent span."""
 
     call: int
     place: int
@@ -28,14 +28,14 @@ class _Asked(NamedTuple):
 
 
 class TracedRunner(AroundRunner):
-    """Passes everything on; the spans take in the flush that the call travelled in."""
+    """Passes everything on; a span covers the flush of its call."""
 
     def __init__(self, inner: ScriptRunner, observer: TraceObserver) -> None:
         super().__init__(inner)
         self._observer = observer
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """Run `calls`, and tell of the selects for sampled jobs. Raises what the runner raises."""
+        """Run `calls`, and make spans of the selects for sampled jobs. Raises what the runner raises."""
         asked = self._asked(calls) if self._observer.lives else []
         if not asked:
             return await self.inner.run(calls)

@@ -1,4 +1,4 @@
-"""Puts the traces together: what makes spans around a core, and what carries them away. Off without an endpoint."""
+"""Builds the traces: the observer that makes spans, and their export. Off without an endpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.telemetry.traces.span_ship import SpanShip
 from voxpool.scheduler.telemetry.traces.traced_runner import TracedRunner
 
 PATH = "/v1/traces"
-"""Where OTLP receivers take traces; put behind an endpoint that has no path."""
+"""The path of OTLP receivers; added to an endpoint that has no path."""
 FLUSH_S = 1.0
 """How long a stop waits for the last spans."""
 
@@ -41,7 +41,7 @@ class Tracing:
 def open_tracing(
     settings: Settings, clock: SystemClock, random: random.Random, log: Log, instance: str
 ) -> Tracing | None:
-    """Return what traces jobs as the settings say; None when they say no endpoint. Raises ConfigError."""
+    """Return the tracing by the settings; None when they have no endpoint. Raises ConfigError."""
     if not settings.traces_endpoint:
         return None
     endpoint = _whole(settings.traces_endpoint)
