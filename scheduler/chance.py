@@ -13,5 +13,5 @@ def fresh_random() -> random.Random:
 
 
 def fresh_secret(bits: int) -> str:
-    """Return so many bits that nobody can guess, as letters that fit into a header, a file and a command line."""
+    """Return a secret of `bits` random bits, in letters that a header, a file and a command line allow."""
     return secrets.token_urlsafe(bits // 8)

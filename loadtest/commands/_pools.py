@@ -30,7 +30,7 @@ from voxpool.sim.report.report import Report
 
 LOCUSTFILES = Path(__file__).resolve().parents[1]
 SMALL = 10
-"""Nodes, and pools, of the side that the large one is held against."""
+"""Nodes, and pools, of the side that the large one is compared with."""
 NODES, POOLS = 1500, 1200
 NODES_QUICK, POOLS_QUICK = 200, 160
 STORES = ("embedded", "redis")
@@ -51,7 +51,7 @@ LEAST_QUICK_S = 12.0
 WATCH_S = 3.0
 PLAIN_S = 3.0
 PLAIN_SHARE = 0.25
-"""So long at least, and so much of a run, no MONITOR disturbs the times that are measured."""
+"""The shortest time, and the share of a run, in which no MONITOR disturbs the measured times."""
 READY_S = 120.0
 END_S = 60.0
 LOOK_S = 0.2

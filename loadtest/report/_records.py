@@ -120,7 +120,7 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     machine_cpu_mean: float | None = None
     """Share of all cores of the busiest machine that makes load, with all else that runs there."""
     memory_available_bytes_min: int | None = None
-    """Of the machine with the least."""
+    """The smallest value of all machines."""
 
 
 class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):

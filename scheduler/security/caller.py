@@ -23,7 +23,7 @@ class Caller(NamedTuple):
     rate_per_s: float | None = None
     """The token's own bound on submits; None = the setting rate_per_s."""
     digest: str = ""
-    """The SHA-256 of its token in hex: it tells whether a token was replaced. Never logged."""
+    """The SHA-256 of its token in hex: by it a replaced token is detected. Never logged."""
 
     def __repr__(self) -> str:
         return f"<caller {self.name or 'anybody'} {self.role}>"

@@ -124,7 +124,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         deadline.begin()
         code = _exit_code(failures, log)
         handed_back = await hand_back(core)
-        results.let_go()
+        results.release()
         dashboard.stop()
         ticks.cancel()
         await server.stop([listener], deadline.left_s(but_s=2 * HURRY_S), stop.again)

@@ -35,7 +35,7 @@ MEANINGS = (BROKEN, LOST_DATA, TOPOLOGY, TAKEN, NOT_NOW, UNKNOWN)
 CODES = {
     "NOSCRIPT": LOST_DATA,
     "WRONGTYPE": TAKEN,
-    # Redis and Valkey that became replicas, clusters that move slots, Sentinels that were taken for a server.
+    # Redis and Valkey that became replicas, clusters that move slots, Sentinels that were used as a server.
     **dict.fromkeys(("READONLY", "MASTERDOWN", "MOVED", "ASK", "REDIRECT", "CLUSTERDOWN", "CROSSSLOT"), TOPOLOGY),
     **dict.fromkeys(("IDONTKNOW", "INPROG", "NOGOODSLAVE", "NOGOODPRIMARY", "NOQUORUM", "NOMASTERLINK"), TOPOLOGY),
     # Busy, full, starting, not allowed: by an administrator's hand or by itself it passes.

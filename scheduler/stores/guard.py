@@ -47,7 +47,7 @@ class GuardedServer:
         self._shell: asyncio.subprocess.Process
         self._signals: int
         """Where the guard reads the signal for the server."""
-        self._said: asyncio.StreamReader
+        self._output: asyncio.StreamReader
         """The server's process id, then nothing until both are gone."""
         self._pid: int
         self._ours: contextlib.ExitStack
@@ -61,17 +61,17 @@ class GuardedServer:
             signals_end, self._signals = os.pipe()
             theirs.callback(os.close, signals_end)
             ours.callback(os.close, self._signals)
-            said_end, said = os.pipe()
-            theirs.callback(os.close, said)
-            self._said = asyncio.StreamReader()
-            said_by, _ = await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(self._said), os.fdopen(said_end, "rb", 0)
+            output_end, output = os.pipe()
+            theirs.callback(os.close, output)
+            self._output = asyncio.StreamReader()
+            output_transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(self._output), os.fdopen(output_end, "rb", 0)
             )
-            ours.callback(said_by.close)
+            ours.callback(output_transport.close)
             self._shell = await asyncio.create_subprocess_exec(
                 *("sh", "-c", _SHELL, "voxpool-guard", folder, *command),
                 stdin=signals_end,
-                stdout=said,
+                stdout=output,
                 stderr=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C must not end the server: the last calls still go to it
                 pass_fds=keep,
@@ -80,7 +80,7 @@ class GuardedServer:
             ours.callback(self._signal, "KILL")
             try:
                 async with asyncio.timeout(START_TIMEOUT_S):
-                    self._pid = int(await self._said.readline())
+                    self._pid = int(await self._output.readline())
             except (TimeoutError, ValueError):
                 raise StoreUnavailable(f"the guard of {command[0]} did not start") from None
             self._ours = ours.pop_all()
@@ -106,7 +106,7 @@ class GuardedServer:
             self._signal(signal_name)
             try:
                 async with asyncio.timeout(within_s):
-                    await self._said.read()
+                    await self._output.read()
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)

@@ -58,7 +58,7 @@ class NodeDoor:
             await connection.run()
         finally:
             self.connections -= 1
-            connection.let_go()
+            connection.release()
             if connection.node is not None:
                 self.cut_offs.remember(connection.node.node_id, socket.cut_off)
                 self.desk.left(connection.node)
@@ -154,7 +154,7 @@ class NodeConnection:
             raise AccessRefused(FORBIDDEN, "this connection belongs to another token")
         return caller.name
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """The connection is gone."""
         self._let_in.close()
 

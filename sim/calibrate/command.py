@@ -46,7 +46,7 @@ def calibrate_command(
     quick: bool,
     store: str,
 ) -> int:
-    """Measure what this machine costs, and hold what the simulation predicts against what really happens.
+    """Measure the costs of this machine, and compare the predictions of the simulation with measurements.
 
     A real scheduler and real nodes get jobs at three loads (4 minutes; --quick: 40 seconds); the same arrivals and
     works are played on virtual time, with the costs that were measured. They are written as a part of a scenario,

@@ -89,7 +89,7 @@ def run(
     quick: bool,
     store: str,
 ) -> int:
-    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and hold it against what it expects."""
+    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and check its expectations."""
     from voxpool.sim.cli.play import play_file
     from voxpool.sim.replay.case import RunDied
 

@@ -205,12 +205,12 @@ class StoreMirror(Watcher):
             self._free(reservation)
 
     def _close(self, node: MirrorNode) -> None:
-        """Take `node` out of the count of room; whoever calls puts it back."""
+        """Subtract `node` from the count of room; the caller adds it again."""
         if node.has_room:
             self._count_room(node, -1)
 
     def _drop(self, reservations: Sequence[str]) -> None:
-        """Forget reservations of a node that is out of the count of room."""
+        """Forget reservations of a node whose room is not counted now."""
         for reservation in reservations:
             held = self.reservations.pop(reservation, None)
             if held is not None:

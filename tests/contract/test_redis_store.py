@@ -130,7 +130,7 @@ async def test_scripts_that_vanish_in_the_middle_are_loaded_and_the_rest_is_call
 async def test_foreign_data_under_our_keys_are_named_and_left_alone(store: RedisStore) -> None:
     """Nothing of it is deleted; when somebody has moved it, the repeated call is carried out."""
     await store.client.set("vp:{0}:nodes", "somebody else's")
-    with pytest.raises(StoreUnavailable, match=r"WRONGTYPE.*data of somebody else") as refused:
+    with pytest.raises(StoreUnavailable, match=r"WRONGTYPE.*data of another program") as refused:
         await store.run([REGISTER])
     assert refused.value.meaning == TAKEN
     assert await store.client.get("vp:{0}:nodes") == "somebody else's"

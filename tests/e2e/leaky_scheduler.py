@@ -52,14 +52,14 @@ def leak_a_task() -> None:
 
 def leak_an_object_and_bytes() -> None:
     """Sessions, and text, are kept where no table of the scheduler shows them."""
-    let_go = Session.let_go
+    release = Session.release
 
     def leaky(session: Session) -> list[str]:
         _sessions.append(session)
         _texts.append(f"{len(_texts):0{LEAKED_BYTES}}")
-        return let_go(session)
+        return release(session)
 
-    patch.object(Session, "let_go", leaky).start()
+    patch.object(Session, "release", leaky).start()
 
 
 def leak_in_the_store() -> None:

@@ -53,7 +53,7 @@ class Lookalike:
             self.drop()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            await asyncio.sleep(0)  # transports that were aborted let go of their sockets
+            await asyncio.sleep(0)  # transports that were aborted release their sockets
 
     def misbehave(self, answer: bytes, *points: str) -> None:
         """Give `answer`, as raw bytes, at these points of POINTS until `behave`."""

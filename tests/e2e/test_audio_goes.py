@@ -17,7 +17,7 @@ from voxpool.scheduler.sdk import Work, Worker
 
 AUDIO = wav_of(bytes(4_000_000))
 SOON_S = 5.0
-"""Sooner than the next ping, which would have let go of it."""
+"""Sooner than the next ping, which would have released it."""
 
 
 def allocated_bytes(scheduler: Scheduler) -> int:

@@ -21,7 +21,7 @@ def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: i
         report = closes(scheduler, server.url, count, warm_up)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
-    assert report.most_bytes > 0 and report.meanwhile_bytes < OPEN_BYTES_MAX, "nothing waits for being let go"
+    assert report.most_bytes > 0 and report.meanwhile_bytes < OPEN_BYTES_MAX, "nothing waits to be released"
     assert report.torn.total() == count and len(report.torn) == 2 * len(POINTS), "each point, by RST and by FIN"
     assert scheduler.events("http_server") == [] and scheduler.events("scheduler_failed") == []
     return report

@@ -134,7 +134,7 @@ def test_its_goodbye_reaches_the_other_end() -> None:
     assert codes == [1000]
 
 
-def test_who_reads_wakes_up_when_it_is_let_go() -> None:
+def test_who_reads_wakes_up_when_it_is_released() -> None:
     with opened(lambda connection: connection.recv(PATIENCE_S)) as wire:  # type: ignore[arg-type]
         ended: list[int] = []
 

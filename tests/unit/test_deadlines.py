@@ -55,7 +55,7 @@ def test_a_cleared_deadline_never_comes() -> None:
     assert len(deadlines) == 0 and deadlines.first() is None
 
 
-def test_a_thing_is_let_go_at_once_even_behind_one_that_is_still_to_come() -> None:
+def test_a_thing_is_released_at_once_even_behind_one_that_is_still_to_come() -> None:
     """An earlier deadline that lives, such as that of a job that waits, must not keep what has ended."""
     deadlines: Deadlines[Thing] = Deadlines(HandClock())
     deadlines.set(Thing("waits"), 10)

@@ -33,7 +33,7 @@ async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> N
     assert rig.store.census()["nodes"] == 1
 
 
-async def test_a_closed_connection_is_let_go_at_once() -> None:
+async def test_a_closed_connection_is_released_at_once() -> None:
     """The record of its node may stay until the lease would have ended; what hangs on the link is 20 kB."""
     rig = Rig()
     await rig.node("n1")

@@ -70,7 +70,7 @@ async def test_a_wait_ends_with_the_job() -> None:
     assert len(results) == 0
 
 
-@pytest.mark.parametrize("how", ["time", "gone", "let_go", "cancelled"])
+@pytest.mark.parametrize("how", ["time", "gone", "release", "cancelled"])
 async def test_a_wait_that_ends_otherwise_leaves_nothing(how: str) -> None:
     results, one = Results(10, 1000), job()
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,8 +78,8 @@ async def test_a_wait_that_ends_otherwise_leaves_nothing(how: str) -> None:
     await asyncio.sleep(0)
     if how == "gone":
         gone.set_result(None)
-    elif how == "let_go":
-        results.let_go()
+    elif how == "release":
+        results.release()
     elif how == "cancelled":
         waiting.cancel()
     await asyncio.wait([waiting])

@@ -70,7 +70,7 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
     assert words == ["OK", "OK", "OK"]
 
 
-async def test_who_waited_for_a_beat_is_let_go_with_its_answer() -> None:
+async def test_who_waited_for_a_beat_is_released_with_its_answer() -> None:
     """And not with the next beat, which may be long in coming: the last one is that of a node that has gone."""
     queue = queue_on(Recorder())
     words: list[str] = []

@@ -1,7 +1,7 @@
 """What comes in from nodes: registers, beats, answers, closed connections; and what that means for their jobs.
 
 Plain synchronous decisions but for the question whether an older connection still answers. What becomes of a job is
-the dispatcher's part, what the store is told of a node the node registry's.
+the dispatcher's part; the node registry writes nodes to the store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from voxpool.scheduler.protocol.messages import (
 from voxpool.scheduler.protocol.trace_context import checked
 
 BEATS_MISSED_MAX = 2
-"""Beats in a row without a held attempt before its assign is taken for lost; one beat may have crossed the assign."""
+"""Beats in a row without a held attempt before its assign counts as lost; one beat may have crossed the assign."""
 
 
 class NodeEvents:

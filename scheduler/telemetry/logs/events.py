@@ -143,7 +143,7 @@ class Event(StrEnum):
         "error",
     )
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
-    SESSION_OPENED = "session_opened", INFO, "a client said hello", "session_id peer"
+    SESSION_OPENED = "session_opened", INFO, "a client sent hello", "session_id peer"
     SESSION_CLOSED = "session_closed", INFO, "a client's connection ended", "session_id goodbye unfinished"
     BAD_MESSAGE = (
         "bad_message",

@@ -129,9 +129,9 @@ def _fill(message: SpanMessage, span: Span) -> None:
         message.status.code = Status.STATUS_CODE_ERROR
         message.status.message = span.error
     for event in span.events:
-        told = message.events.add()
-        told.name, told.time_unix_nano = event.name, event.at_ns
-        _set(told.attributes, event.attributes.items())
+        moment = message.events.add()
+        moment.name, moment.time_unix_nano = event.name, event.at_ns
+        _set(moment.attributes, event.attributes.items())
 
 
 def _set(attributes: Any, values: Iterable[tuple[str, str | int]]) -> None:
@@ -147,10 +147,10 @@ def _set(attributes: Any, values: Iterable[tuple[str, str | int]]) -> None:
 def _resource(instance: str) -> dict[str, str | int]:
     """Return the attributes of this process; OTEL_… of the environment may add to them, and name it."""
     found = Resource.create({SERVICE_VERSION: __version__, SERVICE_INSTANCE_ID: instance}).attributes
-    told = {name: value for name, value in found.items() if isinstance(value, str | int)}
-    if str(told[SERVICE_NAME]).startswith("unknown_service"):
-        told[SERVICE_NAME] = SERVICE
-    return told
+    known = {name: value for name, value in found.items() if isinstance(value, str | int)}
+    if str(known[SERVICE_NAME]).startswith("unknown_service"):
+        known[SERVICE_NAME] = SERVICE
+    return known
 
 
 def _of_environment(environment: Mapping[str, str], name: str) -> str:

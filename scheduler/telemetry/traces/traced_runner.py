@@ -20,7 +20,7 @@ class _Asked(NamedTuple):
     """A sampled job in a select: the index of its answer, and its parent span."""
 
     call: int
-    place: int
+    index: int
     job_id: str
     attempt: int
     trace: int
@@ -44,14 +44,14 @@ class TracedRunner(AroundRunner):
             answers = await self.inner.run(calls)
         except StoreUnavailable:
             for one in asked:
-                self._tell(one, start_ns, {"voxpool.result": "store_unavailable"}, "store_unavailable")
+                self._record(one, start_ns, {"voxpool.result": "store_unavailable"}, "store_unavailable")
             raise
         for one in asked:
-            node_id, said = answers[one.call][2 * one.place : 2 * one.place + 2]
+            node_id, reply = answers[one.call][2 * one.index : 2 * one.index + 2]
             if node_id:
-                self._tell(one, start_ns, {"voxpool.result": "allocated", "voxpool.node_id": node_id})
+                self._record(one, start_ns, {"voxpool.result": "allocated", "voxpool.node_id": node_id})
             else:
-                self._tell(one, start_ns, {"voxpool.result": said.lower() or "nobody"})
+                self._record(one, start_ns, {"voxpool.result": reply.lower() or "nobody"})
         return answers
 
     def _asked(self, calls: Sequence[ScriptCall]) -> list[_Asked]:
@@ -59,14 +59,14 @@ class TracedRunner(AroundRunner):
         found = []
         for number, call in enumerate(calls):
             if call.name in SELECTS:
-                for place, reservation in enumerate(reservations_of(call)):
+                for index, reservation in enumerate(reservations_of(call)):
                     job_id, _, attempt = reservation.rpartition("|")
                     life = lives.get(job_id)
                     if life is not None:
-                        found.append(_Asked(number, place, job_id, int(attempt), life.trace, life.phase))
+                        found.append(_Asked(number, index, job_id, int(attempt), life.trace, life.phase))
         return found
 
-    def _tell(self, one: _Asked, start_ns: int, more: Attributes, error: str = "") -> None:
+    def _record(self, one: _Asked, start_ns: int, more: Attributes, error: str = "") -> None:
         observer = self._observer
         attributes: Attributes = {"voxpool.job_id": one.job_id, "voxpool.attempt": one.attempt, **more}
         now_ns = observer.now_ns()

@@ -216,7 +216,7 @@ class Authorization:
         state["authentication"] = self._authentication
         given = Headers(scope=scope).getlist("authorization")
 
-        async def told(message: Message) -> None:
+        async def answer(message: Message) -> None:
             reason = _REFUSALS.get(message.get("status", 0))
             if reason is not None:
                 client = scope.get("client")
@@ -226,9 +226,9 @@ class Authorization:
         state["caller"] = caller = self._authentication.caller(_bearer(given))
         if caller is None and given and scope["type"] == "websocket":
             refused = AccessRefused(UNAUTHORIZED, "this token does not count")
-            await refusal(refused)(scope, receive, told)
+            await refusal(refused)(scope, receive, answer)
             return
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, answer)
 
 
 def _bearer(given: list[str]) -> str | None:

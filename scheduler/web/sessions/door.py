@@ -189,4 +189,4 @@ class SessionDoor:
 
     def _give_up(self, session: Session) -> None:
         del self._sessions[session.key]
-        self.dispatcher.session_closed(session.key, session.let_go())
+        self.dispatcher.session_closed(session.key, session.release())

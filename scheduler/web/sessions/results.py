@@ -70,7 +70,7 @@ class Results:
                 watcher.job_ended(job)
 
     async def wait(self, job: Job, seconds: float, gone: asyncio.Future[None]) -> None:
-        """Return when `job` has ended, after `seconds`, when the client is `gone`, or at `let_go`. Raises Rejected."""
+        """Return when `job` has ended, after `seconds`, when the client is `gone`, or at `release`. Raises Rejected."""
         if job.ended or seconds <= 0:
             return
         self.check_room()
@@ -84,7 +84,7 @@ class Results:
             timer.cancel()
             self.unwatch(job.job_id, waiter)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Wake all that `wait`: the scheduler stops."""
         for watchers in self._watchers.values():
             for watcher in watchers:

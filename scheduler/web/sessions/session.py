@@ -30,7 +30,7 @@ CATCH_UP_BYTES = 4 * 1024**2
 
 
 class Session:
-    """The state of one client. `attach` and `detach` follow its connections; `let_go` is the end."""
+    """The state of one client. `attach` and `detach` follow its connections; `release` is the end."""
 
     def __init__(self, door: SessionDoor, session_id: str, caller: Caller, generation: str) -> None:
         self.session_id = session_id
@@ -74,7 +74,7 @@ class Session:
         self._outbox.keeps = True
         self._unsent = None
 
-    def let_go(self) -> list[str]:
+    def release(self) -> list[str]:
         """Stop waiting; return the ids of own jobs whose results no other watcher waits for."""
         if self._gap_timer is not None:
             self._gap_timer.cancel()

@@ -103,7 +103,7 @@ def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store
 
 
 def long_run(size: Size, policy: str, load: float, seed: int, store: str, tell: Tell) -> Found:
-    """Run long enough to be held against theory: the warm-up is dropped, no checker and no trace costs time."""
+    """Run long enough to be compared with theory: the warm-up is dropped, no checker and no trace costs time."""
     jobs = size.jobs_of_long(load)
     lasts_s = jobs / size.rate_per_s(load)
     warmup_s = min(WARM_AFTER * mm1_relaxation_s(load, size.work_s), WARMUP_PART_MAX * lasts_s)

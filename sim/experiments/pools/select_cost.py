@@ -96,7 +96,7 @@ class InMemory:
 
 
 class Cost(NamedTuple):
-    """For one job; the time is that of the batch that a fifth of all were quicker than: others disturb the rest."""
+    """Per job; the time is the 20 % quantile over the batches, since other work disturbs the slower ones."""
 
     select_us: float
     release_us: float

@@ -193,7 +193,7 @@ class NotedDict(dict[str, Any]):
 
 
 class Shards(tuple[NotedDict, ...]):
-    """Stands for the list of dicts of a sharded table: whichever is asked for, it's the one that notes."""
+    """Stands for the list of dicts of a sharded table: every index returns the one dict that records its accesses."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-// What stands between the page and the scheduler, told at the top of the page, with the one thing to do about it.
+// An obstacle between the page and the scheduler, shown at the top of the page with its remedy.
 
 import { byId, h, setText } from "./dom.js";
 

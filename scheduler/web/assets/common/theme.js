@@ -1,4 +1,4 @@
-// The colour scheme: that of the system until somebody chooses; the choice is kept in this browser.
+// The colour scheme: that of the system until the user chooses; this browser keeps the choice.
 
 import { s, setAttribute } from "./dom.js";
 

@@ -8,7 +8,7 @@ import { Table, textCell } from "./table.js";
 const STATES = ["waiting", "dispatched", "completed", "failed", "cancelled"];
 
 export class JobsPanel {
-  /** `onOpen` gets the id of a job that somebody wants to see. */
+  /** `onOpen` gets the id of the job to show. */
   constructor(place, sub, endedPlace, onOpen) {
     this.sub = sub;
     this.lists = [[], []];

@@ -1,4 +1,4 @@
-// A small bar with its numbers: so many slots are used, of so many.
+// A small bar with its numbers: the used slots, of all.
 
 import { h, setText } from "../common/dom.js";
 import { whole } from "../common/format.js";

@@ -61,7 +61,7 @@ export class NodesPanel {
   #drawSilence(cell, row) {
     setText(cell, row.silentMs < 1000 ? "now" : `${duration(1000 * Math.floor(row.silentMs / 1000))} ago`);
     cell.classList.toggle("warn", row.silentMs > 1.5 * this.heartbeatMs);
-    setAttribute(cell, "title", row.silentMs > 1.5 * this.heartbeatMs ? `taken for dead after ${duration(this.leaseMs)}` : null);
+    setAttribute(cell, "title", row.silentMs > 1.5 * this.heartbeatMs ? `counts as dead after ${duration(this.leaseMs)}` : null);
   }
 
   #drawAction(cell, row) {

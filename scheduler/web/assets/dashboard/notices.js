@@ -1,4 +1,4 @@
-// What needs somebody: a short list, empty most of the time.
+// The notices that need attention: a short list, mostly empty.
 
 import { h } from "../common/dom.js";
 import { plural, whole } from "../common/format.js";

@@ -1,4 +1,4 @@
-// The life of a job, told from what the scheduler answers about it. Pure.
+// The life of a job, from the answers of the scheduler about it. Pure.
 
 import { plural, words } from "../common/format.js";
 

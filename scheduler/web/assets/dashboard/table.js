@@ -1,6 +1,6 @@
 // A table of many rows: sorted by a column, filtered by text, shown a page at a time. Rows that stay keep their
-// elements, so that focus, selection and the pointer's target survive an update; while somebody is in the table,
-// nothing in it changes its place. `tools` (filter and pager) are placed by whoever makes the table.
+// elements, so that focus, selection and the pointer's target survive an update; while the user is in the table,
+// nothing in it changes its place. `tools` (filter and pager) are placed by the caller.
 
 import { h, setAttribute, setText } from "../common/dom.js";
 import { whole } from "../common/format.js";

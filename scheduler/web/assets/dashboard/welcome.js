@@ -1,4 +1,4 @@
-// What somebody sees who has just started a scheduler: the two commands that bring it to life.
+// Shown for a new scheduler: the two commands that start a node and submit a job.
 
 import { h } from "../common/dom.js";
 import { commandHint, nodeCommand, submitCommand } from "../common/hint.js";

@@ -52,7 +52,7 @@ export class Request {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.result.catch(() => {}); // who asks late must not make the page complain
+    this.result.catch(() => {}); // a late reader must not cause an unhandled rejection
   }
 
   /** Go to another phase. */
@@ -124,7 +124,7 @@ export class SessionClient {
     return request;
   }
 
-  /** Have a request cancelled; its result tells whether it was. */
+  /** Cancel a request; the state of its result shows whether it was cancelled. */
   cancel(request) {
     if (request.phase === "done" || request.phase === "cancelling") return;
     if (this.isOpen && (request.phase === "sent" || request.phase === "accepted")) {

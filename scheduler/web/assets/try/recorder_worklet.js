@@ -1,4 +1,4 @@
-// Runs in the audio thread: hands what the microphone hears to the page, in pieces.
+// Runs in the audio thread: passes the sound of the microphone to the page, in pieces.
 
 const PIECE_SAMPLES = 2048;
 

@@ -6,7 +6,7 @@ import { NoMicrophone, Recorder } from "./recorder.js";
 import { decoded, encodeWav, isWav, peaks, RATE_HZ, secondsIn, testTone } from "./wav.js";
 
 const FILE_BYTES_MAX = 64 * 1024 ** 2; // what is opened at all: a film would fill the memory of the tab
-const RECORD_MAX_S = 60; // until the scheduler has said what it takes
+const RECORD_MAX_S = 60; // until the scheduler has sent its limits
 const BARS = 60; // of the picture
 const LEVELS = 44; // of the meter
 const SILENCE = 0.003; // a peak below it is what an unplugged microphone gives
