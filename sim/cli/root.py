@@ -191,6 +191,23 @@ def capacity(
     return show(report, report.write(json_path, out))
 
 
+@cli.command()
+@click.option(
+    "--new",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write; an existing one is kept.",
+)
+def scenario(file: Path) -> int:
+    """Write a scenario to begin with: every key with its meaning, ready to run."""
+    from voxpool.sim.cli.new_scenario import write_new
+
+    write_new(file)
+    say(f"written: {file}; run it with: voxpool-sim run {file}")
+    return 0
+
+
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
 def list_(what: str | None) -> int:
