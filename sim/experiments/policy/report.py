@@ -117,8 +117,8 @@ def _scripts(size: Size, results: Results) -> list[Line]:
     for policy, load in product(size.scripts, size.loads):
         found, production = results.of(policy, load), results.of(PRODUCTION, load)
         for name, unit, figure in _OF_SCRIPTS:
-            values = [None if one is None else figure(one) for one in (found, production)]
-            lines.append(Line("C6", f"{name} at {load:.0%} load, without: {label_of(policy)}", unit, *values))
+            without, with_ = (None if one is None else figure(one) for one in (found, production))
+            lines.append(Line("C6", f"{name} at {load:.0%} load, without: {label_of(policy)}", unit, without, with_))
     return lines
 
 

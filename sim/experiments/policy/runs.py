@@ -125,7 +125,8 @@ def _run(
         traffic=[Traffic(pair="zh:en", rate_per_s=rate_per_s, work_s=Exponential(size.work_s))],
     )
     world = World(
-        seed=seed, settings=scenario.settings, store="memory" if is_script(policy) else store, variant=variant_of(policy),
+        seed=seed, settings=scenario.settings, store="memory" if is_script(policy) else store,
+        variant=variant_of(policy),
         checkers=checkers_of(policy) if is_checked else (), is_traced=False, warmup_s=warmup_s,
     )  # fmt: skip
     starts = Starts(world) if policy == PRODUCTION and not is_checked else None
