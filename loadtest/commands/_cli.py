@@ -13,7 +13,7 @@ from voxpool.scheduler.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "compare": ("voxpool.loadtest.commands._compare_command", "compare"),
-    "leak-live": ("voxpool.loadtest.commands._leak_live", "leak_live"),
+    "leak-measured": ("voxpool.loadtest.commands._leak_measured", "leak_measured"),
     "options": ("voxpool.loadtest.commands._options_command", "options"),
     "pools": ("voxpool.loadtest.commands._pools", "pools"),
 }

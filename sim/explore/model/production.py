@@ -98,7 +98,7 @@ class Production:
             self._begin(footprints)
 
     def close(self) -> None:
-        """End the run; the queue's coroutine doesn't live on."""
+        """End the run and close the coroutine of the script queue."""
         self._role.get_coro().close()
 
     # ---- the beginning
