@@ -38,55 +38,61 @@ class Canary(NamedTuple):
     make: Callable[[], Variant]
     checker: type[Checker]
     seeds: int
+    known: int
+    """The seed that found it when this was written: it is played first, the others only when it finds nothing."""
 
 
 CANARIES: dict[str, Canary] = {
-    "an end is told twice": Canary(lambda: replaced(dispatcher=canaries.TellsTwice), EveryRequestEndsOnce, 3),
+    "an end is told twice": Canary(lambda: replaced(dispatcher=canaries.TellsTwice), EveryRequestEndsOnce, 3, 1),
     "a request id makes two jobs (R12)": Canary(
-        lambda: replaced(job_table=canaries.ForgetsRequestIds), EveryRequestEndsOnce, 10
+        lambda: replaced(job_table=canaries.ForgetsRequestIds), EveryRequestEndsOnce, 10, 2
     ),
-    "a failed job has no end": Canary(lambda: replaced(dispatcher=canaries.NeverTells), NothingIsLost, 3),
-    "a failed job is not counted": Canary(lambda: replaced(job_table=canaries.LosesTrackOfFailures), NothingIsLost, 3),
-    "every job is sent twice (R9)": Canary(lambda: replaced(dispatcher=canaries.SendsTwice), OneAssignmentAnAttempt, 5),
+    "a failed job has no end": Canary(lambda: replaced(dispatcher=canaries.NeverTells), NothingIsLost, 3, 1),
+    "a failed job is not counted": Canary(
+        lambda: replaced(job_table=canaries.LosesTrackOfFailures), NothingIsLost, 3, 1
+    ),
+    "every job is sent twice (R9)": Canary(
+        lambda: replaced(dispatcher=canaries.SendsTwice), OneAssignmentAnAttempt, 5, 2
+    ),
     "attempt numbers are used again (R23)": Canary(
-        lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, 5
+        lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers), OneAssignmentAnAttempt, 5, 2
     ),
     "redispatches are not counted (R3)": Canary(
-        lambda: replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, 20
+        lambda: replaced(dispatcher=canaries.NeverCounts), AttemptsAreBounded, 20, 6
     ),
     "any result counts (R4)": Canary(
-        lambda: replaced(node_events=canaries.TakesAnyAttempt), AnOldResultChangesNothing, 20
+        lambda: replaced(node_events=canaries.TakesAnyAttempt), AnOldResultChangesNothing, 20, 6
     ),
-    "full nodes are chosen": Canary(canaries.overfills, NoHoldBeyondTheSlots, 5),
-    "holds are never freed (M8)": Canary(canaries.keeps_holds, NoHoldBeyondTheSlots, 5),
+    "full nodes are chosen": Canary(canaries.overfills, NoHoldBeyondTheSlots, 5, 2),
+    "holds are never freed (M8)": Canary(canaries.keeps_holds, NoHoldBeyondTheSlots, 5, 2),
     "the pair is not looked at (C7)": Canary(
-        lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, 10
+        lambda: replaced(dispatcher=canaries.GivesToWhoeverIsThere), TheChosenNodeServesThePair, 10, 3
     ),
-    "a node keeps its old pools (R14)": Canary(canaries.keeps_old_pools, TheChosenNodeServesThePair, 25),
-    "one draw and no other (C1)": Canary(canaries.draws_once, ALiveNodeWithRoomIsFound, 20),
+    "a node keeps its old pools (R14)": Canary(canaries.keeps_old_pools, TheChosenNodeServesThePair, 25, 8),
+    "one draw and no other (C1)": Canary(canaries.draws_once, ALiveNodeWithRoomIsFound, 20, 5),
     "nobody spoils what crossed it (R21)": Canary(
-        lambda: replaced(waiting=canaries.ForgetsWhatCrossed), NoNodeIdlesBesideAWaitingJob, 10
+        lambda: replaced(waiting=canaries.ForgetsWhatCrossed), NoNodeIdlesBesideAWaitingJob, 10, 2
     ),
     "a flush without an answer is given up": Canary(
-        lambda: replaced(queue=canaries.DropsAFailedFlush), NoNodeIdlesBesideAWaitingJob, 10
+        lambda: replaced(queue=canaries.DropsAFailedFlush), NoNodeIdlesBesideAWaitingJob, 10, 2
     ),
-    "a node that leaves stays in its pools (M5)": Canary(canaries.leaves_ghosts, EveryStoreKeyHasALivingOwner, 30),
+    "a node that leaves stays in its pools (M5)": Canary(canaries.leaves_ghosts, EveryStoreKeyHasALivingOwner, 30, 13),
     "a release is forgotten now and then": Canary(
-        lambda: replaced(queue=canaries.ForgetsReleases), EveryStoreKeyHasALivingOwner, 5
+        lambda: replaced(queue=canaries.ForgetsReleases), EveryStoreKeyHasALivingOwner, 5, 2
     ),
     "a map keeps its entries (M7)": Canary(
-        lambda: replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, 3
+        lambda: replaced(job_table=canaries.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, 3, 1
     ),
-    "ages count from the submit (M2)": Canary(lambda: replaced(job_table=canaries.AgesFromNowhere), LittlesLaw, 3),
+    "ages count from the submit (M2)": Canary(lambda: replaced(job_table=canaries.AgesFromNowhere), LittlesLaw, 3, 1),
     "a void grant is only released (R22)": Canary(
-        lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants), GrantsGoToTheirGeneration, 10
+        lambda: replaced(dispatcher=canaries.OnlyReleasesVoidGrants), GrantsGoToTheirGeneration, 10, 2
     ),
     "a void grant is sent (R22)": Canary(
-        lambda: replaced(dispatcher=canaries.SendsVoidGrants), GrantsGoToTheirGeneration, 20
+        lambda: replaced(dispatcher=canaries.SendsVoidGrants), GrantsGoToTheirGeneration, 20, 5
     ),
-    "a failed job does not pause": Canary(lambda: replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, 10),
+    "a failed job does not pause": Canary(lambda: replaced(dispatcher=canaries.DoesNotPause), AFailedJobPauses, 10, 5),
     "busy nodes do not rest (R24)": Canary(
-        lambda: replaced(node_events=canaries.BusyNodesDoNotRest), ABusyNodeRests, 30
+        lambda: replaced(node_events=canaries.BusyNodesDoNotRest), ABusyNodeRests, 30, 11
     ),
 }
 
@@ -99,9 +105,9 @@ class Bite(NamedTuple):
 
 
 def bite(canary: Canary) -> Bite:
-    """Play the seeds until the checker that is meant for `canary` finds it, at most as many as are stated."""
+    """Play seeds until the checker that is meant for `canary` finds it, at most as many as are stated."""
     bitten: set[str] = set()
-    for seed in range(1, canary.seeds + 1):
+    for seed in sorted(range(1, canary.seeds + 1), key=lambda seed: seed != canary.known):
         found = {line.split(":")[0] for line in play_seed(seed, variant=canary.make()).broken}
         bitten |= found
         if canary.checker.sentence in found:
