@@ -25,7 +25,7 @@ def main() -> None:
     run_commands(cli, "voxpool-load", failed=EXIT_WRONG_INPUT)
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, headings={}, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
     """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""
