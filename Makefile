@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants docs reference wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants docs reference test-newest wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -64,8 +64,11 @@ docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1
 reference: .venv/.ready ## writes the parts of docs/ that are generated from the source
 	@$(BIN)/python -m reference
 
-wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
+test-newest: ## the tests of what depends on uvicorn, with the newest release of each package (needs a package index)
+	@scripts/test_newest.sh
+
+wheel-check: .venv/.ready ## builds the wheel, installs its base, [server] and [sim] alone, and runs them
 	@$(BIN)/python -m pytest -q tests/packaging
 
 clean: ## removes the environments and what the commands wrote
-	rm -rf .venv .venv-other .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
+	rm -rf .venv .venv-other .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
