@@ -5,6 +5,8 @@ Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage err
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import click
 
 from voxpool.scheduler import __version__
@@ -29,3 +31,5 @@ def main() -> None:
 @click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
     """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""
+    if find_spec("locust") is None:  # the commands run it as a process of its own
+        raise ModuleNotFoundError("No module named 'locust'", name="locust")
