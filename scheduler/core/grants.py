@@ -105,7 +105,7 @@ class Grants(ABC):
                 continue
             job.attempt = self._next_attempt(job)
             batch.granted(job)
-            node = self.node_registry.find(node_id)
+            node = self.node_registry.nodes.get(node_id)
             if node is None or node.generation != generation:
                 self._void(batch, job, node_id, generation)
             elif job.state != WAITING:  # it ended while the store looked for a node
