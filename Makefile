@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-live bench erlang findings mutants docs reference wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants docs reference test-newest wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -26,8 +26,8 @@ demo: .venv/.ready ## a scheduler, two nodes, real WAV files, a node killed; the
 dashboard-demo: .venv/.ready ## the dashboard full of life: a scheduler, nodes, traffic, mishaps (DEMO="--port 8080 --open")
 	@$(BIN)/python examples/dashboard_demo.py $(DEMO)
 
-leak-live: .venv/.ready ## a real server under load twice, without and with the clean-up, beside what the simulator says (10 minutes)
-	@$(BIN)/python -m voxpool.loadtest leak-live $(LEAK_LIVE)
+leak-measured: .venv/.ready ## a real server under load twice, without and with the clean-up, beside what the simulator says (10 minutes)
+	@$(BIN)/python -m voxpool.loadtest leak-measured $(LEAK_MEASURED)
 
 lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rules of tests/tidy with the audit of packages
 	$(BIN)/python -m ruff check .
@@ -64,8 +64,11 @@ docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1
 reference: .venv/.ready ## writes the parts of docs/ that are generated from the source
 	@$(BIN)/python -m reference
 
-wheel-check: .venv/.ready ## builds the wheel and runs it alone in an empty environment
+test-newest: ## the tests of what depends on uvicorn, with the newest release of each package (needs a package index)
+	@scripts/test_newest.sh
+
+wheel-check: .venv/.ready ## builds the wheel, installs its base, [server] and [sim] alone, and runs them
 	@$(BIN)/python -m pytest -q tests/packaging
 
 clean: ## removes the environments and what the commands wrote
-	rm -rf .venv .venv-other .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out
+	rm -rf .venv .venv-other .venv-newest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist out

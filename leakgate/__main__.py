@@ -1,5 +1,6 @@
 """`python -m voxpool.leakgate` is the command `leakgate`."""
 
-from voxpool.leakgate.cli.root import main
+from voxpool._commands import leakgate
 
-main()
+if __name__ == "__main__":
+    leakgate()

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from voxpool._extras import needs
 from voxpool.leakgate.inside.allocators import AllocatedBytes
 from voxpool.leakgate.readings.series import Reading, Series, Source
 
@@ -88,8 +89,9 @@ def _check(
     per: str, times: int, limit: float | None, roots: Mapping[str, Any] | None, unclear: Unclear
 ) -> Generator[int, None, None]:
     """Yield how often to call next; raises AssertionError at the end."""
-    from voxpool.leakgate.judging.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
-    from voxpool.leakgate.watching.look_closer import look_closer, told
+    with needs("leakgate"):
+        from voxpool.leakgate.judging.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
+        from voxpool.leakgate.watching.look_closer import look_closer, told
 
     if times < BLOCKS:
         raise ValueError(f"times={times}: at least {BLOCKS} calls are needed")

@@ -1,6 +1,6 @@
 """`python -m voxpool.loadtest` is `voxpool-load`."""
 
-from voxpool.loadtest.commands._cli import main
+from voxpool._commands import load
 
 if __name__ == "__main__":
-    main()
+    load()

@@ -28,10 +28,10 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "explore": ["explore", "1-timeout-offline"],
     "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
     "calibrate": ["calibrate"],
-    "leak-live": ["leak-live"],
+    "leak-measured": ["leak-measured"],
 }
 """Name of the JSON -> what `voxpool-sim`, or `voxpool-load`, is told."""
-BY_LOADTEST = ("leak-live",)
+BY_LOADTEST = ("leak-measured",)
 """Reports of `voxpool-load`: of real servers."""
 
 ENDS_SHOWN = 20

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reference import asyncapi, commands, events, http, metrics, protocol, settings
+from reference import asyncapi, commands, events, http, metrics, protocol, report_json, scenario, settings
 from reference.blocks import Generator, filled
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-FILES: dict[str, Generator] = {"reference/asyncapi.json": asyncapi.document, "reference/openapi.json": http.openapi}
+FILES: dict[str, Generator] = {
+    "reference/asyncapi.json": asyncapi.document,
+    "reference/openapi.json": http.openapi,
+    "reference/scenario.schema.json": scenario.schema,
+    "reference/load-report.schema.json": report_json.schema,
+}
 """File below docs/ -> what it consists of."""
 
 
 def generators() -> dict[str, Generator]:
     """Return the generator of each block that a page may have."""
-    parts = (protocol, settings, metrics, events, commands, http)
+    parts = (protocol, settings, metrics, events, commands, http, scenario, report_json)
     return {name: generator for part in parts for name, generator in part.generators().items()}
 
 

@@ -1,6 +1,6 @@
 """`python -m voxpool.scheduler` is `voxpool`."""
 
-from voxpool.scheduler.cli import main
+from voxpool._commands import scheduler
 
 if __name__ == "__main__":
-    main()
+    scheduler()

@@ -28,7 +28,10 @@ _ALL_SHOWN = "voxpool serve --print-config shows all"
 SHOWN_MAX = 120
 """The number of characters of a value that an error repeats."""
 LISTS = (tuple[str, ...],)
-"""Types of settings that are a list in a file, and a text with commas in the environment and as a flag."""
+"""Types of settings that are a list in a file, and one text with commas in the environment and as a flag."""
+_TYPES = get_type_hints(Settings)
+_ANNOTATIONS = get_type_hints(Settings, include_extras=True)
+"""Setting -> its type, and the same with its bounds; evaluated once, since it takes milliseconds."""
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -72,13 +75,12 @@ def as_toml(settings: Settings) -> str:
 
 def flag_types() -> list[tuple[str, str, type, str]]:
     """Return (flag, setting, type, help) of each setting, for a command line's options, by group."""
-    hints = get_type_hints(Settings)
     flags = []
     for field in _by_group():
         meta = _meta(field.name)
         reason = meta.description if meta and meta.description else ""
         flag = f"--{field.name.replace('_', '-')}"
-        kind = str if hints[field.name] in LISTS else hints[field.name]
+        kind = str if _TYPES[field.name] in LISTS else _TYPES[field.name]
         flags.append((flag, field.name, kind, f"{reason}  [default: {_shown(field.default)}]"))
     return flags
 
@@ -97,12 +99,11 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _convert(source: str, key: str, value: Any) -> Any:
-    known = [field.name for field in msgspec.structs.fields(Settings)]
-    if key not in known:
+    if key not in _TYPES:
         shown = PREFIX + key.upper() if source == "environment" else key
-        raise ConfigError(f"{source}: unknown setting {_word(shown)}; {nearest(key, known, _ALL_SHOWN)}")
-    kind = get_type_hints(Settings, include_extras=True)[key]
-    if get_type_hints(Settings)[key] in LISTS and isinstance(value, str):
+        raise ConfigError(f"{source}: unknown setting {_word(shown)}; {nearest(key, _TYPES, _ALL_SHOWN)}")
+    kind = _ANNOTATIONS[key]
+    if _TYPES[key] in LISTS and isinstance(value, str):
         value = [one.strip() for one in value.split(",") if one.strip()]
     try:
         # Only the environment's texts may mean numbers; files and flags have types.
@@ -154,12 +155,12 @@ def _check_together(values: Mapping[str, Any], origin: Mapping[str, str]) -> Non
 
 
 def _meta(key: str) -> msgspec.Meta | None:
-    arguments = get_args(get_type_hints(Settings, include_extras=True)[key])
+    arguments = get_args(_ANNOTATIONS[key])
     return next((one for one in arguments if isinstance(one, msgspec.Meta)), None)
 
 
 def _must_be(key: str) -> str:
-    kind = get_type_hints(Settings)[key]
+    kind = _TYPES[key]
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     examples = "speech.example.org,10.0.0.5" if key == "hosts" else "https://speech.example.org,http://127.0.0.1:8080"
     words |= dict.fromkeys(LISTS, f"a list such as {examples}")

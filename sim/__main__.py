@@ -1,6 +1,6 @@
 """`python -m voxpool.sim` is `voxpool-sim`."""
 
-from voxpool.sim.cli.root import main
+from voxpool._commands import sim
 
 if __name__ == "__main__":
-    main()
+    sim()

@@ -1,37 +1,39 @@
-"""The three commands. A package that is not installed is said in one line, with the extra that brings it."""
+"""The console scripts. A missing package is one line with the extra that brings it, and exit code 3."""
 
 from __future__ import annotations
 
-import importlib
 import sys
+from importlib import import_module
+
+from voxpool._extras import MissingPackage, needs
 
 EXIT_WRONG_INPUT = 3
-_OWN_EXTRA = {"numpy": "measure", "webrtcvad": "measure", "pocketsphinx": "speech", "opentelemetry": "traces"}
-"""What a scheduler or node may go without."""
 
 
 def scheduler() -> None:
     """Run `voxpool`."""
-    _run("voxpool", "voxpool.scheduler.cli", "server", _OWN_EXTRA)
+    _run("voxpool", "voxpool.scheduler.cli", "server")
 
 
 def sim() -> None:
     """Run `voxpool-sim`."""
-    _run("voxpool-sim", "voxpool.sim.cli.root", "sim", {})
+    _run("voxpool-sim", "voxpool.sim.cli.root", "sim")
 
 
 def load() -> None:
     """Run `voxpool-load`."""
-    _run("voxpool-load", "voxpool.loadtest.commands._cli", "load", {})
+    _run("voxpool-load", "voxpool.loadtest.commands._cli", "load")
 
 
-def _run(name: str, module: str, extra: str, others: dict[str, str]) -> None:
+def leakgate() -> None:
+    """Run `leakgate`."""
+    _run("leakgate", "voxpool.leakgate.cli.root", "leakgate")
+
+
+def _run(name: str, module: str, extra: str) -> None:
     try:
-        importlib.import_module(module).main()
-    except ModuleNotFoundError as error:
-        missing = (error.name or "voxpool").split(".")[0]
-        if missing == "voxpool":
-            raise
-        extra = others.get(missing, extra)
-        print(f"{name}: {missing} is not installed: pip install 'voxpool[{extra}]'", file=sys.stderr)
+        with needs(extra):
+            import_module(module).main()
+    except MissingPackage as error:
+        print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_WRONG_INPUT)

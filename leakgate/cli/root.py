@@ -11,6 +11,7 @@ import traceback
 
 import click
 
+from voxpool._extras import MissingPackage, needs
 from voxpool.leakgate.cli.judge import judge
 from voxpool.leakgate.cli.outcome import EXIT_UNCLEAR
 from voxpool.leakgate.cli.watch import watch
@@ -20,9 +21,12 @@ from voxpool.leakgate.command_line import EXIT_WRONG_INPUT, run_commands
 def main() -> None:
     """Run the command line and exit."""
     try:
-        run_commands(
-            cli, "leakgate", failed=EXIT_WRONG_INPUT, unread=EXIT_UNCLEAR, interrupted=EXIT_UNCLEAR
-        )  # fmt: skip
+        with needs("leakgate"):
+            run_commands(
+                cli, "leakgate", failed=EXIT_WRONG_INPUT, unread=EXIT_UNCLEAR, interrupted=EXIT_UNCLEAR
+            )  # fmt: skip
+    except MissingPackage:
+        raise
     except Exception:
         traceback.print_exc()
         sys.exit(EXIT_UNCLEAR)

@@ -5,6 +5,8 @@ Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage err
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import click
 
 from voxpool.scheduler import __version__
@@ -13,7 +15,7 @@ from voxpool.scheduler.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "compare": ("voxpool.loadtest.commands._compare_command", "compare"),
-    "leak-live": ("voxpool.loadtest.commands._leak_live", "leak_live"),
+    "leak-measured": ("voxpool.loadtest.commands._leak_measured", "leak_measured"),
     "options": ("voxpool.loadtest.commands._options_command", "options"),
     "pools": ("voxpool.loadtest.commands._pools", "pools"),
 }
@@ -25,7 +27,9 @@ def main() -> None:
     run_commands(cli, "voxpool-load", failed=EXIT_WRONG_INPUT)
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, headings={}, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
     """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""
+    if find_spec("locust") is None:  # the commands run it as a process of its own
+        raise ModuleNotFoundError("No module named 'locust'", name="locust")

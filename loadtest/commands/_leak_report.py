@@ -1,4 +1,4 @@
-"""What `voxpool-load leak-live` found: figures measured beside simulated ones, verdicts, and a picture of both."""
+"""What `voxpool-load leak-measured` found: figures measured beside simulated ones, verdicts, and a picture of both."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: 
     """Put the sides together. `limit`: bytes a job that still count as none."""
     of = {side.name: side for side in sides}
     return Report(
-        experiment="leak-live",
+        experiment="leak-measured",
         question=QUESTION,
         seed=seed,
         options=options,

@@ -1,5 +1,5 @@
-"""`voxpool-load pools`: the same load on few nodes and on very many, in one pool and in very many, live. The cost of a
-select must not depend on that, and nodes that are alike must get even shares.
+"""`voxpool-load pools`: the same load on few nodes and on very many, in one pool and in very many, on real servers. The
+cost of a select must not depend on that, and nodes that are alike must get even shares.
 
 Each side is one run of Locust with node users that really serve, against a scheduler of its own.
 """
@@ -306,7 +306,8 @@ def pools(
     json_path: Path | None,
     out: Path,
 ) -> int:
-    """Very many nodes in one pool, and very many pools, live: no errors, a select as cheap as at 10, fair shares.
+    """Very many nodes in one pool, and very many pools, on a real server: no errors, a select as cheap as at 10, fair
+    shares.
 
     Ends with 0 when all of that holds, 1 when not, 2 when it can't be told.
     """

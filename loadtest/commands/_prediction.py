@@ -1,4 +1,4 @@
-"""What the simulator says of a live run: the same scenario file in virtual time, read by the same meter.
+"""What the simulator predicts for a real run: the same scenario file in virtual time, read by the same meter.
 
 A finished job of a real server is larger than one of a bare simulation: each of its strings was decoded from a frame
 and belongs to it alone, and it keeps the answer of its node. So here submits and answers go through production's codec,

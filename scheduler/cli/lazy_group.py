@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from voxpool.scheduler.cli.grouped import GroupedCommands
 
-class LazyGroup(click.Group):
+
+class LazyGroup(GroupedCommands):
     """`lazy` names the module and the attribute of each command that is not added otherwise."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **options: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from voxpool.leakgate.terminal import say, visible
@@ -22,8 +23,11 @@ class Progress(NamedTuple):
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
-    """Yield functions to write with while `total` things are done; with a bar when there are several and a terminal."""
-    if total < 2 or not sys.stderr.isatty():
+    """Yield how to write while `total` things are done; with a bar when there are several and a terminal.
+
+    Without rich, which the install of a client does not have, there is no bar.
+    """
+    if total < 2 or not sys.stderr.isatty() or find_spec("rich") is None:
         yield Progress(say, _to_stderr, lambda: None)
         return
     from rich.console import Console

@@ -12,9 +12,17 @@ from voxpool.scheduler.cli.commands.look import jobs, nodes, pools, why
 from voxpool.scheduler.cli.commands.run import node, serve
 from voxpool.scheduler.cli.commands.submit import submit
 from voxpool.scheduler.cli.commands.token import token
+from voxpool.scheduler.cli.grouped import GroupedCommands
+
+HEADINGS = {
+    "Run": ("serve", "node"),
+    "Jobs": ("submit", "jobs", "why", "cancel"),
+    "Nodes": ("nodes", "pools", "drain"),
+    "Set up": ("doctor", "token", "completion"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=GroupedCommands, headings=HEADINGS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool")
 def cli() -> None:
     """A scheduler for speech jobs on a pool of worker nodes."""

@@ -105,7 +105,7 @@ class Allocations(ABC):
                 continue
             job.attempt = self._next_attempt(job)
             batch.allocated(job)
-            node = self.node_registry.find(node_id)
+            node = self.node_registry.nodes.get(node_id)
             if node is None or node.generation != generation:
                 self._hand_back(batch, job, node_id, generation)
             elif job.state != WAITING:  # it ended while the store looked for a node

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 import webrtcvad
 
 from voxpool.scheduler.engines.engine import Work
@@ -22,7 +20,7 @@ def measure(work: Work) -> dict[str, Any]:
     wav = read_wav(work.audio)
     return {
         "duration_s": round(wav.duration_s, 3),
-        "loudness_dbfs": loudness_dbfs(wav),
+        "loudness_dbfs": wav.loudness_dbfs(),
         "voice_s": voice_s(wav),
         "sample_rate_hz": wav.rate_hz,
         "channels": wav.channels,
@@ -40,14 +38,6 @@ class SlowMeasure:
         """Wait, then measure."""
         self._sleep(work)
         return measure(work)
-
-
-def loudness_dbfs(wav: Wav) -> float | None:
-    """Return the RMS level in dB against full scale, or None when every sample is zero."""
-    if not len(wav.samples):
-        return None
-    power = float(np.mean(np.square(wav.samples, dtype=np.float64)))
-    return round(10 * math.log10(power), 1) if power > 0 else None
 
 
 def voice_s(wav: Wav) -> float:

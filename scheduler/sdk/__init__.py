@@ -15,7 +15,7 @@ from voxpool.scheduler.sdk.errors import (
     TokenRefused,
     UnknownJob,
 )
-from voxpool.scheduler.sdk.function import Node, worker
+from voxpool.scheduler.sdk.function import WorkerApp, worker
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.many import Done
 from voxpool.scheduler.sdk.sync_client import SyncClient, SyncStarted
@@ -28,7 +28,6 @@ __all__ = [
     "HttpClient",
     "JobResult",
     "NameTaken",
-    "Node",
     "ProtocolMismatch",
     "Refused",
     "RequestRefused",
@@ -43,5 +42,6 @@ __all__ = [
     "Work",
     "WorkFailed",
     "Worker",
+    "WorkerApp",
     "worker",
 ]

@@ -27,21 +27,23 @@ EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 3
 
 
-def worker(*, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0) -> Callable[[Callable[[Work], R]], Node[R]]:
-    """Turn a function into the work of a node that serves `pairs`, `slots` jobs at a time.
+def worker(
+    *, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0
+) -> Callable[[Callable[[Work], R]], WorkerApp[R]]:
+    """Make a function the work of a node that serves `pairs`, `slots` jobs at a time.
 
     A plain function is called in threads, an `async` one on the loop. `drain_s` is how long its jobs may take to end
     after SIGTERM. The function can still be called, for example by its tests.
     """
 
-    def decorate(function: Callable[[Work], R]) -> Node[R]:
-        return Node(function, pairs, slots, drain_s)
+    def decorate(function: Callable[[Work], R]) -> WorkerApp[R]:
+        return WorkerApp(function, pairs, slots, drain_s)
 
     return decorate
 
 
-class Node(Generic[R]):
-    """A function and the node that runs it."""
+class WorkerApp(Generic[R]):
+    """A function and the node that it is the work of."""
 
     is_worker_node = True
     """The function alone, for `voxpool node --engine`."""

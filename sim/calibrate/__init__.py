@@ -1,1 +1,1 @@
-"""Does the simulation predict this machine? What it costs is measured, then the same arrivals are lived and played."""
+"""Checks that the simulation predicts this machine: measures its costs, then compares the same arrivals on both."""

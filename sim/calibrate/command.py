@@ -13,7 +13,7 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sdk import Client
 from voxpool.sim.calibrate.compare import Trio, compare
 from voxpool.sim.calibrate.costs import Costs, measure
-from voxpool.sim.calibrate.live import Burst, Lived, burst, live, run_finely
+from voxpool.sim.calibrate.measured import Burst, Measured, burst, measure_run, run_finely
 from voxpool.sim.calibrate.plan import FULL, PAIR, QUICK, Size, plan
 from voxpool.sim.calibrate.play import predict
 from voxpool.sim.calibrate.report import report_of
@@ -82,23 +82,25 @@ def calibrate(
     """
     if store not in ("embedded", "memory") and "://" not in store:
         raise ConfigError(f"store {store!r} is nothing that a scheduler runs on: use {STORES}")
-    rounds = run_finely(_live_through(size, seed, store, tell or (lambda part: None), enter))
+    rounds = run_finely(_measure_all(size, seed, store, tell or (lambda part: None), enter))
     enter("the same runs in virtual time")
-    trios = [trio for lived, burst_of_round in rounds for trio in predicted(lived, [burst_of_round])]
-    costs = measure([found for lived, _ in rounds for found in lived if found.run.is_probe], [b for _, b in rounds])
+    trios = [trio for measured, burst_of_round in rounds for trio in predicted(measured, [burst_of_round])]
+    costs = measure(
+        [found for measured, _ in rounds for found in measured if found.run.is_probe], [b for _, b in rounds]
+    )
     options = {"quick": quick, "store": store, **asdict(size)}
     return report_of(compare(trios), costs, seed, options), costs
 
 
-def predicted(lived: Sequence[Lived], bursts: Sequence[Burst]) -> list[Trio]:
+def predicted(measured: Sequence[Measured], bursts: Sequence[Burst]) -> list[Trio]:
     """Return the runs of a round with what the simulation says of them, by the costs that its probes show.
 
     A machine is not the same from one minute to the next, so each round has costs of its own. Raises ConfigError.
     """
-    costs = measure([found for found in lived if found.run.is_probe], bursts)
+    costs = measure([found for found in measured if found.run.is_probe], bursts)
     return [
         Trio(found, predict(costs.applied_to(found.run.scenario)), predict(found.run.scenario))
-        for found in lived
+        for found in measured
         if not found.run.is_probe
     ]
 
@@ -111,13 +113,13 @@ def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None
     return written
 
 
-async def _live_through(
+async def _measure_all(
     size: Size, seed: int, store: str, tell: Callable[[float], None], enter: Callable[[str], None]
-) -> list[tuple[list[Lived], Burst]]:
+) -> list[tuple[list[Measured], Burst]]:
     """Run the plan; return for each round what its runs brought, and its burst."""
     rounds = plan(size, seed)
     settings = rounds[0][0].scenario.settings
-    found: list[tuple[list[Lived], Burst]] = []
+    found: list[tuple[list[Measured], Burst]] = []
     over_s = 0.0
 
     def tell_seconds(seconds: float) -> None:
@@ -130,11 +132,11 @@ async def _live_through(
         enter(f"a scheduler and {size.nodes} nodes run; {size.seconds:g} s of load follow")
         await burst(service, client, "warm", size.burst)
         for number, runs in enumerate(rounds):
-            lived: list[Lived] = []
-            found.append((lived, await burst(service, client, f"burst-{number}", size.burst)))
+            measured: list[Measured] = []
+            found.append((measured, await burst(service, client, f"burst-{number}", size.burst)))
             for run in runs:
                 enter(f"round {number + 1} of {len(rounds)}, {run.name}: {run.scenario.duration_s:g} s")
-                lived.append(await live(service, client, run, tell_seconds))
+                measured.append(await measure_run(service, client, run, tell_seconds))
                 over_s += run.scenario.duration_s
     return found
 

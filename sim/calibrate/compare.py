@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxpool.sim.calibrate.live import Lived
+from voxpool.sim.calibrate.measured import Measured
 from voxpool.sim.calibrate.play import Predicted
 
 Floats = NDArray[np.float64]
@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trio:
-    """One run three times: lived, played with the costs of the machine, and played without."""
+    """One run three times: measured, simulated with the costs of the machine, and simulated without."""
 
-    lived: Lived
+    measured: Measured
     predicted: Predicted
     without_costs: Predicted
 
@@ -83,15 +83,15 @@ def error_of(predicted: float, measured: float) -> float:
 
 def compare(trios: Sequence[Trio]) -> list[Point]:
     """Return a point for each load in `trios`, in rising order. A load of which no job completed has no figures."""
-    loads = sorted({trio.lived.run.load for trio in trios})
-    return [_point(load, [trio for trio in trios if trio.lived.run.load == load]) for load in loads]
+    loads = sorted({trio.measured.run.load for trio in trios})
+    return [_point(load, [trio for trio in trios if trio.measured.run.load == load]) for load in loads]
 
 
 def _point(load: float, rounds: Sequence[Trio]) -> Point:
     waits = [_waits(trio) for trio in rounds]
     sojourns = [_sojourns(trio) for trio in rounds]
     residents = [
-        (float(np.mean(trio.lived.resident or [math.nan])), trio.predicted.resident, trio.without_costs.resident)
+        (float(np.mean(trio.measured.resident or [math.nan])), trio.predicted.resident, trio.without_costs.resident)
         for trio in rounds
     ]
     wait, sojourn = np.concatenate(waits, axis=1), np.concatenate(sojourns, axis=1)
@@ -105,12 +105,12 @@ def _point(load: float, rounds: Sequence[Trio]) -> Point:
             if own.size
         )
         figures[figure.name] = Compared(measured, predicted, without, errors)
-    records = [record for trio in rounds for record in trio.lived.records]
+    records = [record for trio in rounds for record in trio.measured.records]
     lags = [1000 * (record.sent_s - record.due_s) for record in records]
     return Point(
         load=load,
         jobs=len(records),
-        lost=sum(sum(trio.lived.lost.values()) for trio in rounds),
+        lost=sum(sum(trio.measured.lost.values()) for trio in rounds),
         lag_ms=float(np.percentile(lags, 99)) if lags else math.nan,
         measured_ms=wait[0],
         predicted_ms=wait[1],
@@ -121,7 +121,7 @@ def _point(load: float, rounds: Sequence[Trio]) -> Point:
 
 def _waits(trio: Trio) -> Floats:
     """Return a row each of measured and predicted waits, with costs and without: from the submit to the work, in ms."""
-    records = trio.lived.records
+    records = trio.measured.records
     return 1000 * np.array(
         [
             [record.started_s - record.due_s for record in records],
@@ -132,10 +132,10 @@ def _waits(trio: Trio) -> Floats:
 
 
 def _sojourns(trio: Trio) -> Floats:
-    records = trio.lived.records
+    records = trio.measured.records
     return 1000 * np.array(
         [
-            [record.heard_s - record.due_s for record in records],
+            [record.received_s - record.due_s for record in records],
             [trio.predicted.sojourn_s[record.request_id] for record in records],
             [trio.without_costs.sojourn_s[record.request_id] for record in records],
         ]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.calibrate.live import Burst, Lived
+from voxpool.sim.calibrate.measured import Burst, Measured
 from voxpool.sim.chance.distributions import Empirical
 from voxpool.sim.scenario.scenario import Links, Loop, Scenario, Service, StoreDelay
 
@@ -89,14 +89,14 @@ class Costs:
         )
 
 
-def measure(probes: Sequence[Lived], bursts: Sequence[Burst]) -> Costs:
+def measure(probes: Sequence[Measured], bursts: Sequence[Burst]) -> Costs:
     """Return the costs that `probes` and `bursts` show. Raises ConfigError when too few jobs completed."""
     records = [record for probe in probes for record in probe.records]
     if len(records) < JOBS_MIN:
         raise ConfigError(f"calibrate: {len(records)} jobs completed in the probes, {JOBS_MIN} are needed")
     due, accepted, started, ended, heard, work = (
         1000 * np.array([getattr(record, name) for record in records])
-        for name in ("due_s", "accepted_s", "started_s", "ended_s", "heard_s", "work_s")
+        for name in ("due_s", "accepted_s", "started_s", "ended_s", "received_s", "work_s")
     )
     script = 1000 * _grown(probes, f"script_seconds_sum{_SCRIPT}") / _grown(probes, f"script_seconds_count{_SCRIPT}")
     loop = 1000 * sum(burst.cpu_s for burst in bursts) / (MESSAGES_A_JOB * sum(burst.jobs for burst in bursts))
@@ -138,7 +138,7 @@ def _rounded(values: Floats) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
-def _grown(probes: Sequence[Lived], name: str) -> float:
+def _grown(probes: Sequence[Measured], name: str) -> float:
     return sum(probe.after[name] - probe.before.get(name, 0.0) for probe in probes)
 
 

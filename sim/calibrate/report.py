@@ -167,7 +167,7 @@ def _is_far_off(found: Compared | None) -> bool:
 
 
 def _tails(points: Sequence[Point]) -> Picture:
-    """How many jobs wait longer than x: lived, played, and played without costs."""
+    """How many jobs wait longer than x: measured, simulated, and simulated without costs."""
     drawn = []
     for point, colour in zip(points, cycle(COLOURS), strict=False):
         for side, waits_ms in (

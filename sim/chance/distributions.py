@@ -39,7 +39,9 @@ class Even(_Distribution, frozen=True):
     """Always the mean; with `spread` s evenly spread over mean × (1 ± s)."""
 
     mean: Mean
+    """The mean."""
     spread: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """Half of the width, as a share of the mean."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         return rng.uniform(self.mean * (1 - self.spread), self.mean * (1 + self.spread), count)
@@ -49,6 +51,7 @@ class Exponential(_Distribution, frozen=True):
     """Memoryless: the work of M/M/c."""
 
     mean: Mean
+    """The mean."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         return rng.exponential(self.mean, count)
@@ -58,7 +61,9 @@ class Lognormal(_Distribution, frozen=True):
     """Skewed, never negative; `cv` = standard deviation / mean."""
 
     mean: Mean
+    """The mean."""
     cv: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    """Standard deviation / mean."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         sigma2 = np.log1p(self.cv**2)
@@ -69,7 +74,9 @@ class Gamma(_Distribution, frozen=True):
     """From nearly constant (`cv` near 0) over exponential (1) to bursty; `cv` = standard deviation / mean."""
 
     mean: Mean
+    """The mean."""
     cv: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    """Standard deviation / mean."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         shape = 1 / self.cv**2
@@ -80,7 +87,9 @@ class Pareto(_Distribution, frozen=True):
     """A heavy tail from mean × (shape - 1) / shape upwards; a smaller `shape` is heavier (up to 2: no variance)."""
 
     mean: Mean
+    """The mean."""
     shape: Annotated[float, msgspec.Meta(gt=1)] = 2.5
+    """How heavy the tail is: smaller is heavier."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         least = self.mean * (self.shape - 1) / self.shape
@@ -91,7 +100,9 @@ class Empirical(_Distribution, frozen=True):
     """One of the values in `file` (numbers, one a line) each time; `mean` scales them to another mean."""
 
     file: str = ""
+    """Its path, from the folder of the scenario."""
     mean: Mean | None = None
+    """Scales the values to this mean."""
     values: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = ()
     """The values themselves, in place of a file; load_file() fills it."""
 

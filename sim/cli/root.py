@@ -35,6 +35,11 @@ COMMANDS = {
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
 }
 """Name -> module and function of the commands that stand elsewhere."""
+HEADINGS = {
+    "Scenarios": ("run", "list", "scenario"),
+    "Sizes and times": ("capacity", "calibrate"),
+    "Search for failures": ("soak", "explore", "replay", "shrink"),
+}
 
 
 class _Commands(LazyGroup):
@@ -62,7 +67,13 @@ class _Commands(LazyGroup):
             raise click.UsageError(f"no command {args[0]!r}; {nearest(args[0], known)}", ctx) from None
 
 
-@click.group(cls=_Commands, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    lazy=COMMANDS,
+    headings=HEADINGS,
+    rest="Experiments",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="voxpool-sim")
 def cli() -> None:
     """Runs the scheduler of voxpool in virtual time: any scenario, and the experiments that answer a question."""
@@ -89,7 +100,7 @@ def run(
     quick: bool,
     store: str,
 ) -> int:
-    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and check its expectations."""
+    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and check what it expects."""
     from voxpool.sim.cli.play import play_file
     from voxpool.sim.replay.case import RunDied
 
@@ -189,6 +200,23 @@ def capacity(
         progress=sys.stderr.isatty(),
     )
     return show(report, report.write(json_path, out))
+
+
+@cli.command()
+@click.option(
+    "--new",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write; an existing one is kept.",
+)
+def scenario(file: Path) -> int:
+    """Write a scenario to begin with: every key with its meaning, ready to run."""
+    from voxpool.sim.cli.new_scenario import write_new
+
+    write_new(file)
+    say(f"written: {file}; run it with: voxpool-sim run {file}")
+    return 0
 
 
 @cli.command(name="list")

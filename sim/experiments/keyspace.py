@@ -26,7 +26,7 @@ class Keyspace:
         self._ends_s: dict[str, float] = {}
 
     def __len__(self) -> int:
-        """Return how many keys live."""
+        """Return the number of keys that have not expired."""
         return sum(1 for _ in self.scan("*"))
 
     def exists(self, key: str) -> bool:

@@ -29,7 +29,7 @@ from voxpool.sim.experiments.race.without.plain_beats import BeatsSettleNothing
 from voxpool.sim.experiments.race.without.result_filters import DeliversWhateverComes, FiltersBeforeItValidates
 from voxpool.sim.experiments.race.without.time_out_in_steps import in_steps
 from voxpool.sim.experiments.race.without.uncounted import CountsNothing
-from voxpool.sim.planted import bugs as canaries
+from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.world.variant import Variant
 
@@ -37,7 +37,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "M1": lambda: Variant("no clean-up", settings={"cleanup_interval_s": 0.0}),
     "M2": lambda: replaced(job_table=AgeFromCreation),
     "M3": lambda: replaced(dispatcher=FreedAtDispatch),
-    "M5": canaries.leaves_ghosts,
+    "M5": bugs.leaves_ghosts,
     "C6": lambda: RULES["least/15"].variant(),
     "C7": prefers_unasked,
     "C8": least_loaded_never_rests,
@@ -48,7 +48,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R5": lambda: replaced(node_registry=RemembersTheGone, node_events=IgnoresWhatItHeld),
     "R6": lambda: replaced(node_registry=HearsNoUnknown, node_events=TellsNobody, leases=SweepsOnly),
     "R7": lambda: replaced(node_events=GoesByTheName),
-    "R9": lambda: replaced(dispatcher=canaries.SendsTwice),
+    "R9": lambda: replaced(dispatcher=bugs.SendsTwice),
     "R10": lambda: replaced(dispatcher=AssignsWhatHasEnded, node_events=TakesTheResultMeanwhile),
     "R11": lambda: replaced(node_events=FiltersBeforeItValidates),
     "R11double": lambda: replaced(node_events=DeliversWhateverComes),
@@ -58,11 +58,11 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R15": lambda: replaced(dispatcher=FailsAtOnce),
     "R15waits": lambda: replaced(waiting=IsNotTriedAgain),
     "R16": lambda: replaced(dispatcher=CancelsNothing),
-    "R21": lambda: replaced(waiting=canaries.ForgetsWhatCrossed),
-    "R22": lambda: replaced(dispatcher=canaries.OnlyReleasesStaleAllocations),
-    "R22sent": lambda: replaced(dispatcher=canaries.SendsStaleAllocations),
-    "R23": lambda: replaced(dispatcher=canaries.ReusesAttemptNumbers),
-    "R24": lambda: replaced(node_events=canaries.BusyNodesDoNotRest),
+    "R21": lambda: replaced(waiting=bugs.ForgetsWhatCrossed),
+    "R22": lambda: replaced(dispatcher=bugs.OnlyReleasesStaleAllocations),
+    "R22sent": lambda: replaced(dispatcher=bugs.SendsStaleAllocations),
+    "R23": lambda: replaced(dispatcher=bugs.ReusesAttemptNumbers),
+    "R24": lambda: replaced(node_events=bugs.BusyNodesDoNotRest),
 }
 """Row -> what makes its variant."""
 

@@ -71,7 +71,7 @@ class BusyNodesDoNotRest(NodeEvents):
             super()._rest(node, rest_ms, until_beat, reason)
 
 
-class TellsTwice(Dispatcher):
+class ReportsTwice(Dispatcher):
     """Every end is told twice."""
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
@@ -79,7 +79,7 @@ class TellsTwice(Dispatcher):
         self._observer.job_ended(job)
 
 
-class NeverTells(Dispatcher):
+class NeverReports(Dispatcher):
     """A job that failed is left as it is: no end, no place in a queue."""
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import types
@@ -43,15 +44,21 @@ def _pick(records: list[type[msgspec.Struct]], table: dict[str, Any], place: str
 
 def _check_table(table: dict[str, Any], struct: type[msgspec.Struct], place: str, at: str) -> None:
     tag = struct.__struct_config__.tag_field
-    fields = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
-    hints = get_type_hints(struct, include_extras=True)
+    types_of = _types_of(struct)
     for key, value in table.items():
         if key == tag:
             continue
-        if key not in fields:
+        if key not in types_of:
             where = f"{place}: {at}" if at else place
-            raise ConfigError(f"{where} has no key {key!r}; {nearest(key, fields)}")
-        check_keys(value, hints[fields[key]], place, f"{at}.{key}" if at else key)
+            raise ConfigError(f"{where} has no key {key!r}; {nearest(key, types_of)}")
+        check_keys(value, types_of[key], place, f"{at}.{key}" if at else key)
+
+
+@functools.cache
+def _types_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return key -> type of the tables of `struct`; evaluated once, since it takes milliseconds."""
+    hints = get_type_hints(struct, include_extras=True)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(struct)}
 
 
 def _members(kind: Any) -> list[Any]:

@@ -63,8 +63,11 @@ class Nodes(_Table, frozen=True):
     """`count` nodes of one kind."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=200_000)]
+    """How many there are."""
     pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
+    """The language pairs that each of them serves."""
     slots: Slots = 1
+    """Jobs that each of them works on at the same time."""
     speed: Positive = 1.0
     """0.5 takes twice as long."""
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}\Z")] = "gpu"
@@ -75,14 +78,19 @@ class Traffic(_Table, frozen=True):
     """A stream of jobs of one pair."""
 
     pair: Pair
+    """The language pair of the jobs."""
     rate_per_s: NotNegative
+    """Jobs a second, on average."""
     work_s: NotNegative | Distribution
     """On a node of speed 1; drawn at the arrival, so that no decision changes it."""
     arrivals: Literal["poisson", "even", "bursts"] = "poisson"
+    """How arrivals are spread in time."""
     burst: Annotated[int, msgspec.Meta(ge=1)] = 10
     """Jobs that arrive together when arrivals = "bursts"; the bursts are poisson, the mean rate stays."""
     audio_bytes: NotNegative | Distribution = 1000.0
+    """The size of the audio of a job."""
     start_s: NotNegative = 0.0
+    """When the stream begins."""
     end_s: NotNegative | None = None
     """Without it: until duration_s."""
     timeout_s: Positive | None = None
@@ -99,7 +107,9 @@ class Fault(_Table, frozen=True):
     """What breaks, how often and for how long."""
 
     kind: str
+    """One of the kinds below."""
     per_target_per_h: NotNegative
+    """How often, for each node, link, client, store or scheduler that it can hit."""
     lasts_s: Range | None = None
     """Evenly drawn between the two; without it: 5 to 60. A fault of a moment has none."""
     between_s: Range | None = None
@@ -107,25 +117,36 @@ class Fault(_Table, frozen=True):
 
 
 class Scenario(_Table, frozen=True):
-    """One run, but for its seed."""
+    """One run."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9 ._-]{0,79}\Z")]
     """Failing runs are kept in a folder of this name."""
     duration_s: Positive
     """Length of the traffic; then faults heal and everything drains."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
+    """All chance of the run comes from it: same seed, same run."""
     schedulers: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Always 1: one scheduler at a time uses a store."""
     warmup_s: NotNegative = 0.0
     """Jobs submitted before it are left out of the waits."""
     settings: dict[str, Any] = {}
+    """Settings of the scheduler by their names; the others have their defaults."""
     links: Links = Links()
+    """What messages take."""
     store: StoreDelay = StoreDelay()
+    """What calls of the store take."""
     service: Service = Service()
+    """What a node adds to the work of a job."""
     loop: Loop = Loop()
+    """What a message costs the scheduler."""
     nodes: list[Nodes] = []
+    """Groups of nodes."""
     traffic: list[Traffic] = []
+    """Streams of jobs."""
     faults: list[Fault] = []
+    """What breaks."""
     expect: dict[str, str] = {}
+    """What has to hold: a figure, and a comparison with a limit, such as "wait_s.p99" = "< 2"."""
 
     @property
     def resolved_settings(self) -> Settings:

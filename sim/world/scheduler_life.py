@@ -56,7 +56,7 @@ class SchedulerLife:
         )
 
     def start_core(self, core: Core, instance: str) -> None:
-        """Let `core` live."""
+        """Take `core` as the scheduler that runs now."""
         self.starts += 1
         self.core, self.instance = core, instance
         self.door.listen(core.node_events)

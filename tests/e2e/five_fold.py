@@ -37,7 +37,7 @@ SERVICE_S = 0.5
 CAPACITY_PER_S = SLOTS / SERVICE_S
 OVERLOAD = 5.0
 RECORD_BYTES = 1023
-"""Allocated bytes of a finished job, as `make leak-live` measures them; retained jobs are no growth by refusals."""
+"""Allocated bytes of a finished job, as `make leak-measured` measures them; retained jobs are no growth by refusals."""
 GROWTH_BYTES_MAX = 1024 * 1024
 """A leak of 100 bytes a refusal is 1.2 MB from the second to the last quarter of five minutes."""
 FRESH, PUNCTUAL, HASTY = "fresh", "punctual", "hasty"

@@ -16,7 +16,7 @@ from tests.e2e.processes import children_of, descendants_of, runs, wait_until
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.sdk import Client
 from voxpool.sim.calibrate import command
-from voxpool.sim.calibrate.live import Lived, burst, live, run_finely
+from voxpool.sim.calibrate.measured import Measured, burst, measure_run, run_finely
 from voxpool.sim.calibrate.node import pack, wait
 from voxpool.sim.calibrate.plan import PAIR, Run, Size, plan
 from voxpool.sim.calibrate.service import ServiceFailed, parse_metrics, running
@@ -64,7 +64,7 @@ def _schedule(run: Run) -> Iterator[tuple[float, Request]]:
 def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
     others = set(children_of(os.getpid()))
 
-    async def main() -> Lived:
+    async def main() -> Measured:
         async with running(SETTINGS, "memory", 1, 2, PAIR) as service, Client(service.url) as client:
             await burst(service, client, "warm", 10)
             run = plan(SMALL, 1)[0][1]
@@ -74,7 +74,7 @@ def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
                     if "serve" in Path(f"/proc/{pid}/cmdline").read_text():
                         os.kill(pid, signal.SIGKILL)
 
-            return await live(service, client, run, kill)
+            return await measure_run(service, client, run, kill)
 
     with pytest.raises(ServiceFailed, match="ended in mid run"):
         run_finely(main())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tests.e2e.command_line import COMMAND, clean_environment, voxpool_here
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, until, wait_until
-from voxpool.scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
 from voxpool.scheduler.sdk.http import HttpClient
 
 HEADER = ["job", "pair", "state", "node", "attempts", "age", "reason"]
@@ -117,6 +119,37 @@ def test_a_watched_listing_shows_what_comes(scheduler: Scheduler, pair: str, fol
             wait_until(lambda: job.job_id in watching.text)
             client.cancel(job.job_id)
         wait_until(lambda: watching.states(job.job_id)[-1] == "cancelled")
+
+
+async def test_a_watched_listing_misses_no_change_though_it_lists_few(
+    scheduler: Scheduler, pair: str, folder: Path
+) -> None:
+    """More jobs come between two looks than are listed; each has a row when it comes and one when it ends."""
+    (folder / "state").mkdir()
+    at = ("--limit", "2", "--url", scheduler.url)
+    with Watching(folder, *at) as watching, Watching(folder / "state", "--state", "waiting", *at) as waiting:
+        await until(lambda: "attempts" in watching.text and "attempts" in waiting.text)
+        async with Client(scheduler.url) as client:
+            jobs = [await client.start(TONE, pair) for _ in range(8)]
+            for one in (watching, waiting):
+                await until(lambda one=one: [one.states(job.job_id) for job in jobs] == [["waiting"]] * 8)  # type: ignore[misc]
+            for job in jobs:
+                await job.cancel()
+            for one in (watching, waiting):
+                await until(
+                    lambda one=one: [one.states(job.job_id) for job in jobs] == [["waiting", "cancelled"]] * 8  # type: ignore[misc]
+                )
+
+
+def test_commands_are_listed_in_groups_with_a_whole_sentence_each() -> None:
+    for program in ("voxpool.scheduler", "voxpool.sim", "voxpool.loadtest"):
+        done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=True)
+        commands = done.stdout.split("Options:")[1]
+        assert "..." not in commands
+        groups = commands.split("\n\n")[1:]
+        assert all(group.splitlines()[0].rstrip().endswith(":") for group in groups), groups
+        assert max(len(re.findall(r"^  \w", group, re.MULTILINE)) for group in groups) <= 8
+    assert "JOB_IDS]...\n" not in voxpool_here("jobs", "--help").stdout.split("Options:")[1]
 
 
 @pytest.mark.parametrize(

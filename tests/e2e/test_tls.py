@@ -165,8 +165,8 @@ class Impatient(Secured):
     program = (
         sys.executable,
         "-c",
-        "from voxpool.scheduler import cli\nfrom voxpool.scheduler.web import server\n"
-        "server.HANDSHAKE_S = 1.5\ncli.main()",
+        "from voxpool.scheduler import cli\nfrom voxpool.scheduler.web.wire import connections\n"
+        "connections.HANDSHAKE_S = 1.5\ncli.main()",
     )
 
 

@@ -132,7 +132,7 @@ HIDES = "import sys; sys.modules['opentelemetry'] = None; from voxpool.scheduler
 @pytest.mark.parametrize(
     ("program", "endpoint", "line"),
     [
-        (HIDES, "http://127.0.0.1:4318", "pip install voxpool[traces]"),
+        (HIDES, "http://127.0.0.1:4318", "pip install 'voxpool[traces]'"),
         ("from voxpool.scheduler.cli import main; main()", "127.0.0.1:4318", "is no URL of an OTLP receiver"),
         ("from voxpool.scheduler.cli import main; main()", "http://[", "is no URL of an OTLP receiver"),
     ],

@@ -1,4 +1,4 @@
-"""What `leak-live` concludes: both sides have to be as they should, and as simulated."""
+"""What `leak-measured` concludes: both sides have to be as they should, and as simulated."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
         "resident_jobs.png",
     ]
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert content["experiment"] == "leak-live" and content["exit_code"] == 0
+    assert content["experiment"] == "leak-measured" and content["exit_code"] == 0
     run = content["variants"]["without"]
     assert len(run["measured"]) == len(run["predicted"]) == 60 and run["simulated_verdict"] == "leak"
     assert set(run["measured"][0]) == {"at_s", "allocated_bytes", "grown_bytes", "finished", "ended"}

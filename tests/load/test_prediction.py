@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voxpool.leakgate.judging.trend import Verdict, judge
-from voxpool.loadtest.commands._leak_live import SCENARIO
+from voxpool.loadtest.commands._leak_measured import SCENARIO
 from voxpool.loadtest.commands._leak_report import bytes_a_job, finished
 from voxpool.loadtest.commands._prediction import Readings, predict
 from voxpool.sim.chance.distributions import Even
@@ -37,7 +37,7 @@ def sides() -> dict[str, Readings]:
     return found
 
 
-def test_the_file_of_leak_live_is_a_scenario_whose_times_are_divided_by_twenty() -> None:
+def test_the_file_of_leak_measured_is_a_scenario_whose_times_are_divided_by_twenty() -> None:
     settings = load_scenario(SCENARIO).resolved_settings
     defaults = Scenario(name="defaults", duration_s=1.0).resolved_settings
     assert settings.retention_s == defaults.retention_s / 20

@@ -12,7 +12,7 @@ import nbclient
 import nbformat
 import pytest
 
-from tests.load import test_leak_report as leak_live_test
+from tests.load import test_leak_report as leak_measured_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
@@ -60,12 +60,12 @@ def small_search(without: str) -> Report:
     return report_of(explore(find_flow(FLOWS, wanted.flow), wanted, lambda _: nullcontext(silent)))
 
 
-def small_leak_live() -> Report:
-    return leak_live_test.of(leak_live_test.side(WITHOUT, 1), leak_live_test.side(WITH, 0))
+def small_leak_measured() -> Report:
+    return leak_measured_test.of(leak_measured_test.side(WITHOUT, 1), leak_measured_test.side(WITH, 0))
 
 
 def small_calibration() -> Report:
-    costs, lived = calibrated.lived_through()
+    costs, lived = calibrated.measured_runs()
     trios = [Trio(each, predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
     return calibration_report(compare(trios), costs, 1, {"quick": True})
 
@@ -80,7 +80,7 @@ SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "policy": small_policy,
     "explore": lambda: small_search(""),
     "explore-without-R1": lambda: small_search("R1"),
-    "leak-live": small_leak_live,
+    "leak-measured": small_leak_measured,
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
     "calibrate": small_calibration,
 }
@@ -93,7 +93,7 @@ READ_BY = {
     "04_race": ["race"],
     "05_explore": ["explore", "explore-without-R1"],
     "07_calibration": ["calibrate"],
-    "06_live_leak": ["leak-live"],
+    "06_measured_leak": ["leak-measured"],
 }
 
 

@@ -1,47 +1,59 @@
-"""The wheel of this tree, installed alone in an empty environment, and its commands run from there."""
+"""Environments that hold the wheel of this tree with some extras, and nothing else; commands run in them."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.tidy.dependencies import pinned
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Installation:
-    """An environment under `folder` that holds the wheel and what it depends on, and nothing else.
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel of this tree under `folder`."""
+    built = folder / "built"
+    _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(ROOT)])
+    (wheel,) = built.glob("*.whl")
+    return wheel
 
-    The versions are those of requirements.lock, so that the test says the same tomorrow.
+
+class Installation:
+    """An environment under `folder` with the wheel and what `extras`, such as "[server]", bring; without pip.
+
+    The versions are those of requirements.lock, so that the sizes are the same tomorrow. They come without its hashes:
+    with hashes pip wants one for the wheel, too, and every package in the list.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wheel: Path, extras: str) -> None:
         self.folder = folder
-        self.wheel = self._build()
-        self._bin = folder / "environment" / "bin"
+        self.bin = folder / "environment" / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        versions = pinned((ROOT / "requirements.lock").read_text())
+        constraints = folder / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder / "environment")])
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            str(self._bin / "python"),
-            "--disable-pip-version-check",
-        ]
-        _run([*pip, "install", "-q", "-c", str(ROOT / "requirements.lock"), str(self.wheel)])
-        self._env = {
-            "PATH": f"{self._bin}:{os.defpath}",
-            "HOME": str(folder),
-            "LANG": "C.UTF-8",
-        }
+        pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "--disable-pip-version-check"]
+        _run([*pip, "install", "-q", "-c", str(constraints), f"voxpool{extras} @ {wheel.as_uri()}"])
+        self._env = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(folder), "LANG": "C.UTF-8"}
+
+    @property
+    def packages(self) -> Path:
+        """The folder site-packages."""
+        (folder,) = self.folder.glob("environment/lib/python*/site-packages")
+        return folder
+
+    def size_mb(self) -> float:
+        """Return what site-packages takes on disk, bytecode too, in units of 1024 x 1024 bytes, as `du` counts."""
+        files = {file.lstat().st_ino: file.lstat().st_blocks for file in self.packages.rglob("*")}
+        return 512 * sum(files.values()) / 1024**2
 
     def run(self, *command: str, within_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Runs an installed command outside the tree to its end; what came out is the caller's to judge."""
+        """Run an installed command outside the tree to its end; the caller judges what came out."""
         return subprocess.run(
             self._absolute(command),
             cwd=self.folder,
@@ -54,7 +66,7 @@ class Installation:
 
     @contextmanager
     def running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """An installed command as a process, ended at the end; `output_of` has what it wrote."""
+        """Run an installed command as a process that ends with the block; `output_of` has what it wrote."""
         with (self.folder / f"{command[1]}.log").open("wb") as log:
             process = subprocess.Popen(
                 self._absolute(command),
@@ -69,39 +81,17 @@ class Installation:
             finally:
                 process.terminate()
                 try:
-                    process.wait(10)
+                    process.wait(20)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
 
     def output_of(self, command: str) -> str:
+        """Return what a command that is `running` wrote."""
         return (self.folder / f"{command}.log").read_text(errors="replace")
 
     def _absolute(self, command: tuple[str, ...]) -> list[str]:
-        return [str(self._bin / command[0]), *command[1:]]
-
-    def _build(self) -> Path:
-        built = self.folder / "built"
-        _run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(ROOT)])
-        (wheel,) = built.glob("*.whl")
-        return wheel
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
-    """Whether `condition` came true within that time."""
-    end = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
+        return [str(self.bin / command[0]), *command[1:]]
 
 
 def _run(command: list[str]) -> None:

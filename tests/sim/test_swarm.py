@@ -13,7 +13,7 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_json
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.faults import FAULTS
-from voxpool.sim.planted.bugs import NeverTells, TellsTwice, replaced
+from voxpool.sim.planted.bugs import NeverReports, ReportsTwice, replaced
 from voxpool.sim.replay.case import Case, Found, run_case
 from voxpool.sim.scenario.scenario import parse_scenario
 from voxpool.sim.swarm import kept, one_seed
@@ -85,7 +85,7 @@ def test_a_process_that_gives_no_hash_is_a_difference() -> None:
 
 def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def play_with_a_bug(seed: int, *args: object) -> SeedResult:
-        return play_seed(seed, variant=replaced(dispatcher=TellsTwice))
+        return play_seed(seed, variant=replaced(dispatcher=ReportsTwice))
 
     monkeypatch.setattr("voxpool.sim.swarm.swarm.play_seed", play_with_a_bug)
     monkeypatch.setattr("voxpool.sim.swarm.swarm_report.SHRUNK_MAX", 0)
@@ -109,7 +109,7 @@ def test_a_swarm_keeps_and_shrinks_what_replay_can_play(tmp_path: Path) -> None:
 
 
 def test_a_run_that_crashes_or_never_ends_is_a_finding() -> None:
-    lost = play_seed(2, variant=replaced(dispatcher=NeverTells))
+    lost = play_seed(2, variant=replaced(dispatcher=NeverReports))
     assert "never ended" in lost.broken[0] and "a job never ended" in lost.broken[-1] and "Traceback" in lost.error
 
 

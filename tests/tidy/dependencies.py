@@ -50,11 +50,16 @@ def installed() -> list[Package]:
     return [_package(found) for found in distributions()]
 
 
+def requirements_of(lock: str) -> list[str]:
+    """Return the requirements of a lock, each with its marker and its hashes in one line."""
+    return re.sub(r" \\\n *", " ", lock).splitlines()
+
+
 def pinned(lock: str) -> dict[str, str]:
-    """Return name -> version of the lines of a lock whose marker applies to this Python and machine."""
+    """Return name -> version of the requirements of a lock whose marker applies to this Python and machine."""
     versions: dict[str, str] = {}
-    for line in lock.splitlines():
-        requirement, _, marker = line.partition(" ; ")
+    for line in requirements_of(lock):
+        requirement, _, marker = line.partition(" --hash=")[0].partition(" ; ")
         name, _, version = requirement.partition("==")
         if not marker or Marker(marker).evaluate():
             versions[canonicalize_name(name)] = version

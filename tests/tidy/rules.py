@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 
+from tests.tidy.dependencies import requirements_of
 from tests.tidy.source_tree import SourceTree, imported, names_used
 
 Rule = Callable[[SourceTree], list[str]]
@@ -191,21 +192,26 @@ def what_bandit_is_told_to_pass_over_has_a_reason(tree: SourceTree) -> list[str]
 
 
 def requirements_are_pinned(tree: SourceTree) -> list[str]:
-    """requirements.lock has lines `name==version [; marker]`, and all that pyproject.toml asks for."""
-    lock = tree.text("requirements.lock") or ""
-    line_form = re.compile(r"([A-Za-z0-9._-]+)==[A-Za-z0-9.!+_-]+( ; .+)?")
+    """The locks have `name==version [; marker]` with hashes, and requirements.lock all that pyproject.toml asks for.
+
+    With a hash for each requirement pip refuses a file that the release did not have when it was locked.
+    """
+    locks = ["requirements.lock", *tree.files("ops", suffix=".lock")]
+    files = {name: requirements_of(tree.text(name) or "") for name in locks}
+    form = re.compile(r"([A-Za-z0-9._-]+)==[A-Za-z0-9.!+_-]+( ; .+?)?( --hash=sha256:[0-9a-f]{64})+")
     violations = [
-        f"requirements.lock:{number}: {line}: want name==version [; marker]"
-        for number, line in enumerate(lock.splitlines(), 1)
-        if not line_form.fullmatch(line)
+        f"{name}: {requirement[:80]}: want name==version [; marker] and hashes"
+        for name, requirements in files.items()
+        for requirement in requirements
+        if not form.fullmatch(requirement)
     ]
-    pinned = {match[1].lower() for match in map(line_form.fullmatch, lock.splitlines()) if match}
+    pinned = {match[1].lower() for match in map(form.fullmatch, files["requirements.lock"]) if match}
     project = tomllib.loads(tree.text("pyproject.toml") or "")["project"]
     extras = project.get("optional-dependencies", {}).values()
     wanted = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
     for requirement in wanted:
         name = re.split(r"[\[<>=!~; ]", requirement)[0].lower()
-        if name not in pinned:
+        if name != project.get("name") and name not in pinned:  # an extra may ask for other extras of the project
             violations.append(f"requirements.lock: {name} is missing: run scripts/lock.sh")
     return violations
 

@@ -11,7 +11,10 @@ import pytest
 from tests.tidy import dependencies
 from tests.tidy.dependencies import Package, differences, installed, pinned, unknown_licences, vulnerable
 
-LOCK = "alpha==1.2\nbeta-two==0.9.post1 ; python_full_version >= '3'\ngamma==1 ; python_full_version < '3'\n"
+HASHES = " \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd\n"
+LOCK = HASHES.join(
+    ("alpha==1.2", "beta-two==0.9.post1 ; python_full_version >= '3'", "gamma==1 ; python_full_version < '3'", "")
+)
 FINE = [
     Package("alpha", "1.2"),
     Package("beta-two", "0.9.post1"),

@@ -11,7 +11,14 @@ from tests.tidy.rules import Rule
 from tests.tidy.source_tree import SourceTree
 
 LUA_HEAD = "-- Purpose: x\n-- KEYS: none\n-- ARGV: now_ms\n-- Returns: OK\n-- Called by: nobody\n"
-PROJECT = '[project]\ndependencies = ["msgspec>=0.20", "redis[hiredis]>=8"]\n'
+PROJECT = """[project]
+name = "ours"
+dependencies = ["msgspec>=0.20"]
+[project.optional-dependencies]
+server = ["redis[hiredis]>=8"]
+sim = ["ours[server]"]
+"""
+HASH = f" \\\n    --hash=sha256:{64 * '0'} \\\n    --hash=sha256:{64 * 'f'}\n"
 INDEX = ".".join(("pypi", "org"))
 
 # Each rule with trees that break it (file -> text); all files of a tree together are one violation or more.
@@ -70,10 +77,22 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec\n"}),
     (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec B101\n"}),
     (rules.what_bandit_is_told_to_pass_over_has_a_reason, {"scheduler/a.py": "x = 1  # nosec  # no id\n"}),
-    (rules.requirements_are_pinned, {"pyproject.toml": PROJECT, "requirements.lock": "msgspec==1\n"}),
+    (rules.requirements_are_pinned, {"pyproject.toml": PROJECT, "requirements.lock": f"msgspec==1{HASH}"}),
     (
         rules.requirements_are_pinned,
-        {"pyproject.toml": PROJECT, "requirements.lock": "msgspec==1\nredis>=8\nredis==8\n"},
+        {"pyproject.toml": PROJECT, "requirements.lock": f"msgspec==1{HASH}redis>=8{HASH}redis==8{HASH}"},
+    ),
+    (
+        rules.requirements_are_pinned,
+        {"pyproject.toml": PROJECT, "requirements.lock": f"msgspec==1{HASH}redis==8\n"},
+    ),
+    (
+        rules.requirements_are_pinned,
+        {
+            "pyproject.toml": PROJECT,
+            "requirements.lock": f"msgspec==1{HASH}redis==8{HASH}",
+            "ops/requirements.lock": "msgspec==1\n",
+        },
     ),
     (lua_rules.scripts_say_their_contract, {"lua/a.lua": "-- Purpose: x\nreturn 1\n"}),
     (lua_rules.scripts_say_their_contract, {"lua/_a.lua": "local x = 1\n"}),
@@ -93,7 +112,7 @@ FINE: dict[str, str] = {
     "lua/_a.lua": "-- Included by the scripts: x\n",
     "tests/test_a.py": "import asyncio\nasync def test_a():\n    await asyncio.sleep(0)\n",
     "pyproject.toml": PROJECT,
-    "requirements.lock": "msgspec==1.0.post1\nredis==8 ; python_full_version < '3.12'\n",
+    "requirements.lock": f"msgspec==1.0.post1{HASH}redis==8 ; python_full_version < '3.12'{HASH}",
     "README.md": "pip install voxpool\n",
 }
 

@@ -73,6 +73,12 @@ def test_speech_is_made_from_any_rate() -> None:
     assert len(speech) == 16_000 and set(speech[10:-10]) == {8192}
 
 
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+def test_full_scale_stays_within_16_bits(bits: int) -> None:
+    speech = read_wav(wav([1.0] * 40 + [-1.0] * 40, 8_000, bits)).as_speech()
+    assert (max(speech), min(speech)) == (32767 if bits > 8 else 32512, -32512 if bits == 8 else -32768 + (bits == 16))
+
+
 def broken(**changes: Any) -> bytes:
     """A WAV with wrong fields in its head."""
     head = bytearray(wav([0.1] * 100))

@@ -18,9 +18,9 @@ from voxpool.scheduler.cli.reach import Reach, reach_options
 @json_option
 @click.argument("job_ids", nargs=-1, required=True, shell_complete=completion.jobs)
 def cancel(reach: Reach, as_json: bool, job_ids: tuple[str, ...]) -> int:
-    """Cancel the jobs JOB_IDS and show each: one that had ended stays as it is.
+    """Cancel the jobs JOB_IDS and show their states; a job that has ended stays as it is.
 
-    A node that works on one receives a cancel; its answer is ignored.
+    A node that works on one of them is told to stop, and its answer is ignored.
     """
     with reach.client() as client:
         for job_id in job_ids:

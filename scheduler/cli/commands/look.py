@@ -34,14 +34,15 @@ def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched:
 
     With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
     """
-    from voxpool.scheduler.cli.job_table import JobTable, watch
+    from voxpool.scheduler.cli.job_table import JobTable, NewestJobs, watch
     from voxpool.scheduler.core.clock import SystemClock
 
     table = JobTable(as_json, SystemClock().now_ms)
     with reach.client() as client:
+        newest = NewestJobs(client.jobs, limit, state or "")
 
         def look() -> Sequence[JobView]:
-            return [client.job(job_id) for job_id in job_ids] if job_ids else list(client.jobs(limit, state or ""))
+            return [client.job(job_id) for job_id in job_ids] if job_ids else newest.look()
 
         if is_watched:
             watch(look, table, until_ended=bool(job_ids))
@@ -79,7 +80,7 @@ def pools(reach: Reach, as_json: bool) -> int:
 @json_option
 @click.argument("job_id", shell_complete=completion.jobs)
 def why(reach: Reach, as_json: bool, job_id: str) -> int:
-    """Show why the job JOB_ID went to its node, or waits: the decisions about it, and the state of its pool."""
+    """Show why the job JOB_ID went where it went, or waits: the decisions about it, and its pool as it is now."""
     import msgspec
 
     from voxpool.scheduler.core.why import tell

@@ -26,7 +26,7 @@ from voxpool.scheduler.security.caller import Role
 @click.option("--rate-per-s", type=float, help="Submits a second that it may make, in place of the setting rate_per_s.")
 @json_option
 def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_json: bool) -> None:
-    """Make a token for NAME and write it to standard output, once: only its hash is kept.
+    """Make a token for NAME and write it to standard output. Only its hash is kept.
 
     One NAME may have several tokens of one role: add the new one, distribute it, and delete the lines of the old one.
     """

@@ -190,6 +190,9 @@ class Intake:
         limit_ms = float(self._waiting_ms)
         if timeout_ms is not None:  # it covers the work, too
             limit_ms = min(limit_ms, timeout_ms - flow.service_ms)
+        if not flow.ahead:  # a slot is free: it would not wait
+            pair.late_spare = min(pair.late_spare + LATE_SHARE, LATE_SPARE_MAX)
+            return
         is_due = self._returns.is_due(request_key, now_ms)
         mean_ms, deviation_ms = flow.wait(now_ms, 0.0 if is_due else pair.line.expected)
         late = chance_above(limit_ms, mean_ms, deviation_ms)

@@ -136,7 +136,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     @property
     def retryable(self) -> bool:
         """Whether it failed or was given up, and may succeed when it is submitted again unchanged."""
-        return self.ended and end_is_retryable(self.reason)
+        return bool(self.reason) and self.ended and end_is_retryable(self.reason)
 
     @property
     def begins_anew(self) -> bool:

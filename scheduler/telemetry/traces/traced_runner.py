@@ -20,7 +20,7 @@ class _Asked(NamedTuple):
     """A sampled job in a select: the index of its answer, and its parent span."""
 
     call: int
-    index: int
+    position: int
     job_id: str
     attempt: int
     trace: int
@@ -47,7 +47,7 @@ class TracedRunner(AroundRunner):
                 self._record(one, start_ns, {"voxpool.result": "store_unavailable"}, "store_unavailable")
             raise
         for one in asked:
-            node_id, reply = answers[one.call][2 * one.index : 2 * one.index + 2]
+            node_id, reply = answers[one.call][2 * one.position : 2 * one.position + 2]
             if node_id:
                 self._record(one, start_ns, {"voxpool.result": "allocated", "voxpool.node_id": node_id})
             else:
@@ -59,11 +59,11 @@ class TracedRunner(AroundRunner):
         found = []
         for number, call in enumerate(calls):
             if call.name in SELECTS:
-                for index, reservation in enumerate(reservations_of(call)):
+                for position, reservation in enumerate(reservations_of(call)):
                     job_id, _, attempt = reservation.rpartition("|")
                     life = lives.get(job_id)
                     if life is not None:
-                        found.append(_Asked(number, index, job_id, int(attempt), life.trace, life.phase))
+                        found.append(_Asked(number, position, job_id, int(attempt), life.trace, life.phase))
         return found
 
     def _record(self, one: _Asked, start_ns: int, more: Attributes, error: str = "") -> None:

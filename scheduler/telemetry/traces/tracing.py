@@ -48,7 +48,7 @@ def open_tracing(
     try:
         from voxpool.scheduler.telemetry.traces.otlp import OtlpExporter
     except ImportError:
-        raise ConfigError("traces_endpoint is set and OpenTelemetry is missing: pip install voxpool[traces]") from None
+        raise ConfigError("traces_endpoint is set, OpenTelemetry is missing: pip install 'voxpool[traces]'") from None
     exporter = OtlpExporter(endpoint, settings.traces_timeout_s, instance, clock.seconds, os.environ)
     ship = SpanShip(exporter, settings.traces_queue_max, log, clock.seconds)
     return Tracing(TraceObserver(settings.traces_sample, clock.now_ns, random, ship.give), ship)

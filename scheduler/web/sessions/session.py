@@ -110,7 +110,7 @@ class Session:
                 attempts_max=submit.attempts_max,
                 backoff_ms=submit.backoff_ms,
                 owner=self.caller.name,
-                trace=checked(submit.trace),
+                trace=checked(submit.trace) if submit.trace else "",
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)

@@ -21,7 +21,7 @@ PAIR, OTHER_PAIR = "zh:en", "en:fr"
 PAUSE_S = 46.0
 """A second longer than the lease."""
 LIVING = 5
-"""Nodes that live beside the leftovers of R22."""
+"""Connected nodes, beside the store records of gone nodes that R22 leaves."""
 BUSY_NODES = 3
 """R24, as it was first seen: with 78 jobs in 30 s."""
 

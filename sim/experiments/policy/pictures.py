@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from voxpool.sim.experiments.policy.runs import Found
+from voxpool.sim.experiments.policy.script import is_script
 from voxpool.sim.experiments.policy.size import POLICIES, PRODUCTION, Size, label_of
 from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import Picture
@@ -22,6 +23,7 @@ COLOURS = {
     "least/15": "#4a235a",
     PRODUCTION: "#1f6fb2",
 }
+OF_SCRIPTS = ("#117a65", "#0e6655", "#145a32", "#7d6608")
 LEAST_S = 0.001
 """Waits below it are drawn there: the axis is logarithmic."""
 STEPS = 60
@@ -99,11 +101,13 @@ def share_picture(size: Size, empty: Iterable[Found]) -> Picture:
 def _by_policy(empty: Iterable[Found], figure: Callable[[Found], float]) -> list[Curve]:
     listed = list(empty)
     drawn = []
-    for policy in POLICIES:
+    scripts = list(dict.fromkeys(found.policy for found in listed if is_script(found.policy)))
+    colours = COLOURS | {policy: OF_SCRIPTS[place % len(OF_SCRIPTS)] for place, policy in enumerate(scripts)}
+    for policy in (*POLICIES, *scripts):
         own = sorted((found for found in listed if found.policy == policy), key=lambda found: found.load)
         if own:
             values = [max(LEAST_S, figure(found)) for found in own]
-            drawn.append(Curve(_short(policy), [found.load for found in own], values, colour=COLOURS[policy]))
+            drawn.append(Curve(_short(policy), [found.load for found in own], values, colour=colours[policy]))
     return drawn
 
 

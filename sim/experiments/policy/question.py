@@ -19,7 +19,17 @@ from voxpool.sim.experiments.policy.nodes import TWO_CHOICES, affinity, failing
 from voxpool.sim.experiments.policy.pictures import mean_picture, p99_picture, share_picture
 from voxpool.sim.experiments.policy.report import Results, curves_of, lines_of
 from voxpool.sim.experiments.policy.runs import Found, from_empty, long_run
-from voxpool.sim.experiments.policy.size import FULL, KNOWN_S, NORMAL, POLICIES, PRODUCTION, QUICK, Size
+from voxpool.sim.experiments.policy.script import PREFIX, policy_of
+from voxpool.sim.experiments.policy.size import (
+    FULL,
+    KNOWN_S,
+    NORMAL,
+    POLICIES,
+    PRODUCTION,
+    QUICK,
+    Size,
+    label_of,
+)
 from voxpool.sim.experiments.processes import Part, run_parts
 from voxpool.sim.report.report import WITH, WITHOUT, Report
 
@@ -33,6 +43,9 @@ EXTRAS = (
     Extra("full", "The size that theory wants: ten seeds, 2 to 10 million jobs a point; about half an hour.", True),
     Extra("loads", "The loads of C6, such as 0.7,0.9."),
     Extra("policies", f"The policies of C6 beside production, of {', '.join(POLICIES)}."),
+    Extra(
+        "script", "Lua files, with commas between them, each with a `choose` of its own to compare with production's."
+    ),
 )
 _LONG, _EMPTY, _AFFINITY, _FAILING = "long", "empty", "affinity", "failing"
 _PRODUCTION_COSTS = 2.0
@@ -46,6 +59,9 @@ def size_of(options: Options) -> Size:
         size = _with_loads(size, str(loads))
     if policies := options.extra.get("policies"):
         size = replace(size, policies=_policies(str(policies)))
+    if scripts := options.extra.get("script"):
+        named = dict.fromkeys(policy_of(path.strip()) for path in str(scripts).split(","))
+        size = replace(size, policies=(*size.policies, *named))
     return size
 
 
@@ -115,7 +131,7 @@ def _results(found: Mapping[str, Any]) -> Results:
         return {name.removeprefix(f"{kind} "): one for name, one in found.items() if name.startswith(f"{kind} ")}
 
     def in_order(kind: str) -> list[Found]:
-        return sorted(of(kind).values(), key=lambda one: (POLICIES.index(one.policy), one.load))
+        return sorted(of(kind).values(), key=lambda one: ((*POLICIES, one.policy).index(one.policy), one.load))
 
     return Results(in_order(_EMPTY), in_order(_LONG), of(_AFFINITY), of(_FAILING))
 
@@ -156,6 +172,10 @@ def _notes(size: Size, rows: list[str], results: Results) -> list[str]:
         notes += [
             f"C6: {size.nodes} nodes with one slot, mean work {size.work_s:g} s, exponential; {size.jobs:,} jobs from "
             "empty, the wait of each counts from the submit to the start of the work.",
+            *(
+                f"C6, {label_of(policy)}: production with the choice of {policy.removeprefix(PREFIX)}."
+                for policy in size.scripts
+            ),
             "C6, without: production's dispatcher sends at once, to a node that queues; a report holds the loads of "
             "all nodes and is taken once in 0.5, 5 or 15 s, so that it is that old at most.",
             *(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from voxpool.sim.experiments.policy.nodes import FAILING_RATE_PER_S, TWO_CHOICES, Figures
@@ -40,7 +41,13 @@ class Results:
 def lines_of(row: str, size: Size, results: Results) -> list[Line]:
     """Return the lines of one row of the catalogue."""
     if row == "C6":
-        return [*_waits(size, results), *_herd(size, results), *_theory(size, results), _checkers(results)]
+        return [
+            *_waits(size, results),
+            *_herd(size, results),
+            *_scripts(size, results),
+            *_theory(size, results),
+            _checkers(results),
+        ]
     return _pair(results.affinity) if row == "C7" else _spoiled(results.failing)
 
 
@@ -102,6 +109,25 @@ def _herd(size: Size, results: Results) -> list[Line]:
             )
         )
     return lines
+
+
+def _scripts(size: Size, results: Results) -> list[Line]:
+    """A policy in a file beside production, which compares two nodes: figures without a limit, for a reader."""
+    lines = []
+    for policy, load in product(size.scripts, size.loads):
+        found, production = results.of(policy, load), results.of(PRODUCTION, load)
+        for name, unit, figure in _OF_SCRIPTS:
+            without, with_ = (None if one is None else figure(one) for one in (found, production))
+            lines.append(Line("C6", f"{name} at {load:.0%} load, without: {label_of(policy)}", unit, without, with_))
+    return lines
+
+
+_OF_SCRIPTS: tuple[tuple[str, str, Callable[[Found], float]], ...] = (
+    ("mean wait", "s", lambda found: found.mean_s),
+    ("99 % wait at most", "s", lambda found: found.p99_s),
+    ("share of the busiest node", "%", lambda found: found.share_max),
+    ("checkers broken", "", lambda found: len(found.broken)),
+)
 
 
 def _theory(size: Size, results: Results) -> list[Line]:

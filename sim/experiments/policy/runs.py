@@ -16,6 +16,7 @@ from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
+from voxpool.sim.experiments.policy.script import is_script, variant_of_script
 from voxpool.sim.experiments.policy.size import PRODUCTION, Size
 from voxpool.sim.experiments.policy.without.blind import RULES
 from voxpool.sim.experiments.processes import Tell
@@ -65,12 +66,14 @@ class Found:
 
 def variant_of(policy: str) -> Variant:
     """Return the core that chooses by `policy`."""
+    if is_script(policy):
+        return variant_of_script(policy)
     return Variant() if policy == PRODUCTION else RULES[policy].variant()
 
 
 def checkers_of(policy: str) -> Sequence[type[Checker]]:
     """All; but a blind policy sends without an allocation of the store, and keeps loads of its own to the end."""
-    if policy == PRODUCTION:
+    if policy == PRODUCTION or is_script(policy):
         return CHECKERS
     return [
         checker for checker in CHECKERS if checker not in (AllocationsGoToTheirGeneration, EveryTableIsEmptyAtTheEnd)
@@ -124,7 +127,8 @@ def _run(
         traffic=[Traffic(pair="zh:en", rate_per_s=rate_per_s, work_s=Exponential(size.work_s))],
     )
     world = World(
-        seed=seed, settings=scenario.settings, store=store, variant=variant_of(policy),
+        seed=seed, settings=scenario.settings, store="memory" if is_script(policy) else store,
+        variant=variant_of(policy),
         checkers=checkers_of(policy) if is_checked else (), is_traced=False, warmup_s=warmup_s,
     )  # fmt: skip
     starts = Starts(world) if policy == PRODUCTION and not is_checked else None

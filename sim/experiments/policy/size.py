@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxpool.sim.experiments.policy.script import is_script, label_of_script
 from voxpool.sim.experiments.policy.without.blind import RULES
 
 PRODUCTION = "production"
@@ -29,6 +30,8 @@ NEAR_ZERO_S = 0.1
 
 def label_of(policy: str) -> str:
     """Return `policy` in words."""
+    if is_script(policy):
+        return label_of_script(policy)
     return RULES[policy].label if policy in RULES else policy
 
 
@@ -55,6 +58,11 @@ class Size:
     """How far the mean of a long run may be from theory, as a part of it."""
     affinity_s: float = 1200.0
     failing_s: float = 1200.0
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """Those of its policies that are in a file."""
+        return tuple(policy for policy in self.policies if is_script(policy))
 
     @property
     def long_policies(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from voxpool.sim.explore.model.story import Step
 from voxpool.sim.explore.search.footprints import Footprints
 
 if TYPE_CHECKING:
-    from voxpool.sim.explore.model.worker import Worker
+    from voxpool.sim.explore.model.model_worker import ModelWorker
 
 Names = Callable[[str], str]
 """Gives the name of a job's request in place of its id, which depends on the order of the submits."""
@@ -64,7 +64,7 @@ class Link:
     """
 
     def __init__(
-        self, worker: Worker, name: str, footprints: Footprints, names: Names, assigned: Callable[..., None]
+        self, worker: ModelWorker, name: str, footprints: Footprints, names: Names, assigned: Callable[..., None]
     ) -> None:
         self.name = name
         """The worker's, or what tells a later connection of it."""

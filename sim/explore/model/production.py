@@ -18,11 +18,11 @@ from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
 from voxpool.sim.explore.model.channels import Link
 from voxpool.sim.explore.model.flushes import Flushes
+from voxpool.sim.explore.model.model_worker import ModelWorker, SocketHandler
 from voxpool.sim.explore.model.shape import PAIR, Shape
 from voxpool.sim.explore.model.story import Step
 from voxpool.sim.explore.model.timers import ExploredClock, Timers
 from voxpool.sim.explore.model.told import Sink, Told
-from voxpool.sim.explore.model.worker import Desk, Worker
 from voxpool.sim.explore.search.footprints import Footprints
 from voxpool.sim.explore.search.histories import Histories
 from voxpool.sim.virtual_time.loop import VirtualLoop
@@ -79,7 +79,7 @@ class Production:
         )
         self.timers = Timers(self.core, self.clock, self.loop, self.told.name)
         self.workers = {
-            name: Worker(name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.told.name)
+            name: ModelWorker(name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.told.name)
             for name in shape.node_names
         }
         self.clients: dict[Step, Callable[[], object]] = {
@@ -98,7 +98,7 @@ class Production:
             self._begin(footprints)
 
     def close(self) -> None:
-        """End the run; the queue's coroutine doesn't live on."""
+        """End the run and close the coroutine of the script queue."""
         self._role.get_coro().close()
 
     # ---- the beginning
@@ -107,12 +107,12 @@ class Production:
         """Start the queue and let the nodes register; the other roles are their run_once here."""
         self._leave_over()
 
-        def new_link(worker: Worker, name: str) -> Link:
+        def new_link(worker: ModelWorker, name: str) -> Link:
             return Link(worker, name, footprints, self.told.name, self._assigned)
 
-        desk = Desk(self._result, self._closed, self._register)
+        handler = SocketHandler(self._result, self._closed, self._register)
         for worker in self.workers.values():
-            worker.connect(desk, new_link)
+            worker.connect(handler, new_link)
             self._register(worker.link, worker.register_message())
         self._role = self.loop.create_task(self.core.queue.run_forever(), name="script queue")
         while self.loop._ready or self.flushes.under_way:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from voxpool.sim.calibrate.costs import MESSAGES_A_JOB, Costs, measure
-from voxpool.sim.calibrate.live import Burst, Lived, Record
+from voxpool.sim.calibrate.measured import Burst, Measured, Record
 from voxpool.sim.calibrate.plan import QUICK, Run, Size, plan
 from voxpool.sim.chance.distributions import Gamma
 from voxpool.sim.observing.watch import Watcher
@@ -30,9 +30,9 @@ COSTLY: Mapping[str, Any] = {
 
 
 class _Records(Watcher):
-    def __init__(self, world: World, lived: Lived) -> None:
+    def __init__(self, world: World, measured: Measured) -> None:
         self._env = world.env
-        self._lived = lived
+        self._measured = measured
         self._begun: dict[str, tuple[float, float]] = {}
 
     def work_started(self, worker: SimNode, work: Work) -> None:
@@ -42,23 +42,23 @@ class _Records(Watcher):
         started_s, ended_s = self._begun[request.request_id]
         made_s = request.made_at
         taken_s = request.submitted_at + LINK_MS / 1000
-        self._lived.records.append(
+        self._measured.records.append(
             Record(request.request_id, request.work_s, made_s, made_s, taken_s, started_s, ended_s, self._env.now)
         )
 
 
-def live(run: Run, costly: Mapping[str, Any] = COSTLY) -> Lived:
+def measure_run(run: Run, costly: Mapping[str, Any] = COSTLY) -> Measured:
     """Return what a run on that machine brings."""
-    lived = Lived(run)
+    measured = Measured(run)
     scenario: Scenario = msgspec.structs.replace(run.scenario, **costly, seed=run.scenario.seed)
-    played = play(scenario, checkers=(), is_traced=False, watchers=[lambda world: _Records(world, lived)])
-    lived.resident.append(played.run["resident"]["jobs_mean"])
-    count = len(lived.records)
-    lived.after = {
+    played = play(scenario, checkers=(), is_traced=False, watchers=[lambda world: _Records(world, measured)])
+    measured.resident.append(played.run["resident"]["jobs_mean"])
+    count = len(measured.records)
+    measured.after = {
         'script_seconds_sum{script="select_node"}': count * 2 * STORE_MS / 1000,
         'script_seconds_count{script="select_node"}': float(count),
     }
-    return lived
+    return measured
 
 
 def burst(jobs: int = 1000) -> Burst:
@@ -66,8 +66,8 @@ def burst(jobs: int = 1000) -> Burst:
     return Burst(jobs, jobs * MESSAGES_A_JOB * MESSAGE_MS / 1000)
 
 
-def lived_through(size: Size = SIZE, costly: Mapping[str, Any] = COSTLY) -> tuple[Costs, list[Lived]]:
+def measured_runs(size: Size = SIZE, costly: Mapping[str, Any] = COSTLY) -> tuple[Costs, list[Measured]]:
     """Return the measured costs, and the runs at the loads."""
-    lived = [live(run, costly) for runs in plan(size, 1) for run in runs]
-    probes = [found for found in lived if found.run.is_probe]
-    return measure(probes, [burst()]), [found for found in lived if not found.run.is_probe]
+    measured = [measure_run(run, costly) for runs in plan(size, 1) for run in runs]
+    probes = [found for found in measured if found.run.is_probe]
+    return measure(probes, [burst()]), [found for found in measured if not found.run.is_probe]

@@ -17,7 +17,7 @@ from voxpool.sim.scenario.scenario import Scenario, with_costs
 
 
 def test_the_costs_of_a_machine_are_found_again() -> None:
-    probes = [machine.live(run) for runs in plan(machine.SIZE, 3) for run in runs if run.is_probe]
+    probes = [machine.measure_run(run) for runs in plan(machine.SIZE, 3) for run in runs if run.is_probe]
     costs = measure(probes, [machine.burst(500), machine.burst(1500)])
     assert np.mean(costs.link_ms) == pytest.approx(machine.LINK_MS, rel=0.05)
     assert np.std(costs.link_ms) == pytest.approx(0.6 * machine.LINK_MS, rel=0.25)
@@ -55,7 +55,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_too_few_jobs_are_no_measurement() -> None:
-    probe = machine.live(plan(machine.SIZE, 3)[0][0])
+    probe = machine.measure_run(plan(machine.SIZE, 3)[0][0])
     del probe.records[20:]
     with pytest.raises(ConfigError, match="20 jobs completed in the probes, 30 are needed"):
         measure([probe], [machine.burst()])

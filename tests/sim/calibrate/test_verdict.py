@@ -8,37 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.sim.calibrate.machine import SIZE, lived_through
+from tests.sim.calibrate.machine import SIZE, measured_runs
 from voxpool.sim.calibrate.command import sized, write
 from voxpool.sim.calibrate.compare import Trio, compare
 from voxpool.sim.calibrate.costs import Costs
-from voxpool.sim.calibrate.live import Lived
+from voxpool.sim.calibrate.measured import Measured
 from voxpool.sim.calibrate.plan import QUICK
 from voxpool.sim.calibrate.play import Predicted, predict
 from voxpool.sim.calibrate.report import report_of
 from voxpool.sim.report.report import Outcome, Report
 
-Spoil = Callable[[Lived], None]
+Spoil = Callable[[Measured], None]
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Costs, list[Lived]]:
+def found() -> tuple[Costs, list[Measured]]:
     """What was measured on a machine whose costs are known."""
-    return lived_through()
+    return measured_runs()
 
 
 @pytest.fixture(scope="module")
-def predictions(found: tuple[Costs, list[Lived]]) -> list[tuple[Predicted, Predicted]]:
+def predictions(found: tuple[Costs, list[Measured]]) -> list[tuple[Predicted, Predicted]]:
     """What the simulation says of the runs, with costs and without."""
-    costs, lived = found
-    return [(predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
+    costs, measured = found
+    return [(predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in measured]
 
 
 def reported(
-    found: tuple[Costs, list[Lived]], predictions: Sequence[tuple[Predicted, Predicted]], spoil: Spoil | None = None
+    found: tuple[Costs, list[Measured]], predictions: Sequence[tuple[Predicted, Predicted]], spoil: Spoil | None = None
 ) -> Report:
-    costs, lived = found
-    copies = [replace(each, records=list(each.records), lost=dict(each.lost)) for each in lived]
+    costs, measured = found
+    copies = [replace(each, records=list(each.records), lost=dict(each.lost)) for each in measured]
     for each in copies:
         if spoil is not None:
             spoil(each)
@@ -47,7 +47,7 @@ def reported(
 
 
 def test_with_the_measured_costs_every_limit_is_kept(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
 ) -> None:
     report = reported(found, predictions)
     assert report.outcome is Outcome.HOLDS, [check for check in report.checks if not check.ok]
@@ -62,7 +62,7 @@ def test_with_the_measured_costs_every_limit_is_kept(
 
 
 def test_without_the_costs_it_is_found_to_be_off(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     """The check of the check: a simulation that knows no costs must not pass."""
     report = reported(found, [(without, without) for _, without in predictions])
@@ -70,25 +70,26 @@ def test_without_the_costs_it_is_found_to_be_off(
     assert any(check.name == "load 0.5: wait, mean, predicted is off by" and not check.ok for check in report.checks)
 
 
-def slower(lived: Lived) -> None:
+def slower(measured: Measured) -> None:
     """The real thing waits a quarter longer than it should."""
-    lived.records[:] = [
-        record._replace(started_s=record.due_s + 1.25 * (record.started_s - record.due_s)) for record in lived.records
+    measured.records[:] = [
+        record._replace(started_s=record.due_s + 1.25 * (record.started_s - record.due_s))
+        for record in measured.records
     ]
 
 
 def test_a_machine_that_waits_longer_is_off(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     assert reported(found, predictions, slower).outcome is Outcome.BROKEN
 
 
 def test_what_is_off_on_a_busy_machine_proves_nothing(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    def late(lived: Lived) -> None:
-        slower(lived)
-        lived.records[:] = [record._replace(sent_s=record.due_s + 0.01) for record in lived.records]
+    def late(measured: Measured) -> None:
+        slower(measured)
+        measured.records[:] = [record._replace(sent_s=record.due_s + 0.01) for record in measured.records]
 
     report = reported(found, predictions, late)
     assert report.outcome is Outcome.UNCLEAR
@@ -96,17 +97,19 @@ def test_what_is_off_on_a_busy_machine_proves_nothing(
 
 
 def test_jobs_that_brought_no_result_break_it(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    assert reported(found, predictions, lambda lived: lived.lost.update(waiting_timeout=1)).outcome is Outcome.BROKEN
+    assert (
+        reported(found, predictions, lambda measured: measured.lost.update(waiting_timeout=1)).outcome is Outcome.BROKEN
+    )
 
 
 def test_a_load_of_which_no_job_completed_proves_nothing(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    def idle(lived: Lived) -> None:
-        if lived.run.load == 0.79:
-            lived.records.clear()
+    def idle(measured: Measured) -> None:
+        if measured.run.load == 0.79:
+            measured.records.clear()
 
     report = reported(found, predictions, idle)
     assert report.outcome is Outcome.UNCLEAR
@@ -114,10 +117,10 @@ def test_a_load_of_which_no_job_completed_proves_nothing(
 
 
 def test_a_table_that_keeps_more_jobs_is_off(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    def leaky(lived: Lived) -> None:
-        lived.resident = [1.3 * value for value in lived.resident]
+    def leaky(measured: Measured) -> None:
+        measured.resident = [1.3 * value for value in measured.resident]
 
     report = reported(found, predictions, leaky)
     assert report.outcome is Outcome.BROKEN
@@ -127,26 +130,26 @@ def test_a_table_that_keeps_more_jobs_is_off(
 
 
 def test_runs_without_any_job_are_unclear(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]], tmp_path: Path
 ) -> None:
-    report = reported(found, predictions, lambda lived: lived.records.clear())
+    report = reported(found, predictions, lambda measured: measured.records.clear())
     assert report.outcome is Outcome.UNCLEAR
     write(report, found[0], None, tmp_path)
 
 
 def test_a_table_that_nobody_looked_at_is_unclear(
-    found: tuple[Costs, list[Lived]], predictions: list[tuple[Predicted, Predicted]]
+    found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    def unseen(lived: Lived) -> None:
-        lived.resident = []
+    def unseen(measured: Measured) -> None:
+        measured.resident = []
 
     assert reported(found, predictions, unseen).outcome is Outcome.UNCLEAR
 
 
 def test_near_the_full_load_nothing_is_demanded() -> None:
-    costs, lived = lived_through(replace(SIZE, loads=(0.9,), rounds=1))
-    wrong = [(predict(each.run.scenario), predict(each.run.scenario)) for each in lived]
-    report = reported((costs, lived), wrong, slower)
+    costs, measured = measured_runs(replace(SIZE, loads=(0.9,), rounds=1))
+    wrong = [(predict(each.run.scenario), predict(each.run.scenario)) for each in measured]
+    report = reported((costs, measured), wrong, slower)
     assert [check.name for check in report.checks] == ["jobs without a result"]
     assert any(note.startswith("nothing is demanded at load 0.9") for note in report.notes)
     assert report.outcome is Outcome.HOLDS

@@ -55,5 +55,5 @@ class BindingKeys:
         )
 
     def bindings(self) -> int:
-        """Return the binding keys that live."""
+        """Return the binding keys that have not expired."""
         return sum(1 for _ in self._keys.scan("job:*:node"))

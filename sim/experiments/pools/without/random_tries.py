@@ -1,7 +1,7 @@
 """C1: a node is drawn from the pool at random, up to 64 times, until one is met that lives.
 
 The pool is a set that dead nodes stay in. The more of them there are, the likelier is it that 64 tries meet nobody: the
-answer is "no node" while a live one with room is there.
+answer is "no node" although a connected node has room.
 """
 
 from __future__ import annotations

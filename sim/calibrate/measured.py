@@ -34,16 +34,16 @@ class Record(NamedTuple):
     due_s: float
     sent_s: float
     accepted_s: float
-    """The client heard that the scheduler has taken it."""
+    """The client received the confirmation that the scheduler accepted the job."""
     started_s: float
     """The node began to work on it."""
     ended_s: float
-    heard_s: float
+    received_s: float
     """The client has its result."""
 
 
 @dataclass
-class Lived:
+class Measured:
     """What a run brought: a record for each job that completed, and what the scheduler's metrics said around it."""
 
     run: Run
@@ -82,15 +82,15 @@ async def _cancelled_by_sigterm(main: Coroutine[Any, Any, T]) -> T:
     return await main
 
 
-async def live(service: Service, client: Client, run: Run, tell: Callable[[float], None]) -> Lived:
-    """Send the traffic of `run`, wait for all results, and return what came of it; `tell` hears the seconds passed.
+async def measure_run(service: Service, client: Client, run: Run, tell: Callable[[float], None]) -> Measured:
+    """Send the traffic of `run`, wait for all results, and return what came of it; `tell` receives the seconds passed.
 
     Raises ServiceFailed when a process ends.
     """
-    lived = Lived(run, before=await service.metrics())
+    measured = Measured(run, before=await service.metrics())
     seconds = SystemClock().seconds
     start_s = seconds()
-    watching = asyncio.create_task(_watch(service, lived, start_s, tell))
+    watching = asyncio.create_task(_watch(service, measured, start_s, tell))
     jobs: list[asyncio.Task[None]] = []
     (traffic,) = run.scenario.traffic
     try:
@@ -99,16 +99,16 @@ async def live(service: Service, client: Client, run: Run, tell: Callable[[float
             if watching.done():
                 watching.result()  # raises when something has ended that should not
             audio = pack(request.work_s, request.audio_bytes)
-            job = _job(client, lived, request.request_id, request.work_s, audio, start_s, due_s)
+            job = _job(client, measured, request.request_id, request.work_s, audio, start_s, due_s)
             jobs.append(asyncio.create_task(job))
         await asyncio.gather(watching, *jobs)
     finally:
         for task in (watching, *jobs):
             task.cancel()
         await asyncio.gather(watching, *jobs, return_exceptions=True)
-    lived.after = await service.metrics()
+    measured.after = await service.metrics()
     service.check()
-    return lived
+    return measured
 
 
 async def burst(service: Service, client: Client, name: str, jobs: int) -> Burst:
@@ -122,26 +122,26 @@ async def burst(service: Service, client: Client, name: str, jobs: int) -> Burst
 
 
 async def _job(
-    client: Client, lived: Lived, request_id: str, work_s: float, audio: bytes, start_s: float, due_s: float
+    client: Client, measured: Measured, request_id: str, work_s: float, audio: bytes, start_s: float, due_s: float
 ) -> None:
     seconds = SystemClock().seconds
     sent_s = seconds() - start_s
-    (traffic,) = lived.run.scenario.traffic
+    (traffic,) = measured.run.scenario.traffic
     try:
-        started = await client.start(audio, traffic.pair, request_id=f"{lived.run.name}-{request_id}")
+        started = await client.start(audio, traffic.pair, request_id=f"{measured.run.name}-{request_id}")
         accepted_s = seconds() - start_s
         result = await started.result()
     except (SubmitRejected, SchedulerUnreachable) as error:
         why = error.reason if isinstance(error, SubmitRejected) else "unreachable"
-        lived.lost[why] = lived.lost.get(why, 0) + 1
+        measured.lost[why] = measured.lost.get(why, 0) + 1
         return
-    heard_s = seconds() - start_s
+    received_s = seconds() - start_s
     if result.state != "completed":
         why = result.error or result.state
-        lived.lost[why] = lived.lost.get(why, 0) + 1
+        measured.lost[why] = measured.lost.get(why, 0) + 1
         return
     times = result.output
-    lived.records.append(
+    measured.records.append(
         Record(
             request_id,
             work_s,
@@ -150,14 +150,14 @@ async def _job(
             accepted_s,
             times["started_s"] - start_s,
             times["ended_s"] - start_s,
-            heard_s,
+            received_s,
         )
     )
 
 
-async def _watch(service: Service, lived: Lived, start_s: float, tell: Callable[[float], None]) -> None:
+async def _watch(service: Service, measured: Measured, start_s: float, tell: Callable[[float], None]) -> None:
     """Look at the table until the traffic is over; a probe isn't looked at, since looking costs."""
-    seconds, scenario = SystemClock().seconds, lived.run.scenario
+    seconds, scenario = SystemClock().seconds, measured.run.scenario
     settings: Settings = scenario.resolved_settings
     steady_s = settings.retention_s + settings.cleanup_interval_s
     at_s = 0.0
@@ -165,6 +165,6 @@ async def _watch(service: Service, lived: Lived, start_s: float, tell: Callable[
         await asyncio.sleep(start_s + at_s - seconds())
         service.check()
         tell(at_s)
-        if not lived.run.is_probe and at_s >= steady_s:
+        if not measured.run.is_probe and at_s >= steady_s:
             metrics = await service.metrics()
-            lived.resident.append(sum(metrics.get(name, 0.0) for name in FINISHED))
+            measured.resident.append(sum(metrics.get(name, 0.0) for name in FINISHED))

@@ -1,4 +1,4 @@
-"""`voxpool-load leak-live`: a real server twice under the same load, without and with the clean-up.
+"""`voxpool-load leak-measured`: a real server twice under the same load, without and with the clean-up.
 
 The gate looks at memory. What the simulator says of the same scenario file stands beside it.
 Each side is one run of Locust with a scheduler of its own. It ends as soon as its verdict is clear.
@@ -31,7 +31,7 @@ from voxpool.sim.report.report import WITH, WITHOUT, Report
 from voxpool.sim.scenario.scenario import Scenario, load_scenario
 
 FOLDER = Path(__file__).resolve().parents[1]
-SCENARIO = FOLDER / "scenarios" / "leak_live.toml"
+SCENARIO = FOLDER / "scenarios" / "leak_measured.toml"
 SOON = 0.3
 """A reading is one just after a clean-up when that is at most so many intervals ago."""
 USERS = 20
@@ -208,7 +208,7 @@ def _readings(found: LoadReport) -> Readings:
     return readings
 
 
-@click.command(name="leak-live")
+@click.command(name="leak-measured")
 @click.option("--scenario", type=click.Path(path_type=Path, dir_okay=False), default=SCENARIO, help="A scenario file.")
 @click.option(
     "--variant", type=click.Choice(["both", WITH, WITHOUT]), default="both", show_default=True, help="The sides to run."
@@ -236,10 +236,10 @@ def _readings(found: LoadReport) -> Readings:
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, too."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out/leak-live"), show_default=True,
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out/leak-measured"), show_default=True,
     help="A folder for page, pictures and the load tests' own reports.",
 )  # fmt: skip
-def leak_live(
+def leak_measured(
     scenario: Path,
     variant: str,
     store: str,

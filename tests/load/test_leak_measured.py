@@ -1,4 +1,4 @@
-"""`voxpool-load leak-live` with real servers, small; and a leak that is reported however slowly memory is read."""
+"""`voxpool-load leak-measured` with real servers, small; and a leak that is reported however slowly memory is read."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ work_s = 0.05
 audio_bytes = 200
 """
 MEMBERS = 2
-"""Processes below leak-live when its load is on: Locust, and the scheduler that Locust has started."""
+"""Processes below leak-measured when its load is on: Locust, and the scheduler that Locust has started."""
 
 
-class LeakLive:
-    """One `voxpool-load leak-live`; within `with` it runs, afterwards nothing of it does."""
+class LeakMeasured:
+    """One `voxpool-load leak-measured`; within `with` it runs, afterwards nothing of it does."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.out = folder / "out"
-        self.log = folder / "leak-live.log"
-        command = [sys.executable, "-m", "voxpool.loadtest", "leak-live", "--out", str(self.out), *arguments]
+        self.log = folder / "leak-measured.log"
+        command = [sys.executable, "-m", "voxpool.loadtest", "leak-measured", "--out", str(self.out), *arguments]
         with self.log.open("wb") as file:
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT)
 
-    def __enter__(self) -> LeakLive:
+    def __enter__(self) -> LeakMeasured:
         return self
 
     def __exit__(
@@ -84,7 +84,7 @@ def small_scenario(folder: Path) -> str:
 
 
 def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_path: Path) -> None:
-    with LeakLive(
+    with LeakMeasured(
         tmp_path, "--scenario", small_scenario(tmp_path), "--variant", "without", "--least", "4"
     ) as run:  # fmt: skip
         assert run.popen.wait(100) == 1, run.text
@@ -97,7 +97,7 @@ def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_
 
 
 def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
-    with LeakLive(tmp_path, "--scenario", small_scenario(tmp_path)) as run:
+    with LeakMeasured(tmp_path, "--scenario", small_scenario(tmp_path)) as run:
         wait_until(lambda: len(descendants_of(run.popen.pid)) >= MEMBERS, 60)
         started = descendants_of(run.popen.pid)
         run.popen.terminate()
@@ -107,9 +107,9 @@ def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
 
 @pytest.mark.large
 @pytest.mark.timeout(1500)
-def test_leak_live_as_it_comes(tmp_path: Path) -> None:
+def test_leak_measured_as_it_comes(tmp_path: Path) -> None:
     """Both sides in the full size: a leak without, none with, and both as simulated."""
-    with LeakLive(tmp_path) as run:
+    with LeakMeasured(tmp_path) as run:
         assert run.popen.wait(1400) == 0, run.text
 
 

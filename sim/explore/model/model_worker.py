@@ -14,7 +14,7 @@ from voxpool.sim.explore.model.story import Step
 from voxpool.sim.explore.search.footprints import Footprints
 
 
-class Desk:
+class SocketHandler:
     """Where a worker's messages arrive: the scheduler's handler of its socket."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Desk:
         self.register = register
 
 
-class Worker:
+class ModelWorker:
     """One worker with `slots`; it answers busy to the first `busy` assigns, and to any beyond its slots."""
 
     def __init__(self, node_id: str, pair: str, slots: int, busy: int, footprints: Footprints, names: Names) -> None:
@@ -46,11 +46,11 @@ class Worker:
         self._key = f"worker {node_id}"
         self._footprints = footprints
         self._names = names
-        self._desk: Desk
+        self._handler: SocketHandler
 
-    def connect(self, desk: Desk, new_link: Callable[[Worker, str], Link]) -> None:
+    def connect(self, handler: SocketHandler, new_link: Callable[[ModelWorker, str], Link]) -> None:
         """Have a connection to the scheduler."""
-        self._desk = desk
+        self._handler = handler
         self._new_link = new_link
         self.links.append(new_link(self, self.node_id))
 
@@ -78,7 +78,7 @@ class Worker:
         self.up.put(
             f"deliver register from {link.name}",
             f"from {link.name}",
-            lambda: self._desk.register(link, message),
+            lambda: self._handler.register(link, message),
         )
 
     def assigned(self, assign: Assign, name: str) -> None:
@@ -126,9 +126,9 @@ class Worker:
         link = self.link
         self._footprints.write(self._key)
         self._footprints.write(f"to {link.name} front")
-        link.up.put(f"deliver close from {link.name}", f"from {link.name}", lambda: self._desk.closed(link))
+        link.up.put(f"deliver close from {link.name}", f"from {link.name}", lambda: self._handler.closed(link))
 
     def _say(self, result: NodeResult) -> None:
         link = self.link
         label, chain = result_label(result, self._names, link.name)
-        self.up.put(label, chain, lambda: self._desk.result(link, result))
+        self.up.put(label, chain, lambda: self._handler.result(link, result))

@@ -1,4 +1,4 @@
-"""How `leak-live` asks for its load, and what it says when a load test does not do what it should."""
+"""How `leak-measured` asks for its load, and what it says when a load test does not do what it should."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from voxpool.leakgate.judging.finding import MemoryFinding
 from voxpool.leakgate.report.report import Curves, WatchReport
-from voxpool.loadtest.commands import _leak_live
+from voxpool.loadtest.commands import _leak_measured as _leak_measured
 from voxpool.loadtest.commands._cli import cli
-from voxpool.loadtest.commands._leak_live import SCENARIO, LoadFailed, Wanted, command, measure
+from voxpool.loadtest.commands._leak_measured import SCENARIO, LoadFailed, Wanted, command, measure
 from voxpool.loadtest.options._options import LoadOptions
 from voxpool.loadtest.report._records import Generator, LoadReport, encoded
 from voxpool.scheduler.config import Settings
@@ -58,13 +58,13 @@ def test_a_scenario_without_a_clean_up_is_refused(tmp_path: Path) -> None:
 
 def test_wrong_input_is_one_line(tmp_path: Path) -> None:
     for words in (["--variant", "neither"], ["--least", "0"], ["--leak-limit", "-1"]):
-        result = CliRunner().invoke(cli, ["leak-live", "--out", str(tmp_path), *words])
+        result = CliRunner().invoke(cli, ["leak-measured", "--out", str(tmp_path), *words])
         assert result.exit_code == 2 and "Invalid value" in result.output
 
 
 def fake_load(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Let a small program stand for the load test."""
-    monkeypatch.setattr(_leak_live, "command", lambda *_: [sys.executable, "-c", script])
+    monkeypatch.setattr(_leak_measured, "command", lambda *_: [sys.executable, "-c", script])
 
 
 def test_a_load_test_that_leaves_no_report_is_told_with_its_last_words(
@@ -97,7 +97,7 @@ def test_a_load_test_that_read_no_memory_is_told_by_its_own_reason(
 
 
 def test_readings_begin_with_nothing_and_leave_out_what_could_not_be_read() -> None:
-    readings = _leak_live._readings(load_report([1.0, None, 3.0]))
+    readings = _leak_measured._readings(load_report([1.0, None, 3.0]))
     assert readings.at_s == [0, 2] and readings.allocated == [1.0, 3.0]
     assert readings.ended == [0, 20] and readings.finished == [7, 9]
 
