@@ -6,11 +6,11 @@
 -- time in ms; `avoided[node]` is true for nodes that failed the job; `looked` is nil unless the choice is explained.
 local function choose(pair, prefer, avoided, chance, looked)
   local wanted = ',' .. pair .. ','
-  local first = call('ZLEXCOUNT', FREE, '-', '(' .. pair .. '|')
-  local size = call('ZLEXCOUNT', FREE, '[' .. pair .. '|', '(' .. pair .. '}')
+  local first = call('ZLEXCOUNT', CAPACITY, '-', '(' .. pair .. '|')
+  local size = call('ZLEXCOUNT', CAPACITY, '[' .. pair .. '|', '(' .. pair .. '}')
   local stale, answer = {}, {'', ''}
   for place = 0, size - 1 do
-    local entry = call('ZRANGE', FREE, first + place, first + place)[1]
+    local entry = call('ZRANGE', CAPACITY, first + place, first + place)[1]
     local node = string.sub(entry, #pair + 2)
     local load, slots, generation = room(node, wanted, chance.now)
     if looked then note(looked, node, 'free', load, slots) end
@@ -21,6 +21,6 @@ local function choose(pair, prefer, avoided, chance, looked)
       stale[#stale + 1] = entry
     end
   end
-  if #stale > 0 then call('ZREM', FREE, unpack(stale)) end
+  if #stale > 0 then call('ZREM', CAPACITY, unpack(stale)) end
   return unpack(answer)
 end

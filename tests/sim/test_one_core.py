@@ -23,27 +23,27 @@ ONLY_SIMULATION = {
     "stores.memory.MemoryStore",  # seam: the store
 }
 ONLY_SERVICE = {
-    "clock.SystemClock",  # seam: the clock
-    "ending.Deadline",  # a simulation ends when it has nothing left to do
+    "core.clock.SystemClock",  # seam: the clock
+    "service.ending.Deadline",  # a simulation ends when it has nothing left to do
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
-    "seams.Observer",  # the base that the fan-out of observers compares with
-    "why.Why",  # the simulation's is a subclass, which keeps what it was told
+    "core.seams.Observer",  # the base that the fan-out of observers compares with
+    "core.why.Why",  # the simulation's is a subclass, which keeps what it was told
 }
 """Beside what is in the packages of doors, exporters and the command line."""
 EXPORTERS = {
-    "telemetry.exporter.Exporter",
-    "telemetry.exporter.Meters",
-    "telemetry.figures.FiguresCollector",
-    "telemetry.labels.PairLabels",
-    "telemetry.loop_lag.LoopLag",
-    "telemetry.metrics.MetricsObserver",
-    "telemetry.store_census.StoreCensus",
-    "telemetry.timed_runner.TimedRunner",
+    "telemetry.metrics.exporter.Exporter",
+    "telemetry.metrics.exporter.Meters",
+    "telemetry.metrics.figures.FiguresCollector",
+    "telemetry.metrics.labels.PairLabels",
+    "telemetry.metrics.loop_lag.LoopLag",
+    "telemetry.metrics.observer.MetricsObserver",
+    "telemetry.metrics.store_census.StoreCensus",
+    "telemetry.metrics.timed_runner.TimedRunner",
 }
 """What watches the core in production, around it; the simulation has checkers in their place."""
-DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "serve.", "cli.")
+DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "service.serve.", "cli.")
 
 
 @pytest.mark.alone
@@ -56,20 +56,25 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
     assert not {name for name in both if name.startswith(DOORS_EXPORTERS_CLI)}
     assert served >= EXPORTERS
     assert both > {
-        "core.Core",
-        "dispatcher.Dispatcher",
-        "node_events.NodeEvents",
-        "node_registry.Fleet",
-        "script_queue.ScriptQueue",
+        "core.composition.Core",
+        "core.dispatcher.Dispatcher",
+        "core.nodes.node_events.NodeEvents",
+        "core.nodes.node_registry.NodeRegistry",
+        "core.script_queue.ScriptQueue",
     }
-    assert both > {"job_table.JobTable", "waiting.WaitingJobs", "retention.Retention", "timeouts.Timeouts"}
     assert both > {
-        "outages.Outages",
-        "leases.Leases",
-        "affinity.Affinity",
-        "deadlines.Deadlines",
-        "job.Job",
-        "node.Node",
+        "core.jobs.job_table.JobTable",
+        "core.jobs.waiting.WaitingJobs",
+        "core.retention.Retention",
+        "core.timeouts.Timeouts",
+    }
+    assert both > {
+        "core.outages.Outages",
+        "core.leases.Leases",
+        "core.jobs.affinity.Affinity",
+        "core.deadlines.Deadlines",
+        "core.jobs.job.Job",
+        "core.nodes.node.Node",
     }
 
 
