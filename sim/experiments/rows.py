@@ -1,4 +1,4 @@
-"""The form of an experiment that answers rows of the catalogue: a scenario a row, told without and with the fix.
+"""The form of an experiment that answers defect ids: one scenario for each defect, played without and with the fix.
 
 A scenario plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
 differs. With the fix every checker watches; without it none does, since what it would find is the point.

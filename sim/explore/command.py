@@ -97,7 +97,9 @@ class Explored:
 
 @click.command("explore")
 @click.argument("flow", required=False)
-@click.option("--without", default="", help="Run it without the fix of one row of the catalogue, such as R1.")
+@click.option(
+    "--without", default="", help="Run it with one defect put back: a defect id such as R1 (docs/defects.md)."
+)
 @click.option(
     "--departures", type=click.IntRange(0), help="All orders that leave the default one so often at most.  [3]"
 )

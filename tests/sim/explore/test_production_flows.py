@@ -114,7 +114,7 @@ def test_each_planted_behaviour_is_found_within_its_schedules(row: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
-    """The catalogue's row: fine, failed though a node lives, found at its time-out, parked and run later."""
+    """Defect R1: fine, failed though a node lives, found at its time-out, parked and run later."""
     tally = every_end(make(COMPLETE["1-timeout-offline"][1], "R1"), ALL)
     assert tally.is_complete
     ends = [str(end) for end in tally.ends]
