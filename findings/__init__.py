@@ -1,1 +1,1 @@
-"""Runs the experiments and writes what they found into docs/findings.md: one line for each row of the catalogue."""
+"""Runs the experiments and writes what they found into docs/findings.md: one line for each defect."""

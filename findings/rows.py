@@ -1,4 +1,4 @@
-"""What a report says about the rows of the catalogue: the figures that have to show something, and a verdict each."""
+"""What a report says about the defects: the figures that have to show something, and a verdict each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def size_of(options: Mapping[str, Any]) -> str:
 
 
 def merged(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return all findings in the order of the catalogue; a new one replaces that of the same row and experiment."""
+    """Return all findings in the order of the ids; a new one replaces that of the same row and experiment."""
     by_key = {(finding["row"], finding["experiment"]): finding for finding in (*old, *new)}
     return sorted(by_key.values(), key=lambda finding: (_place(finding["row"]), finding["experiment"]))
 

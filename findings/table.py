@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
-HEAD = "| row | what went wrong | command | figure | without | with | verdict |"
+HEAD = "| defect | what went wrong | command | figure | without | with | verdict |"
 
 
 def render(findings: Sequence[Mapping[str, Any]]) -> str:

@@ -169,13 +169,13 @@ def _wait(watched: Watch, ended: threading.Event, seconds: float) -> None:
 
 
 def _line(report: WatchReport, passed_s: float, seconds: float) -> str:
-    from voxpool.leakgate.report.svg import bytes_told
+    from voxpool.leakgate.report.svg import bytes_text
 
     done = f"{passed_s:,.0f} of {seconds:,.0f} s, {report.taken} readings"
     if report.first is None or report.last is None:
         return f"{done}: {report.finding.reason}"
     allocated = report.last.allocated_bytes
-    size = f"RSS {bytes_told(report.last.rss_bytes)}" if allocated is None else f"allocated {bytes_told(allocated)}"
+    size = f"RSS {bytes_text(report.last.rss_bytes)}" if allocated is None else f"allocated {bytes_text(allocated)}"
     work = report.last.work - report.first.work
     verdict = f"{report.finding.verdict}, {report.finding.reason}"
     return f"{done}, {work:,} {report.source.unit}s, {size}; so far {verdict}"

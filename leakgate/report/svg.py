@@ -59,7 +59,7 @@ def draw(title: str, x_label: str, y_unit: str, curves: Sequence[Curve], y_from_
     y_ticks = ticks(min(0.0, *ys) if y_from_zero else min(ys), max(ys), 5)
     x_at = _scale(min(x_ticks[0], min(xs)), max(x_ticks[-1], max(xs)), _LEFT, WIDTH - _RIGHT)
     y_at = _scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)
-    told = bytes_told if y_unit == "bytes" else number_told
+    told = bytes_text if y_unit == "bytes" else number_told
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
         f'xmlns="http://www.w3.org/2000/svg">'
@@ -88,7 +88,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def bytes_told(size: float) -> str:
+def bytes_text(size: float) -> str:
     """Return `size` as people read it: 1.5 MB (of a million bytes)."""
     for unit, times in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(size) >= times:

@@ -14,8 +14,8 @@ import msgspec
 
 from voxpool.loadtest.measuring._generator import SAMPLE_S, ProcessWatch, judge
 from voxpool.loadtest.measuring._latencies import Latencies
+from voxpool.loadtest.measuring._process_report import ProcessReport, arrivals_of, served_by
 from voxpool.loadtest.measuring._tally import Tally
-from voxpool.loadtest.measuring._told import Told, arrivals_of, served_by
 from voxpool.loadtest.measuring._what_became import jobs_of
 from voxpool.loadtest.report._records import Arrivals, ErrorCount, Generator, Jobs, Operation, Window
 from voxpool.loadtest.running._part import Context
@@ -51,7 +51,7 @@ class Measuring:
         self._tally = Tally()
         self._latencies = Latencies()
         self._watch = ProcessWatch()
-        self._workers: dict[str, Told] = {}
+        self._workers: dict[str, ProcessReport] = {}
         self._started: float | None = None
         self._stopped: float | None = None
         self._sampler: gevent.Greenlet | None = None
@@ -99,7 +99,7 @@ class Measuring:
         duration_s = self.now_s
         operations, errors = self._latencies.operations(duration_s), self._latencies.errors()
         name = "master" if self._context.role == "master" else "local"
-        processes = {name: self._told(), **self._workers}
+        processes = {name: self._process_report(), **self._workers}
         arrivals = arrivals_of(processes.values(), self._context.options.late_ms)
         return Figures(
             duration_s=round(duration_s, 3),
@@ -135,14 +135,14 @@ class Measuring:
 
     def _report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         if self._started is not None:
-            data[TOLD] = {"tally": self._tally.take(), "told": self._told().plain()}
+            data[TOLD] = {"tally": self._tally.take(), "told": self._process_report().plain()}
 
     def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
         told = data.get(TOLD)
         if told is None:
             return
         try:
-            process = msgspec.convert(told["told"], Told)
+            process = msgspec.convert(told["told"], ProcessReport)
             self._latencies.absorb(told["tally"])
         except (KeyError, TypeError, ValueError) as error:  # msgspec's are ValueErrors
             why = f"worker {client_id} tells its figures in another form: does it run another version? ({error})"
@@ -151,8 +151,8 @@ class Measuring:
             return
         self._workers[client_id] = process
 
-    def _told(self) -> Told:
-        return self._counts.told(self._watch.readings)
+    def _process_report(self) -> ProcessReport:
+        return self._counts.process_report(self._watch.readings)
 
 
 def _reason(exception: Any) -> str:

@@ -15,7 +15,7 @@ from flask import Response, make_response, request
 
 from voxpool.leakgate.report.charts import COLUMNS, Row, fastest_rows, notes_of, report_html
 from voxpool.leakgate.report.report import WatchReport
-from voxpool.leakgate.report.svg import CSS_FILE, bytes_told
+from voxpool.leakgate.report.svg import CSS_FILE, bytes_text
 
 KEY = "memory"
 _TAB = ("what", "growth", "first", "last")
@@ -104,7 +104,7 @@ def tab_rows(report: WatchReport, base: str = "") -> list[dict[str, str]]:
             ("RSS", report.first.rss_bytes, report.last.rss_bytes),
         ):
             if first is not None and last is not None:
-                rows.append(_sized(Row(name, bytes_told(first), bytes_told(last), bytes_told(last - first))))
+                rows.append(_sized(Row(name, bytes_text(first), bytes_text(last), bytes_text(last - first))))
     rows += [{"what": "" if number else "notes", "growth": note} for number, note in enumerate(notes_of(finding))]
     return [dict.fromkeys(_TAB, "") | row for row in rows]
 

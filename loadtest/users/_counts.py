@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from voxpool.loadtest.measuring._generator import Readings
 from voxpool.loadtest.measuring._histogram import Histogram
+from voxpool.loadtest.measuring._process_report import ProcessReport
 from voxpool.loadtest.measuring._tally import DIGITS
-from voxpool.loadtest.measuring._told import Told
 
 
 class Counts:
@@ -50,6 +50,6 @@ class Counts:
         nodes = self._jobs.setdefault(pairs, {})
         nodes[node_id] = nodes.get(node_id, 0) + 1
 
-    def told(self, readings: Readings) -> Told:
+    def process_report(self, readings: Readings) -> ProcessReport:
         """Return all of it, with what the process measured of itself."""
-        return Told(readings, self.due, self.sent, self.late, self.dropped_, self._lag.packed(), self._jobs)
+        return ProcessReport(readings, self.due, self.sent, self.late, self.dropped_, self._lag.packed(), self._jobs)

@@ -94,7 +94,7 @@ def play_file(
 ) -> tuple[Report, Sequence[str]]:
     """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
 
-    `costs` is a file of costs, as `voxpool-sim calibrate` writes it. `without` names a row of the catalogue: then
+    `costs` is a file of costs, as `voxpool-sim calibrate` writes it. `without` is a defect id (docs/defects.md): then
     production runs without its fix. What was decided about the jobs `why` is among the lines. A run that doesn't hold
     is kept in `out`, or under out/failed. Raises RunDied when it raised.
     """

@@ -81,7 +81,9 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("scenario", type=click.Path(path_type=Path))
-@click.option("--without", default="", help="Play it without the fix of one row of the catalogue, such as R21.")
+@click.option(
+    "--without", default="", help="Play it with one defect put back: a defect id such as R21 (docs/defects.md)."
+)
 @click.option(
     "--costs",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -248,7 +250,9 @@ def _command_of(experiment: Experiment) -> click.Command:
         show_default=True,
         help="The sides to run.",
     )
-    @click.option("--without", default="", help="One row of the catalogue, such as M1; all of them without it.")
+    @click.option(
+        "--without", default="", help="One defect id, such as M1 (docs/defects.md); without it, all of the experiment."
+    )
     @common
     def command(
         variant: str,

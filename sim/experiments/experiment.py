@@ -1,4 +1,4 @@
-"""What an experiment is: a question, the rows of the catalogue that it answers, and a `run` that returns a report."""
+"""What an experiment is: a question, the defect ids that it answers, and a `run` that returns a report."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment. `rows` maps the ids of the catalogue to what each asks."""
+    """One experiment. `rows` maps defect ids to what each asks."""
 
     name: str
     question: str

@@ -1,6 +1,6 @@
-"""The form of an experiment that answers rows of the catalogue: a story a row, told without and with the fix.
+"""The form of an experiment that answers defect ids: one scenario for each defect, played without and with the fix.
 
-A story plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
+A scenario plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
 differs. With the fix every checker watches; without it none does, since what it would find is the point.
 """
 
@@ -28,7 +28,7 @@ Figures = dict[str, Figure]
 
 @dataclass(frozen=True)
 class Size:
-    """How much a story plays; each takes of it what it needs."""
+    """How much a scenario plays; each takes of it what it needs."""
 
     nodes: int = 20
     jobs: int = 400
@@ -36,7 +36,7 @@ class Size:
     runs: int = 10
     """Runs of the rows whose figure is a sum over runs."""
     span_s: float = 3600.0
-    """How long a story waits for what never ends, in virtual seconds."""
+    """How long a scenario waits for what never ends, in virtual seconds."""
     leftovers: int = 20
     """Nodes of a dead scheduler that each of the runs begins with."""
 
@@ -64,7 +64,7 @@ QUICK = Size(nodes=10, jobs=100, runs=1, span_s=1200.0, busy_s=3.0, schedules=40
 
 
 class Stage:
-    """Where a story plays: builds its worlds, and knows its side."""
+    """Where a scenario plays: builds its worlds, and knows its side."""
 
     def __init__(self, size: Size, seed: int, store: str, side: str, variant: Variant, tell: Tell) -> None:
         self.size = size
@@ -77,7 +77,7 @@ class Stage:
         self._store = store if variant.scripts is None else "memory"
 
     def add_classes(self, **classes: Any) -> None:
-        """Put `classes` into the scheduler of either side: what the story is about, not what the row is about."""
+        """Put `classes` into the scheduler of either side: what the scenario is about, not what the row is about."""
         self.variant = replace(self.variant, classes=replace(self.variant.classes, **classes))
 
     @property
@@ -114,7 +114,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure of a story as a line of the report; `limit` and `shows` as of Line, {size} in them filled in."""
+    """A figure of a scenario as a line of the report; `limit` and `shows` as of Line, {size} in them filled in."""
 
     figure: str
     name: str
@@ -137,10 +137,10 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Story:
-    """What is played for a row. `key` tells the stories of one row apart.
+class DefectScenario:
+    """What is played for a row. `key` tells the scenarios of one row apart.
 
-    `variant` is a key of before/rows.py, by default the row; '' = the story itself puts an old part at an end.
+    `variant` is a key of before/rows.py, by default the row; '' = the scenario itself puts an old part at an end.
     """
 
     row: str
@@ -169,41 +169,41 @@ class Story:
 
 @dataclass(frozen=True)
 class RowsExperiment:
-    """An experiment made of stories."""
+    """An experiment made of scenarios."""
 
     name: str
     question: str
-    stories: Sequence[Story]
+    scenarios: Sequence[DefectScenario]
     caption: str
     notes: Sequence[str] = ()
     short: Mapping[str, str] = field(default_factory=dict)
     """Row -> what its bar in the picture shows."""
     more_pictures: Sequence[Callable[[Mapping[str, Figures]], Picture]] = ()
-    """Drawn from the figures of the stories, by "NAME side"."""
+    """Drawn from the figures of the scenarios, by "NAME side"."""
     more_notes: Callable[[Mapping[str, Figures]], Sequence[str]] | None = None
 
-    def chosen(self, rows: Sequence[str]) -> list[Story]:
-        """Return the stories of `rows`."""
-        return [story for story in self.stories if story.row in rows]
+    def chosen(self, rows: Sequence[str]) -> list[DefectScenario]:
+        """Return the scenarios of `rows`."""
+        return [scenario for scenario in self.scenarios if scenario.row in rows]
 
     def run(self, options: Options, size: Size, rows: Sequence[str]) -> dict[str, Figures]:
-        """Play the stories of `rows`, each side in a process of its own; return "NAME side" -> figures."""
+        """Play the scenarios of `rows`, each side in a process of its own; return "NAME side" -> figures."""
         parts = [
-            Part(f"{story.name} {side}", story.play, (size, options.seed, options.store, side))
-            for story in self.chosen(rows)
+            Part(f"{scenario.name} {side}", scenario.play, (size, options.seed, options.store, side))
+            for scenario in self.chosen(rows)
             for side in options.sides()
         ]
         return run_parts(parts, options.progress, options.at_once)
 
     def report(self, options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Figures]) -> Report:
-        """Put the figures of the stories together."""
+        """Put the figures of the scenarios together."""
         lines: list[Line] = []
         notes = list(self.notes)
-        for story in self.chosen(rows):
-            without, with_ = (results.get(f"{story.name} {side}", {}) for side in (WITHOUT, WITH))
-            lines += [shown.line(story.row, size, without, with_) for shown in story.lines]
+        for scenario in self.chosen(rows):
+            without, with_ = (results.get(f"{scenario.name} {side}", {}) for side in (WITHOUT, WITH))
+            lines += [shown.line(scenario.row, size, without, with_) for shown in scenario.lines]
             if with_.get("found"):
-                notes.append(f"Checkers, {story.name} with: {with_['found']}")
+                notes.append(f"Checkers, {scenario.name} with: {with_['found']}")
         if self.more_notes is not None:
             notes += self.more_notes(results)
         if options.variant != WITHOUT:
@@ -222,7 +222,7 @@ class RowsExperiment:
         )
 
     def _figures_of(self, side: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
-        names = (story.name for story in self.stories if f"{story.name} {side}" in results)
+        names = (scenario.name for scenario in self.scenarios if f"{scenario.name} {side}" in results)
         return {name: dict(results[f"{name} {side}"]) for name in names}
 
     def _picture(self, lines: Sequence[Line]) -> Picture:
@@ -243,4 +243,4 @@ def _number(figure: Figure) -> float | None:
     return float(figure) if isinstance(figure, int | float) and math.isfinite(figure) else None
 
 
-__all__ = ["FULL", "QUICK", "VARIANTS", "Figures", "RowsExperiment", "Shown", "Size", "Stage", "Story"]
+__all__ = ["FULL", "QUICK", "VARIANTS", "DefectScenario", "Figures", "RowsExperiment", "Shown", "Size", "Stage"]

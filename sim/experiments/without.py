@@ -1,6 +1,6 @@
-"""The rows of the catalogue that a whole run can be played with: each is the production core with one old behaviour.
+"""The defects that a whole run can be played with: each is the production core with one old behaviour.
 
-`voxpool-sim run SCENARIO --without ROW` and `explore --without ROW` take their variants from here, and so do the
+`voxpool-sim run SCENARIO --without ID` and `explore --without ID` take their variants from here, and so do the
 experiments. Rows whose "without" side is a model of its own, such as M4, are not in it.
 """
 
@@ -64,7 +64,7 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R23": lambda: replaced(dispatcher=bugs.ReusesAttemptNumbers),
     "R24": lambda: replaced(node_events=bugs.BusyNodesDoNotRest),
 }
-"""Row -> what makes its variant."""
+"""Defect id -> what makes its variant."""
 
 
 def variant_without(row: str) -> Variant:
@@ -72,5 +72,5 @@ def variant_without(row: str) -> Variant:
     if not row:
         return Variant()
     if row not in VARIANTS:
-        raise ConfigError(f"no variant stands for the row {row!r}; {nearest(row, VARIANTS)}")
+        raise ConfigError(f"no variant stands for the defect {row!r}; {nearest(row, VARIANTS)}")
     return VARIANTS[row]()

@@ -1,1 +1,1 @@
-"""Every order of the steps of a short story, or as many as time allows."""
+"""Every order of the steps of a short execution, or as many as time allows."""

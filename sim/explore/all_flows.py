@@ -36,17 +36,17 @@ def explore_all(
     for name, flow in flows.items():
         if not flow.is_complete:
             continue
-        make_story = flow.story_of(variant_without(""))
+        make_execution = flow.execution_of(variant_without(""))
         budget = Budget(seconds=max(0.0, limit_s - watch.seconds()))
         with progress(name) as tell:
-            pruned = every_end(make_story, budget, tell)
+            pruned = every_end(make_execution, budget, tell)
         pruned_s += pruned.seconds
         lines += _lines(name, pruned)
         plain = None
         if pruned.is_complete and pruned.interleavings <= plain_max:
             budget = Budget(seconds=max(0.0, limit_s - watch.seconds()))
             with progress(f"{name}, plain") as tell:
-                plain = every_order(make_story, budget, tell)
+                plain = every_order(make_execution, budget, tell)
             lines += _compared(name, pruned, plain)
         searches.append(_figures(name, pruned, plain))
     lines.append(Line("", "all flows, by sleep sets", "s", None, round(pruned_s, 1)))

@@ -17,10 +17,10 @@ from voxpool.leakgate.terminal import say
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.experiments.without import variant_without
-from voxpool.sim.explore import telling
+from voxpool.sim.explore import printing
+from voxpool.sim.explore.model.execution import MakeExecution
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.running import Run, follow
-from voxpool.sim.explore.model.story import MakeStory
 from voxpool.sim.explore.search.depth_first import every_end, every_order, near_default
 from voxpool.sim.explore.search.outcomes import outcome_picture, outcomes
 from voxpool.sim.explore.search.schedule import from_text, to_text
@@ -51,7 +51,7 @@ class Wanted:
     seed: int = 1
     departures: int | None = None
     runs: int | None = None
-    """Stories run a search at most; for random orders and PCT: how many."""
+    """Executions run a search at most; for random orders and PCT: how many."""
     seconds: float | None = None
     pct: int | None = None
     random: bool = False
@@ -97,7 +97,9 @@ class Explored:
 
 @click.command("explore")
 @click.argument("flow", required=False)
-@click.option("--without", default="", help="Run it without the fix of one row of the catalogue, such as R1.")
+@click.option(
+    "--without", default="", help="Run it with one defect put back: a defect id such as R1 (docs/defects.md)."
+)
 @click.option(
     "--departures", type=click.IntRange(0), help="All orders that leave the default one so often at most.  [3]"
 )
@@ -139,7 +141,7 @@ def explore_command(
         report = explore_all(flows, seconds, quick, progress_bar)
         return show(report, report.write(json_path, out))
     if flow is None:
-        for line in telling.list_of(flows):
+        for line in printing.list_of(flows):
             say(line)
         return 0
     if store != "memory":
@@ -159,13 +161,13 @@ def explore_command(
     )
     if schedule is not None:
         run = replayed(found, wanted, schedule)
-        for line in (*telling.steps_of(run, is_full=steps), *telling.ended(run)):
+        for line in (*printing.steps_of(run, is_full=steps), *printing.ended(run)):
             say(line)
         return 1 if run.broken else 0
     explored = explore(found, wanted, progress_bar)
     report = report_of(explored)
     code = show(report, report.write(json_path, out))
-    for line in telling.told(explored, steps):
+    for line in printing.after_the_table(explored, steps):
         say(line)
     return code
 
@@ -186,9 +188,9 @@ def find_flow(flows: Mapping[str, Flow], name: str) -> Flow:
 
 def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explored:
     """Search the orders of `flow`, and make the first failing schedule short."""
-    make_story = flow.story_of(variant_without(wanted.without))
-    explored = Explored(wanted, flow, follow(make_story, ()))
-    searches = _searches(flow, wanted, make_story, explored)
+    make_execution = flow.execution_of(variant_without(wanted.without))
+    explored = Explored(wanted, flow, follow(make_execution, ()))
+    searches = _searches(flow, wanted, make_execution, explored)
     watch = Stopwatch()
     for search in searches:
         with progress(flow.name) as tell:
@@ -198,36 +200,36 @@ def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explo
     if failing is not None:
         with progress("shrinking") as tell:
             budget = Budget(seconds=min(SHRINK_SECONDS, max(5.0, wanted.limit_s / 10)))
-            explored.shrunk = shrink(make_story, failing, budget, tell)
+            explored.shrunk = shrink(make_execution, failing, budget, tell)
     return explored
 
 
 Search = Callable[[float, Any], Tally]
 
 
-def _searches(flow: Flow, wanted: Wanted, make_story: MakeStory, explored: Explored) -> list[Search]:
+def _searches(flow: Flow, wanted: Wanted, make_execution: MakeExecution, explored: Explored) -> list[Search]:
     """Return the searches that are wanted, each as a function of its seconds."""
 
     def budget(seconds: float) -> Budget:
         return Budget(wanted.runs, seconds)
 
     def plain(seconds: float, tell: Any) -> Tally:
-        return every_order(make_story, budget(seconds), tell)
+        return every_order(make_execution, budget(seconds), tell)
 
     def pruned(seconds: float, tell: Any) -> Tally:
-        return every_end(make_story, budget(seconds), tell)
+        return every_end(make_execution, budget(seconds), tell)
 
     def near(seconds: float, tell: Any) -> Tally:
         most = DEPARTURES if wanted.departures is None else wanted.departures
-        return near_default(make_story, most, budget(seconds), tell)
+        return near_default(make_execution, most, budget(seconds), tell)
 
     def by_pct(seconds: float, tell: Any) -> Tally:
         depth = DEPTH if wanted.pct is None else wanted.pct
-        tally, explored.sizes = pct_walks(make_story, depth, wanted.walks, wanted.seed, Budget(None, seconds), tell)
+        tally, explored.sizes = pct_walks(make_execution, depth, wanted.walks, wanted.seed, Budget(None, seconds), tell)
         return tally
 
     def at_random(seconds: float, tell: Any) -> Tally:
-        return random_walks(make_story, wanted.walks, wanted.seed, Budget(None, seconds), tell)
+        return random_walks(make_execution, wanted.walks, wanted.seed, Budget(None, seconds), tell)
 
     chosen: list[Search] = [
         *([pruned, plain] if wanted.plain else []),
@@ -245,7 +247,7 @@ def _searches_agree(tallies: list[Tally]) -> bool | None:
 
 def replayed(flow: Flow, wanted: Wanted, schedule: str) -> Run:
     """Run `flow` by a schedule that was pasted; raises ConfigError when it isn't one of this flow."""
-    return follow(flow.story_of(variant_without(wanted.without)), from_text(schedule))
+    return follow(flow.execution_of(variant_without(wanted.without)), from_text(schedule))
 
 
 def report_of(explored: Explored) -> Report:

@@ -1,6 +1,6 @@
 """Planted bugs: each is a small change of a production class or script that one checker must find.
 
-They keep the checkers honest (tests/sim/test_checkers_bite.py). R21 to R24 are rows of the catalogue; the others are
+They keep the checkers honest (tests/sim/test_checkers_bite.py). R21 to R24 are defect ids; the others are
 made up for the checker that they are named with.
 """
 

@@ -36,7 +36,7 @@ class RunDied(Exception):
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a run follows from. `without` is a row of the catalogue whose fix is left out, or ''."""
+    """All that a run follows from. `without` is the id of a defect that is put back (docs/defects.md), or ''."""
 
     scenario: Scenario
     seed: int

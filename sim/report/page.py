@@ -81,7 +81,7 @@ def _table(report: Report) -> str:
     columns = report.columns
     head = "".join(f'<th class="number">{escape(heading)}</th>' for heading in columns)
     rows = "".join(_row(line, columns.values(), report.variant) for line in report.lines)
-    return table_of("Figures", f"<th>row</th><th>figure</th>{head}<th>limit</th><th>verdict</th>", rows)
+    return table_of("Figures", f"<th>defect</th><th>figure</th>{head}<th>limit</th><th>verdict</th>", rows)
 
 
 def _row(line: Line, sides: Iterable[str], variant: str) -> str:

@@ -49,7 +49,7 @@ class Line:
     """
 
     row: str
-    """The row of the catalogue that it belongs to, such as M1."""
+    """The defect id it belongs to, such as M1 (docs/defects.md)."""
     name: str
     unit: str
     without: Figure

@@ -9,7 +9,7 @@ from pathlib import Path
 from voxpool.sim.replay.case import KEPT, Case, Found
 from voxpool.sim.replay.case import keep as keep_case
 from voxpool.sim.replay.command import keep_failing
-from voxpool.sim.swarm.drawn import SIZES, draw_scenario
+from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.swarm.one_seed import NEVER_ENDS, SeedResult
 
 SHRUNK_MAX = 3

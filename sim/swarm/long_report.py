@@ -16,7 +16,7 @@ from voxpool.sim.scenario.evidence import missing_evidence
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.coverage import never
 from voxpool.sim.swarm.long_bounds import CAPPED
-from voxpool.sim.swarm.long_drawn import FULL, QUICK, LongSize, draw_long, sized
+from voxpool.sim.swarm.long_generated import FULL, QUICK, LongSize, draw_long, sized
 from voxpool.sim.swarm.long_run import LongRun, long_run, maxima
 
 SEED = 1

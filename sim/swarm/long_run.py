@@ -14,7 +14,7 @@ from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.long_bounds import BOUNDED, bounds_now
-from voxpool.sim.swarm.long_drawn import LongSize
+from voxpool.sim.swarm.long_generated import LongSize
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 from voxpool.sim.world.run import set_up
 from voxpool.sim.world.world import World

@@ -18,7 +18,7 @@ import msgspec
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
-from voxpool.sim.swarm.drawn import SIZES, draw_scenario
+from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 from voxpool.sim.world.run import Progress, play
 from voxpool.sim.world.variant import Variant

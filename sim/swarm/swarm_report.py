@@ -14,7 +14,7 @@ from voxpool.scheduler.sentences import nearest
 from voxpool.sim.report.progress import progress_bar
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
-from voxpool.sim.swarm.drawn import SIZES
+from voxpool.sim.swarm.generated import SIZES
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
 from voxpool.sim.swarm.kept import SHRUNK_MAX, again, keep
 from voxpool.sim.swarm.one_seed import SeedResult

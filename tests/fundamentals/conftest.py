@@ -19,15 +19,15 @@ from voxpool.sim.world.world import World
 
 WAITING_MAX = 20
 """Waiting jobs that a pair takes: few, so that a test can fill it."""
+FLAGS = ("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60", "--in-order-grace-s", "60")
+"""Times that a test does not reach on a machine that has other work."""
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A `voxpool serve` on a free port."""
-    running = Scheduler(
-        tmp_path_factory.mktemp("scheduler"), "memory", "--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60"
-    )
+    running = Scheduler(tmp_path_factory.mktemp("scheduler"), "memory", *FLAGS)
     yield running
     assert running.stop() == 0
     assert running.events("scheduler_failed") == []

@@ -20,7 +20,7 @@ class UntilCancelled:
 
     def __call__(self, work: Work) -> None:
         self.works.append(work)
-        assert work.cancelled.wait(10)
+        assert work.cancelled.wait(60)
 
 
 async def test_a_started_job_can_be_cancelled(client: Client, nodes: Nodes, pair: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.e2e.processes import TONE
 from tests.fundamentals.serving import Nodes
 from voxpool import Client, Work, WorkFailed
@@ -49,11 +51,18 @@ async def test_work_failed_is_final(client: Client, nodes: Nodes, pair: str) -> 
 async def test_a_retryable_failure_goes_to_another_node(client: Client, nodes: Nodes, pair: str) -> None:
     """For an error of this node: a model that is not loaded, a full disk."""
 
-    def not_loaded(work: Work) -> None:
-        raise WorkFailed("model_not_loaded", retryable=True)
+    def work_of(node: str) -> Callable[[Work], str]:
+        def work(work: Work) -> str:
+            asked.append(node)
+            if work.attempt == 1:
+                raise WorkFailed("model_not_loaded", retryable=True)
+            return node
 
-    broken = await nodes.start(pair, not_loaded)
-    job = await client.start(TONE, pair, backoff_ms=1000)
-    await nodes.start(pair, lambda work: "from the second node")
-    result = await job.result()
-    assert (result.output, result.attempts, broken.done) == ("from the second node", 2, 1)
+        return work
+
+    asked: list[str] = []
+    for node in ("one", "two"):
+        await nodes.start(pair, work_of(node))
+    result = await client.submit(TONE, pair, backoff_ms=1)
+    assert (result.state, result.attempts) == ("completed", 2)
+    assert sorted(asked) == ["one", "two"] and result.output == asked[1]

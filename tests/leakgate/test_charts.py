@@ -16,7 +16,7 @@ from voxpool.leakgate.judging.judge import judge_memory
 from voxpool.leakgate.readings.series import Bound, Series
 from voxpool.leakgate.report.charts import charts_of, fastest_rows, notes_of, report_html, rows_of
 from voxpool.leakgate.report.report import WatchReport, report_of
-from voxpool.leakgate.report.svg import POINTS_MAX, Curve, bytes_told, draw, number_told, ticks
+from voxpool.leakgate.report.svg import POINTS_MAX, Curve, bytes_text, draw, number_told, ticks
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>1</script>'\"&amp;"
 
@@ -129,7 +129,7 @@ def test_ticks_are_round_and_reach_both_ends(low: float, high: float) -> None:
 
 
 def test_numbers_as_people_read_them() -> None:
-    assert [bytes_told(size) for size in (0, 999, 1500, -2_000_000, 3.2e9)] == [
+    assert [bytes_text(size) for size in (0, 999, 1500, -2_000_000, 3.2e9)] == [
         "0 B",
         "999 B",
         "1.5 kB",

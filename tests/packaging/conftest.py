@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installatio
 
 @pytest.fixture(scope="session")
 def sim(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
-    return Installation(tmp_path_factory.mktemp("sim"), wheel, "[sim]")
+    return Installation(tmp_path_factory.mktemp("sim"), wheel, "[sim]", compiled=False)
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ class Installation:
     """An environment under `folder` with the wheel and what `extras`, such as "[server]", bring; without pip.
 
     The versions are those of requirements.lock, so that the sizes are the same tomorrow. They come without its hashes:
-    with hashes pip wants one for the wheel, too, and every package in the list.
+    with hashes pip wants one for the wheel, too, and every package in the list. `compiled` says whether pip writes
+    bytecode, which takes most of the time of a large install.
     """
 
-    def __init__(self, folder: Path, wheel: Path, extras: str) -> None:
+    def __init__(self, folder: Path, wheel: Path, extras: str, *, compiled: bool = True) -> None:
         self.folder = folder
         self.bin = folder / "environment" / "bin"
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +39,17 @@ class Installation:
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder / "environment")])
         pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "--disable-pip-version-check"]
-        _run([*pip, "install", "-q", "-c", str(constraints), f"voxpool{extras} @ {wheel.as_uri()}"])
+        _run(
+            [
+                *pip,
+                "install",
+                "-q",
+                *([] if compiled else ["--no-compile"]),
+                "-c",
+                str(constraints),
+                f"voxpool{extras} @ {wheel.as_uri()}",
+            ]
+        )
         self._env = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(folder), "LANG": "C.UTF-8"}
 
     @property
@@ -47,10 +58,10 @@ class Installation:
         (folder,) = self.folder.glob("environment/lib/python*/site-packages")
         return folder
 
-    def size_mb(self) -> float:
-        """Return what site-packages takes on disk, bytecode too, in units of 1024 x 1024 bytes, as `du` counts."""
-        files = {file.lstat().st_ino: file.lstat().st_blocks for file in self.packages.rglob("*")}
-        return 512 * sum(files.values()) / 1024**2
+    def size_mb(self, bytecode: bool) -> float:
+        """Return what site-packages takes on disk as `du` counts; an MB is 1024 x 1024 bytes."""
+        files = [file for file in self.packages.rglob("*") if bytecode or "__pycache__" not in file.parts]
+        return 512 * sum({file.lstat().st_ino: file.lstat().st_blocks for file in files}.values()) / 1024**2
 
     def run(self, *command: str, within_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run an installed command outside the tree to its end; the caller judges what came out."""
@@ -95,5 +106,5 @@ class Installation:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=570)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"

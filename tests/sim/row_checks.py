@@ -1,4 +1,4 @@
-"""What the tests of the experiments made of rows share: play each story once, and turn its sides round."""
+"""What the tests of the experiments made of rows share: play each scenario once, and turn its sides round."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TINY = Size(nodes=6, jobs=60, runs=1, span_s=600.0, leftovers=10, busy_s=2.0, sc
 
 
 def played(experiment: RowsExperiment, seed: int = 3) -> dict[str, Figures]:
-    """Return the figures of all stories at a tiny size, in this process."""
+    """Return the figures of all scenarios at a tiny size, in this process."""
     return {
-        f"{story.name} {side}": story.play(TINY, seed, "memory", side)
-        for story in experiment.stories
+        f"{scenario.name} {side}": scenario.play(TINY, seed, "memory", side)
+        for scenario in experiment.scenarios
         for side in ("without", "with")
     }
 
@@ -27,14 +27,14 @@ def exit_code(experiment: RowsExperiment, row: str, results: Mapping[str, Figure
 def healthy_without(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
     """Return `results` in which the side without the fix shows what the other one does."""
     changed = dict(results)
-    for story in experiment.chosen([row]):
-        changed[f"{story.name} without"] = results[f"{story.name} with"]
+    for scenario in experiment.chosen([row]):
+        changed[f"{scenario.name} without"] = results[f"{scenario.name} with"]
     return changed
 
 
 def useless_fix(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
     """Return `results` in which the side with the fix shows what the other one does."""
     changed = dict(results)
-    for story in experiment.chosen([row]):
-        changed[f"{story.name} with"] = {**results[f"{story.name} with"], **results[f"{story.name} without"]}
+    for scenario in experiment.chosen([row]):
+        changed[f"{scenario.name} with"] = {**results[f"{scenario.name} with"], **results[f"{scenario.name} without"]}
     return changed

@@ -95,7 +95,7 @@ def test_a_run_without_the_fix_of_a_row_is_found_out(
     assert lines[-1] == "again: voxpool-sim replay out/failed/small-1-without-R9"
     assert any(line.startswith("one assignment an attempt: broken") for line in lines)
     assert voxpool_sim("run", str(small), "--without", "R99", monkeypatch=monkeypatch) == 3
-    assert capsys.readouterr().err.startswith("voxpool-sim: no variant stands for the row 'R99'")
+    assert capsys.readouterr().err.startswith("voxpool-sim: no variant stands for the defect 'R99'")
 
 
 def test_a_run_without_a_figure_that_is_expected_is_unclear(

@@ -40,10 +40,10 @@ def test_a_fix_that_does_not_help_is_broken(results: dict[str, Figures], row: st
 
 
 def test_a_broken_checker_with_the_fix_is_broken(results: dict[str, Figures]) -> None:
-    name = f"{ROWS.stories[0].name} with"
+    name = f"{ROWS.scenarios[0].name} with"
     broken = {**results, name: {**results[name], "broken": 1, "found": "planted"}}
 
-    report = ROWS.report(Options(), TINY, [ROWS.stories[0].row], broken)
+    report = ROWS.report(Options(), TINY, [ROWS.scenarios[0].row], broken)
 
     assert report.exit_code == 1
     assert any("planted" in note for note in report.notes)

@@ -13,7 +13,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.report.report import Outcome
 from voxpool.sim.scenario.scenario import parse_scenario
-from voxpool.sim.swarm.long_drawn import FULL, LongSize, draw_long, sized
+from voxpool.sim.swarm.long_generated import FULL, LongSize, draw_long, sized
 from voxpool.sim.swarm.long_report import report_of
 from voxpool.sim.swarm.long_run import LongRun, long_run
 

@@ -18,7 +18,7 @@ from voxpool.sim.replay.case import Case, Found, run_case
 from voxpool.sim.scenario.scenario import parse_scenario
 from voxpool.sim.swarm import kept, one_seed
 from voxpool.sim.swarm.branches import all_blocks, blocks_run, marked_scripts
-from voxpool.sim.swarm.drawn import LARGE, SMALL, draw_scenario
+from voxpool.sim.swarm.generated import LARGE, SMALL, draw_scenario
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
 from voxpool.sim.swarm.one_seed import SeedResult, play_seed
 from voxpool.sim.swarm.swarm_report import soak_seeds

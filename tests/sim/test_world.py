@@ -1,4 +1,4 @@
-"""Whole lives of jobs and nodes, by the production core on virtual time: each test is one story."""
+"""Whole lives of jobs and nodes, by the production core on virtual time: each test is one scenario."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from findings.__main__ import FINDINGS, PAGE
 from findings.explored import finding_of
 from findings.rows import CATALOGUE, merged, rows_of
 from findings.table import BEGIN, END, put_into, render, taken_from
+from voxpool.sim.experiments.catalogue import BY_NAME
 from voxpool.sim.experiments.experiment import Options
+from voxpool.sim.experiments.without import VARIANTS
 from voxpool.sim.report.report import Line, Report
 
 
@@ -48,7 +51,7 @@ def test_a_row_whose_limit_is_not_kept_does_not_hold() -> None:
     assert rows_of(report(with_=1), ABOUT)[0]["verdict"] == "does not hold"
 
 
-def test_a_new_finding_replaces_the_old_one_in_the_order_of_the_catalogue() -> None:
+def test_a_new_finding_replaces_the_old_one_in_the_order_of_the_ids() -> None:
     old = [{"row": row, "experiment": "x", "verdict": "old"} for row in ("R2", "M1")]
     new = [{"row": row, "experiment": "x", "verdict": "new"} for row in ("R10", "C9", "R2")]
 
@@ -78,7 +81,7 @@ def test_the_table_in_the_page_is_the_one_that_the_findings_give() -> None:
     assert taken_from(PAGE.read_text(encoding="utf-8")) == render(committed())
 
 
-def test_every_row_of_the_catalogue_is_found_in_its_order() -> None:
+def test_every_defect_is_found_in_its_order() -> None:
     assert [finding["row"] for finding in committed()] == list(CATALOGUE)
 
 
@@ -105,3 +108,11 @@ def test_the_race_of_a_time_out_and_an_offline_is_told_by_two_explorations() -> 
         ("1,000", "1,000"), ("2 of 8", "0 of 8"), ("25.0% of the runs", "0.0% of the runs"),
     ]  # fmt: skip
     assert finding_of(exploration("without", "unclear", 0), exploration("with", "holds", 0))["verdict"] != "holds"
+
+
+def test_the_page_of_defects_explains_each_id_that_a_command_takes() -> None:
+    page = PAGE.with_name("defects.md").read_text()
+    shown = {row for experiment in BY_NAME.values() for row in experiment.rows if row[1:].isdigit()}
+    listed = re.findall(r"^\| ([MCR]\d+) \| \S.*\. \|", page, re.MULTILINE)
+    assert len(listed) == len(set(listed)) and shown | set(CATALOGUE) <= set(listed)
+    assert not [name for name in VARIANTS if name not in listed and f"`{name}`" not in page]

@@ -7,8 +7,8 @@ import msgspec
 from voxpool.loadtest.measuring._generator import Readings
 from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._latencies import Latencies
+from voxpool.loadtest.measuring._process_report import ProcessReport, arrivals_of, served_by
 from voxpool.loadtest.measuring._tally import DIGITS, OPERATIONS_MAX, OTHER, REASONS_MAX, WINDOW_S, Tally
-from voxpool.loadtest.measuring._told import Told, arrivals_of, served_by
 from voxpool.loadtest.measuring._what_became import jobs_of
 from voxpool.loadtest.report._records import Spread
 
@@ -94,15 +94,15 @@ def test_names_and_reasons_with_ids_in_them_stay_bounded() -> None:
 def test_arrivals_and_jobs_of_all_processes_add_up_through_a_message() -> None:
     lag = Histogram(DIGITS)
     lag.record(4000)
-    first = Told(Readings(1), due=10, sent=8, late=1, dropped=2, lag=lag.packed(), jobs={"a:b": {"n1": 3}})
-    second = Told(Readings(2), due=5, sent=5, lag=lag.packed(), jobs={"a:b": {"n2": 0}, "c:d": {"n3": 7}})
-    told = [msgspec.convert(one.plain(), Told) for one in (first, second)]
+    first = ProcessReport(Readings(1), due=10, sent=8, late=1, dropped=2, lag=lag.packed(), jobs={"a:b": {"n1": 3}})
+    second = ProcessReport(Readings(2), due=5, sent=5, lag=lag.packed(), jobs={"a:b": {"n2": 0}, "c:d": {"n3": 7}})
+    told = [msgspec.convert(one.plain(), ProcessReport) for one in (first, second)]
     arrivals = arrivals_of(told, 100)
     assert arrivals is not None
     assert (arrivals.intended, arrivals.sent, arrivals.late, arrivals.dropped) == (15, 13, 1, 2)
     assert arrivals.lag_s == Spread(0.004, 0.004, 0.004, 0.004, 0.004, 0.004)
     assert served_by(told) == {("a:b", "n1"): 3, ("a:b", "n2"): 0, ("c:d", "n3"): 7}
-    assert arrivals_of([Told(Readings(1))], 100) is None
+    assert arrivals_of([ProcessReport(Readings(1))], 100) is None
 
 
 def test_what_became_of_the_jobs_is_told_by_the_reasons() -> None:

@@ -1,4 +1,4 @@
-"""What a door needs of one WebSocket connection: PeerSocket in production, one without sockets in an experiment."""
+"""What a door needs of one WebSocket connection: PeerSocket in production, a scripted one in the simulation of R20."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stories of `faults` about sessions, text and crossing answers: rows R16, R17, R20 and R21."""
+"""The scenarios of `faults` about sessions, text and crossing answers: rows R16, R17, R20 and R21."""
 
 from __future__ import annotations
 

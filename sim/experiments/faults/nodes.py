@@ -1,4 +1,4 @@
-"""The stories of `faults` about nodes, and what the store knows of them: rows R6, R14, R15, R22 to R24."""
+"""The scenarios of `faults` about nodes, and what the store knows of them: rows R6, R14, R15, R22 to R24."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What is left when something breaks: nodes that nobody takes back, jobs that nobody tries again, handlers that die.
 
-Each row is a story with an old behaviour (sim/before/) and with production (faults_nodes, faults_clients, faults_text).
+Each row is a scenario with an old behaviour (sim/experiments/*/without/) and with production (faults_nodes,
+faults_clients, faults_text).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from voxpool.sim.experiments.faults import clients as clients
 from voxpool.sim.experiments.faults import nodes as nodes
 from voxpool.sim.experiments.faults import swarm as swarm
 from voxpool.sim.experiments.faults import text as text
-from voxpool.sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
+from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
 from voxpool.sim.report.report import Report
 
 QUESTION = "Is everything whole again after a fault: nodes drawn, jobs tried again, results told, nothing wasted?"
@@ -28,8 +29,8 @@ ABOUT = {
     "swarm": "all faults together",
 }
 
-STORIES = (
-    Story(
+SCENARIOS = (
+    DefectScenario(
         "R6",
         nodes.store_is_flushed,
         (
@@ -39,34 +40,34 @@ STORIES = (
         key="flush",
         variant="R6",
     ),
-    Story(
+    DefectScenario(
         "R6",
         nodes.leases_run_out,
         (Shown("back_s", "until all {nodes} nodes are drawn again after a pause of 46 s", "s", "<= 15", "> 199"),),
     ),
-    Story(
+    DefectScenario(
         "R14",
         nodes.registers_with_fewer_pairs,
         (Shown("foreign", "of {jobs} assigns go to nodes that no longer serve the pair", "", "== 0", "> 0"),),
     ),
-    Story(
+    DefectScenario(
         "R15",
         nodes.nodes_come_later,
         (Shown("failed", "of {nodes} jobs fail though a node came in time", "", "== 0", "== {nodes}"),),
     ),
-    Story(
+    DefectScenario(
         "R15",
         nodes.nodes_come_later,
         (Shown("failed", "the same, without: they wait and are not tried again", "", "== 0", "== {nodes}"),),
         key="waits",
         variant="R15waits",
     ),
-    Story(
+    DefectScenario(
         "R16",
         clients.sessions_close,
         (Shown("a_session_s", "node seconds wasted a closed session", "s", "< 0.1", "> 10"),),
     ),
-    Story(
+    DefectScenario(
         "R17",
         clients.results_go_in_order,
         (
@@ -75,7 +76,7 @@ STORIES = (
         ),
         variant="",
     ),
-    Story(
+    DefectScenario(
         "R20",
         text.text_is_malformed,
         (
@@ -84,12 +85,12 @@ STORIES = (
         ),
         variant="",
     ),
-    Story(
+    DefectScenario(
         "R21",
         clients.nobody_crosses_a_release,
         (Shown("idle", "observations of an idle node beside a waiting job", "", "== 0", "> {nodes}"),),
     ),
-    Story(
+    DefectScenario(
         "R22",
         nodes.leftovers_are_drawn,
         (
@@ -102,22 +103,22 @@ STORIES = (
             ),
         ),
     ),
-    Story(
+    DefectScenario(
         "R22",
         nodes.allocations_cross_registers,
         (
             Shown("sent", "allocations of a generation that is gone are sent", "", "== 0", "> 0"),
-            Shown("stale", "such allocations in the story", "", "> 0", ""),
+            Shown("stale", "such allocations in the scenario", "", "> 0", ""),
         ),
         key="sent",
         variant="R22sent",
     ),
-    Story(
+    DefectScenario(
         "R23",
         nodes.attempt_numbers_come_again,
         (Shown("above", "assigns above the slots", "", "== 0", "> 0"),),
     ),
-    Story(
+    DefectScenario(
         "R24",
         nodes.all_are_busy,
         (
@@ -130,7 +131,7 @@ STORIES = (
             ),
         ),
     ),
-    Story(
+    DefectScenario(
         "swarm",
         swarm.all_faults,
         (
@@ -145,7 +146,7 @@ STORIES = (
 ROWS = RowsExperiment(
     "faults",
     QUESTION,
-    STORIES,
+    SCENARIOS,
     "One group a row: the first line of each row of the table; what goes on for ever has no bar.",
     short={
         "R6": "nodes lost",

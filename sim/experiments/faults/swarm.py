@@ -1,4 +1,4 @@
-"""The story of `faults` about everything at once: runs whose options and faults are drawn from seeds (sim/swarm)."""
+"""The scenario of `faults` about everything at once: runs whose options and faults are drawn from seeds (sim/swarm)."""
 
 from __future__ import annotations
 

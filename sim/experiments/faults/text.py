@@ -1,4 +1,4 @@
-"""The story of `faults` about malformed text, R20: production's door of nodes, run without sockets on virtual time."""
+"""The scenario of `faults` about malformed text, R20: the door of nodes, run without sockets on virtual time."""
 
 from __future__ import annotations
 

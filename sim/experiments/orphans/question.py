@@ -1,4 +1,4 @@
-"""Does anything about nodes, jobs and sockets stay behind when they are gone? (rows M4 to M8)
+"""Does anything about nodes, jobs and sockets stay behind when they are gone? (defects M4 to M8)
 
 Without: the old designs on a small keyspace in virtual time (without_fix.py). With: production's core and scripts
 in the simulated world (with_fix.py), given the same.

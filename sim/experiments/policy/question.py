@@ -1,4 +1,4 @@
-"""How should a node be chosen? (rows C6, C7, C8)
+"""How should a node be chosen? (defects C6, C7, C8)
 
 C6, without: blind to room, the jobs queue at the nodes: at random, the less loaded of two, the least loaded, on exact
 loads and on old reports. With: production, where a job waits until a node has room. Both beside queueing theory.

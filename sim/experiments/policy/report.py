@@ -39,7 +39,7 @@ class Results:
 
 
 def lines_of(row: str, size: Size, results: Results) -> list[Line]:
-    """Return the lines of one row of the catalogue."""
+    """Return the lines of one defect."""
     if row == "C6":
         return [
             *_waits(size, results),

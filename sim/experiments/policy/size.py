@@ -23,7 +23,7 @@ KNOWN_S = {
     ("least/exact", 0.7): 0.0,
     ("least/exact", 0.9): 0.04,
 }
-"""Mean waits of 200 nodes from empty over 120,000 jobs, by policy and load: row C6 of the catalogue."""
+"""Mean waits of 200 nodes from empty over 120,000 jobs, by policy and load: defect C6."""
 NEAR_ZERO_S = 0.1
 """Means below it are compared by their difference."""
 

@@ -1,4 +1,4 @@
-"""Is a node found when there is one, fairly and at a cost that doesn't grow with the pool? (rows C1 to C5, C9)
+"""Is a node found when there is one, fairly and at a cost that doesn't grow with the pool? (defects C1 to C5, C9)
 
 Without: the old choosing (pools_before.py). With: production's scripts (pools_with.py). Chances come from the seed;
 costs are counted by a real server, which is one of its own unless --store names an address. Part "size" goes past a

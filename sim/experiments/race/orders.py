@@ -1,4 +1,5 @@
-"""The story of `race` about the race of the brief, 2.3: a time-out meets a node that goes offline, in every order.
+"""The scenario of `race` about R1, the race of the brief, 2.3: a time-out meets a node that goes offline, in every
+order.
 
 One job, two nodes, every draw. With production the steps are those of production's code (sim/explore); without the fix
 they are those of before/time_out_in_steps.py. Shares are of interleavings, those that sleep sets left out among them.
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from voxpool.sim.experiments.race.without.seven_steps import DRAWS, SevenSteps
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.explore.model.flows import COMPLETE
-from voxpool.sim.explore.model.steps import story_of
+from voxpool.sim.explore.model.steps import execution_of
 from voxpool.sim.explore.search.depth_first import every_end, every_order
 from voxpool.sim.explore.search.tally import Budget
 from voxpool.sim.report.pictures import Bar, bars
@@ -53,13 +54,13 @@ def with_an_arrival_between_hops(stage: Stage) -> Figures:
 
 
 def _search(stage: Stage, flow: str, runs: int | None) -> Figures:
-    make_story = story_of(COMPLETE[flow][1])(stage.variant)
-    tally = every_end(make_story, Budget(runs=runs), stage.tell)
+    make_execution = execution_of(COMPLETE[flow][1])(stage.variant)
+    tally = every_end(make_execution, Budget(runs=runs), stage.tell)
     shares = dict.fromkeys(OUTCOMES, 0)
     once = 0
     for end, interleavings in tally.standing_for.items():
         shares[outcome_of(str(end))] += interleavings
-        if str(end).startswith("j1 completed, told 1x"):
+        if str(end).startswith("j1 completed, reported 1x"):
             once += interleavings
     stage.broken += tally.broken if stage.has_fix else ()
     return {

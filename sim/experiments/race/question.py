@@ -1,6 +1,7 @@
 """Does the race of the brief, 2.3, exist, and what else happens when two things about a job or a node cross?
 
-Each row is a story with an old behaviour (sim/before/) and with production: race_orders, race_redispatch, race_results.
+Each row is a scenario with an old behaviour (sim/experiments/*/without/) and with production: race_orders,
+race_redispatch, race_results.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from voxpool.sim.experiments.experiment import Experiment, Options
 from voxpool.sim.experiments.race import orders as orders
 from voxpool.sim.experiments.race import redispatch as redispatch
 from voxpool.sim.experiments.race import results as results
-from voxpool.sim.experiments.rows import FULL, QUICK, RowsExperiment, Shown, Size, Story
+from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
 from voxpool.sim.report.report import Report
 
 QUESTION = "Do results, time-outs, losses and submits that cross each other lose a job, or do it twice?"
@@ -27,8 +28,8 @@ ABOUT = {
     "R13": "a job is marked as dispatched before it is sent",
 }
 
-STORIES = (
-    Story(
+SCENARIOS = (
+    DefectScenario(
         "R1",
         orders.time_out_meets_offline,
         (
@@ -42,7 +43,7 @@ STORIES = (
             Shown("is_whole", "all of them were searched", "", "== yes", ""),
         ),
     ),
-    Story(
+    DefectScenario(
         "R1",
         orders.with_an_arrival_between_hops,
         (
@@ -51,7 +52,7 @@ STORIES = (
         ),
         key="hop",
     ),
-    Story(
+    DefectScenario(
         "R2",
         redispatch.times_out_again,
         (
@@ -59,7 +60,7 @@ STORIES = (
             Shown("failed", "of these jobs fail though idle nodes answer in 5 s", "%", "== 0", "> 50"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R3",
         redispatch.is_poisoned,
         (
@@ -67,7 +68,7 @@ STORIES = (
             Shown("end", "what becomes of it", "", "== attempts_max", "breaks"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R4",
         redispatch.names_the_old_attempt,
         (
@@ -75,7 +76,7 @@ STORIES = (
             Shown("thrown_away", "results that were thrown away", "", "== 0", "> {nodes}"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R5",
         redispatch.loses_its_node,
         (
@@ -83,12 +84,12 @@ STORIES = (
             Shown("silent", "after the last word of a silent node (lease 45 s), longest", "s", "44 .. 46", "> 60"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R7",
         results.old_connections_close,
         (Shown("out", "of {nodes} live nodes that restarted are out of the pools", "", "== 0", "== {nodes}"),),
     ),
-    Story(
+    DefectScenario(
         "R9",
         redispatch.is_sent_by_two,
         (
@@ -96,33 +97,33 @@ STORIES = (
             Shown("mean", "assigns an attempt, mean", "", "== 1", "== 2"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R10",
         results.results_cross_redispatches,
         (
             Shown("again", "finished jobs that run again, of {jobs}", "", "== 0", "> 0"),
-            Shown("redispatched", "redispatches in the story", "", "> 0", "> 0"),
+            Shown("redispatched", "redispatches in the scenario", "", "> 0", "> 0"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R11",
         results.late_results_come_first,
         (
             Shown("lost", "right results that a late one hides", "", "== 0", "> 0"),
-            Shown("late", "late results in the story", "", "> 0", "> 0"),
+            Shown("late", "late results in the scenario", "", "> 0", "> 0"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R11",
         results.answers_come_twice,
         (
             Shown("double", "of {jobs} results delivered a second time (without: no filter)", "", "== 0", "== {jobs}"),
-            Shown("late", "second answers in the story", "", "== {jobs}", ""),
+            Shown("late", "second answers in the scenario", "", "== {jobs}", ""),
         ),
         key="double",
         variant="R11double",
     ),
-    Story(
+    DefectScenario(
         "R12",
         results.submits_come_twice,
         (
@@ -130,7 +131,7 @@ STORIES = (
             Shown("share", "of requests that came twice within 20 ms became two jobs", "%", "== 0", "10 .. 40"),
         ),
     ),
-    Story(
+    DefectScenario(
         "R13",
         results.dies_between_mark_and_send,
         (
@@ -143,7 +144,7 @@ STORIES = (
 ROWS = RowsExperiment(
     "race",
     QUESTION,
-    STORIES,
+    SCENARIOS,
     "One group a row: the first line of each row of the table.",
     more_pictures=(orders.picture,),
     more_notes=orders.answer,

@@ -1,4 +1,4 @@
-"""The stories of `race` about redispatches: rows R2 to R5 and R9."""
+"""The scenarios of `race` about redispatches: rows R2 to R5 and R9."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stories of `race` about connections, results and submits that cross something: rows R7 and R10 to R13."""
+"""The scenarios of `race` about connections, results and submits that cross something: rows R7 and R10 to R13."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The story that is searched: production on ends whose every step is chosen."""
+"""The execution that is searched: production on ends whose every step is chosen."""

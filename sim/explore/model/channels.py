@@ -1,4 +1,4 @@
-"""The connections of an explored story: each direction is a queue whose next delivery is an open step.
+"""The connections of an explored execution: each direction is a queue whose next delivery is an open step.
 
 A channel has two ends that are shared things of their own: who puts something in touches the back, who takes it out
 the front. A delivery is open only when something is there, so the two depend on each other only where it's the same
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, Error, NodeResult, Registered, Reregister, ToNode
-from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.search.footprints import Footprints
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Link:
         self.closed()
 
     async def probe(self) -> bool:
-        """No explored story has two processes under one name."""
+        """No explored execution has two processes under one name."""
         raise NotImplementedError
 
     def closed(self) -> None:

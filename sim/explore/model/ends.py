@@ -1,4 +1,4 @@
-"""How an explored story ended: in words for people, and what isn't as it must be."""
+"""How an explored execution ended: in words for people, and what isn't as it must be."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from voxpool.sim.explore.model.production import Production
 
 def end_of(production: Production, forced: int) -> str:
     """Return what became of each job, and what is left over; `forced` time-outs were the only way on."""
-    told = production.told
+    observed = production.observed
     ends = []
-    for job in sorted(told.jobs.values(), key=lambda job: (job.request_id, job.sequence)):
+    for job in sorted(observed.jobs.values(), key=lambda job: (job.request_id, job.sequence)):
         reason = f" ({job.reason})" if job.reason and job.state != CANCELLED else ""
         ends.append(
-            f"{job.request_id} {job.state}{reason}, told {told.times.get(job.job_id, 0)}x,"
+            f"{job.request_id} {job.state}{reason}, reported {observed.times.get(job.job_id, 0)}x,"
             f" {job.attempt} attempts, {job.redispatches} redispatches"
         )
     counts = (
-        ("late results", told.late),
-        ("stale allocations", len(told.stale)),
-        ("parked", told.parked),
+        ("late results", observed.late),
+        ("stale allocations", len(observed.stale)),
+        ("parked", observed.parked),
         ("time-outs had to come", forced),
     )
     ends += [f"{count} {what}" for what, count in counts if count]
@@ -28,16 +28,16 @@ def end_of(production: Production, forced: int) -> str:
 
 def broken_in(production: Production, forced: int) -> list[str]:
     """Return what isn't true at the end: each request has one end, the right one, and nothing is left."""
-    told, shape = production.told, production.shape
-    broken = list(told.broken)
+    observed, shape = production.observed, production.shape
+    broken = list(observed.broken)
     for name in shape.job_names:
-        jobs = [job for job in told.jobs.values() if job.request_id == name]
+        jobs = [job for job in observed.jobs.values() if job.request_id == name]
         if len(jobs) != 1:
             broken.append(f"a request is one job: {name} is {len(jobs)}")
         for job in jobs:
-            times = told.times.get(job.job_id, 0)
+            times = observed.times.get(job.job_id, 0)
             if times != 1:
-                broken.append(f"every request ends exactly once: {name} was told {times} times")
+                broken.append(f"every request ends exactly once: {name} was reported {times} times")
             if job.state != COMPLETED and not (job.state == CANCELLED and name in shape.cancels):
                 broken.append(f"every job is completed or cancelled by its client: {name} is {job.state} {job.reason}")
     if forced:
@@ -52,11 +52,11 @@ def broken_in(production: Production, forced: int) -> list[str]:
 
 def left_over(production: Production) -> list[str]:
     """Return what is held, waits, or stands in the store without an owner."""
-    core, told = production.core, production.told
-    name = told.name
+    core, observed = production.core, production.observed
+    name = observed.name
     store = production.histories.dump(production.flushes.state)
     connected = [*core.node_registry.nodes]
-    if "n0" not in told.stale:
+    if "n0" not in observed.stale:
         connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
     left = []
     for family in ("held", "reservations", "due"):

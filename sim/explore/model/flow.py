@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voxpool.sim.explore.model.story import MakeStory
+from voxpool.sim.explore.model.execution import MakeExecution
 from voxpool.sim.world.variant import Variant
 
 
@@ -15,7 +15,7 @@ class Flow:
 
     name: str
     question: str
-    story_of: Callable[[Variant], MakeStory]
+    execution_of: Callable[[Variant], MakeExecution]
     """Called once a search; what it returns is called for each schedule, so what is costly is prepared here."""
     is_complete: bool = True
     """Whether all of its orders are tried; otherwise those near the default order, then random ones and PCT."""

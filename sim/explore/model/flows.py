@@ -1,10 +1,10 @@
-"""The flows that can be explored by name: stories of production code, the small ones first."""
+"""The flows that can be explored by name: executions of production code, the small ones first."""
 
 from __future__ import annotations
 
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.shape import Shape
-from voxpool.sim.explore.model.steps import story_of
+from voxpool.sim.explore.model.steps import execution_of
 
 COMPLETE: dict[str, tuple[str, Shape]] = {
     "1-timeout-offline": (
@@ -64,8 +64,8 @@ LARGE: dict[str, tuple[str, Shape]] = {
 
 
 def _flows() -> dict[str, Flow]:
-    flows = [Flow(name, question, story_of(shape)) for name, (question, shape) in COMPLETE.items()]
-    flows += [Flow(name, question, story_of(shape), is_complete=False) for name, (question, shape) in LARGE.items()]
+    flows = [Flow(name, question, execution_of(shape)) for name, (question, shape) in COMPLETE.items()]
+    flows += [Flow(name, question, execution_of(shape), is_complete=False) for name, (question, shape) in LARGE.items()]
     return {flow.name: flow for flow in flows}
 
 

@@ -1,4 +1,4 @@
-"""The way to the store in an explored story: the commit of a flush and its reply are two steps.
+"""The way to the store in an explored execution: the commit of a flush and its reply are two steps.
 
 A commit whose select may pick one of several nodes is one open step for each of them.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.sim.explore.model.channels import Names
-from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.search.footprints import Footprints
 from voxpool.sim.explore.search.histories import FIRST_WANT, FIXED, Answers, Histories, State
 
@@ -36,7 +36,7 @@ class Flush:
 
 
 class Flushes:
-    """The ScriptRunner of an explored story."""
+    """The ScriptRunner of an explored execution."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, histories: Histories, footprints: Footprints, names: Names
@@ -69,7 +69,7 @@ class Flushes:
 
     def _label(self, calls: Sequence[ScriptCall], answers: Answers) -> str:
         return "commit " + ", ".join(
-            _told(call, answer, self._names) for call, answer in zip(calls, answers, strict=True)
+            _answer_label(call, answer, self._names) for call, answer in zip(calls, answers, strict=True)
         )
 
     def commit(self, flush: Flush, step: Step, state: State) -> None:
@@ -97,7 +97,7 @@ class Flushes:
         flush.future.set_exception(StoreUnavailable("the answer got lost"))
 
 
-def _told(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
+def _answer_label(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
     name, args = call
     if name == "select_node":
         return _selected(args, answer, names)

@@ -1,4 +1,4 @@
-"""The model of a worker node in an explored story: whatever it does is a step.
+"""The model of a worker node in an explored execution: whatever it does is a step.
 
 Work takes no time of the clock: its end may come at any later moment anyway, and so it never moves the clock of the
 others. A worker touches itself and the ends of its channels, nothing of the scheduler.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodeResult, Register
 from voxpool.sim.explore.model.channels import Channel, Link, Names, result_label
-from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.search.footprints import Footprints
 
 

@@ -1,7 +1,8 @@
-"""The second composition root of the simulation: the core that serve.py starts, for a story whose every step is chosen.
+"""The second composition root of the simulation: the core that serve.py starts, for an execution whose every step is
+chosen.
 
 Where sim/world/world.py lets virtual time say what comes next, here the search does. The core runs on the simulation's
-event loop; store, links, workers, clients and clock are ends that wait until they are told to go on.
+event loop; store, links, workers, clients and clock are ends that wait until the search lets them go on.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
 from voxpool.sim.explore.model.channels import Link
+from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.model.flushes import Flushes
 from voxpool.sim.explore.model.model_worker import ModelWorker, SocketHandler
+from voxpool.sim.explore.model.observed import Observed, Sink
 from voxpool.sim.explore.model.shape import PAIR, Shape
-from voxpool.sim.explore.model.story import Step
 from voxpool.sim.explore.model.timers import ExploredClock, Timers
-from voxpool.sim.explore.model.told import Sink, Told
 from voxpool.sim.explore.search.footprints import Footprints
 from voxpool.sim.explore.search.histories import Histories
 from voxpool.sim.virtual_time.loop import VirtualLoop
@@ -62,24 +63,26 @@ class Production:
     def __init__(self, stage: Stage) -> None:
         shape = self.shape = stage.shape
         footprints = stage.footprints
-        self.told = Told()
+        self.observed = Observed()
         self.loop = VirtualLoop()
         self.clock = ExploredClock(self.loop.env, footprints)
         self.histories = stage.histories
-        self.flushes = Flushes(self.loop, stage.histories, footprints, self.told.name)
+        self.flushes = Flushes(self.loop, stage.histories, footprints, self.observed.name)
         self.core = Core.build(
             settings=stage.settings,
             clock=self.clock,
             runner=self.flushes,
-            sink=Sink(self.told),
-            observer=self.told,
+            sink=Sink(self.observed),
+            observer=self.observed,
             random=Even(),  # type: ignore[arg-type]
             instance=INSTANCE,
             classes=stage.variant.classes,
         )
-        self.timers = Timers(self.core, self.clock, self.loop, self.told.name)
+        self.timers = Timers(self.core, self.clock, self.loop, self.observed.name)
         self.workers = {
-            name: ModelWorker(name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.told.name)
+            name: ModelWorker(
+                name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.observed.name
+            )
             for name in shape.node_names
         }
         self.clients: dict[Step, Callable[[], object]] = {
@@ -108,7 +111,7 @@ class Production:
         self._leave_over()
 
         def new_link(worker: ModelWorker, name: str) -> Link:
-            return Link(worker, name, footprints, self.told.name, self._assigned)
+            return Link(worker, name, footprints, self.observed.name, self._assigned)
 
         handler = SocketHandler(self._result, self._closed, self._register)
         for worker in self.workers.values():
@@ -151,12 +154,12 @@ class Production:
         if not link.can_be_read():
             return
         assert node is not None
-        job = self.told.jobs[result.job_id]
+        job = self.observed.jobs[result.job_id]
         was = job.state
         self.core.node_events.result(node, result)
-        self.told.result_handled(job, was, result.attempt, node)
+        self.observed.result_handled(job, was, result.attempt, node)
         if result.busy and node.connected:
-            self.told.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
+            self.observed.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
 
     def _closed(self, link: Link) -> None:
         link.closed()
@@ -170,11 +173,11 @@ class Production:
         except StopIteration as done:
             link.node = done.value
         else:
-            raise RuntimeError("no explored story has two processes under one name")
+            raise RuntimeError("no explored execution has two processes under one name")
 
     def _assigned(self, node: Node | None, assign: Assign) -> None:
-        self.told.was_assigned(node, assign, self.clock.ms)
+        self.observed.was_assigned(node, assign, self.clock.ms)
         allocated = self.flushes.allocated.get(f"{assign.job_id}|{assign.attempt}")
         if allocated is not None and node is not None and allocated != node.generation:
-            what = f"{self.told.name(assign.job_id)}|{assign.attempt}"
-            self.told.broke("an allocation goes to its generation", f"{what} was sent on another connection")
+            what = f"{self.observed.name(assign.job_id)}|{assign.attempt}"
+            self.observed.broke("an allocation goes to its generation", f"{what} was sent on another connection")

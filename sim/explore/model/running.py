@@ -1,11 +1,11 @@
-"""Runs one story by a rule that chooses each step, and says what came of it. A step that raises ends the run."""
+"""Runs one execution by a rule that chooses each step, and says what came of it. A step that raises ends the run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-from voxpool.sim.explore.model.story import MakeStory, Step
+from voxpool.sim.explore.model.execution import MakeExecution, Step
 from voxpool.sim.explore.search.schedule import Departure, Schedule, WrongSchedule
 
 Choose = Callable[[int, Sequence[Step]], Step]
@@ -23,7 +23,7 @@ class Taken(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A story from its start to its end."""
+    """An execution from its start to its end."""
 
     taken: Sequence[Taken]
     end: Hashable
@@ -37,27 +37,27 @@ class Run(NamedTuple):
         )
 
 
-def run_story(make_story: MakeStory, choose: Choose) -> Run:
-    """Run a story to its end, each step chosen by `choose`."""
+def run_execution(make_execution: MakeExecution, choose: Choose) -> Run:
+    """Run an execution to its end, each step chosen by `choose`."""
     taken: list[Taken] = []
-    story = make_story()
+    execution = make_execution()
     try:
-        while steps := tuple(story.open_steps()):
+        while steps := tuple(execution.open_steps()):
             if len(taken) >= STEPS_MAX:
                 return Run(taken, NO_END, [NO_END])
             step = choose(len(taken), steps)
             taken.append(Taken(step, steps))
             try:
-                story.take(step)
+                execution.take(step)
             except Exception as error:
                 return Run(taken, raised(error), [raised(error)])
-        return Run(taken, story.end(), story.broken())
+        return Run(taken, execution.end(), execution.broken())
     finally:
-        story.close()
+        execution.close()
 
 
-def follow(make_story: MakeStory, schedule: Schedule) -> Run:
-    """Run a story by `schedule`; raises WrongSchedule when one of its steps isn't open where it should be."""
+def follow(make_execution: MakeExecution, schedule: Schedule) -> Run:
+    """Run an execution by `schedule`; raises WrongSchedule when one of its steps isn't open where it should be."""
     wanted = dict(schedule)
 
     def choose(at: int, steps: Sequence[Step]) -> Step:
@@ -69,10 +69,10 @@ def follow(make_story: MakeStory, schedule: Schedule) -> Run:
                 return step
         raise WrongSchedule(f"schedule: step {at} can't be {label!r}; open: " + "; ".join(s.label for s in steps))
 
-    run = run_story(make_story, choose)
+    run = run_execution(make_execution, choose)
     if wanted:
         at, label = next(iter(wanted.items()))
-        raise WrongSchedule(f"schedule: step {at} can't be {label!r}: the story ends after {len(run.taken)} steps")
+        raise WrongSchedule(f"schedule: step {at} can't be {label!r}: the execution ends after {len(run.taken)} steps")
     return run
 
 

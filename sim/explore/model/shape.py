@@ -9,7 +9,7 @@ PAIR = "zh:en"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The parties of a production story and its budgets.
+    """The parties of a production execution and its budgets.
 
     Jobs are called j1, j2, …, nodes n1, n2, …; each job has a client of its own, which submits it at any time.
     """

@@ -1,4 +1,4 @@
-"""A production story as the search sees it: which steps are open, and what taking one does."""
+"""A production execution as the search sees it: which steps are open, and what taking one does."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 
 from voxpool.sim.explore.model.channels import Channel
 from voxpool.sim.explore.model.ends import broken_in, end_of
+from voxpool.sim.explore.model.execution import NOTHING, Footprint, MakeExecution, Step
 from voxpool.sim.explore.model.flushes import Flush
 from voxpool.sim.explore.model.production import Production, Stage
 from voxpool.sim.explore.model.shape import Shape
-from voxpool.sim.explore.model.story import NOTHING, Footprint, MakeStory, Step
 from voxpool.sim.explore.model.timers import Timer
 from voxpool.sim.explore.search.histories import State
 from voxpool.sim.explore.search.watched import watch_core
 from voxpool.sim.world.variant import Variant
 
 STEPS_MAX = 100
-"""A story that takes more is held to spin."""
+"""An execution that takes more is held to spin."""
 HOP = Step("hop", "loop")
 
 Open = tuple[Step, Callable[[Any], None], Any]
 """A step, and the call that takes it."""
 
 
-def story_of(shape: Shape) -> Callable[[Variant], MakeStory]:
-    """Return what a Flow wants: from a variant to the maker of its stories."""
+def execution_of(shape: Shape) -> Callable[[Variant], MakeExecution]:
+    """Return what a Flow wants: from a variant to the maker of its executions."""
 
-    def make(variant: Variant) -> MakeStory:
+    def make(variant: Variant) -> MakeExecution:
         stage = Stage(shape, variant)
         return lambda: ProductionStory(stage)
 
@@ -53,7 +53,7 @@ class ProductionStory:
         self._is_timer_under_way = False
         self._forced = 0
 
-    # ---- Story
+    # ---- Execution
 
     def open_steps(self) -> Sequence[Step]:
         """Return what may happen next, oldest first and faults last. From the first call on footprints are recorded."""
@@ -79,7 +79,7 @@ class ProductionStory:
         """Return what isn't as it must be."""
         broken = broken_in(self.production, self._forced)
         if self._steps >= STEPS_MAX:
-            broken.insert(0, f"every story ends: not after {STEPS_MAX} steps")
+            broken.insert(0, f"every execution ends: not after {STEPS_MAX} steps")
         return broken
 
     def close(self) -> None:

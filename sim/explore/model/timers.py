@@ -1,4 +1,4 @@
-"""Time in an explored story: a clock that only timers move, and the scheduler's earliest timer.
+"""Time in an explored execution: a clock that only timers move, and the scheduler's earliest timer.
 
 Taking a timer moves the clock to its deadline unless that is over already; anything else leaves it. So a message or a
 fault may come at any time before the next timer, but no timer fires early or overtakes an earlier one of its party.
@@ -14,7 +14,7 @@ import simpy
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.sim.explore.model.channels import Names
-from voxpool.sim.explore.model.story import Step
+from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.search.footprints import Footprints
 from voxpool.sim.virtual_time.loop import VirtualLoop
 
@@ -55,7 +55,7 @@ class Timer(NamedTuple):
 class Timers:
     """The timers of the scheduler: the deadlines of jobs and of nodes, each handled by the role's own run_once.
 
-    Periodic work has nothing due before the first heartbeat, which comes after the last time-out of a story.
+    Periodic work has nothing due before the first heartbeat, which comes after the last time-out of an execution.
     """
 
     def __init__(self, core: Core, clock: ExploredClock, loop: VirtualLoop, names: Names) -> None:

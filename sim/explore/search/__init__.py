@@ -1,1 +1,1 @@
-"""The search through all orders of the steps of a story: depth first, random walks, shrinking."""
+"""The search through all orders of the steps of an execution: depth first, random walks, shrinking."""

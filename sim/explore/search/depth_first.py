@@ -1,4 +1,4 @@
-"""All orders of a story, depth first, by running it anew for each; or those that leave the default order N times.
+"""All orders of an execution, depth first, by running it anew for each; or those that leave the default order N times.
 
 With sleep sets (Godefroid 1996) an order is left out when another one that was tried differs from it only in the order
 of independent steps, so each end is still reached. What a step depends on is what it was seen to touch.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from voxpool.sim.explore.model.execution import ADD, READ, WRITE, Execution, Footprint, MakeExecution, Step
 from voxpool.sim.explore.model.running import NO_END, STEPS_MAX, Run, Taken, raised
-from voxpool.sim.explore.model.story import ADD, READ, WRITE, Footprint, MakeStory, Step, Story
 from voxpool.sim.explore.search.counting import orders
 from voxpool.sim.explore.search.tally import Budget, Tally
 
@@ -18,7 +18,7 @@ TELL_EVERY = 50
 
 
 class NotRepeatable(RuntimeError):
-    """The same beginning of a story led to other open steps: its search would prove nothing."""
+    """The same beginning of an execution led to other open steps: its search would prove nothing."""
 
 
 class Touched:
@@ -33,7 +33,7 @@ class Touched:
         self.all = {key for _, key in footprint}
 
     def is_independent_of(self, other: Touched) -> bool:
-        """Return what story.independent does."""
+        """Return what execution.independent does."""
         return (
             self.writes.isdisjoint(other.all)
             and other.writes.isdisjoint(self.all)
@@ -77,7 +77,7 @@ class DepthFirst:
 
     def __init__(
         self,
-        make_story: MakeStory,
+        make_execution: MakeExecution,
         tally: Tally,
         budget: Budget,
         *,
@@ -85,7 +85,7 @@ class DepthFirst:
         departures: int | None = None,
         tell: Tell | None = None,
     ) -> None:
-        self._make_story = make_story
+        self._make_execution = make_execution
         self._tally = tally
         self._budget = budget
         self._sleep_sets = sleep_sets
@@ -107,17 +107,17 @@ class DepthFirst:
                 self._tell(self._part_done())
 
     def _run_once(self) -> None:
-        """Run one story: the way so far, then always the first choice."""
+        """Run one execution: the way so far, then always the first choice."""
         way = self._way
-        story = self._make_story()
+        execution = self._make_execution()
         try:
             for place in way[:-1]:
-                story.take(place.step)
+                execution.take(place.step)
             if way:
-                self._check_same(story.open_steps(), way[-1])
-                if (error := self._take(story)) is not None:
+                self._check_same(execution.open_steps(), way[-1])
+                if (error := self._take(execution)) is not None:
                     return self._count(error, [error])
-            while steps := tuple(story.open_steps()):
+            while steps := tuple(execution.open_steps()):
                 if len(way) >= STEPS_MAX:
                     return self._count(NO_END, [NO_END])
                 place_ = self._place(steps)
@@ -125,17 +125,17 @@ class DepthFirst:
                     self._tally.cut_short += 1
                     return None
                 way.append(place_)
-                if (error := self._take(story)) is not None:
+                if (error := self._take(execution)) is not None:
                     return self._count(error, [error])
-            self._count(story.end(), story.broken())
+            self._count(execution.end(), execution.broken())
         finally:
-            story.close()
+            execution.close()
 
-    def _take(self, story: Story) -> str | None:
+    def _take(self, execution: Execution) -> str | None:
         """Take the last step of the way; return what it raised."""
         place = self._way[-1]
         try:
-            footprint = story.take(place.step)
+            footprint = execution.take(place.step)
         except Exception as error:
             place.touched = None
             return raised(error)
@@ -203,26 +203,26 @@ class DepthFirst:
         return part
 
 
-def every_order(make_story: MakeStory, budget: Budget, tell: Tell | None = None) -> Tally:
+def every_order(make_execution: MakeExecution, budget: Budget, tell: Tell | None = None) -> Tally:
     """Run every interleaving."""
     tally = Tally("every interleaving", is_exhaustive=True)
-    tally.is_complete = DepthFirst(make_story, tally, budget, tell=tell).run()
+    tally.is_complete = DepthFirst(make_execution, tally, budget, tell=tell).run()
     return tally.closed()
 
 
-def every_end(make_story: MakeStory, budget: Budget, tell: Tell | None = None) -> Tally:
+def every_end(make_execution: MakeExecution, budget: Budget, tell: Tell | None = None) -> Tally:
     """Run at least one of all interleavings that differ in more than the order of independent steps."""
     tally = Tally("all interleavings, by sleep sets", is_exhaustive=True)
-    tally.is_complete = DepthFirst(make_story, tally, budget, sleep_sets=True, tell=tell).run()
+    tally.is_complete = DepthFirst(make_execution, tally, budget, sleep_sets=True, tell=tell).run()
     return tally.closed()
 
 
-def near_default(make_story: MakeStory, departures: int, budget: Budget, tell: Tell | None = None) -> Tally:
+def near_default(make_execution: MakeExecution, departures: int, budget: Budget, tell: Tell | None = None) -> Tally:
     """Run every interleaving with at most so many departures from the default order: first those with none."""
     tally = Tally(f"all with at most {departures} departures from the default order")
     for count in range(departures + 1):
         is_last = count == departures
-        search = DepthFirst(make_story, tally, budget, departures=count, tell=tell if is_last else None)
+        search = DepthFirst(make_execution, tally, budget, departures=count, tell=tell if is_last else None)
         if not search.run():
             tally.reached = count - 1
             break

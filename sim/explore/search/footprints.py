@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from voxpool.sim.explore.model.story import READ, WRITE, Footprint
+from voxpool.sim.explore.model.execution import READ, WRITE, Footprint
 
 _MUTABLE = (list, dict, deque, set, asyncio.Future)
 

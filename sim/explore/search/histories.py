@@ -20,7 +20,7 @@ SEED_ARGUMENT = 1
 FIRST_WANT, FIXED = 4, 5
 """The form of select_node's arguments."""
 DRAWS = ("select_node", "draw")
-"""Scripts with chance in them; the second is of a variant (sim/before/)."""
+"""Scripts with chance in them; the second is of a variant (sim/experiments/*/without/)."""
 
 Answers = list[list[str]]
 Calls = Sequence[ScriptCall]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-from voxpool.sim.explore.model.running import Run, run_story, sentence
-from voxpool.sim.explore.model.story import MakeStory, Step
+from voxpool.sim.explore.model.execution import MakeExecution, Step
+from voxpool.sim.explore.model.running import Run, run_execution, sentence
 from voxpool.sim.explore.search.depth_first import DepthFirst, Tell
 from voxpool.sim.explore.search.tally import Budget, Tally
 
@@ -47,13 +47,13 @@ class _Search(Tally):
             self.found = run()
 
 
-def shrink(make_story: MakeStory, run: Run, budget: Budget, tell: Tell | None = None) -> Shrunk:
+def shrink(make_execution: MakeExecution, run: Run, budget: Budget, tell: Tell | None = None) -> Shrunk:
     """Return the shortest run that breaks the check that `run` breaks first."""
     wanted = sentence(run.broken[0])
     search = _Search(wanted)
-    best = _without_needless(make_story, run, wanted, search, budget)
+    best = _without_needless(make_execution, run, wanted, search, budget)
     for count in range(len(best.schedule) + 1):
-        is_whole = DepthFirst(make_story, search, budget, departures=count, tell=tell).run()
+        is_whole = DepthFirst(make_execution, search, budget, departures=count, tell=tell).run()
         if search.found is not None:
             found = search.found
             is_better = (len(found.schedule), len(found.taken)) < (len(best.schedule), len(best.taken))
@@ -63,7 +63,7 @@ def shrink(make_story: MakeStory, run: Run, budget: Budget, tell: Tell | None = 
     return Shrunk(best, False, False, search.tries)
 
 
-def _without_needless(make_story: MakeStory, run: Run, wanted: str, search: _Search, budget: Budget) -> Run:
+def _without_needless(make_execution: MakeExecution, run: Run, wanted: str, search: _Search, budget: Budget) -> Run:
     """Leave out departures, first half of them at once, while the check breaks."""
     best, hints = run, _hints(run)
     size = len(hints)
@@ -71,7 +71,7 @@ def _without_needless(make_story: MakeStory, run: Run, wanted: str, search: _Sea
         start = 0
         while start < len(hints) and not search.is_used_up(budget):
             fewer = hints[:start] + hints[start + size :]
-            tried = run_story(make_story, _following(fewer))
+            tried = run_execution(make_execution, _following(fewer))
             search.repeated += 1
             if is_broken(tried.broken, wanted) and len(tried.schedule) < len(best.schedule):
                 best, hints = tried, _hints(tried)

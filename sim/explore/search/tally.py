@@ -9,7 +9,7 @@ from voxpool.sim.explore.model.running import Run, sentence
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 ENDS_MAX = 100_000
-"""Distinct ends that are told apart; what comes after is counted as one, and said."""
+"""Distinct ends that are listed; all later ones are counted as one entry, which says so."""
 OTHERS = "others (too many ends to tell apart)"
 SENTENCES_MAX = 100
 
@@ -19,7 +19,7 @@ class Budget:
     """How much a search may take; what is left when it is used up makes the search incomplete."""
 
     runs: int | None = None
-    """Stories run, those that were cut short (sleep sets) among them."""
+    """Executions run, those that were cut short (sleep sets) among them."""
     seconds: float | None = None
 
 
@@ -61,7 +61,7 @@ class Tally:
         return self.interleavings or self.runs
 
     def agrees(self, other: Tally) -> bool:
-        """Whether another whole search of the same story reached the same ends, in as many orders."""
+        """Whether another whole search of the same execution reached the same ends, in as many orders."""
         return self.ends.keys() == other.ends.keys() and self.orders == other.orders
 
     def add(self, end: Hashable, broken: list[str], steps: int, run: Callable[[], Run]) -> None:
@@ -97,7 +97,7 @@ class Tally:
 
     @property
     def tries(self) -> int:
-        """Stories that were run."""
+        """Executions that were run."""
         return self.runs + self.cut_short + self.repeated
 
     def is_used_up(self, budget: Budget) -> bool:
@@ -108,5 +108,5 @@ class Tally:
 
     @property
     def runs_per_s(self) -> float:
-        """Stories run in a real second."""
+        """Executions run in a real second."""
         return self.tries / self.seconds if self.seconds else 0.0

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 
 from voxpool.sim.chance.seeds import plain_random
-from voxpool.sim.explore.model.running import Choose, run_story
-from voxpool.sim.explore.model.story import MakeStory, Step
+from voxpool.sim.explore.model.execution import MakeExecution, Step
+from voxpool.sim.explore.model.running import Choose, run_execution
 from voxpool.sim.explore.search.depth_first import TELL_EVERY, Tell
 from voxpool.sim.explore.search.tally import Budget, Tally
 
@@ -65,32 +65,34 @@ class Sizes:
 
 
 def pct_walks(
-    make_story: MakeStory, depth: int, runs: int, seed: int, budget: Budget, tell: Tell | None = None
+    make_execution: MakeExecution, depth: int, runs: int, seed: int, budget: Budget, tell: Tell | None = None
 ) -> tuple[Tally, Sizes]:
     """Run `runs` orders drawn by PCT. A run in the default order says first how long they are."""
     sizes = Sizes()
-    first = run_story(make_story, lambda at, steps: steps[0])
+    first = run_execution(make_execution, lambda at, steps: steps[0])
     sizes.see([taken.step for taken in first.taken])
 
     def choices(random: random.Random) -> Choose:
         return Pct(depth, sizes.steps, random).choose
 
-    tally = _walks(Tally(f"PCT of depth {depth}"), make_story, choices, runs, seed, budget, tell, sizes)
+    tally = _walks(Tally(f"PCT of depth {depth}"), make_execution, choices, runs, seed, budget, tell, sizes)
     return tally, sizes
 
 
-def random_walks(make_story: MakeStory, runs: int, seed: int, budget: Budget, tell: Tell | None = None) -> Tally:
+def random_walks(
+    make_execution: MakeExecution, runs: int, seed: int, budget: Budget, tell: Tell | None = None
+) -> Tally:
     """Run `runs` orders with each step drawn evenly from the open ones."""
 
     def choices(random: random.Random) -> Choose:
         return lambda at, steps: steps[random.randrange(len(steps))]
 
-    return _walks(Tally("random orders"), make_story, choices, runs, seed, budget, tell, Sizes())
+    return _walks(Tally("random orders"), make_execution, choices, runs, seed, budget, tell, Sizes())
 
 
 def _walks(
     tally: Tally,
-    make_story: MakeStory,
+    make_execution: MakeExecution,
     choices: Callable[[random.Random], Choose],
     runs: int,
     seed: int,
@@ -104,7 +106,7 @@ def _walks(
         if tally.is_used_up(budget):
             tally.is_complete = False
             break
-        run = run_story(make_story, choices(plain_random(seed, f"walk/{tally.way}/{number}")))
+        run = run_execution(make_execution, choices(plain_random(seed, f"walk/{tally.way}/{number}")))
         sizes.see([taken.step for taken in run.taken])
         tally.add(run.end, run.broken, len(run.taken), lambda run=run: run)  # type: ignore[misc]
         if tell is not None and number % TELL_EVERY == 0:

@@ -28,7 +28,7 @@ def watch_core(production: Production, footprints: Footprints) -> None:
         whole = NotedDict(footprints, f"table.{name}", merged(shards), adopt)
         setattr(table, name, Shards(whole, len(shards)))
     core.node_registry.nodes = NotedDict(footprints, "node_registry.nodes", core.node_registry.nodes, watch_node)
-    for job in production.told.jobs.values():
+    for job in production.observed.jobs.values():
         watch_job(job)
     for worker in production.workers.values():
         for link in worker.links:

@@ -1,1 +1,1 @@
-"""The search over orders of steps, on toy stories with known answers."""
+"""The search over orders of steps, on toy executions with known answers."""

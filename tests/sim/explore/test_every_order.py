@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.sim.explore.toy_scripts import script_flows
 from tests.sim.explore.toy_threads import KILL, Op, Threads, threads
-from voxpool.sim.explore.model.story import ADD, READ, WRITE, Footprint, independent
+from voxpool.sim.explore.model.execution import ADD, READ, WRITE, Footprint, independent
 from voxpool.sim.explore.search.depth_first import NotRepeatable, every_end, every_order, near_default
 from voxpool.sim.explore.search.tally import Budget
 
@@ -48,8 +48,8 @@ def test_flows_of_script_calls_have_as_many_orders_as_combinatorics_says(
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_sleep_sets_reach_the_ends_of_script_flows(lengths: tuple[int, ...], is_split: bool, is_shared: bool) -> None:
     """One shared log makes all commits dependent; with logs of their own one order stands for all of them."""
-    make_story = script_flows(*lengths, is_split=is_split, is_shared=is_shared)
-    plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
+    make_execution = script_flows(*lengths, is_split=is_split, is_shared=is_shared)
+    plain, pruned = every_order(make_execution, ALL), every_end(make_execution, ALL)
     assert pruned.is_complete
     assert pruned.ends.keys() == plain.ends.keys()
     assert pruned.interleavings == plain.runs
@@ -67,8 +67,8 @@ OPS = st.one_of(
 @settings(max_examples=60, deadline=None)
 def test_sleep_sets_reach_the_ends_of_any_threads(programs: list[list[Op]]) -> None:
     """Whatever the threads read, write, add to or end: the same ends; what was left out adds up to all there are."""
-    make_story = threads(programs)
-    plain, pruned = every_order(make_story, ALL), every_end(make_story, ALL)
+    make_execution = threads(programs)
+    plain, pruned = every_order(make_execution, ALL), every_end(make_execution, ALL)
     assert plain.is_complete and pruned.is_complete
     assert pruned.ends.keys() == plain.ends.keys()
     assert pruned.runs <= plain.runs
@@ -100,8 +100,8 @@ def orders(left: tuple[int, ...], departures: int) -> int:
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 5])
 def test_all_orders_with_few_departures_are_run_once(most: int) -> None:
     """As many as a recursion counts; with five departures allowed, these are all that there are."""
-    make_story = threads([[Op(WRITE, "x")] * 3, [Op(READ, "x")] * 3, [Op(WRITE, "x")] * 2])
-    near, whole = near_default(make_story, most, ALL), every_order(make_story, ALL)
+    make_execution = threads([[Op(WRITE, "x")] * 3, [Op(READ, "x")] * 3, [Op(WRITE, "x")] * 2])
+    near, whole = near_default(make_execution, most, ALL), every_order(make_execution, ALL)
     assert near.is_complete and near.reached == most
     assert near.runs == orders((3, 3, 2), most)
     assert near.ends.keys() <= whole.ends.keys()
@@ -112,11 +112,11 @@ def test_all_orders_with_few_departures_are_run_once(most: int) -> None:
 
 def test_a_search_that_is_cut_off_says_so() -> None:
     """By a number of runs or by time; near the default order it also says how far every order was run."""
-    make_story = threads([[Op(WRITE, "x")] * 4] * 3)
-    cut = every_order(make_story, Budget(runs=100))
+    make_execution = threads([[Op(WRITE, "x")] * 4] * 3)
+    cut = every_order(make_execution, Budget(runs=100))
     assert not cut.is_complete and cut.runs == 100
-    assert not every_end(make_story, Budget(seconds=0.0)).is_complete
-    near = near_default(make_story, 3, Budget(runs=150))
+    assert not every_end(make_execution, Budget(seconds=0.0)).is_complete
+    near = near_default(make_execution, 3, Budget(runs=150))
     assert not near.is_complete and near.reached == 2
 
 
@@ -124,10 +124,10 @@ def test_a_story_that_answers_otherwise_the_second_time_is_refused() -> None:
     """A search by running again is worth nothing when the same beginning leads elsewhere."""
     made = 0
 
-    def make_story() -> Threads:
+    def make_execution() -> Threads:
         nonlocal made
         made += 1
         return Threads([[Op(WRITE, "x")] * 2, [Op(WRITE, "y" if made == 1 else "z")]], lambda log: False)
 
     with pytest.raises(NotRepeatable, match="B0 w y"):
-        every_order(make_story, ALL)
+        every_order(make_execution, ALL)

@@ -1,4 +1,4 @@
-"""What `voxpool-sim explore` reports of a flow, on toy stories."""
+"""What `voxpool-sim explore` reports of a flow, on toy executions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 from tests.sim.explore.toy_threads import Op, comes_in_order, threads
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.explore import telling
+from voxpool.sim.explore import printing
 from voxpool.sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
+from voxpool.sim.explore.model.execution import WRITE, MakeExecution
 from voxpool.sim.explore.model.flow import Flow
-from voxpool.sim.explore.model.story import WRITE, MakeStory
 from voxpool.sim.world.variant import Variant
 
 
-def good(variant: Variant) -> MakeStory:
+def good(variant: Variant) -> MakeExecution:
     return threads([[Op(WRITE, "x")] * 2, [Op(WRITE, "y")] * 2, [Op(WRITE, "x")]])
 
 
-def racy(variant: Variant) -> MakeStory:
+def racy(variant: Variant) -> MakeExecution:
     return threads([[Op(WRITE, "x")] * 3] * 3, comes_in_order("C1", "A2"))
 
 
@@ -77,7 +77,7 @@ def test_the_first_failing_schedule_is_shrunk_and_replays() -> None:
     schedule = found.line.split('"')[1]
     run = replayed(FLOWS["racy"], found.wanted, schedule)
     assert run.broken == found.shrunk.run.broken
-    lines = list(telling.told(found, is_full=True))
+    lines = list(printing.after_the_table(found, is_full=True))
     assert lines[-1] == f"again: {found.line}"
     assert any("BROKEN" in line for line in lines)
     with pytest.raises(ConfigError, match="can't be"):
@@ -105,4 +105,4 @@ def test_the_report_is_written_with_its_outcome_table(tmp_path: Path) -> None:
 def test_a_flow_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="racy"):
         find_flow(FLOWS, "rasy")
-    assert sum(line.startswith("  ") for line in telling.list_of(FLOWS)) == 3
+    assert sum(line.startswith("  ") for line in printing.list_of(FLOWS)) == 3

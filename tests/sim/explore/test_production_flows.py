@@ -1,15 +1,15 @@
-"""Stories of production code: every order of a small flow ends in one completion; draws, commits, replies are steps."""
+"""Executions of production code: every order of a small flow ends in one completion; draws and commits are steps."""
 
 from __future__ import annotations
 
 import pytest
 
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore.model.execution import MakeExecution
 from voxpool.sim.explore.model.flows import COMPLETE, FLOWS
-from voxpool.sim.explore.model.running import run_story
+from voxpool.sim.explore.model.running import run_execution
 from voxpool.sim.explore.model.shape import Shape
-from voxpool.sim.explore.model.steps import story_of
-from voxpool.sim.explore.model.story import MakeStory
+from voxpool.sim.explore.model.steps import execution_of
 from voxpool.sim.explore.search.depth_first import every_end, every_order
 from voxpool.sim.explore.search.tally import Budget
 
@@ -24,8 +24,8 @@ SMALL = {
 }
 
 
-def make(shape: Shape, without: str = "") -> MakeStory:
-    return story_of(shape)(variant_without(without))
+def make(shape: Shape, without: str = "") -> MakeExecution:
+    return execution_of(shape)(variant_without(without))
 
 
 @pytest.mark.parametrize("what", SMALL)
@@ -45,28 +45,31 @@ def test_one_job_two_nodes_a_time_out_and_an_offline_end_in_one_completion() -> 
     tally = every_end(make(COMPLETE["1-timeout-offline"][1]), ALL)
     assert tally.is_complete and not tally.broken
     assert (tally.interleavings, tally.runs, len(tally.ends)) == (80_320, 103, 8)
-    assert all(str(end).startswith("j1 completed, told 1x") for end in tally.ends)
+    assert all(str(end).startswith("j1 completed, reported 1x") for end in tally.ends)
 
 
 def test_and_with_one_arrival_between_two_hops_of_the_loop() -> None:
     tally = every_end(make(COMPLETE["1-timeout-offline-hop"][1]), ALL)
     assert tally.is_complete and not tally.broken
     assert tally.interleavings == 479_192
-    assert all(str(end).startswith("j1 completed, told 1x") for end in tally.ends)
+    assert all(str(end).startswith("j1 completed, reported 1x") for end in tally.ends)
 
 
 def test_both_draws_of_a_select_are_open_steps() -> None:
-    story = make(Shape())()
+    execution = make(Shape())()
     try:
-        story.open_steps()
-        story.take(story.open_steps()[0])
-        assert [step.label for step in story.open_steps()] == ["commit select j1|1 -> n1", "commit select j1|1 -> n2"]
+        execution.open_steps()
+        execution.take(execution.open_steps()[0])
+        assert [step.label for step in execution.open_steps()] == [
+            "commit select j1|1 -> n1",
+            "commit select j1|1 -> n2",
+        ]
     finally:
-        story.close()
+        execution.close()
 
 
 def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
-    run = run_story(make(Shape(timeouts=1, offline=("n2",))), lambda at, steps: steps[0])
+    run = run_execution(make(Shape(timeouts=1, offline=("n2",))), lambda at, steps: steps[0])
     assert [taken.step.label for taken in run.taken] == [
         "client submit j1",
         "commit select j1|1 -> n1",
@@ -81,20 +84,20 @@ def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
         "commit offline n2",
         "reply offline n2",
     ]
-    assert run.end == "j1 completed, told 1x, 1 attempts, 0 redispatches"
+    assert run.end == "j1 completed, reported 1x, 1 attempts, 0 redispatches"
 
 
 PLANTED = {
     # row: (flow, schedules within which it is found, the sentence that breaks)
     "R1": ("1-timeout-offline", 2_000, "every job is completed or cancelled by its client"),
-    "R4": ("1-timeout-offline", 100, "every story ends"),
+    "R4": ("1-timeout-offline", 100, "every execution ends"),
     "R7": ("1-reconnect-lost", 500, "a connected node can be chosen"),
     "R9": ("1-timeout-offline", 1, "one assignment an attempt"),
     "R11": ("1-timeout-offline", 100, "every job is completed or cancelled by its client"),
     "R12": ("1-timeout-offline-resubmit-cancel", 10, "a request is one job"),
     "R15": ("1-busy", 10, "every job is completed or cancelled by its client"),
     "R21": ("2-offline-cancel", 2_000, "no job waits for a time-out that something should spare it"),
-    "R22": ("1-leftover-offline", 1, "every story ends"),
+    "R22": ("1-leftover-offline", 1, "every execution ends"),
     "R22sent": ("1-reconnect-lost", 1_000, "an allocation goes to its generation"),
     "R23": ("1-timeout-offline", 100, "one assignment an attempt"),
     "R24": ("1-busy", 1, "a busy node rests"),
@@ -104,18 +107,18 @@ PLANTED = {
 @pytest.mark.parametrize("row", PLANTED)
 def test_each_planted_behaviour_is_found_within_its_schedules(row: str) -> None:
     flow, schedules, sentence = PLANTED[row]
-    tally = every_end(FLOWS[flow].story_of(variant_without(row)), Budget(runs=schedules))
+    tally = every_end(FLOWS[flow].execution_of(variant_without(row)), Budget(runs=schedules))
     assert sentence in tally.broken, tally.broken
     assert tally.first_broken is not None
 
 
 @pytest.mark.timeout(600)
 def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
-    """The catalogue's row: fine, failed though a node lives, found at its time-out, parked and run later."""
+    """Defect R1: fine, failed though a node lives, found at its time-out, parked and run later."""
     tally = every_end(make(COMPLETE["1-timeout-offline"][1], "R1"), ALL)
     assert tally.is_complete
     ends = [str(end) for end in tally.ends]
     assert any(end.startswith("j1 failed (node_gone)") for end in ends)
     assert any("completed" in end and "1 parked" in end for end in ends)
     assert any("completed" in end and "1 time-outs had to come" in end for end in ends)
-    assert any(end == "j1 completed, told 1x, 2 attempts, 1 redispatches" for end in ends)
+    assert any(end == "j1 completed, reported 1x, 2 attempts, 1 redispatches" for end in ends)

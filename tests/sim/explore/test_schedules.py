@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sim.explore.toy_threads import Op, Threads, comes_in_order, padded, threads
+from voxpool.sim.explore.model.execution import NOTHING, WRITE, Footprint, Step
 from voxpool.sim.explore.model.running import NO_END, follow
-from voxpool.sim.explore.model.story import NOTHING, WRITE, Footprint, Step
 from voxpool.sim.explore.search.depth_first import every_end, every_order
 from voxpool.sim.explore.search.schedule import Departure, WrongSchedule, from_text, to_text
 from voxpool.sim.explore.search.shrinking import shrink
@@ -39,11 +39,11 @@ def test_what_is_no_schedule_is_refused(text: str) -> None:
 
 
 def test_a_run_by_a_schedule_is_the_run_that_it_came_from() -> None:
-    make_story = threads([[Op(WRITE, "x")] * 2] * 3)
+    make_execution = threads([[Op(WRITE, "x")] * 2] * 3)
     tally = random_walks(threads([[Op(WRITE, "x")] * 2] * 3, lambda log: True), 1, 7, ALL)
     found = tally.first_broken
     assert found is not None and len(found.schedule) >= 2
-    again = follow(make_story, from_text(to_text(found.schedule)))
+    again = follow(make_execution, from_text(to_text(found.schedule)))
     assert [taken.step for taken in again.taken] == [taken.step for taken in found.taken]
     assert again.end == found.end
 
@@ -65,30 +65,30 @@ def test_a_schedule_of_another_story_is_refused(text: str) -> None:
 )
 def test_a_failing_schedule_gets_the_fewest_departures(names: tuple[str, ...], departures: int, steps: int) -> None:
     """From a random one with many: all with fewer were tried, and it's the same check that breaks."""
-    make_story = threads(padded(3, 6), comes_in_order(*names))
-    found = random_walks(make_story, 1000, 3, ALL).first_broken
+    make_execution = threads(padded(3, 6), comes_in_order(*names))
+    found = random_walks(make_execution, 1000, 3, ALL).first_broken
     assert found is not None and len(found.schedule) > departures
-    shrunk = shrink(make_story, found, ALL)
+    shrunk = shrink(make_execution, found, ALL)
     assert shrunk.is_fewest and shrunk.is_shortest
     assert len(shrunk.run.schedule) == departures
     assert len(shrunk.run.taken) == steps
-    assert follow(make_story, shrunk.run.schedule).broken == shrunk.run.broken != []
+    assert follow(make_execution, shrunk.run.schedule).broken == shrunk.run.broken != []
 
 
 def test_the_shortest_of_those_with_as_few_departures_is_taken() -> None:
     """B ends A early or late, with one departure each; the earlier it does, the fewer steps the run has."""
-    make_story = threads([[Op(WRITE, "x")] * 4, [Op("kill", "A")]], lambda log: "B0" in log and "A3" not in log)
-    late = follow(make_story, (Departure(3, "B0 kill A"),))
+    make_execution = threads([[Op(WRITE, "x")] * 4, [Op("kill", "A")]], lambda log: "B0" in log and "A3" not in log)
+    late = follow(make_execution, (Departure(3, "B0 kill A"),))
     assert len(late.taken) == 4 and late.broken
-    shrunk = shrink(make_story, late, ALL)
+    shrunk = shrink(make_execution, late, ALL)
     assert len(shrunk.run.taken) == 1 and len(shrunk.run.schedule) == 1
 
 
 def test_shrinking_says_when_time_ended_it() -> None:
-    make_story = threads(padded(3, 6), comes_in_order("A1", "C1", "A2"))
-    found = random_walks(make_story, 1000, 3, ALL).first_broken
+    make_execution = threads(padded(3, 6), comes_in_order("A1", "C1", "A2"))
+    found = random_walks(make_execution, 1000, 3, ALL).first_broken
     assert found is not None
-    shrunk = shrink(make_story, found, Budget(runs=3))
+    shrunk = shrink(make_execution, found, Budget(runs=3))
     assert not shrunk.is_fewest
     assert shrunk.run.broken
 
@@ -105,15 +105,15 @@ class Breaks(Threads):
 def test_a_step_that_raises_is_an_end_and_a_finding() -> None:
     """The search goes on, and the schedule leads there again."""
 
-    def make_story() -> Breaks:
+    def make_execution() -> Breaks:
         return Breaks([[Op(WRITE, "x")] * 2, [Op(WRITE, "x")]], lambda log: False)
 
     for search in (every_order, every_end):
-        tally = search(make_story, ALL)
+        tally = search(make_execution, ALL)
         assert tally.is_complete and tally.runs == 3
         assert tally.broken == {"a step raised AssertionError": 2}
         assert tally.first_broken is not None
-        assert follow(make_story, tally.first_broken.schedule).broken == ["a step raised AssertionError: too early"]
+        assert follow(make_execution, tally.first_broken.schedule).broken == ["a step raised AssertionError: too early"]
 
 
 class Endless(Threads):

@@ -31,27 +31,27 @@ def test_pct_finds_a_planted_bug_no_less_often_than_its_bound(
 ) -> None:
     """The bound lies below the upper 99 % limit of the share that was found; a lesser depth finds nothing."""
     depth = len(names) - 1
-    make_story = threads(padded(chains, length), comes_in_order(*names))
-    tally, sizes = pct_walks(make_story, depth, runs, seed=1, budget=ALL)
+    make_execution = threads(padded(chains, length), comes_in_order(*names))
+    tally, sizes = pct_walks(make_execution, depth, runs, seed=1, budget=ALL)
     assert (sizes.chains, sizes.steps) == (chains, chains * length)
     bound = pct_bound(depth, sizes.chains, sizes.steps)
     assert tally.runs == runs
     assert tally.broken_runs > 0
     assert bound < upper_limit(tally.broken_runs, runs), f"{tally.broken_runs} of {runs}, bound {bound:.5f}"
-    assert not pct_walks(make_story, depth - 1, 500, seed=1, budget=ALL)[0].broken_runs
+    assert not pct_walks(make_execution, depth - 1, 500, seed=1, budget=ALL)[0].broken_runs
 
 
 def test_walks_repeat_by_their_seed() -> None:
-    make_story = threads(padded(3, 4), comes_in_order("C1", "A3"))
+    make_execution = threads(padded(3, 4), comes_in_order("C1", "A3"))
     for seed in (1, 2):
-        one, other = (random_walks(make_story, 200, seed, ALL) for _ in range(2))
+        one, other = (random_walks(make_execution, 200, seed, ALL) for _ in range(2))
         assert one.first_broken is not None and other.first_broken is not None
         assert (one.ends, one.first_broken.schedule) == (other.ends, other.first_broken.schedule)
-    assert pct_walks(make_story, 3, 50, 1, ALL)[0].broken == pct_walks(make_story, 3, 50, 1, ALL)[0].broken
+    assert pct_walks(make_execution, 3, 50, 1, ALL)[0].broken == pct_walks(make_execution, 3, 50, 1, ALL)[0].broken
 
 
 def test_walks_that_are_cut_off_say_so() -> None:
-    make_story = threads(padded(3, 4))
-    assert random_walks(make_story, 10, 1, ALL).is_complete
-    assert not random_walks(make_story, 10, 1, Budget(runs=5)).is_complete
-    assert random_walks(make_story, 10, 1, Budget(seconds=0.0)).runs == 0
+    make_execution = threads(padded(3, 4))
+    assert random_walks(make_execution, 10, 1, ALL).is_complete
+    assert not random_walks(make_execution, 10, 1, Budget(runs=5)).is_complete
+    assert random_walks(make_execution, 10, 1, Budget(seconds=0.0)).runs == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
-from voxpool.sim.explore.model.story import WRITE, Footprint, MakeStory, Step
+from voxpool.sim.explore.model.execution import WRITE, Footprint, MakeExecution, Step
 from voxpool.sim.virtual_time.clock import VirtualClock
 from voxpool.sim.virtual_time.loop import VirtualLoop
 
@@ -65,26 +65,26 @@ class ScriptFlows:
 class Runner:
     """A store of one flow; what it carries out waits until its step is taken."""
 
-    def __init__(self, story: ScriptFlows, flow: str) -> None:
+    def __init__(self, execution: ScriptFlows, flow: str) -> None:
         self.on_restart: Callable[[], None] | None = None
-        self.story = story
+        self.execution = execution
         self.flow = flow
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        story = self.story
+        execution = self.execution
         await self.step(f"commit {calls[0].name}")
-        story.log += [call.name for call in calls]
-        story.touched.add((WRITE, "log" if story.is_shared else f"log {self.flow}"))
-        if story.is_split:
+        execution.log += [call.name for call in calls]
+        execution.touched.add((WRITE, "log" if execution.is_shared else f"log {self.flow}"))
+        if execution.is_split:
             await self.step(f"reply {calls[0].name}")
         return [[] for _ in calls]
 
     async def step(self, label: str) -> None:
-        done = self.story.loop.create_future()
-        self.story.open[Step(label, self.flow)] = done
+        done = self.execution.loop.create_future()
+        self.execution.open[Step(label, self.flow)] = done
         await done
 
 
-def script_flows(*lengths: int, hops: int = 0, is_split: bool = False, is_shared: bool = True) -> MakeStory:
-    """Return what makes such stories. Flows that aren't `is_shared` write to logs of their own."""
+def script_flows(*lengths: int, hops: int = 0, is_split: bool = False, is_shared: bool = True) -> MakeExecution:
+    """Return what makes such executions. Flows that aren't `is_shared` write to logs of their own."""
     return lambda: ScriptFlows(lengths, hops, is_split, is_shared)

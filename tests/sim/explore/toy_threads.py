@@ -1,11 +1,11 @@
-"""Threads over shared variables: the quickest of stories, with whatever dependence a test wants to plant."""
+"""Threads over shared variables: the quickest of executions, with whatever dependence a test wants to plant."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from voxpool.sim.explore.model.story import ADD, READ, WRITE, Footprint, MakeStory, Step
+from voxpool.sim.explore.model.execution import ADD, READ, WRITE, Footprint, MakeExecution, Step
 
 NAMES = "ABCDEFGH"
 KILL = "kill"
@@ -66,8 +66,8 @@ class Threads:
 
 def threads(
     programs: Sequence[Sequence[Op]], is_broken: Callable[[Sequence[str]], bool] = lambda log: False
-) -> MakeStory:
-    """Return what makes such stories; `is_broken` looks at the names of the steps in their order, such as A0 B0 A1."""
+) -> MakeExecution:
+    """Return what makes such executions; `is_broken` gets the names of the steps in their order: A0 B0 A1."""
     return lambda: Threads(programs, is_broken)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from voxpool.sim.explore.model.story import WRITE, Footprint, Step
+from voxpool.sim.explore.model.execution import WRITE, Footprint, Step
 
 DRAWS = 20
 REDISPATCH = ("read", "draw", "write", "send")

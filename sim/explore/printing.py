@@ -43,12 +43,12 @@ def ended(run: Run) -> Iterator[str]:
         yield f"broken: {line}"
 
 
-def told(explored: Explored, is_full: bool) -> Iterator[str]:
+def after_the_table(explored: Explored, is_full: bool) -> Iterator[str]:
     """Yield what a person wants to know after the table."""
     yield f"steps of the default order of {explored.flow.name}:"
     yield from steps_of(explored.default, is_full)
     for tally in explored.tallies:
-        yield from _told(tally)
+        yield from _of_one_search(tally)
     shrunk = explored.shrunk
     if shrunk is None:
         return
@@ -60,7 +60,7 @@ def told(explored: Explored, is_full: bool) -> Iterator[str]:
     yield f"again: {explored.line}"
 
 
-def _told(tally: Tally) -> Iterator[str]:
+def _of_one_search(tally: Tally) -> Iterator[str]:
     pruned = f", {tally.cut_short:,} cut short" if tally.cut_short else ""
     whole = "complete" if tally.is_complete else "NOT complete: a limit ended it"
     if tally.reached is not None and not tally.is_complete:

@@ -14,7 +14,7 @@ from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
-from voxpool.sim.swarm.drawn import fault
+from voxpool.sim.swarm.generated import fault
 
 DAY_S = 86_400.0
 PAIRS = ("zh:en", "en:zh", "en:fr", "ja:en")

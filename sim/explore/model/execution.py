@@ -1,7 +1,7 @@
-"""What the search asks of a story: the open steps, to take one, what it read and wrote, and how it ended.
+"""What the search asks of an execution: the open steps, to take one, what it read and wrote, and how it ended.
 
-A story is one run of a flow from its start. The search makes a new one for each schedule and takes the steps that it
-wants, so a story needs neither copies nor a way back. Nothing here knows of jobs, nodes or asyncio.
+An execution is one run of a flow from its start. The search makes a new one for each schedule and takes the steps that
+it wants, so an execution needs neither copies nor a way back. Nothing here knows of jobs, nodes or asyncio.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Step(NamedTuple):
     """What PCT takes for a thread: (job, attempt, channel). Steps of one chain follow each other."""
 
 
-class Story(Protocol):
+class Execution(Protocol):
     """One run of a flow, from its start to the end that no step leaves open."""
 
     def open_steps(self) -> Sequence[Step]:
@@ -55,7 +55,7 @@ class Story(Protocol):
         ...
 
 
-MakeStory = Callable[[], Story]
+MakeExecution = Callable[[], Execution]
 
 
 def independent(one: Footprint, other: Footprint) -> bool:

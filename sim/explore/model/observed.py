@@ -1,4 +1,4 @@
-"""What an explored story watches: what clients were told, what was sent, and which promise was broken meanwhile."""
+"""What an explored execution observes: results reported to clients, messages sent, and promises broken on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol.messages import Assign
 
 
-class Told(Observer):
+class Observed(Observer):
     """Hears what the dispatcher does. It is no shared thing: no decision reads it."""
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class Told(Observer):
         self.names: dict[str, str] = {}
         """Job id -> request id."""
         self.times: dict[str, int] = {}
-        """Job id -> how often its end was told."""
+        """Job id -> how often its end was observed."""
         self.late = 0
         self.stale: list[str] = []
         """Nodes that were allocated in vain."""
@@ -74,10 +74,10 @@ class Told(Observer):
 class Sink:
     """The scheduler's result sink: the clients."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
 
     def job_ended(self, job: Job) -> None:
         """A client hears of the end of its job."""
-        times = self._told.times
+        times = self._observed.times
         times[job.job_id] = times.get(job.job_id, 0) + 1

@@ -16,7 +16,7 @@ from voxpool.loadtest.measuring._tally import DIGITS
 from voxpool.loadtest.report._records import Arrivals, spread_of
 
 
-class Told(msgspec.Struct):
+class ProcessReport(msgspec.Struct):
     """Of one process."""
 
     process: Readings
@@ -31,12 +31,12 @@ class Told(msgspec.Struct):
     """Attempts that its node users answered: pairs of the node -> node id -> number."""
 
     def plain(self) -> dict[str, Any]:
-        """Return it as plain data, for a message; `msgspec.convert` makes it a Told again."""
+        """Return it as plain data, for a message; `msgspec.convert` makes it a ProcessReport again."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
 
-def arrivals_of(processes: Iterable[Told], late_ms: float) -> Arrivals | None:
+def arrivals_of(processes: Iterable[ProcessReport], late_ms: float) -> Arrivals | None:
     """Return the arrivals of all processes; None when there were none at all."""
     told = list(processes)
     intended = sum(one.due for one in told)
@@ -52,7 +52,7 @@ def arrivals_of(processes: Iterable[Told], late_ms: float) -> Arrivals | None:
     )
 
 
-def served_by(processes: Iterable[Told]) -> dict[tuple[str, str], int]:
+def served_by(processes: Iterable[ProcessReport]) -> dict[tuple[str, str], int]:
     """Return the attempts by (pairs of the node, node id)."""
     return {
         (pairs, node_id): count
