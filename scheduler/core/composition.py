@@ -94,7 +94,7 @@ class Core:
         intake = classes.intake(settings, clock, table, waiting, outages)
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
-        queue = classes.queue(runner, clock, ms(settings.lease_s), observer, outages)
+        queue = classes.queue(runner, clock, ms(settings.lease_s), observer, outages, intake.store_is_back)
         node_registry = classes.node_registry(
             settings, clock, queue, waiting, intake, node_deadlines, observer, instance
         )

@@ -52,7 +52,6 @@ class Grants(ABC):
         self._random = random.random
         self._why = why
         queue.selects = self
-        queue.on_back = intake.store_is_back
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:

@@ -44,7 +44,13 @@ class ScriptQueue:
     """Calls waiting for the store. `release` and `heartbeat` join the call before them when that is of their kind."""
 
     def __init__(
-        self, runner: ScriptRunner, clock: Clock, lease_ms: int, observer: Observer, outages: Outages | None = None
+        self,
+        runner: ScriptRunner,
+        clock: Clock,
+        lease_ms: int,
+        observer: Observer,
+        outages: Outages,
+        on_back: Callable[[], None],
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -57,12 +63,12 @@ class ScriptQueue:
         """Whether the store owes an answer that it failed to give: what is asked now and then need not be asked now."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
         """The last beat of each node while the store doesn't answer: beats must not pile up meanwhile."""
-        self.outages = outages or Outages()
+        self.outages = outages
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
         self.selects: Selects | None = None
-        self.on_back: Callable[[], None] = _ignore
+        self._on_back = on_back
         """Called when a flush is answered after an outage: what a first, lost answer said is unknown."""
 
     def __len__(self) -> int:
@@ -139,7 +145,7 @@ class ScriptQueue:
         except StoreUnavailable as error:
             answers = await self._repeat(calls, error)
         if self.outages.answered(self._clock.now_ms()):
-            self.on_back()
+            self._on_back()
         self.in_flight = 0
         for handler, answer in zip(handlers, answers, strict=True):
             handler(answer)
@@ -204,10 +210,6 @@ class ScriptQueue:
 def _deliver(handlers: list[Callable[[str], None]], words: Answer) -> None:
     for handler, word in zip(handlers, words, strict=True):
         handler(word)
-
-
-def _ignore() -> None:
-    pass
 
 
 def ignore_answer(answer: Answer) -> None:

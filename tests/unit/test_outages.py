@@ -138,7 +138,7 @@ def test_a_store_that_hangs_gets_twice_the_time_of_one_that_fails() -> None:
 
 
 def test_an_answer_that_is_only_slow_is_no_outage() -> None:
-    outages = Outages()
+    outages = Outages(Settings())
     outages.asked(1)
     outages.answered(NOTED_MS)
     assert outages.between(0, 10**6) == 0
@@ -148,7 +148,7 @@ def test_an_answer_that_is_only_slow_is_no_outage() -> None:
 
 
 def test_only_what_lies_within_a_wait_counts_and_the_oldest_are_forgotten() -> None:
-    outages = Outages()
+    outages = Outages(Settings())
     for start in range(0, 10_000 * (OUTAGES_MAX + 50), 10_000):
         outages.asked(start + 1)
         outages.failed()

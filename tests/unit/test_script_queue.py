@@ -6,7 +6,9 @@ from functools import partial
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.core.outages import Outages
 from voxpool.scheduler.core.script_queue import CALLS_MAX, ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall, drain_node
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
@@ -47,7 +49,7 @@ class LosesAnswers:
 
 
 def queue_on(runner: ScriptRunner) -> ScriptQueue:
-    return ScriptQueue(runner, HandClock(1000), 45_000, Observer())
+    return ScriptQueue(runner, HandClock(1000), 45_000, Observer(), Outages(Settings()), lambda: None)
 
 
 async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() -> None:
