@@ -136,7 +136,7 @@ class Core:
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         roles: list[tuple[str, Coroutine[Any, Any, None]]] = [
-            ("script queue", self.queue.run_forever()),
+            ("script queue", self.queue.run_forever(self.dispatcher)),
             ("timeouts", self.timeouts.run_forever()),
             ("leases", self.leases.run_forever()),
             ("retention", self.retention.run_forever()),

@@ -51,7 +51,6 @@ class Grants(ABC):
         self._observer = observer
         self._random = random.random
         self._why = why
-        queue.selects = self
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:

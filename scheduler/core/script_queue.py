@@ -67,7 +67,6 @@ class ScriptQueue:
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
-        self.selects: Selects | None = None
         self._on_back = on_back
         """Called when a flush is answered after an outage: what a first, lost answer said is unknown."""
 
@@ -133,11 +132,11 @@ class ScriptQueue:
         if self._sleeper is not None and not self._sleeper.done():
             self._sleeper.set_result(None)
 
-    async def run_once(self) -> bool:
-        """Send what is queued and hand out the answers; False when there was nothing to send."""
-        if not self._has_work:
+    async def run_once(self, selects: Selects) -> bool:
+        """Send what is queued and the call of `selects`, hand out the answers; False when there was nothing to send."""
+        if not self._calls and not selects.wants_select:
             return False
-        calls, handlers = self._take()
+        calls, handlers = self._take(selects)
         self.in_flight = len(calls)
         self.outages.asked(self._clock.now_ms())
         try:
@@ -151,23 +150,19 @@ class ScriptQueue:
             handler(answer)
         return True
 
-    async def run_forever(self) -> None:
-        """Send whatever comes."""
+    async def run_forever(self, selects: Selects) -> None:
+        """Send whatever comes, and what `selects` has at each flush."""
         create_future = asyncio.get_running_loop().create_future
         while True:
-            if not self._has_work:
+            if not self._calls and not selects.wants_select:
                 self._sleeper = create_future()
                 try:
                     await self._sleeper
                 finally:
                     self._sleeper = None
-            await self.run_once()
+            await self.run_once(selects)
 
-    @property
-    def _has_work(self) -> bool:
-        return bool(self._calls) or (self.selects is not None and self.selects.wants_select)
-
-    def _take(self) -> tuple[list[ScriptCall], list[OnAnswer]]:
+    def _take(self, selects: Selects) -> tuple[list[ScriptCall], list[OnAnswer]]:
         if len(self._calls) > CALLS_MAX:
             calls, handlers = self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
             del self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
@@ -175,8 +170,7 @@ class ScriptQueue:
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
         self._beats = []  # they belong to a call that is sent now; kept here they would keep nodes that have gone
-        selects = self.selects
-        select = selects.compose_select() if selects is not None and selects.wants_select else None
+        select = selects.compose_select() if selects.wants_select else None
         if select is not None:
             calls.append(select[0])
             handlers.append(select[1])

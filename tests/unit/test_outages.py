@@ -41,7 +41,7 @@ class Absence:
 
         self.away.meanwhile = a_second_passes
         self.rig.core.leases.sweep_store()
-        await self.rig.core.queue.run_once()
+        await self.rig.core.queue.run_once(self.rig.core.dispatcher)
         self.away.meanwhile = lambda: True
         await self.rig.settle()
 
@@ -118,7 +118,7 @@ async def test_what_was_accepted_before_can_be_asked_for() -> None:
 
     absence.away.meanwhile = ask
     absence.rig.core.leases.sweep_store()
-    await absence.rig.core.queue.run_once()
+    await absence.rig.core.queue.run_once(absence.rig.core.dispatcher)
     assert asked == [job, job]
 
 
