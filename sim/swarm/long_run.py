@@ -105,7 +105,7 @@ class Readings:
 
 
 def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[float], None] | None) -> LongRun:
-    """Play `scenario`; `tell` hears which part of it is over."""
+    """Play `scenario`; `tell` is called with the part that is over."""
     watch = Stopwatch()
     world = World(
         seed=scenario.seed,

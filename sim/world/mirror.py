@@ -205,12 +205,12 @@ class StoreMirror(Watcher):
             self._free(hold)
 
     def _close(self, node: MirrorNode) -> None:
-        """Take `node` out of the count of room; whoever calls puts it back."""
+        """Remove `node` from the counts of nodes with free slots; the caller adds it again."""
         if node.has_room:
             self._count_room(node, -1)
 
     def _drop(self, holds: Sequence[str]) -> None:
-        """Forget holds of a node that is out of the count of room."""
+        """Remove holds of a node that `_close` removed from the counts."""
         for hold in holds:
             held = self.holds.pop(hold, None)
             if held is not None:

@@ -45,8 +45,8 @@ def play(
     progress: Progress | None = None,
     watchers: Sequence[Callable[[World], Watcher]] = (),
 ) -> Played:
-    """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1;
-    `watchers` make more watchers of the run.
+    """Play `scenario` from its own seed or `seed`. `progress` is called with the part of the traffic that is over, 0 to
+    1; `watchers` make more watchers of the run.
 
     Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
     """

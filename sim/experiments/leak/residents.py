@@ -44,7 +44,7 @@ def follow(
     checkers: Sequence[type[Checker]],
     tell: Tell,
 ) -> Followed:
-    """Play `scenario` and count just after each multiple of `interval_s`; `tell` hears how much of it is over."""
+    """Play `scenario` and count just after each multiple of `interval_s`; `tell` receives the part that is over."""
     watch = Stopwatch()
     world = World(
         seed=seed,

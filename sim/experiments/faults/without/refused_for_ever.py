@@ -1,4 +1,4 @@
-"""R6: what the store doesn't know is refused, and nobody tells the node that it has to register again."""
+"""R6: a node that the store doesn't know is refused, and gets no message that it has to register again."""
 
 from __future__ import annotations
 
