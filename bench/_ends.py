@@ -38,7 +38,7 @@ class Ended(NamedTuple):
     is_slow: bool
     exit_code: int
     verdict: str
-    """Of the report; "no report" without one."""
+    """Verdict of the report; "no report" without one."""
     seconds: float
 
 

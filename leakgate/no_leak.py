@@ -28,7 +28,7 @@ BLOCKS = 60
 """Readings of a pass: of the forty after settling, each of twelve segments has three."""
 TIMES = 600
 PASSES_MAX = 3
-"""An unclear verdict is followed by a pass of twice as many calls, until there were so many passes."""
+"""Largest number of passes: after an unclear verdict another pass makes twice as many calls."""
 WARM_UP_SHARE = 0.2
 """Calls before the first reading, as a share of `times`."""
 TYPES_MAX = 1000

@@ -124,7 +124,13 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 @click.option("--pairs", type=click.IntRange(1), default=10, show_default=True, help="Pairs of each kind.")
 @click.option("--seconds", type=click.FloatRange(1), default=SECONDS, show_default=True, help="Length of a run.")
 @click.option("--slower", type=click.FloatRange(0), default=SLOWER, show_default=True, help="Share added in slow B's.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the first pair; then one more.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Seed of the first pair; each further pair adds one.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/compare-bench"), show_default=True)
 def main(pairs: int, seconds: float, slower: float, seed: int, out: Path) -> None:
     """Measure how often `voxpool-load compare` answers right for runs of SECONDS."""

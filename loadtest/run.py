@@ -120,7 +120,7 @@ def in_a_thread(report: Callable[[], WatchReport]) -> Callable[[], WatchReport]:
 
 
 def listen(context: Context, run: LoadRun, ending: Ending) -> None:
-    """Tie a run to Locust's events; who is added last hears first that the process ends."""
+    """Tie a run to Locust's events; the listener that is added last is called first when the process ends."""
     happens = context.environment.events
     context.environment.voxpool = run
     happens.test_start.add_listener(run.on_test_start)

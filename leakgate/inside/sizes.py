@@ -21,7 +21,7 @@ TURN_S = 0.001
 OBJECTS_A_TURN = 20_000
 """Objects whose identity is noted before other work gets its turn."""
 OBJECTS_MAX = 3_000_000
-"""Followed objects that are looked at: the identities of so many take about 200 MB while the pass runs."""
+"""Largest number of followed objects; their identities take about 200 MB while the pass runs."""
 _LOOK_AT_CLOCK = 64
 _DEPTH_MAX = 8
 """Levels of containers that the collector does not follow, such as a tuple of strings."""

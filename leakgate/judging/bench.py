@@ -33,7 +33,7 @@ LOOK_S, LOOKS = 2.0, 3
 """As a load test looks."""
 POWER = 0.95
 POWER_TIMES = 2.0
-"""A growth of so many power figures is never called health."""
+"""A growth above this multiple of the power figure must never be called healthy."""
 
 
 class Played(NamedTuple):

@@ -36,11 +36,11 @@ from voxpool.leakgate.readings.series import Reading, Series, Source
 LIMIT_BYTES = 50.0
 """Growth of allocated bytes, in bytes for each unit of work, up to which it counts as none."""
 RSS_TIMES = 16.0
-"""RSS and arenas move in steps of a whole arena: their limit is so many times that of allocated bytes."""
+"""Factor on the limit of allocated bytes for RSS and arenas, which move in steps of a whole arena."""
 RSS_SLACK = 2_000_000.0
-"""Where the RSS is all that is known, its limit is at most so many bytes above that of allocated bytes: an arena of
-CPython 3.10 and later, and what a young process touches for the first time. Sixteen times alone passed 84 of 90
-leaks."""
+"""Where the RSS is all that is known, its limit is at most this number of bytes above that of allocated bytes: an arena
+of CPython 3.10 and later, and what a young process touches for the first time. The factor of sixteen alone passed 84
+of 90 leaks."""
 OUTSIDE_MIN = 4_000_000.0
 """Growth outside both allocators that counts as none, however little work was done: a scheduler that had just started
 touched 1.4 MB in its first half minute, evenly."""

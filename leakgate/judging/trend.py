@@ -46,7 +46,7 @@ READINGS_A_SEGMENT = 3
 READINGS_MIN = 12
 """Fewer readings than this are too little evidence, settling included."""
 CONFIDENCE = 0.95
-"""Of the interval of the slope; its upper end decides NO_LEAK."""
+"""Confidence of the interval of the slope; its upper end decides NO_LEAK."""
 STEADY = 0.997
 """One-sided confidence of the test of the steps."""
 STEADY_COUNT = 0.9995
@@ -55,7 +55,7 @@ it."""
 STEADY_FEW = 0.9998
 """The same for the fewest segments: four steps of a random walk look alike soon."""
 STRAIGHT = 12.0
-"""A slope of so many standard errors, over eight lows or more, needs no test of its steps."""
+"""Number of standard errors from which a slope over eight or more lows needs no test of its steps."""
 LIKE_SPEED = 0.25
 """The slowest third of a leak still has this share of the fastest one's slope."""
 LATE_SHARE = 0.8
@@ -198,7 +198,7 @@ class _Judge:
         return np.add.reduceat(self._x, edges) / sizes, np.minimum.reduceat(self._y, edges)
 
     def _line(self, count: int) -> _Line | None:
-        """Return the line through `count` lows; None where there are too few readings for so many."""
+        """Return the line through `count` lows; None where there are too few readings for that."""
         if len(self._t) < READINGS_A_SEGMENT * count and count != SEGMENTS[-1]:
             return None
         found = self.lows(count)

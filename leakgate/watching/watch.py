@@ -38,8 +38,8 @@ AGAIN_S = 2.0
 STOP_TIMEOUT_S = 20.0
 NOTES_MAX = 20
 SILENT = 3
-"""Readings in a row that failed: after so many the process may be gone, and what was read before is no evidence that it
-is healthy."""
+"""Number of failed readings in a row after which the process may be gone, so that earlier readings no longer prove that
+it is healthy."""
 
 
 class Watch:

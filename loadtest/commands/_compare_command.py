@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--operation", default="result", show_default=True, help="Whose figures: result, or such as 'WS submit'.")
 @click.option(
-    "--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="Of the intervals."
+    "--confidence",
+    type=click.FloatRange(0.5, 0.999),
+    default=0.95,
+    show_default=True,
+    help="Confidence of the intervals.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the resamples.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the resampling.")
 @click.option("--anyway", is_flag=True, help="Compare runs under different loads, too.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there."

@@ -33,7 +33,7 @@ from voxpool.sim.scenario.scenario import Scenario, load_scenario
 FOLDER = Path(__file__).resolve().parents[1]
 SCENARIO = FOLDER / "scenarios" / "leak_measured.toml"
 SOON = 0.3
-"""A reading is one just after a clean-up when that is at most so many intervals ago."""
+"""Largest age of the last clean-up, in intervals, at which a reading counts as one just after a clean-up."""
 USERS = 20
 """Clients that share the rate of the scenario."""
 LEAST_S, LEAST_QUICK_S = 120.0, 45.0
@@ -217,7 +217,7 @@ def _readings(found: LoadReport) -> Readings:
     "--store",
     default="embedded",
     show_default=True,
-    help="Of the scheduler: embedded, memory, redis (one of its own) or redis://…",
+    help="Store of the scheduler: embedded, memory, redis (started for the run) or redis://…",
 )
 @click.option(
     "--leak-limit",

@@ -30,7 +30,7 @@ class Side:
 
     name: str
     exit_code: int
-    """Of the load test, which had the gate on."""
+    """Exit code of the load test, which had the gate on."""
     finding: MemoryFinding
     """The gate's, on what was measured."""
     measured: Readings
@@ -78,7 +78,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: 
 
 
 def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
-    """Return the lines. Of the side without, alone, only the defect is `demanded`, not that it is as simulated."""
+    """Return the lines. For the side without, only the defect is `demanded`, not agreement with the simulation."""
     agrees, none = (AGREES, "== 0") if demanded else ("", "")
 
     def both(figure: Any) -> tuple[Figure, Figure]:

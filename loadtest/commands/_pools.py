@@ -30,7 +30,7 @@ from voxpool.sim.report.report import Report
 
 LOCUSTFILES = Path(__file__).resolve().parents[1]
 SMALL = 10
-"""Nodes, and pools, of the side that the large one is compared with."""
+"""Nodes, and pools, of the small side, which the large one is compared with."""
 NODES, POOLS = 1500, 1200
 NODES_QUICK, POOLS_QUICK = 200, 160
 STORES = ("embedded", "redis")
@@ -39,19 +39,19 @@ RATE_QUICK_PER_S = 60.0
 WORK_S = 0.05
 AUDIO_BYTES = 2000
 SLOTS = 8
-"""So many that no node is ever full: each select then finds what it draws."""
+"""Enough that no node is ever full, so that each select finds a free slot on the nodes that it draws."""
 PAIRS_A_NODE, NODES_A_POOL = 20, 5
-"""With several pools: so many pairs are served by the same so many nodes."""
+"""With several pools: a group of NODES_A_POOL nodes serves PAIRS_A_NODE pairs."""
 USERS = 5
-"""Few: each has a stream of arrivals for each pair."""
+"""A small number, because each user has a stream of arrivals for each pair."""
 JOBS_A_NODE = 7.0
-"""Fair shares are told by chi-square from five jobs a node on."""
+"""The chi-square test of fair shares needs at least five jobs a node."""
 LEAST_S = 20.0
 LEAST_QUICK_S = 12.0
 WATCH_S = 3.0
 PLAIN_S = 3.0
 PLAIN_SHARE = 0.25
-"""The shortest time, and the share of a run, in which no MONITOR disturbs the measured times."""
+"""MONITOR is off for PLAIN_S seconds and PLAIN_SHARE of a run, so that it doesn't disturb the measured times."""
 READY_S = 120.0
 END_S = 60.0
 LOOK_S = 0.2
@@ -64,7 +64,7 @@ class PoolsFailed(VoxpoolError):
 
 @dataclass(frozen=True)
 class Shape:
-    """So many nodes, and so many pools that they serve."""
+    """`nodes` nodes that serve `pools` pools."""
 
     nodes: int
     pools: int
@@ -183,13 +183,13 @@ def _scheduler(folder: Path, store: str) -> Iterator[OwnScheduler]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What scheduler and store told while the load was on."""
+    """What scheduler and store reported under load."""
 
     product: str
-    """Of the store, with its version."""
+    """The store's product and version."""
     selects: Calls
     select: ScriptSeconds
-    """Of the time without MONITOR."""
+    """Times of the selects while MONITOR was off."""
     script_errors: float
 
 

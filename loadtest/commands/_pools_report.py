@@ -26,11 +26,11 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     name: str
     jobs: int
-    """That completed."""
+    """Number of completed jobs."""
     failures: int
     """Requests of the load that failed."""
     exit_code: int
-    """Of the load test."""
+    """Exit code of the load test."""
     script_errors: float
     commands_a_select: float | None
     """A job that a node is chosen for is one select, however many are in one call."""
@@ -38,7 +38,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     select_us: float | None
     """Mean of script_seconds of flushes with a select, waiting for the server and all other calls in them included."""
     select_median_us: float | None
-    """Of the same flushes; a moment without CPU weighs little in it."""
+    """Median of the same flushes, which a short stall of the machine hardly changes."""
     chi_square: float | None
     degrees: int
     p_value: float | None

@@ -20,7 +20,7 @@ SILENCE_S = 2.0
 _SELECT_HEAD = 4
 """Arguments of select_node before the first job: now, seed, choices, removals_max."""
 _JOB_HEAD = 5
-"""Of each job: hold, pair, due, prefer, avoid_count; so many to avoid follow."""
+"""Arguments of each job: hold, pair, due, prefer, avoid_count; then avoid_count nodes follow."""
 SELECT = "select_node"
 
 

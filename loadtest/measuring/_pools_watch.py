@@ -27,7 +27,7 @@ class _Page(msgspec.Struct):
 
 
 class PoolsWatch:
-    """Of the process that decides. `seen` holds each pool with the most that it had at a time."""
+    """Runs in the process that decides. `seen` has the maximum figures of each pool."""
 
     def __init__(self, context: Context, first_s: float = FIRST_S, every_s: float = EVERY_S) -> None:
         self._context = context

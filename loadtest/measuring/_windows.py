@@ -23,15 +23,15 @@ class Counted(Protocol):
 
     @property
     def requests(self) -> int:
-        """Those that ended, in whatever way."""
+        """Number of operations that ended, failures included."""
 
     @property
     def failures(self) -> int:
-        """Of them."""
+        """Number of failures among them."""
 
     @property
     def histogram(self) -> list[int]:
-        """Of the others, packed."""
+        """Histogram of the latencies of the successful ones, packed."""
 
 
 C = TypeVar("C", bound=Counted)
@@ -78,7 +78,7 @@ def latencies_of(window: Window, name: str) -> Histogram:
 
 
 def merged(operations: Iterable[Counted], digits: int) -> Histogram:
-    """Return the latencies of `operations`, whose histograms have so many digits."""
+    """Return the latencies of `operations`, whose histograms have `digits` significant digits."""
     return Histogram.merged((Histogram.unpacked(one.histogram) for one in operations if one.histogram), digits)
 
 

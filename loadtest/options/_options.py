@@ -82,7 +82,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     slots: Annotated[int, _option("work", "jobs that a node user works on at a time", ge=1, le=1000)] = 2
     pairs: Annotated[str, _option("work", "language pairs that are asked for and served, with commas")] = "load:test"
     pairs_count: Annotated[
-        int, _option("work", "so many pairs of made-up names instead of --pairs; 0 = --pairs", ge=0, le=100_000)
+        int, _option("work", "number of pairs with made-up names instead of --pairs; 0 = --pairs", ge=0, le=100_000)
     ] = 0
     rate_per_user: Annotated[
         float,
@@ -137,12 +137,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     shape: Annotated[
         ShapeName, _option("shape", "steady is -u, -r and -t; the others have times of their own, which -t cuts")
     ] = "steady"
-    steps: Annotated[int, _option("shape", "steps: so many equal steps up to -u", ge=2, le=100)] = 8
+    steps: Annotated[int, _option("shape", "steps: number of equal steps up to -u", ge=2, le=100)] = 8
     step_s: Annotated[float, _option("shape", "steps: length of a step", gt=0, le=86_400)] = 20.0
     knee_ms: Annotated[
         float, _option("shape", "steps: the knee is the last step whose p99 is below this, in ms", gt=0, le=3_600_000)
     ] = 500.0
-    spike_factor: Annotated[float, _option("shape", "spike: so many times the users of -u", gt=1, le=1000)] = 5.0
+    spike_factor: Annotated[float, _option("shape", "spike: factor on the users of -u", gt=1, le=1000)] = 5.0
     spike_s: Annotated[
         float, _option("shape", "spike: length of the spike, in the middle of the run", gt=0, le=86_400)
     ] = 10.0
@@ -191,7 +191,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         _option(
             "memory",
-            "end the run once the verdict on memory is clear, after so many seconds at least; 0 = by its time",
+            "end the run once the verdict on memory is clear, after this number of seconds at least; 0 = by its time",
             ge=0,
             le=86_400,
         ),

@@ -64,7 +64,7 @@ class Described(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """Of the environment."""
+        """Its environment variable."""
         return ENVIRONMENT + self.name.upper()
 
     @property

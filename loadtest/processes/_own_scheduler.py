@@ -57,7 +57,7 @@ class OwnScheduler:
 
     @property
     def pid(self) -> int:
-        """Of the scheduler itself."""
+        """The pid of the scheduler itself."""
         return self._process.pid
 
     def stop(self) -> None:

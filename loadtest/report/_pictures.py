@@ -112,7 +112,7 @@ def _distribution(operations: list[Operation]) -> Picture:
         shares, values = _percentile_curve(histogram)
         lines.append(Curve(f"{operation.type} {operation.name}", shares, values, colour=PALETTE[place]))
     caption = (
-        "One in so many was slower: 100 is the 99th percentile, 1,000 the 99.9th. "
+        "The axis has the percentiles: at 100 one request in 100 was slower (p99), at 1,000 one in 1,000 (p99.9). "
         "Counts are kept in HdrHistogram's buckets, within 0.1 %."
     )
     return curves(

@@ -120,7 +120,7 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     machine_cpu_mean: float | None = None
     """Share of all cores of the busiest machine that makes load, with all else that runs there."""
     memory_available_bytes_min: int | None = None
-    """The smallest value of all machines."""
+    """The least available memory of any machine that makes load."""
 
 
 class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,13 +134,13 @@ class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
     chi_square: float
     degrees: int
     p_value: float | None
-    """Of chi-square against even shares; None when there are too few jobs a node to tell (under five)."""
+    """Of chi-square against even shares; None when there are fewer than five jobs a node."""
     counts: list[int] = []
     """Jobs of each node, the most first; at most COUNTS_MAX, evenly picked."""
 
 
 class PoolFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """One pool as the scheduler told it while the load was on."""
+    """One pool as the scheduler reported it under load."""
 
     pair: str
     nodes: int
@@ -154,10 +154,10 @@ class Pools(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int
     nodes_max: int
-    """Of the pool with the most."""
+    """Number of nodes of the largest pool."""
     pools: list[PoolFigures] = []
     groups: list[NodeGroup] = []
-    """By the node users' own counts of what they served."""
+    """Counted by the node users."""
     chi_square: float | None = None
     """Over all groups."""
     degrees: int = 0
@@ -232,7 +232,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     """As given, without secrets."""
     versions: dict[str, str]
-    """Of the generator's side."""
+    """Reasons on the generator's side."""
     scheduler: dict[str, Any] = {}
     """What the scheduler said of itself."""
     users_max: int = 0

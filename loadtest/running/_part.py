@@ -51,7 +51,7 @@ class Context:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     """When the test started, UTC."""
     folder: Path = FOLDER
-    """The folder of this test's report; the first part that writes into it makes it."""
+    """Folder of this test's report; the first write creates it."""
     ended_by: str = ""
     """Why the test ended before its time; "" = it did not."""
     refused: str = ""

@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
-    """Look at the scheduler at `host` for a load of so many users. Raises CannotLoad."""
+    """Look at the scheduler at `host` for a load of this number of users. Raises CannotLoad."""
     try:
         with _client(host, options, options.client_token) as client:
             seen = _ask(client, host, options)
@@ -97,7 +97,7 @@ def served_there(host: str, options: LoadOptions, pairs: Sequence[str]) -> str:
 
 
 def room_here(clients: float, others: float) -> None:
-    """Let this process have the open files that so many users need. Raises CannotLoad."""
+    """Raise the limit of open files to what this number of users needs. Raises CannotLoad."""
     needed = round(clients * FILES_A_CLIENT + others) + BESIDE_CONNECTIONS
     allowed = allow(needed)
     if allowed < needed:

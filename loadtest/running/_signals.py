@@ -21,7 +21,7 @@ logger = logging.getLogger("voxpool.load")
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
 SAME_S = 1.0
-"""A signal within this time after the first counts as the same one: timeout(1) sends it to child and group."""
+"""A second signal within this time counts as the first: timeout(1) signals its child and then the whole group."""
 ORPHAN_LOOK_S = 1.0
 LOOK_S = 0.05
 GRACE_S = 3.0

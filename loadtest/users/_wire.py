@@ -160,7 +160,7 @@ class Wire(Generic[M]):
             self._read(timeout_s)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send goodbye and close; the answer is not waited for."""
+        """Send a close frame and close the socket without waiting for the answer."""
         with contextlib.suppress(Closed), self._sending:
             if self._protocol.state is State.OPEN:
                 self._protocol.send_close(code, reason)

@@ -51,8 +51,6 @@ class Allocations(ABC):
         self._observer = observer
         self._random = random.random
         self._why = why
-        queue.selects = self
-        queue.on_back = intake.store_is_back
 
     @abstractmethod
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:

@@ -94,7 +94,7 @@ class Core:
         intake = classes.intake(settings, clock, table, waiting, outages)
         job_deadlines: Deadlines[Job] = Deadlines(clock)
         node_deadlines: Deadlines[Node] = Deadlines(clock)
-        queue = classes.queue(runner, clock, ms(settings.lease_s), observer, outages)
+        queue = classes.queue(runner, clock, ms(settings.lease_s), observer, outages, intake.store_is_back)
         node_registry = classes.node_registry(
             settings, clock, queue, waiting, intake, node_deadlines, observer, instance
         )
@@ -136,7 +136,7 @@ class Core:
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         roles: list[tuple[str, Coroutine[Any, Any, None]]] = [
-            ("script queue", self.queue.run_forever()),
+            ("script queue", self.queue.run_forever(self.dispatcher)),
             ("timeouts", self.timeouts.run_forever()),
             ("leases", self.leases.run_forever()),
             ("retention", self.retention.run_forever()),

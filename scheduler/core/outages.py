@@ -23,8 +23,7 @@ OUTAGES_MAX = 100
 class Outages:
     """The times in which a flush got no answer: now, and the last `OUTAGES_MAX` times."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        settings = settings or Settings()
+    def __init__(self, settings: Settings) -> None:
         self._refuse_ms = ms(settings.store_refuse_s)
         self._patience_ms = ms(settings.store_patience_s)
         self._retry_ms = ms(settings.retry_after_s)

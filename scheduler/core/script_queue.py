@@ -44,7 +44,13 @@ class ScriptQueue:
     """Calls waiting for the store. `release` and `heartbeat` join the call before them when that is of their kind."""
 
     def __init__(
-        self, runner: ScriptRunner, clock: Clock, lease_ms: int, observer: Observer, outages: Outages | None = None
+        self,
+        runner: ScriptRunner,
+        clock: Clock,
+        lease_ms: int,
+        observer: Observer,
+        outages: Outages,
+        on_back: Callable[[], None],
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -56,13 +62,12 @@ class ScriptQueue:
         self.is_repeating = False
         """Whether a flush failed and is repeated now: periodic calls are skipped meanwhile."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
-        """The last beat of each node while the store doesn't answer, so that beats do not pile up."""
-        self.outages = outages or Outages()
+        """The last beat of each node while the store doesn't answer: so that beats do not pile up."""
+        self.outages = outages
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
         """Calls that were sent and not yet answered."""
-        self.selects: Selects | None = None
-        self.on_back: Callable[[], None] = _ignore
+        self._on_back = on_back
         """Called when a flush is answered after an outage: the contents of a first, lost answer are unknown."""
 
     def __len__(self) -> int:
@@ -127,11 +132,11 @@ class ScriptQueue:
         if self._sleeper is not None and not self._sleeper.done():
             self._sleeper.set_result(None)
 
-    async def run_once(self) -> bool:
-        """Send what is queued and hand out the answers; False when there was nothing to send."""
-        if not self._has_work:
+    async def run_once(self, selects: Selects) -> bool:
+        """Send what is queued and the call of `selects`, hand out the answers; False when there was nothing to send."""
+        if not self._calls and not selects.wants_select:
             return False
-        calls, handlers = self._take()
+        calls, handlers = self._take(selects)
         self.in_flight = len(calls)
         self.outages.asked(self._clock.now_ms())
         try:
@@ -139,38 +144,33 @@ class ScriptQueue:
         except StoreUnavailable as error:
             answers = await self._repeat(calls, error)
         if self.outages.answered(self._clock.now_ms()):
-            self.on_back()
+            self._on_back()
         self.in_flight = 0
         for handler, answer in zip(handlers, answers, strict=True):
             handler(answer)
         return True
 
-    async def run_forever(self) -> None:
-        """Send whatever comes."""
+    async def run_forever(self, selects: Selects) -> None:
+        """Send whatever comes, and what `selects` has at each flush."""
         create_future = asyncio.get_running_loop().create_future
         while True:
-            if not self._has_work:
+            if not self._calls and not selects.wants_select:
                 self._sleeper = create_future()
                 try:
                     await self._sleeper
                 finally:
                     self._sleeper = None
-            await self.run_once()
+            await self.run_once(selects)
 
-    @property
-    def _has_work(self) -> bool:
-        return bool(self._calls) or (self.selects is not None and self.selects.wants_select)
-
-    def _take(self) -> tuple[list[ScriptCall], list[OnAnswer]]:
+    def _take(self, selects: Selects) -> tuple[list[ScriptCall], list[OnAnswer]]:
         if len(self._calls) > CALLS_MAX:
             calls, handlers = self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
             del self._calls[:CALLS_MAX], self._handlers[:CALLS_MAX]
             return calls, handlers  # no select: the room that it counts on is in the calls left behind
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
-        self._beats = []  # they belong to a call that is sent now; kept here, they would keep removed nodes alive
-        selects = self.selects
-        select = selects.compose_select() if selects is not None and selects.wants_select else None
+        self._beats = []  # they belong to a call that is sent now; kept here they would keep nodes that have gone
+        select = selects.compose_select() if selects.wants_select else None
         if select is not None:
             calls.append(select[0])
             handlers.append(select[1])
@@ -204,10 +204,6 @@ class ScriptQueue:
 def _deliver(handlers: list[Callable[[str], None]], words: Answer) -> None:
     for handler, word in zip(handlers, words, strict=True):
         handler(word)
-
-
-def _ignore() -> None:
-    pass
 
 
 def ignore_answer(answer: Answer) -> None:

@@ -45,7 +45,7 @@ class Costs:
     """A message that the scheduler reads, in its processor time."""
     service_ms: tuple[float, ...]
     accepted_ms: float = 0.0
-    """Measured: until the client hears that its job was taken. Two links and a message, as `explained_ms` says."""
+    """Measured: until the client receives the acceptance of its job (two links and a message, see `explained_ms`)."""
 
     @property
     def explained_ms(self) -> float:

@@ -1,4 +1,4 @@
-"""What is run: so many slots, so much work, three loads, several rounds; each run is a scenario. Nothing runs here."""
+"""The plan of the measurement: slots, work, three loads, several rounds. Each run is a scenario; nothing runs here."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
 
 PAIR = "zh:en"
 SETTLE_S = 0.5
-"""From the start of a run to its first arrival: what the run before has left is over."""
+"""Seconds from the start of a run to its first arrival, so that all jobs of the previous run have ended."""
 PROBE_WORK_PART = 0.1
-"""In the run that measures costs the work is so much shorter: the same messages, and no queue."""
+"""Factor on the work in the run that measures costs: the messages are the same, and no queue builds up."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _notes(points: Sequence[Point], costs: Costs) -> list[str]:
     notes = [
         f"{jobs:,} jobs were sent to a real scheduler, each when it was due, and the same arrivals and works were "
         "played on virtual time; a wait runs from then to the start of the work.",
-        f"a check of the costs that nothing rests on: a client hears after {costs.accepted_ms:.2f} ms that its job was "
+        f"a check that no other figure uses: a client knows after {costs.accepted_ms:.2f} ms that its job was "
         f"taken, by the costs after {costs.explained_ms:.2f} ms",
     ]
     late = [f"{point.load:g}" for point in points if not point.lag_ms <= LAG_MS_MAX]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class EveryRequestEndsOnce(Checker):
-    """A client hears of one end of each request, and a job ends once."""
+    """A client receives one end of each request, and a job ends once."""
 
     sentence = "every request ends exactly once"
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 ROUNDING_MS = 1.0
-"""Times in a job's record are whole milliseconds: so much may be missing or too much, a job."""
+"""Times in a job's record are whole milliseconds: this is the largest rounding error of one job."""
 
 
 class LittlesLaw(Checker):
@@ -24,7 +24,7 @@ class LittlesLaw(Checker):
         self._seen = world.recorder
         self._stay_unfinished_ms = self._stay_finished_ms = 0
         self._sum_ended_ms = 0
-        """Of the finished jobs that are still kept."""
+        """Records of the finished jobs that are still retained."""
 
     def scheduler_built(self) -> None:
         self._clock = self.world.clock

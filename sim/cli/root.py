@@ -128,13 +128,13 @@ def run(
 
 
 @cli.command()
-@click.option("--seeds", type=click.IntRange(1), help="Play so many seeds, from --seed (or 1) on.")
+@click.option("--seeds", type=click.IntRange(1), help="Number of seeds to play, from --seed (or 1) on.")
 @click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes at the same time.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
 @click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
 @click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
-@click.option("--days", type=click.FloatRange(0, min_open=True), help="Without --seeds: so many days instead of 30.")
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Without --seeds: number of virtual days (30).")
 @common
 def soak(
     seeds: int | None,

@@ -53,7 +53,7 @@ class FaultKind(NamedTuple):
 
 
 def divert(thing: object, **methods: Callable[..., Any]) -> None:
-    """Let `thing` use `methods` in place of its own, until `restore`. An undisturbed method has no extra cost."""
+    """Replace methods of `thing` by `methods` until `restore`. Production code needs no check for faults."""
     for name, method in methods.items():
         assert callable(getattr(thing, name)), name
         setattr(thing, name, method)

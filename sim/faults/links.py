@@ -179,13 +179,13 @@ class CutLink(Link):
 
 
 class CutToNode(CutLink):
-    """The node hears nothing; what it says is heard."""
+    """The node receives nothing; its own messages arrive."""
 
     cuts = (Connection.down,)
 
 
 class CutToScheduler(CutLink):
-    """The node hears what it is told; what it says isn't heard."""
+    """The node receives messages; its own messages are lost."""
 
     cuts = (Connection.up,)
 
@@ -221,5 +221,7 @@ LINK_FAULTS: dict[str, FaultKind] = {
         "nothing comes through until it heals or a keepalive gives up; nobody can connect", CutLink
     ),
     "link_cut_to_node": _link_fault("what the scheduler says doesn't come through; the node is heard", CutToNode),
-    "link_cut_to_scheduler": _link_fault("what the node says doesn't come through; it hears all", CutToScheduler),
+    "link_cut_to_scheduler": _link_fault(
+        "messages of the node are lost; it receives all of the scheduler's", CutToScheduler
+    ),
 }

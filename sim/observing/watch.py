@@ -28,7 +28,7 @@ class Watcher(Observer):
         """A client sends `request` for the first time."""
 
     def request_told(self, request: Request, state: str) -> None:
-        """The client hears the end of `request`: completed, failed, cancelled, or rejected (it gives up)."""
+        """The client receives the end of `request`: completed, failed, cancelled, or rejected (it gives up)."""
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
         """The store has carried out `calls`; the scheduler doesn't know the answers yet."""

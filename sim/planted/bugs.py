@@ -17,7 +17,7 @@ from voxpool.scheduler.core.leases import Leases
 from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
-from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.script_queue import ScriptQueue, Selects
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
 from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
@@ -226,9 +226,9 @@ def draws_once() -> Variant:
 class DropsAFailedFlush(ScriptQueue):
     """A flush without an answer is given up; its calls were carried out or not."""
 
-    async def run_once(self) -> bool:
+    async def run_once(self, selects: Selects) -> bool:
         try:
-            return await super().run_once()
+            return await super().run_once(selects)
         except StoreUnavailable:
             self.in_flight = 0
             return True

@@ -1,4 +1,4 @@
-"""A leak of a chosen size, planted to prove that the verdict would find one: so many bytes a finished job, for ever."""
+"""A planted leak, to prove that the verdict finds one: each finished job keeps a chosen number of bytes for ever."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LeakyTable(JobTable):
 
 
 def leaking(bytes_a_job: float) -> type[JobTable]:
-    """Return the class of a table that leaks so much; 0 is production's own."""
+    """Return the class of a job table that leaks this many bytes a job; 0 returns production's own."""
     if not bytes_a_job:
         return JobTable
     return type(f"Leaks{bytes_a_job:g}", (LeakyTable,), {"leaked_bytes_a_job": bytes_a_job})

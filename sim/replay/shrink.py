@@ -42,7 +42,7 @@ def shrink(
     seconds_max: float = SECONDS_MAX,
     progress: Callable[[float], None] | None = None,
 ) -> Shrunk:
-    """Return the smallest case that shows the first sign of `found`, in at most so many runs and about that time."""
+    """Return the smallest case that shows the first sign of `found`, within the limits of runs and of time."""
     sign = found.signs[0]
     watch = Stopwatch()
     runs = 0

@@ -50,7 +50,7 @@ class Coverage(Watcher):
         self.reached: Reached = {family: Counter() for family in known()}
         self.world = world
         self._states: dict[str, str] = {}
-        """The states of unfinished jobs."""
+        """Job id -> state of each job that has not ended."""
 
     def _moves(self, job: Job, to: str) -> None:
         before = self._states.get(job.job_id, NEW)

@@ -198,7 +198,7 @@ def fault(
     lasts_s: tuple[float, float],
     between_s: tuple[float, float] | None = None,
 ) -> Fault:
-    """Return a fault that strikes so often, in the mean, in `over_s` seconds of a run with so many nodes."""
+    """Return a fault that strikes `strikes` times, on average, in `over_s` seconds of a run with `nodes` nodes."""
     return Fault(
         kind=kind,
         per_target_per_h=strikes * 3600 / over_s / (nodes if FAULTS[kind].is_of_each_node else 1),

@@ -48,7 +48,7 @@ QUICK = LongSize(days=0.1, parts=4, strikes=6.0, strikes_min=1, sample_s=60.0)
 
 
 def sized(days: float) -> LongSize:
-    """Return a size of so many days, at the full density of faults."""
+    """Return the size of a run of `days` days, at the full density of faults."""
     part = days / FULL.days
     return LongSize(
         days=days,

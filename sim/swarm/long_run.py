@@ -16,7 +16,7 @@ from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.long_bounds import BOUNDED, bounds_now
 from voxpool.sim.swarm.long_generated import LongSize
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.run import set_up
+from voxpool.sim.world.run import set_up, world_of
 from voxpool.sim.world.world import World
 
 NEVER_S = 1e18
@@ -105,16 +105,9 @@ class Readings:
 
 
 def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[float], None] | None) -> LongRun:
-    """Play `scenario`; `tell` hears which part of it is over."""
+    """Play `scenario`; `tell` is called with the part that is over."""
     watch = Stopwatch()
-    world = World(
-        seed=scenario.seed,
-        settings=scenario.settings,
-        delay_ms=scenario.links.delay_ms,
-        store_delay_ms=scenario.store.delay_ms,
-        store=store,
-        warmup_s=NEVER_S,
-    )
+    world = world_of(scenario, store=store, warmup_s=NEVER_S)
     coverage = Coverage(world)
     world.hub.add([coverage])
     try:

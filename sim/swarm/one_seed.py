@@ -140,7 +140,7 @@ def _plain(reached: Reached) -> dict[str, dict[str, int]]:
 
 @contextmanager
 def _no_longer_than(cpu_s: float) -> Iterator[None]:
-    """Raise NeverEnds in the block after so much processor time, where the system can do that (main thread only)."""
+    """Raise NeverEnds in the block once its limit of processor time is used up (main thread only, where supported)."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise NeverEnds(f"still running after {cpu_s:g} s of the processor")

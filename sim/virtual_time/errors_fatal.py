@@ -50,7 +50,7 @@ class LoudLoop(RefusingLoop):
         return self._handler
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """Note the failure; the run ends with it when the loop returns to it."""
+        """Store the failure; the loop raises it before its next step, and the run ends."""
         self._failures.append(context)
         self._at_end.append(self._look_at_raised)
 

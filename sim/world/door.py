@@ -38,7 +38,7 @@ class Door:
         self.hub = hub
         self.clients = clients
         self.desk: NodeEvents | None = None
-        """Of the scheduler that lives now; None while there is none."""
+        """The node events of the running scheduler; None while no scheduler runs."""
         self.delay_s = delay_s
         self.connection = connection
         """The class of connections that nodes open here."""

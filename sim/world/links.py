@@ -82,7 +82,7 @@ class Connection:
         return request
 
     def close(self, reason: str) -> None:
-        """Close it from the scheduler's side: the node hears of it after what is on the way to it."""
+        """Close it from the scheduler's side: the node notices it after the messages that are under way to it."""
         if not self.is_open:
             return
         self._end()

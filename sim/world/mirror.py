@@ -205,12 +205,12 @@ class StoreMirror(Watcher):
             self._free(reservation)
 
     def _close(self, node: MirrorNode) -> None:
-        """Subtract `node` from the count of room; the caller adds it again."""
+        """Remove `node` from the counts of nodes with free slots; the caller adds it again."""
         if node.has_room:
             self._count_room(node, -1)
 
     def _drop(self, reservations: Sequence[str]) -> None:
-        """Forget reservations of a node whose room is not counted now."""
+        """Remove reservations of a node that `_close` removed from the counts."""
         for reservation in reservations:
             held = self.reservations.pop(reservation, None)
             if held is not None:

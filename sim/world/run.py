@@ -45,19 +45,15 @@ def play(
     progress: Progress | None = None,
     watchers: Sequence[Callable[[World], Watcher]] = (),
 ) -> Played:
-    """Play `scenario` from its own seed or `seed`. `progress` hears the part of the traffic that is over, 0 to 1;
-    `watchers` make more watchers of the run.
+    """Play `scenario` from its own seed or `seed`. `progress` is called with the part of the traffic that is over, 0 to
+    1; `watchers` make more watchers of the run.
 
     Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
     """
     watch = Stopwatch()
-    world = World(
+    world = world_of(
+        scenario,
         seed=scenario.seed if seed is None else seed,
-        settings=scenario.settings,
-        delay_ms=scenario.links.delay_ms,
-        store_delay_ms=scenario.store.delay_ms,
-        overhead_ms=scenario.service.overhead_ms,
-        message_ms=scenario.loop.message_ms,
         store=store,
         variant=variant,
         checkers=checkers,
@@ -65,7 +61,6 @@ def play(
         trace_file=trace_file,
         own_audio=own_audio,
         follow=follow,
-        warmup_s=scenario.warmup_s,
     )
     try:
         world.hub.add([make(world) for make in watchers])
@@ -79,6 +74,20 @@ def play(
         world.close()
         raise
     return Played(run, broken, world)
+
+
+def world_of(scenario: Scenario, **options: Any) -> World:
+    """Return the world of `scenario`, still empty; `options` are World's, before the scenario's own."""
+    given: dict[str, Any] = {
+        "seed": scenario.seed,
+        "settings": scenario.settings,
+        "delay_ms": scenario.links.delay_ms,
+        "store_delay_ms": scenario.store.delay_ms,
+        "overhead_ms": scenario.service.overhead_ms,
+        "message_ms": scenario.loop.message_ms,
+        "warmup_s": scenario.warmup_s,
+    }
+    return World(**{**given, **options})
 
 
 def set_up(world: World, scenario: Scenario) -> None:

@@ -37,7 +37,7 @@ from voxpool.sim.world.variant import Variant
 
 RECOUNT_STEPS_MIN = 1000
 RECOUNT_STEPS_A_RECORD = 10
-"""A full recount comes after so many moments, and so many for each record held: it stays a small part of a run."""
+"""A full recount comes after RECOUNT_STEPS_MIN steps and RECOUNT_STEPS_A_RECORD for each reservation."""
 RUN_UNTIL_AT_MOST_S = 3600.0
 DRAIN_AT_MOST_S = 30 * 86400.0
 
@@ -48,7 +48,7 @@ class World(SchedulerLife):
     `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way). Each
     attempt takes a node `overhead_ms` beside its work, each message the scheduler's loop `message_ms`.
     `settings` come over the defaults, those of `variant` over both. `own_audio` gives each job bytes of its own.
-    Of the jobs `follow`, named before they exist, `why` keeps what is decided.
+    `why` records the decisions about the jobs whose ids `follow` names before they exist.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import PATIENCE_S, run_when_back
 from tests.servers import wait_for
 from voxpool.scheduler.core.scripts import ScriptCall, register_node
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
@@ -20,7 +21,6 @@ from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.opening import open_store
 
 REGISTER = register_node(1_700_000_000_000, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])
-PATIENCE_S = 20.0
 PARENT = """
 import asyncio, sys
 from voxpool.scheduler.stores.embedded import EmbeddedStore
@@ -40,16 +40,6 @@ async def store() -> AsyncIterator[EmbeddedStore]:
     await opened.start()
     yield opened
     await opened.close()
-
-
-async def run_when_back(store: EmbeddedStore, calls: list[ScriptCall]) -> list[list[str]]:
-    """Repeat `calls` until they are answered, as the script queue does."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                return await store.run(calls)
-            except StoreUnavailable:
-                await asyncio.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.contract.conftest import run_when_back
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.core.scripts import ScriptCall, Want, register_node, release_job, select_node
+from voxpool.scheduler.core.scripts import Want, register_node, release_job, select_node
 from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
 from voxpool.scheduler.stores.answers import TAKEN
 from voxpool.scheduler.stores.embedded import EmbeddedStore
@@ -21,7 +22,6 @@ NOW_MS = 1_700_000_000_000
 REGISTER = register_node(NOW_MS, 45_000, "n", "g-1", "p", 2, "", ["zh:en"], "", [])
 SELECT = select_node(NOW_MS, 12345, 2, 1000, [Want("j|1", "zh:en", NOW_MS + 60_000, "", ())])
 RELEASE = release_job(["j|1"])
-PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -46,16 +46,6 @@ class Restarts:
 
     def _count(self) -> None:
         self.count += 1
-
-
-async def run_when_back(store: RedisStore, calls: list[ScriptCall]) -> list[list[str]]:
-    """Repeat `calls` until they are answered, as the script queue does."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                return await store.run(calls)
-            except StoreUnavailable:
-                await asyncio.sleep(0.01)
 
 
 async def test_a_flush_is_answered_in_order(store: RedisStore) -> None:

@@ -66,6 +66,11 @@ async def engine(scheduler: Scheduler, pair: str) -> AsyncIterator[Engine]:
         yield work
 
 
+def submitting(scheduler: Scheduler, pair: str, *words: str | Path) -> tuple[str | Path, ...]:
+    """Return the command that submits files and waits for their results."""
+    return ("submit", "--url", scheduler.url, "--pair", pair, "--wait", "--json", *words)
+
+
 def told(done: Ran) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -75,18 +80,7 @@ async def test_many_files_at_a_time_but_not_too_many(
 ) -> None:
     """Three at a time are three at a time; without a terminal there is no bar."""
     engine.wanted = 3
-    arguments: tuple[str | Path, ...] = (
-        "submit",
-        "--url",
-        scheduler.url,
-        "--pair",
-        pair,
-        "--wait",
-        "--json",
-        "--at-most",
-        "3",
-        *files,
-    )
+    arguments = submitting(scheduler, pair, "--at-most", "3", *files)
     done = await asyncio.to_thread(voxpool_here, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     jobs = told(done)
@@ -115,18 +109,7 @@ async def test_what_does_not_end_in_time_is_cancelled_and_told(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine
 ) -> None:
     engine.gate.clear()
-    arguments: tuple[str | Path, ...] = (
-        "submit",
-        "--url",
-        scheduler.url,
-        "--pair",
-        pair,
-        "--wait",
-        "--json",
-        "--timeout-s",
-        "1",
-        *files[:2],
-    )
+    arguments = submitting(scheduler, pair, "--timeout-s", "1", *files[:2])
     done = await asyncio.to_thread(voxpool_here, *arguments)
     assert done.returncode == 1
     assert [(job["state"], job["error"]) for job in told(done)] == [("cancelled", "no_result_in_time")] * 2

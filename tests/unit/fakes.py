@@ -1,6 +1,21 @@
 """A clock that is moved by hand, and records made short, for the tests of the pure parts."""
 
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
+from voxpool.scheduler.core.script_queue import OnAnswer
+from voxpool.scheduler.core.scripts import ScriptCall
+
+
+class NoSelects:
+    """What a script queue asks for select calls where no job waits."""
+
+    wants_select = False
+
+    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
+        """Return none."""
+        return None
+
+
+NO_SELECTS = NoSelects()
 
 
 class HandClock:

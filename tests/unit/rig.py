@@ -114,7 +114,7 @@ class Rig:
         self._requests = 0
 
     async def settle(self) -> None:
-        while await self.core.queue.run_once():
+        while await self.core.queue.run_once(self.core.dispatcher):
             pass
 
     async def pass_time(self, seconds: float, step_s: float = 1.0) -> None:

@@ -60,7 +60,7 @@ async def test_a_node_that_lives_again_since_it_was_found_dead_stays() -> None:
     await registers_elsewhere()
     rig.clock.ms += 2000
     rig.core.leases.sweep_store()
-    await rig.core.queue.run_once()
+    await rig.core.queue.run_once(rig.core.dispatcher)
     await registers_elsewhere()
     await rig.settle()
     assert rig.store.census()["nodes"] == 1

@@ -41,7 +41,7 @@ class Absence:
 
         self.away.meanwhile = a_second_passes
         self.rig.core.leases.sweep_store()
-        await self.rig.core.queue.run_once()
+        await self.rig.core.queue.run_once(self.rig.core.dispatcher)
         self.away.meanwhile = lambda: True
         await self.rig.settle()
 
@@ -118,7 +118,7 @@ async def test_what_was_accepted_before_can_be_asked_for() -> None:
 
     absence.away.meanwhile = ask
     absence.rig.core.leases.sweep_store()
-    await absence.rig.core.queue.run_once()
+    await absence.rig.core.queue.run_once(absence.rig.core.dispatcher)
     assert asked == [job, job]
 
 
@@ -138,7 +138,7 @@ def test_a_store_that_hangs_gets_twice_the_time_of_one_that_fails() -> None:
 
 
 def test_an_answer_that_is_only_slow_is_no_outage() -> None:
-    outages = Outages()
+    outages = Outages(Settings())
     outages.asked(1)
     outages.answered(NOTED_MS)
     assert outages.between(0, 10**6) == 0
@@ -148,7 +148,7 @@ def test_an_answer_that_is_only_slow_is_no_outage() -> None:
 
 
 def test_only_what_lies_within_a_wait_counts_and_the_oldest_are_forgotten() -> None:
-    outages = Outages()
+    outages = Outages(Settings())
     for start in range(0, 10_000 * (OUTAGES_MAX + 50), 10_000):
         outages.asked(start + 1)
         outages.failed()

@@ -34,7 +34,7 @@ async def test_all_come_back_a_slice_a_flush() -> None:
     rig.core.node_registry.register_all()
 
     seen = []
-    while await rig.core.queue.run_once():
+    while await rig.core.queue.run_once(rig.core.dispatcher):
         seen.append(known(rig))
 
     assert seen == [3, 6, 9, 10]
@@ -46,7 +46,7 @@ async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
     rig.core.node_registry.register_all()
     job = rig.dispatcher.submit(pair="zh:en", audio=b"RIFF", request_id="r")
 
-    await rig.core.queue.run_once()
+    await rig.core.queue.run_once(rig.core.dispatcher)
 
     assert job.state == DISPATCHED and known(rig) == 3
 
@@ -55,7 +55,7 @@ async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> No
     rig, nodes = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
-    await rig.core.queue.run_once()
+    await rig.core.queue.run_once(rig.core.dispatcher)
     first = [node.generation for node in nodes[: 2 * AT_ONCE]]  # of two slices; the second is queued
 
     rig.desk.heartbeat(nodes[9], Heartbeat([]))
@@ -69,8 +69,8 @@ async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> N
     rig, nodes = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
-    await rig.core.queue.run_once()
-    await rig.core.queue.run_once()
+    await rig.core.queue.run_once(rig.core.dispatcher)
+    await rig.core.queue.run_once(rig.core.dispatcher)
     rig.store.clear()
 
     rig.desk.heartbeat(nodes[0], Heartbeat([]))  # it was registered again, and is unknown again

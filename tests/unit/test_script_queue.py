@@ -4,9 +4,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tests.unit.fakes import HandClock
+from tests.unit.fakes import NO_SELECTS, HandClock
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
+from voxpool.scheduler.core.outages import Outages
 from voxpool.scheduler.core.script_queue import CALLS_MAX, ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall, drain_node
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
@@ -47,7 +49,7 @@ class LosesAnswers:
 
 
 def queue_on(runner: ScriptRunner) -> ScriptQueue:
-    return ScriptQueue(runner, HandClock(1000), 45_000, Observer())
+    return ScriptQueue(runner, HandClock(1000), 45_000, Observer(), Outages(Settings()), lambda: None)
 
 
 async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() -> None:
@@ -60,7 +62,7 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
     queue.heartbeat("n2", "g2", words.append)
     queue.call(drain_node("n1", "g1", "d", True), lambda answer: words.append(answer[0]))
     queue.release("j-3|1")
-    assert await queue.run_once() and not await queue.run_once()
+    assert await queue.run_once(NO_SELECTS) and not await queue.run_once(NO_SELECTS)
     assert [(call.name, call.args) for call in runner.flushes[0]] == [
         ("release_job", ["j-1|1", "j-2|1"]),
         ("heartbeat", ["1000", "45000", "n1", "g1", "n2", "g2"]),
@@ -77,7 +79,7 @@ async def test_who_waited_for_a_beat_is_released_with_its_answer() -> None:
     queue.heartbeat("n1", "g1", on_word := partial(words.append))
     held = weakref.ref(on_word)
     del on_word
-    await queue.run_once()
+    await queue.run_once(NO_SELECTS)
     assert words == ["OK"] and held() is None
 
 
@@ -89,7 +91,7 @@ async def test_batches_are_cut_at_a_thousand_arguments() -> None:
         queue.release(f"j-{i}|1")
     for i in range(1200):
         queue.heartbeat(f"n{i}", "g", words.append)
-    while await queue.run_once():
+    while await queue.run_once(NO_SELECTS):
         pass
     calls = [call for flush in runner.flushes for call in flush]
     assert max(len(call.args) for call in calls) <= 1000
@@ -102,7 +104,7 @@ async def test_a_flush_is_bounded_and_the_rest_follows_in_order() -> None:
     queue = queue_on(runner)
     for i in range(2 * CALLS_MAX + 1):
         queue.call(drain_node(f"n{i}", "g", "d", True), lambda answer: None)
-    while await queue.run_once():
+    while await queue.run_once(NO_SELECTS):
         pass
     assert [len(flush) for flush in runner.flushes] == [CALLS_MAX, CALLS_MAX, 1]
     assert [call.args[0] for flush in runner.flushes for call in flush] == [f"n{i}" for i in range(2 * CALLS_MAX + 1)]
@@ -208,8 +210,8 @@ async def test_beats_do_not_pile_up_while_the_store_is_down() -> None:
 
     runner.before_each_try = beat
     queue.release("j|1")
-    await queue.run_once()
+    await queue.run_once(NO_SELECTS)
     runner.before_each_try = lambda: None
-    await queue.run_once()
+    await queue.run_once(NO_SELECTS)
     assert runner.beats == [["n1", "g1", "n2", "g1", "n1", "g4", "n2", "g4"]], "the first was queued while it was up"
     assert told == ["n1 1 OK", "n2 1 OK", "n1 4 OK", "n2 4 OK"]

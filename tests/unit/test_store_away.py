@@ -50,7 +50,7 @@ async def test_sweeps_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     away.meanwhile = a_second_passes
     rig.core.leases.sweep_store()
-    await rig.core.queue.run_once()
+    await rig.core.queue.run_once(rig.core.dispatcher)
     assert len(rig.core.queue) <= 5, "the sweep before it was known, and the node that fell silent"
 
     away.meanwhile = lambda: True
@@ -93,7 +93,7 @@ async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed
             rig.store.clear()
             rig.core.node_registry.register(node)
         else:
-            await rig.core.queue.run_once()
+            await rig.core.queue.run_once(rig.core.dispatcher)
         assert len(rig.core.queue) < 60
         if chance.random() < 0.05:
             await rig.settle()

@@ -47,7 +47,7 @@ def garbage(target: Target) -> None:
 
 
 def garbage_without_end(target: Target) -> None:
-    """After so many bad messages the connection is closed."""
+    """Number of bad messages after which the scheduler closes the connection."""
     with target.session() as wire:
         for _ in range(BAD_MESSAGES_MAX):
             wire.send_frame(b"[]", binary=False)

@@ -32,7 +32,7 @@ CONFIDENCE = 0.95
 NODES_MAX = 100_000
 CURVE_POINTS = 8
 WARMUP_PART = 0.1
-"""Of the traffic: jobs that still see the empty start are left out."""
+"""Share of the traffic that is left out, because these jobs arrive while the system is still filling."""
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
 """Nobody loses patience: the waits are those of the pool."""
 
@@ -92,7 +92,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated for each number of nodes: so many jobs under each of so many seeds."""
+    """How much is simulated for each number of nodes: `jobs` jobs under each of `seeds` seeds."""
 
     jobs: int = 60_000
     seeds: int = 5

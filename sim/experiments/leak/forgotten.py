@@ -1,4 +1,4 @@
-"""M2: who asks for a result a moment after the job has ended, and hears that nobody knows it."""
+"""M2: a client asks for a result a moment after the job has ended, and the scheduler has forgotten the job."""
 
 from __future__ import annotations
 

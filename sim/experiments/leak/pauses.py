@@ -23,7 +23,7 @@ from voxpool.sim.experiments.leak.without.full_scan import FullScan
 from voxpool.sim.virtual_time.pause_watch import CollectorWatch, PauseWatch, now_ns
 
 STEP_MS = 1
-"""Each finished job ends so much after the one before it."""
+"""Milliseconds between the ends of two finished jobs."""
 OLD_SHARE = 0.01
 """The share of the jobs whose time is over when the sweep is timed."""
 TEXT = "text"

@@ -12,9 +12,8 @@ from voxpool.sim.experiments.processes import Tell
 from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.run import set_up
+from voxpool.sim.world.run import set_up, world_of
 from voxpool.sim.world.variant import Variant
-from voxpool.sim.world.world import World
 
 SWEEP_ROOM = 0.02
 """Samples are taken so long after each sweep, in intervals: at the same phase of the saw-tooth, when it is over."""
@@ -44,20 +43,9 @@ def follow(
     checkers: Sequence[type[Checker]],
     tell: Tell,
 ) -> Followed:
-    """Play `scenario` and count just after each multiple of `interval_s`; `tell` hears how much of it is over."""
+    """Play `scenario` and count just after each multiple of `interval_s`; `tell` receives the part that is over."""
     watch = Stopwatch()
-    world = World(
-        seed=seed,
-        settings=scenario.settings,
-        delay_ms=scenario.links.delay_ms,
-        store_delay_ms=scenario.store.delay_ms,
-        overhead_ms=scenario.service.overhead_ms,
-        message_ms=scenario.loop.message_ms,
-        store=store,
-        variant=variant,
-        checkers=checkers,
-        warmup_s=scenario.warmup_s,
-    )
+    world = world_of(scenario, seed=seed, store=store, variant=variant, checkers=checkers)
     set_up(world, scenario)
     settings, end_s = world.settings, scenario.duration_s
     mean_from_s = settings.retention_s + interval_s

@@ -89,7 +89,7 @@ def _lines(row: str, size: Size, results: Mapping[str, Figures]) -> list[Line]:
         return [
             Line(row, "keys that bind a job to its node, at the end", "", *both("bindings"), "== 0", f"== {jobs}"),
             Line(row, "sweeps that removed nothing of what was due", "%", *both("in_vain"), "== 0", "== 100"),
-            Line(row, "errors in a sweep that nobody hears of", "", *both("unheard"), "== 0", "> 0"),
+            Line(row, "errors in a sweep that are not reported", "", *both("unheard"), "== 0", "> 0"),
         ]
     if row == "M7":
         what = f"entries left in maps after {size.closes:,} abnormal closes"

@@ -59,7 +59,7 @@ class Found:
 
     refused: float
     completed: float
-    """Of the accepted jobs."""
+    """Waits of the accepted jobs."""
     wait_s: float
     utilisation: float
     broken: int

@@ -31,7 +31,7 @@ from voxpool.sim.world.world import World
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
 """Nobody loses patience, and what has ended is soon forgotten."""
 WARM_AFTER = 5.0
-"""A long run drops so many relaxation times of one M/M/1 queue: e^-5 of the start is left."""
+"""Number of relaxation times of one M/M/1 queue that a long run drops: e^-5 of the start is left."""
 WARMUP_PART_MAX = 0.5
 CONFIDENCE = 0.99
 SLICES = 50
@@ -106,7 +106,7 @@ def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store
 
 
 def long_run(size: Size, policy: str, load: float, seed: int, store: str, tell: Tell) -> Found:
-    """Run long enough to be compared with theory: the warm-up is dropped, no checker and no trace costs time."""
+    """Run long enough for a comparison with theory: the warm-up is dropped, and no checker or trace costs time."""
     jobs = size.jobs_of_long(load)
     lasts_s = jobs / size.rate_per_s(load)
     warmup_s = min(WARM_AFTER * mm1_relaxation_s(load, size.work_s), WARMUP_PART_MAX * lasts_s)

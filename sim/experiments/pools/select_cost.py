@@ -27,7 +27,7 @@ SEED_MAX = 2**31 - 2
 
 
 class Shape(NamedTuple):
-    """So many nodes in so many pools. With more than one pool each node serves several pairs, ten nodes each."""
+    """`nodes` nodes in `pools` pools. With more than one pool each node serves several pairs, ten nodes each."""
 
     nodes: int
     pools: int
@@ -96,7 +96,7 @@ class InMemory:
 
 
 class Cost(NamedTuple):
-    """Per job; the time is the 20 % quantile over the batches, since other work disturbs the slower ones."""
+    """Server time of one job: the 20th percentile of all batches, because other processes slow the rest down."""
 
     select_us: float
     release_us: float

@@ -111,7 +111,7 @@ def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def beats(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """C5: a beat of a node that serves so many pairs."""
+    """C5: the cost of a heartbeat by the number of pairs that the node serves."""
     server = open_server(store)
     try:
         found: Figures = {"server": server.name}

@@ -98,7 +98,7 @@ def answer(results: Mapping[str, Figures]) -> Sequence[str]:
         )
     if "bare_orders" in without:
         said.append(
-            f"Of the {without['bare_orders']} orders of the seven bare steps, {DRAWS} draws each, "
+            f"The seven bare steps have {without['bare_orders']} orders, {DRAWS} draws each: "
             f"{without['bare_fine']:.1f} % are fine, {without['bare_failed']:.1f} % lose the job, "
             f"{without['bare_timed_out']:.1f} % send it to the dying node, {without['bare_parked']:.1f} % park it. "
             "Shares depend on what else may happen; the four outcomes do not."

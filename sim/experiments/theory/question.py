@@ -31,7 +31,7 @@ JOBS = 200_000
 ERLANG_JOBS = 1_000_000
 ERLANG_SEEDS = (1, 2, 3, 4, 5)
 WARMUP_PART = 0.02
-"""Of the jobs: those that still see the empty start are left out of the mean."""
+"""Share of the jobs that the mean leaves out, because they arrive while the system is still filling."""
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 60.0}
 
 

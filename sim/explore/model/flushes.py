@@ -43,7 +43,7 @@ class Flushes:
     ) -> None:
         self.on_restart: Callable[[], None] | None = None
         self.state = histories.root
-        """Of the store, now."""
+        """The present state of the store."""
         self.under_way: list[Flush] = []
         self.allocated: dict[str, str] = {}
         """job|attempt -> the generation that the store allocated it to: for the checks only."""

@@ -9,7 +9,7 @@ from voxpool.scheduler.protocol.messages import Assign
 
 
 class Observed(Observer):
-    """Hears what the dispatcher does. It is no shared thing: no decision reads it."""
+    """Records what the dispatcher does. No decision of the scheduler reads it, so it has no footprint."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -19,20 +19,20 @@ class Observed(Observer):
         """Job id -> how often its end was observed."""
         self.late = 0
         self.stale: list[str] = []
-        """Nodes that were allocated in vain."""
+        """Nodes of the allocations that could not be used."""
         self.parked = 0
         self.broken: dict[str, None] = {}
         self.assigned: dict[tuple[str, int], str] = {}
         """(job id, attempt) -> the node that it was sent to."""
         self.busy_until: dict[str, int] = {}
-        """Node that answered busy -> until when it must get nothing."""
+        """Node that answered busy -> the time until which it must get no job."""
 
     def name(self, job_id: str) -> str:
-        """Return the request id of a job; of one that isn't from here its id."""
+        """Return the request id of a job, or its job id when it was not submitted in this execution."""
         return self.names.get(job_id, job_id)
 
     def broke(self, sentence: str, detail: str) -> None:
-        """Note that something isn't as it must be."""
+        """Record a broken promise."""
         self.broken[f"{sentence}: {detail}"] = None
 
     # ---- Observer
@@ -50,7 +50,7 @@ class Observed(Observer):
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self.parked += reason == "parked"
 
-    # ---- what the ends tell
+    # ---- reports of the ends
 
     def was_assigned(self, node: Node | None, assign: Assign, now_ms: int) -> None:
         """An assign was sent to `node`."""
@@ -64,7 +64,7 @@ class Observed(Observer):
             self.broke("a busy node rests", f"{label} was sent to {node.node_id} too early")
 
     def result_handled(self, job: Job, was: str, attempt: int, node: Node) -> None:
-        """A result was dealt with; before it, `job` was in the state `was`."""
+        """A result was handled; before it, `job` was in the state `was`."""
         if job.state != was and job.state == COMPLETED:
             newest = max(number for job_id, number in self.assigned if job_id == job.job_id)
             if attempt != newest or self.assigned[job.job_id, newest] != node.node_id:
@@ -78,6 +78,6 @@ class Sink:
         self._observed = observed
 
     def job_ended(self, job: Job) -> None:
-        """A client hears of the end of its job."""
+        """Count that the end of a job is reported to its client."""
         times = self._observed.times
         times[job.job_id] = times.get(job.job_id, 0) + 1

@@ -117,7 +117,7 @@ class Production:
         for worker in self.workers.values():
             worker.connect(handler, new_link)
             self._register(worker.link, worker.register_message())
-        self._role = self.loop.create_task(self.core.queue.run_forever(), name="script queue")
+        self._role = self.loop.create_task(self.core.queue.run_forever(self.core.dispatcher), name="script queue")
         while self.loop._ready or self.flushes.under_way:
             self.loop._turn()
             for flush in self.flushes.under_way[:]:

@@ -218,7 +218,7 @@ def every_end(make_execution: MakeExecution, budget: Budget, tell: Tell | None =
 
 
 def near_default(make_execution: MakeExecution, departures: int, budget: Budget, tell: Tell | None = None) -> Tally:
-    """Run every interleaving with at most so many departures from the default order: first those with none."""
+    """Run every interleaving with at most `departures` departures from the default order, those with fewest first."""
     tally = Tally(f"all with at most {departures} departures from the default order")
     for count in range(departures + 1):
         is_last = count == departures

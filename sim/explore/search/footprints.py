@@ -193,7 +193,7 @@ class NotedDict(dict[str, Any]):
 
 
 class Shards(tuple[NotedDict, ...]):
-    """Stands for the list of dicts of a sharded table: every index returns the one dict that records its accesses."""
+    """Replaces the list of dicts of a sharded table: each index returns the one dict that records accesses."""
 
     __slots__ = ()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from tests.unit.fakes import NO_SELECTS
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.outages import Outages
 from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
@@ -30,8 +33,8 @@ class ScriptFlows:
         clock = VirtualClock(self.loop.env)
         with self.loop.entered():
             for name, calls in zip("ABCD", lengths, strict=False):
-                queue = ScriptQueue(Runner(self, name), clock, 45_000, Observer())
-                self.tasks.append(self.loop.create_task(queue.run_forever()))
+                queue = ScriptQueue(Runner(self, name), clock, 45_000, Observer(), Outages(Settings()), lambda: None)
+                self.tasks.append(self.loop.create_task(queue.run_forever(NO_SELECTS)))
                 self.tasks.append(self.loop.create_task(self.flow(queue, name, calls, hops)))
         self.loop.run(until_s=0.0)
 

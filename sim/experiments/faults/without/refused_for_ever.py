@@ -1,4 +1,4 @@
-"""R6: the beats of a node that the store doesn't know are refused, and the node gets no message to register again."""
+"""R6: a node that the store doesn't know is refused, and gets no message that it has to register again."""
 
 from __future__ import annotations
 

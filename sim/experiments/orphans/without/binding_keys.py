@@ -31,7 +31,7 @@ class BindingKeys:
         self._keys.hset(f"job:{job_id}", state="completed", ended_s=str(now_s))
 
     def sweep(self, now_s: float) -> int:
-        """Remove finished jobs whose time is over; return how many. An error ends the sweep, and nobody hears of it."""
+        """Remove finished jobs past their retention; return the number. An error ends the sweep and isn't reported."""
         self.sweeps += 1
         removed = 0
         try:

@@ -1,6 +1,6 @@
 """R7: the clean-up of a connection goes by the name of its node, so that of an old one takes the new one offline.
 
-The node keeps its socket and beats on; it gets no message that it was removed (defect R6, which belongs to this one).
+The node keeps its socket and its heartbeats, and gets no message that it was removed (that is R6, a part of it).
 """
 
 from __future__ import annotations
