@@ -22,7 +22,7 @@ Verdict = Literal["holds", "broken", "unclear"]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution in a few figures, in seconds: its mean, quantiles (p999: 99.9 % are at most this), and its largest."""
+    """A distribution in seconds: its mean, quantiles (p999: 99.9 % are at most this), and its largest."""
 
     mean: float
     p50: float
@@ -172,9 +172,7 @@ class PoolFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     pair: str
     nodes: int
-    """Nodes that serve it."""
     slots: int
-    """Their slots."""
     running_max: int
     """Most jobs at work at once."""
     waiting_max: int
