@@ -13,5 +13,5 @@ def fresh_random() -> random.Random:
 
 
 def fresh_secret(bits: int) -> str:
-    """Return so many bits that nobody can guess, as letters that fit into a header, a file and a command line."""
+    """Return `bits` unguessable bits as letters that are valid in a header, a file and a command line."""
     return secrets.token_urlsafe(bits // 8)

@@ -82,7 +82,7 @@ class Core:
     ) -> Core:
         """Put a core together. `instance` (at most 16 characters) must be new for each start of a scheduler.
 
-        `why` must hear what `observer` hears; without it no job is followed.
+        `why` must receive the same notifications as `observer`; without it no job is followed.
         """
         if why is None:
             why = Why(clock, jobs_max=0, every=0)

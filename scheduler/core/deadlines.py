@@ -25,8 +25,8 @@ T = TypeVar("T", bound=HasDeadline)
 class Deadlines(Generic[T]):
     """The deadlines of many things; each has at most one, and a new one replaces it.
 
-    Of the things that are due at one moment the one that was set first comes first. A thing whose deadline is replaced
-    or cleared is let go at once: a job that has ended must not stay for its dispatch time-out.
+    Things that are due at one moment come in the order in which they were set. A thing whose deadline is replaced or
+    cleared is released at once: a job that has ended must not stay in memory until its dispatch time-out.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class Deadlines(Generic[T]):
         """Thing -> its place in the order: its deadline, then the number of the `set`."""
         self._things: dict[int, T] = {}
         self._heap: list[int] = []
-        """Of the keys of `_things` (key_heap.py)."""
+        """The keys of `_things` as a heap (key_heap.py)."""
         self._sleeper: asyncio.Future[None] | None = None
         self._sleeps_until_ms = 0
 

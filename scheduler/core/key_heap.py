@@ -1,4 +1,4 @@
-"""A heap of the keys of a dict: the least key is at hand, and what leaves the dict is let go at once.
+"""A heap of the keys of a dict: it gives the least key, and an entry that leaves the dict is released at once.
 
 A heap of the things themselves would keep what has ended behind whatever is still to come before it. A key that is no
 longer in the dict stays until it comes to the top, or until there are too many of them.

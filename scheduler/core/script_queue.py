@@ -80,7 +80,7 @@ class ScriptQueue:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many calls wait that what can be refused is to be refused."""
+        """True when the backlog has reached BACKLOG_MAX; callers that can be refused should be."""
         return len(self._calls) >= BACKLOG_MAX
 
     def call(self, call: ScriptCall, on_answer: OnAnswer) -> None:

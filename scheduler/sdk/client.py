@@ -243,5 +243,5 @@ class Started:
         return await self._client._result(self._request)
 
     async def cancel(self) -> None:
-        """Have the job cancelled unless it has ended: its result tells."""
+        """Ask the scheduler to cancel the job. A job that has ended stays as it is; the result says which was first."""
         await self._client._session.cancel(self._request)

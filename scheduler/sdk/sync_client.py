@@ -218,5 +218,5 @@ class SyncStarted:
         return self._client._call(self._started.result())
 
     def cancel(self) -> None:
-        """Have the job cancelled unless it has ended: its result tells."""
+        """Ask the scheduler to cancel the job. A job that has ended stays as it is; the result says which was first."""
         self._client._call(self._started.cancel())

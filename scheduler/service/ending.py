@@ -15,7 +15,7 @@ from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.web.wire.server import HURRY_S
 
 LOOK_S = 0.02
-"""Time between two looks at what is left; nobody tells."""
+"""Time between two checks for running jobs; there is no notification of the last one."""
 JOBS_A_TURN = 500
 """Jobs that are handed back before other work gets its turn."""
 

@@ -31,7 +31,7 @@ def connections_within(settings: Settings, log: Log) -> Settings:
 
 
 def wanted(connections_max: int) -> int:
-    """Return how many open files a scheduler with so many connections needs."""
+    """Return the number of open files that a scheduler with this number of connections needs."""
     return connections_max + BESIDE_CONNECTIONS
 
 

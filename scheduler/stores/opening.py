@@ -25,7 +25,7 @@ async def open_store(
     """Return the store that `spec` names, ready to run scripts: embedded, memory or redis://….
 
     `state_dir` keeps the data of the embedded one over restarts. With an `owner` (who and where, for people to read)
-    a redis:// store is claimed for one scheduler, and `on_lost` hears when another one has taken it over; the other
+    a redis:// store is claimed for one scheduler, and `on_lost` is called when another one has taken it over; the other
     stores are nobody else's anyway. Raises ConfigError or StoreUnavailable.
     """
     if spec == "memory":

@@ -66,7 +66,7 @@ class RedisStore:
         self._claim: Claim | None = None
 
     async def claim(self, owner: str, on_lost: Callable[[str], None]) -> None:
-        """Make `owner` the one scheduler of this store until `close`; `on_lost` hears when it is no longer.
+        """Make `owner` the one scheduler of this store until `close`; `on_lost` is called when it no longer is.
 
         Raises ConfigError when another one is alive there, StoreUnavailable when the server doesn't answer.
         """

@@ -23,8 +23,8 @@ HEADERS = {
 class DashboardDoor:
     """GET /v1/dashboard: the event `past` (Past), then `now` (Snapshot) each second, until the viewer leaves.
 
-    With the parameter `snapshots` it ends after so many of them. A viewer that is slow misses some; one that takes
-    nothing is cut off by http_protocol.py.
+    With the parameter `snapshots` it ends after that number of `now` events. A viewer that is slow misses some; one
+    that takes nothing is cut off by http_protocol.py.
     """
 
     def __init__(self, dashboard: Dashboard) -> None:

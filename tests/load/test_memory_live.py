@@ -47,7 +47,7 @@ def test_a_healthy_saw_tooth_is_passed_in_20_of_20_runs(tmp_path: Path) -> None:
 
 
 def test_a_clean_up_that_is_off_is_found_by_counting(tmp_path: Path) -> None:
-    """It is the seed's leak: records that outlive their retention, found without a trend."""
+    """It is the brief's leak: records that outlive their retention, found without a trend."""
     server = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "0", "--retention-s", "2", "--finished-max", "0")
     try:
         with steady_load(server.url), watch(server.url, every_s=0.5) as made:

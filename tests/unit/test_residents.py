@@ -14,7 +14,7 @@ RETENTION_S, INTERVAL_S = 30.0, 10.0
 
 
 def test_the_mean_is_the_rate_times_the_mean_stay() -> None:
-    assert resident_mean(20, 0, 300, 60) == 6600  # the seed's own figure
+    assert resident_mean(20, 0, 300, 60) == 6600  # the brief's own figure
     assert resident_mean(20, 2, 300, 60) == 6640
     assert resident_mean(20, 2, 300, 0) == 6040
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "_VOXPOOL_COMPLETE"
 PATIENCE_S = 1.0
-"""Somebody waits with a finger on the key; whoever takes longer has nothing to offer."""
+"""Time limit of a completion: the user waits at the prompt, so a slower scheduler offers no completions."""
 JOBS_MAX = 50
 WHERE = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/voxpool.fish"}
 

@@ -82,7 +82,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     audio_bytes: int
     """The length of the audio; stays when the audio is freed."""
     audio_hash: int = 0
-    """Of the audio (hash_of); stays, too. It tells other audio under the same request id."""
+    """Hash of the audio (hash_of), kept after the audio is freed. It reveals other audio under the same request id."""
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0

@@ -51,7 +51,7 @@ class JobTable:
         return f"<job table {self.unfinished} unfinished, {self.finished} finished, {self.audio_bytes} audio bytes>"
 
     def check_room(self, audio_bytes: int) -> None:
-        """Raise Rejected if a job with so much audio can't be accepted now."""
+        """Raise Rejected if a job with audio of this size can't be accepted now."""
         if self.unfinished >= self.jobs_max:
             raise Rejected("jobs_max", f"{self.jobs_max} jobs are unfinished, the most allowed", self.retry_after_ms)
         if self.audio_bytes + audio_bytes > self.audio_total_bytes_max:

@@ -1,7 +1,7 @@
 """The last minutes of a scheduler, second by second, for charts that are full as soon as somebody looks.
 
 Noting is a few additions a job, in the second in which it happens; what is drawn (quantiles, rates) is computed for
-who looks, and by nobody else. Bounded: so many seconds, and of each at most some hundred bins.
+who looks, and by nobody else. It is bounded: SECONDS_KEPT seconds with at most some hundred bins each.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from voxpool.scheduler.telemetry.spread import Spread, is_shared
 
 SECONDS_KEPT = 300
 SIZED_EVERY = 10
-"""One record of so many says how large records are."""
+"""Every SIZED_EVERY-th record is measured to estimate the size of all."""
 QUANTILE_WINDOW_S = 10
-"""A point of the charts of wait and service tells about the jobs that completed within so many seconds."""
+"""A point of the charts of wait and service covers the jobs that completed within this number of seconds."""
 ENDED_KEPT = 24
 RECORDS_MAX = SECONDS_KEPT + QUANTILE_WINDOW_S + 2
 """Records of a second that are alive at the same time: those kept, the one of now, and one that is being made."""
@@ -176,7 +176,7 @@ class DashboardHistory(Observer):
         return _point(last, past if past is not None and past.second == last else None, past, waits, services)
 
     def within(self, seconds: int) -> tuple[Spread, Spread]:
-        """Return the waits and the services of the last so many seconds that are over."""
+        """Return the waits and the services of the last `seconds` full seconds."""
         waits, services = Spread(), Spread()
         for past in self._last(seconds):
             waits.add(past.waits)
@@ -184,7 +184,7 @@ class DashboardHistory(Observer):
         return waits, services
 
     def totals(self, seconds: int) -> dict[str, int]:
-        """Return how much happened in the last so many seconds that are over."""
+        """Return how much happened in the last `seconds` full seconds."""
         names = ("submitted", "completed", "failed", "cancelled", "redispatched")
         past = list(self._last(seconds))
         return {name: sum(getattr(one, name) for one in past) for name in names}

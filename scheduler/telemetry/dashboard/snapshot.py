@@ -26,7 +26,7 @@ from voxpool.scheduler.telemetry.spread import Spread
 
 INTERVAL_S = 1.0
 SHARE_MAX = 0.05
-"""Of the time, at most, goes into snapshots: with very many nodes they come less often than once a second."""
+"""Largest share of the time that snapshots may take: with very many nodes they come less often than once a second."""
 FIGURES_WINDOW_S = 60
 POINTS_A_TURN = 20
 

@@ -201,7 +201,7 @@ class _Request:
 
 
 class Authorization:
-    """The application with its doors guarded; `observer` hears of whoever was refused."""
+    """The application with its doors guarded; `observer` is notified of each refusal."""
 
     def __init__(self, app: Starlette, authentication: Authentication, observer: Observer) -> None:
         guard_routes(app.routes)

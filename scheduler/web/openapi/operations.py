@@ -208,7 +208,11 @@ def _service() -> list[Operation]:
             "Watch the scheduler: server-sent events, first `past` (the last minutes), then `now` each second.",
             {200: Answer("The stream; it ends when the scheduler stops.", media_types=("text/event-stream",))},
             parameters=[
-                Parameter("snapshots", "End after so many `now`.", {"type": "integer", "minimum": 1, "maximum": 10**9}),
+                Parameter(
+                    "snapshots",
+                    "End after this number of `now` events.",
+                    {"type": "integer", "minimum": 1, "maximum": 10**9},
+                ),
             ],
             reasons=("bad_snapshots",),
             passing=("viewers_max", "stopping"),

@@ -1,4 +1,4 @@
-"""When does the audio of a job go? (the seed's "audio leak"; row M3)
+"""When does the audio of a job go? (the brief's "audio leak"; row M3)
 
 Two ways are wrong. Kept until the sweep it fills memory for as long as the job is retained. Freed at dispatch there is
 nothing to send when the node is lost. Production frees it when the job ends. Nodes crash all the time here.

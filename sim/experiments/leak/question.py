@@ -1,4 +1,4 @@
-"""Do finished jobs pile up, and does clean-up hold memory within bounds? (the seed's 1.1; rows M1, M2, M9)
+"""Do finished jobs pile up, and does clean-up hold memory within bounds? (the brief's 1.1; rows M1, M2, M9)
 
 M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. Counts come first: they are exact.
 Then allocated bytes at each sweep of a shorter run of its own, judged by leakgate/judging/trend.py, with leaks planted

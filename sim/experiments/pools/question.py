@@ -2,7 +2,7 @@
 
 Without: the old choosing (pools_before.py). With: production's scripts (pools_with.py). Chances come from the seed;
 costs are counted by a real server, which is one of its own unless --store names an address. Part "size" goes past a
-thousand nodes and pools, the seed's question; its times are for information, its counts have limits.
+thousand nodes and pools, the brief's question; its times are for information, its counts have limits.
 """
 
 from __future__ import annotations

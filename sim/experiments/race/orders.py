@@ -1,4 +1,4 @@
-"""The scenario of `race` about R1, the race of the seed's 2.3: a time-out meets a node that goes offline, in every
+"""The scenario of `race` about R1, the race of the brief's 2.3: a time-out meets a node that goes offline, in every
 order.
 
 One job, two nodes, every draw. With production the steps are those of production's code (sim/explore); without the fix
@@ -87,7 +87,7 @@ def picture(results: Mapping[str, Figures]) -> Picture:
 
 
 def answer(results: Mapping[str, Figures]) -> Sequence[str]:
-    """Return the answer to the seed's 2.3, as far as it was measured."""
+    """Return the answer to the brief's 2.3, as far as it was measured."""
     without, with_, hop = (results.get(name, {}) for name in ("R1 without", "R1 with", "R1hop with"))
     said = []
     if without:

@@ -1,4 +1,4 @@
-"""Does the race of the seed's 2.3 exist, and what else happens when two things about a job or a node cross?
+"""Does the race of the brief's 2.3 exist, and what else happens when two things about a job or a node cross?
 
 Each row is a scenario with an old behaviour (sim/experiments/*/without/) and with production: race_orders,
 race_redispatch, race_results.
@@ -15,7 +15,7 @@ from voxpool.sim.report.report import Report
 
 QUESTION = "Do results, time-outs, losses and submits that cross each other lose a job, or do it twice?"
 ABOUT = {
-    "R1": "a time-out redispatch and a node going offline, every order of their steps (the seed's 2.3)",
+    "R1": "a time-out redispatch and a node going offline, every order of their steps (the brief's 2.3)",
     "R2": "a redispatch keeps the dispatch time of the first attempt",
     "R3": "attempts are not counted",
     "R4": "the message of a redispatch carries the old attempt",
