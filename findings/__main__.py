@@ -19,8 +19,9 @@ from findings.rows import merged, rows_of
 from findings.table import put_into, render
 from voxpool.sim.experiments.catalogue import BY_NAME
 from voxpool.sim.experiments.experiment import Options
-from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
+from voxpool.sim.explore.command import Wanted, explore, find_flow
 from voxpool.sim.explore.model.flows import FLOWS
+from voxpool.sim.explore.report import report_of
 from voxpool.sim.report.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -91,7 +91,7 @@ def _check(
     """Yield how often to call next; raises AssertionError at the end."""
     with needs("leakgate"):
         from voxpool.leakgate.judging.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
-        from voxpool.leakgate.watching.look_closer import look_closer, told
+        from voxpool.leakgate.watching.look_closer import finding_text, look_closer
 
     if times < BLOCKS:
         raise ValueError(f"times={times}: at least {BLOCKS} calls are needed")
@@ -107,9 +107,9 @@ def _check(
                 return
             if finding.verdict == LEAK:
                 closer = yield from look_closer(times, per)
-                raise AssertionError("\n".join([told(finding), *closer]))
+                raise AssertionError("\n".join([finding_text(finding), *closer]))
     if unclear == "fail":
-        raise AssertionError(f"{told(finding)}\n  give more calls (times={2 * times}), or a higher limit")
+        raise AssertionError(f"{finding_text(finding)}\n  give more calls (times={2 * times}), or a higher limit")
 
 
 @contextmanager

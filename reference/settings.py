@@ -25,7 +25,7 @@ def _groups() -> Iterator[str]:
     for group in (*GROUPS, OTHER):
         names = dict.fromkeys(name for name in (*GROUPS.get(group, ()), *fields) if group_of(name) == group)
         if names:
-            head = ("setting", "default", "unit", "bounds", "meaning")
+            head = ("setting", "default", "bounds", "meaning")
             yield f"## {group}\n\n" + table(head, [_row(fields[name]) for name in names])
 
 
@@ -34,8 +34,8 @@ def _row(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
     meta = next(one for one in get_args(annotation) if isinstance(one, msgspec.Meta))
     signs = ((meta.ge, "≥"), (meta.gt, ">"), (meta.le, "≤"), (meta.lt, "<"))
     bounds = ", ".join(f"{sign} {bound:,.10g}" for bound, sign in signs if bound is not None and bound < UNBOUNDED)
-    default = msgspec.json.encode(field.default).decode()
-    return f"`{field.name}`", f"`{default}`", str((meta.extra or {}).get("unit", "")), bounds, meta.description or ""
+    default, unit = msgspec.json.encode(field.default).decode(), (meta.extra or {}).get("unit", "")
+    return f"`{field.name}`", f"`{default}` {unit}".strip(), bounds, meta.description or ""
 
 
 def generators() -> dict[str, Generator]:

@@ -272,7 +272,7 @@ class _Judge:
         word = "rose" if moved > 0 else "fell"
         said = (
             f"the load was not steady: what the process keeps of its {self._source.unit}s {word} by about "
-            f"{abs(moved):,.0f} bytes, as it should; a leak below that can't be told"
+            f"{abs(moved):,.0f} bytes, as it should; a smaller leak can't be seen"
         )
         return said, moved
 

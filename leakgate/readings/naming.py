@@ -130,7 +130,7 @@ class Naming:
 
 
 def settle_s(source: Source) -> float:
-    """Return the seconds of tracing before growth can be told from work that is kept on purpose."""
+    """Return the seconds of tracing after which growth can be distinguished from work that is retained on purpose."""
     return SETTLE_S + min(SETTLE_MAX_S, source.retention_s + source.interval_s if source.interval_s else 0.0)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from voxpool.leakgate.judging.finding import Growth, MemoryFinding
 from voxpool.leakgate.readings.series import Source
 from voxpool.leakgate.report.report import Curves, WatchReport
-from voxpool.leakgate.report.svg import Chart, Curve, Role, bytes_text, draw, number_told
+from voxpool.leakgate.report.svg import Chart, Curve, Role, bytes_text, draw, number_text
 
 GROWING_DRAWN = 4
 TYPES_SHOWN = 15
@@ -130,16 +130,16 @@ def rows_of(report: WatchReport) -> list[Row]:
 
 
 def _growth_row(one: Growth, unit: str) -> Row:
-    told = bytes_text if one.unit else number_told
+    text_of = bytes_text if one.unit else number_text
     word = f" ({one.verdict})" if one.verdict == "leak" else ""
-    return Row(f"{one.name}{word}", told(one.lows[0]), told(one.lows[-1]), f"{one.text} a {unit}")
+    return Row(f"{one.name}{word}", text_of(one.lows[0]), text_of(one.lows[-1]), f"{one.text} a {unit}")
 
 
 def _row(name: str, first: int | None, last: int | None, is_bytes: bool) -> Row | None:
     if first is None or last is None:
         return None
-    told = bytes_text if is_bytes else number_told
-    return Row(name, told(first), told(last), told(last - first))
+    text_of = bytes_text if is_bytes else number_text
+    return Row(name, text_of(first), text_of(last), text_of(last - first))
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -46,7 +46,7 @@ class Chart:
 
 
 def draw(title: str, x_label: str, y_unit: str, curves: Sequence[Curve], y_from_zero: bool = True) -> str:
-    """Return the SVG; "" when no curve has a point. `y_unit` is "bytes" (told as kB, MB, GB) or any other word."""
+    """Return the SVG; "" when no curve has a point. `y_unit` is "bytes" (shown as kB, MB, GB) or any other word."""
     drawn = [(curve, _points(curve)) for curve in curves]
     drawn = [(curve, points) for curve, points in drawn if points]
     if not drawn:
@@ -59,7 +59,7 @@ def draw(title: str, x_label: str, y_unit: str, curves: Sequence[Curve], y_from_
     y_ticks = ticks(min(0.0, *ys) if y_from_zero else min(ys), max(ys), 5)
     x_at = _scale(min(x_ticks[0], min(xs)), max(x_ticks[-1], max(xs)), _LEFT, WIDTH - _RIGHT)
     y_at = _scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)
-    told = bytes_text if y_unit == "bytes" else number_told
+    text_of = bytes_text if y_unit == "bytes" else number_text
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
         f'xmlns="http://www.w3.org/2000/svg">'
@@ -67,13 +67,13 @@ def draw(title: str, x_label: str, y_unit: str, curves: Sequence[Curve], y_from_
     for tick in y_ticks:
         at = f"{y_at(tick):.1f}"
         parts.append(f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text class="y" x="{_LEFT - 8}" y="{at}" dy="0.32em">{escape(told(tick))}</text>')
+        parts.append(f'<text class="y" x="{_LEFT - 8}" y="{at}" dy="0.32em">{escape(text_of(tick))}</text>')
     for tick in x_ticks:
         parts.append(
-            f'<text class="x" x="{x_at(tick):.1f}" y="{HEIGHT - _BOTTOM + 16}">{escape(number_told(tick))}</text>'
+            f'<text class="x" x="{x_at(tick):.1f}" y="{HEIGHT - _BOTTOM + 16}">{escape(number_text(tick))}</text>'
         )
     parts.append(f'<text class="x" x="{(WIDTH + _LEFT) / 2:.0f}" y="{HEIGHT - 4}">{escape(x_label)}</text>')
-    parts += [_line(curve, points, x_at, y_at, told) for curve, points in drawn]
+    parts += [_line(curve, points, x_at, y_at, text_of) for curve, points in drawn]
     return "".join(parts) + "</svg>" + _legend([curve for curve, _ in drawn])
 
 
@@ -96,7 +96,7 @@ def bytes_text(size: float) -> str:
     return f"{size:.4g} B"
 
 
-def number_told(number: float) -> str:
+def number_text(number: float) -> str:
     """Return `number` with its thousands apart, without needless digits."""
     return f"{number:,.0f}" if abs(number) >= 1000 or number == int(number) else f"{number:.4g}"
 
@@ -120,10 +120,10 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
 
 def _line(
     curve: Curve, points: Sequence[tuple[float, float | None]], x_at: Callable[[float], float],
-    y_at: Callable[[float], float], told: Callable[[float], str],
+    y_at: Callable[[float], float], text_of: Callable[[float], str],
 ) -> str:  # fmt: skip
     last = next((y for _, y in reversed(points) if y is not None), 0.0)
-    name = f"<title>{escape(curve.label)}: {escape(told(last))} at the end</title>"
+    name = f"<title>{escape(curve.label)}: {escape(text_of(last))} at the end</title>"
     known = [(x, y) for x, y in points if y is not None]
     if curve.dots or len(known) == 1:
         marks = "".join(f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="2.5"/>' for x, y in known)

@@ -23,7 +23,7 @@ WARM_UP_CALLS = 20
 _OWN = str(Path(__file__).parents[1])
 
 
-def told(finding: MemoryFinding) -> str:
+def finding_text(finding: MemoryFinding) -> str:
     """Return `finding` as the first lines of a failure."""
     head = f"{finding.verdict} after {finding.work:,} {finding.unit}s: {finding.reason}"
     return "\n".join([head, *(f"  {note}" for note in notes_of(finding))])

@@ -309,7 +309,7 @@ def pools(
     """Very many nodes in one pool, and very many pools, on a real server: no errors, a select as cheap as at 10, fair
     shares.
 
-    Ends with 0 when all of that holds, 1 when not, 2 when it can't be told.
+    Ends with 0 when all of that holds, 1 when not, 2 when it is unclear.
     """
     from rich.console import Console
 

@@ -17,11 +17,11 @@ FAIR_P = ">= 0.0001"
 """Of chi-square: even shares are worse than these once in ten thousand times. A run has four of them, so a limit of
 0.001 failed one healthy run in 250; a draw as uneven as that of C9 is far below either."""
 SELECTS_MIN = 50
-"""Of fewer selects no commands are told."""
+"""With fewer selects the commands a select are not reported."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. What could not be told is None."""
+    """One run. Figures that could not be measured are None."""
 
     store: str
     name: str

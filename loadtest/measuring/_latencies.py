@@ -19,7 +19,7 @@ WINDOW_DIGITS = 2
 
 
 class Latencies:
-    """What `Tally.take` of each process has told, in any order."""
+    """Sums what `Tally.take` of each process returned, in any order."""
 
     def __init__(self, windows_max: int = WINDOWS_MAX) -> None:
         self._windows_max = windows_max
@@ -31,7 +31,7 @@ class Latencies:
         self._errors: dict[tuple[Key, str], ErrorCount] = {}
 
     def absorb(self, taken: Mapping[str, Any]) -> None:
-        """Take in what a process has counted since it last told."""
+        """Add what a process has counted since its last message."""
         for window, kind, name, requests, failures, packed in taken["cells"]:
             self._add((kind, name), window, requests, failures, Histogram.unpacked(packed))
         for kind, name, reason, count, first_s, last_s in taken["errors"]:

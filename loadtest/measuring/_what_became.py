@@ -1,4 +1,4 @@
-"""What became of the jobs, told from the counts of the operations: pure, so that a report can be checked again."""
+"""Derives the outcome of the jobs from the counts of operations; it is pure, so that a report can be checked again."""
 
 from __future__ import annotations
 

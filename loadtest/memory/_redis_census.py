@@ -25,7 +25,7 @@ KEYS_MAX = 200_000
 KEYS_A_CALL = 1000
 TIME_MAX_S = 5.0
 FAMILIES_MAX = 50
-"""Families that are told apart; the rest are "others"."""
+"""Largest number of key families that are counted separately; the rest are "others"."""
 OTHERS = "others"
 _COUNTED_BY = {"zset": "zcard", "hash": "hlen", "set": "scard", "list": "llen", "stream": "xlen"}
 

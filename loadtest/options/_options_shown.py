@@ -47,7 +47,7 @@ def add_options(parser: Parser) -> None:
 
 
 class Described(NamedTuple):
-    """An option as people are told of it."""
+    """An option as help and page show it."""
 
     name: str
     group: Group

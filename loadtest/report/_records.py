@@ -22,7 +22,7 @@ Verdict = Literal["holds", "broken", "unclear"]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution in a few figures, in seconds."""
+    """A distribution in seconds: its mean, quantiles (p999: 99.9 % are at most this), and its largest."""
 
     mean: float
     p50: float
@@ -36,11 +36,15 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation."""
 
     type: str
+    """HTTP, WS or NODE."""
     name: str
+    """The operation, such as submit or result."""
     requests: int
     """Those that ended, in whatever way."""
     failures: int
+    """Those that failed."""
     rate_per_s: float
+    """Requests a second."""
     latency_s: Spread | None = None
     """Of those that did not fail; None when there were none."""
     histogram: list[int] = []
@@ -51,19 +55,28 @@ class ErrorCount(msgspec.Struct, frozen=True):
     """Failures of one operation for one reason."""
 
     type: str
+    """HTTP, WS or NODE."""
     name: str
+    """The operation."""
     reason: str
+    """A stable word, or the error of the connection."""
     count: int
+    """How many there were."""
     first_s: float
+    """When the first was."""
     last_s: float
+    """When the last was."""
 
 
 class WindowOperation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation in one window of time."""
 
     requests: int
+    """Those that ended in the window."""
     failures: int
+    """Those that failed."""
     latency_s: Spread | None = None
+    """Latencies of those that did not fail."""
     histogram: list[int] = []
     """As `Histogram.packed` writes it (two digits, us)."""
 
@@ -72,7 +85,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What ended within `length_s` seconds from `start_s` on."""
 
     start_s: float
+    """When it began."""
     length_s: float
+    """Its length."""
     users: int
     """Users, of all kinds, at its end."""
     is_whole: bool
@@ -85,12 +100,15 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     """The open-model arrivals of all client users: what was meant to be sent, and what was."""
 
     intended: int
+    """Jobs that were due."""
     sent: int
+    """Jobs that were sent."""
     late: int
     """Sent more than `late_ms` after their time."""
     dropped: int
     """Not sent: their user had as many jobs in flight as it may have."""
     late_ms: float
+    """From this lag on an arrival counts as late."""
     lag_s: Spread | None = None
     """From the intended start to the sending."""
 
@@ -102,9 +120,13 @@ class GeneratorProcess(msgspec.Struct, frozen=True, kw_only=True):
     """local, master, or Locust's name of a worker."""
     pid: int
     cpu_mean: float | None
+    """Its mean share of a core."""
     cpu_max: float | None
+    """The largest share of a core."""
     rss_bytes_max: int
+    """Its largest RSS."""
     samples: int
+    """How often it was measured."""
 
 
 class Generator(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,11 +150,17 @@ class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
 
     pair: str
     nodes: int
+    """How many nodes."""
     jobs: int
+    """Jobs that they served together."""
     share_max: float
+    """The largest share of these jobs that one node served."""
     share_min: float
+    """The smallest."""
     chi_square: float
+    """Against even shares."""
     degrees: int
+    """Its degrees of freedom."""
     p_value: float | None
     """Of chi-square against even shares; None when there are fewer than five jobs a node."""
     counts: list[int] = []
@@ -146,22 +174,28 @@ class PoolFigures(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
     slots: int
     running_max: int
+    """Most jobs at work at once."""
     waiting_max: int
+    """Most jobs that waited at once."""
 
 
 class Pools(msgspec.Struct, frozen=True, kw_only=True):
     """The pools of the run; `pools` and `groups` name at most POOLS_MAX, the largest."""
 
     count: int
+    """How many pools there were."""
     nodes_max: int
     """Number of nodes of the largest pool."""
     pools: list[PoolFigures] = []
+    """The largest pools."""
     groups: list[NodeGroup] = []
     """Counted by the node users."""
     chi_square: float | None = None
     """Over all groups."""
     degrees: int = 0
+    """Its degrees of freedom."""
     p_value: float | None = None
+    """Of chi_square; None when there are too few jobs."""
     unreadable: str = ""
     """Why the scheduler's own list could not be read."""
 
@@ -174,10 +208,15 @@ class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the jobs, as their clients saw it."""
 
     submitted: int
+    """Jobs that were submitted."""
     completed: int
+    """Jobs that completed."""
     failed: int
+    """Jobs that failed."""
     cancelled: int
+    """Jobs that were cancelled."""
     rejected: int
+    """Submits that were rejected for good."""
     lost: int
     """Whose result never came."""
     twice: int
@@ -196,6 +235,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float
     """Results a second that did not fail."""
     failures: int
+    """Results that failed."""
     latency_s: Spread | None
     """Of results."""
     is_good: bool
@@ -206,6 +246,7 @@ class Knee(msgspec.Struct, frozen=True, kw_only=True):
     """Where results stop to come in time."""
 
     steps: list[Step]
+    """The steps, in their order."""
     limit_ms: float
     """What p99 may be."""
     knee: int | None
@@ -218,15 +259,21 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     """A load run. `exit_code`: 0 holds, 1 does not, 2 not enough evidence, 3 could not start."""
 
     report: Literal["load"] = "load"
+    """The kind of the report."""
     schema: Literal[1] = 1
+    """The version of this form."""
     verdict: Verdict
+    """Whether every limit was kept."""
     exit_code: int
+    """0 holds, 1 does not, 2 not enough evidence, 3 could not start."""
     why: str
     """The verdict in a sentence."""
     host: str
+    """The URL of the scheduler, without a password."""
     started: str
     """UTC, ISO 8601."""
     duration_s: float
+    """How long the load lasted."""
     ended_by: str
     """time, users, SIGTERM, SIGINT, the page, or what else ended it."""
     options: dict[str, Any]
@@ -236,18 +283,29 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: dict[str, Any] = {}
     """What the scheduler said of itself."""
     users_max: int = 0
+    """Most users at once, of all kinds."""
     checks: list[Check] = []
+    """Each demand, with its figure and limit."""
     notes: list[str] = []
+    """Sentences: what to know when reading the figures."""
     generator: Generator
+    """Whether the load generator kept up."""
     arrivals: Arrivals | None = None
+    """Whether jobs were sent when they were due."""
     jobs: Jobs | None = None
+    """What became of the jobs."""
     operations: list[Operation] = []
+    """Figures of each kind of request."""
     errors: list[ErrorCount] = []
+    """Failures by operation and reason."""
     windows: list[Window] = []
+    """The run in windows of time."""
     knee: Knee | None = None
     """Of a run in steps."""
     pools: Pools | None = None
+    """How jobs were spread over pools and nodes."""
     memory: WatchReport | None = None
+    """The memory of the scheduler, if it was watched."""
 
 
 def spread_of(histogram: Histogram) -> Spread | None:

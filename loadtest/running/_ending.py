@@ -18,7 +18,7 @@ from voxpool.loadtest.running._part import Context
 MASTER = os.getpid()
 """The process that has read this file: of forked workers their master, which may be gone before they look for it."""
 CHILDREN_S = 10.0
-"""How long forked workers may take to end after their master told them to."""
+"""Seconds in which forked workers must end after the request of their master."""
 
 
 class Ending:

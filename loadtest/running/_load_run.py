@@ -192,7 +192,7 @@ class LoadRun:
         self._team.close()
 
     def on_test_stop(self, **_: Any) -> None:
-        """The users are gone; on a master, perhaps, only told to go. Returns when there is a verdict."""
+        """The users have stopped; on a master they may only have been asked to. Returns when there is a verdict."""
         if self.stage in (Stage.STARTING, Stage.RUNNING):
             self.on_test_stopping()
         if self.stage is Stage.CLOSING:

@@ -1,4 +1,4 @@
-"""What a run is made of: parts that start and stop with each test, and what all of them are told about it."""
+"""What a run is made of: parts that start and stop with each test, and the facts about the test that all receive."""
 
 from __future__ import annotations
 

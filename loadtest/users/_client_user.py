@@ -75,7 +75,7 @@ class ClientUser(User):
         return wanted
 
     def hang_up(self, wanted: Wanted) -> None:
-        """Cancel a job, as soon as the scheduler has taken it; once it has ended, that is told as `cancel`."""
+        """Cancel a job as soon as the scheduler has accepted it; the end is recorded as the operation `cancel`."""
         wanted.cancel_after_s = 0.0
         if wanted.job_id:
             self._cancel(wanted)
@@ -149,7 +149,7 @@ class ClientUser(User):
         self.ended(wanted, failure)
 
     def ended(self, wanted: Wanted, failure: str) -> None:
-        """A job is not waited for any more, and was told of."""
+        """Stop waiting for a job whose outcome has been recorded."""
         self.traffic.ended()
 
     def not_taken(self, wanted: Wanted, failure: str) -> None:

@@ -8,7 +8,7 @@ from voxpool.scheduler.errors import BadInput
 TOKEN_REFUSED = "token_refused"
 LOST = "connection_lost"
 NOT_CONNECTED = "not_connected"
-"""A job was due while its user had no connection; why it has none is told by itself."""
+"""A job was due while its user had no connection; the reason for that is reported separately."""
 _NO_ENTRY = {"unauthorized", "forbidden", TOKEN_REFUSED}
 _NO_ENTRY_STATUS = {401, 403}
 

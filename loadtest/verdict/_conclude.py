@@ -187,7 +187,7 @@ def leak_sentence(memory: WatchReport | None) -> str:
 
 
 def memory_check(memory: WatchReport | None, gate: Gate) -> tuple[Check | None, list[str]]:
-    """Return the check of memory and what could not be told: nothing unless memory decides."""
+    """Return the check of memory and the reasons why it is unclear; both are empty unless memory decides."""
     if memory is None or gate == "load":
         return None, []
     finding = memory.finding

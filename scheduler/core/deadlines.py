@@ -36,7 +36,7 @@ class Deadlines(Generic[T]):
         """Thing -> its key: its deadline, then the number of the `set`."""
         self._things: dict[int, T] = {}
         self._heap: list[int] = []
-        """Of the keys of `_things` (key_heap.py)."""
+        """The keys of `_things` as a heap (key_heap.py)."""
         self._sleeper: asyncio.Future[None] | None = None
         self._sleeps_until_ms = 0
 

@@ -49,7 +49,7 @@ class Costs:
 
     @property
     def explained_ms(self) -> float:
-        """What the costs say that `accepted_ms` should be: a check that links were told from the rest."""
+        """The value of `accepted_ms` that follows from the costs: it checks that links were separated correctly."""
         return 2 * float(np.mean(self.link_ms)) + self.loop_ms
 
     @property

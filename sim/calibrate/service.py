@@ -120,7 +120,7 @@ async def _until(look: Callable[[], str], processes: Sequence[subprocess.Popen[b
 
 
 def _started_url(log: Path) -> str:
-    """Return the address that the scheduler has told, '' before that."""
+    """Return the address that the scheduler has logged, '' before that."""
     for line in log.read_text(encoding="utf-8").splitlines():
         if line.startswith("{") and '"scheduler_started"' in line:
             url: str = json.loads(line)["url"]

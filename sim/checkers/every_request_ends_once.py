@@ -53,7 +53,7 @@ class EveryRequestEndsOnce(Checker):
 
     def request_told(self, request: Request, state: str) -> None:
         if self._open.pop(request.request_id, None) is None:
-            self.broke(f"request {request.request_id} was told of a second end: {state}")
+            self.broke(f"request {request.request_id} received a second end: {state}")
 
     def recount(self) -> None:
         waiting = self.world.clients.open.keys()

@@ -26,7 +26,7 @@ class EveryStoreKeyHasALivingOwner(Checker):
         """Nodes that left, likewise."""
 
     def scheduler_built(self) -> None:
-        """What a scheduler had not yet told the store when it died stays there until the node's register or its end."""
+        """Calls that a scheduler had not sent when it died are missing until the node registers again or is removed."""
         self._queue = self.world.core.queue
         self._given_up.clear()
         self._gone.clear()

@@ -98,7 +98,7 @@ def play_file(
     production runs without its fix. What was decided about the jobs `why` is among the lines. A run that doesn't hold
     is kept in `out`, or under out/failed. Raises RunDied when it raised.
     """
-    variant_without(without)  # an unknown row is told before anything else
+    variant_without(without)  # an unknown defect id is reported first
     path = find_scenario(name)
     scenario = load_scenario(path, costs)
     if quick:

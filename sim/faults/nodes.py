@@ -98,7 +98,7 @@ def _answer_now(node: SimNode, kept: list[NodeResult]) -> None:
 
 
 def _never_answer(node: SimNode, random: random.Random) -> None:
-    """It is never done: it names the job as running, until it is told to stop."""
+    """The job never ends: the node reports it as running until it receives a cancel."""
 
     def forget(work: Work, timer: int) -> None:
         pass

@@ -72,7 +72,7 @@ class BusyNodesDoNotRest(NodeEvents):
 
 
 class ReportsTwice(Dispatcher):
-    """Every end is told twice."""
+    """Every end is reported twice."""
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
         super().end(job, state, reason, output, detail)

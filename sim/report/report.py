@@ -116,7 +116,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One demand of the report: `figure` against `limit`. `ok` is False, too, when it could not be told.
+    """One demand of the report: `figure` against `limit`. `ok` is False, too, when the figure is missing.
 
     A check that does not decide (`decides` is False) is shown, and the verdict does not depend on it.
     """
@@ -131,7 +131,7 @@ class Check:
     unit: str = ""
     """Of `figure`."""
     note: str = ""
-    """What the figure rests on, or why it could not be told."""
+    """What the figure is based on, or why it is missing."""
 
     @property
     def word(self) -> str:

@@ -150,7 +150,7 @@ class Connection:
             self.up(self._closed_by_node)
 
     def vanish(self) -> None:
-        """The node's machine is gone: nothing more goes either way, and nobody is told."""
+        """The node's machine is gone: nothing passes in either direction, and neither end is notified."""
         self.is_reachable = False
 
     def close_late(self) -> None:

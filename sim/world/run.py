@@ -17,7 +17,7 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 SLICES = 200
-"""Parts of a run between which progress is told."""
+"""Number of parts of a run after each of which progress is reported."""
 
 Progress = Callable[[float], None]
 

@@ -46,7 +46,7 @@ def test_the_audio_of_the_examples_is_taken() -> None:
     check_audio(codec.from_client.decode(json.dumps(submit).encode(), binary=False).audio, 100)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("cls", {*MESSAGES, *NESTED}, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", dict.fromkeys([*MESSAGES, *NESTED]), ids=lambda cls: cls.__name__)
 def test_each_field_has_a_text(cls: type[msgspec.Struct]) -> None:
     assert set(field_texts(cls)) == set(cls.__struct_fields__)
 

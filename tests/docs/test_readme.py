@@ -13,11 +13,7 @@ def test_it_is_one_page() -> None:
     assert README.count("\n") < LINES_MAX
 
 
-def test_it_leads_to_every_page_of_the_documentation_that_is_written_for_readers() -> None:
-    pages = {
-        str(path.relative_to(ROOT))
-        for folder in ("docs", "docs/guides", "docs/reference")
-        for path in ROOT.glob(f"{folder}/*.md")
-    }
-    reached_from_others = {"docs/index.md", "docs/memory-watch.md"}
-    assert pages - reached_from_others <= set(links(README))
+def test_it_leads_to_what_a_newcomer_needs() -> None:
+    """The other pages are in the navigation of the site, which a strict build checks."""
+    needed = ("start", "install", "concepts", "architecture", "protocol", "findings", "guides/run", "guides/worker")
+    assert {f"docs/{name}.md" for name in needed} <= set(links(README))

@@ -16,7 +16,7 @@ from voxpool.leakgate.judging.judge import judge_memory
 from voxpool.leakgate.readings.series import Bound, Series
 from voxpool.leakgate.report.charts import charts_of, fastest_rows, notes_of, report_html, rows_of
 from voxpool.leakgate.report.report import WatchReport, report_of
-from voxpool.leakgate.report.svg import POINTS_MAX, Curve, bytes_text, draw, number_told, ticks
+from voxpool.leakgate.report.svg import POINTS_MAX, Curve, bytes_text, draw, number_text, ticks
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>1</script>'\"&amp;"
 
@@ -136,4 +136,4 @@ def test_numbers_as_people_read_them() -> None:
         "-2 MB",
         "3.2 GB",
     ]
-    assert [number_told(number) for number in (0, 12, 1234567, 0.25)] == ["0", "12", "1,234,567", "0.25"]
+    assert [number_text(number) for number in (0, 12, 1234567, 0.25)] == ["0", "12", "1,234,567", "0.25"]

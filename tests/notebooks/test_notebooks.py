@@ -30,8 +30,9 @@ from voxpool.sim.experiments.policy.report import Results
 from voxpool.sim.experiments.policy.runs import from_empty
 from voxpool.sim.experiments.pools.question import measure_at as measure_pools
 from voxpool.sim.experiments.race.question import ABOUT, ROWS
-from voxpool.sim.explore.command import Wanted, explore, find_flow, report_of
+from voxpool.sim.explore.command import Wanted, explore, find_flow
 from voxpool.sim.explore.model.flows import FLOWS
+from voxpool.sim.explore.report import report_of
 from voxpool.sim.report.report import WITH, WITHOUT, Report
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"

@@ -36,7 +36,7 @@ class LogWriter:
         self._tell_dropped = tell_dropped
         self._lines: deque[bytes] = deque()
         self._bytes = 0
-        """Of the lines that wait and those in hand."""
+        """Size of the lines that wait and of those that are being written."""
         self._dropped = 0
         self._is_torn = False
         """Whether the last line was not written to its end."""

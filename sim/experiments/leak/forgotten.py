@@ -34,7 +34,7 @@ class AskSize:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many asked, and how many of them were told that their job is unknown."""
+    """Number of clients that asked, and of those that got the answer that their job is unknown."""
 
     interval_s: float
     after_s: float
@@ -48,7 +48,7 @@ class Asked:
 
 
 class _Asks(Watcher):
-    """Clients that ask for their job once, some time after they were told that it ended."""
+    """Clients that ask for their job once, some time after they received its end."""
 
     def __init__(self, world: World, after_s: float) -> None:
         self.asked = self.unknown = 0

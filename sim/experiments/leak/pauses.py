@@ -107,7 +107,7 @@ def finished_job(number: int, instance: str = "s1") -> Job:
 def production(sizes: list[int], rounds: int = 1, progress: Callable[[float], None] = lambda _: None) -> list[Pauses]:
     """Fill production's table to each of `sizes` (rising), time its inserts, then its sweeps in slices.
 
-    `progress` is told the share that is done.
+    `progress` is called with the share that is done.
     """
     return _measured(_production, sizes, rounds, progress)
 

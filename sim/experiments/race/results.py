@@ -89,7 +89,7 @@ def _jobs_at_the_time_out(world: World, stage: Stage, spread_s: float, slow: flo
 
 
 class _Deliveries(Watcher):
-    """Counts right results that were thrown away, and ends of a job that were told more than once."""
+    """Counts right results that were dropped, and ends of a job that were reported more than once."""
 
     def __init__(self, world: World) -> None:
         self.lost = self.double = self.late = 0

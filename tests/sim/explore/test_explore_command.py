@@ -11,9 +11,10 @@ import pytest
 from tests.sim.explore.toy_threads import Op, comes_in_order, threads
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.explore import printing
-from voxpool.sim.explore.command import Explored, Wanted, explore, find_flow, replayed, report_of
+from voxpool.sim.explore.command import Explored, Wanted, explore, find_flow, replayed
 from voxpool.sim.explore.model.execution import WRITE, MakeExecution
 from voxpool.sim.explore.model.flow import Flow
+from voxpool.sim.explore.report import report_of
 from voxpool.sim.world.variant import Variant
 
 
