@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import replace
 
 import msgspec
@@ -31,6 +33,10 @@ def played(sessions_max: int = 500) -> LongRun:
     return long_run(scenario, SMALL, "memory", None)
 
 
+healthy = functools.cache(played)
+"""The run without a planted bug, played once; a test takes a copy."""
+
+
 def not_kept(run: LongRun) -> set[str]:
     """Return the names of the figures that are not what they have to be."""
     checks = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS).checks
@@ -38,7 +44,7 @@ def not_kept(run: LongRun) -> set[str]:
 
 
 def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
-    run = played()
+    run = copy.deepcopy(healthy())
     report = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS)
     assert run.broken == [] and run.run["jobs"]["lost"] == 0
     assert report.outcome is not Outcome.BROKEN, report.notes
@@ -60,7 +66,7 @@ def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
 
 def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
     """The noise of a small run tells no trend of what follows the traffic, and what fills up to its cap rises."""
-    run = played()
+    run = copy.deepcopy(healthy())
     most = {name: max(values) for name, values in run.bounds.items()}
     assert most["sessions remembered"] == 500 and 1 < most["deadlines of jobs"] < 1000
     for i in range(len(run.times_s)):
