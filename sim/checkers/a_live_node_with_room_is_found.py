@@ -30,7 +30,7 @@ class ALiveNodeWithRoomIsFound(Checker):
                 self.broke(f"the store found nobody for {pair}, and then somebody in the same call")
 
     def _found_later(self, call: ScriptCall, answer: list[str]) -> bool:
-        """Whether a pair was granted a new slot after it had none: nothing gets free within a call."""
+        """True when a pair was granted a new slot after it had none: nothing gets free within a call."""
         args, at, none = call.args, 4, set()
         taken = {hold for hold, _, _ in self._mirror.granted}
         for i in range(0, len(answer), 2):
