@@ -27,7 +27,7 @@ class Table(NamedTuple):
 
     series: Series
     names: list[str]
-    """Of its columns."""
+    """Names of its columns."""
 
 
 def write_csv(series: Series, path: Path) -> None:

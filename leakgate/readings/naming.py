@@ -73,7 +73,7 @@ class Naming:
         self._looks: list[tuple[int, dict[str, tuple[int, int]]]] = []
         self._is_on = False
         self.is_over = False
-        """Whether there are as many looks as wanted. The tracing goes on until `finish`, for LINGER_S at most."""
+        """True when there are as many looks as wanted. The tracing goes on until `finish`, for LINGER_S at most."""
         self.lines: list[SourceLine] = []
         """The lines that keep most, as far as they are known."""
         self.trouble = ""

@@ -57,7 +57,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Name -> number. The first word of a name is its kind: "table core.node_registry.nodes", "type dict", "task
     Queue.run", "open files", "threads", "store keys free". A name that holds " bytes " is a size in bytes."""
     counts_are_whole: bool = True
-    """Whether a type that is missing in `counts` stands for 0; else there were too many types to name all."""
+    """True when a type that is missing in `counts` stands for 0; else there were too many types to name all."""
     unread: tuple[str, ...] = ()
     """First words of the names that this reading did not take, such as "store": there a missing name is no 0."""
     unreadable: str = ""

@@ -21,7 +21,7 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
     allocated_bytes: list[int | None]
     held_bytes: list[int | None]
     store_bytes: list[int | None]
-    """Of a store beside the process, which its counts named "store bytes …" make up."""
+    """Bytes of a store beside the process: the sum of its counts named "store bytes …"."""
     kept: list[int | None]
     in_flight: list[int | None]
     objects: list[int | None]

@@ -14,8 +14,8 @@ QUESTION = "Do very many nodes in a pool, and very many pools, cost a select mor
 SAME_COMMANDS = "-2 .. 2"
 """Per cent by which the commands of a select may differ; a node that was full at that moment makes one more."""
 FAIR_P = ">= 0.0001"
-"""Of chi-square: even shares are worse than these once in ten thousand times. A run has four of them, so a limit of
-0.001 failed one healthy run in 250; a draw as uneven as that of C9 is far below either."""
+"""Limit of the p value of chi-square: even shares are worse than this once in ten thousand times. A run has four of
+them, so a limit of 0.001 failed one healthy run in 250; a draw as uneven as that of C9 is far below either."""
 SELECTS_MIN = 50
 """With fewer selects the commands a select are not reported."""
 

@@ -30,7 +30,7 @@ class Calls(msgspec.Struct):
     calls: int = 0
     commands: int = 0
     jobs: int = 0
-    """Of select_node: jobs that were asked for, one a hold."""
+    """Jobs that select_node was called for, one for each hold."""
 
     @property
     def commands_a_job(self) -> float | None:

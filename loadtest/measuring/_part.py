@@ -42,7 +42,7 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Measuring:
-    """Of one process. `start` forgets the test before; the figures stay after `stop`."""
+    """Measures in one process. `start` drops the figures of the previous test; they stay after `stop`."""
 
     def __init__(self, context: Context, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context

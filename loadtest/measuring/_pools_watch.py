@@ -16,7 +16,7 @@ FIRST_S = 1.0
 EVERY_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
 PAGES_MAX = 20
-"""Of 1,000 pools each: what is beyond is not looked at."""
+"""Largest number of pages, of 1,000 pools each; further pools are ignored."""
 
 
 class _Page(msgspec.Struct):

@@ -17,7 +17,7 @@ from voxpool.loadtest.report._records import Arrivals, spread_of
 
 
 class ProcessReport(msgspec.Struct):
-    """Of one process."""
+    """The figures of one process since the start of the test."""
 
     process: Readings
     due: int = 0

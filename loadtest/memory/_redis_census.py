@@ -35,12 +35,12 @@ class Census(msgspec.Struct, frozen=True):
 
     keys: dict[str, int]
     members: dict[str, int]
-    """Of sorted sets, hashes, sets, lists and streams; a string is one."""
+    """Number of members of sorted sets, hashes, sets, lists and streams; a string counts as one."""
     bytes: dict[str, int]
 
     @property
     def total_bytes(self) -> int:
-        """Of all families."""
+        """Bytes of all families."""
         return sum(self.bytes.values())
 
 

@@ -69,7 +69,7 @@ class Described(NamedTuple):
 
     @property
     def is_list(self) -> bool:
-        """Whether it can be given again."""
+        """True when it can be given again."""
         return bool(self.kind == list[str])
 
     @property

@@ -36,5 +36,5 @@ def _tags(task: Any) -> set[str]:
 
 
 def _is_left(of_task: set[str], tags: set[str], exclude_tags: set[str]) -> bool:
-    """Whether Locust keeps a task with the tags `of_task`."""
+    """True when Locust keeps a task with the tags `of_task`."""
     return (not tags or bool(of_task & tags)) and not of_task & exclude_tags

@@ -19,7 +19,7 @@ from voxpool.loadtest.running._preflight import CannotLoad
 logger = logging.getLogger("voxpool.load")
 
 PAIRS_MAX = 256
-"""Of one node, by the protocol."""
+"""Largest number of pairs of one node, by the protocol."""
 
 
 class Chaos:

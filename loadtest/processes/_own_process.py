@@ -35,7 +35,7 @@ class OwnProcess:
 
     @property
     def runs(self) -> bool:
-        """Whether it has not ended."""
+        """True when it has not ended."""
         return self._process.poll() is None
 
     @property

@@ -46,7 +46,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float
     """Requests a second."""
     latency_s: Spread | None = None
-    """Of those that did not fail; None when there were none."""
+    """Latency of the requests that did not fail; None when there were none."""
     histogram: list[int] = []
     """The same, as `Histogram.packed` writes it (three digits, us)."""
 
@@ -91,7 +91,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     users: int
     """Users, of all kinds, at its end."""
     is_whole: bool
-    """Whether the run lasted through all of it; else its counts are those of a part."""
+    """True when the run lasted through all of it; else its counts are those of a part."""
     operations: dict[str, WindowOperation]
     """By "TYPE name"."""
 
@@ -130,10 +130,10 @@ class GeneratorProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Generator(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the load generator kept up with what was asked of it."""
+    """True when the load generator kept up with what was asked of it."""
 
     was_limit: bool
-    """Whether the generator, not the scheduler, may have set the figures."""
+    """True when the generator, not the scheduler, may have set the figures."""
     reasons: list[str]
     """One sentence each: what gave out."""
     notes: list[str] = []
@@ -162,7 +162,7 @@ class NodeGroup(msgspec.Struct, frozen=True, kw_only=True):
     degrees: int
     """Its degrees of freedom."""
     p_value: float | None
-    """Of chi-square against even shares; None when there are fewer than five jobs a node."""
+    """P value of chi-square against even shares; None when there are fewer than five jobs a node."""
     counts: list[int] = []
     """Jobs of each node, the most first; at most COUNTS_MAX, evenly picked."""
 
@@ -195,7 +195,7 @@ class Pools(msgspec.Struct, frozen=True, kw_only=True):
     degrees: int = 0
     """Its degrees of freedom."""
     p_value: float | None = None
-    """Of chi_square; None when there are too few jobs."""
+    """P value of chi_square; None when there are too few jobs."""
     unreadable: str = ""
     """Why the scheduler's own list could not be read."""
 
@@ -237,7 +237,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     """Results that failed."""
     latency_s: Spread | None
-    """Of results."""
+    """Latency of results."""
     is_good: bool
     """p99 within the limit, and no more failures than may be."""
 
@@ -252,7 +252,7 @@ class Knee(msgspec.Struct, frozen=True, kw_only=True):
     knee: int | None
     """Index of the last good step before the first bad one; None when the first is bad."""
     is_reached: bool
-    """Whether there is a bad step at all."""
+    """True when there is a bad step at all."""
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,7 +263,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     """The version of this form."""
     verdict: Verdict
-    """Whether every limit was kept."""
+    """True when every limit was kept."""
     exit_code: int
     """0 holds, 1 does not, 2 not enough evidence, 3 could not start."""
     why: str
@@ -289,9 +289,9 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     """Sentences: what to know when reading the figures."""
     generator: Generator
-    """Whether the load generator kept up."""
+    """True when the load generator kept up."""
     arrivals: Arrivals | None = None
-    """Whether jobs were sent when they were due."""
+    """True when jobs were sent when they were due."""
     jobs: Jobs | None = None
     """What became of the jobs."""
     operations: list[Operation] = []
@@ -301,7 +301,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     windows: list[Window] = []
     """The run in windows of time."""
     knee: Knee | None = None
-    """Of a run in steps."""
+    """The knee of a run in steps."""
     pools: Pools | None = None
     """How jobs were spread over pools and nodes."""
     memory: WatchReport | None = None

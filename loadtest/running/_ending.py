@@ -22,7 +22,7 @@ CHILDREN_S = 10.0
 
 
 class Ending:
-    """Of one process; `stop_own` ends what it has started beside its workers."""
+    """Ends one process; `stop_own` ends the processes that it has started beside its workers."""
 
     def __init__(self, context: Context, run: LoadRun, stop_own: Callable[[], None] = lambda: None) -> None:
         self._context = context

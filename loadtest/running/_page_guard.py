@@ -1,4 +1,4 @@
-"""Who may use Locust's page: a browser sends requests there for any page that somebody looks at.
+"""Protects Locust's page: a browser sends requests to it for any web page that a user has open.
 
 The page starts tests with the tokens of the command line, so it takes neither another page's request nor another
 address to send them to. Programs, which name no origin, are let through: who reaches the port is what --web-host says.

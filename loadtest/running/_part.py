@@ -69,7 +69,7 @@ class Context:
 
     @property
     def decides(self) -> bool:
-        """Whether this process has the verdict, and writes the report."""
+        """True when this process has the verdict, and writes the report."""
         return self.role != "worker"
 
 

@@ -131,7 +131,7 @@ def _ask(client: HttpClient, host: str, options: LoadOptions) -> Seen:
 
 
 def _needs_tokens(client: HttpClient) -> bool:
-    """Whether clients need a token. Raises CannotLoad when the one given is refused."""
+    """True when clients need a token. Raises CannotLoad when the one given is refused."""
     try:
         list(client.jobs(limit=1))
     except TokenRefused as refused:

@@ -30,13 +30,13 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Preparing:
-    """Of a process that decides. The scheduler that it starts lives as long as the process."""
+    """Prepares a run in the process that decides. The scheduler that it starts ends with the process."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: dict[str, Any] = {}
         self._run_time_s: float | None = None
-        """Of -t, when Locust starts the test by itself."""
+        """The value of -t, when Locust starts the test by itself."""
         self._own: OwnScheduler | None = None
 
     def redis(self) -> OwnRedis | None:

@@ -33,7 +33,7 @@ DEFAULTS: dict[ShapeName, Common] = {
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """So many client users for so long."""
+    """A number of client users for a number of seconds."""
 
     users: int
     lasts_s: float

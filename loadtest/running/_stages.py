@@ -59,5 +59,5 @@ class Progress:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a test has started and has no verdict yet."""
+        """True when a test has started and has no verdict yet."""
         return self.stage not in (Stage.IDLE, Stage.DONE)

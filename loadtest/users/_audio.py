@@ -73,5 +73,5 @@ def heard(audio: bytes, order: Order | None) -> Heard:
 
 
 def is_answer(output: Any, wanted: Heard) -> bool:
-    """Whether `output`, as it came back through the scheduler, is the answer `wanted`."""
+    """True when `output`, as it came back through the scheduler, is the answer `wanted`."""
     return bool(output == {"crc32": wanted.crc32, "bytes": wanted.bytes, "number": wanted.number})

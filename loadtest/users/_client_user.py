@@ -111,7 +111,7 @@ class ClientUser(User):
             self.result(wanted, NO_RESULT)
 
     def may_retry(self, wanted: Wanted, after_ms: int | None) -> bool:
-        """Whether a refused job is to be submitted again, after that time; it is counted."""
+        """True when a refused job is to be submitted again, after that time; it is counted."""
         if after_ms is None or not wanted.retries:
             return False
         wanted.retries -= 1

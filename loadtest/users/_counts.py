@@ -12,7 +12,7 @@ from voxpool.loadtest.measuring._tally import DIGITS
 
 
 class Counts:
-    """Of one process. Entries are bounded by its users."""
+    """The counts of one process. The number of its users bounds the entries."""
 
     def __init__(self) -> None:
         self.clear()

@@ -47,7 +47,7 @@ class HttpJobs:
     def submit(
         self, audio: bytes, pair: str, request_id: str, *, session: str = "", timeout_ms: int | None = None
     ) -> JobView:
-        """Submit a job. Raises Refused, or one of BROKEN: then nobody knows whether it was taken."""
+        """Submit a job. Raises Refused, or one of BROKEN: then is unknown whether it was taken."""
         query = {"pair": pair, "session": session, "timeout_ms": timeout_ms}
         path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
         headers = {"Idempotency-Key": request_id, "Content-Type": "audio/wav"}

@@ -6,7 +6,7 @@ import time
 
 
 class State:
-    """Of one process that generates load; plain counters, as all its users run in one thread."""
+    """The state of one process that generates load: plain counters, because all its users run in one thread."""
 
     def __init__(self) -> None:
         self.open = True

@@ -37,7 +37,7 @@ HTTP, WS, NODE = "HTTP", "WS", "NODE"
 
 
 class Traffic:
-    """Of one process that generates load."""
+    """The traffic of one process that generates load."""
 
     def __init__(self, context: Context, counts: Counts) -> None:
         self._context = context
@@ -81,7 +81,7 @@ class Traffic:
     def stop(self) -> None:
         """The test is over."""
 
-    # Who is who.
+    # The identity of each user.
 
     def enter(self, kind: str) -> int:
         """Return a number for a user of `kind` that no other of this process has; `leave` gives it back.
@@ -139,7 +139,7 @@ class Traffic:
 
     @property
     def answers_are_ours(self) -> bool:
-        """Whether all results come from node users, so that they can be checked to the byte."""
+        """True when all results come from node users, so that they can be checked to the byte."""
         return self.workload.nodes > 0
 
     # What happened.
@@ -156,7 +156,7 @@ class Traffic:
         )
 
     def may_ask(self) -> bool:
-        """Whether new jobs may be sent."""
+        """True when new jobs may be sent."""
         return STATE.open
 
     def begun(self) -> None:

@@ -30,7 +30,7 @@ SIDE_MIN = 3
 COUNT_MIN = 30
 """Results from which on a mean or a rate itself decides."""
 CONFIDENCE = 0.95
-"""Of each bound of a small sample."""
+"""Confidence of each bound of a small sample."""
 MEMORY = "memory."
 
 
@@ -38,9 +38,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What expectations are checked against."""
 
     operations: Mapping[str, Counted]
-    """By "TYPE name": of the run, or of the windows that count."""
+    """"TYPE name" -> counts of the run, or of the windows that count."""
     digits: int
-    """Of their histograms."""
+    """Significant digits of their histograms."""
     seconds: float
     """How long they were measured."""
     jobs: Jobs | None = None

@@ -1,4 +1,4 @@
-"""Whether a load run holds: its checks, which of them decide, and the exit code. Pure: measurements are passed in."""
+"""Decides whether a load run holds: its checks, those that decide, and the exit code. Measurements are passed in."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Compared:
     predicted: float
     without_costs: float
     errors: tuple[float, ...]
-    """Of each round alone: their spread is what chance does to `error`."""
+    """The error of each round alone; their spread shows the influence of chance on `error`."""
 
     @property
     def error(self) -> float:

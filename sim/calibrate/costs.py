@@ -24,7 +24,7 @@ from voxpool.sim.scenario.scenario import Links, Loop, Scenario, Service, StoreD
 
 Floats = NDArray[np.float64]
 VALUES = 50
-"""Of an empirical distribution: means of as many equal parts of the sorted samples, so that its mean is theirs."""
+"""Number of values of an empirical distribution: each is the mean of an equal part of the sorted samples."""
 MESSAGES_A_JOB = 2
 """That the scheduler reads: the submit and the result."""
 FINE = 200 * VALUES

@@ -129,7 +129,7 @@ def _blocks(distribution: Distribution, rng: np.random.Generator, scale: float) 
 
 
 def is_zero(distribution: Distribution) -> bool:
-    """Whether every draw is 0."""
+    """True when every draw is 0."""
     return isinstance(distribution, Even) and distribution.mean == 0
 
 

@@ -82,7 +82,7 @@ class Stage:
 
     @property
     def has_fix(self) -> bool:
-        """Whether this is the side with the fix."""
+        """True when this is the side with the fix."""
         return self.side == WITH
 
     def world(self, *, run: int = 0, counts: type[Checker] | None = None, store: str = "", **options: Any) -> World:

@@ -80,7 +80,7 @@ class Explored:
     shrunk: Shrunk | None = None
     """The first failing run, made short."""
     searches_agree: bool | None = None
-    """Whether the plain search and the pruned one, both complete, reached the same ends, in as many orders."""
+    """True when the plain search and the pruned one, both complete, reached the same ends, in as many orders."""
 
     @property
     def line(self) -> str:

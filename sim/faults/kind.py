@@ -43,12 +43,12 @@ class FaultKind(NamedTuple):
 
     @property
     def is_of_each_node(self) -> bool:
-        """Whether there are as many targets as nodes; of the others there is one, the clients together are one."""
+        """True when there are as many targets as nodes; of the others there is one, the clients together are one."""
         return self.target in (Target.NODE, Target.LINK)
 
     @property
     def is_momentary(self) -> bool:
-        """Whether it has no duration."""
+        """True when it has no duration."""
         return self.heal is nothing_to_heal
 
 

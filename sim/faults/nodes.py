@@ -15,7 +15,7 @@ SLOWNESS = 10.0
 
 
 def is_whole(node: SimNode) -> bool:
-    """Whether it runs, and is not about to leave."""
+    """True when it runs, and is not about to leave."""
     return node.is_whole
 
 

@@ -6,7 +6,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 
 OBJECT_BYTES = 64
-"""Of a tuple of three, on CPython 3.11 and 3.13: 16 for the collector, 24 for its head, 8 an entry."""
+"""Size of a tuple of three in CPython 3.11 and 3.13: 16 for the collector, 24 for its head, 8 an entry."""
 
 
 class LeakyTable(JobTable):

@@ -129,7 +129,7 @@ class Check:
     decides: bool = True
     not_checked: str = ""
     unit: str = ""
-    """Of `figure`."""
+    """The unit of `figure`."""
     note: str = ""
     """What the figure is based on, or why it is missing."""
 

@@ -98,7 +98,7 @@ class Interval(NamedTuple):
     half: float
 
     def holds(self, value: float) -> bool:
-        """Whether `value` lies in the interval."""
+        """True when `value` lies in the interval."""
         return abs(value - self.mean) <= self.half
 
 

@@ -13,7 +13,7 @@ from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.swarm.one_seed import NEVER_ENDS, SeedResult
 
 SHRUNK_MAX = 3
-"""So many failing seeds of a swarm are shrunk at once: each may take half a minute."""
+"""Largest number of failing seeds of a swarm that are shrunk, because each may take half a minute."""
 
 
 def again(seed: int, size: str, store: str) -> str:

@@ -32,7 +32,7 @@ class LongSize:
     """Parts of the run with traffic and faults of their own: days, in the full size."""
     rate_per_s: float = 5.0
     strikes: float = 170.0
-    """Of each kind, in the mean, over the whole run."""
+    """Mean number of faults of each kind over the whole run."""
     strikes_min: int = 100
     sample_s: float = 3600.0
     """Virtual seconds between two samples of what resides."""

@@ -56,7 +56,7 @@ class SeedResult(msgspec.Struct):
 
     @property
     def failed(self) -> bool:
-        """Whether anything was found."""
+        """True when anything was found."""
         return bool(self.broken)
 
 

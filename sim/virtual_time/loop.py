@@ -58,7 +58,7 @@ class VirtualLoop(LoudLoop):
         self._stopping = False
         self._closed = False
         self.is_stalled = False
-        """Whether what asyncio would run stands still, while SimPy's events go on: the process of the coroutines
+        """True when what asyncio would run stands still, while SimPy's events go on: the process of the coroutines
         is stopped, the world around it isn't."""
 
     # ---- events without a process

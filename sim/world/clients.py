@@ -60,7 +60,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
     ended: int = 0
     """How often the dispatcher said that its job ended."""
     is_retrying: bool = False
-    """Whether it was refused and comes again by itself."""
+    """True when it was refused and comes again by itself."""
 
     def forget_job(self) -> None:
         """Its job died with the scheduler; what comes now is another one."""
@@ -158,7 +158,7 @@ class Clients:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a scheduler that reads."""
+        """True when there is a scheduler that reads."""
         return self._dispatcher is not None and self._unread is None
 
     # ---- one client, whose requests have their session or else nothing in common

@@ -34,9 +34,9 @@ class Connection:
         self.is_open = True
         """The scheduler's side: false once it closed the connection or noticed that the node is gone."""
         self.is_taking = True
-        """Whether the scheduler reads it: it is open, and its process doesn't stand still."""
+        """True when the scheduler reads it: it is open, and its process doesn't stand still."""
         self.is_reachable = True
-        """Whether what is sent to the node arrives: false once the node has closed or vanished."""
+        """True when what is sent to the node arrives: false once the node has closed or vanished."""
         self._door = door
         self._desk = desk
         self._worker = worker
@@ -179,7 +179,7 @@ class Connection:
 
     @property
     def is_greeted(self) -> bool:
-        """Whether a register was read."""
+        """True when a register was read."""
         return self.node is not None or self._is_joining
 
     @property

@@ -29,7 +29,7 @@ class MirrorNode:
 
     @property
     def has_room(self) -> bool:
-        """Whether it takes another job, its lease apart."""
+        """True when it takes another job, its lease apart."""
         return self.load < self.slots and not self.flags
 
 
@@ -92,7 +92,7 @@ class StoreMirror(Watcher):
         self.room.clear()
 
     def may_have_room(self, pair: str) -> bool:
-        """Whether a node of `pair` has room, living or not; looks at the kinds of nodes only."""
+        """True when a node of `pair` has room, living or not; looks at the kinds of nodes only."""
         return any(nodes and pair in pairs for pairs, nodes in self.room.items())
 
     def living_with_room(self, pair: str, now_ms: int) -> list[MirrorNode]:

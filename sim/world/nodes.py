@@ -93,12 +93,12 @@ class SimNode:
 
     @property
     def answers(self) -> bool:
-        """Whether its process would answer a ping now."""
+        """True when its process would answer a ping now."""
         return self.state == UP
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is broken: a fault may strike."""
+        """True when nothing is broken: a fault may strike."""
         return self.state == UP and not self._is_leaving
 
     # ---- its life

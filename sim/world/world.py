@@ -276,7 +276,7 @@ class World(SchedulerLife):
         self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
         self.jobs_at_end = self.core.table.finished
         rest_s = settings.lease_s + 2 * settings.store_sweep_s
-        if self.starts > 1:  # nobody knows the holds of a dead scheduler: they end when they are due, by its clock
+        if self.starts > 1:  # is unknown the holds of a dead scheduler: they end when they are due, by its clock
             rest_s += settings.dispatch_timeout_s + CLOCK_OFF_MS / 1000
         self.run(for_s=rest_s)
         self.end_checks()

@@ -184,7 +184,7 @@ class Search:
         return [self.found[nodes] for nodes in numbers]
 
     def keeps(self, found: Found) -> bool:
-        """Whether the wait is surely within the bound."""
+        """True when the wait is surely within the bound."""
         return found.surely_s <= self.demand.p99_s
 
     def run(self) -> Found:

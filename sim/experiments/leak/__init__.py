@@ -1,1 +1,1 @@
-"""Whether finished jobs pile up."""
+"""Measures whether finished jobs pile up."""

@@ -43,12 +43,12 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How long everything took when a table was filled once. The same work comes at the same place in each round."""
+    """Durations of one round that fills a table. The same work has the same index in each round."""
 
     insert_ns: array[int]
-    """Of each insert, in order."""
+    """Duration of each insert, in order."""
     sweep_ns: list[list[int]]
-    """Of each slice of the sweep at each size."""
+    """Duration of each slice of the sweep, for each size of the table."""
     collector_ns: list[int]
     """The longest run of the collector until each size."""
     bytes_a_job: list[float]

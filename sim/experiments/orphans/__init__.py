@@ -1,1 +1,1 @@
-"""Whether anything stays behind when nodes, jobs and sockets are gone."""
+"""Measures whether anything stays behind when nodes, jobs and sockets are gone."""

@@ -56,7 +56,7 @@ class Found:
     means_s: list[float] = field(default_factory=list)
     """The mean of each seed."""
     off_s: float | None = None
-    """Of a long run of production: how far a start is at most from that of the central queue, on the same jobs."""
+    """The largest delay of a start in a long run of production against the central queue with the same jobs."""
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def policy_of(path: str) -> str:
 
 
 def is_script(policy: str) -> bool:
-    """Whether `policy` stands for a file."""
+    """True when `policy` stands for a file."""
     return policy.startswith(PREFIX)
 
 

@@ -52,7 +52,7 @@ class Size:
     """How far it may be where that one is near zero; and what production may wait more than the central queue."""
     long_jobs: int = 600_000
     longest_jobs: int = 600_000
-    """Of a long run at a load from 0.9 on: with 2 million the mean of production's still strays by 8 %."""
+    """Jobs of a long run at a load of 0.9 or more: with 2 million the mean of production's wait still varies by 8 %."""
     long_loads: tuple[float, ...] = (0.7, 0.8)
     theory_part: float = 0.1
     """How far the mean of a long run may be from theory, as a part of it."""

@@ -1,1 +1,1 @@
-"""Whether a node is found when there is one, fairly and at a bounded cost."""
+"""Measures whether a node is found when there is one, fairly and at a bounded cost."""

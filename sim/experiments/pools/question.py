@@ -34,7 +34,7 @@ ROWS = {
 }
 _PARTS = {"C1": "ghosts", "C2": "gap", "C3": "lonely", "C4": "choices", "C5": "beats", "C9": "srandmember"}
 SELECT_COMMANDS = 14
-"""Of production, for one job (lua/README.md, "Cost")."""
+"""Commands of production for one job (lua/README.md, "Cost")."""
 FAIR = "0.6 .. 1.4"
 """Chi-square a degree of a fair draw, 100 degrees or more: its deviation is the root of 2 / degrees."""
 

@@ -1,1 +1,1 @@
-"""Whether the pool does what queueing theory says."""
+"""Measures whether the pool does what queueing theory says."""

@@ -18,4 +18,4 @@ class Flow:
     execution_of: Callable[[Variant], MakeExecution]
     """Called once a search; what it returns is called for each schedule, so what is costly is prepared here."""
     is_complete: bool = True
-    """Whether all of its orders are tried; otherwise those near the default order, then random ones and PCT."""
+    """True when all of its orders are tried; otherwise those near the default order, then random ones and PCT."""

@@ -30,7 +30,7 @@ class Tally:
     way: str
     """How the orders were chosen, in words."""
     is_exhaustive: bool = False
-    """Whether each end that is possible is reached when it is complete."""
+    """True when each end that is possible is reached when it is complete."""
     runs: int = 0
     cut_short: int = 0
     """Runs that sleep sets ended: all that could follow was seen in another order."""
@@ -61,7 +61,7 @@ class Tally:
         return self.interleavings or self.runs
 
     def agrees(self, other: Tally) -> bool:
-        """Whether another whole search of the same execution reached the same ends, in as many orders."""
+        """True when another whole search of the same execution reached the same ends, in as many orders."""
         return self.ends.keys() == other.ends.keys() and self.orders == other.orders
 
     def add(self, end: Hashable, broken: list[str], steps: int, run: Callable[[], Run]) -> None:
