@@ -18,14 +18,19 @@ ELSEWHERE = re.compile(
 )
 
 
+def built(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site of `root` strictly: a missing page, picture or anchor ends it, or a page without a place."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site: strict, so that a missing page, picture or anchor, or a page outside the navigation, ends it."""
+    """The built site."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
+    done = built(ROOT, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
@@ -53,3 +58,13 @@ def test_a_page_from_elsewhere_would_be_found() -> None:
 )
 def test_links_cross_the_border_of_docs(page: str, link: str, there: str) -> None:
     assert relinked(link, page) == there
+
+
+def test_a_broken_link_ends_the_build(tmp_path: Path) -> None:
+    """--quiet, for one, would switch the warnings off that a strict build counts."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("[a](nowhere.md)")
+    settings = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]
+    kept = [line for line in settings.splitlines() if not line.startswith(("hooks:", "watch:"))]
+    (tmp_path / "mkdocs.yml").write_text("\n".join(kept).partition("\nnot_in_nav:")[0])
+    assert built(tmp_path, tmp_path / "site").returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import sys
@@ -12,11 +13,17 @@ from typing import Any
 
 import pytest
 
-from voxpool.scheduler.engines import Work, WorkFailed, open_engine
+from voxpool.scheduler.engines import Engine, Work, WorkFailed, open_engine
 from voxpool.scheduler.engines.wav import read_wav
 from voxpool.scheduler.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@functools.cache
+def recogniser() -> Engine:
+    """The engine with its model, which takes a second to load."""
+    return open_engine("pocketsphinx")
 
 
 def work(audio: bytes) -> Work:
@@ -123,7 +130,7 @@ def test_a_head_that_promises_too_much_is_read_as_far_as_it_goes() -> None:
     ],
 )
 def test_pocketsphinx_understands_the_examples(name: str, text: str) -> None:
-    assert open_engine("pocketsphinx")(work((EXAMPLES / name).read_bytes()))["text"] == text
+    assert recogniser()(work((EXAMPLES / name).read_bytes()))["text"] == text
 
 
 def test_a_missing_extra_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
