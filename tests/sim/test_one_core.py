@@ -25,6 +25,7 @@ ONLY_SIMULATION = {
 ONLY_SERVICE = {
     "core.clock.SystemClock",  # seam: the clock
     "service.ending.Deadline",  # a simulation ends when it has nothing left to do
+    "protocol.answers.JobView",  # the records of HTTP
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
