@@ -141,7 +141,7 @@ class HttpClientUser(PlannedUser, HttpCaller):
 
 
 class Utterance(msgspec.Struct):
-    """What somebody says without a pause, as a session sends it: some jobs in a row, whole when all have a result."""
+    """Speech without a pause, as a session sends it: some jobs in a row, whole when all have a result."""
 
     open: int = 0
     pieces: int = 0

@@ -37,7 +37,7 @@ from voxpool.scheduler.sdk.wire.backoff import Backoff
 from voxpool.sim.chance.seeds import plain_random
 
 HEARTBEAT_S = 15.0
-"""Until the scheduler has said how often."""
+"""Interval until the scheduler has sent its own."""
 ANSWER_S = 10.0
 LOOK_S = 1.0
 DRAIN_LOOK_S = 0.05
@@ -81,7 +81,7 @@ class NodeUser(User):
     @tag("heartbeat")
     @task
     def beat(self) -> None:
-        """Send a heartbeat, and a ping behind it: its pong says when the scheduler has taken the beat."""
+        """Send a heartbeat, and a ping behind it: its pong shows when the scheduler has handled the heartbeat."""
         wire = self.wire
         if wire is None or not self.registered:
             return

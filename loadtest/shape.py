@@ -13,7 +13,7 @@ class Load(LoadTestShape):
     use_common_options = True
 
     def reset_time(self) -> None:
-        """Locust says that a test starts."""
+        """Locust reports that a test starts."""
         super().reset_time()  # type: ignore[no-untyped-call]
         if self.runner is not None:
             load_run(self.runner.environment).shape_starts()

@@ -1,4 +1,4 @@
-"""What a series of readings says about a process: records only, which reports, pages and comparisons share."""
+"""The verdict of a series of readings about a process: records only, which reports, pages and comparisons share."""
 
 from __future__ import annotations
 

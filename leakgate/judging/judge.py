@@ -1,4 +1,4 @@
-"""What a series of readings says about the memory of a process.
+"""The verdict of a series of readings about the memory of a process.
 
 1. Kept work: no more finished work may be kept than was finished within its retention. That is exact, at any load, and
    finds records that stay before a trend of bytes could.

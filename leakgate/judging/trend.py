@@ -63,7 +63,7 @@ LATE_SHARE = 0.8
 
 
 class Verdict(StrEnum):
-    """What a series says."""
+    """The verdict on a series."""
 
     LEAK = "leak"
     NO_LEAK = "no leak"

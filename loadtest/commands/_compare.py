@@ -56,7 +56,7 @@ LOAD_OPTIONS = (
 
 
 class Word(StrEnum):
-    """What is said of a figure."""
+    """The verdict on a figure."""
 
     NO_WORSE = "no worse"
     WORSE = "worse"

@@ -249,7 +249,7 @@ def leak_measured(
     json_path: Path | None,
     out: Path,
 ) -> int:
-    """A real server twice under the same load, without and with the clean-up, beside what the simulator says.
+    """A real server twice under the same load, without and with the clean-up, beside the prediction of the simulator.
 
     Ends with 0 when the side without leaks, the side with does not, and both are as simulated.
     """

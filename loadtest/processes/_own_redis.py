@@ -17,7 +17,7 @@ TRIES = 5
 
 
 class OwnRedis:
-    """On a free port of this machine; `output` gets what it says. Raises CannotLoad when there is none."""
+    """On a free port of this machine; `output` gets what it prints. Raises CannotLoad when there is none."""
 
     def __init__(self, output: Path) -> None:
         found = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -19,7 +19,7 @@ SAID_MAX = 300
 
 
 class OwnScheduler:
-    """Runs when the constructor returns; raises CannotLoad, with what it said, when it doesn't.
+    """Runs when the constructor returns; raises CannotLoad, with its output, when it doesn't.
 
     Its log has no lines of single jobs, which would fill the disk in a long run; `flags` may ask for them.
     `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is. `program`

@@ -193,7 +193,7 @@ def _memory(report: LoadReport) -> str:
 
 
 def _scheduler(told: Mapping[str, Any]) -> str:
-    """Return what it said of itself; what has parts of its own, such as its settings, is folded up."""
+    """Return what it reported about itself; what has parts of its own, such as its settings, is folded up."""
     plain = {name: value for name, value in told.items() if not isinstance(value, Mapping)}
     folded = "".join(
         f"<details><summary>{escape(name)}</summary>{definitions(value)}</details>"

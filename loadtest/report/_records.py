@@ -281,7 +281,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     """Reasons on the generator's side."""
     scheduler: dict[str, Any] = {}
-    """What the scheduler said of itself."""
+    """What the scheduler reports about itself."""
     users_max: int = 0
     """Most users at once, of all kinds."""
     checks: list[Check] = []

@@ -48,7 +48,7 @@ class Reporting:
         notes: Sequence[str] = (), memory: WatchReport | None = None, scheduler: Mapping[str, Any] | None = None,
         knee: Knee | None = None,
     ) -> LoadReport:  # fmt: skip
-        """Return the report of the test; `scheduler` is what it said of itself."""
+        """Return the report of the test; `scheduler` is what it reported about itself."""
         context = self._context
         return LoadReport(
             verdict=outcome.value,

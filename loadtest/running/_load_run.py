@@ -98,7 +98,7 @@ class LoadRun:
         self._prepared = self._prepare()
 
     def shape_starts(self) -> None:
-        """A test starts, says Locust; on a master it says so twice."""
+        """Locust reports that a test starts; on a master it reports it twice."""
         if not self._progress.is_under_way:
             self._clients_since = self._last_tick = None
 

@@ -59,7 +59,7 @@ class Context:
     gone: str = ""
     """What was seen of a scheduler that went away in mid run; "" = it stayed."""
     seen: Seen | None = None
-    """What the scheduler said of itself before the test; None on workers."""
+    """What the scheduler reports about itself before the test; None on workers."""
     missing: list[str] = field(default_factory=list)
     """What could not be measured, a sentence each: the verdict can't be that the run holds."""
     expectations: list[Expectation] = field(default_factory=lambda: list(DEFAULTS))

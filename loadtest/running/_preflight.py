@@ -35,7 +35,7 @@ class CannotLoad(ConfigError):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a scheduler says of itself before the load; settings and store are empty without the token of an admin."""
+    """What a scheduler reports before the load; settings and store are empty without the token of an admin."""
 
     version: str
     needs_tokens: bool

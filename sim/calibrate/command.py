@@ -93,7 +93,7 @@ def calibrate(
 
 
 def predicted(measured: Sequence[Measured], bursts: Sequence[Burst]) -> list[Trio]:
-    """Return the runs of a round with what the simulation says of them, by the costs that its probes show.
+    """Return the runs of a round with the predictions for them, by the costs that its probes show.
 
     A machine is not the same from one minute to the next, so each round has costs of its own. Raises ConfigError.
     """

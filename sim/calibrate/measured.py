@@ -44,7 +44,7 @@ class Record(NamedTuple):
 
 @dataclass
 class Measured:
-    """What a run brought: a record for each job that completed, and what the scheduler's metrics said around it."""
+    """What a run brought: a record for each job that completed, and the scheduler's metrics before and after it."""
 
     run: Run
     records: list[Record] = field(default_factory=list)

@@ -14,7 +14,7 @@ from voxpool.sim.world.world import World
 
 @dataclass
 class Predicted:
-    """What the simulation says of a run; times in seconds from the client's submit, by request id."""
+    """What the simulation predicts for a run; times in seconds from the client's submit, by request id."""
 
     wait_s: dict[str, float] = field(default_factory=dict)
     """Until the work begins."""

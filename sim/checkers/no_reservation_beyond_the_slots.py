@@ -26,7 +26,7 @@ class NoReservationBeyondTheSlots(Checker):
             self.broke(f"{worker!r} works on more than its slots")
 
     def recount(self) -> None:
-        """The store's own state is what its answers said."""
+        """The state of the store agrees with its answers."""
         state = self.world.store_dump()
         mirror = self.world.mirror
         held = {member for member, _ in state.get("held", [])}

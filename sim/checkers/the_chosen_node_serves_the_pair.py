@@ -38,7 +38,7 @@ class TheChosenNodeServesThePair(Checker):
             self.broke(f"{assign.job_id} of {assign.pair} was sent to {node!r}, which serves {node.pairs}")
 
     def recount(self) -> None:
-        """What the store says of each node's pairs is what its register said."""
+        """The pairs of each node in the store are those of its register."""
         for node_id, about in self.world.store_dump().get("nodes", []):
             served = tuple(pair for pair in about.split("|")[4].split(",") if pair)
             known = self._mirror.nodes.get(node_id)

@@ -1,4 +1,4 @@
-"""What `voxpool-sim explore` says to a person beside its table: steps, outcomes, the failing schedule."""
+"""What `voxpool-sim explore` prints beside its table: steps, outcomes, the failing schedule."""
 
 from __future__ import annotations
 

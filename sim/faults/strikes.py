@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
 HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)
 LASTS_S = (5.0, 60.0)
-"""How long a fault lasts when its table says nothing."""
+"""How long a fault lasts when its table has no duration."""
 
 
 def check_fault(fault: Fault, place: str) -> None:

@@ -1,4 +1,4 @@
-"""One job's life in a run, as moments and as a picture: waiting, attempts on nodes, what was said, the end."""
+"""One job's life in a run, as moments and as a picture: waiting, attempts on nodes, messages, the end."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from voxpool.sim.world.stores import OF_THIS_MACHINE
 from voxpool.sim.world.world import World
 
 KEPT = Path("out") / "failed"
-"""Where failing runs are kept unless somebody says where."""
+"""Where failing runs are kept unless another folder is given."""
 
 
 class RunDied(Exception):

@@ -58,7 +58,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
     done: int = 0
     """How often nodes worked it to the end."""
     ended: int = 0
-    """How often the dispatcher said that its job ended."""
+    """How often the dispatcher reported the end of its job."""
     is_retrying: bool = False
     """True when it was refused and comes again by itself."""
 

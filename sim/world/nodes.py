@@ -33,7 +33,7 @@ RECONNECT_S = (0.25, 0.75)
 """A worker whose connection closed tries again after a pause between these."""
 
 HEARTBEAT_S = 15.0
-"""Beats before the scheduler has said how often; as the SDK's worker."""
+"""Beats before the scheduler has sent the interval; the same as in the SDK."""
 
 UP = "up"
 FROZEN = "frozen"
@@ -242,7 +242,7 @@ class SimNode:
             connection.to_scheduler(Heartbeat(self._named()))
             yield self._env.timeout(period_s)
 
-    # ---- what the scheduler says
+    # ---- messages of the scheduler
 
     def receive(self, connection: Connection, message: ToNode, request: Request | None) -> None:
         """A message has come in on `connection`; with an assign comes the request that it is for."""

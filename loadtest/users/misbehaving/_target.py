@@ -36,7 +36,7 @@ from voxpool.scheduler.sdk.wire.connection import door_url
 T = TypeVar("T")
 
 PATIENCE_S = 10.0
-"""How long an answer may take; longer than the rest of a node that said that it is busy."""
+"""How long an answer may take; longer than the rest of a node that answered busy."""
 WORK_S = 0.02
 AUDIO_BYTES = 400
 
@@ -63,16 +63,16 @@ class Target:
         return f"{self.name}-{kind}{next(self.numbers)}"
 
     def client_wire(self, binary: bool = False) -> Wire[ToClient]:
-        """Return a connection to the door of clients; nothing was said."""
+        """Return a connection to the door of clients; no message was sent yet."""
         return Wire.open(door_url(self.url, "/ws/session"), to_client, binary=binary, tls=self.tls)
 
     def node_wire(self, binary: bool = False) -> Wire[ToNode]:
-        """Return a connection to the door of nodes; nothing was said."""
+        """Return a connection to the door of nodes; no message was sent yet."""
         return Wire.open(door_url(self.url, "/ws/node"), to_node, binary=binary, tls=self.tls)
 
     @contextmanager
     def session(self, session_id: str = "", binary: bool = False, resume: bool = False) -> Iterator[Wire[ToClient]]:
-        """A session that has been welcomed; it says goodbye at the end, if it still can."""
+        """A session that has been welcomed; it sends goodbye at the end if it still can."""
         wire = self.client_wire(binary)
         try:
             session_id = session_id or self.fresh("s")
@@ -84,7 +84,7 @@ class Target:
 
     @contextmanager
     def node(self, node_id: str, binary: bool = False, slots: int = 1) -> Iterator[Wire[ToNode]]:
-        """A node that has registered for `own_pair`; it says goodbye at the end, if it still can."""
+        """A node that has registered for `own_pair`; it sends goodbye at the end if it still can."""
         wire = self.node_wire(binary)
         try:
             wire.send(self.register(node_id, slots))

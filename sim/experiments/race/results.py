@@ -127,7 +127,7 @@ def late_results_come_first(stage: Stage) -> Figures:
 
 
 class _AnswersTwice(Watcher):
-    """Every node says its results twice."""
+    """Every node sends its results twice."""
 
     def __init__(self, world: World) -> None:
         self._loop = world.loop

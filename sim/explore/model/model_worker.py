@@ -65,11 +65,11 @@ class ModelWorker:
         return self.link.up
 
     def register_message(self) -> Register:
-        """Return what this worker says of itself."""
+        """Return what this worker reports about itself."""
         running = [(job_id, attempt) for job_id, (attempt, _) in self.running.items()]
         return Register(self.node_id, f"{self.node_id}.1", [self._pair], self.slots, running)
 
-    # ---- what the scheduler says
+    # ---- messages of the scheduler
 
     def register(self) -> None:
         """Register (again)."""
@@ -122,7 +122,7 @@ class ModelWorker:
         self.register()
 
     def _break(self) -> None:
-        """The socket closes, after what was said on it; what is on the way to the worker is lost."""
+        """The socket closes, after the messages that were sent on it; messages under way to the worker are lost."""
         link = self.link
         self._footprints.write(self._key)
         self._footprints.write(f"to {link.name} front")

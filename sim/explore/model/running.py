@@ -1,4 +1,4 @@
-"""Runs one execution by a rule that chooses each step, and says what came of it. A step that raises ends the run."""
+"""Runs one execution by a rule that chooses each step, and returns its outcome. A step that raises ends the run."""
 
 from __future__ import annotations
 

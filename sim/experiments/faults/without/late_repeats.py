@@ -1,4 +1,4 @@
-"""A queue that repeats each release by itself, a little later: what its first answer said may have been lost.
+"""A queue that repeats each release by itself, a little later: its first answer may have been lost.
 
 Not a defect as long as an attempt's number is never used again (R23): both sides of that row have it.
 """

@@ -32,7 +32,7 @@ class NodeSets:
         self._keys.expire(f"node:{node_id}", LEASE_S)
 
     def offline(self, node_id: str) -> None:
-        """Take out a node that said goodbye. A silent one never gets here."""
+        """Take out a node that sent goodbye. A silent one never gets here."""
         for pair in self._keys.hgetall("node:pools").get(node_id, "").split(","):
             self._keys.srem(f"pool:{pair}:nodes", node_id)
         self._keys.hdel("node:pools", node_id)

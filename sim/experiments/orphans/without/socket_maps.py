@@ -1,4 +1,4 @@
-"""M7: maps beside the connections, cleared when a client says goodbye and not when its socket just closes."""
+"""M7: maps beside the connections, cleared when a client sends goodbye and not when its socket just closes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SocketMaps:
         self.order[session_id] = number + 1
 
     def left(self, session_id: str) -> None:
-        """The client has said goodbye: everything goes."""
+        """The client has sent goodbye: everything goes."""
         self.closed(session_id)
         for kept in (self.last_chunk, self.rooms, self.buffers, self.order):
             kept.pop(session_id, None)
