@@ -13,7 +13,7 @@ from voxpool.loadtest.report._pictures import pictures_of
 from voxpool.loadtest.report._records import LoadReport, Operation
 from voxpool.loadtest.verdict._knee import knee_note
 from voxpool.sim.report.limits import in_words, shown
-from voxpool.sim.report.page import STYLE, definitions, figures_of, table_of
+from voxpool.sim.report.page import STYLE, Cell, definitions, figures_of, table_of
 
 _MORE_STYLE = """
 .memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }
@@ -22,7 +22,7 @@ _MORE_STYLE = """
 .memory, .verdict span { overflow-wrap:anywhere; } .memory td { text-align:right; white-space:nowrap; }
 .memory table { overflow-wrap:normal; }
 .memory tbody th { min-width:8rem; color:inherit; font-weight:400; white-space:normal; overflow-wrap:anywhere; }
- p.note { margin:.5rem 0; color:var(--soft); }
+p.note { margin:.5rem 0; color:var(--soft); }
 @media print { body { background:#fff; } figure { break-inside:avoid; } }
 """
 ROWS_MAX = 100
@@ -34,13 +34,13 @@ def html_page(report: LoadReport) -> str:
     parts = [
         ("Checks", _checks(report)),
         ("What to know", _list(report.notes)),
-        ("Load generator", _generator(report)),
         ("Jobs", _jobs(report)),
+        ("Load generator", _generator(report)),
+        ("Pictures", figures_of(pictures_of(report))),
         ("Steps", _steps(report)),
         ("Operations", _operations(report.operations)),
         ("Failures by reason", _errors(report)),
         ("Pools", _pools(report)),
-        ("Pictures", figures_of(pictures_of(report))),
         ("Memory of the scheduler", _memory(report)),
         ("Options", definitions({name: "" if value is None else value for name, value in report.options.items()})),
         ("The scheduler", _scheduler(report.scheduler)),
@@ -203,10 +203,6 @@ def _scheduler(told: Mapping[str, Any]) -> str:
     return f"{definitions(plain) if plain else ''}{folded}"
 
 
-Cell = str | tuple[str, str]
-"""Text, or text with the class of its cell."""
-
-
 def _right(text: str) -> tuple[str, str]:
     return text, "number"
 
@@ -223,15 +219,7 @@ def _table(name: str, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> 
     """Return a table; nothing when it has no rows."""
     if not rows:
         return ""
-    head = "".join(_cell("th", cell) for cell in heads)
-    body = "".join(f"<tr>{''.join(_cell('td', cell) for cell in row)}</tr>" for row in rows)
-    return table_of(name, head, body)
-
-
-def _cell(tag: str, cell: Cell) -> str:
-    text, kind = (cell, "") if isinstance(cell, str) else cell
-    start = f'{tag} class="{kind}"' if kind else tag
-    return f"<{start}>{escape(text)}</{tag}>"
+    return table_of(name, heads, rows)
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -1,4 +1,7 @@
-"""The HTML page of a report: one file that needs no other, with its pictures inside. All text is escaped."""
+"""The HTML page of a report: one file that needs no other, with its pictures inside. All text is escaped.
+
+The verdict, the key figures and the pictures come first, the long tables follow. Colours: those of the reader's system.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +17,43 @@ if TYPE_CHECKING:
     from voxpool.sim.report.report import Line, Picture, Report, Table
 
 STYLE = """
-:root { color-scheme: light; --ink:#1c2430; --soft:#5b6675; --rule:#d9dee5; --ground:#f6f7f9;
-  --holds:#1a7f4b; --broken:#b3261e; --unclear:#8a5a00; }
+:root { color-scheme:light dark; --ink:light-dark(#1c2430,#e6e9ee); --soft:light-dark(#5b6675,#a3adbb);
+  --rule:light-dark(#d9dee5,#303846); --ground:light-dark(#f6f7f9,#0f1319); --card:light-dark(#fff,#181d25);
+  --holds:light-dark(#1a7f4b,#5cc98f); --broken:light-dark(#b3261e,#ff8f85); --unclear:light-dark(#8a5a00,#f2b950); }
 * { box-sizing: border-box; }
 body { margin:0; background:var(--ground); color:var(--ink); font:16px/1.5 system-ui, sans-serif; }
 main { max-width:72rem; margin:0 auto; padding:2rem 1.25rem 4rem; }
 h1 { margin:0 0 .25rem; font-size:1.7rem; } h2 { margin:2.25rem 0 .75rem; font-size:1.15rem; }
+h1, h2, p, li, dt, dd, summary { overflow-wrap:anywhere; }
 .question { margin:0; color:var(--soft); font-size:1.05rem; }
-.verdict { display:flex; gap:.9rem; align-items:baseline; margin:1.25rem 0 0; padding:.8rem 1rem; background:#fff;
-  border-left:.35rem solid currentColor; }
-.verdict b { font-size:1.15rem; } .verdict span { color:var(--ink); }
+.verdict { display:flex; gap:.9rem; align-items:baseline; margin:1.25rem 0 0; padding:.8rem 1rem;
+  background:var(--card); border-left:.35rem solid currentColor; }
+.verdict b { flex:none; font-size:1.15rem; } .verdict span { color:var(--ink); }
 .holds { color:var(--holds); } .broken { color:var(--broken); } .unclear { color:var(--unclear); }
-.scroll { overflow-x:auto; background:#fff; border:1px solid var(--rule); }
+.key { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap:.75rem;
+  margin:1.25rem 0 0; }
+.key div { display:flex; flex-direction:column-reverse; justify-content:flex-end; padding:.7rem .9rem;
+  background:var(--card); border:1px solid var(--rule); }
+.key dt, .key small { font-size:.85rem; font-weight:400; } .key dd { font-size:1.35rem; font-weight:600; }
+.scroll { overflow-x:auto; background:var(--card); border:1px solid var(--rule); }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { padding:.5rem .75rem; text-align:left; border-bottom:1px solid var(--rule); vertical-align:top; }
 tr:last-child td { border-bottom:0; } th { font-size:.85rem; color:var(--soft); font-weight:600; }
-.number { text-align:right; white-space:nowrap; } td.word { font-weight:600; }
-figure { margin:0 0 1.75rem; background:#fff; border:1px solid var(--rule); padding:.75rem; }
-figure img { display:block; width:100%; height:auto; } figcaption { padding:.5rem .25rem 0; color:var(--soft); }
+.number { text-align:right; white-space:nowrap; } td.word { font-weight:600; } td.name { min-width:10rem; }
+.pictures { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap:1.25rem;
+  margin:1.5rem 0 0; }
+figure { margin:0; background:var(--card); border:1px solid var(--rule); }
+.picture { overflow-x:auto; padding:.75rem; background:#fff; }
+.picture img { display:block; width:100%; min-width:28rem; height:auto; }
+figcaption { padding:.6rem 1rem; color:var(--soft); }
 li { margin:.25rem 0; } details { margin-top:1rem; } summary { cursor:pointer; }
-pre { background:#fff; border:1px solid var(--rule); padding:.75rem; overflow-x:auto; font-size:.85rem; }
-dl { display:grid; grid-template-columns:max-content 1fr; gap:.15rem 1rem; margin:0; }
+pre { background:var(--card); border:1px solid var(--rule); padding:.75rem; overflow-x:auto; font-size:.85rem; }
+dl { display:grid; grid-template-columns:fit-content(50%) minmax(0, 1fr); gap:.15rem 1rem; margin:0; }
 dt { color:var(--soft); } dd { margin:0; }
 """
+KEY_FIGURES = 6
+Cell = str | tuple[str, str]
+"""Text, or text with the class of its cell."""
 
 
 def html_page(report: Report, drawn: Sequence[Picture]) -> str:
@@ -53,10 +70,11 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 <p class="question">{escape(report.question)}</p>
 <p class="verdict {outcome.value}"><b>{outcome.value}</b><span>{escape(report.meaning)}
 (exit code {report.exit_code})</span></p>
+{_key_figures(report)}
+{figures}
 {"".join(_beside(table) for table in report.tables)}
 <h2>Figures</h2>{_table(report)}
 {f"<h2>What it rests on</h2><ul>{notes}</ul>" if notes else ""}
-{f"<h2>Pictures</h2>{figures}" if figures else ""}
 <h2>Options</h2>{options}
 <h2>Versions</h2>{definitions(versions())}
 <details><summary>All figures of the runs, as JSON</summary><pre>{data}</pre></details>
@@ -64,49 +82,81 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 """
 
 
+def _key_figures(report: Report) -> str:
+    """Return up to KEY_FIGURES lines as tiles: the broken ones, then the first line of each defect, then the others."""
+    seen: set[str] = set()
+    ranked: list[tuple[int, Line]] = []
+    for line in report.lines:
+        is_first = bool(line.row) and line.row not in seen
+        seen.add(line.row)
+        ranked.append((0 if line.word(report.variant)[1] == "red" else 1 if is_first else 2, line))
+    ranked.sort(key=lambda one: one[0])
+    return f'<dl class="key">{"".join(_tile(line, report) for _, line in ranked[:KEY_FIGURES])}</dl>' if ranked else ""
+
+
+def _tile(line: Line, report: Report) -> str:
+    *others, (_, side) = report.columns.items()
+    beside = "".join(f" <small>{escape(heading)} {escape(line.cell(one))}</small>" for heading, one in others)
+    name = f"{line.row} {line.name}".strip()
+    word, colour = line.word(report.variant)
+    kind = f' class="broken" title="{escape(word)}"' if colour == "red" else ""
+    return f"<div><dt>{escape(name)}</dt><dd{kind}>{escape(line.cell(side))}{beside}</dd></div>"
+
+
 def _beside(table: Table) -> str:
-    head = "".join(f"<th{_number(i)}>{escape(column)}</th>" for i, column in enumerate(table.columns))
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_number(i)}>{escape(cell)}</td>" for i, cell in enumerate(row)) + "</tr>"
-        for row in table.rows
-    )
-    return f"<h2>{escape(table.title)}</h2>{table_of(table.title, head, rows)}"
+    heads, *rows = [[_sided(i, text) for i, text in enumerate(row)] for row in (table.columns, *table.rows)]
+    return f"<h2>{escape(table.title)}</h2>{table_of(table.title, heads, rows)}"
 
 
-def _number(column: int) -> str:
-    return ' class="number"' if column else ""
+def _sided(column: int, text: str) -> Cell:
+    return (text, "number") if column else text
 
 
 def _table(report: Report) -> str:
     columns = report.columns
-    head = "".join(f'<th class="number">{escape(heading)}</th>' for heading in columns)
-    rows = "".join(_row(line, columns.values(), report.variant) for line in report.lines)
-    return table_of("Figures", f"<th>defect</th><th>figure</th>{head}<th>limit</th><th>verdict</th>", rows)
+    heads: list[Cell] = ["defect", "figure", *((heading, "number") for heading in columns), "limit", "verdict"]
+    return table_of("Figures", heads, [_row(line, columns.values(), report.variant) for line in report.lines])
 
 
-def _row(line: Line, sides: Iterable[str], variant: str) -> str:
+def _row(line: Line, sides: Iterable[str], variant: str) -> list[Cell]:
     word, colour = line.word(variant)
     kind = {"green": "holds", "red": "broken", "yellow": "unclear"}.get(colour, "")
-    cells = "".join(f'<td class="number">{escape(line.cell(side))}</td>' for side in sides)
-    return (
-        f"<tr><td>{escape(line.row)}</td><td>{escape(line.name)}</td>{cells}<td>{escape(line.limit)}</td>"
-        f'<td class="word {kind}">{escape(word)}</td></tr>'
-    )
+    return [
+        line.row,
+        (line.name, "name"),
+        *((line.cell(side), "number") for side in sides),
+        line.limit,
+        (word, f"word {kind}"),
+    ]
 
 
-def table_of(name: str, head: str, rows: str) -> str:
-    """Return a table, which a narrow window scrolls, by keys, too; `head` are its th, `rows` its tr."""
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+def table_of(name: str, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return a table that scrolls in a narrow window, by keys too. Columns without any text are left out."""
+    used = [column for column in range(len(heads)) if any(_text(row[column]) for row in rows)]
+    head = "".join(_cell("th", heads[column]) for column in used)
+    body = "".join(f"<tr>{''.join(_cell('td', row[column]) for column in used)}</tr>" for row in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">{table}</div>'
 
 
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]
+
+
+def _cell(tag: str, cell: Cell) -> str:
+    kind = "" if isinstance(cell, str) else f' class="{cell[1].strip()}"'
+    return f"<{tag}{kind}>{escape(_text(cell))}</{tag}>"
+
+
 def figures_of(drawn: Iterable[Picture]) -> str:
-    """Return the pictures with their captions."""
-    return "".join(
-        f'<figure><img alt="{escape(picture.title)}" src="data:image/png;base64,'
-        f'{base64.b64encode(picture.png).decode("ascii")}"><figcaption>{escape(picture.caption)}</figcaption></figure>'
+    """Return the pictures with their captions; "" without any. Each PNG lies on a white card, also in dark."""
+    figures = "".join(
+        f'<figure><div class="picture" tabindex="0" role="region" aria-label="{escape(picture.title)}">'
+        f'<img alt="{escape(picture.title)}" src="data:image/png;base64,'
+        f'{base64.b64encode(picture.png).decode("ascii")}"></div><figcaption>{escape(picture.caption)}</figcaption></figure>'
         for picture in drawn
     )
+    return f'<div class="pictures">{figures}</div>' if figures else ""
 
 
 def definitions(items: Mapping[str, object]) -> str:

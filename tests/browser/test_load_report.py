@@ -11,9 +11,10 @@ from voxpool.loadtest.report._page import html_page
 from voxpool.loadtest.report._records import ErrorCount
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-async def test_it_is_whole_and_nothing_sticks_out(pages: PageMaker, width: int) -> None:
-    page, watched = await pages.new(viewport={"width": width, "height": 900}, offline=True)
+async def test_it_is_whole_and_nothing_sticks_out(pages: PageMaker, width: int, colours: str) -> None:
+    page, watched = await pages.new(viewport={"width": width, "height": 900}, color_scheme=colours, offline=True)
     await page.set_content(html_page(load_report(1, lasts_s=60, failing=0.05, bytes_a_job=200)))
     assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
     drawn = await page.evaluate("() => [...document.images].map(image => image.complete && image.naturalWidth > 0)")

@@ -1,21 +1,33 @@
-"""The report of a simulation in a browser: readable at any width, also by keys."""
+"""The report of a simulation in a browser: readable at any width, in light and dark, also by keys."""
 
 import pytest
 
-from tests.browser.conftest import PageMaker, violations
+from tests.browser.conftest import PageMaker, fits, violations
 from voxpool.sim.report.page import html_page
-from voxpool.sim.report.report import Line, Report, Table
+from voxpool.sim.report.report import Line, Picture, Report, Table
+
+PICTURE = Picture("jobs", "Jobs", "Jobs over time.", b"")
+HASH = "trace hash " + "ff3d2c02f4ba7fea" * 4
 
 
-@pytest.mark.parametrize("width", [1280, 360])
-async def test_it_fits_and_its_tables_are_reached_by_keys(pages: PageMaker, width: int) -> None:
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 360])
+async def test_it_fits_in_both_colours_and_its_tables_are_reached_by_keys(
+    pages: PageMaker, width: int, colours: str
+) -> None:
     line = Line("M1", "jobs left after the last sweep", "jobs", without=480, with_=0, limit="== 0", shows="== 480")
     beside = Table("Beside each other", ["a load", *map(str, range(12))], [["of 80 %", *["1,234 ms"] * 12]])
-    report = Report("leak", "Do they pile up?", 7, {}, [line], {"without": {}, "with": {}}, tables=[beside])
-    page, _ = await pages.new(viewport={"width": width, "height": 900}, offline=True)
-    await page.set_content(html_page(report, []))
-    assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
+    report = Report(
+        "leak", "Do they pile up?", 7, {"of_a_long_name" * 3: 1}, [line], {"with": {}}, tables=[beside], notes=[HASH]
+    )
+    page, _ = await pages.new(viewport={"width": width, "height": 900}, color_scheme=colours, offline=True)
+    await page.set_content(html_page(report, [PICTURE]))
+    assert await fits(page)
     assert await violations(page) == []
-    for name in ("Beside each other", "Figures"):
+    red = await page.evaluate("() => Number(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0])")
+    assert (red < 60) == (colours == "dark")
+    paper = await page.evaluate("() => getComputedStyle(document.querySelector('.picture')).backgroundColor")
+    assert paper == "rgb(255, 255, 255)", "the PNGs are drawn for a white page"
+    for name in ("Jobs", "Beside each other", "Figures"):
         await page.keyboard.press("Tab")
         assert await page.evaluate("() => document.activeElement.getAttribute('aria-label')") == name

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from voxpool.sim.report.page import html_page
 from voxpool.sim.report.pictures import Bar, Curve, bars, curves
 from voxpool.sim.report.report import Line, Outcome, Picture, Report
 
@@ -96,6 +97,17 @@ def test_the_json_has_the_form_that_others_read() -> None:
     assert set(content["variants"]) == {"without", "with"}
     assert (content["lines"][1]["without"], content["lines"][1]["with"]) == (None, None)
     assert content["versions"]["python"].startswith("3.")
+
+
+def test_the_page_begins_with_the_key_figures_and_pictures_and_has_no_empty_column() -> None:
+    plain = Line("", "utilisation", "", None, 0.145)
+    wrong = Line("", "lost jobs", "", None, 2, "== 0")
+
+    page = html_page(report(plain, wrong, variant="with"), [Picture("jobs", "Jobs", "", PNG)])
+
+    places = [page.index(text) for text in ('class="key"', "lost jobs", "utilisation", "<img", "<table")]
+    assert places == sorted(places), "what is broken comes first"
+    assert "<th>verdict</th>" in page and "<th>defect</th>" not in page
 
 
 def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
