@@ -22,7 +22,7 @@ ALL = Budget()
     [
         ((4, 3), 0, False, 35),
         ((3, 3, 3), 0, False, 1680),
-        ((4, 4, 4), 0, False, 34_650),
+        pytest.param((4, 4, 4), 0, False, 34_650, marks=pytest.mark.large),
         ((4, 3), 2, False, 35),
         ((3, 3, 3), 1, False, 1680),
         ((4, 3), 0, True, 3003),
