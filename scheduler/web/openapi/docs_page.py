@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from voxpool.scheduler.web.assets import SECURITY_HEADERS
+from voxpool.scheduler.web.openapi.curl import TOKEN, curl_of
 
 
 class DocsDoor:
@@ -46,7 +47,7 @@ def page(document: dict[str, Any]) -> str:
     ]
     index = "\n".join(
         f'<li><a href="#{operation["operationId"]}"><code>{method.upper()} {escape(path)}</code></a> '
-        f"{escape(operation['summary'])}</li>"
+        f"{_text(operation['summary'])}</li>"
         for method, path, operation in operations
     )
     records = "\n".join(_record(name, schema) for name, schema in sorted(document["components"]["schemas"].items()))
@@ -56,12 +57,15 @@ def page(document: dict[str, Any]) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>voxpool: HTTP</title>
+<link rel="icon" href="/assets/common/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/docs/style.css">
 </head>
 <body>
 <main>
+<nav aria-label="Pages"><a href="/">Dashboard</a> <a href="/try">Try it</a></nav>
 <h1>voxpool {escape(document["info"]["version"])}: HTTP</h1>
 <p>{_text(document["info"]["description"])} For programs: <a href="/openapi.json">openapi.json</a>.</p>
+{_how_to_ask("securitySchemes" in document["components"])}
 <nav aria-label="Operations"><ul>
 {index}
 </ul></nav>
@@ -74,24 +78,46 @@ def page(document: dict[str, Any]) -> str:
 """
 
 
+def _how_to_ask(is_secured: bool) -> str:
+    """Return what the curl commands of the page need: the address, and the token where the scheduler has tokens."""
+    lines = ["export VOXPOOL_URL=http://127.0.0.1:5010"]
+    if is_secured:
+        lines.append("read -r VOXPOOL_TOKEN && export VOXPOOL_TOKEN")
+        token = (
+            f"A request gives its token in a header, <code>{escape(TOKEN)}</code>; an admin makes one with "
+            "<code>voxpool token</code>. Each operation names the roles that it is for."
+        )
+    else:
+        token = (
+            "This scheduler has no tokens: everybody who reaches it may do everything. Started with "
+            f"<code>--access-file</code> it asks each request for one in a header, <code>{escape(TOKEN)}</code>."
+        )
+    return f'<h2 id="how">Requests with curl</h2>\n<p>{token}</p>\n{_command(chr(10).join(lines))}'
+
+
+def _command(text: str) -> str:
+    return f"<pre><code>{escape(text)}</code></pre>"
+
+
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [
         f'<section id="{operation["operationId"]}">',
         f"<h2><code>{method.upper()} {escape(path)}</code></h2>",
         f"<p>{_text(operation['description'])}</p>",
+        _command(curl_of(method, path, operation)),
     ]
     if "parameters" in operation:
         named = [
             (parameter["name"], parameter["in"], _kind(parameter["schema"]), _text(parameter["description"]))
             for parameter in operation["parameters"]
         ]
-        parts.append(_table("Parameters", ("name", "in", "value", ""), named))
+        parts.append(_table("Parameters", ("name", "in", "value", "meaning"), named))
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]
         bodies = [(media_type, _kind(kind["schema"])) for media_type, kind in content.items()]
         parts.append(_table("Body", ("Content-Type", "value"), bodies))
     answers = [(status, _content(answer), _text(answer["description"])) for status, answer in _sorted(operation)]
-    parts.append(_table("Answers", ("status", "body", ""), answers))
+    parts.append(_table("Answers", ("status", "body", "meaning"), answers))
     parts.append("</section>\n")
     return "\n".join(parts)
 
@@ -110,11 +136,11 @@ def _content(answer: dict[str, Any]) -> str:
 
 def _record(name: str, schema: dict[str, Any]) -> str:
     rows = [
-        (field, _kind(kind), "" if field in schema.get("required", []) else "may be left out")
+        (field, _kind(kind), "yes" if field in schema.get("required", []) else "no")
         for field, kind in schema.get("properties", {}).items()
     ]
     title = f'<h3 id="record-{escape(name)}">{escape(name)}</h3>\n<p>{_text(schema.get("description", ""))}</p>\n'
-    return title + _table(name, ("field", "value", ""), rows)
+    return title + _table(name, ("field", "value", "needed"), rows)
 
 
 def _table(caption: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
