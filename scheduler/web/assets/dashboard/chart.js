@@ -64,11 +64,11 @@ export class Chart {
       },
       this.svg,
     );
-    this.when = h("span", { class: "when", text: "now" });
+    this.when = h("span", { class: "when sub", text: "now" });
     this.element = h(
       "figure",
       { class: `${style} chart` },
-      h("figcaption", {}, h("h2", { text: title }), h("p", { class: "sub" }, `${about}, `, this.when)),
+      h("figcaption", {}, h("h2", { text: title }), this.when, h("p", { class: "sub", text: about })),
       h("ul", { class: "keys" }, ...legend),
       this.plot,
     );

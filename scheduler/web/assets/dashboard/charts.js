@@ -20,7 +20,7 @@ export class Charts {
       title: "Throughput",
       about: "jobs a second, mean of 5 s",
       series: [
-        { label: "completed", style: "first", area: true },
+        { label: "completed", style: "second", area: true },
         { label: "submitted", style: "third" },
         { label: "failed", style: "bad", isRare: true },
       ],
@@ -34,7 +34,7 @@ export class Charts {
       title: "Jobs in the table",
       about: "against Little’s law",
       series: [
-        { label: "resident", style: "first", area: true },
+        { label: "in the table", style: "first", area: true },
         { label: "predicted", style: "second dashed" },
         { label: "bound", style: "third" },
       ],

@@ -25,7 +25,7 @@ export class PoolsPanel {
           style: "number",
         },
         { label: "Slots in use", sort: (row) => row.used / Math.max(1, row.slots), falls: true, draw: drawSlots, style: "load" },
-        { label: "Running", sort: (row) => row.running, falls: true, draw: textCell((row) => whole(row.running)), style: "number mid" },
+        { label: "Dispatched", sort: (row) => row.running, falls: true, draw: textCell((row) => whole(row.running)), style: "number mid" },
         { label: "Waiting", sort: (row) => row.waiting, falls: true, draw: drawWaiting, style: "number" },
       ],
     });
