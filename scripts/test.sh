@@ -27,7 +27,7 @@ tests() {
     printf '%s\n' "$names"
 }
 
-scripts/system_packages.sh redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
+scripts/system_packages.sh curl redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
     amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd node=nodejs npm
 scripts/npm_packages.sh
 if [ "${1:-}" = large ]; then
