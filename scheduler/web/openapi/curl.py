@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-TOKEN = '--header "Authorization: Bearer $VOXPOOL_TOKEN"'
+TOKEN = '--header "Authorization: Bearer $VOXPOOL_TOKEN"'  # nosec B105  # the name of a variable of the shell
 LINE_MAX = 80
 _UPGRADE = (
     "--http1.1 --include --no-buffer",
