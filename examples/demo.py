@@ -54,7 +54,7 @@ def main() -> int:
         over_http(client)
         asyncio.run(over_websocket(url))
         survived = kill_a_node(client, nodes)
-    say("The question of the seed, in virtual time: do finished jobs leak? Without the clean-up and with it")
+    say("The question of the brief, in virtual time: do finished jobs leak? Without the clean-up and with it")
     done = subprocess.run(
         [sys.executable, "-m", "voxpool.sim", "leak", "--quick", "--out", str(out / "leak")], check=False
     )

@@ -46,4 +46,4 @@ if [ -x .venv-other/bin/python ]; then
 elif [ "${CI:-}" = true ]; then
     fail "CI runs the tests under both Pythons, and there is no .venv-other"
 fi
-say "make test took $SECONDS s (bound: 900 s on 2 cores)"
+say "make test took $SECONDS s (goal: 720 s on 2 quiet cores)"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -21,6 +23,7 @@ CHECKED = (click.Choice, click.IntRange, click.FloatRange)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _STOPS = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>"}
+ENVIRONMENT = ".venv/bin/"
 _WRAPPERS = {"eval", "sudo", "exec"}
 
 
@@ -46,14 +49,18 @@ def wrong_with(line: str, locust_options: str) -> str | None:
     words = words[: next((i for i, word in enumerate(words) if word in _STOPS), len(words))]
     while words and (re.fullmatch(r"[A-Z_]+=.*", words[0]) or words[0] in _WRAPPERS):
         words = words[1:]
+    if words and words[0].startswith(ENVIRONMENT):
+        words[0] = words[0].removeprefix(ENVIRONMENT)
+        if not (Path(sys.executable).parent / words[0]).exists():
+            return f"the environment has no command {words[0]}"
     match words:
-        case [name, *arguments] if name.removeprefix(".venv/bin/") in COMMANDS:
-            return _wrong_arguments(COMMANDS[name.removeprefix(".venv/bin/")], name, arguments)
+        case [name, *arguments] if name in COMMANDS:
+            return _wrong_arguments(COMMANDS[name], name, arguments)
         case ["make", target, *_] if re.fullmatch(r"[a-z-]+", target):
             return None if target in TARGETS else f"make has no target {target}"
-        case ["python" | ".venv/bin/python", "-m", module, *_] if re.fullmatch(r"[\w.]+", module):
+        case ["python", "-m", module, *_] if re.fullmatch(r"[\w.]+", module):
             return None if _is_module(module) else f"there is no module {module}"
-        case ["python" | ".venv/bin/python", file, *_] if file.startswith(("examples/", "scripts/")):
+        case ["python", file, *_] if file.startswith(("examples/", "scripts/")):
             return None if (ROOT / file).exists() else f"there is no file {file}"
         case ["locust", *arguments]:
             options = [word.partition("=")[0] for word in arguments if re.fullmatch(r"--[\w-]+(=.*)?", word)]

@@ -62,6 +62,8 @@ def test_commands_accept_what_is_shown(page: Path, locust_options: str) -> None:
         ("python -m voxpool.nothing", "no module voxpool.nothing"),
         ("locust -f loadtest/ --nothing=3 --headless", "no option --nothing"),
         ("locust -f loadtest/ --headless", None),
+        (".venv/bin/locust -f loadtest/ --nothing=3", "no option --nothing"),
+        (".venv/bin/loadtest compare a b", "no command loadtest"),
     ],
 )
 def test_a_wrong_line_is_found(line: str, wrong: str | None) -> None:
