@@ -34,7 +34,8 @@ h1, h2, p, li, dt, dd, summary { overflow-wrap:anywhere; }
   margin:1.25rem 0 0; }
 .key div { display:flex; flex-direction:column-reverse; justify-content:flex-end; padding:.7rem .9rem;
   background:var(--card); border:1px solid var(--rule); }
-.key dt, .key small { font-size:.85rem; font-weight:400; } .key dd { font-size:1.35rem; font-weight:600; }
+.key dt, .key small { font-size:.85rem; font-weight:400; }
+.key small { white-space:nowrap; } .key dd { font-size:1.35rem; font-weight:600; }
 .scroll { overflow-x:auto; background:var(--card); border:1px solid var(--rule); }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { padding:.5rem .75rem; text-align:left; border-bottom:1px solid var(--rule); vertical-align:top; }
@@ -83,12 +84,13 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 
 
 def _key_figures(report: Report) -> str:
-    """Return up to KEY_FIGURES lines as tiles: the broken ones, then the first line of each defect, then the others."""
+    """Return up to KEY_FIGURES lines as tiles: broken ones, the first of each defect that has a limit, then the others."""
     seen: set[str] = set()
     ranked: list[tuple[int, Line]] = []
     for line in report.lines:
-        is_first = bool(line.row) and line.row not in seen
-        seen.add(line.row)
+        is_first = bool(line.row and line.limit) and line.row not in seen
+        if is_first:
+            seen.add(line.row)
         ranked.append((0 if line.word(report.variant)[1] == "red" else 1 if is_first else 2, line))
     ranked.sort(key=lambda one: one[0])
     return f'<dl class="key">{"".join(_tile(line, report) for _, line in ranked[:KEY_FIGURES])}</dl>' if ranked else ""

@@ -110,6 +110,12 @@ def test_the_page_begins_with_the_key_figures_and_pictures_and_has_no_empty_colu
     assert "<th>verdict</th>" in page and "<th>defect</th>" not in page
 
 
+def test_the_key_figure_of_a_defect_is_one_with_a_limit() -> None:
+    page = html_page(report(Line("M1", "jobs submitted", "", 9, 9), Line("M1", "jobs left", "", 9, 0, "== 0")), [])
+    key = page[page.index('class="key"') :]
+    assert key.index("M1 jobs left") < key.index("M1 jobs submitted")
+
+
 def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
     picture = Picture("jobs", "Jobs <script>", "what & why", PNG)
     found = report(JOBS_LEFT, notes=["<b>bold</b> & more"], pictures=[lambda: picture])
