@@ -84,7 +84,7 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 
 
 def _key_figures(report: Report) -> str:
-    """Return up to KEY_FIGURES lines as tiles: broken ones, the first of each defect that has a limit, then the others."""
+    """Return up to KEY_FIGURES lines as tiles: first broken ones, then the first with a limit of each defect."""
     seen: set[str] = set()
     ranked: list[tuple[int, Line]] = []
     for line in report.lines:
