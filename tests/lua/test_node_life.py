@@ -26,6 +26,8 @@ def test_a_beat_makes_the_lease_longer_and_never_shorter(desk: Desk) -> None:
 def test_a_beat_after_the_end_of_the_lease_revives_nobody(desk: Desk) -> None:
     """It has been removed of the pools, or may have been: it must register again."""
     desk.register("n")
+    desk.now_ms += LEASE_MS - 1
+    assert desk.heartbeat(("n", "g-1")) == ["OK"]
     desk.now_ms += LEASE_MS
     assert desk.heartbeat(("n", "g-1")) == ["UNKNOWN"]
 
@@ -55,6 +57,7 @@ def test_offline_of_an_old_connection_does_not_touch_the_new_one(desk: Desk) -> 
     desk.register("n", "g-2")
     before = desk.dump()
     assert desk.offline("n", "g-1") == ["REPLACED"]
+    assert desk.offline("n", "") == ["REPLACED"]  # no generation means what is left of a node without a record
     assert desk.dump() == before
 
 
@@ -117,6 +120,8 @@ def test_a_rest_and_a_drain_end_each_for_itself(desk: Desk) -> None:
     desk.drain("n", "r")
     desk.drain("n", "r")
     desk.drain("n", "r", on=False)
+    desk.drain("n", "r", on=False)
+    assert desk.dump()["nodes"] == [("n", "g-1|p|1|d|,zh:en,")]
     assert desk.select("a|1") == ("", "")
     desk.drain("n", "d", on=False)
     assert desk.select("a|1") == ("n", "g-1")

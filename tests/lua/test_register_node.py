@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lua.desk import LEASE_MS, NOW_MS, Desk
+from tests.lua.desk import LEASE_MS, NOW_MS, RESERVATION_MS, Desk
 
 
 def test_a_node_enters_the_pools_of_its_pairs_and_has_a_lease(desk: Desk) -> None:
@@ -32,6 +32,7 @@ def test_a_hold_that_it_names_and_nobody_has_is_taken(desk: Desk) -> None:
     """As after a flush of Redis: it still runs the job."""
     assert desk.register("n", slots=1, keep=["a|1"]) == ["OK"]
     assert desk.family("held") == ["n|a|1"]
+    assert desk.dump()["due"] == [("a|1", str(NOW_MS + RESERVATION_MS))]
     assert desk.family("capacity") == []
     assert desk.release("a|1") == ["n"]
     assert desk.family("capacity") == ["zh:en|n"]
@@ -44,23 +45,30 @@ def test_a_hold_of_another_node_stays_where_it_is(desk: Desk) -> None:
     assert desk.family("held") == ["n|a|1"]
 
 
-def test_a_repeat_renews_the_lease_and_frees_nothing(desk: Desk) -> None:
-    """Its first answer was lost; meanwhile a job was given to the node."""
-    desk.register("n")
+def test_a_repeat_renews_the_lease_and_changes_nothing_else(desk: Desk) -> None:
+    """Its first answer was lost; meanwhile a job was given to the node. A clock behind does not shorten the lease."""
+    desk.register("n", slots=2)
     desk.select("a|1")
+    before = desk.dump()
     desk.now_ms += 1_000
-    assert desk.register("n") == ["OK"]
-    assert desk.family("reservations") == ["a|1"]
-    assert desk.dump()["leases"] == [("n", str(NOW_MS + 1_000 + LEASE_MS))]
+    assert desk.register("n", slots=9, pairs=["en:zh"]) == ["OK"]
+    desk.now_ms -= 500
+    assert desk.register("n", slots=2) == ["OK"]
+    assert desk.dump() == {**before, "leases": [("n", str(NOW_MS + 1_000 + LEASE_MS))]}
 
 
-def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools(desk: Desk) -> None:
-    desk.register("n")
+def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools_if_it_has_room(desk: Desk) -> None:
+    desk.register("n", pairs=["zh:en", "en:zh"])
     desk.now_ms += LEASE_MS
     assert desk.select("a|1") == ("", "")
-    assert desk.family("capacity") == []
+    assert desk.family("capacity") == ["en:zh|n"]
     assert desk.register("n") == ["OK"]
+    assert desk.family("capacity") == ["en:zh|n", "zh:en|n"]
     assert desk.select("a|1") == ("n", "g-1")
+    assert desk.select("b|1", pair="en:zh") == ("", "")  # removes the full node from its other pair
+    desk.now_ms += LEASE_MS
+    assert desk.register("n") == ["OK"]
+    assert desk.family("capacity") == []
 
 
 def test_another_process_does_not_take_a_living_name(desk: Desk) -> None:
@@ -89,7 +97,9 @@ def test_draining_outlives_the_connection_of_its_process(desk: Desk) -> None:
     desk.drain("n", "r")
     desk.register("n", "g-2")
     assert dict(desk.dump()["nodes"])["n"].split("|")[3] == "d"
-    desk.register("n", "g-3", process="q", replaces="g-2")
+    desk.register("n", "g-3", flags="d")
+    assert dict(desk.dump()["nodes"])["n"].split("|")[3] == "d"
+    desk.register("n", "g-4", process="q", replaces="g-3")
     assert desk.family("capacity") == ["zh:en|n"]
 
 
@@ -119,3 +129,11 @@ def test_names_that_begin_alike_are_kept_apart(desk: Desk) -> None:
         desk.select(f"{node}.job|1", prefer=node)
     assert desk.register("n", "g-2") == ["OK", "n.job|1"]
     assert desk.family("held") == ["n-1|n-1.job|1", "n.1|n.1.job|1", "n1|n1.job|1"]
+
+
+def test_a_node_that_serves_nothing_is_known_and_never_drawn(desk: Desk) -> None:
+    assert desk.register("n", pairs=[]) == ["OK"]
+    assert desk.register("n", "g-2", pairs=[]) == ["OK"]
+    assert desk.drain("n", generation="g-2") == ["OK"]
+    assert desk.family("capacity") == []
+    assert desk.offline("n", "g-2") == ["OK"]

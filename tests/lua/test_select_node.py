@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
 from tests.lua.desk import LEASE_MS, NOW_MS, RESERVATION_MS, Desk
 
 
@@ -35,11 +39,11 @@ def test_another_attempt_of_the_job_is_another_reservation(desk: Desk) -> None:
 
 def test_a_full_node_leaves_the_pool(desk: Desk) -> None:
     desk.register("n", slots=2)
-    assert desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1")) == [
-        *(("n", "g-1"), ("n", "g-1")),
-        ("", ""),
-    ]
-    assert desk.family("capacity") == []
+    desk.register("m", slots=2, pairs=["en:zh"])
+    wants = [desk.want("a|1"), desk.want("b|1"), desk.want("c|1"), desk.want("d|1", pair="en:zh")]
+    assert desk.select_all(*wants) == [("n", "g-1"), ("n", "g-1"), ("", ""), ("m", "g-1")]
+    assert desk.select_all(wants[0], wants[2]) == [("n", "g-1"), ("", "")]
+    assert desk.family("capacity") == ["en:zh|m"]
 
 
 def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
@@ -65,18 +69,47 @@ def test_the_rest_of_a_pair_is_to_ask_again_when_the_removals_run_out(desk: Desk
     first = desk.select_all(desk.want("a|1"), desk.want("b|1"), desk.want("c|1", pair="en:zh"), removals_max=4)
     assert first == [("", "AGAIN"), ("", "AGAIN"), ("n", "g-1")]
     assert len(desk.family("capacity")) == 6
-    assert desk.select_all(desk.want("a|1"), removals_max=4) == [("", "AGAIN")]
-    assert desk.select_all(desk.want("a|1"), removals_max=4) == [("", "")]
+    assert desk.select_all(desk.want("a|1"), removals_max=3) == [("", "AGAIN")]
+    assert desk.select_all(desk.want("a|1"), removals_max=3) == [("", "")]  # that was the last one
 
 
-def test_the_less_loaded_of_the_drawn_nodes_is_taken(desk: Desk) -> None:
-    """Load is held/slots: one of two is more than one of three."""
-    desk.register("two", slots=2)
-    desk.register("three", slots=3)
-    assert desk.select("a|1", prefer="two") == ("two", "g-1")
-    assert desk.select("b|1", prefer="three") == ("three", "g-1")
-    assert desk.select("c|1") == ("three", "g-1")
-    assert desk.select("d|1") == ("two", "g-1")
+def test_a_lease_ends_at_its_end(desk: Desk) -> None:
+    desk.register("n", slots=2)
+    desk.now_ms += LEASE_MS - 1
+    assert desk.select("a|1") == ("n", "g-1")
+    desk.now_ms += 1
+    assert desk.select("b|1") == ("", "")
+
+
+def loaded(desk: Desk, node: str, slots: int, held: int) -> None:
+    """Register a node that holds some reservations already."""
+    desk.register(node, slots=slots, keep=[f"{node}-{number}|1" for number in range(held)])
+
+
+@pytest.mark.parametrize("avoid", [(), ("two", "three")])
+def test_the_less_loaded_of_the_drawn_nodes_is_taken(desk: Desk, avoid: Sequence[str]) -> None:
+    """Load is held/slots: one of two is more than one of three, in whatever order they are drawn."""
+    loaded(desk, "two", 2, 1)
+    loaded(desk, "three", 3, 1)
+    for number in range(20):
+        assert desk.select(f"a|{number}", avoid=avoid) == ("three", "g-1")
+        desk.release(f"a|{number}")
+    assert desk.select("b|1", avoid=avoid) == ("three", "g-1")
+    assert desk.select("c|1", avoid=avoid) == ("two", "g-1")
+
+
+def test_the_least_loaded_of_all_compared_is_taken_by_its_share_of_slots(desk: Desk) -> None:
+    loaded(desk, "n1", 2, 1)
+    loaded(desk, "n2", 10, 4)
+    loaded(desk, "n3", 4, 2)
+    assert desk.select("j|1", choices=3) == ("n2", "g-1")  # 4 of 10, then 5 of 10
+    assert desk.select("k|1", choices=3, avoid=["n1", "n2", "n3"])[0] in ("n1", "n2", "n3")
+
+
+def test_the_least_loaded_of_avoided_nodes_is_the_spare_one(desk: Desk) -> None:
+    for node, held in (("n1", 3), ("n2", 1), ("n3", 2)):
+        loaded(desk, node, 4, held)
+    assert desk.select("j|1", avoid=["n1", "n2", "n3"]) == ("n2", "g-1")
 
 
 def test_as_many_different_nodes_are_compared_as_asked(desk: Desk) -> None:
@@ -99,6 +132,14 @@ def test_the_preferred_node_is_taken_when_it_can(desk: Desk) -> None:
     assert desk.select("j5|1", prefer="ghost")[0] in ("a", "c")
 
 
+def test_a_preferred_node_of_a_pair_with_a_longer_name_is_not_taken(desk: Desk) -> None:
+    """C7."""
+    desk.register("longer", slots=2, pairs=["zh:en-gb"])
+    desk.register("n")
+    assert desk.select("j1|1", prefer="longer") == ("n", "g-1")
+    assert desk.select("j2|1", pair="zh:e", prefer="longer") == ("", "")
+
+
 def test_an_avoided_node_gets_the_job_only_when_nobody_else_has_room(desk: Desk) -> None:
     desk.register("a", slots=2)
     desk.register("b", slots=1)
@@ -106,6 +147,15 @@ def test_an_avoided_node_gets_the_job_only_when_nobody_else_has_room(desk: Desk)
     assert desk.select("j2|2", avoid=["a"], prefer="a") == ("a", "g-1")
     assert desk.select("j3|2", avoid=["a", "ghost"]) == ("a", "g-1")
     assert desk.select("j4|2", avoid=["a"]) == ("", "")
+
+
+def test_what_one_job_avoids_the_next_one_of_the_call_does_not(desk: Desk) -> None:
+    loaded(desk, "n1", 4, 0)
+    loaded(desk, "n2", 4, 2)
+    chosen = desk.select_all(desk.want("j|1", avoid=["n1"]), desk.want("k|1"))
+    assert chosen == [("n2", "g-1"), ("n1", "g-1")]
+    spare = desk.select_all(*(desk.want(f"m{number}|1", avoid=["n1"]) for number in range(4)))
+    assert spare == [("n2", "g-1"), ("n1", "g-1"), ("n1", "g-1"), ("n1", "g-1")]
 
 
 def test_an_avoided_node_stays_in_the_pool(desk: Desk) -> None:
