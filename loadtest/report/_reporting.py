@@ -16,6 +16,7 @@ from voxpool.loadtest.measuring._pools import pools_of
 from voxpool.loadtest.report._records import HTML_NAME, JSON_NAME, Knee, LoadReport, encoded
 from voxpool.loadtest.running._part import Context
 from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.report.report import Check, Outcome
 from voxpool.sim.report.versions import versions
 
@@ -122,7 +123,7 @@ def _options(context: Context) -> dict[str, Any]:
 
 def _without_password(value: Any) -> Any:
     """Return `value`, and of a URL the part without user and password."""
-    return re.sub(r"://[^/@\s]*@", "://", value) if isinstance(value, str) else value
+    return without_password(re.sub(r"://[^/@\s]*@", "://", value)) if isinstance(value, str) else value
 
 
 def _versions() -> dict[str, str]:

@@ -112,10 +112,10 @@ class NewestJobs:
         return found
 
 
-def watch(look: Callable[[], Sequence[JobView]], table: JobTable, *, until_ended: bool) -> None:
+def watch(look: Callable[[], Sequence[JobView]], table: JobTable, *, until_ended: bool) -> Sequence[JobView]:
     """Write what `look` finds, newest first, and then each job that is new or changed, until Ctrl-C.
 
-    With `until_ended` it returns once all of them have ended.
+    With `until_ended` it returns the jobs once all of them have ended.
     """
     shown: dict[str, tuple[str, str, int]] = {}
     is_first = True
@@ -127,6 +127,6 @@ def watch(look: Callable[[], Sequence[JobView]], table: JobTable, *, until_ended
         if changed or is_first:
             table.write(changed if is_first else changed[::-1])
         if until_ended and all(job.times_ms is not None for job in found):
-            return
+            return found
         shown, is_first = now, False
         pause.wait(WATCH_S)

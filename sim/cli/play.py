@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
+from voxpool.scheduler.stores.shown import line_to_paste, without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.replay.case import Case, RunDied, keep, run_case
 from voxpool.sim.replay.command import again, keep_failing
@@ -105,7 +105,13 @@ def play_file(
         scenario = shortened(scenario)
     seed = scenario.seed if seed is None else seed
     case = Case(scenario, seed, store, without)
-    options = {"scenario": str(name), "seed": seed, "store": store, "quick": quick, "without": without or "nothing"}
+    options = {
+        "scenario": str(name),
+        "seed": seed,
+        "store": without_password(store),
+        "quick": quick,
+        "without": without or "nothing",
+    }
     if costs is not None:
         options["costs"] = str(costs)
     shown = "options: " + ", ".join(f"{key} {value}" for key, value in options.items())
@@ -132,10 +138,10 @@ def play_file(
 
 def _again(case: Case, options: dict[str, Any]) -> str:
     """Return the one line that plays it again."""
-    words = ["voxpool-sim", "run", options["scenario"], "--seed", str(case.seed), "--store", case.store]
+    words = ["voxpool-sim", "run", options["scenario"], "--seed", str(case.seed)]
     words += ["--costs", options["costs"]] if "costs" in options else []
     words += ["--without", case.without] if case.without else []
-    return shlex.join([*words, *(["--quick"] if options["quick"] else [])])
+    return line_to_paste([*words, *(["--quick"] if options["quick"] else [])], case.store)
 
 
 def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:

@@ -15,6 +15,7 @@ from voxpool.leakgate.terminal import say
 from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 from voxpool.scheduler.cli.lazy_group import LazyGroup
+from voxpool.scheduler.stores.shown import line_to_paste
 from voxpool.sim.report.command_options import common, progress_bar, show
 
 if TYPE_CHECKING:
@@ -295,8 +296,8 @@ def _shown(options: Options) -> str:
 
 def _again(name: str, options: Options) -> str:
     """The one line to paste."""
-    words = ["voxpool-sim", name, "--seed", str(options.seed), "--store", options.store, "--variant", options.variant]
+    words = ["voxpool-sim", name, "--seed", str(options.seed), "--variant", options.variant]
     words += ["--without", options.without] if options.without else []
     for option, value in options.extra.items():
         words += [f"--{option}"] if value is True else [f"--{option}", str(value)]
-    return " ".join([*words, *(["--quick"] if options.quick else [])])
+    return line_to_paste([*words, *(["--quick"] if options.quick else [])], options.store)

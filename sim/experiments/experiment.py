@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.processes import PROCESSES_MAX
 from voxpool.sim.report.report import Report
 from voxpool.sim.world.stores import STORES
@@ -47,7 +48,7 @@ class Options:
         """Return the options for a report, with the sizes that the experiment has chosen."""
         return {
             "quick": self.quick,
-            "store": self.store,
+            "store": without_password(self.store),
             "variant": self.variant,
             "without": self.without or "all",
             **self.extra,

@@ -15,6 +15,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.redis import RedisStore
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.pools.without import pool_scripts
 
 ANSWER_TIMEOUT_S = 60.0
@@ -56,7 +57,8 @@ class Server:
             self._store = RedisStore(url, answer_timeout_s=ANSWER_TIMEOUT_S)
             self._runner.run(self._store.ping())
             if any(self._runner.run(self._store.census()).values()):
-                raise ConfigError(f"store {url!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+                shown = without_password(url)
+                raise ConfigError(f"store {shown!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
         except BaseException:
             self._close_connections()
             raise

@@ -16,6 +16,7 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.explore import printing
 from voxpool.sim.explore.model.execution import MakeExecution
@@ -142,7 +143,7 @@ def explore_command(
             say(line)
         return 0
     if store != "memory":
-        raise ConfigError(f"--store {store}: orders are explored on the memory store only")
+        raise ConfigError(f"--store {without_password(store)}: orders are explored on the memory store only")
     found = find_flow(flows, flow)
     wanted = Wanted(
         flow=flow,

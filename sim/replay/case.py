@@ -18,6 +18,7 @@ import msgspec
 from voxpool.scheduler import __version__
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
 from voxpool.scheduler.small_file import read_json
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.report.written import write_bytes
@@ -108,9 +109,14 @@ def keep(case: Case, found: Found, folder: Path | None = None) -> Path:
     """Write a failing case to `folder`, by default one under out/failed, and return it."""
     folder = KEPT / case.name if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "case.json", case)
+    write_case(folder / "case.json", case)
     write(folder / "found.json", found)
     return folder
+
+
+def write_case(path: Path, case: Case) -> None:
+    """Write `case` without the password of its store: whoever replays it names the store again."""
+    write(path, msgspec.structs.replace(case, store=without_password(case.store)))
 
 
 def write(path: Path, value: Any) -> None:
@@ -126,7 +132,8 @@ def read_case(path: Path, store: str | None = None) -> Case:
     """
     case = read_json(path, Case)
     check_scenario(case.scenario, str(path))
-    if store is None and case.store not in OF_THIS_MACHINE:
-        raise ConfigError(f"{path}: ran on the store {case.store}: name it, or another one, with --store")
+    if not store and case.store not in OF_THIS_MACHINE:
+        shown = without_password(case.store)
+        raise ConfigError(f"{path}: ran on the store {shown}: name it, or another one, with --store")
     scenario = with_files(case.scenario, path.parent)
     return msgspec.structs.replace(case, scenario=scenario, store=store or case.store)

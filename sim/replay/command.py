@@ -14,8 +14,9 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_json
+from voxpool.scheduler.stores.shown import line_to_paste
 from voxpool.sim.observing.job_life import JobLife
-from voxpool.sim.replay.case import Case, Found, keep, read_case, run_case, write
+from voxpool.sim.replay.case import Case, Found, keep, read_case, run_case, write_case
 from voxpool.sim.replay.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
 from voxpool.sim.report.command_options import progress_bar
 from voxpool.sim.report.written import replaced, write_bytes
@@ -146,7 +147,7 @@ def shrink_folder(
         raise ConfigError(f"{folder}/found.json: has no sign of a failure, so there is nothing to keep while shrinking")
     with progress(f"shrink {case.name}") as tell:
         smaller = shrink(case, found, runs_max=runs_max, seconds_max=seconds_max, progress=tell)
-    write(folder / "shrunk.json", smaller.case)
+    write_case(folder / "shrunk.json", smaller.case)
     return Told(_about(folder, case, smaller), HOLDS if smaller.is_smallest else UNCLEAR, _sizes(case, smaller))
 
 
@@ -157,7 +158,7 @@ def _about(folder: Path, case: Case, smaller: Shrunk) -> list[str]:
         *(f"{name}: {old:g} -> {new:g}" for name, (old, new) in sizes["sizes"].items()),
         f"{smaller.found.signs[0]} still, after {smaller.runs} runs; {end}",
         f"written: {folder}/shrunk.json",
-        f"{again(case, folder)} --shrunk",
+        again(case, folder, "--shrunk"),
     ]
 
 
@@ -193,7 +194,7 @@ def keep_failing(case: Case, found: Found, wall_s: float, progress: Progress, fo
     return [*dict.fromkeys(lines), again(case, folder)]
 
 
-def again(case: Case, folder: Path) -> str:
+def again(case: Case, folder: Path, *flags: str) -> str:
     """Return the line that runs a kept case again."""
-    server = "" if case.store in OF_THIS_MACHINE else f" --store {case.store}"
-    return f"again: voxpool-sim replay {folder}{server}"
+    server = "" if case.store in OF_THIS_MACHINE else case.store
+    return f"again: {line_to_paste(['voxpool-sim', 'replay', str(folder), *flags], server)}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxpool.leakgate.terminal import in_markup
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.report.limits import Figure, holds, shown
 from voxpool.sim.report.versions import versions
 from voxpool.sim.report.written import write_bytes, write_text
@@ -167,6 +168,12 @@ class Report:
     """More keys for the JSON."""
     written: list[Path] = field(default_factory=list)
     """The files of this run: those that it wrote itself, and then those of `write`."""
+
+    def __post_init__(self) -> None:
+        """Remove passwords from the options, since a report is shown to others."""
+        self.options = {
+            name: without_password(value) if isinstance(value, str) else value for name, value in self.options.items()
+        }
 
     @property
     def checks(self) -> list[Check]:

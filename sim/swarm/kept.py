@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from voxpool.scheduler.stores.shown import line_to_paste
 from voxpool.sim.replay.case import KEPT, Case, Found
 from voxpool.sim.replay.case import keep as keep_case
 from voxpool.sim.replay.command import keep_failing
@@ -18,8 +19,8 @@ SHRUNK_MAX = 3
 
 def again(seed: int, size: str, store: str) -> str:
     """Return the one line that plays `seed` again."""
-    words = ["voxpool-sim soak", f"--seed {seed} --seeds 1", *([f"--size {size}"] if size != "small" else [])]
-    return " ".join([*words, *([f"--store {store}"] if store != "memory" else [])])
+    words = ["voxpool-sim", "soak", "--seed", str(seed), "--seeds", "1", *(["--size", size] if size != "small" else [])]
+    return line_to_paste(words, store if store != "memory" else "")
 
 
 def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shrunk: bool) -> Path:

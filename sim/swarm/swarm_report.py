@@ -11,6 +11,7 @@ from typing import Any
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.report.progress import progress_bar
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
@@ -135,7 +136,7 @@ def _check_store(store: str, jobs: int) -> None:
     if isinstance(opened, RealStore):
         opened.close()
     if "://" in store and jobs > 1:
-        raise ConfigError(f"store {store!r} can serve one run at a time: use --jobs 1")
+        raise ConfigError(f"store {without_password(store)!r} can serve one run at a time: use --jobs 1")
 
 
 def _named(names: Sequence[str]) -> str:

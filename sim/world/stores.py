@@ -14,6 +14,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
 from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
@@ -173,7 +174,8 @@ class RealStore:
             self._store: Any = self._wait(_open(url))
             if url is not None and any(self.census().values()):
                 self._wait(self._store.close())
-                raise ConfigError(f"store {url!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+                shown = without_password(url)
+                raise ConfigError(f"store {shown!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
         except BaseException:
             self._loop.close()
             raise

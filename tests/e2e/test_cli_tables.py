@@ -110,6 +110,25 @@ async def test_a_watch_of_jobs_ends_with_them(scheduler: Scheduler, pair: str, f
         assert table(watching.text)[-1]["node"] == worker.node_id
 
 
+async def test_a_watch_of_jobs_exits_with_1_when_one_of_them_does_not_complete(
+    scheduler: Scheduler, pair: str, folder: Path
+) -> None:
+    """A script that waits for jobs needs no second look. A plain listing exits with 0: it shows what was asked for."""
+    worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], work=lambda work: 1)
+    async with running(worker):
+        await until(lambda: worker.node_id in scheduler.node_ids())
+        with HttpClient(scheduler.url) as client:
+            good = await asyncio.to_thread(client.submit, TONE, pair, wait_s=10)
+            bad = await asyncio.to_thread(client.submit, TONE, f"no-{pair}")
+            await asyncio.to_thread(client.cancel, bad.job_id)
+    at = ("--url", scheduler.url)
+    codes = [
+        (await asyncio.to_thread(voxpool_here, "jobs", *words, *at)).returncode
+        for words in (("--watch", good.job_id), ("--watch", good.job_id, bad.job_id), (good.job_id, bad.job_id))
+    ]
+    assert codes == [0, 1, 0]
+
+
 def test_a_watched_listing_shows_what_comes(scheduler: Scheduler, pair: str, folder: Path) -> None:
     with Watching(folder, "--limit", "5", "--url", scheduler.url) as watching:
         wait_until(lambda: "attempts" in watching.text or watching.process.poll() is not None)

@@ -174,7 +174,7 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert code == 1
     assert (asked[0].seed, asked[0].quick, asked[0].without, asked[0].variant) == (9, True, "X1", "both")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "again: voxpool-sim probe --seed 9 --store memory --variant both --without X1 --quick"
+    assert lines[-1] == "again: voxpool-sim probe --seed 9 --variant both --without X1 --quick --store memory"
     assert voxpool_sim("probe", "--without", "X2", monkeypatch=monkeypatch) == 3
     assert capsys.readouterr().err == "voxpool-sim: probe has no row 'X2': it has X1\n"
 

@@ -33,7 +33,7 @@ def composed(**changed: Any) -> LoadReport:
     )
     options = LoadOptions(
         client_token=SECRET, node_token=SECRET, admin_token=SECRET, redis_url=f"redis://me:{SECRET}@store:6379/0",
-        store=f"redis://:{SECRET}@store:6379/0",
+        store=f"unix:///run/redis.sock?db=0&password={SECRET}",
     )  # fmt: skip
     parsed = Namespace(num_users=50, spawn_rate=5.0, run_time=30, client_token=SECRET)
     context = Context(SimpleNamespace(parsed_options=parsed), None, None, "local", options)

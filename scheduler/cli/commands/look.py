@@ -10,6 +10,7 @@ import click
 from voxpool.leakgate.terminal import say
 from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.commands import completion
+from voxpool.scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
 from voxpool.scheduler.cli.grouped import GroupedCommand
 from voxpool.scheduler.cli.options import json_option
 from voxpool.scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
@@ -32,7 +33,8 @@ JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "canc
 def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched: bool, job_ids: tuple[str, ...]) -> int:
     """List the newest jobs, or show the jobs JOB_IDS with their outputs.
 
-    With --watch, JOB_IDS are watched until all have ended. The age counts from the submit.
+    With --watch, JOB_IDS are watched until all have ended; exit code 1 when one of them did not complete. The age
+    counts from the submit.
     """
     from voxpool.scheduler.cli.job_table import JobTable, NewestJobs, watch
     from voxpool.scheduler.core.clock import SystemClock
@@ -45,12 +47,13 @@ def jobs(reach: Reach, as_json: bool, state: str | None, limit: int, is_watched:
             return [client.job(job_id) for job_id in job_ids] if job_ids else newest.look()
 
         if is_watched:
-            watch(look, table, until_ended=bool(job_ids))
-        elif job_ids:
+            ended = watch(look, table, until_ended=bool(job_ids))
+            return EXIT_DONE if all(job.state == "completed" for job in ended) else EXIT_FAILED
+        if job_ids:
             table.write_whole(look())
         else:
             table.write(look())
-    return 0
+    return EXIT_DONE
 
 
 @click.command(cls=GroupedCommand)
@@ -61,7 +64,7 @@ def nodes(reach: Reach, as_json: bool) -> int:
     with reach.client() as client:
         rows = list(client.nodes())
     write_table(rows, NODE_COLUMNS, as_json)
-    return 0
+    return EXIT_DONE
 
 
 @click.command(cls=GroupedCommand)
@@ -72,7 +75,7 @@ def pools(reach: Reach, as_json: bool) -> int:
     with reach.client() as client:
         rows = list(client.pools())
     write_table(rows, POOL_COLUMNS, as_json)
-    return 0
+    return EXIT_DONE
 
 
 @click.command(cls=GroupedCommand)
@@ -91,7 +94,7 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
         answer = client.why(job_id)
     if as_json:
         write_json(answer)
-        return 0
+        return EXIT_DONE
     try:
         view = msgspec.convert(answer, WhyView)
     except msgspec.ValidationError as error:
@@ -107,4 +110,4 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
         say(tell(decision, view.job.submitted_ms))
     states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
     say(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
-    return 0
+    return EXIT_DONE
