@@ -1,1 +1,1 @@
-"""Virtual time: the production objects of scheduler/ on a simulated clock; traffic, faults and checkers."""
+"""The simulation: the production objects of scheduler/ in virtual time, with traffic, faults and checkers."""

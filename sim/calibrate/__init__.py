@@ -1,1 +1,1 @@
-"""Checks that the simulation predicts this machine: measures its costs, then compares the same arrivals on both."""
+"""Calibration: measures the costs of this machine, then compares predictions of the simulation with measurements."""

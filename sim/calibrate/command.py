@@ -1,4 +1,4 @@
-"""`voxpool-sim calibrate`: runs the plan, measures, plays the same on virtual time, and compares."""
+"""`voxpool-sim calibrate`: measures a real scheduler, simulates the same runs in virtual time, and compares both."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ STORES = "embedded, memory or redis://host:port/db"
 @click.command("calibrate")
 @click.option("--nodes", type=click.IntRange(1, 50), help="Nodes, a process each.  [2]")
 @click.option("--slots", type=click.IntRange(1, 100), help="Slots of each node.  [2]")
-@click.option("--work-s", type=click.FloatRange(0.01, 10), help="Mean of the work, in seconds.  [0.1]")
-@click.option("--loads", help="Parts of the slots that the work fills, such as 0.5,0.9.  [0.5,0.7,0.79]")
+@click.option("--work-s", type=click.FloatRange(0.01, 10), help="Mean duration of the work, in seconds.  [0.1]")
+@click.option("--loads", help="Loads (offered work divided by slots), such as 0.5,0.9.  [0.5,0.7,0.79]")
 @common_with(store="embedded")
 def calibrate_command(
     nodes: int | None,
@@ -49,10 +49,10 @@ def calibrate_command(
     """Measure the costs of this machine, and compare the predictions of the simulation with measurements.
 
     A real scheduler and real nodes get jobs at three loads (4 minutes; --quick: 40 seconds); the same arrivals and
-    works are played on virtual time, with the costs that were measured. They are written as a part of a scenario,
-    costs.toml in the folder --out, which `voxpool-sim run SCENARIO --costs FILE` takes. Let nothing else run meanwhile.
+    works are simulated in virtual time, with the measured costs. The costs are written to costs.toml in the folder
+    --out, for `voxpool-sim run SCENARIO --costs FILE`. Run nothing else on the machine at the same time.
 
-    Demanded is, at loads below 0.8: means within 10 %, the wait that 1 % exceed within 20 %.
+    At loads below 0.8, means must agree within 10 % and the 99th percentile of the wait within 20 %.
     """
     size = sized(QUICK if quick else FULL, nodes, slots, work_s, loads)
     with progress_bar("calibrate") as tell:
@@ -76,12 +76,12 @@ def calibrate(
     tell: Callable[[float], None] | None = None,
     enter: Callable[[str], None] = lambda stage: None,
 ) -> tuple[Report, Costs]:
-    """Run it all; `tell` receives the part that is over, `enter` the name of each stage that begins.
+    """Run the calibration. `tell` receives the completed share (0 to 1), `enter` the name of each stage that begins.
 
-    Raises ConfigError, and ServiceFailed when nothing comes up.
+    Raises ConfigError, and ServiceFailed when the scheduler or a node does not start.
     """
     if store not in ("embedded", "memory") and "://" not in store:
-        raise ConfigError(f"store {store!r} is nothing that a scheduler runs on: use {STORES}")
+        raise ConfigError(f"store {store!r} is not supported: use {STORES}")
     rounds = run_finely(_measure_all(size, seed, store, tell or (lambda part: None), enter))
     enter("the same runs in virtual time")
     trios = [trio for measured, burst_of_round in rounds for trio in predicted(measured, [burst_of_round])]
@@ -93,9 +93,10 @@ def calibrate(
 
 
 def predicted(measured: Sequence[Measured], bursts: Sequence[Burst]) -> list[Trio]:
-    """Return the runs of a round with the predictions for them, by the costs that its probes show.
+    """Return the runs of a round with their predictions, computed with the costs that the round's probes measured.
 
-    A machine is not the same from one minute to the next, so each round has costs of its own. Raises ConfigError.
+    The costs of a machine vary from minute to minute, so each round is predicted with separate costs. Raises
+    ConfigError.
     """
     costs = measure([found for found in measured if found.run.is_probe], bursts)
     return [
@@ -106,7 +107,7 @@ def predicted(measured: Sequence[Measured], bursts: Sequence[Burst]) -> list[Tri
 
 
 def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None) -> list[Path]:
-    """Write the report, and into the folder `out` the costs, too; return the files written."""
+    """Write the report, and the costs to the folder `out`; return the files written."""
     written = report.write(json_path, out)
     if out is not None:
         written.append(write_text(out / COSTS_FILE, costs.toml()))
@@ -116,7 +117,7 @@ def write(report: Report, costs: Costs, json_path: Path | None, out: Path | None
 async def _measure_all(
     size: Size, seed: int, store: str, tell: Callable[[float], None], enter: Callable[[str], None]
 ) -> list[tuple[list[Measured], Burst]]:
-    """Run the plan; return for each round what its runs brought, and its burst."""
+    """Run the plan; return the measured runs and the burst of each round."""
     rounds = plan(size, seed)
     settings = rounds[0][0].scenario.settings
     found: list[tuple[list[Measured], Burst]] = []
@@ -142,7 +143,7 @@ async def _measure_all(
 
 
 def sized(size: Size, nodes: int | None, slots: int | None, work_s: float | None, loads: str | None) -> Size:
-    """Return `size` with what was given; `loads` are numbers with commas. Raises ConfigError."""
+    """Return `size` with the options that were given; `loads` is a comma-separated list. Raises ConfigError."""
     given: dict[str, Any] = {"nodes": nodes, "slots": slots, "work_s": work_s}
     if loads is not None:
         given["loads"] = _loads(loads)
@@ -155,5 +156,5 @@ def _loads(text: str) -> tuple[float, ...]:
     except ValueError:
         loads = ()
     if not 1 <= len(loads) <= LOADS_MAX or not all(0 < load < 1 for load in loads):
-        raise ConfigError(f"--loads {text!r}: wants 1 to {LOADS_MAX} numbers between 0 and 1, such as 0.5,0.7")
+        raise ConfigError(f"--loads {text!r}: must be 1 to {LOADS_MAX} numbers between 0 and 1, such as 0.5,0.7")
     return loads

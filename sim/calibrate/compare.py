@@ -1,4 +1,4 @@
-"""Predicted beside measured, load by load: the figures, how far they are apart, and how that differs between rounds."""
+"""Compares predicted and measured figures by load: their difference, and how it varies between rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trio:
-    """One run three times: measured, simulated with the costs of the machine, and simulated without."""
+    """One run in three versions: measured, simulated with the costs of the machine, and simulated without costs."""
 
     measured: Measured
     predicted: Predicted
@@ -32,11 +32,11 @@ class Compared:
     predicted: float
     without_costs: float
     errors: tuple[float, ...]
-    """The error of each round alone; their spread shows the influence of chance on `error`."""
+    """The error of each single round; their spread shows the random variation of `error`."""
 
     @property
     def error(self) -> float:
-        """How far the prediction is off, as a part of what was measured."""
+        """The relative error of the prediction: (predicted - measured) / measured."""
         return error_of(self.predicted, self.measured)
 
 
@@ -48,7 +48,7 @@ class Point:
     jobs: int
     lost: int
     lag_ms: float
-    """99 % of the arrivals were sent at most so late: above a few ms something else took the machine's time."""
+    """99th percentile of the delay of arrivals; more than a few ms means that other processes used the machine."""
     measured_ms: Floats
     predicted_ms: Floats
     without_costs_ms: Floats
@@ -57,13 +57,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that is compared: taken of the waits and sojourns (ms, in the order of the jobs), or of the table."""
+    """A compared figure, computed from the waits and sojourns (ms, in the order of the jobs) or from the job table."""
 
     name: str
     unit: str
     of: Callable[[Floats, Floats, float], float]
     limit: float | None
-    """How far a prediction may be off, as a part; None = it is shown only."""
+    """Largest accepted relative error; None = the figure is only shown."""
 
 
 FIGURES = (
@@ -77,12 +77,12 @@ FIGURES = (
 
 
 def error_of(predicted: float, measured: float) -> float:
-    """Return how far `predicted` is off, as a part of `measured`; nan when nothing was measured."""
+    """Return the relative error of `predicted`; nan when nothing was measured."""
     return predicted / measured - 1 if measured > 0 else math.nan
 
 
 def compare(trios: Sequence[Trio]) -> list[Point]:
-    """Return a point for each load in `trios`, in rising order. A load of which no job completed has no figures."""
+    """Return a point for each load in `trios`, in rising order. A load at which no job completed has no figures."""
     loads = sorted({trio.measured.run.load for trio in trios})
     return [_point(load, [trio for trio in trios if trio.measured.run.load == load]) for load in loads]
 
@@ -120,7 +120,7 @@ def _point(load: float, rounds: Sequence[Trio]) -> Point:
 
 
 def _waits(trio: Trio) -> Floats:
-    """Return a row each of measured and predicted waits, with costs and without: from the submit to the work, in ms."""
+    """Return three rows of waits from submit to start of work, in ms: measured, predicted, predicted without costs."""
     records = trio.measured.records
     return 1000 * np.array(
         [

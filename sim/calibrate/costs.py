@@ -1,9 +1,9 @@
-"""What this machine costs, from probes: runs with hardly a queue, so that all time beside the work is cost.
+"""Computes the costs of this machine from probes: runs with almost no queueing, in which all time beside work is cost.
 
-A job goes client -> scheduler -> store -> scheduler -> node, and its result node -> scheduler -> client: four ways on
-links, two messages that the scheduler's loop reads, one round trip to the store. The store's is timed by the scheduler;
-the loop's is its processor time in a burst, where nothing is idle; what is left of the measured times is the links',
-with all that it takes to wake a process.
+A job goes client -> scheduler -> store -> scheduler -> node, and its result node -> scheduler -> client: four link
+delays, two messages that the scheduler's loop reads, one round trip to the store. The scheduler times the store. The
+cost of the loop is the processor time of a burst, in which it is never idle. The rest of the measured times is the
+cost of the links; it includes the time to wake a process.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Floats = NDArray[np.float64]
 VALUES = 50
 """Number of values of an empirical distribution: each is the mean of an equal part of the sorted samples."""
 MESSAGES_A_JOB = 2
-"""That the scheduler reads: the submit and the result."""
+"""The messages of a job that the scheduler reads: the submit and the result."""
 FINE = 200 * VALUES
 SPREAD_MIN = 1e-6
 JOBS_MIN = 30
-"""Fewer jobs than this are no measurement."""
+"""The smallest number of completed jobs that a measurement accepts."""
 _SCRIPT = '{script="select_node"}'
 
 
@@ -40,21 +40,21 @@ class Costs:
 
     link_ms: tuple[float, ...]
     script_ms: float
-    """A round trip to the store with its scripts."""
+    """A round trip to the store, the execution of the scripts included."""
     loop_ms: float
-    """A message that the scheduler reads, in its processor time."""
+    """Processor time of the scheduler for one message that it reads."""
     service_ms: tuple[float, ...]
     accepted_ms: float = 0.0
-    """Measured: until the client receives the acceptance of its job (two links and a message, see `explained_ms`)."""
+    """Measured time until the client receives the acceptance of its job (two links, one message: `explained_ms`)."""
 
     @property
     def explained_ms(self) -> float:
-        """The value of `accepted_ms` that follows from the costs: it checks that links were separated correctly."""
+        """The value of `accepted_ms` computed from the costs: it checks the separation of costs."""
         return 2 * float(np.mean(self.link_ms)) + self.loop_ms
 
     @property
     def turnaround_ms(self) -> float:
-        """From the end of one job to the start of the next that waits, on the same slot."""
+        """Time from the end of one job to the start of the next waiting job on the same slot."""
         return 2 * float(np.mean(self.link_ms)) + self.loop_ms + self.script_ms
 
     def applied_to(self, scenario: Scenario) -> Scenario:
@@ -68,22 +68,22 @@ class Costs:
         )
 
     def toml(self) -> str:
-        """Return them as a part of a scenario: for `voxpool-sim run --costs`, or to be pasted into one."""
+        """Return the costs as TOML tables of a scenario, for `voxpool-sim run --costs` or to paste into a scenario."""
         return "\n".join(
             [
-                "# What a machine costs, measured by `voxpool-sim calibrate`. All in ms.",
+                "# Costs of a machine, measured by `voxpool-sim calibrate`. All in ms.",
                 "",
                 "[links.delay_ms]                  # one way between scheduler, node or client",
                 *_empirical(self.link_ms),
                 "",
                 "[store]",
-                f"delay_ms = {self.script_ms / 2:.4f}                 # one way to the store; its scripts are in it",
+                f"delay_ms = {self.script_ms / 2:.4f}                 # one way to the store, scripts included",
                 "",
-                "[service.overhead_ms]             # an attempt on a node, beside its work",
+                "[service.overhead_ms]             # time of an attempt on a node in addition to its work",
                 *_empirical(self.service_ms),
                 "",
                 "[loop]",
-                f"message_ms = {self.loop_ms:.4f}               # the scheduler is busy with a message that comes in",
+                f"message_ms = {self.loop_ms:.4f}               # time of the scheduler for an incoming message",
                 "",
             ]
         )
@@ -111,10 +111,11 @@ def measure(probes: Sequence[Measured], bursts: Sequence[Burst]) -> Costs:
 
 
 def halved(sums: Floats) -> Floats:
-    """Return VALUES values of which two, drawn independently, add up to what is distributed like `sums`.
+    """Return VALUES values such that the sum of two independent draws is distributed like `sums`.
 
-    A gamma distribution from the least of `sums` upwards: two of half its shape add up to it. Its shape is the most
-    likely one (as Minka 2002 approximates it), which a few sums that are far out do not spoil; its mean is exact.
+    A gamma distribution that begins at the smallest of `sums` is fitted: the sum of two draws of half its shape has
+    that distribution. The shape is the maximum likelihood estimate (approximation of Minka 2002), which a few outliers
+    hardly change; the mean is exact.
     """
     least = float(sums.min())
     above = sums[sums > least] - least

@@ -1,5 +1,5 @@
-"""Plays a scenario's traffic against a real scheduler, open-loop: each job is sent when it is due, whatever became of
-the others, and every time counts from that moment.
+"""Sends a scenario's traffic to a real scheduler, open-loop: each job is sent when it is due, independent of the
+results of others, and all its times count from that moment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from voxpool.sim.calibrate.service import Service
 from voxpool.sim.world.traffic import Stream
 
 SAMPLE_S = 0.37
-"""Between two looks at the table; no multiple of it is near the sweeps', so all phases of a sweep are seen."""
+"""Interval of samples of the job table. It is no divisor of the sweep interval, so samples cover a sweep's phases."""
 FINISHED = tuple(f'jobs_resident{{state="{state}"}}' for state in ("completed", "failed", "cancelled"))
 T = TypeVar("T")
 CPU = "process_cpu_seconds_total"
@@ -39,34 +39,34 @@ class Record(NamedTuple):
     """The node began to work on it."""
     ended_s: float
     received_s: float
-    """The client has its result."""
+    """The client received the result."""
 
 
 @dataclass
 class Measured:
-    """What a run brought: a record for each job that completed, and the scheduler's metrics before and after it."""
+    """The result of a run: a record of each completed job, and the scheduler's metrics before and after the run."""
 
     run: Run
     records: list[Record] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)
-    """Why jobs brought no result -> how many."""
+    """Reason -> number of jobs without a result."""
     resident: list[float] = field(default_factory=list)
-    """Finished jobs in the table at even distances, from the time when as many leave as come."""
+    """Finished jobs in the table, sampled at equal intervals in the steady state."""
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
 
 
 class Burst(NamedTuple):
-    """Many jobs without work at once: the scheduler's processor time for them."""
+    """Many jobs without work, sent at once: the scheduler's processor time for them."""
 
     jobs: int
     cpu_s: float
 
 
 def run_finely(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on a loop that wakes when it should: epoll waits whole milliseconds, select does not.
+    """Run `main` on a loop with exact timers: epoll rounds its timeout up to whole milliseconds, select does not.
 
-    SIGTERM ends it as Ctrl-C does, so that no process that it started stays behind.
+    SIGTERM is handled like Ctrl-C, so that the started processes are stopped.
     """
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         try:
@@ -83,7 +83,7 @@ async def _cancelled_by_sigterm(main: Coroutine[Any, Any, T]) -> T:
 
 
 async def measure_run(service: Service, client: Client, run: Run, tell: Callable[[float], None]) -> Measured:
-    """Send the traffic of `run`, wait for all results, and return what came of it; `tell` receives the seconds passed.
+    """Send the traffic of `run` and wait for all results; `tell` receives the elapsed seconds.
 
     Raises ServiceFailed when a process ends.
     """
@@ -97,7 +97,7 @@ async def measure_run(service: Service, client: Client, run: Run, tell: Callable
         for due_s, request in Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule():
             await asyncio.sleep(start_s + due_s - seconds())
             if watching.done():
-                watching.result()  # raises when something has ended that should not
+                watching.result()  # raises when a process has ended
             audio = pack(request.work_s, request.audio_bytes)
             job = _job(client, measured, request.request_id, request.work_s, audio, start_s, due_s)
             jobs.append(asyncio.create_task(job))
@@ -156,7 +156,7 @@ async def _job(
 
 
 async def _watch(service: Service, measured: Measured, start_s: float, tell: Callable[[float], None]) -> None:
-    """Look at the table until the traffic is over; a probe isn't looked at, since looking costs."""
+    """Sample the table until the traffic is over. Probes are not sampled, because sampling has a cost."""
     seconds, scenario = SystemClock().seconds, measured.run.scenario
     settings: Settings = scenario.resolved_settings
     steady_s = settings.retention_s + settings.cleanup_interval_s

@@ -1,7 +1,7 @@
-"""A worker node as a process of its own, built as `voxpool node` builds it, whose work is a wait of a given length.
+"""A worker node in a separate process, built as `voxpool node` builds it, whose work is a sleep of a given length.
 
-Run as `python -m voxpool.sim.calibrate.node URL NODE_ID PAIR SLOTS`. The work stands in the first bytes of the audio;
-the answer says when it began and ended, by a clock that all processes of one machine share.
+Run as `python -m voxpool.sim.calibrate.node URL NODE_ID PAIR SLOTS`. The first bytes of the audio contain the length;
+the result contains the times of start and end, read from a clock that all processes of one machine share.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.sdk import Work, Worker
 
 _HEAD = struct.Struct("<4sI4s4sId")
-"""The head of a RIFF/WAVE file, and a first chunk in it that holds the work."""
+"""The header of a RIFF/WAVE file, and its first chunk, which holds the length of the work."""
 DRAIN_S = 5.0
 
 
 def pack(work_s: float, size: int) -> bytes:
-    """Return `size` bytes (28 at least) in the form of a WAV file, which ask for `work_s` seconds of work."""
+    """Return a WAV file of `size` bytes (at least 28) that requests `work_s` seconds of work."""
     size = max(size, _HEAD.size)
     return _HEAD.pack(b"RIFF", size - 8, b"WAVE", b"work", size - 20, work_s).ljust(size, b"\0")
 
 
 def wait(work: Work) -> dict[str, float]:
-    """The engine: wait as long as the audio says; return when that began and ended, in seconds of the clock."""
+    """The engine: sleep for the time given in the audio; return its start and end, in seconds of the clock."""
     work_s = _HEAD.unpack_from(work.audio)[-1]
     clock = SystemClock()
     started_s = clock.seconds()

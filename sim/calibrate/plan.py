@@ -12,17 +12,17 @@ PAIR = "zh:en"
 SETTLE_S = 0.5
 """Seconds from the start of a run to its first arrival, so that all jobs of the previous run have ended."""
 PROBE_WORK_PART = 0.1
-"""Factor on the work in the run that measures costs: the messages are the same, and no queue builds up."""
+"""Factor on the work in a probe: the number of messages stays the same, and no queue builds up."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run: `rounds` times, for each of `loads`, a probe and a run, on `nodes` processes of `slots` each."""
+    """Size of the measurement: `rounds` rounds of a probe and a run per load, on `nodes` nodes of `slots` slots."""
 
     nodes: int = 2
     slots: int = 2
     work_s: float = 0.1
-    """The mean of the exponential work. Short, so that costs are a part of it that can be seen."""
+    """The mean of the exponential work. It is short, so that costs are a measurable share of it."""
     loads: tuple[float, ...] = (0.5, 0.7, 0.79)
     rounds: int = 3
     run_s: float = 20.0
@@ -30,7 +30,7 @@ class Size:
     retention_s: float = 4.0
     cleanup_interval_s: float = 1.0
     burst: int = 1000
-    """Jobs without work at once, in each round: what the scheduler's loop costs when it is never idle."""
+    """Jobs without work that each round sends at once, to measure the cost of the scheduler's loop when never idle."""
     audio_bytes: int = 16_000
     """Half a second of speech at 16 kHz and 16 bits."""
 
@@ -41,7 +41,7 @@ class Size:
 
     @property
     def seconds(self) -> float:
-        """How long all runs take, start and end of the processes apart."""
+        """Duration of all runs, without the start and end of processes."""
         return self.rounds * len(self.loads) * (self.probe_s + self.run_s)
 
 
@@ -51,18 +51,18 @@ QUICK = Size(rounds=1, run_s=8.0, probe_s=2.0, burst=400, retention_s=2.0, clean
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its place in the plan, and what is played."""
+    """One run: its position in the plan, and its scenario."""
 
     name: str
     round: int
     load: float
-    """The part of the slots that the work alone fills; a probe's jobs come as often, and are shorter."""
+    """Offered work divided by slots. A probe has the same arrival rate and shorter jobs."""
     is_probe: bool
     scenario: Scenario
 
 
 def plan(size: Size, seed: int) -> list[list[Run]]:
-    """Return the runs, a list a round: before each load its probe. Loads take turns, so disturbances meet them all."""
+    """Return a list of runs for each round: a probe and a run per load. Loads alternate, so disturbances affect all."""
     return [
         [
             Run(name, number, load, is_probe, _scenario(size, seed, name, load, is_probe))

@@ -1,4 +1,4 @@
-"""The same run on virtual time, with costs: when each job's work began, and how many jobs resided."""
+"""Simulates a measured run in virtual time, with costs: start of work of each job, and number of resident jobs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from voxpool.sim.world.world import World
 
 @dataclass
 class Predicted:
-    """What the simulation predicts for a run; times in seconds from the client's submit, by request id."""
+    """The prediction for a run; times in seconds since the client's submit, by request id."""
 
     wait_s: dict[str, float] = field(default_factory=dict)
-    """Until the work begins."""
+    """Time until the work begins."""
     sojourn_s: dict[str, float] = field(default_factory=dict)
-    """Until the client has the result."""
+    """Time until the client receives the result."""
     resident: float = 0.0
-    """Finished jobs in the table, on average."""
+    """Mean number of finished jobs in the table."""
 
 
 class _Times(Watcher):
@@ -37,7 +37,7 @@ class _Times(Watcher):
 
 
 def predict(scenario: Scenario) -> Predicted:
-    """Play `scenario`."""
+    """Simulate `scenario` and return its prediction."""
     found = Predicted()
     played = play(scenario, checkers=(), is_traced=False, watchers=[lambda world: _Times(world, found)])
     found.resident = float(played.run["resident"]["jobs_mean"] or 0.0)

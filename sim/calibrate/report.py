@@ -1,4 +1,4 @@
-"""What a calibration found, as a report: tables for people, a line for each demand, pictures, and the JSON."""
+"""Makes the report of a calibration: tables, a line for each limit, charts, and the JSON."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from voxpool.sim.report.report import WITH, Line, Picture, Report, Table
 
 QUESTION = "Does the simulation predict this machine?"
 LOAD_DEMANDED = 0.8
-"""From this load on nothing is demanded: what a cost is off by comes back times 1 / (1 - load)."""
+"""No limits apply from this load on: an error of a cost is amplified by 1 / (1 - load)."""
 OFF_TOLD = 0.1
 LAG_MS_MAX = 2.0
-"""When 1 % of the arrivals were sent later than this, the machine was not ours: a miss then proves nothing."""
+"""When 1 % of the arrivals were sent later than this, other processes used the machine: errors then prove nothing."""
 MEASURED, PREDICTED, WITHOUT_COSTS = "measured", "predicted", "predicted without costs"
 STYLES: dict[str, Style] = {MEASURED: "line", PREDICTED: "predicted", WITHOUT_COSTS: "dotted"}
 COLOURS = ("#1f6fb2", "#1a7f4b", "#c0392b", "#8a5a00")
@@ -28,7 +28,7 @@ TAIL_POINTS = 200
 
 
 def report_of(points: Sequence[Point], costs: Costs, seed: int, options: Mapping[str, Any]) -> Report:
-    """Return the report; its verdict rests on the lines."""
+    """Return the report; its verdict depends on the lines."""
     lines = [line for point in points for line in _lines(point)]
     lost = sum(point.lost for point in points)
     lines.append(Line("", "jobs without a result", "", None, lost, limit="== 0"))
@@ -73,7 +73,7 @@ def _lines(point: Point) -> list[Line]:
 
 
 def _line(point: Point, figure: Figure, found: Compared | None) -> Line:
-    name = f"load {point.load:g}: {figure.name}, predicted is off by"
+    name = f"load {point.load:g}: {figure.name}, error of the prediction"
     most = figure.limit if point.load < LOAD_DEMANDED else None
     limit = "" if most is None else f"{-100 * most:g} .. {100 * most:g}"
     if found is None:
@@ -103,28 +103,32 @@ def _table(points: Sequence[Point]) -> Table:
         for name, found in point.figures.items()
     ]
     return Table(
-        "Predicted beside measured, by the load of the slots",
-        ("load", PREDICTED, MEASURED, "off by", "round by round", WITHOUT_COSTS),
+        "Predicted and measured figures by load",
+        ("load", PREDICTED, MEASURED, "error", "errors of single rounds", WITHOUT_COSTS),
         rows,
     )
 
 
 def percent(part: float) -> str:
-    """Return `part` as percent with its sign."""
+    """Return `part` as a percentage with its sign."""
     return f"{100 * part:+.1f} %"
 
 
 def _costs_table(costs: Costs) -> Table:
     link, service = np.array(costs.link_ms), np.array(costs.service_ms)
     return Table(
-        "What this machine costs",
+        "Costs of this machine",
         ("cost", "mean", "median"),
         [
             ["link: one way between two processes", shown(float(link.mean()), "ms"), shown(_median(link), "ms")],
             ["script: a round trip to the store", shown(costs.script_ms, "ms"), ""],
             ["loop: a message that the scheduler reads", shown(costs.loop_ms, "ms"), ""],
-            ["service: an attempt beside its work", shown(float(service.mean()), "ms"), shown(_median(service), "ms")],
-            ["so: from the end of a job to the next on its slot", shown(costs.turnaround_ms, "ms"), ""],
+            [
+                "service: an attempt in addition to its work",
+                shown(float(service.mean()), "ms"),
+                shown(_median(service), "ms"),
+            ],
+            ["in total: from the end of a job to the next on its slot", shown(costs.turnaround_ms, "ms"), ""],
         ],
     )
 
@@ -137,27 +141,26 @@ def _notes(points: Sequence[Point], costs: Costs) -> list[str]:
     jobs = sum(point.jobs for point in points)
     notes = [
         f"{jobs:,} jobs were sent to a real scheduler, each when it was due, and the same arrivals and works were "
-        "played on virtual time; a wait runs from then to the start of the work.",
-        f"a check that no other figure uses: a client knows after {costs.accepted_ms:.2f} ms that its job was "
-        f"taken, by the costs after {costs.explained_ms:.2f} ms",
+        "simulated in virtual time; a wait lasts from the due time to the start of the work.",
+        f"an independent check of the costs: a client receives the acceptance of its job after "
+        f"{costs.accepted_ms:.2f} ms; computed from the costs: {costs.explained_ms:.2f} ms",
     ]
     late = [f"{point.load:g}" for point in points if not point.lag_ms <= LAG_MS_MAX]
     if late:
         notes.append(
-            f"the machine was busy with something else at load {', '.join(late)}: arrivals were sent more than "
-            f"{LAG_MS_MAX:g} ms late, so what is off there proves nothing; run it on a quiet machine"
+            f"other processes used the machine at load {', '.join(late)}: arrivals were sent more than "
+            f"{LAG_MS_MAX:g} ms late, so errors there prove nothing; repeat it on a quiet machine"
         )
     medians = [f"{point.load:g}" for point in points if _is_far_off(point.figures.get("wait, p50"))]
     if medians:
         notes.append(
-            f"the median is off at load {', '.join(medians)}: near it those jobs that found a free slot and those that "
-            "did not lie side by side, so that one job in a hundred more that waits moves it by its whole wait"
+            f"the median differs at load {', '.join(medians)}: at this load it lies between the jobs that find a free "
+            "slot and those that wait, so that 1 % more waiting jobs change it by a whole wait"
         )
     beyond = [f"{point.load:g}" for point in points if point.load >= LOAD_DEMANDED]
     if beyond:
         notes.append(
-            f"nothing is demanded at load {', '.join(beyond)}: near the full load what a cost is off by comes back "
-            "many times over in the wait"
+            f"no limits apply at load {', '.join(beyond)}: near full load the wait amplifies errors of the costs"
         )
     return notes
 
@@ -167,7 +170,7 @@ def _is_far_off(found: Compared | None) -> bool:
 
 
 def _tails(points: Sequence[Point]) -> Picture:
-    """How many jobs wait longer than x: measured, simulated, and simulated without costs."""
+    """Share of jobs that wait longer than x: measured, simulated, and simulated without costs."""
     drawn = []
     for point, colour in zip(points, cycle(COLOURS), strict=False):
         for side, waits_ms in (
@@ -185,8 +188,8 @@ def _tails(points: Sequence[Point]) -> Picture:
 
 
 def _job_by_job(points: Sequence[Point]) -> Picture:
-    """Each job's wait, predicted against measured."""
-    figure, axes = canvas("Job by job: the wait that was predicted against the one that was measured")
+    """Predicted wait of each job over its measured wait."""
+    figure, axes = canvas("Predicted wait of each job over its measured wait")
     greatest = 1.0
     for point, colour in zip(points, cycle(COLOURS), strict=False):
         axes.plot(
@@ -198,5 +201,5 @@ def _job_by_job(points: Sequence[Point]) -> Picture:
     axes.set_xlabel("measured, ms")
     axes.set_ylabel("predicted, ms")
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
-    caption = "On the dashed line both are the same. Both saw the same arrivals and works."
-    return Picture("job-by-job", "Predicted against measured wait, job by job", caption, png(figure))
+    caption = "On the dashed line both are equal. Arrivals and works are the same in both."
+    return Picture("job-by-job", "Predicted wait over measured wait of each job", caption, png(figure))

@@ -1,4 +1,4 @@
-"""The real thing: `voxpool serve` with its store and nodes, each a process of its own, ended with the block."""
+"""Runs `voxpool serve` with a store and nodes in separate processes, and stops them at the end of the block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>[^}]*)\})? (?P<value>\S+)$"
 
 
 class ServiceFailed(VoxpoolError):
-    """The scheduler or a node did not come up, or ended in mid run."""
+    """The scheduler or a node did not start, or ended during the run."""
 
 
 class Service:
@@ -42,7 +42,7 @@ class Service:
         self._http = http
 
     async def metrics(self) -> dict[str, float]:
-        """Return what its /metrics say, by name and labels as they stand there, without the prefix.
+        """Return the samples of /metrics by name and labels, without the prefix.
 
         Raises ServiceFailed when it doesn't answer.
         """
@@ -56,11 +56,11 @@ class Service:
     def check(self) -> None:
         """Raise ServiceFailed when one of its processes has ended."""
         if any(process.poll() is not None for process in self._processes):
-            raise ServiceFailed(f"calibrate: a process ended in mid run: {last_line(self._log)}")
+            raise ServiceFailed(f"calibrate: a process ended during the run: {last_line(self._log)}")
 
 
 def parse_metrics(text: str) -> dict[str, float]:
-    """Return the samples of a page of Prometheus: 'jobs_resident{state="completed"}' -> 3.0."""
+    """Return the samples of a Prometheus page: 'jobs_resident{state="completed"}' -> 3.0."""
     found = {}
     for sample in _SAMPLE.finditer(text):
         labels = f"{{{sample['labels']}}}" if sample["labels"] else ""
@@ -69,14 +69,14 @@ def parse_metrics(text: str) -> dict[str, float]:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log, for people."""
+    """Return the last line of a log that is not empty."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 @asynccontextmanager
 async def running(settings: Mapping[str, Any], store: str, nodes: int, slots: int, pair: str) -> AsyncIterator[Service]:
-    """Start a scheduler and `nodes` nodes of `slots` for `pair`, and end them. Raises ServiceFailed, ConfigError."""
+    """Run a scheduler and `nodes` nodes with `slots` slots for `pair`. Raises ServiceFailed, ConfigError."""
     given = load(None, {}, {**settings, "store": store, "port": 0, "drain_s": 0.0})
     environment = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
     with tempfile.TemporaryDirectory(prefix="voxpool-") as folder:
@@ -120,7 +120,7 @@ async def _until(look: Callable[[], str], processes: Sequence[subprocess.Popen[b
 
 
 def _started_url(log: Path) -> str:
-    """Return the address that the scheduler has logged, '' before that."""
+    """Return the address that the scheduler has logged, or '' when it has not yet."""
     for line in log.read_text(encoding="utf-8").splitlines():
         if line.startswith("{") and '"scheduler_started"' in line:
             url: str = json.loads(line)["url"]
@@ -139,7 +139,7 @@ async def _until_registered(service: Service, http: httpx.AsyncClient, nodes: in
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End the nodes, then the scheduler (it was started first); none of them outlives this."""
+    """Stop the nodes, then the scheduler, which was started first, and wait until all have ended."""
     for process in reversed(processes):
         process.terminate()
     for process in reversed(processes):

@@ -1,1 +1,1 @@
-"""Where chance comes from: distributions, and one seed split into a sub-seed for each part of a run."""
+"""Randomness of a run: distributions, and the seed split into a sub-seed for each part of a run."""

@@ -1,7 +1,7 @@
-"""Where delays, work and sizes come from: distributions as a scenario writes them, and cheap endless draws from them.
+"""Distributions of delays, work and sizes as a scenario specifies them, and fast unlimited draws from them.
 
-Each has a `mean` in the unit of what is drawn. Draws come in blocks from a generator of their own, so the n-th draw is
-the same whatever else happens in the run.
+Each has a `mean` in the unit of the drawn value. Draws come in blocks from a separate generator, so the n-th draw does
+not depend on what else happens in the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.small_file import read_small
 
 BLOCK = 1024
-"""Draws a block; it changes the speed, not the draws."""
+"""Number of draws in a block; it affects the speed only."""
 
 Floats = npt.NDArray[np.float64]
 Draw = Callable[[], float]
@@ -28,7 +28,7 @@ Mean = Annotated[float, msgspec.Meta(ge=0, description="the mean")]
 
 
 class _Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="dist", tag=str.lower):
-    """Base of all: `dist` is the class's name in lower case."""
+    """Base of all distributions: `dist` is the class's name in lower case."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         """Return the next `count` draws."""
@@ -36,19 +36,19 @@ class _Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
 
 class Even(_Distribution, frozen=True):
-    """Always the mean; with `spread` s evenly spread over mean × (1 ± s)."""
+    """The constant mean; with `spread` s, uniform over mean × (1 ± s)."""
 
     mean: Mean
     """The mean."""
     spread: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
-    """Half of the width, as a share of the mean."""
+    """Half of the width divided by the mean."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         return rng.uniform(self.mean * (1 - self.spread), self.mean * (1 + self.spread), count)
 
 
 class Exponential(_Distribution, frozen=True):
-    """Memoryless: the work of M/M/c."""
+    """Memoryless; the work of an M/M/c queue."""
 
     mean: Mean
     """The mean."""
@@ -58,7 +58,7 @@ class Exponential(_Distribution, frozen=True):
 
 
 class Lognormal(_Distribution, frozen=True):
-    """Skewed, never negative; `cv` = standard deviation / mean."""
+    """Skewed and never negative; `cv` = standard deviation / mean."""
 
     mean: Mean
     """The mean."""
@@ -97,14 +97,14 @@ class Pareto(_Distribution, frozen=True):
 
 
 class Empirical(_Distribution, frozen=True):
-    """One of the values in `file` (numbers, one a line) each time; `mean` scales them to another mean."""
+    """A random one of the values in `file` (one number per line); `mean` scales them to another mean."""
 
     file: str = ""
-    """Its path, from the folder of the scenario."""
+    """Path of the file, relative to the folder of the scenario."""
     mean: Mean | None = None
-    """Scales the values to this mean."""
+    """Mean to which the values are scaled."""
     values: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = ()
-    """The values themselves, in place of a file; load_file() fills it."""
+    """The values, in place of a file; load_file() fills it."""
 
     def block(self, rng: np.random.Generator, count: int) -> Floats:
         values = np.asarray(self.values)
@@ -117,7 +117,7 @@ NAMES = ("even", "exponential", "lognormal", "gamma", "pareto", "empirical")
 
 
 def draws(distribution: Distribution, rng: np.random.Generator, scale: float = 1.0) -> Draw:
-    """Return a function that gives the next draw, times `scale`, at each call; about 40 ns each."""
+    """Return a function that returns the next draw, multiplied by `scale`; a call takes about 40 ns."""
     if isinstance(distribution, Even) and not distribution.spread:
         return repeat(distribution.mean * scale).__next__
     return _blocks(distribution, rng, scale).__next__
@@ -134,31 +134,31 @@ def is_zero(distribution: Distribution) -> bool:
 
 
 def load_file(distribution: Any, folder: Path, anywhere: bool = False) -> Any:
-    """Return an empirical distribution with the values of its file in `folder`, any other as it is.
+    """Return an empirical distribution with the values of its file in `folder`; return any other unchanged.
 
-    `anywhere` lets the file lead out of the folder, for one that a person named on the command line. Raises ConfigError
-    when the file can't be read, is too large, is empty or holds anything but numbers of 0 and above.
+    `anywhere` accepts a file outside the folder, for one named on the command line. Raises ConfigError when the file
+    can't be read, is too large, is empty or contains anything but numbers >= 0.
     """
     if not isinstance(distribution, Empirical) or distribution.values:
         return distribution
     if not distribution.file:
-        raise ConfigError("an empirical distribution wants a file, or values of its own")
+        raise ConfigError("an empirical distribution needs a file or values")
     path = folder / distribution.file
     if not (anywhere or path.resolve().is_relative_to(folder.resolve())):
         raise ConfigError(f"file = {distribution.file!r}: must be in the folder {folder} of the file that names it")
     try:
         values = tuple(float(word) for word in read_small(path, regular=True).decode("ascii", "replace").split())
     except ValueError as error:
-        raise ConfigError(f"{path}: wants numbers, one a line: {error}") from None
+        raise ConfigError(f"{path}: must contain one number per line: {error}") from None
     if not values or not all(0 <= value < float("inf") for value in values):
-        raise ConfigError(f"{path}: wants at least one number, and none below 0")
+        raise ConfigError(f"{path}: must contain at least one number, and none below 0")
     if distribution.mean is not None and not sum(values):
         raise ConfigError(f"{path}: all values are 0 and can't be scaled to a mean of {distribution.mean}")
     return msgspec.structs.replace(distribution, values=values)
 
 
 def variation(distribution: Distribution) -> float:
-    """Return the standard deviation by the mean (infinite for a Pareto of shape 2 and below); 0 for a mean of 0."""
+    """Return standard deviation / mean (infinite for a Pareto of shape <= 2); 0 when the mean is 0."""
     match distribution:
         case Even(spread=spread):
             return spread / 3**0.5

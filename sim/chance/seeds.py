@@ -1,4 +1,4 @@
-"""One seed for a run, split into a sub-seed for each part by its name: one more draw here shifts nothing there."""
+"""Splits the seed of a run into a sub-seed for each named part, so an extra draw in one part changes no other."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def sub_seed(seed: int, part: str) -> int:
 
 
 def generator(seed: int, part: str) -> np.random.Generator:
-    """Return the numpy source of chance of `part`."""
+    """Return the numpy random generator of `part`."""
     return np.random.Generator(np.random.PCG64(sub_seed(seed, part)))
 
 
 def plain_random(seed: int, part: str) -> random.Random:
-    """Return the source of chance of `part` in the form that scheduler/ takes."""
+    """Return the random generator of `part` as a `random.Random`, which scheduler/ takes."""
     return random.Random(sub_seed(seed, part))

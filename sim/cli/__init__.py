@@ -1,1 +1,1 @@
-"""The command `voxpool-sim`: root.py has the group, the other files what several commands share."""
+"""The command `voxpool-sim`: root.py defines the group, the other files are shared by its commands."""

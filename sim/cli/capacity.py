@@ -1,4 +1,4 @@
-"""`voxpool-sim capacity`: reads how the work is distributed from a word, such as lognormal:2:1."""
+"""Parses --work of `voxpool-sim capacity`: the distribution of work, such as lognormal:2:1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.scheduler.sentences import nearest, wrong
 from voxpool.sim.chance.distributions import NAMES, Distribution, load_file
 
 SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
-"""What the third part of a word is, by the first."""
+"""Distribution -> meaning of the third part of the option."""
 
 
 def work_of(text: str) -> Distribution:

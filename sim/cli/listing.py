@@ -1,4 +1,4 @@
-"""What `voxpool-sim list` shows."""
+"""The lines that `voxpool-sim list` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`voxpool-sim scenario --new`: a scenario to begin with, which explains its keys."""
+"""`voxpool-sim scenario --new`: writes a template of a scenario in which each key is explained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEMPLATE = Path(__file__).parents[1] / "scenario" / "new.toml"
 
 
 def write_new(file: Path) -> None:
-    """Write the template to `file`. Raises ConfigError when there is one already, or it can't be written."""
+    """Write the template to `file`. Raises ConfigError when the file exists or can't be written."""
     try:
         with file.open("x", encoding="utf-8") as opened:
             opened.write(TEMPLATE.read_text(encoding="utf-8"))

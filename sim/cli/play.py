@@ -1,4 +1,4 @@
-"""`voxpool-sim run`: finds a scenario, plays it, and makes a report of its figures, expectations and checkers."""
+"""`voxpool-sim run`: finds a scenario, simulates it, and reports its figures, expectations and checkers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voxpool.sim.world.run import Played
 from voxpool.sim.world.stores import STORES
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-"""Those that come with voxpool; `run` takes their names, too."""
+"""The folder of the scenarios that come with voxpool; `run` accepts their names, too."""
 QUICK_PART = 0.1
 QUICK_LEAST_S = 60.0
 
@@ -44,7 +44,7 @@ SHOWN: tuple[tuple[str, str], ...] = (
     ("virtual_s", "s"),
     ("wall_s", "s"),
 )
-"""Figures that are shown when the scenario expects nothing of them; with their units."""
+"""Figures, with units, that are shown although the scenario has no expectation for them."""
 
 
 def find_scenario(name: Path) -> Path:
@@ -58,7 +58,7 @@ def find_scenario(name: Path) -> Path:
 
 
 def shortened(scenario: Scenario) -> Scenario:
-    """Return `scenario` at a tenth of its length, at least a minute; faults keep their place in it."""
+    """Return `scenario` at a tenth of its length, at least a minute; times of faults are scaled with it."""
     part = min(1.0, max(QUICK_PART, QUICK_LEAST_S / scenario.duration_s))
 
     def scaled(span: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -92,11 +92,11 @@ def play_file(
     why: Sequence[str] = (),
     costs: Path | None = None,
 ) -> tuple[Report, Sequence[str]]:
-    """Play a scenario; return its report, and the lines for a person when it doesn't hold. Raises ConfigError.
+    """Simulate a scenario; return its report, and lines to print when it doesn't hold. Raises ConfigError.
 
     `costs` is a file of costs, as `voxpool-sim calibrate` writes it. `without` is a defect id (docs/defects.md): then
-    production runs without its fix. What was decided about the jobs `why` is among the lines. A run that doesn't hold
-    is kept in `out`, or under out/failed. Raises RunDied when it raised.
+    production runs without the fix of that defect. The lines include the decisions about the jobs in `why`. A run that
+    doesn't hold is kept in `out`, or under out/failed. Raises RunDied when the run raised.
     """
     variant_without(without)  # an unknown defect id is reported first
     path = find_scenario(name)
@@ -130,14 +130,14 @@ def play_file(
     told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
         return report, told
-    if not found.signs:  # nothing failed, so there is nothing to keep and to make smaller
+    if not found.signs:  # nothing failed, so there is nothing to keep or to shrink
         return report, [*told, shown, f"again: {_again(case, options)}"]
     kept = keep_failing(case, found, played.run["wall_s"], progress, out)
     return report, [*told, *played.broken, shown, *kept]
 
 
 def _again(case: Case, options: dict[str, Any]) -> str:
-    """Return the one line that plays it again."""
+    """Return the command that repeats the run."""
     words = ["voxpool-sim", "run", options["scenario"], "--seed", str(case.seed)]
     words += ["--costs", options["costs"]] if "costs" in options else []
     words += ["--without", case.without] if case.without else []
@@ -145,7 +145,7 @@ def _again(case: Case, options: dict[str, Any]) -> str:
 
 
 def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
-    """Return the report of one run: what the scenario expects, then the checkers, then other figures."""
+    """Return the report of one run: expectations, then checkers, then other figures."""
     scenario, run = case.scenario, played.run
     expectations = scenario.expectations
     expected = [_line(expected, run) for expected in expectations if expected.path]
@@ -165,7 +165,7 @@ def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
     ]
     return Report(
         experiment="run",
-        question=f"{scenario.name}: does what is expected of it hold?",
+        question=f"{scenario.name}: do its expectations and the checkers hold?",
         seed=options["seed"],
         options=options,
         lines=[*shown, *expected, *checkers],

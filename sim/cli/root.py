@@ -35,7 +35,7 @@ COMMANDS = {
     "replay": ("voxpool.sim.replay.command", "replay_command"),
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
 }
-"""Name -> module and function of the commands that stand elsewhere."""
+"""Name -> module and function of the commands that are defined in other modules."""
 HEADINGS = {
     "Scenarios": ("run", "list", "scenario"),
     "Sizes and times": ("capacity", "calibrate"),
@@ -44,7 +44,7 @@ HEADINGS = {
 
 
 class _Commands(LazyGroup):
-    """The commands of this file and of COMMANDS, and one for each experiment, looked up when it is asked for."""
+    """The commands of this file and of COMMANDS, and one for each experiment; each is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *_experiments()]
@@ -90,7 +90,7 @@ def cli() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Costs that `calibrate` wrote, in place of the scenario's.",
 )
-@click.option("--why", multiple=True, metavar="JOB", help="Tell why this job, such as s1-17, went where it went.")
+@click.option("--why", multiple=True, metavar="JOB", help="Print the decisions about this job, such as s1-17.")
 @common
 def run(
     scenario: Path,
@@ -103,7 +103,7 @@ def run(
     quick: bool,
     store: str,
 ) -> int:
-    """Play SCENARIO, a TOML file or the name of one that comes with voxpool, and check what it expects."""
+    """Simulate SCENARIO (a TOML file, or the name of one that comes with voxpool) and check its expectations."""
     from voxpool.sim.cli.play import play_file
     from voxpool.sim.replay.case import RunDied
 
@@ -129,12 +129,12 @@ def run(
 
 
 @cli.command()
-@click.option("--seeds", type=click.IntRange(1), help="Number of seeds to play, from --seed (or 1) on.")
+@click.option("--seeds", type=click.IntRange(1), help="Number of seeds to run, from --seed (or 1) on.")
 @click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes at the same time.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for the seeds that fail.")
-@click.option("--replay", is_flag=True, help="Play each seed again in another process: the trace must be the same.")
-@click.option("--python", default=sys.executable, help="The Python of those other processes; without it, this one.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for failing seeds.")
+@click.option("--replay", is_flag=True, help="Run each seed again in another process and compare the trace hashes.")
+@click.option("--python", default=sys.executable, help="The Python interpreter of --replay; default: this one.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Without --seeds: number of virtual days (30).")
 @common
 def soak(
@@ -151,7 +151,7 @@ def soak(
     quick: bool,
     store: str,
 ) -> int:
-    """Draw every option of many runs from their seeds, and play them; without --seeds, one run of 30 days."""
+    """Run many seeds, drawing every option of each run from its seed; without --seeds, one run of 30 days."""
     if seeds is None:
         from voxpool.sim.swarm.long_report import soak_days
 
@@ -176,7 +176,9 @@ def soak(
 @cli.command()
 @click.option("--rate", type=float, default=20.0, show_default=True, help="Jobs a second.")
 @click.option("--work", default="exponential:2", show_default=True, help="NAME:MEAN_S[:CV], or empirical:FILE.")
-@click.option("--p99", type=float, default=0.5, show_default=True, help="Seconds within which 99 % have to start.")
+@click.option(
+    "--p99", type=float, default=0.5, show_default=True, help="Seconds within which 99 % of the jobs must start."
+)
 @click.option("--slots", type=int, default=2, show_default=True, help="Jobs that a node runs at the same time.")
 @common
 def capacity(
@@ -190,7 +192,7 @@ def capacity(
     quick: bool,
     store: str,
 ) -> int:
-    """How many nodes a rate of jobs takes, so that 99 of 100 start in time; with the curve around that number."""
+    """Find the number of nodes that a rate of jobs needs, so that 99 % of them start within --p99 seconds."""
     from voxpool.sim.cli.capacity import work_of
     from voxpool.sim.experiments.capacity import question as experiment
     from voxpool.sim.experiments.experiment import SEED
@@ -214,7 +216,7 @@ def capacity(
     help="The file to write; an existing one is kept.",
 )
 def scenario(file: Path) -> int:
-    """Write a scenario to begin with: every key with its meaning, ready to run."""
+    """Write a template of a scenario, ready to run, in which each key is explained."""
     from voxpool.sim.cli.new_scenario import write_new
 
     write_new(file)
@@ -225,7 +227,7 @@ def scenario(file: Path) -> int:
 @cli.command(name="list")
 @click.argument("what", type=click.Choice(["scenarios", "faults", "checkers", "experiments"]), required=False)
 def list_(what: str | None) -> int:
-    """Show what there is: scenarios, faults, checkers or experiments; all without an argument."""
+    """List scenarios, faults, checkers or experiments; without an argument, all of them."""
     from voxpool.sim.cli.listing import listing
 
     for line in listing(what, _experiments()):
@@ -295,7 +297,7 @@ def _shown(options: Options) -> str:
 
 
 def _again(name: str, options: Options) -> str:
-    """The one line to paste."""
+    """Return the command that repeats the experiment."""
     words = ["voxpool-sim", name, "--seed", str(options.seed), "--variant", options.variant]
     words += ["--without", options.without] if options.without else []
     for option, value in options.extra.items():

@@ -22,5 +22,5 @@ EXPERIMENTS = (
     policy.EXPERIMENT,
     overload.EXPERIMENT,
 )
-"""In the order in which they are listed."""
+"""All experiments, in the order of the list."""
 BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}

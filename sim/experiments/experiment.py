@@ -1,4 +1,4 @@
-"""What an experiment is: a question, the defect ids that it answers, and a `run` that returns a report."""
+"""The type Experiment: a question, the defect ids that it tests, and a `run` that returns a report."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from voxpool.sim.world.stores import STORES
 SideChoice = Literal["both", "with", "without"]
 SEED = 1
 OWN_STORES = ("memory", "fakeredis", "embedded")
-"""Stores of which each run has one of its own; runs on any other come one after the other."""
+"""Stores that are separate for each run; runs on any other store are sequential."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of every experiment. `without` restricts it to one row, such as M2; '' = all."""
+    """The options of every experiment. `without` restricts it to one defect, such as M2; '' = all."""
 
     seed: int = SEED
     json: Path | None = None
@@ -33,19 +33,19 @@ class Options:
     progress: bool = False
     """Show a progress bar on stderr."""
     extra: Mapping[str, str | bool] = field(default_factory=dict)
-    """What the experiment takes beside: name -> text, or True for a flag; only what was given."""
+    """Options of the single experiment that were given: name -> text, or True for a flag."""
 
     def sides(self) -> list[str]:
-        """Return the sides to run: without first, as it is read."""
+        """Return the sides to run, without first."""
         return ["without", "with"] if self.variant == "both" else [self.variant]
 
     @property
     def at_once(self) -> int:
-        """How many runs may go on at the same time."""
+        """Number of runs at the same time."""
         return PROCESSES_MAX if self.store in OWN_STORES else 1
 
     def shown(self, **sizes: Any) -> dict[str, Any]:
-        """Return the options for a report, with the sizes that the experiment has chosen."""
+        """Return the options for a report, with the experiment's `sizes`."""
         return {
             "quick": self.quick,
             "store": without_password(self.store),
@@ -57,14 +57,14 @@ class Options:
 
 
 def check_store(kind: str) -> None:
-    """Raise ConfigError unless there is such a store."""
+    """Raise ConfigError when `kind` is not a known store."""
     if kind not in OWN_STORES and not kind.startswith(("redis://", "rediss://", "unix://")):
         raise ConfigError(f"store {kind!r} is not known: use {STORES}")
 
 
 @dataclass(frozen=True)
 class Extra:
-    """An option that one experiment has beside the common ones: --name TEXT, or a flag."""
+    """An option of a single experiment in addition to the common ones: --name TEXT, or a flag."""
 
     name: str
     help: str
@@ -73,7 +73,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment. `rows` maps defect ids to what each asks."""
+    """One experiment. `rows` maps defect ids to descriptions."""
 
     name: str
     question: str
@@ -82,16 +82,16 @@ class Experiment:
     extras: Sequence[Extra] = ()
 
     def chosen(self, options: Options) -> list[str]:
-        """Return the rows to measure; raises ConfigError when `options` name another experiment's."""
+        """Return the defect ids to measure; raises ConfigError when `options` name one of another experiment."""
         if options.variant not in get_args(SideChoice):
             raise ConfigError(f"variant {options.variant!r} is not known: use both, with or without")
         check_store(options.store)
         if options.without and options.without not in self.rows:
-            raise ConfigError(f"{self.name} has no row {options.without!r}: it has {', '.join(self.rows)}")
+            raise ConfigError(f"{self.name} has no defect {options.without!r}: it has {', '.join(self.rows)}")
         return [options.without] if options.without else list(self.rows)
 
     def run(self, options: Options = Options()) -> Report:
-        """Measure, write what `options` ask for, and return the report. Raises ConfigError."""
+        """Measure, write the files that `options` name, and return the report. Raises ConfigError."""
         self.chosen(options)
         report = self.measure(options)
         report.write(options.json, options.out)

@@ -1,6 +1,6 @@
-"""A few Redis commands on virtual time, as much as the old designs used: strings, hashes, sets, time to live, SCAN.
+"""The Redis commands that the old designs used, in virtual time: strings, hashes, sets, time to live, SCAN.
 
-A key of the wrong kind raises WrongType, as in Redis; a key past its time is gone when it is looked at.
+A key of the wrong kind raises WrongType, as in Redis; an expired key is removed at its next access.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ class WrongType(Exception):
 
 
 class Keyspace:
-    """Keys with values and, some of them, an end of life. `now_s` is the clock, in seconds."""
+    """Keys with values and optional expiry. `now_s` is the clock, in seconds."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._strings: dict[str, str] = {}
         self._hashes: dict[str, dict[str, str]] = {}
-        self._sets: dict[str, dict[str, None]] = {}  # dicts, so that the order is the same in every process
+        self._sets: dict[str, dict[str, None]] = {}  # dicts, for the same order in every process
         self._ends_s: dict[str, float] = {}
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class Keyspace:
         return any(key in values for values in (self._strings, self._hashes, self._sets))
 
     def scan(self, pattern: str) -> Iterator[str]:
-        """SCAN MATCH `pattern`, to the end: a list of what lived at the beginning, in the order of birth."""
+        """SCAN MATCH `pattern` to the end: yields the keys that existed at the start, in the order of creation."""
         keys = [*self._strings, *self._hashes, *self._sets]
         return iter([key for key in keys if fnmatchcase(key, pattern) and self.exists(key)])
 

@@ -1,7 +1,7 @@
-"""Runs the parts of an experiment in processes of their own, at most two at a time, with a progress bar.
+"""Runs the parts of an experiment in separate processes, at most two at a time, with a progress bar.
 
-Each part starts from a server process that has imported the code and run nothing: what one part leaves in memory can't
-be seen in another's figures.
+Each part is forked from a server process that has only imported the code, so memory of one part does not affect the
+figures of another.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ PROCESSES_MAX = 2
 LOOK_EVERY_S = 0.2
 
 Tell = Callable[[float], None]
-"""Takes how much of a part is over, 0 to 1."""
+"""A function that receives the completed share of a part, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of work: `call(*args, tell)` in a process of its own. `call` and `args` must be picklable."""
+    """One part: `call(*args, tell)` in a separate process. `call` and `args` must be picklable."""
 
     name: str
     call: Callable[..., Any]
@@ -34,7 +34,7 @@ class Part:
 
 
 def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROCESSES_MAX) -> dict[str, Any]:
-    """Run `parts`, the longest should come first, and return name -> result. The first failure is raised."""
+    """Run `parts` (the longest should be first) and return name -> result. The first failure is raised."""
     listed = list(parts)
     context = get_context("forkserver")
     context.set_forkserver_preload(["voxpool.sim.experiments"])

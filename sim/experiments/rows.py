@@ -1,7 +1,7 @@
-"""The form of an experiment that answers defect ids: one scenario for each defect, played without and with the fix.
+"""Experiments with a scenario for each defect, run without and with the fix.
 
-A scenario plays in worlds that its stage builds: the same seed and the same events on both sides, and only the variant
-differs. With the fix every checker watches; without it none does, since what it would find is the point.
+A scenario runs in worlds that its stage builds: seed and events are the same on both sides, only the variant differs.
+With the fix all checkers run; without it none does, because the defect would break them.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ Figures = dict[str, Figure]
 
 @dataclass(frozen=True)
 class Size:
-    """How much a scenario plays; each takes of it what it needs."""
+    """The sizes of scenarios; each uses the ones that it needs."""
 
     nodes: int = 20
     jobs: int = 400
-    """Jobs, requests or rounds."""
+    """Number of jobs, requests or rounds."""
     runs: int = 10
-    """Runs of the rows whose figure is a sum over runs."""
+    """Runs of scenarios whose figure is a sum over runs."""
     span_s: float = 3600.0
-    """How long a scenario waits for what never ends, in virtual seconds."""
+    """Time that a scenario waits for jobs that never end, in virtual seconds."""
     leftovers: int = 20
-    """Nodes of a dead scheduler that each of the runs begins with."""
+    """Nodes of a dead scheduler at the start of each run."""
 
     schedules: int | None = None
-    """Orders of R1 that are run without the fix at most; None = all that sleep sets leave."""
+    """Maximum number of orders of R1 without the fix; None = all that sleep sets don't skip."""
     seeds: int = 40
     """Swarm runs."""
     busy_s: float = 30.0
-    """How long all nodes answer busy."""
+    """Time for which all nodes answer busy."""
 
     @property
     def words(self) -> dict[str, Any]:
-        """What names and limits may speak of."""
+        """Values that can be used in names and limits."""
         return {
             **asdict(self),
             "all_leftovers": self.runs * self.leftovers,
@@ -64,7 +64,7 @@ QUICK = Size(nodes=10, jobs=100, runs=1, span_s=1200.0, busy_s=3.0, schedules=40
 
 
 class Stage:
-    """Where a scenario plays: builds its worlds, and knows its side."""
+    """Builds the worlds of a scenario for one side."""
 
     def __init__(self, size: Size, seed: int, store: str, side: str, variant: Variant, tell: Tell) -> None:
         self.size = size
@@ -73,22 +73,22 @@ class Stage:
         self.tell = tell
         self.variant = variant
         self.broken: list[str] = []
-        """What checkers found, on the side with the fix."""
+        """Findings of checkers on the side with the fix."""
         self._store = store if variant.scripts is None else "memory"
 
     def add_classes(self, **classes: Any) -> None:
-        """Put `classes` into the scheduler of either side: what the scenario is about, not what the row is about."""
+        """Use `classes` in the scheduler on both sides: they belong to the scenario, not to the defect."""
         self.variant = replace(self.variant, classes=replace(self.variant.classes, **classes))
 
     @property
     def has_fix(self) -> bool:
-        """True when this is the side with the fix."""
+        """True on the side with the fix."""
         return self.side == WITH
 
     def world(self, *, run: int = 0, counts: type[Checker] | None = None, store: str = "", **options: Any) -> World:
-        """Return a new world of this side; of the same seed for the same `run`.
+        """Return a new world of this side; the same `run` has the same seed.
 
-        `counts` is a checker that is there without the fix, too: how often it is broken is the row's figure.
+        `counts` is a checker that also runs without the fix: the figure of the scenario is how often it is broken.
         """
         return World(
             seed=self.seed + 1000 * run,
@@ -100,7 +100,7 @@ class Stage:
         )
 
     def end(self, world: World) -> None:
-        """End `world`: with the fix everything must come to rest, and every checker must be content."""
+        """End `world`: with the fix all jobs must end, and no checker may be broken."""
         if self.has_fix:
             self.broken += world.finish()
         else:
@@ -114,7 +114,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure of a scenario as a line of the report; `limit` and `shows` as of Line, {size} in them filled in."""
+    """A figure of a scenario as a line of the report; `limit` and `shows` as in Line, with {size} values filled in."""
 
     figure: str
     name: str
@@ -123,7 +123,7 @@ class Shown:
     shows: str
 
     def line(self, row: str, size: Size, without: Figures, with_: Figures) -> Line:
-        """Return the line; a side that wasn't played has no figures."""
+        """Return the line; a side that wasn't run has no figures."""
         words = size.words
         return Line(
             row,
@@ -138,9 +138,9 @@ class Shown:
 
 @dataclass(frozen=True)
 class DefectScenario:
-    """What is played for a row. `key` tells the scenarios of one row apart.
+    """The scenario of a defect. `key` distinguishes several scenarios of one defect.
 
-    `variant` is a key of before/rows.py, by default the row; '' = the scenario itself puts an old part at an end.
+    `variant` is a key of without.py, by default the defect id; '' = the scenario itself uses an old part.
     """
 
     row: str
@@ -151,11 +151,11 @@ class DefectScenario:
 
     @property
     def name(self) -> str:
-        """What it is called among the parts."""
+        """The name of the part."""
         return f"{self.row}{self.key}"
 
     def play(self, size: Size, seed: int, store: str, side: str, tell: Tell = lambda _: None) -> Figures:
-        """Play one side; `broken` among the figures is how many checkers found something."""
+        """Run one side; the figure `broken` is the number of broken checkers."""
         watch = Stopwatch()
         variant = Variant() if side == WITH else variant_without(self.row if self.variant is None else self.variant)
         stage = Stage(size, seed, store, side, variant, tell)
@@ -169,7 +169,7 @@ class DefectScenario:
 
 @dataclass(frozen=True)
 class RowsExperiment:
-    """An experiment made of scenarios."""
+    """An experiment that consists of scenarios."""
 
     name: str
     question: str
@@ -177,17 +177,17 @@ class RowsExperiment:
     caption: str
     notes: Sequence[str] = ()
     short: Mapping[str, str] = field(default_factory=dict)
-    """Row -> what its bar in the picture shows."""
+    """Defect id -> label of its bar in the picture."""
     more_pictures: Sequence[Callable[[Mapping[str, Figures]], Picture]] = ()
-    """Drawn from the figures of the scenarios, by "NAME side"."""
+    """Functions that draw pictures from the figures by "NAME side"."""
     more_notes: Callable[[Mapping[str, Figures]], Sequence[str]] | None = None
 
     def chosen(self, rows: Sequence[str]) -> list[DefectScenario]:
-        """Return the scenarios of `rows`."""
+        """Return the scenarios of the defect ids `rows`."""
         return [scenario for scenario in self.scenarios if scenario.row in rows]
 
     def run(self, options: Options, size: Size, rows: Sequence[str]) -> dict[str, Figures]:
-        """Play the scenarios of `rows`, each side in a process of its own; return "NAME side" -> figures."""
+        """Run the scenarios of `rows`, each side in a separate process; return "NAME side" -> figures."""
         parts = [
             Part(f"{scenario.name} {side}", scenario.play, (size, options.seed, options.store, side))
             for scenario in self.chosen(rows)
@@ -196,7 +196,7 @@ class RowsExperiment:
         return run_parts(parts, options.progress, options.at_once)
 
     def report(self, options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Figures]) -> Report:
-        """Put the figures of the scenarios together."""
+        """Return the report of the scenarios."""
         lines: list[Line] = []
         notes = list(self.notes)
         for scenario in self.chosen(rows):
@@ -208,7 +208,7 @@ class RowsExperiment:
             notes += self.more_notes(results)
         if options.variant != WITHOUT:
             broken = sum(_number(figures.get("broken")) or 0 for figures in results.values())
-            lines.append(Line("", "checkers broken, all rows with the fix", "", None, int(broken), "== 0"))
+            lines.append(Line("", "checkers broken, all scenarios with the fix", "", None, int(broken), "== 0"))
         return Report(
             experiment=self.name,
             question=self.question,
@@ -233,13 +233,11 @@ class RowsExperiment:
             if row in firsts
         ]
         title = f"{self.name}: without and with the fix"
-        return bars(
-            f"{self.name}_rows", title, "the row's figure (logarithmic above 1)", groups, self.caption, "symlog"
-        )
+        return bars(f"{self.name}_rows", title, "figure (logarithmic above 1)", groups, self.caption, "symlog")
 
 
 def _number(figure: Figure) -> float | None:
-    """Return `figure` for a bar or a sum; what goes on for ever has none."""
+    """Return `figure` for a bar or a sum; None for an infinite one."""
     return float(figure) if isinstance(figure, int | float) and math.isfinite(figure) else None
 
 

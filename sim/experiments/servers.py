@@ -1,7 +1,7 @@
-"""A real server as an experiment measures it: production's scripts, scripts of old, and what its own counters say.
+"""A real server for measurements: it runs production's and old scripts, and reads the server's counters.
 
-No virtual time here. The server counts commands and microseconds itself (INFO commandstats), so that no client and no
-network is part of a figure.
+It uses no virtual time. The server counts commands and microseconds (INFO commandstats), so figures include neither
+client nor network.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from voxpool.sim.experiments.pools.without import pool_scripts
 
 ANSWER_TIMEOUT_S = 60.0
 AT_ONCE = 500
-"""Commands of one round trip."""
+"""Commands per round trip."""
 DATA_COMMANDS = (
     *("exists", "expire", "hdel", "hget", "hset", "sadd", "scard", "sismember", "srandmember"),
     *("zadd", "zlexcount", "zrange", "zrangebylex", "zrangebyscore", "zrem", "zscore"),
 )
-"""What scripts, ours and the old ones, issue: all else that a server counts is the measuring itself."""
+"""The commands of production's and old scripts; all other commands of a server belong to the measurement."""
 
 
 class Spent(NamedTuple):
-    """What a server has counted so far."""
+    """The counters of a server."""
 
     commands: int
     script_us: float
 
     def since(self, before: Spent) -> Spent:
-        """Return what was counted since `before`."""
+        """Return the difference to `before`."""
         return Spent(self.commands - before.commands, self.script_us - before.script_us)
 
 
 class Server:
-    """A server: that of `url`, or one of its own that ends with it (`binary`: not the one that comes with us).
+    """A server: that of `url`, or one that is started and stopped here (`binary` replaces the bundled executable).
 
-    Raises ConfigError when a scheduler's data are at `url`, StoreUnavailable when nobody answers.
+    Raises ConfigError when `url` has data of a scheduler, StoreUnavailable when no server answers.
     """
 
     def __init__(self, url: str = "", binary: str = "") -> None:
@@ -58,7 +58,7 @@ class Server:
             self._runner.run(self._store.ping())
             if any(self._runner.run(self._store.census()).values()):
                 shown = without_password(url)
-                raise ConfigError(f"store {shown!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+                raise ConfigError(f"store {shown!r}: it has data of a scheduler; name an empty database (/1, /2, …)")
         except BaseException:
             self._close_connections()
             raise
@@ -69,35 +69,35 @@ class Server:
         return self._runner.run(self._opened.run(calls))
 
     def evaluate(self, script: str, calls: Iterable[Sequence[str]]) -> list[Any]:
-        """Run a script of old, once for the ARGV of each of `calls`."""
+        """Run an old script once for each ARGV of `calls`."""
         (sha1,) = self.pipeline([("SCRIPT LOAD", script)])
         return self.pipeline([("EVALSHA", sha1, 0, *args) for args in calls])
 
     def pipeline(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """Run plain commands, some hundreds in a round trip, and return their answers."""
+        """Run plain commands, some hundreds per round trip, and return their answers."""
         listed, answers = list(commands), []
         for start in range(0, len(listed), AT_ONCE):
             answers += self._runner.run(self._pipeline(listed[start : start + AT_ONCE]))
         return answers
 
     def spent(self) -> Spent:
-        """Return what the server has counted until now."""
+        """Return the current counters of the server."""
         stats = self._info("commandstats")
         commands = sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in DATA_COMMANDS)
         return Spent(commands, float(stats.get("cmdstat_evalsha", {}).get("usec", 0)))
 
     def cost(self, *calls: ScriptCall) -> Spent:
-        """Run production's scripts and return what the server counted for them."""
+        """Run production's scripts and return their cost by the server's counters."""
         before = self.spent()
         self.run(calls)
         return self.spent().since(before)
 
     def clear(self) -> None:
-        """Lose all data of production's scripts and of the old ones."""
+        """Delete all data of production's and old scripts."""
         self._runner.run(self._clear())
 
     def close(self) -> None:
-        """Clear it, and stop it if it was started here."""
+        """Clear the server, and stop it if it was started here."""
         try:
             self.clear()
         finally:
@@ -134,7 +134,7 @@ class Server:
 
 
 def open_server(store: str) -> Server:
-    """Return the server for an experiment whose --store is `store`: that of an address, else one of its own."""
+    """Return the server for --store `store`: the one at an address, else a new one."""
     return Server(store if "://" in store else "")
 
 

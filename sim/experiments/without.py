@@ -1,7 +1,7 @@
-"""The defects that a whole run can be played with: each is the production core with one old behaviour.
+"""The defects that can be put back into a run: each variant is the production core with one old behaviour.
 
-`voxpool-sim run SCENARIO --without ID` and `explore --without ID` take their variants from here, and so do the
-experiments. Rows whose "without" side is a model of its own, such as M4, are not in it.
+`voxpool-sim run SCENARIO --without ID`, `explore --without ID` and the experiments use these variants. Defects whose
+"without" side is a separate model, such as M4, are not included.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ VARIANTS: dict[str, Callable[[], Variant]] = {
     "R23": lambda: replaced(dispatcher=bugs.ReusesAttemptNumbers),
     "R24": lambda: replaced(node_events=bugs.BusyNodesDoNotRest),
 }
-"""Defect id -> what makes its variant."""
+"""Defect id -> function that makes its variant."""
 
 
 def variant_without(row: str) -> Variant:
-    """Return production without the fix of `row`; production itself for ''. Raises ConfigError for an unknown row."""
+    """Return production without the fix of defect `row`; production for ''. Raises ConfigError for an unknown id."""
     if not row:
         return Variant()
     if row not in VARIANTS:
-        raise ConfigError(f"no variant stands for the defect {row!r}; {nearest(row, VARIANTS)}")
+        raise ConfigError(f"there is no variant for the defect {row!r}; {nearest(row, VARIANTS)}")
     return VARIANTS[row]()

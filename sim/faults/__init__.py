@@ -1,4 +1,4 @@
-"""What can break in a run: a table of kinds a target, and the process that strikes."""
+"""Faults of a run: a table of kinds for each target, and the process that injects them."""
 
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.scheduler import CLOCK_OFF_MS

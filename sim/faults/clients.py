@@ -1,4 +1,4 @@
-"""Faults of clients: each strikes one client, the one of a request that is drawn among those without an end."""
+"""Faults of clients: each affects the client of one open request, which is drawn at random."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from voxpool.sim.world.clients import Clients, Request
 
 
 class Client(NamedTuple):
-    """A client, by one of its requests."""
+    """A client, identified by one of its requests."""
 
     clients: Clients
     request: Request
 
     @property
     def name(self) -> str:
-        """What its requests have in common."""
+        """The name that all its requests share."""
         return self.clients.client_of(self.request)
 
 
@@ -53,7 +53,7 @@ def _cancel(client: Client, random: random.Random) -> None:
 
 CLIENT_FAULTS: dict[str, FaultKind] = {
     "client_disconnect": FaultKind(
-        "its connection breaks; it comes back and submits again what it has no answer for",
+        "its connection breaks; it reconnects and submits again the requests without an answer",
         Target.CLIENT,
         _disconnect,
         _come_back,

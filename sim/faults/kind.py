@@ -1,4 +1,4 @@
-"""What a kind of fault is, and how it gets hold of what it breaks."""
+"""Kinds of faults, and how a fault replaces methods of its target."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 
 class Target(StrEnum):
-    """What a fault strikes. Each node, each node's link, each client, the store and the scheduler have at most one
-    fault at a time; those of different targets may be on together, such as a partition around a node that crashes.
+    """What a fault affects. Each node, each node's link, each client, the store and the scheduler have at most one
+    fault at a time; faults of different targets can overlap, such as a partition and the crash of a node.
     """
 
     NODE = "node"
@@ -21,18 +21,18 @@ class Target(StrEnum):
 
 
 def nothing_to_heal(target: Any, state: Any) -> None:
-    """A fault of a moment: it is over when it has happened."""
+    """Do nothing: the fault is momentary."""
 
 
 def always(target: Any) -> bool:
-    """Any target that isn't broken can be struck."""
+    """True: any target that isn't broken can be affected."""
     return True
 
 
 class FaultKind(NamedTuple):
-    """A kind of fault. `begin(target, random)` breaks and returns what `heal(target, state)` needs to undo it.
+    """A kind of fault. `begin(target, random)` injects it and returns the state that `heal(target, state)` needs.
 
-    `can_strike(target)` tells whether it has an effect now; without one the strike is left out, and counted.
+    When `can_strike(target)` is false the fault would have no effect: it is left out, and counted.
     """
 
     what: str
@@ -43,12 +43,12 @@ class FaultKind(NamedTuple):
 
     @property
     def is_of_each_node(self) -> bool:
-        """True when there are as many targets as nodes; of the others there is one, the clients together are one."""
+        """True when each node is a target; store, scheduler and all clients together count as one target each."""
         return self.target in (Target.NODE, Target.LINK)
 
     @property
     def is_momentary(self) -> bool:
-        """True when it has no duration."""
+        """True when the fault has no duration."""
         return self.heal is nothing_to_heal
 
 
@@ -60,6 +60,6 @@ def divert(thing: object, **methods: Callable[..., Any]) -> None:
 
 
 def restore(thing: object, *names: str) -> None:
-    """Give `thing` its own methods back."""
+    """Undo `divert` for the methods `names` of `thing`."""
     for name in names:
         thing.__dict__.pop(name, None)

@@ -1,8 +1,8 @@
-"""Faults of the link of one node: all its connections to the scheduler, those of now and those that it makes meanwhile.
+"""Faults of the link of one node: all its connections to the scheduler, including those opened during the fault.
 
-Connections are TCP, which loses nothing and keeps the order as long as it lives. So a partition holds back what is sent
-(TCP sends it again) until it heals, or the keepalive of an end gives up. Loss, duplication and reordering are what a
-broken relay between the two would do; the protocol must end every job all the same.
+Connections are TCP, which loses nothing and keeps the order while they are open. A partition therefore delays messages
+(TCP retransmits) until it heals or the keepalive of one end times out. Loss, duplication and reordering model a broken
+relay between both ends; every job must end in spite of them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from voxpool.sim.world.links import PROBE_S, Connection
 from voxpool.sim.world.nodes import SimNode
 
 DELAY_S = (0.1, 3.0)
-"""What a message takes longer on a slow link; how late a copy comes, and one that is overtaken."""
+"""Extra delay of a message on a slow link, of a duplicate, and of a reordered message."""
 LOSS = 0.3
 COPIES = 0.5
 OVERTAKEN = 0.3
-"""Shares of the messages that are lost, doubled, overtaken."""
+"""Shares of the messages that are lost, duplicated, reordered."""
 NODE_GIVES_UP_S = 40.0
 """The keepalive of the SDK's connection: a ping every 20 s, 20 s for its pong (the websockets library's defaults)."""
 
@@ -31,7 +31,7 @@ Way = Callable[..., None]
 
 
 class Link:
-    """A link with something wrong. Subclasses say what becomes of a message, by `carry`."""
+    """A link with a fault. Subclasses define by `carry` what happens to a message."""
 
     lets_connect = True
 
@@ -46,7 +46,7 @@ class Link:
             self.attach(node.connection)
 
     def attach(self, connection: Connection) -> None:
-        """Let messages of `connection` go this way."""
+        """Route the messages of `connection` through this link."""
         self._connections.append(connection)
         divert(
             connection,
@@ -57,7 +57,7 @@ class Link:
         )
 
     def heal(self) -> None:
-        """New messages go as they should, once all that is on its way has arrived: nothing overtakes."""
+        """Deliver new messages normally, after all messages in transit have arrived, so the order is kept."""
         self.is_healed = True
         del self.node.door.broken[self.node]
         for connection in self._connections:
@@ -91,16 +91,16 @@ class Link:
             self.carry(connection, way, fn, *args)
 
     def carry(self, connection: Connection, way: Way, fn: Way, *args: Any) -> None:
-        """Let `fn(*args)`, the arrival of a message, happen by `way`; or not."""
+        """Deliver a message: call `fn(*args)` by `way`, or drop it."""
         raise NotImplementedError
 
     def close(self, connection: Connection, way: Way, fn: Way, *args: Any) -> None:
-        """Let the close of a connection come through."""
+        """Deliver the close of a connection."""
         way(connection, fn, *args)
 
 
 class SlowLink(Link):
-    """Messages take longer, in order."""
+    """Messages are delayed and keep their order."""
 
     def carry(self, connection: Connection, way: Way, fn: Way, *args: Any) -> None:
         connection.hold_up(way, self.random.uniform(*DELAY_S))
@@ -108,7 +108,7 @@ class SlowLink(Link):
 
 
 class LossyLink(Link):
-    """Some messages never arrive. A connection whose first message is lost is closed when its time is over."""
+    """Some messages never arrive. A connection whose first message is lost is closed by its timeout."""
 
     def carry(self, connection: Connection, way: Way, fn: Way, *args: Any) -> None:
         if self.random.random() >= LOSS:
@@ -118,7 +118,7 @@ class LossyLink(Link):
 
 
 class DoublingLink(Link):
-    """Some messages arrive a second time, later."""
+    """Some messages are delivered again later."""
 
     def carry(self, connection: Connection, way: Way, fn: Way, *args: Any) -> None:
         way(connection, fn, *args)
@@ -137,7 +137,7 @@ class ShufflingLink(Link):
 
 
 class CutLink(Link):
-    """Nothing comes through, in one direction or in both, until it heals; no new connection can be made."""
+    """No message arrives, in one direction or both, until it heals; no new connection can be opened."""
 
     lets_connect = False
     cuts: tuple[Way, ...] = (Connection.down, Connection.up)
@@ -215,13 +215,13 @@ def _link_fault(what: str, link: type[Link]) -> FaultKind:
 LINK_FAULTS: dict[str, FaultKind] = {
     "link_delay": _link_fault(f"each message takes {DELAY_S[0]:g} to {DELAY_S[1]:g} s longer, in order", SlowLink),
     "link_loss": _link_fault(f"{LOSS:.0%} of the messages are lost, each way", LossyLink),
-    "link_duplication": _link_fault(f"{COPIES:.0%} of the messages arrive a second time, later", DoublingLink),
+    "link_duplication": _link_fault(f"{COPIES:.0%} of the messages are delivered again later", DoublingLink),
     "link_reordering": _link_fault(f"{OVERTAKEN:.0%} of the messages are overtaken by later ones", ShufflingLink),
     "link_partition": _link_fault(
-        "nothing comes through until it heals or a keepalive gives up; nobody can connect", CutLink
+        "no message arrives until it heals or a keepalive times out; connecting fails", CutLink
     ),
-    "link_cut_to_node": _link_fault("what the scheduler says doesn't come through; the node is heard", CutToNode),
+    "link_cut_to_node": _link_fault("messages of the scheduler are lost; those of the node arrive", CutToNode),
     "link_cut_to_scheduler": _link_fault(
-        "messages of the node are lost; it receives all of the scheduler's", CutToScheduler
+        "messages of the node are lost; those of the scheduler arrive", CutToScheduler
     ),
 }

@@ -1,4 +1,4 @@
-"""Faults of a node: its process ends, stands still, or does its work in a way that it should not."""
+"""Faults of a node: its process ends or freezes, or it answers wrongly."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from voxpool.sim.world.clients import Request
 from voxpool.sim.world.nodes import DOWN, FROZEN, UP, SimNode, Work
 
 SLOWNESS = 10.0
-"""How much longer a slow node takes for what it begins."""
+"""Factor on the duration of attempts that a slow node begins."""
 
 
 def is_whole(node: SimNode) -> bool:
-    """True when it runs, and is not about to leave."""
+    """True when the node runs and is not leaving."""
     return node.is_whole
 
 
 def start(node: SimNode, state: object = None) -> None:
-    """Start it, if it is down."""
+    """Start the node, if it is down."""
     if node.state == DOWN:
         node.start()
 
 
 def thaw(node: SimNode, state: object = None) -> None:
-    """Let it go on, if it is frozen."""
+    """Resume the node, if it is frozen."""
     if node.state == FROZEN:
         node.thaw()
 
@@ -51,7 +51,7 @@ def _leave(node: SimNode, random: random.Random) -> None:
 
 
 def _end_restart(node: SimNode, state: object) -> None:
-    """Its time to leave in order is over: what still runs dies."""
+    """Restart the node: the time to drain is over, so its running attempts are lost."""
     if node.state != DOWN:
         node.crash()
     node.start()
@@ -98,7 +98,7 @@ def _answer_now(node: SimNode, kept: list[NodeResult]) -> None:
 
 
 def _never_answer(node: SimNode, random: random.Random) -> None:
-    """The job never ends: the node reports it as running until it receives a cancel."""
+    """Begin attempts that never end: the node reports them as running until it receives a cancel."""
 
     def forget(work: Work, timer: int) -> None:
         pass
@@ -107,7 +107,7 @@ def _never_answer(node: SimNode, random: random.Random) -> None:
 
 
 def _finish_late(node: SimNode, state: object) -> None:
-    """What hangs, hangs for ever; the jobs of those attempts have other ways to end."""
+    """Leave the hanging attempts as they are; their jobs end by a timeout or a redispatch."""
     restore(node, "worked")
 
 
@@ -137,7 +137,7 @@ def _restore_answers(node: SimNode, state: object) -> None:
     restore(node, "answer", "result_of", "assigned")
 
 
-# ---- what it tells of itself
+# ---- its registration
 
 
 def _has_pairs_to_lose(node: SimNode) -> bool:
@@ -161,7 +161,7 @@ def _is_connected(node: SimNode) -> bool:
 
 
 def _reconnect(node: SimNode, random: random.Random) -> object:
-    """It opens a new connection before the scheduler sees the old one close."""
+    """Open a new connection before the scheduler sees the old one close."""
     return node.change_connection()
 
 
@@ -177,24 +177,26 @@ def node_fault(what: str, begin: object, heal: object, can_strike: object = is_w
 
 NODE_FAULTS: dict[str, FaultKind] = {
     "node_crash": node_fault("the process dies and its socket closes; it starts again", _crash, start),
-    "node_vanish": node_fault("the machine is gone and nobody is told; it comes back empty", _vanish, start),
+    "node_vanish": node_fault("the machine disappears without closing its socket; it comes back empty", _vanish, start),
     "node_restart": node_fault(
-        "it drains, ends what it runs within the fault's time, closes, and starts again", _leave, _end_restart
+        "it drains for the duration of the fault, closes, and starts again", _leave, _end_restart
     ),
     "node_new_id": node_fault(
         "the process dies and starts again under an id that was never used", _crash, _start_under_a_new_id
     ),
-    "node_freeze": node_fault("the process stands still (a pause) and goes on where it stood", _freeze, thaw),
-    "node_slow": node_fault(f"it takes {SLOWNESS:g} times as long for what it begins", _slow, _as_fast_as_before),
+    "node_freeze": node_fault("the process is paused and resumed", _freeze, thaw),
+    "node_slow": node_fault(f"attempts that it begins take {SLOWNESS:g} times as long", _slow, _as_fast_as_before),
     "node_answers_twice": node_fault("it sends each answer twice", _answer_twice, _restore_answers),
     "node_answers_late": node_fault(
-        "it keeps its answers back, whatever it is told meanwhile, and sends them when it is healed",
+        "it holds back its answers, even those of cancelled attempts, and sends them when it is healed",
         _answer_late,
         _answer_now,
     ),
-    "node_never_answers": node_fault("what it begins never ends; it says that it runs it", _never_answer, _finish_late),
+    "node_never_answers": node_fault(
+        "attempts that it begins never end; it reports them as running", _never_answer, _finish_late
+    ),
     "node_errors": node_fault(
-        "it answers with an error that may be tried again, when the work is done",
+        "it answers with a retryable error when the work is done",
         partial(_answer_errors, reason="engine_error", retryable=True),
         _restore_answers,
     ),
@@ -203,13 +205,16 @@ NODE_FAULTS: dict[str, FaultKind] = {
         partial(_answer_errors, reason="bad_audio", retryable=False),
         _restore_answers,
     ),
-    "node_fails_at_once": node_fault("it fails every job as soon as it gets it", _fail_at_once, _restore_answers),
-    "node_busy": node_fault("it answers busy to whatever it gets", _be_busy, _be_free),
+    "node_fails_at_once": node_fault("it fails every job at once", _fail_at_once, _restore_answers),
+    "node_busy": node_fault("it answers busy to every job", _be_busy, _be_free),
     "node_fewer_pairs": node_fault(
-        "it registers again with one of its pairs, later with all", _drop_pairs, _serve_all, _has_pairs_to_lose
+        "it registers again with one of its pairs, and with all when it is healed",
+        _drop_pairs,
+        _serve_all,
+        _has_pairs_to_lose,
     ),
     "node_reconnects": node_fault(
-        "it connects anew while its old connection is still open at the scheduler; that one closes later",
+        "it reconnects while its old connection is still open at the scheduler; the old one closes later",
         _reconnect,
         _close_old,
         _is_connected,
@@ -218,7 +223,7 @@ NODE_FAULTS: dict[str, FaultKind] = {
 
 
 def make_whole(node: SimNode) -> None:
-    """Let it run, whatever it was broken by."""
+    """Start or resume the node, whichever fault it had."""
     _be_free(node)
     start(node)
     thaw(node)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 CLOCK_OFF_MS = 120_000
-"""How far the wall clock of a restarted scheduler may be off, either way."""
+"""Largest error of the wall clock of a restarted scheduler, in either direction."""
 
 
 def _crash(world: World, random: random.Random) -> None:
@@ -42,16 +42,16 @@ def _restart(world: World, state: object) -> None:
 
 SCHEDULER_FAULTS: dict[str, FaultKind] = {
     "scheduler_crash": FaultKind(
-        "the process dies with all jobs in its memory; another one starts, under a new name",
+        "the process dies with all jobs in its memory; another one starts under a new name",
         Target.SCHEDULER,
         _crash,
         _start,
     ),
     "scheduler_stall": FaultKind(
-        "its loop stands still: messages pile up in its sockets, timers are late", Target.SCHEDULER, _stall, _go_on
+        "its event loop is blocked: messages queue up in its sockets, timers are late", Target.SCHEDULER, _stall, _go_on
     ),
     "scheduler_clock": FaultKind(
-        f"it restarts at once, its wall clock up to {CLOCK_OFF_MS // 1000} s wrong; another restart sets it right",
+        f"it restarts at once, with a wall clock up to {CLOCK_OFF_MS // 1000} s wrong; another restart corrects it",
         Target.SCHEDULER,
         _restart_with_a_wrong_clock,
         _restart,

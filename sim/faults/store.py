@@ -1,4 +1,4 @@
-"""Faults of the store and of the way to it. Each takes the place of the seam's `run` while it is on."""
+"""Faults of the store and its link. Each replaces `run` of the seam while it lasts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from voxpool.sim.faults.kind import FaultKind, Target, divert, restore
 from voxpool.sim.world.stores import StoreSeam
 
 SLOW_S = (0.1, 1.0)
-"""What a slow store takes longer, each way."""
+"""Extra delay of a slow store, each way."""
 CUT_S = 0.01
-"""When an answer is lost: how soon that is noticed."""
+"""Time until a lost answer is noticed."""
 
 Answers = list[list[str]]
 
@@ -77,9 +77,9 @@ def _store_fault(what: str, begin: object, heal: object = _mend) -> FaultKind:
 
 STORE_FAULTS: dict[str, FaultKind] = {
     "store_slow": _store_fault(f"each way takes {SLOW_S[0]:g} to {SLOW_S[1]:g} s longer", _slow),
-    "store_down": _store_fault("nobody answers; what was on its way is lost", _go_down),
-    "store_emptied": _store_fault("it goes down and comes back without data and scripts", _empty),
-    "store_answer_lost": _store_fault("it carries out everything, and each answer is lost", _lose_answers),
-    "store_cut": _store_fault("each flush breaks in the middle: a part is carried out, no answer comes", _cut_flushes),
+    "store_down": _store_fault("it does not answer; calls and answers in transit are lost", _go_down),
+    "store_emptied": _store_fault("it goes down and comes back without data or scripts", _empty),
+    "store_answer_lost": _store_fault("it executes every call, and each answer is lost", _lose_answers),
+    "store_cut": _store_fault("each flush breaks in the middle: a part is executed, no answer arrives", _cut_flushes),
     "store_noscript": FaultKind("it forgets its scripts (NOSCRIPT) and keeps its data", Target.STORE, _lose_scripts),
 }

@@ -1,4 +1,4 @@
-"""All kinds of faults, and the process that strikes: it begins faults at their rates, heals them, and heals all."""
+"""All kinds of faults, and the process that injects them at their rates and heals them."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
 HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)
 LASTS_S = (5.0, 60.0)
-"""How long a fault lasts when its table has no duration."""
+"""Default duration of a fault."""
 
 
 def check_fault(fault: Fault, place: str) -> None:
-    """Raise ConfigError, in one line, unless `fault`, a table of a scenario, can be had."""
+    """Raise ConfigError, in one line, when `fault`, a table of a scenario, is not valid."""
     if fault.kind not in FAULTS:
         raise ConfigError(f"{place}.kind = {fault.kind!r}: {nearest(fault.kind, FAULTS)}")
     if FAULTS[fault.kind].is_momentary and fault.lasts_s is not None:
-        raise ConfigError(f"{place}.lasts_s: a {fault.kind} is over at once; leave it out")
+        raise ConfigError(f"{place}.lasts_s: a {fault.kind} has no duration; remove the key")
     for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
         if span is not None and span[0] > span[1]:
-            raise ConfigError(f"{place}.{key} = {list(span)}: wants the smaller number first")
+            raise ConfigError(f"{place}.{key} = {list(span)}: the smaller number must come first")
 
 
 class Broken(NamedTuple):
-    """A fault that is on."""
+    """An active fault."""
 
     kind: str
     number: int
@@ -49,9 +49,9 @@ class Broken(NamedTuple):
 
 
 class Faults:
-    """All faults of a run. A target has at most one at a time; one that strikes a broken target is left out.
+    """All faults of a run. A target has at most one at a time; further ones are left out.
 
-    `counts` says how often each kind has begun; `left_out` how many strikes found nothing that they could break.
+    `counts` has the number of faults begun by kind, `left_out` the number of those that found no suitable target.
     """
 
     def __init__(self, world: World) -> None:
@@ -65,7 +65,7 @@ class Faults:
         self._is_over = False
 
     def strike(self, fault: Fault, duration_s: float, rng: random.Random) -> None:
-        """Let `fault` strike at its rate all targets of its kind, each time one that is drawn."""
+        """Inject `fault` at its rate, each time into a random target of its kind."""
         self._loop.env.process(self._striking(fault, duration_s, rng))
 
     def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
@@ -90,7 +90,7 @@ class Faults:
                 self._loop.after(lasts_s, self._heal_later, number)
 
     def _target(self, kind: FaultKind, rng: random.Random) -> Any:
-        """Return the one store or scheduler, or a client that is drawn; None when there is none."""
+        """Return the store, the scheduler or a random client; None when there is none."""
         if kind.target is Target.STORE:
             return self._world.store_seam
         if kind.target is Target.SCHEDULER:
@@ -98,7 +98,7 @@ class Faults:
         return draw_client(self._world.clients, rng)
 
     def _begin_if_it_can(self, name: str, thing: Any) -> int:
-        """Break `thing` and return the number of the fault; 0 when that can't be done now."""
+        """Inject the fault into `thing` and return its number; 0 when that is not possible now."""
         kind = FAULTS[name]
         if thing is None or (kind.target, _name(kind, thing)) in self._broken or not kind.can_strike(thing):
             self.left_out += 1
@@ -107,7 +107,7 @@ class Faults:
         return self.begun
 
     def begin(self, name: str, thing: Any = None) -> None:
-        """Break `thing` (a node, for links and nodes; a client) now, whatever its state."""
+        """Inject the fault into `thing` (a node, for links and nodes; a client) now, whatever its state."""
         kind = FAULTS[name]
         self.begun += 1
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -128,7 +128,7 @@ class Faults:
                 return
 
     def heal(self, thing: Any = None) -> None:
-        """Heal `thing` now, a node also with its link; without one the store and the scheduler."""
+        """Heal `thing` now, a node together with its link; without an argument the store and the scheduler."""
         alone = (Target.STORE, Target.SCHEDULER)
         for key in [
             key for key in self._broken if (thing is None and key[0] in alone) or self._broken[key].thing is thing
@@ -142,7 +142,7 @@ class Faults:
         self._world.hub.fault_healed(broken.kind, key[1])
 
     def heal_all(self) -> None:
-        """Heal whatever is broken, and let nothing strike any more."""
+        """Heal all active faults and inject no more."""
         self._is_over = True
         for target in HEALED_IN_ORDER:
             for key in [key for key in self._broken if key[0] is target]:
@@ -152,7 +152,7 @@ class Faults:
 
 
 def _name(kind: FaultKind, thing: Any) -> str:
-    """Return what stands for the target: a node keeps its name over its ids."""
+    """Return the key of the target: a node keeps its name when its id changes."""
     if kind.target in (Target.NODE, Target.LINK):
         name: str = thing.first_id
         return name

@@ -1,1 +1,1 @@
-"""What a run leaves to look at: its trace and hash, figures, censuses, and pictures for Perfetto."""
+"""Observes a run: its trace and hash, figures, entry counts, and traces for Perfetto."""

@@ -1,6 +1,6 @@
-"""Counts the entries of every container that the objects of a scheduler hold, whatever they are called.
+"""Counts the entries of every container that the objects of a scheduler reference, whatever their names.
 
-A map that keeps an entry too many is found without anybody having thought of it.
+A container that leaks entries is found without a list of containers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voxpool.scheduler.core.seams import Observer
 
 _PLAIN = (str, bytes, bytearray, int, float, bool, type(None), type)
 _SKIPPED = (asyncio.Future, msgspec.Struct, Observer)
-"""Tasks and their state belong to the loop; records are what containers hold; an observer is not the core's."""
+"""Not followed: tasks and their state (of the loop), records (the entries of containers), observers (not the core)."""
 
 
 def entries(core: Core) -> dict[str, int]:
@@ -42,5 +42,5 @@ def entries(core: Core) -> dict[str, int]:
 
 
 def _is_of_containers(thing: Iterable[Any]) -> bool:
-    """Shards: a fixed list of dicts, whose own length says nothing."""
+    """True for shards: a fixed list of dicts, whose length is constant."""
     return isinstance(thing, list | tuple | deque) and all(isinstance(item, dict | list | tuple) for item in thing)

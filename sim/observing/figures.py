@@ -1,4 +1,4 @@
-"""The figures of a run in the form of a report's RUN: what the recorder noted, put into numbers."""
+"""The figures of a run in the form of a report's RUN, computed from what the recorder recorded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 RECORD_BYTES = 610
-"""Taken for the record of one finished job in the table: what `python -m bench.table` measures."""
+"""Size of the record of one finished job in the table, as measured by `python -m bench.table`."""
 
 
 def run_figures(
     world: World, *, traffic_s: float, busy_s: float, wall_s: float, jobs_end: int | None = None
 ) -> dict[str, Any]:
-    """Return the RUN of a world that has come to rest and isn't stopped yet.
+    """Return the RUN of a world that has drained and isn't stopped yet.
 
-    `traffic_s` is how long requests came in, `busy_s` the slot seconds that nodes worked in that time, `wall_s` the
-    real time that the run took; `jobs_end` replaces the world's own count of finished jobs left at the end. A checker
-    that was skipped, wholly or in part, has None in place of a count, and its reason is under `not_checked`.
+    `traffic_s` is the duration of the traffic, `busy_s` the slot seconds that nodes worked in that time, `wall_s` the
+    real time of the run; `jobs_end` replaces the world's count of finished jobs left at the end. A checker that was
+    skipped, wholly or in part, has None in place of a count, and its reason is under `not_checked`.
     """
     seen = world.recorder
     slots = sum(node.slots for node in world.nodes)
@@ -79,7 +79,7 @@ def run_figures(
 
 
 def spread(values: array[float]) -> dict[str, float]:
-    """Return mean, median, high percentiles and maximum; nan where there is nothing."""
+    """Return mean, median, high percentiles and maximum; nan when there are no values."""
     if not values:
         return dict.fromkeys(("mean", "p50", "p90", "p99", "max"), math.nan)
     figures = np.frombuffer(values, dtype=np.float64)
@@ -94,7 +94,7 @@ def spread(values: array[float]) -> dict[str, float]:
 
 
 def shares(world: World) -> dict[str, float]:
-    """Return the greatest and smallest share of dispatches, and chi-square against fair shares within equal nodes."""
+    """Return the greatest and smallest share of dispatches, and chi-square against equal shares of equal nodes."""
     dispatches = world.recorder.dispatches
     total = sum(dispatches.values())
     groups: dict[tuple[Any, ...], list[int]] = {}

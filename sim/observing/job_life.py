@@ -1,4 +1,4 @@
-"""One job's life in a run, as moments and as a picture: waiting, attempts on nodes, messages, the end."""
+"""The timeline of one job in a run, as events and as a chart: waiting, attempts on nodes, messages, the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 MOMENTS_MAX = 1000
-"""Moments that are kept: a job that lives on and on must not fill the memory, nor the picture."""
+"""Spans and marks kept at most, so that a job that never ends fills neither the memory nor the chart."""
 CLIENT = "client"
 WAITING = "waiting"
 
 
 class Span(NamedTuple):
-    """Something that lasted: `row` is waiting or a node."""
+    """A period in the row `row` of the chart, which is waiting or a node."""
 
     row: str
     begin_s: float
@@ -38,7 +38,7 @@ class JobLife(Watcher):
         self.job_id = job_id
         self.spans: list[Span] = []
         self.marks: list[tuple[float, str, str]] = []
-        """(moment in s, row, what happened)."""
+        """(time in s, row, event)."""
         self._env = world.env
         self._open: dict[str, tuple[float, str]] = {}
 
@@ -84,10 +84,10 @@ class JobLife(Watcher):
 
     def request_told(self, request: Request, state: str) -> None:
         if request.job_id == self.job_id:
-            self._mark(CLIENT, "heard of it")
+            self._mark(CLIENT, "receives the end")
 
     def picture(self) -> Picture | None:
-        """Return the life as a picture, or None when there was no such job."""
+        """Return the timeline as a chart, or None when there was no such job."""
         if not self.marks:
             return None
         rows = list(dict.fromkeys([CLIENT, *(span.row for span in self.spans), *(row for _, row, _ in self.marks)]))
@@ -109,7 +109,7 @@ class JobLife(Watcher):
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.4, -0.8)
         axes.set_xlabel("virtual time, s")
-        caption = "Pale: held by the scheduler's account. Dark: worked on by the node. Red: waiting for a node."
+        caption = "Pale: allocated to the node by the scheduler. Dark: the node works on it. Red: waiting for a node."
         return Picture(f"job-{self.job_id}", f"The life of job {self.job_id}", caption, png(figure))
 
     def _mark(self, row: str, what: str) -> None:

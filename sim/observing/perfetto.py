@@ -1,7 +1,7 @@
-"""The run as Perfetto and Chrome's tracing show it: a track a node, a slice an attempt, an arrow a redispatch.
+"""Writes a run as a trace for Perfetto: a process per node, a slice per attempt, an arrow per redispatch.
 
-The format is the trace-event JSON of Chrome. Events are written as they come; what is kept is bounded by the jobs that
-are in the system.
+The format is the trace-event JSON of Chrome. Events are written at once; the memory used is bounded by the number of
+jobs in the system.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.observing.watch import Watcher
 
 SCHEDULER, FAULTS, FIRST_NODE = 1, 2, 10
-"""Numbers of the processes in the trace: nodes count from FIRST_NODE on, in the order of their first attempt."""
+"""Process numbers in the trace: nodes are numbered from FIRST_NODE on, in the order of their first attempt."""
 
 
 class _Attempt(NamedTuple):
@@ -34,7 +34,7 @@ class _GivenUp(NamedTuple):
 
 
 class _Lanes:
-    """The rows of one node: as many as it ever held attempts at once; the lowest free one is taken."""
+    """The rows of one node: one for each concurrent attempt; the lowest free row is used."""
 
     def __init__(self, process: int) -> None:
         self.process = process
@@ -49,15 +49,15 @@ class _Lanes:
         return self.rows
 
     def give_back(self, lane: int) -> None:
-        """Let others use it."""
+        """Make the row free again."""
         heapq.heappush(self._free, lane)
 
 
 class Perfetto(Watcher):
     """Writes the trace of a run to `file`; its owner calls `close`, then closes the file.
 
-    An attempt is a slice from its dispatch to its end as the scheduler sees it. A node has a process of its own, and a
-    row in it for each slot that it used, since attempts of one row can't overlap.
+    An attempt is a slice from its dispatch to its end as the scheduler sees it. Each node is a process in the trace,
+    with a row for each slot that it used, because slices of one row can't overlap.
     """
 
     def __init__(self, env: simpy.Environment, file: TextIO) -> None:
@@ -72,9 +72,9 @@ class Perfetto(Watcher):
         self._name(FAULTS, "faults")
 
     def close(self) -> None:
-        """End what still goes on, and the file's text."""
+        """End the open slices, and write the end of the file."""
         for job_id in list(self._going):
-            self._end(job_id, "still going on")
+            self._end(job_id, "still running")
         self._file.write("\n]\n")
 
     # ---- attempts
@@ -113,7 +113,7 @@ class Perfetto(Watcher):
         self._instant(SCHEDULER, "the scheduler died")
 
     def _end(self, job_id: str, how: str) -> _GivenUp | None:
-        """Write the slice of the attempt that goes on, and return where an arrow from it begins."""
+        """Write the slice of the current attempt, and return the start of an arrow from it."""
         attempt = self._going.pop(job_id, None)
         if attempt is None:
             return None

@@ -1,4 +1,4 @@
-"""The figures of a run: waits of each completed job, what resided in the table over time, who got how many jobs.
+"""Records the figures of a run: waits of completed jobs, table sizes over time, assigns per node.
 
 Waits are kept as plain arrays of floats (24 bytes a job); everything else is counted as it happens.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 STORE_EVERY_S = 10.0
-"""Virtual seconds between two looks at the number of keys in the store."""
+"""Virtual seconds between two samples of the number of keys in the store."""
 
 
 class OverTime:
-    """A number that changes now and then: its integral over time, and its greatest value."""
+    """The integral over time and the maximum of a number that changes at discrete times."""
 
     __slots__ = ("_area", "_since", "greatest", "value")
 
@@ -33,7 +33,7 @@ class OverTime:
         self._since = 0.0
 
     def set(self, value: int, now: float) -> None:
-        """From `now` on it is `value`."""
+        """Set the number to `value` from `now` on."""
         self._area += (now - self._since) * self.value
         self._since = now
         self.value = value
@@ -46,9 +46,9 @@ class OverTime:
 
 
 class Recorder(Watcher):
-    """Records one run, and keeps each request's record up to date: it is the first watcher.
+    """Records one run, and updates each request's record; it is therefore the first watcher.
 
-    Jobs submitted before `warmup_s` are left out of the waits.
+    Waits exclude jobs submitted before `warmup_s`.
     """
 
     def __init__(self, world: World, warmup_s: float = 0.0) -> None:
@@ -57,13 +57,13 @@ class Recorder(Watcher):
         self.sojourn_s = array("d")
         self.ended = {"completed": 0, "failed": 0, "cancelled": 0}
         self.reasons: dict[str, int] = {}
-        """Reason -> jobs that failed for it."""
+        """Reason -> number of failed jobs."""
         self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
         self.stale_allocations = self.removed = self.all_ended = 0
         self.died_unfinished = self.died_finished = 0
-        """Jobs that were in the memory of a scheduler that died."""
+        """Number of jobs that were in the memory of a scheduler that died."""
         self.dispatches: dict[str, int] = {}
-        """Node -> assigns that it got."""
+        """Node -> number of assigns."""
         self.finished = OverTime()
         self.unfinished = OverTime()
         self.audio_bytes_max = 0
@@ -172,11 +172,11 @@ class Recorder(Watcher):
             self.store_keys_max = max(self.store_keys_max, self._world.store_keys())
 
     def begin_mean(self) -> None:
-        """Count the mean of finished jobs from now on."""
+        """Begin the time over which finished jobs are averaged."""
         self._mean_from = (self._env._now, self.finished.area(self._env._now))
 
     def end_mean(self) -> None:
-        """The mean of finished jobs is over the time until now."""
+        """End the time over which finished jobs are averaged."""
         now = self._env._now
         from_s, area = self._mean_from
         if now > from_s:

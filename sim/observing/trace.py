@@ -1,4 +1,4 @@
-"""The hash of everything that happened in a run, in order: two runs are the same when their hashes are."""
+"""Hashes all events of a run in order: two runs with the same hash are identical."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from voxpool.sim.world.nodes import SimNode, Work
 
 BLOCK = 1000
-"""Events that are hashed at a time, at least; a moment is not split."""
+"""Smallest number of events hashed at once; events of the same time are hashed together."""
 
 
 class Trace(Watcher):
-    """Hashes each event with its moment to the last bit of the float. `events` counts them."""
+    """Hashes each event with its time, to the last bit of the float. `events` counts them."""
 
     def __init__(self, env: simpy.Environment) -> None:
         self._env = env
@@ -34,7 +34,7 @@ class Trace(Watcher):
 
     @property
     def events(self) -> int:
-        """How many events there were so far."""
+        """Number of events so far."""
         return self._hashed + len(self._lines)
 
     def hexdigest(self) -> str:
@@ -44,7 +44,7 @@ class Trace(Watcher):
         return hashed.hexdigest()
 
     def instant_over(self) -> None:
-        """Hash a block when there is one; here, where it costs least."""
+        """Hash a block when enough events are stored."""
         if len(self._lines) < BLOCK:
             return
         self._hash_block(self._hash)
@@ -52,7 +52,7 @@ class Trace(Watcher):
         del self._moments[:], self._lines[:]
 
     def _hash_block(self, hashed: blake2b) -> None:
-        """Hash what was noted since the last block: all moments, then all lines."""
+        """Hash the events since the last block: all times, then all lines."""
         hashed.update(self._moments.tobytes())
         hashed.update("\n".join(self._lines).encode())
 

@@ -1,7 +1,7 @@
-"""What can be watched in a run: all that the dispatcher tells an Observer, and what happens around it.
+"""The events of a run: those that the dispatcher reports to an Observer, and those of nodes, clients and the store.
 
-Trace, recorder and checkers are watchers; the hub hands each event to those that want it, and costs nothing where
-nobody does. A watcher reads; it changes nothing and draws nothing, so a run is the same with and without it.
+Trace, recorder and checkers are watchers. The hub passes each event to the watchers that override its method; an event
+without a watcher costs nothing. A watcher changes nothing and draws no random numbers, so it doesn't affect the run.
 """
 
 from __future__ import annotations
@@ -22,71 +22,71 @@ if TYPE_CHECKING:
 
 
 class Watcher(Observer):
-    """Hears of everything; every method does nothing here. Times are those of the loop, read when called."""
+    """Receives every event of a run; each method does nothing here. Times are those of the loop at the call."""
 
     def request_made(self, request: Request) -> None:
-        """A client sends `request` for the first time."""
+        """Called when a client sends `request` for the first time."""
 
     def request_told(self, request: Request, state: str) -> None:
-        """The client receives the end of `request`: completed, failed, cancelled, or rejected (it gives up)."""
+        """Called when the client receives the end of `request`: completed, failed, cancelled, or rejected for good."""
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
-        """The store has carried out `calls`; the scheduler doesn't know the answers yet."""
+        """Called when the store has executed `calls`, before the scheduler receives the answers."""
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
-        """The scheduler put `assign` on the way to a node."""
+        """Called when the scheduler sends `assign` to a node."""
 
     def result_arrives(self, node: Node, result: NodeResult) -> None:
-        """A node's answer is about to be given to the dispatcher."""
+        """Called before the dispatcher receives a node's answer."""
 
     def result_handled(self, node: Node, result: NodeResult) -> None:
-        """The dispatcher has dealt with that answer."""
+        """Called after the dispatcher has handled that answer."""
 
     def beat_arrives(self, node: Node) -> None:
-        """A heartbeat of `node` is about to be given to the dispatcher."""
+        """Called before the dispatcher receives a heartbeat of `node`."""
 
     def work_started(self, worker: SimNode, work: Work) -> None:
-        """A node began to work on an attempt."""
+        """Called when a node begins to work on an attempt."""
 
     def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
-        """A node stopped working on an attempt, because it is done or was given up (cancelled, crashed)."""
+        """Called when a node stops working on an attempt: it is done, or not (cancelled, crashed)."""
 
     def scheduler_gone(self) -> None:
-        """The scheduler is about to die with all that it has in memory: world.core is still the old one."""
+        """Called before the scheduler dies with all its memory: world.core is still the old one."""
 
     def scheduler_built(self) -> None:
-        """World.core is a new one, empty: at the start of a run, at once when a scheduler died, and when it starts."""
+        """Called when world.core is new and empty: at the start of a run, after a scheduler's death, at its restart."""
 
     def store_emptied(self) -> None:
-        """The store has lost all its data."""
+        """Called when the store has lost all its data."""
 
     def fault_began(self, kind: str, target: str) -> None:
-        """Something was broken."""
+        """Called when a fault begins."""
 
     def fault_healed(self, kind: str, target: str) -> None:
-        """It works again."""
+        """Called when a fault is healed."""
 
     def instant_over(self) -> None:
-        """All that happens at this moment has happened, and jobs or the store have changed."""
+        """Called after the last event of an instant in which jobs or the store have changed."""
 
 
 HOOKS = tuple(name for name in dir(Watcher) if not name.startswith("_"))
 
 
 class Hub(Watcher):
-    """Hands each event to the watchers that override its method, in the order in which they were added."""
+    """Passes each event to the watchers that override its method, in the order of `add`."""
 
     def __init__(self) -> None:
         self.watchers: list[Watcher] = []
         self._wire()
 
     def add(self, watchers: Iterable[Watcher]) -> None:
-        """Let `watchers` hear of everything from now on."""
+        """Pass all further events to `watchers`."""
         self.watchers += watchers
         self._wire()
 
     def handlers(self, hook: str) -> list[Callable[..., None]]:
-        """Return the methods that want to hear of `hook`."""
+        """Return the methods of the watchers that override `hook`."""
         nothing = getattr(Watcher, hook)
         return [
             getattr(watcher, hook)

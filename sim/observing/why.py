@@ -1,4 +1,4 @@
-"""Why a job of a run went where it went: production's own record of it, for jobs that are named before the run."""
+"""Records why jobs named before the run were placed as they were, with production's decision log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.sim.virtual_time.clock import START_MS
 
 
 class FollowedJobs(Why, Watcher):
-    """Follows the jobs `job_ids`, and keeps what was decided when they have left the table."""
+    """Follows the jobs `job_ids`, and keeps their decisions after they have left the table."""
 
     def __init__(self, clock: Clock, job_ids: Sequence[str]) -> None:
         super().__init__(clock, jobs_max=len(job_ids), every=0)
@@ -20,10 +20,10 @@ class FollowedJobs(Why, Watcher):
             self.follow(job_id)
 
     def job_removed(self, job: Job) -> None:
-        """Keep it: the question is asked when the run is over."""
+        """Keep the record, which is read after the run."""
 
     def tell(self, job_id: str) -> list[str]:
-        """Return what was decided about the job, a line each; times are those of the run. Says so when it never was."""
+        """Return the decisions about the job, a line each, with times of the run; a line when there was no such job."""
         followed = self.of(job_id)
         if followed is None or not followed.decisions:
             return [f"{job_id}: there was no such job in this run"]

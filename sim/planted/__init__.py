@@ -1,1 +1,1 @@
-"""Planted bugs: small changes of production that one checker each must find, and a leak of a known size."""
+"""Planted bugs: small changes of production, each of which one checker must find, and a leak of known size."""

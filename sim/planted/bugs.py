@@ -1,7 +1,7 @@
 """Planted bugs: each is a small change of a production class or script that one checker must find.
 
-They keep the checkers honest (tests/sim/test_checkers_bite.py). R21 to R24 are defect ids; the others are
-made up for the checker that they are named with.
+They test the checkers (tests/sim/test_checkers_bite.py). Ids such as R21 are defect ids (docs/defects.md); bugs without
+an id were written for a checker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from voxpool.sim.world.variant import Variant
 
 
 class ForgetsWhatCrossed(WaitingJobs):
-    """R21: "nobody" spoils all that is known of a queue, also the room that came up while the answer was on its way."""
+    """R21: the answer "nobody" blocks a queue, even when room came up while the answer was in transit."""
 
     def settle(self, batch: SelectBatch) -> None:
         for queue in batch.queues.values():
@@ -35,7 +35,7 @@ class ForgetsWhatCrossed(WaitingJobs):
 
 
 class OnlyReleasesStaleAllocations(Dispatcher):
-    """R22: an allocation of a generation that is gone is handed back, but its node stays in the store."""
+    """R22: an allocation of an old generation is released, but its node stays in the store."""
 
     def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         batch.unsure(job)
@@ -46,7 +46,7 @@ class OnlyReleasesStaleAllocations(Dispatcher):
 
 
 class SendsStaleAllocations(Dispatcher):
-    """R22: an allocation is sent to whatever connection has the node's name now."""
+    """R22: an allocation is sent to the current connection of the node's id, even of another generation."""
 
     def _hand_back(self, batch: SelectBatch, job: Job, node_id: str, generation: str) -> None:
         node = self.node_registry.find(node_id)
@@ -57,7 +57,7 @@ class SendsStaleAllocations(Dispatcher):
 
 
 class ReusesAttemptNumbers(Dispatcher):
-    """R23: a redispatch keeps the number of the attempt before, so an old release frees the new reservation."""
+    """R23: a redispatch reuses the number of the previous attempt, so an old release frees the new reservation."""
 
     def _next_attempt(self, job: Job) -> int:
         return max(1, job.attempt)
@@ -80,7 +80,7 @@ class ReportsTwice(Dispatcher):
 
 
 class NeverReports(Dispatcher):
-    """A job that failed is left as it is: no end, no place in a queue."""
+    """A failed job neither ends nor is queued again."""
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
         if state == COMPLETED:
@@ -88,7 +88,7 @@ class NeverReports(Dispatcher):
 
 
 class LosesTrackOfFailures(JobTable):
-    """A job that failed is not counted as finished: its record stays for ever."""
+    """A failed job is not counted as finished: its record stays for ever."""
 
     def finish(self, job: Job) -> list[Job]:
         if job.state == COMPLETED:
@@ -109,7 +109,7 @@ class KeepsRequestIds(JobTable):
 
 
 class AgesFromNowhere(JobTable):
-    """The record says that a job ended when it was submitted: nothing else is wrong."""
+    """The end time of a job's record is its submit time; nothing else is wrong."""
 
     def finish(self, job: Job) -> list[Job]:
         job.ended_ms = job.submitted_ms
@@ -117,7 +117,7 @@ class AgesFromNowhere(JobTable):
 
 
 class SendsTwice(Dispatcher):
-    """R9: 'already dispatched' is taken for success, so two callers both send."""
+    """R9: the answer 'already dispatched' is treated as success, so two callers both send."""
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
         super()._dispatch(job, node, now_ms)
@@ -126,7 +126,7 @@ class SendsTwice(Dispatcher):
 
 
 class TakesAnyAttempt(NodeEvents):
-    """R4 turned round: a result counts whatever its attempt and its node."""
+    """R4: a result is accepted whatever its attempt and its node."""
 
     def result(self, node: Node, result: NodeResult) -> None:
         job = self._dispatcher.find(result.job_id)
@@ -152,7 +152,7 @@ class DoesNotPause(Dispatcher):
 
 
 class GivesToWhoeverIsThere(Dispatcher):
-    """C7: the node's record is looked at when the job is sent, its pairs are not."""
+    """C7: before an assign is sent, the node's record is checked, and its pairs are not."""
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
         node = next((other for other in self.node_registry.nodes.values() if job.pair not in other.pairs), node)
@@ -160,7 +160,7 @@ class GivesToWhoeverIsThere(Dispatcher):
 
 
 def scripts(name: str, *changes: tuple[str, str]) -> dict[str, ScriptSource]:
-    """Return lua/ with parts of the script `name`, of its body or else of what it includes, replaced: (old, new)."""
+    """Return lua/ with `changes` (old, new) in the script `name`: in its body, or else in the files it includes."""
     sources = dict(load_sources())
     for old, new in changes:
         source = sources[name]
@@ -174,14 +174,14 @@ def scripts(name: str, *changes: tuple[str, str]) -> dict[str, ScriptSource]:
 
 
 def overfills() -> Variant:
-    """select_node doesn't ask whether there is room."""
+    """select_node doesn't check for a free slot."""
     asks = ("if load >= slots then return nil, 'full' end", "")
     closes = ("if load + 1 >= slots then", "if false then")
     return Variant("overfills", scripts=scripts("select_node", asks, closes))
 
 
 def keeps_reservations() -> Variant:
-    """Reservations are released in the answer only, and never expire."""
+    """release_job answers but keeps the reservation, and reservations never expire."""
     changed = scripts("release_job", ("release(reservation)", "call('HGET', RESERVATIONS, reservation) or ''"))
     changed["expire_reservations"] = ScriptSource("", "return {}")
     return Variant("keeps reservations", scripts=changed)
@@ -193,7 +193,7 @@ def leaves_ghosts() -> Variant:
 
 
 class ForgetsRequestIds(JobTable):
-    """R12: whether a request id is known is not asked."""
+    """R12: a request id is not looked up among the known ones."""
 
     def find_request(self, request_id: str, owner: str = "") -> Job | None:
         return None
@@ -211,7 +211,7 @@ class ForgetsReleases(ScriptQueue):
 
 
 def keeps_old_pools() -> Variant:
-    """R14: a register leaves the node in the pools that it no longer serves, and a draw doesn't ask for its pairs."""
+    """R14: a register leaves the node in the pools that it no longer serves, and a draw doesn't check its pairs."""
     asks = ("  if not string.find(served, wanted, 1, true) then return nil, 'other_pairs' end\n", "")
     changed = scripts("select_node", asks)
     changed["register_node"] = scripts("register_node", ("  shut(node, old_served)\n", ""))["register_node"]
@@ -219,12 +219,12 @@ def keeps_old_pools() -> Variant:
 
 
 def draws_once() -> Variant:
-    """Like C1: one random draw, and when it is no good, nobody."""
+    """Like C1: one random draw; when that node is unsuitable, the answer is "nobody"."""
     return Variant("draws once", scripts=scripts("select_node", ("drawn < size do", "drawn < math.min(size, 1) do")))
 
 
 class DropsAFailedFlush(ScriptQueue):
-    """A flush without an answer is given up; its calls were carried out or not."""
+    """A flush without an answer is dropped, though its calls may have been executed."""
 
     async def run_once(self, selects: Selects) -> bool:
         try:
@@ -238,14 +238,14 @@ class DropsAFailedFlush(ScriptQueue):
 
 
 class DoesNotTakeBack(NodeEvents):
-    """The jobs of a node that left stay with it."""
+    """The jobs of a node that left stay allocated to it."""
 
     def _lose(self, node: Node, reason: str) -> None:
         self._node_registry.leave(node, reason)
 
 
 class DoesNotRelease(Dispatcher):
-    """The slot of a job that ended is free for the scheduler, and taken in the store."""
+    """The slot of a job that ended is free in the scheduler and reserved in the store."""
 
     def _release(self, job: Job, node: Node) -> None:
         if not job.ended:
@@ -255,14 +255,14 @@ class DoesNotRelease(Dispatcher):
 
 
 class IgnoresUnknown(NodeRegistry):
-    """R6: the store answers a beat with "unknown", and the node is not asked to register again."""
+    """R6: when the store answers a beat with "unknown", the node is not asked to register again."""
 
     def _beat_answered(self, node: Node, generation: str, word: str) -> None:
         pass
 
 
 class ForgetsToQueue(Dispatcher):
-    """A job that lost its node is put into no queue, and has no deadline."""
+    """A job that lost its node is not queued and has no deadline."""
 
     def _wait(self, job: Job) -> None:
         if not job.attempt:
@@ -287,14 +287,14 @@ class DrainsWhoComesBack(NodeRegistry):
 
 
 class NeverSweeps(Leases):
-    """M5: what dead schedulers left stays in the store unless a select meets it."""
+    """M5: nodes of dead schedulers stay in the store unless a select draws them."""
 
     def _list_lapsed(self) -> None:
         pass
 
 
 class KeepsEmptyQueues(WaitingJobs):
-    """The queue of a pair stays when its last job has gone."""
+    """The queue of a pair stays after its last job has left."""
 
     def _update(self, queue: WaitQueue) -> None:
         super()._update(queue)
@@ -302,5 +302,5 @@ class KeepsEmptyQueues(WaitingJobs):
 
 
 def replaced(**classes: type) -> Variant:
-    """Return the variant that is built with `classes` in place of production's."""
+    """Return the variant that replaces production classes by `classes`."""
     return Variant("/".join(part.__name__ for part in classes.values()), classes=CoreClasses(**classes))

@@ -1,4 +1,4 @@
-"""A planted leak, to prove that the verdict finds one: each finished job keeps a chosen number of bytes for ever."""
+"""A planted leak, to prove that the verdict finds one: each finished job leaks a chosen number of bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 
 OBJECT_BYTES = 64
-"""Size of a tuple of three in CPython 3.11 and 3.13: 16 for the collector, 24 for its head, 8 an entry."""
+"""Size of a tuple of three in CPython 3.11 and 3.13: 16 for the collector, 24 for the header, 8 per entry."""
 
 
 class LeakyTable(JobTable):
@@ -28,7 +28,7 @@ class LeakyTable(JobTable):
 
 
 def leaking(bytes_a_job: float) -> type[JobTable]:
-    """Return the class of a job table that leaks this many bytes a job; 0 returns production's own."""
+    """Return the class of a job table that leaks `bytes_a_job` bytes per job; production's class for 0."""
     if not bytes_a_job:
         return JobTable
     return type(f"Leaks{bytes_a_job:g}", (LeakyTable,), {"leaked_bytes_a_job": bytes_a_job})

@@ -1,6 +1,6 @@
 """The planted bugs: the checker that must find each one, and the number of seeds of the small swarm that must suffice.
 
-`python -m voxpool.sim.planted.table` plays the swarm and prints the table, with all checkers that reported something.
+`python -m voxpool.sim.planted.table` runs the swarm and prints the table, with all checkers that reported something.
 tests/sim/test_checkers_bite.py has a small scenario for each bug.
 """
 
@@ -36,14 +36,14 @@ from voxpool.sim.world.variant import Variant
 class PlantedBug(NamedTuple):
     """A bug, the checker that must find it, and the number of seeds of the small swarm, from 1 on, that must suffice.
 
-    `seeds` is 0 when the swarm need not find it: then a scenario of its own shows it.
+    `seeds` is 0 when the swarm need not find it: then a separate scenario shows it.
     """
 
     make: Callable[[], Variant]
     checker: type[Checker]
     seeds: int = 0
     known: int = 0
-    """The seed in which the bug was first found. It is played first; the others follow only when it finds nothing."""
+    """The seed in which the bug was first found. It runs first; the others run only when it finds nothing."""
 
 
 PLANTED: dict[str, PlantedBug] = {
@@ -68,16 +68,16 @@ PLANTED: dict[str, PlantedBug] = {
         lambda: replaced(node_events=bugs.TakesAnyAttempt), AnOldResultChangesNothing, 20, 6
     ),
     "full nodes are chosen": PlantedBug(bugs.overfills, NoReservationBeyondTheSlots, 5, 2),
-    "holds are never freed (M8)": PlantedBug(bugs.keeps_reservations, NoReservationBeyondTheSlots, 5, 2),
-    "the pair is not looked at (C7)": PlantedBug(
+    "reservations are never released (M8)": PlantedBug(bugs.keeps_reservations, NoReservationBeyondTheSlots, 5, 2),
+    "the pair is not checked (C7)": PlantedBug(
         lambda: replaced(dispatcher=bugs.GivesToWhoeverIsThere), TheChosenNodeServesThePair, 10, 3
     ),
     "a node keeps its old pools (R14)": PlantedBug(bugs.keeps_old_pools, TheChosenNodeServesThePair, 25, 8),
     "one draw and no other (C1)": PlantedBug(bugs.draws_once, ALiveNodeWithRoomIsFound, 20, 5),
-    "a job that crossed an answer is not looked at again (R21)": PlantedBug(
+    "a job that crossed an answer is not selected again (R21)": PlantedBug(
         lambda: replaced(waiting=bugs.ForgetsWhatCrossed), NoNodeIdlesBesideAWaitingJob, 10, 2
     ),
-    "a flush without an answer is given up": PlantedBug(
+    "a flush without an answer is dropped": PlantedBug(
         lambda: replaced(queue=bugs.DropsAFailedFlush), NoNodeIdlesBesideAWaitingJob, 10, 2
     ),
     "a node that leaves stays in its pools (M5)": PlantedBug(bugs.leaves_ghosts, EveryStoreKeyHasALivingOwner, 30, 13),
@@ -124,14 +124,14 @@ PLANTED: dict[str, PlantedBug] = {
 
 
 class Found(NamedTuple):
-    """The first seed in which the checker meant for a bug found it (0 = none), and the sentences of all checkers."""
+    """The first seed in which the intended checker found a bug (0 = none), and the sentences of all checkers."""
 
     seed: int
     sentences: tuple[str, ...]
 
 
 def find(bug: PlantedBug) -> Found:
-    """Play seeds until the checker that is meant for `bug` finds it, at most `bug.seeds`."""
+    """Run seeds until the intended checker finds `bug`, at most `bug.seeds`."""
     reported: set[str] = set()
     for seed in sorted(range(1, bug.seeds + 1), key=lambda seed: seed != bug.known):
         found = {line.split(":")[0] for line in play_seed(seed, variant=bug.make()).broken}
@@ -143,7 +143,7 @@ def find(bug: PlantedBug) -> Found:
 
 def main() -> None:
     """Print the table."""
-    print("| planted bug | checker meant for it | found in seed | at most | other findings until then |")
+    print("| planted bug | intended checker | found in seed | at most | other findings until then |")
     print("|---|---|---|---|---|")
     for name, bug in PLANTED.items():
         if not bug.seeds:

@@ -1,1 +1,1 @@
-"""A run as a value: kept when it failed, played again, and made smaller."""
+"""Failing runs: they are kept as a case, replayed, and shrunk."""

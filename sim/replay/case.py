@@ -1,9 +1,9 @@
-"""A run as a value: all that it follows from, how it came out, and the folder in which a failing one is kept.
+"""A run as data: its inputs, its outcome, and the folder in which a failing one is kept.
 
-case.json      what was run: scenario, seed, store, row that was left out
-found.json     what was found, with the trace hash and the version
+case.json      the inputs: scenario, seed, store, defect that is put back
+found.json     the outcome, with the trace hash and the version
 trace.json     the run for Perfetto
-shrunk.json    a smaller case that fails in the same way, when one was found
+shrunk.json    a smaller case that fails in the same way, if one was found
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ KEPT = Path("out") / "failed"
 
 
 class RunDied(Exception):
-    """A run raised: a bug of voxpool. The text is for people."""
+    """A run raised an exception: a bug of voxpool. The text is shown to the user."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a run follows from. `without` is the id of a defect that is put back (docs/defects.md), or ''."""
+    """The inputs of a run. `without` is the id of a defect that is put back (docs/defects.md), or ''."""
 
     scenario: Scenario
     seed: int
@@ -46,17 +46,17 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """A name for its folder."""
+        """The name of its folder."""
         return "-".join([self.scenario.name, str(self.seed), *([f"without-{self.without}"] if self.without else [])])
 
 
 class Found(msgspec.Struct, frozen=True):
-    """How a run came out. `signs` are the ways in which it failed, in words that do not change when it is shrunk."""
+    """The outcome of a run. `signs` are its kinds of failure, in texts that do not change when the case is shrunk."""
 
     signs: list[str]
     trace_hash: str = ""
     first_s: float | None = None
-    """When a checker was broken first."""
+    """Virtual time of the first broken checker."""
     details: list[str] = []
     version: str = __version__
 
@@ -69,7 +69,7 @@ def run_case(
     watchers: Sequence[Callable[[World], Watcher]] = (),
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Found, Played | None]:
-    """Run `case`; without a Played when the run itself died. Raises ConfigError and StoreUnavailable."""
+    """Run `case`; returns no Played when the run raised. Raises ConfigError and StoreUnavailable."""
     try:
         played = play(
             case.scenario,
@@ -90,7 +90,7 @@ def run_case(
 
 
 def found_in(case: Case, played: Played) -> Found:
-    """Return how `played` came out: broken checkers, and expectations of the scenario that do not hold."""
+    """Return the outcome of `played`: broken checkers, and expectations of the scenario that do not hold."""
     broken = [checker for checker in played.world.checkers if checker.broken]
     missed = [
         f"expected: {line.name} {line.limit}"
@@ -125,9 +125,9 @@ def write(path: Path, value: Any) -> None:
 
 
 def read_case(path: Path, store: str | None = None) -> Case:
-    """Return a case that was kept, to be run on `store`, or on its own when that is of this machine.
+    """Return a kept case, to be run on `store`; by default on the store of the case when that is local.
 
-    The file may come from elsewhere: it is checked as a scenario is, and it doesn't choose a server to write to. Raises
+    The file is untrusted: it is validated like a scenario, and it can't choose a server to write to. Raises
     ConfigError.
     """
     case = read_json(path, Case)

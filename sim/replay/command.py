@@ -1,4 +1,4 @@
-"""`voxpool-sim replay` and `shrink`: a kept failing run is run again, looked at, and made smaller."""
+"""`voxpool-sim replay` and `shrink`: run a kept failing run again, and make it smaller."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from voxpool.sim.world.world import World
 HOLDS, BROKEN, UNCLEAR = 0, 1, 2
 Progress = Callable[[str], Any]
 AT_ONCE_S = 20.0
-"""A failing run is replayed and shrunk at once when it took no longer than this; else somebody has to ask for it."""
+"""A failing run that took at most this long is replayed and shrunk at once; others only on request."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a command found, as lines for people, its exit code, and the same as JSON."""
+    """The result of a command: lines to print, exit code, and the same as JSON."""
 
     lines: list[str]
     exit_code: int
@@ -50,7 +50,7 @@ json_option = click.option(
 
 @click.command("replay")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--shrunk", is_flag=True, help="Run the smaller case that shrink has found.")
+@click.option("--shrunk", is_flag=True, help="Run the smaller case that shrink found.")
 @click.option("--job", "job_ids", multiple=True, metavar="JOB", help="Draw the life of this job, such as s1-17.")
 @store_option
 @json_option
@@ -80,7 +80,7 @@ def shrink_command(folder: Path, runs: int, seconds: float, store: str | None, j
 
 
 def _told(told: Told, json_path: Path | None) -> int:
-    """Show what a command found, and write it to `json_path` if that is given."""
+    """Print the result of a command, and write it to `json_path` if that is given."""
     for line in told.lines:
         say(line)
     if json_path is not None:
@@ -95,7 +95,7 @@ def replay_folder(
     """Run the case in `folder` again (or the one it was shrunk to), and write its trace and the lives of `job_ids`.
 
     Exit code 0 when it doesn't fail any more, 1 when it fails as before, 2 when it fails in another way, or in the same
-    way with another trace. `store` takes the place of the one that it ran on. Raises ConfigError.
+    way with another trace. `store` replaces the store of the case. Raises ConfigError.
     """
     case = read_case(folder / ("shrunk.json" if shrunk else "case.json"), store)
     before = read_json(folder / "found.json", Found)
@@ -144,7 +144,7 @@ def shrink_folder(
     """
     case, found = read_case(folder / "case.json", store), read_json(folder / "found.json", Found)
     if not found.signs:
-        raise ConfigError(f"{folder}/found.json: has no sign of a failure, so there is nothing to keep while shrinking")
+        raise ConfigError(f"{folder}/found.json: has no sign of a failure, so there is nothing to shrink")
     with progress(f"shrink {case.name}") as tell:
         smaller = shrink(case, found, runs_max=runs_max, seconds_max=seconds_max, progress=tell)
     write_case(folder / "shrunk.json", smaller.case)
@@ -153,7 +153,11 @@ def shrink_folder(
 
 def _about(folder: Path, case: Case, smaller: Shrunk) -> list[str]:
     sizes = _sizes(case, smaller)
-    end = "no cut is left that fails in the same way" if smaller.is_smallest else "a bound was reached: more may go"
+    end = (
+        "no cut is left that fails in the same way"
+        if smaller.is_smallest
+        else "a bound was reached: further cuts may be possible"
+    )
     return [
         *(f"{name}: {old:g} -> {new:g}" for name, (old, new) in sizes["sizes"].items()),
         f"{smaller.found.signs[0]} still, after {smaller.runs} runs; {end}",
@@ -184,7 +188,7 @@ def _size(scenario: Scenario) -> dict[str, float]:
 
 
 def keep_failing(case: Case, found: Found, wall_s: float, progress: Progress, folder: Path | None = None) -> list[str]:
-    """Keep a failing run; when it is short, with its trace and a smaller case. Return lines, the one to paste last."""
+    """Keep a failing run; when it is short, with its trace and a smaller case. The last returned line repeats it."""
     folder, store = keep(case, found, folder), case.store
     lines = [f"kept: {folder}", f"written: {folder}/case.json", f"written: {folder}/found.json"]
     if wall_s <= AT_ONCE_S:
@@ -195,6 +199,6 @@ def keep_failing(case: Case, found: Found, wall_s: float, progress: Progress, fo
 
 
 def again(case: Case, folder: Path, *flags: str) -> str:
-    """Return the line that runs a kept case again."""
+    """Return the command that runs a kept case again."""
     server = "" if case.store in OF_THIS_MACHINE else case.store
     return f"again: {line_to_paste(['voxpool-sim', 'replay', str(folder), *flags], server)}"

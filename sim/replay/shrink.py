@@ -1,7 +1,7 @@
 """Makes a failing case smaller while it still fails in the same way: less time, fewer faults, nodes, jobs, settings.
 
-Greedy delta debugging: each candidate is one cut of what is left; the first that still shows the sign is taken, and all
-cuts are tried anew, until none helps. The seed stays: its sub-seeds keep the streams of what is not cut as they were.
+Greedy delta debugging: each candidate is one cut of the current case; the first that still shows the sign is taken, and
+all cuts are tried again, until none succeeds. The seed stays the same, so its sub-seeds keep the remaining streams.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ replace = msgspec.structs.replace
 
 @dataclass(frozen=True)
 class Shrunk:
-    """The smallest case that was found, how it fails, and whether every cut was tried (else a bound was reached)."""
+    """The smallest case found, its failure, and whether every cut was tried (else a bound was reached)."""
 
     case: Case
     found: Found
@@ -63,12 +63,12 @@ def shrink(
 
 
 def cuts(scenario: Scenario, failed_at_s: float | None = None) -> Iterator[Scenario]:
-    """Yield what is left of `scenario` after each possible cut, the largest cuts first; only what can be run."""
+    """Yield `scenario` after each possible cut, the largest cuts first; only valid scenarios."""
     for cut in _all_cuts(scenario, failed_at_s):
         try:
             check_scenario(cut, "shrunk")
         except ConfigError:
-            continue  # such as a mean size above a bound that was cut
+            continue  # invalid, such as a mean size above a bound that was cut
         yield cut
 
 
@@ -101,7 +101,7 @@ def _all_cuts(scenario: Scenario, failed_at_s: float | None) -> Iterator[Scenari
 
 
 def _durations(duration_s: float, failed_at_s: float | None) -> list[float]:
-    """Shorter times of traffic: just behind the failure, a half, nine tenths."""
+    """Return shorter durations of traffic: just after the failure, a half, nine tenths."""
     wanted = [duration_s / 2, 0.9 * duration_s]
     if failed_at_s is not None:
         wanted.insert(0, failed_at_s + DURATION_LEAST_S)
@@ -109,7 +109,7 @@ def _durations(duration_s: float, failed_at_s: float | None) -> list[float]:
 
 
 def _until(scenario: Scenario, duration_s: float) -> Scenario:
-    """Cut off the end of the traffic; what comes before it stays as it was."""
+    """Cut off the end of the traffic; the part before it stays unchanged."""
     return replace(
         scenario,
         duration_s=duration_s,
@@ -128,7 +128,7 @@ def _until(scenario: Scenario, duration_s: float) -> Scenario:
 
 
 def _without_one(items: Sequence[T]) -> Iterator[list[T]]:
-    """All but one, after that all but a half: many parts of no effect go quickly."""
+    """Yield the items without one half, then without each single one, so that parts without effect go quickly."""
     half = len(items) // 2
     if half > 1:
         yield list(items[half:])

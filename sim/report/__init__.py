@@ -1,1 +1,1 @@
-"""What an experiment found, as text, JSON and a page with pictures."""
+"""The report of an experiment or a run, as text, JSON and an HTML page with charts."""

@@ -1,4 +1,4 @@
-"""What all commands of voxpool-sim share: their options, and the bar that shows how far they are."""
+"""Shared by all commands of voxpool-sim: common options and the progress bar."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def common_with(store: str) -> Callable[[Function], Function]:
-    """The options of every command that runs something; `store` is the default of --store."""
+    """Return the options of every command that runs something; `store` is the default of --store."""
     options = (
-        click.option("--seed", type=click.IntRange(0), help="All chance comes from it; same seed, same run."),
+        click.option(
+            "--seed", type=click.IntRange(0), help="Seed of all random numbers; the same seed gives the same run."
+        ),
         click.option(
             "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there."
         ),
         click.option(
-            "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, pictures, trace."
+            "--out", type=click.Path(path_type=Path, file_okay=False), help="A folder for page, charts and trace."
         ),
-        click.option("--quick", is_flag=True, help="A small size: quick to see, weaker as evidence."),
+        click.option("--quick", is_flag=True, help="A small size: faster, and weaker evidence."),
         click.option("--store", default=store, show_default=True, help="memory, fakeredis, embedded or redis://…"),
     )
 
@@ -40,12 +42,12 @@ def common_with(store: str) -> Callable[[Function], Function]:
 
 
 def common(function: Function) -> Function:
-    """The options of a command that runs on virtual time, where the store in memory is the usual one."""
+    """Add the options of a command that runs in virtual time; the default of --store is memory."""
     return common_with(store="memory")(function)
 
 
 def show(report: Report, written: Iterable[Path] = (), soft_wrap: bool = False) -> int:
-    """Print `report` and which files were written; return its exit code."""
+    """Print `report` and the files written; return the exit code."""
     from rich.console import Console
 
     report.print(Console(width=None if sys.stdout.isatty() else 110, soft_wrap=soft_wrap))
@@ -65,7 +67,7 @@ def stage_line(title: str) -> Callable[[str], None]:
 
 
 def progress_bar(title: str) -> Any:
-    """Return a context manager that gives a function for the part that is done; it shows on a terminal only."""
+    """Return a context manager of a progress bar, shown on a terminal only; it yields a function of the done share."""
     from voxpool.sim.report import progress
 
     return progress.progress_bar(title, is_shown=sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""Limits as text, "< 1.5", "<= 200 ms" or "6534 .. 6666": what a figure has to be, for people and for programs."""
+"""Limits of figures as text: "< 1.5", "<= 200 ms" or "6534 .. 6666"."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Figure = float | int | str | None
 """A measured figure; None or nan where it could not be measured."""
 
 UNCLEAR_WORD = "unclear"
-"""A figure in words that says that the evidence is too thin (stats.Verdict)."""
+"""The figure that means too little evidence (stats.Verdict)."""
 
 RANGE = ".."
 UNITS: dict[str, float] = {
     "": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "%": 1e-2, "/s": 1.0, "/min": 1 / 60,
     "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30,
 }  # fmt: skip
-"""What one of a unit is in the unit that figures are measured in: seconds, a share of 1, a second, bytes."""
+"""Unit -> its size in the unit of measured figures: seconds, a share of 1, per second, bytes."""
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
@@ -37,17 +37,17 @@ _WORDS = {"==": "", "!=": "not ", "<=": "at most ", ">=": "at least ", "<": "bel
 
 
 class Limit(NamedTuple):
-    """A limit that was read. `low` and `high` are in `unit`; a comparison has its one number (or word) in both."""
+    """A parsed limit. `low` and `high` are in `unit`; for a comparison both are its number (or word)."""
 
     sign: str
-    """A sign of comparison, or RANGE."""
+    """A comparison operator, or RANGE."""
     low: float | str
     high: float | str
     unit: str = ""
     """As written; "" = none."""
 
     def keeps(self, figure: Figure) -> bool | None:
-        """Return what `holds` does; a figure with a unit is in seconds, a share, a second or bytes."""
+        """Return the result of `holds`; a figure with a unit is in seconds, a share, per second or in bytes."""
         if figure is None or figure == UNCLEAR_WORD or (isinstance(figure, float) and math.isnan(figure)):
             return None
         if isinstance(figure, str):
@@ -61,14 +61,14 @@ class Limit(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Both ends in the unit that figures are measured in. Raises ConfigError when the limit is a word."""
+        """Return both ends in the unit of measured figures. Raises ConfigError when the limit is a word."""
         if isinstance(self.low, str) or isinstance(self.high, str):
             raise ConfigError(f"limit {self.text!r} is not understood: {self._wanted!r} is not a number")
         return self.low * UNITS[self.unit], self.high * UNITS[self.unit]
 
     @property
     def text(self) -> str:
-        """The limit in its normal form, such as "<= 200 ms"."""
+        """The limit in normal form, such as "<= 200 ms"."""
         end = f" {self.unit}" if self.unit else ""
         if self.sign == RANGE:
             return f"{_plain(self.low)} {RANGE} {_plain(self.high)}{end}"
@@ -84,7 +84,7 @@ class Limit(NamedTuple):
 
 
 def holds(figure: Figure, limit: str) -> bool | None:
-    """Return whether `figure` keeps to `limit`; None when the figure is missing, not a number or 'unclear'.
+    """Return whether `figure` is within `limit`; None when the figure is missing, not a number or 'unclear'.
 
     A limit is a comparison with a number (and a unit of UNITS) or a word ("== no leak"), or a closed range ("1 .. 2").
     Raises ConfigError for any other text.
@@ -93,7 +93,7 @@ def holds(figure: Figure, limit: str) -> bool | None:
 
 
 def read_limit(limit: str) -> Limit:
-    """Return the limit that a text means. Raises ConfigError."""
+    """Parse a limit. Raises ConfigError."""
     match = _COMPARISON.match(limit.strip())
     if match is not None:
         sign, wanted = match[1], match[2].strip()
@@ -111,7 +111,7 @@ def read_limit(limit: str) -> Limit:
 
 
 def in_words(limit: str) -> str:
-    """Return a limit as people say it: "at most 0 %", "below 200 ms", "1 to 2", "no leak"."""
+    """Return a limit in words: "at most 0 %", "below 200 ms", "1 to 2", "no leak"."""
     match = _COMPARISON.match(limit.strip())
     if match is None:
         return limit.replace(f" {RANGE} ", " to ")
@@ -133,7 +133,7 @@ def _plain(number: float | str) -> str:
 
 
 def shown(figure: Figure, unit: str = "") -> str:
-    """Return `figure` for people: thousands set apart, three significant digits behind the point, its unit."""
+    """Return `figure` as text: with thousands separators, three significant digits and the unit."""
     if figure is None:
         return "-"
     if isinstance(figure, str):

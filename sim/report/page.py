@@ -1,6 +1,6 @@
-"""The HTML page of a report: one file that needs no other, with its pictures inside. All text is escaped.
+"""The HTML page of a report: a single file with embedded pictures. All text is escaped.
 
-The verdict, the key figures and the pictures come first, the long tables follow. Colours: those of the reader's system.
+The verdict, the key figures and the pictures come first, the long tables follow. Colours follow the system's scheme.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def html_page(report: Report, drawn: Sequence[Picture]) -> str:
 {figures}
 {"".join(_beside(table) for table in report.tables)}
 <h2>Figures</h2>{_table(report)}
-{f"<h2>What it rests on</h2><ul>{notes}</ul>" if notes else ""}
+{f"<h2>Basis of the verdict</h2><ul>{notes}</ul>" if notes else ""}
 <h2>Options</h2>{options}
 <h2>Versions</h2>{definitions(versions())}
 <details><summary>All figures of the runs, as JSON</summary><pre>{data}</pre></details>
@@ -133,7 +133,7 @@ def _row(line: Line, sides: Iterable[str], variant: str) -> list[Cell]:
 
 
 def table_of(name: str, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table that scrolls in a narrow window, by keys too. Columns without any text are left out."""
+    """Return a table that scrolls in a narrow window, by keyboard too. Columns without any text are left out."""
     used = [column for column in range(len(heads)) if any(_text(row[column]) for row in rows)]
     head = "".join(_cell("th", heads[column]) for column in used)
     body = "".join(f"<tr>{''.join(_cell('td', row[column]) for column in used)}</tr>" for row in rows)
@@ -151,7 +151,7 @@ def _cell(tag: str, cell: Cell) -> str:
 
 
 def figures_of(drawn: Iterable[Picture]) -> str:
-    """Return the pictures with their captions; "" without any. Each PNG lies on a white card, also in dark."""
+    """Return the pictures with captions; "" without any. Each PNG has a white background, also in dark mode."""
     figures = "".join(
         f'<figure><div class="picture" tabindex="0" role="region" aria-label="{escape(picture.title)}">'
         f'<img alt="{escape(picture.title)}" src="data:image/png;base64,'

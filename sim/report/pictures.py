@@ -1,6 +1,6 @@
 """PNGs for reports, drawn by matplotlib without a display.
 
-Both variants go into one picture, with what was predicted.
+A picture shows both variants and the prediction.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Style = Literal["line", "dotted", "predicted", "points"]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a picture. `variant` sets its colour, unless `colour` does; a prediction or limit is dashed, a second
-    quantity dotted; points stand alone.
+    """One curve of a picture. `variant` sets its colour, unless `colour` is given; a prediction or limit is dashed, a
+    second quantity dotted; points are not connected.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One group of bars: without beside with."""
+    """One group of bars: without and with."""
 
     label: str
     without: float | None
@@ -98,7 +98,7 @@ def bars(
 
 
 def canvas(title: str) -> tuple[Figure, Axes]:
-    """Return an empty figure of the common look."""
+    """Return an empty figure in the common style."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -113,7 +113,7 @@ def canvas(title: str) -> tuple[Figure, Axes]:
 
 
 def _legend(figure: Figure) -> None:
-    """Put the legend under the axes, where it hides nothing; a lone curve without a name needs none."""
+    """Put the legend below the axes, where it hides nothing; a single curve without a name has none."""
     if any(axes.get_legend_handles_labels()[1] for axes in figure.axes):
         figure.legend(frameon=False, loc="outside lower center", ncols=4)
 
@@ -132,7 +132,7 @@ def _set_y_scale(axes: Axes, scale: Scale) -> None:
 
 
 def _between_decades() -> LogFormatter:
-    """Label the lines between powers of ten where an axis has too few of those: 40, not 4 x 10^1."""
+    """Return the formatter of minor ticks for an axis with few powers of ten: 40, not 4 x 10^1."""
     from matplotlib.ticker import LogFormatter
 
     return LogFormatter(minor_thresholds=(1, 0.4))
@@ -145,7 +145,7 @@ def _plain_numbers() -> FuncFormatter:
 
 
 def png(figure: Figure) -> bytes:
-    """Return `figure` as the bytes of a PNG, the same for the same figure."""
+    """Return `figure` as a PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

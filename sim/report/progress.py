@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, and nothing anywhere else."""
+"""A progress bar that is shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(title: str, is_shown: bool) -> Iterator[Callable[[float], None] | None]:
-    """Yield a function to call with the part that is done, 0 to 1; None when nothing is shown."""
+    """Yield a function to call with the done share, 0 to 1; None when nothing is shown."""
     if not is_shown:
         yield None
         return

@@ -1,8 +1,7 @@
-"""What an experiment found: its lines (without, with, limit), its verdict, and how both are written down.
+"""The report of an experiment: its lines (without, with, limit), its verdict, and its output formats.
 
-The JSON is the form that other programs read (docs/guides/simulate.md); page.py makes the HTML, pictures.py the PNGs.
-A verdict comes from the lines alone: WITH has to keep each limit, and WITHOUT has to show what the experiment is
-about, or nothing is proven.
+The JSON is for other programs (docs/guides/simulate.md); page.py makes the HTML, pictures.py the PNGs. The verdict
+depends on the lines only: WITH must keep each limit, and WITHOUT must show the defect, or nothing is proven.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ class Outcome(StrEnum):
 class Line:
     """One figure, without and with the fix.
 
-    `limit` ('' = for information only) is what WITH has to keep. `shows` is what the figure of WITHOUT has to be for
-    the experiment to prove anything: a limit, 'breaks' (it must not keep `limit`) or '' (nothing is demanded of it).
+    `limit` ('' = for information only) is the limit of the figure of WITH. `shows` is the condition on the figure of
+    WITHOUT under which the experiment proves something: a limit, 'breaks' (it must not keep `limit`) or '' (none).
     """
 
     row: str
-    """The defect id it belongs to, such as M1 (docs/defects.md)."""
+    """The defect id of the line, such as M1 (docs/defects.md)."""
     name: str
     unit: str
     without: Figure
@@ -58,14 +57,14 @@ class Line:
     limit: str = ""
     shows: str = ""
     not_checked: str = ""
-    """Why the figure is missing, when its check was skipped: a skipped check has not passed."""
+    """Reason why the check was skipped and the figure is missing: a skipped check has not passed."""
 
     def kept(self) -> bool | None:
         """Return whether WITH keeps the limit; None = unknown."""
         return holds(self.with_, self.limit) if self.limit else True
 
     def shown(self) -> bool | None:
-        """Return whether WITHOUT shows what it is there for; None = unknown."""
+        """Return whether WITHOUT meets its condition `shows`; None = unknown."""
         if not self.shows:
             return True
         if self.shows != "breaks":
@@ -74,11 +73,11 @@ class Line:
         return None if kept is None else not kept
 
     def cell(self, side: str) -> str:
-        """Return the figure of a side as it is shown."""
+        """Return the figure of a side as text."""
         return shown(self.without if side == WITHOUT else self.with_, self.unit)
 
     def word(self, variant: str) -> tuple[str, str]:
-        """Return the word for the last column and its colour ('' = none)."""
+        """Return the text of the last column and its colour ('' = none)."""
         if not self.limit and not self.shows:
             return "", ""
         kept, seen = self.kept(), self.shown()
@@ -97,17 +96,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures beside each other, for people; nothing is demanded of them."""
+    """A table of figures for information, without limits."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    """The first column is text, the others are figures."""
+    """Headings; the first column is text, the others are figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG with its file name (no ending) and what it shows."""
+    """A PNG with its file name (without suffix), title and caption."""
 
     name: str
     title: str
@@ -117,9 +116,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One demand of the report: `figure` against `limit`. `ok` is False, too, when the figure is missing.
+    """One check of the report: `figure` against `limit`. `ok` is also False when the figure is missing.
 
-    A check that does not decide (`decides` is False) is shown, and the verdict does not depend on it.
+    The verdict does not depend on a check whose `decides` is False.
     """
 
     name: str
@@ -132,19 +131,19 @@ class Check:
     unit: str = ""
     """The unit of `figure`."""
     note: str = ""
-    """What the figure is based on, or why it is missing."""
+    """The basis of the figure, or why it is missing."""
 
     @property
     def word(self) -> str:
-        """The verdict on it: holds, broken or unclear."""
+        """The verdict on the check: holds, broken or unclear."""
         return "holds" if self.ok else "broken" if self.clear else "unclear"
 
 
 @dataclass(slots=True)
 class Report:
-    """An experiment's (or a run's) result. `variant` is both, with or without; a plain run is `with`.
+    """The result of an experiment or a run. `variant` is both, with or without; a plain run is `with`.
 
-    `left_out` is the row whose fix a plain run was played without, such as M1: its figures are those of `with_` in
+    `left_out` is the defect whose fix was left out of a plain run, such as M1: its figures are those of `with_` in
     each line, and are shown as `without M1`.
     """
 
@@ -157,17 +156,17 @@ class Report:
     variant: str = "both"
     left_out: str = ""
     unproven: Sequence[str] = ()
-    """Sentences that say why the run proves nothing, such as that no job completed: then the verdict is not `holds`."""
+    """Reasons why the run proves nothing, such as that no job completed: then the verdict is not `holds`."""
     notes: Sequence[str] = ()
-    """Sentences for people: what was planted, what the verdict rests on, what was not measured."""
+    """Notes for the reader: what was planted, the basis of the verdict, what was not measured."""
     tables: Sequence[Table] = ()
-    """They come before the lines."""
+    """Tables that are shown before the lines."""
     pictures: Sequence[Callable[[], Picture]] = ()
-    """They are drawn when they are written."""
+    """Pictures, which are drawn when the report is written."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """More keys for the JSON."""
+    """Additional keys of the JSON."""
     written: list[Path] = field(default_factory=list)
-    """The files of this run: those that it wrote itself, and then those of `write`."""
+    """The files of this run: those that the run wrote, then those of `write`."""
 
     def __post_init__(self) -> None:
         """Remove passwords from the options, since a report is shown to others."""
@@ -177,7 +176,7 @@ class Report:
 
     @property
     def checks(self) -> list[Check]:
-        """All demands, in the order of the lines."""
+        """All checks, in the order of the lines."""
         found: list[Check] = []
         for line in self.lines:
             name = f"{line.row} {line.name}".strip()
@@ -221,7 +220,7 @@ class Report:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The headings of the columns of figures, each with the side of a line that it shows."""
+        """Heading of each column of figures -> the side of a line that it shows."""
         if self.left_out:
             return {f"{WITHOUT} {self.left_out}": WITH}
         sides = [WITHOUT, WITH] if self.variant == "both" else [self.variant]
@@ -243,7 +242,7 @@ class Report:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report in the form of interfaces.md; figures that aren't finite become null."""
+        """Return the report as JSON data; figures that aren't finite become null."""
         content: dict[str, Any] = {
             "experiment": self.experiment,
             "question": self.question,
@@ -334,7 +333,7 @@ class Report:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON knows it: no nan, no infinity, no tuples, string keys."""
+    """Return `value` as JSON data: no nan, no infinity, no tuples, string keys."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value.value if isinstance(value, StrEnum) else value
     if isinstance(value, int):

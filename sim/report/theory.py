@@ -1,4 +1,4 @@
-"""What queueing theory says about a pool: the FIFO G/G/c recursion, Erlang C, and intervals around a simulated mean.
+"""Queueing theory of a pool: the FIFO G/G/c recursion, Erlang C, and confidence intervals of a simulated mean.
 
 Sources: J. Kiefer and J. Wolfowitz, "On the theory of queues with many servers" (1955), for the recursion;
 A. K. Erlang (1917) for M/M/c; batch means after L. Schmeiser, "Batch size effects" (1982).
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 BATCHES = 30
-"""Batches of a batch-means interval: more buy little (Schmeiser 1982: 10 to 30)."""
+"""Batches of a batch-means interval: more gain little (Schmeiser 1982: 10 to 30)."""
 
 
 def ggc_starts(arrivals_s: Iterable[float], works_s: Iterable[float], servers: int) -> list[float]:
@@ -27,9 +27,9 @@ def ggc_starts(arrivals_s: Iterable[float], works_s: Iterable[float], servers: i
 
 
 def erlang_c(servers: int, load: float) -> float:
-    """Return the chance that a job of M/M/c has to wait; `load` is the offered work a server, below 1."""
+    """Return the probability that a job of M/M/c waits; `load` is the offered work per server, below 1."""
     offered = servers * load
-    blocked = 1.0  # Erlang B by its recursion, which overflows nowhere
+    blocked = 1.0  # Erlang B by its recursion, which does not overflow
     for busy in range(1, servers + 1):
         blocked = offered * blocked / (busy + offered * blocked)
     return blocked / (1 - load * (1 - blocked))
@@ -41,10 +41,11 @@ def erlang_c_wait(servers: int, load: float, mean_work_s: float) -> float:
 
 
 def bounded_queue(servers: int, load: float, mean_work_s: float, waiting_max: int) -> tuple[float, float]:
-    """Return what M/M/c/K does with at most `waiting_max` waiting jobs: the share refused, the mean wait of the others.
+    """Return the share refused and the mean wait of the others in M/M/c/K with at most `waiting_max` waiting jobs.
 
-    `load` is the offered work a server, and may be above 1. The chance of n jobs is (c load)^n / n! up to c jobs, and
-    falls by `load` for each one that waits (D. Gross, C. M. Harris, "Fundamentals of Queueing Theory", 1998, 2.5).
+    `load` is the offered work per server, and may be above 1. The probability of n jobs is proportional to
+    (c load)^n / n! up to c jobs, and to one factor `load` more for each waiting job (D. Gross, C. M. Harris,
+    "Fundamentals of Queueing Theory", 1998, 2.5).
     """
     logs = [n * math.log(servers * load) - math.lgamma(n + 1) for n in range(servers + 1)]
     logs += [logs[servers] + n * math.log(load) for n in range(1, waiting_max + 1)]
@@ -58,17 +59,17 @@ def bounded_queue(servers: int, load: float, mean_work_s: float, waiting_max: in
 
 
 def mm1_wait(load: float, mean_work_s: float) -> float:
-    """Return the mean wait of M/M/1 in seconds: a pool in which each job goes to a random node is one a node."""
+    """Return the mean wait of M/M/1 in seconds: the model of each node when every job goes to a random node."""
     return load * mean_work_s / (1 - load)
 
 
 def mm1_wait_percentile(load: float, mean_work_s: float, part: float) -> float:
-    """Return what `part` of the jobs of M/M/1 wait at most: P(wait > t) = load e^(-(1 - load) t / work)."""
+    """Return the quantile `part` of the wait of M/M/1: P(wait > t) = load e^(-(1 - load) t / work)."""
     return max(0.0, math.log(load / (1 - part)) * mean_work_s / (1 - load))
 
 
 def erlang_c_wait_percentile(servers: int, load: float, mean_work_s: float, part: float) -> float:
-    """Return what `part` of the jobs of M/M/c wait at most; those who wait at all do so exponentially."""
+    """Return the quantile `part` of the wait of M/M/c; the wait of waiting jobs is exponential."""
     waits = erlang_c(servers, load)
     if waits <= 1 - part:
         return 0.0
@@ -76,15 +77,15 @@ def erlang_c_wait_percentile(servers: int, load: float, mean_work_s: float, part
 
 
 def mm1_relaxation_s(load: float, mean_work_s: float) -> float:
-    """Return the time in which M/M/1 forgets its start by a factor e: work / (1 - sqrt(load))^2.
+    """Return the relaxation time of M/M/1, in which the effect of its start falls by e: work / (1 - sqrt(load))^2.
 
-    It bounds that of M/M/c with as many servers from above. Source: J. W. Cohen, "The Single Server Queue" (1969).
+    It is an upper bound for M/M/c at the same load. Source: J. W. Cohen, "The Single Server Queue" (1969).
     """
     return mean_work_s / (1 - math.sqrt(load)) ** 2
 
 
 def spread_factor(work_cv: float) -> float:
-    """Return by what waits of M/M/c are about multiplied when work has another coefficient of variation.
+    """Return the approximate factor on waits of M/M/c when work has another coefficient of variation.
 
     Source: A. O. Allen, "Probability, Statistics and Queueing Theory" (1990), after Cunneen; exact for one server.
     """
@@ -103,7 +104,7 @@ class Interval(NamedTuple):
 
 
 def batch_means(values: Sequence[float], confidence: float = 0.99, batches: int = BATCHES) -> Interval:
-    """Return the mean of a series whose values depend on each other, with its interval by the means of long batches."""
+    """Return the mean of a correlated series, with its interval by the means of long batches."""
     size = len(values) // batches
     if size < 1:
         raise ValueError(f"{len(values)} values are too few for {batches} batches")

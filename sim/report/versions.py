@@ -1,4 +1,4 @@
-"""The versions that a figure may depend on, for reports."""
+"""The versions of Python and libraries that a figure may depend on, for reports."""
 
 from __future__ import annotations
 

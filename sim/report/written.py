@@ -1,7 +1,7 @@
-"""Writes the files of a run: whole or not at all, and never through a link that somebody put in their place.
+"""Writes the files of a run atomically, and never through a symbolic link.
 
-A folder of a kept run may come from elsewhere. A file in it that is a symbolic link is replaced, and what it leads to
-stays as it was.
+The folder of a kept run may come from another user. A file in it that is a symbolic link is replaced; the target of
+the link stays unchanged.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TextIO
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 MODE = 0o666
-"""Less what the umask takes away."""
+"""The mode of new files, before the umask is applied."""
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[TextIO]:
-    """Give a file to write to, which takes the place of `path` when all is written; nothing changes on an error."""
+    """Yield a file that replaces `path` when the block ends; nothing changes on an error."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.unlink(missing_ok=True)  # of a process that died; unlink removes a link, not what it leads to
+    beside.unlink(missing_ok=True)  # left by a process that died; unlink removes a link, not its target
     try:
         with open(os.open(beside, _NEW, MODE), "w", encoding="utf-8") as file:
             yield file

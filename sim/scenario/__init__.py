@@ -1,1 +1,1 @@
-"""A scenario as data, how it is read from TOML, and what it expects of its run."""
+"""Scenarios as data: reading them from TOML, and their expectations."""

@@ -1,4 +1,4 @@
-"""Says what is wrong with a scenario: the place, the key, the nearest right one, what is allowed. Pure text."""
+"""Error messages for scenarios: the place, the key, the nearest known key, the accepted values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME_FORM = "must be 1 to 80 of A-Z a-z 0-9 . _ - and blanks, and begin with non
 def check_keys(table: Any, kind: Any, place: str, at: str = "") -> None:
     """Raise ConfigError for the first key in `table` (and below) that the record `kind` doesn't have.
 
-    Of a union of records the table's tag picks the one.
+    In a union of records, the tag of the table selects the record.
     """
     if isinstance(table, dict):
         records = [member for member in _members(kind) if _is_record(member)]
@@ -89,11 +89,11 @@ def check_numbers(table: Any, place: str, at: str = "") -> None:
         for i, value in enumerate(table):
             check_numbers(value, place, f"{at}[{i}]")
     elif isinstance(table, float) and not math.isfinite(table):
-        raise ConfigError(f"{place}: {at} = {table}: wants a finite number")
+        raise ConfigError(f"{place}: {at} = {table}: must be a finite number")
 
 
 def explain(error: msgspec.ValidationError, table: Any, place: str) -> str:
-    """Return one line for what msgspec found wrong in `table`."""
+    """Return one line for an error that msgspec found in `table`."""
     found = wrong(error)
     if found.where == "name" and "regex" in str(error):
         found = Wrong("name", NAME_FORM)

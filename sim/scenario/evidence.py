@@ -1,4 +1,4 @@
-"""Says why a run proves nothing, whatever its checkers found: no job completed, or no node serves a pair."""
+"""Finds reasons why a run proves nothing: no job completed, or no node serves a pair."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from voxpool.sim.scenario.scenario import Scenario
 
 COMPLETED = "jobs.completed"
-"""A scenario whose [expect] has a line for this figure says itself how many jobs have to complete, and be it none."""
+"""A scenario with an expectation for this figure specifies itself how many jobs must complete, even none."""
 
 
 def missing_evidence(run: Mapping[str, Any]) -> list[str]:
-    """Return a sentence when no job of `run` (a RUN) completed; else nothing."""
+    """Return a sentence when no job of `run` (a RUN) completed, else an empty list."""
     jobs = run["jobs"]
     if jobs["completed"]:
         return []

@@ -1,7 +1,7 @@
-"""Expectations: a figure, a comparison and a limit, as a scenario's [expect] and a load run's --expect write them.
+"""Expectations: a figure, a comparison and a limit, as in a scenario's [expect] and a load run's --expect.
 
-The grammar and the names are the same for a simulation and a load run. A figure that only one of them has is known to
-both, so that one scenario serves both; whoever lacks the figure says that it was not checked.
+The grammar and the names are the same for a simulation and a load run. Both accept figures that only one of them has,
+so that one scenario serves both; the other reports that the figure was not checked.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "ws": ("result", "submit", "cancel", "utterance", "connect"),
     "node": ("register", "heartbeat", "assign", "work", "cancel"),
 }
-"""The operations of a load run by the type of their requests; without a type the requests of all clients count."""
+"""Operation of a load run -> type of its requests; without a type, the requests of all clients count."""
 FAILURES, OTHER_FAILURES, RATE = "failures", "other.failures", "rate"
 _TIME, _SHARE, _RATE, _COUNT = ("ms", "s", "min"), ("%",), ("/s", "/min"), ("",)
 _BYTES = ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB")
 
 
 class FigureOf(NamedTuple):
-    """One figure: the units of its limit, and where each kind of run has it."""
+    """One figure: the units of its limit, and its path or name in each kind of run."""
 
     units: tuple[str, ...]
-    """A limit has one of them."""
+    """The units that a limit can have."""
     plain: str | None = None
-    """The unit of a limit without one, "" = a bare number; None: a unit has to be given (0 needs none)."""
+    """The unit of a limit without one, "" = a plain number; None: a unit is required (except for 0)."""
     simulated: str = ""
     """Path in the RUN of a simulation; "" = only a load run has it."""
     loaded: str = ""
@@ -59,7 +59,7 @@ def _figures() -> dict[str, FigureOf]:
     for name in _JOBS:
         path = f"jobs.{name}"
         loaded = path if name in ("submitted", "completed", "failed", "cancelled", "rejected", "lost") else ""
-        # `lost_jobs` is what `jobs.lost` is.
+        # `lost_jobs` is another name of `jobs.lost`.
         found |= dict.fromkeys(
             (path, f"{name}_jobs"), FigureOf((*_COUNT, *_SHARE) if loaded else _COUNT, "", path, loaded)
         )
@@ -98,21 +98,21 @@ def _figures() -> dict[str, FigureOf]:
 
 
 FIGURES: Mapping[str, FigureOf] = _figures()
-"""All figures by the names that a limit may be given for."""
+"""All figures that can have a limit, by name."""
 _SPLIT = re.compile(r"^\s*([^<>=!]+?)\s*((?:==|!=|<=|>=|<|>)[^<>=!]+)$")
 
 
 class Expectation(NamedTuple):
-    """What is expected of one figure."""
+    """The expectation for one figure."""
 
     name: str
     """As it was written."""
     path: str
-    """Where the RUN of a simulation has it; "" = it has not."""
+    """Path in the RUN of a simulation; "" = only a load run has it."""
     limit: str
     """As it was written."""
     bound: Limit
-    """The limit as it was read, with its unit."""
+    """The parsed limit, with its unit."""
     loaded: str = ""
     """The figure's name in a load run; "" = there is none."""
 
@@ -131,9 +131,9 @@ def parse_expectation(text: str) -> Expectation:
 
 
 def for_a_load_run(*sources: Iterable[Expectation]) -> tuple[list[Expectation], list[Expectation]]:
-    """Return the expectations that a load run checks, and those that it can't.
+    """Return the expectations that a load run checks, and those that it can't check.
 
-    A later source replaces what earlier ones expect of the same figure.
+    A later source replaces the expectations of earlier ones for the same figure.
     """
     checked: list[Expectation] = []
     left_out: list[Expectation] = []
@@ -146,7 +146,7 @@ def for_a_load_run(*sources: Iterable[Expectation]) -> tuple[list[Expectation], 
 
 
 def figure_at(run: Mapping[str, Any], path: str) -> float | None:
-    """Return the figure at a dotted path of a RUN, or None when it has none there."""
+    """Return the figure at a dotted path of a RUN, or None when there is none."""
     at: Any = run
     for step in path.split("."):
         if not isinstance(at, Mapping) or step not in at:
@@ -156,7 +156,7 @@ def figure_at(run: Mapping[str, Any], path: str) -> float | None:
 
 
 def not_simulated(expectations: Sequence[Expectation]) -> list[str]:
-    """Return a sentence that names what a simulation does not check; none when it checks all."""
+    """Return a sentence that names the figures that a simulation does not check; an empty list when it checks all."""
     names = [f"{one.name} {one.limit}" for one in expectations if not one.path]
     return [f"Not checked, only a load run has the figure: {', '.join(names)}."] if names else []
 

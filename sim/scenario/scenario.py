@@ -1,6 +1,6 @@
-"""A scenario as data: traffic, nodes, faults, sizes and what is expected of the run; and how it is read from TOML.
+"""A scenario as data: traffic, nodes, faults, sizes and expectations; and its reading from TOML.
 
-The names are those of the interface that users write against: they are never renamed. Nothing here runs anything.
+The names of the keys are a public interface. Nothing here runs anything.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Range = tuple[NotNegative, NotNegative]
 
 SEED = 1
-"""The seed of a scenario that names none."""
+"""The default seed of a scenario."""
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,46 +32,46 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Links(_Table, frozen=True):
-    """Between the scheduler and its nodes and clients."""
+    """Delay between the scheduler and its nodes and clients."""
 
     delay_ms: NotNegative | Distribution = 0.0
-    """Each way, in ms; messages of one link never overtake each other."""
+    """Delay each way, in ms; messages of one link keep their order."""
 
 
 class StoreDelay(_Table, frozen=True):
-    """Between the scheduler and the store."""
+    """Delay between the scheduler and the store."""
 
     delay_ms: NotNegative | Distribution = 0.0
-    """Each way, in ms."""
+    """Delay each way, in ms."""
 
 
 class Service(_Table, frozen=True):
-    """What work costs on a node beside the work itself."""
+    """Overhead of an attempt on a node."""
 
     overhead_ms: NotNegative | Distribution = 0.0
-    """Added to each attempt, whatever the speed of its node; in ms."""
+    """Time added to each attempt, whatever the speed of its node; in ms."""
 
 
 class Loop(_Table, frozen=True):
-    """The scheduler's event loop, which does one thing at a time."""
+    """Load of the scheduler's event loop, which handles one message at a time."""
 
     message_ms: NotNegative | Distribution = 0.0
-    """How long each message that comes in keeps it busy, in ms; those that come meanwhile wait."""
+    """Time to handle one incoming message, in ms; messages that arrive in that time wait."""
 
 
 class Nodes(_Table, frozen=True):
     """`count` nodes of one kind."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=200_000)]
-    """How many there are."""
+    """Number of nodes."""
     pairs: Annotated[list[Pair], msgspec.Meta(min_length=1, max_length=256)]
-    """The language pairs that each of them serves."""
+    """The language pairs that each node serves."""
     slots: Slots = 1
-    """Jobs that each of them works on at the same time."""
+    """Jobs that each node works on at the same time."""
     speed: Positive = 1.0
-    """0.5 takes twice as long."""
+    """Relative speed; at 0.5 work takes twice as long."""
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}\Z")] = "gpu"
-    """Their ids are name-1, name-2, …; groups of one name count on."""
+    """Node ids are name-1, name-2, …; groups of the same name continue the numbering."""
 
 
 class Traffic(_Table, frozen=True):
@@ -82,63 +82,63 @@ class Traffic(_Table, frozen=True):
     rate_per_s: NotNegative
     """Jobs a second, on average."""
     work_s: NotNegative | Distribution
-    """On a node of speed 1; drawn at the arrival, so that no decision changes it."""
+    """Work of a job on a node of speed 1, in seconds; drawn at the arrival, so it depends on no decision."""
     arrivals: Literal["poisson", "even", "bursts"] = "poisson"
-    """How arrivals are spread in time."""
+    """The arrival process."""
     burst: Annotated[int, msgspec.Meta(ge=1)] = 10
-    """Jobs that arrive together when arrivals = "bursts"; the bursts are poisson, the mean rate stays."""
+    """Jobs per burst when arrivals = "bursts"; bursts are a Poisson process, the mean rate is the same."""
     audio_bytes: NotNegative | Distribution = 1000.0
-    """The size of the audio of a job."""
+    """The size of a job's audio, in bytes."""
     start_s: NotNegative = 0.0
-    """When the stream begins."""
+    """Start of the stream."""
     end_s: NotNegative | None = None
-    """Without it: until duration_s."""
+    """End of the stream; default: duration_s."""
     timeout_s: Positive | None = None
-    """The client's own bound on its job."""
+    """The timeout that the client sets for its job."""
     retries: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """How often a client submits again that was refused with a time to retry."""
+    """Number of times that a client submits again after a refusal with a retry time."""
     sessions: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Sessions that the jobs are spread over in turn; 0 = none."""
+    """Number of sessions, used in turn by the jobs; 0 = none."""
     affinity: bool = False
-    """Ask for the node of the session's last job."""
+    """Request the node of the session's last job."""
 
 
 class Fault(_Table, frozen=True):
-    """What breaks, how often and for how long."""
+    """A kind of fault, its rate and its duration."""
 
     kind: str
-    """One of the kinds below."""
+    """The kind of fault."""
     per_target_per_h: NotNegative
-    """How often, for each node, link, client, store or scheduler that it can hit."""
+    """Rate of the fault for each node, link, client, store or scheduler that it can affect."""
     lasts_s: Range | None = None
-    """Evenly drawn between the two; without it: 5 to 60. A fault of a moment has none."""
+    """Range of the duration, drawn uniformly; default: 5 to 60. A momentary fault has none."""
     between_s: Range | None = None
-    """Faults begin in this part of the run; without it: from the start to duration_s."""
+    """Period in which faults begin; default: from the start to duration_s."""
 
 
 class Scenario(_Table, frozen=True):
     """One run."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9 ._-]{0,79}\Z")]
-    """Failing runs are kept in a folder of this name."""
+    """Name of the scenario, and of the folder in which failing runs are kept."""
     duration_s: Positive
-    """Length of the traffic; then faults heal and everything drains."""
+    """Duration of the traffic; then faults heal and all jobs drain."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
-    """All chance of the run comes from it: same seed, same run."""
+    """Seed of all random numbers: the same seed gives the same run."""
     schedulers: Annotated[int, msgspec.Meta(ge=1)] = 1
-    """Always 1: one scheduler at a time uses a store."""
+    """Number of schedulers; always 1, because one scheduler at a time uses a store."""
     warmup_s: NotNegative = 0.0
-    """Jobs submitted before it are left out of the waits."""
+    """Waits exclude jobs submitted before this time."""
     settings: dict[str, Any] = {}
-    """Settings of the scheduler by their names; the others have their defaults."""
+    """Settings of the scheduler by name; the others have their defaults."""
     links: Links = Links()
-    """What messages take."""
+    """Delays of messages."""
     store: StoreDelay = StoreDelay()
-    """What calls of the store take."""
+    """Delays of store calls."""
     service: Service = Service()
-    """What a node adds to the work of a job."""
+    """Overhead of an attempt on a node."""
     loop: Loop = Loop()
-    """What a message costs the scheduler."""
+    """Time of the scheduler per message."""
     nodes: list[Nodes] = []
     """Groups of nodes."""
     traffic: list[Traffic] = []
@@ -146,7 +146,7 @@ class Scenario(_Table, frozen=True):
     faults: list[Fault] = []
     """What breaks."""
     expect: dict[str, str] = {}
-    """What has to hold: a figure, and a comparison with a limit, such as "wait_s.p99" = "< 2"."""
+    """Expectations: a figure, and a comparison with a limit, such as "wait_s.p99" = "< 2"."""
 
     @property
     def resolved_settings(self) -> Settings:
@@ -160,13 +160,13 @@ class Scenario(_Table, frozen=True):
 
 
 COST_TABLES = ("links", "store", "service", "loop")
-"""What a machine costs, beside all that was asked for: `voxpool-sim calibrate` measures these tables."""
+"""The tables with the costs of a machine, which `voxpool-sim calibrate` measures."""
 
 
 def load_scenario(path: Path, costs: Path | None = None) -> Scenario:
     """Read a scenario from a TOML file; the tables of `costs`, a file with some of COST_TABLES, replace its own.
 
-    Raises ConfigError with one line that says what is wrong, and where.
+    Raises ConfigError with one line that names the error and its place.
     """
     scenario = parse_scenario(read_toml(path), str(path), path.parent)
     return scenario if costs is None else with_costs(scenario, costs)
@@ -177,14 +177,14 @@ def with_costs(scenario: Scenario, costs: Path) -> Scenario:
     table = read_toml(costs)
     foreign = [key for key in table if key not in COST_TABLES]
     if foreign:
-        raise ConfigError(f"{costs}: has no key {foreign[0]!r}; a file of costs knows {', '.join(COST_TABLES)}")
+        raise ConfigError(f"{costs}: has no key {foreign[0]!r}; a file of costs can have {', '.join(COST_TABLES)}")
     least = {"name": scenario.name, "duration_s": scenario.duration_s}
     parsed = parse_scenario({**least, **table}, str(costs), costs.parent)
     return msgspec.structs.replace(scenario, **{key: getattr(parsed, key) for key in table})
 
 
 def parse_scenario(table: dict[str, Any], place: str, folder: Path = Path(".")) -> Scenario:
-    """Check `table` and make a scenario of it; files that it names are looked for in `folder`. Raises ConfigError."""
+    """Make a scenario of `table` and validate it; paths of files are relative to `folder`. Raises ConfigError."""
     check_keys(table, Scenario, place)
     check_numbers(table, place)
     try:
@@ -215,7 +215,7 @@ def with_files(scenario: Scenario, folder: Path) -> Scenario:
 
 
 def check_scenario(scenario: Scenario, place: str) -> None:
-    """Check what the types of `scenario` can't tell. Raises ConfigError with one line that says what is wrong."""
+    """Check what the types of `scenario` don't express. Raises ConfigError with one line that names the error."""
     from voxpool.sim.faults import check_fault
 
     try:
@@ -229,7 +229,7 @@ def check_scenario(scenario: Scenario, place: str) -> None:
     if scenario.schedulers != 1:
         raise ConfigError(f"{place}: schedulers = {scenario.schedulers}: jobs live in one scheduler's memory: use 1")
     if scenario.warmup_s >= scenario.duration_s:
-        raise ConfigError(f"{place}: warmup_s = {scenario.warmup_s:g} leaves nothing of duration_s to look at")
+        raise ConfigError(f"{place}: warmup_s = {scenario.warmup_s:g} must be below duration_s")
     for i, fault in enumerate(scenario.faults):
         check_fault(fault, f"{place}: faults[{i}]")
     for i, traffic in enumerate(scenario.traffic):
@@ -243,7 +243,7 @@ def check_scenario(scenario: Scenario, place: str) -> None:
 
 
 def distribution(value: float | Distribution) -> Distribution:
-    """Return a distribution for what a scenario may write as a plain number."""
+    """Return a distribution; a plain number becomes a constant."""
     return Even(float(value)) if isinstance(value, int | float) else value
 
 

@@ -1,1 +1,1 @@
-"""Virtual time: an asyncio event loop on the clock of SimPy, which refuses what would leave it."""
+"""Virtual time: an asyncio event loop on the clock of SimPy, which refuses sockets, threads and processes."""

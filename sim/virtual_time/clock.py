@@ -5,13 +5,13 @@ from __future__ import annotations
 import simpy
 
 START_MS = 1_767_225_600_000
-"""Where the wall clock of every run begins: 1 January 2026, in ms since 1970."""
+"""Start of the wall clock of every run: 1 January 2026, in ms since 1970."""
 _ROUNDING_MS = 1e-4
-"""Added before the fraction is cut off, so that a timer that is due at a whole ms finds that ms begun."""
+"""Added before truncation, so that a timer due at a whole ms does not read the ms before it."""
 
 
 class VirtualClock:
-    """Milliseconds of wall clock by the virtual seconds of `env`; `offset_ms` ahead of those of other clocks."""
+    """The wall clock, derived from the virtual seconds of `env`; it is `offset_ms` ahead."""
 
     def __init__(self, env: simpy.Environment, offset_ms: int = 0) -> None:
         self._env = env

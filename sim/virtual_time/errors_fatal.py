@@ -1,4 +1,4 @@
-"""An event loop that swallows no exception: what nobody takes ends the run, at once and with its cause."""
+"""An event loop on which an unhandled exception ends the run at once, with its cause."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from voxpool.sim.virtual_time.unsupported import RefusingLoop
 
 
 class RunFailed(RuntimeError):
-    """A task or callback raised and nobody took the exception; it is the cause of this one."""
+    """A task or callback raised an exception that was not handled; it is the cause of this one."""
 
 
 class LoudLoop(RefusingLoop):
-    """Notes what raised: the run loop looks at `_failures` after each turn, at `_raised` at the end of the instant.
+    """Collects exceptions: the run loop checks `_failures` after each turn, `_raised` at the end of the instant.
 
-    An exception of a task counts as taken when another task has it before the instant is over.
+    An exception of a task counts as handled when another task retrieves it before the end of the instant.
     """
 
     def __init__(self) -> None:
         self._at_end: list[Callable[[], None]] = []
-        """What the run loop calls once when the present instant is over."""
+        """Functions that the run loop calls once at the end of the current instant."""
         self._failures: list[dict[str, Any]] = []
         self._raised: list[asyncio.Task[Any]] = []
         self._handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
@@ -32,7 +32,7 @@ class LoudLoop(RefusingLoop):
             self._at_end.append(self._look_at_raised)
 
     def _look_at_raised(self) -> None:
-        """The instant is over: an exception that no other task has taken by now ends the run."""
+        """End the run if no other task has retrieved an exception by the end of the instant."""
         raised, self._raised = self._raised, []
         for task in raised:
             if task._log_traceback:

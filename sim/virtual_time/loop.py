@@ -1,7 +1,7 @@
-"""An asyncio event loop whose clock is a simpy.Environment: coroutines written for production run on virtual time.
+"""An asyncio event loop whose clock is a simpy.Environment: it runs production coroutines in virtual time.
 
-It owns the order of what is ready; it knows nothing of jobs or nodes. Time moves only when nothing is ready, so a run
-takes as long as its work, not as long as its days. Whatever would bring in the real world is refused with `Refused`.
+It orders ready callbacks and knows nothing of jobs or nodes. Time advances only when nothing is ready, so the duration
+of a run depends on its processor time only. Access to sockets, threads and processes raises `Refused`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ Args = TypeVarTuple("Args")
 
 FOR_EVER = float("inf")
 COMPACT_AT = 1024
-"""Cancelled timers that stay in the heap at most, unless they are less than half of it."""
+"""Cancelled timers that may stay in the heap; more are removed when they are at least half of it."""
 
 
 class Deadlock(RuntimeError):
-    """Something is waited for that can never happen: no event is left. The text names each waiting coroutine."""
+    """Coroutines wait although no event is left. The text names each waiting coroutine."""
 
 
 class VirtualLoop(LoudLoop):
     """The loop. `env` is its clock; SimPy processes run on it beside the coroutines.
 
-    One turn of the loop runs what was ready when it began, as in asyncio; before it, all events of the present
-    instant happen.
+    One turn runs the callbacks that were ready at its begin, as in asyncio; all events of the current instant are
+    processed before it.
     """
 
     def __init__(self, env: simpy.Environment | None = None) -> None:
@@ -58,41 +58,41 @@ class VirtualLoop(LoudLoop):
         self._stopping = False
         self._closed = False
         self.is_stalled = False
-        """True when what asyncio would run stands still, while SimPy's events go on: the process of the coroutines
-        is stopped, the world around it isn't."""
+        """True while callbacks of asyncio are paused and SimPy's events continue: the process of the coroutines is
+        stopped, its surroundings are not."""
 
     # ---- events without a process
 
     def after(self, delay_s: float, fn: Callable[..., object], *args: Any) -> None:
-        """Call `fn(*args)` in `delay_s` virtual seconds (0: in this instant, after what is already due)."""
+        """Call `fn(*args)` in `delay_s` virtual seconds (0: in this instant, after the events already due)."""
         heappush(self._queue, (self.env._now + delay_s, NORMAL, next(self._eid), After(fn, *args)))
 
     def at(self, when_s: float, fn: Callable[..., object], *args: Any) -> None:
-        """Call `fn(*args)` at the moment `when_s`, which isn't over yet."""
+        """Call `fn(*args)` at the virtual time `when_s`, which must not be past."""
         heappush(self._queue, (when_s, NORMAL, next(self._eid), After(fn, *args)))
 
     def passing(self, delay_s: float) -> asyncio.Future[Any]:
-        """Return a future that is done in `delay_s` virtual seconds: asyncio.sleep, at a third of its cost."""
+        """Return a future that is done in `delay_s` virtual seconds: a cheaper asyncio.sleep (a third of its time)."""
         future = self.create_future()
         self.after(delay_s, _pass, future)
         return future
 
     def when_instant_ends(self, hook: Callable[[], None]) -> None:
-        """Call `hook` once, when all that happens at this moment has happened and the clock is about to move."""
+        """Call `hook` once, after the last event of this instant, before the clock advances."""
         self._at_end.append(hook)
 
     @property
     def pending(self) -> int:
-        """How many events lie ahead, cancelled timers among them."""
+        """Number of scheduled events, cancelled timers included."""
         return len(self._queue)
 
     # ---- running
 
     def run(self, until_s: float = FOR_EVER, done: Callable[[], bool] | None = None) -> bool:
-        """Run until `done()` holds (looked at after each turn), virtual time passes `until_s`, or nothing is left.
+        """Run until `done()` is true (checked after each turn), virtual time passes `until_s`, or no event is left.
 
-        Returns whether `done()` held. All events at `until_s` itself have happened when that moment is reached. Raises
-        RunFailed when a task or callback raised, and whatever a SimPy process or an `after` raised.
+        Returns whether `done()` was true. Events at `until_s` itself are processed. Raises RunFailed when a task or
+        callback raised, and any exception of a SimPy process or an `after`.
         """
         if done is not None and done():
             return True
@@ -105,7 +105,7 @@ class VirtualLoop(LoudLoop):
         while True:
             when = queue[0][0] if queue else FOR_EVER
             if when > now:
-                # The events of this instant have happened; now a turn of the loop, which may bring more of them.
+                # The events of this instant are processed; a turn of the loop may add further ones.
                 if ready and not self.is_stalled:
                     self._turn()
                     if self._failures:
@@ -149,7 +149,7 @@ class VirtualLoop(LoudLoop):
                 self.call_exception_handler({"message": f"callback {handle!r} raised", "exception": error})
 
     def _step(self, event: simpy.Event) -> None:
-        """What Environment.step does with the event that it took from the heap."""
+        """Process an event as Environment.step does."""
         callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
         for callback in callbacks:
             callback(event)
@@ -157,7 +157,7 @@ class VirtualLoop(LoudLoop):
             raise event._value
 
     def run_until_complete(self, future: Any) -> Any:
-        """Run until `future` is done and return its result; raises Deadlock when it never will be."""
+        """Run until `future` is done and return its result; raises Deadlock when no event is left before."""
         self._check_open()
         waited: asyncio.Future[Any] = asyncio.ensure_future(future, loop=self)
         waited.add_done_callback(_taken)
@@ -166,25 +166,25 @@ class VirtualLoop(LoudLoop):
             if waited is not future:
                 waited.cancel()
                 self.run(done=waited.done)
-            raise Deadlock("nothing can ever happen again, and these wait: " + "; ".join(waiters))
+            raise Deadlock("no event is left, and these tasks wait: " + "; ".join(waiters))
         return waited.result()
 
     def run_forever(self) -> None:
         """Run until `stop()`; raises Deadlock when no event is left."""
         self._stopping = False
         if not self.run(done=lambda: self._stopping):
-            raise Deadlock("nothing can ever happen again, and these wait: " + "; ".join(self.waiters()))
+            raise Deadlock("no event is left, and these tasks wait: " + "; ".join(self.waiters()))
 
     def stop(self) -> None:
         self._stopping = True
 
     def waiters(self) -> list[str]:
-        """One line for each task that isn't done, the oldest first: what it is, where it waits, and for what."""
+        """Return one line for each unfinished task, the oldest first: its name, where it waits, and for what."""
         return describe_waiters(self)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Make this the running loop, so that plain code outside of a run may call what expects one."""
+        """Make this the running loop, so that code outside of a run can call functions that need one."""
         self._check_open()
         if self._running:
             raise RuntimeError("this loop is already running; from inside, await instead of running it")
@@ -201,7 +201,7 @@ class VirtualLoop(LoudLoop):
             self._running = False
             events._set_running_loop(None)
 
-    # ---- what asyncio asks of a loop
+    # ---- the interface of an asyncio loop
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -245,7 +245,7 @@ class VirtualLoop(LoudLoop):
             self._ready.append(timer)
 
     def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
-        """Called by TimerHandle.cancel: cancelled timers lie in the heap until there are too many of them."""
+        """Called by TimerHandle.cancel: cancelled timers stay in the heap until there are too many."""
         if not timer._scheduled:  # type: ignore[attr-defined]
             return
         self._cancelled_timers += 1
@@ -315,7 +315,7 @@ class VirtualLoop(LoudLoop):
             await generator.aclose()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """There is none."""
+        """Do nothing: there is no executor."""
 
 
 def _pass(future: asyncio.Future[Any]) -> None:
@@ -324,6 +324,6 @@ def _pass(future: asyncio.Future[Any]) -> None:
 
 
 def _taken(future: asyncio.Future[Any]) -> None:
-    """run_until_complete takes the exception itself."""
+    """Do nothing: run_until_complete retrieves the exception."""
     if not future.cancelled():
         future.exception()

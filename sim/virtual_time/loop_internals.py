@@ -1,4 +1,4 @@
-"""What lies in the heap and the queue of the virtual loop: calls, handles, timers; and its tasks and futures."""
+"""The entries of the virtual loop's heap and queue: calls, handles, timers; and its tasks and futures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class After(functools.partial[object]):
-    """A call at a moment: the cheapest of events, for the many. The loop calls it; Environment.step can run it, too."""
+    """A call at a given time: the cheapest kind of event. The loop calls it; Environment.step can run it, too."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class After(functools.partial[object]):
 
 
 class Handle(asyncio.Handle):
-    """asyncio's Handle without what only its debug mode needs."""
+    """asyncio's Handle without the data of its debug mode."""
 
     __slots__ = ()
     _context: contextvars.Context
@@ -54,13 +54,13 @@ class Handle(asyncio.Handle):
 
 
 class Timer(asyncio.TimerHandle):
-    """A timer of the loop that lies in SimPy's heap as an event; it, too, without what only the debug mode needs."""
+    """A timer of the loop, an event in SimPy's heap; without the data of the debug mode."""
 
     __slots__ = ()
 
     _ok = True
     _value = None
-    # What asyncio's own class has and its stubs leave out.
+    # An attribute of asyncio's class that its type stubs omit.
     _loop: VirtualLoop
     _context: contextvars.Context
     _callback: Any
@@ -94,7 +94,7 @@ class Timer(asyncio.TimerHandle):
 
     @property
     def callbacks(self) -> Any:
-        """Only for Environment.step, which a run by hand may use."""
+        """The callbacks for Environment.step, which manual runs use."""
         return (self._fire,)
 
     @callbacks.setter
@@ -106,7 +106,7 @@ class Timer(asyncio.TimerHandle):
 
 
 class SimTask(asyncio.Task[T]):
-    """A task that hashes by its number of birth, so that sets of tasks iterate alike in each process."""
+    """A task whose hash is its creation number, so that sets of tasks iterate in the same order in each process."""
 
     def __init__(self, coro: Any, birth: int, **options: Any) -> None:
         self.birth = birth
@@ -117,7 +117,7 @@ class SimTask(asyncio.Task[T]):
 
 
 class SimFuture(asyncio.Future[T]):
-    """A future that hashes by its number of birth."""
+    """A future whose hash is its creation number."""
 
     birth = 0
 

@@ -1,6 +1,6 @@
-"""How long code holds the loop: the CPU time of its thread, so that what else the machine runs does not count.
+"""Measures how long code blocks the loop, as CPU time of its thread, so that other processes don't count.
 
-Time in the kernel on behalf of the code (memory that is mapped or touched for the first time) does count.
+Kernel time of the code, such as page faults, counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ now_ns = time.thread_time_ns
 
 
 class CollectorWatch:
-    """The pauses of the garbage collector while it is entered; the collector is left as it was set."""
+    """Records the pauses of the garbage collector in a `with` block; its settings are unchanged."""
 
     def __init__(self) -> None:
         self.longest_ns = 0
@@ -46,11 +46,11 @@ class CollectorWatch:
 
 
 class PauseWatch:
-    """The pauses of one kind of work. Pauses of the collector inside are taken out: they have their own."""
+    """Records the pauses of one kind of work, without the pauses of the collector in it."""
 
     def __init__(self, collector: CollectorWatch) -> None:
         self.pauses_ns: list[int] = []
-        """Each time that it was entered."""
+        """The pause of each `with` block."""
         self._collector = collector
         self._began_ns = 0
         self._collector_ns = 0

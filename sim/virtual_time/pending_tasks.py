@@ -1,4 +1,4 @@
-"""Says of each unfinished task of a loop what it is and where it waits: the text of a deadlock."""
+"""Describes the unfinished tasks of a loop and where they wait, for the text of a deadlock."""
 
 from __future__ import annotations
 

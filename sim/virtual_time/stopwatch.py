@@ -1,4 +1,4 @@
-"""Real time, for one purpose: to say how long a run took."""
+"""Measures the real time of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Stopwatch:
-    """Runs from its making."""
+    """A stopwatch that starts at its construction."""
 
     def __init__(self) -> None:
         self._start_s = time.perf_counter()
@@ -17,5 +17,5 @@ class Stopwatch:
         return time.perf_counter() - self._start_s
 
     def cpu_seconds(self) -> float:
-        """Return the seconds of processor time that this process took since the start."""
+        """Return the seconds of processor time of this process since the start."""
         return time.process_time() - self._start_cpu_s

@@ -1,4 +1,4 @@
-"""What an event loop in virtual time refuses: sockets, threads, executors, processes and signals."""
+"""An event loop base that refuses sockets, threads, executors, processes and signals."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, NoReturn
 
 
 class Refused(RuntimeError):
-    """Code on virtual time asked for the real world."""
+    """Code in virtual time used an operating system resource."""
 
 
 def _refuse(method: str, what: str) -> NoReturn:
     raise Refused(
         f"{method}: {what} would bring real time into virtual time, so the simulation refuses it; "
-        "reach the world through a seam (scheduler/core/seams.py) and give the simulation its own end of it"
+        "use a seam (scheduler/core/seams.py) and give the simulation an implementation of it"
     )
 
 
 class RefusingLoop(asyncio.AbstractEventLoop):
-    """Base of an event loop that refuses the real world."""
+    """Base of an event loop that refuses operating system resources."""
 
     def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
         _refuse("call_soon_threadsafe", "a thread")

@@ -1,4 +1,4 @@
-"""The scheduler's event loop as what it is, a server with one place: what comes in while it is busy waits its turn."""
+"""Models the scheduler's event loop as a single server: messages that arrive while it is busy wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.sim.virtual_time.loop import VirtualLoop
 
 
 class BusyLoop:
-    """Takes messages one after the other; each takes the loop the next draw of `message_s`."""
+    """Handles messages one after the other; each takes the next draw of `message_s`."""
 
     def __init__(self, loop: VirtualLoop, message_s: Draw) -> None:
         self._loop = loop
@@ -19,7 +19,7 @@ class BusyLoop:
         self._free_at = 0.0
 
     def take(self, fn: Callable[..., object], *args: Any) -> None:
-        """Call `fn(*args)`, what a message brings about, when the loop is through with all before it and with this."""
+        """Call `fn(*args)`, the effect of a message, when the loop has handled all messages before it and this one."""
         now, free_at = self._env._now, self._free_at
         self._free_at = (now if now > free_at else free_at) + self._message_s()
         self._loop.at(self._free_at, fn, *args)

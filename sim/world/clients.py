@@ -1,4 +1,4 @@
-"""The clients of a run: they make requests, submit again when refused, and hear of the end. Also the result sink."""
+"""The clients of a run: they send requests, retry when refused, and receive results. Also the result sink."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.busy import BusyLoop
 
 SHARED_SIZES_MAX = 64
-"""Sizes of audio for which one object serves all jobs of that size."""
+"""Number of audio sizes for which one object is shared by all jobs of that size."""
 
 RECONNECT_S = (0.05, 5.0)
-"""A client whose connection closed is back within these: the pauses of the SDK's Backoff."""
+"""Range of the time after which a client whose connection closed reconnects: the pauses of the SDK's Backoff."""
 
 ENDED_WORK_S = 1.0
-"""The work of an assign for a job that has ended, which no client waits for any more."""
+"""Work of an assign for a job that has ended and that no client waits for."""
 
 
 class NotListening(Exception):
-    """The scheduler is down or stands still: a submit is not read now."""
+    """The scheduler is down or stalled: it does not read a submit now."""
 
 
 class Request(msgspec.Struct, gc=False, eq=False):
-    """One request of a client, until the client has heard of its end; times are virtual seconds, -1 = not yet."""
+    """One request of a client, until the client has received its end; times are virtual seconds, -1 = not yet."""
 
     request_id: str
     pair: str
     work_s: float
-    """What it takes a node of speed 1."""
+    """Duration of the work on a node of speed 1."""
     audio_bytes: int
     session_id: str = ""
     affinity: bool = False
@@ -51,25 +51,25 @@ class Request(msgspec.Struct, gc=False, eq=False):
     assigned: int = 0
     """The highest attempt that was sent to a node."""
     attempt: int = 0
-    """The attempt that goes on at `node_id`; 0 = none."""
+    """The current attempt, on `node_id`; 0 = none."""
     node_id: str = ""
     given_up: int = 0
-    """How often an attempt was given up, busy nodes apart."""
+    """Number of attempts given up, without those of busy nodes."""
     done: int = 0
-    """How often nodes worked it to the end."""
+    """Number of times that nodes completed the work."""
     ended: int = 0
-    """How often the dispatcher reported the end of its job."""
+    """Number of times that the dispatcher reported the end of its job."""
     is_retrying: bool = False
-    """True when it was refused and comes again by itself."""
+    """True when it was refused and will be retried."""
 
     def forget_job(self) -> None:
-        """Its job died with the scheduler; what comes now is another one."""
+        """Reset the fields of the job, which was lost with the scheduler: the next submit makes another one."""
         self.attempt = self.assigned = self.given_up = self.ended = 0
         self.node_id = ""
 
 
 class Audio:
-    """Makes the audio of a job. Shared: jobs of one size have one object; else each has its own, as over a socket."""
+    """Makes the audio of jobs. When shared, jobs of one size use one object; else each has a copy, as over a socket."""
 
     def __init__(self, is_shared: bool) -> None:
         self._is_shared = is_shared
@@ -87,7 +87,7 @@ class Audio:
 
 class Clients:
     """All clients, and the scheduler's result sink. `open` holds the requests whose clients wait, by request id;
-    `by_job` those whose job goes on.
+    `by_job` those whose job has not ended.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Clients:
         self.by_job: dict[str, Request] = {}
         self.made = 0
         self.submitting = Request("", "", 0.0, 0)
-        """The request that is being given to the dispatcher."""
+        """The request that is being submitted to the dispatcher."""
         self._loop = loop
         self._env = loop.env
         self._hub = hub
@@ -113,22 +113,22 @@ class Clients:
         self._random = random
         self._grace_s = grace_s
         self._enter: Callable[[Request], object] = self._arrive
-        """A submit has come to the scheduler's process."""
+        """Handle a submit that arrives at the scheduler's process."""
         self._enter_again: Callable[[Request], object] = self._arrive_again
         if busy is not None:
             self._enter, self._enter_again = partial(busy.take, self._arrive), partial(busy.take, self._arrive_again)
         self._submit: Callable[..., Job] = _nobody
         self._dispatcher: Dispatcher | None = None
         self._life = 0
-        """How many schedulers there were."""
+        """Number of schedulers so far."""
         self._absent: dict[str, int] = {}
-        """Clients whose connection is broken -> how often one of them had left by then."""
+        """Client whose connection is broken -> number of disconnections of any client up to then."""
         self._absences = 0
         self._unread: list[Callable[[], object]] | None = None
-        """What has come while the scheduler stands still."""
+        """Messages that arrived while the scheduler is stalled."""
 
     def connect(self, dispatcher: Dispatcher) -> None:
-        """A scheduler listens: requests go to its `dispatcher`; those without an end are made again, as by the SDK."""
+        """Use a new scheduler: requests go to its `dispatcher`; open ones are submitted again, as by the SDK."""
         self._dispatcher = dispatcher
         self._submit = dispatcher.submit
         for request in list(self.open.values()):
@@ -136,7 +136,7 @@ class Clients:
                 self._loop.after(self._random.uniform(*RECONNECT_S), self.request_again, request)
 
     def disconnect(self) -> None:
-        """The scheduler is down with all jobs; results on their way are lost with the connections."""
+        """Handle the scheduler's death: all jobs are lost, and results in transit are lost with the connections."""
         self._submit = _nobody
         self._dispatcher = None
         self._unread = None
@@ -144,12 +144,12 @@ class Clients:
         self.by_job.clear()
 
     def stall(self) -> None:
-        """The scheduler reads nothing for a while."""
+        """Stop the scheduler from reading messages until `resume`."""
         self._unread = []
         self._submit = _nobody
 
     def resume(self) -> None:
-        """The scheduler reads again, first what has piled up."""
+        """Let the scheduler read again, queued messages first."""
         assert self._dispatcher is not None
         self._submit = self._dispatcher.submit
         unread, self._unread = self._unread or [], None
@@ -158,23 +158,23 @@ class Clients:
 
     @property
     def is_connected(self) -> bool:
-        """True when there is a scheduler that reads."""
+        """True when a scheduler runs and reads messages."""
         return self._dispatcher is not None and self._unread is None
 
-    # ---- one client, whose requests have their session or else nothing in common
+    # ---- one client: the requests of one session, or a single request without a session
 
     def client_of(self, request: Request) -> str:
         """Return the name of the client of `request`."""
         return request.session_id or request.request_id
 
     def leave(self, client: str) -> None:
-        """The connection of `client` breaks; if it stays away its jobs are cancelled by the door (session_grace_s)."""
+        """Break the connection of `client`; after session_grace_s without it the scheduler cancels its jobs."""
         self._absences += 1
         self._absent[client] = self._absences
         self._loop.after(self._grace_s, self._stays_away, client, self._absences)
 
     def come_back(self, client: str) -> None:
-        """It connects again, and makes again what it has no answer for."""
+        """Reconnect `client`, and submit again its requests without an answer."""
         if self._absent.pop(client, None) is not None:
             for request in list(self.open.values()):
                 if self.client_of(request) == client and not request.is_retrying:
@@ -187,7 +187,7 @@ class Clients:
                     self._cancel_now(request, SESSION_GONE)
 
     def cancel(self, request: Request) -> None:
-        """The client of `request` doesn't want it any more."""
+        """Cancel `request` as its client."""
         self._loop.after(self._way(), self._cancel_now, request)
 
     def _cancel_now(self, request: Request, reason: str = "cancelled") -> None:
@@ -199,16 +199,16 @@ class Clients:
     # ---- requests
 
     def request_again(self, request: Request) -> None:
-        """Make `request` again under its id, unless its client has heard of the end."""
+        """Submit `request` again under its id, unless its client has received the end."""
         if request.request_id in self.open and self.client_of(request) not in self._absent:
             self._loop.after(self._way(), self._enter_again, request)
 
     def of_job(self, job_id: str) -> Request:
-        """Return the request of a job that goes on; of one that has ended (a variant may still send it) a stand-in."""
+        """Return the request of a job; a substitute when the job has ended (a variant may still send it)."""
         return self.by_job.get(job_id) or Request("", "", ENDED_WORK_S, 0)
 
     def request(self, request: Request) -> None:
-        """Send a new request on its way."""
+        """Send a new request to the scheduler."""
         self.made += 1
         request.made_at = self._env._now
         self.open[request.request_id] = request
@@ -221,7 +221,7 @@ class Clients:
             self._loop.after(self._delay_s(), self._enter, request)
 
     def request_now(self, request: Request) -> Job:
-        """Submit without a way; raises Rejected and then forgets the request."""
+        """Submit a request without delay; raises Rejected, after removing the request."""
         self.made += 1
         request.made_at = self._env._now
         self.open[request.request_id] = request
@@ -268,7 +268,7 @@ class Clients:
         return 0.0 if self._delay_s is None else self._delay_s()
 
     def job_ended(self, job: Job) -> None:
-        """The result of `job` goes to its client (ResultSink)."""
+        """Send the result of `job` to its client (ResultSink)."""
         request = self.by_job.pop(job.job_id, None)
         if request is None:
             return
@@ -278,7 +278,7 @@ class Clients:
             self._loop.after(self._way(), self._tell, request, job.state, self._life)
 
     def _tell(self, request: Request, state: str, life: int) -> None:
-        """A result has come, unless its connection broke on the way."""
+        """Deliver a result to the client, unless its connection broke in transit."""
         if life == self._life and self.client_of(request) not in self._absent:
             self._told(request, state)
 

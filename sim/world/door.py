@@ -1,4 +1,4 @@
-"""The scheduler's door for nodes: where connections are opened, and what they all share."""
+"""The scheduler's listening side for nodes: opens connections and holds their shared state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Door:
-    """The scheduler's side, where connections are opened: what they all share."""
+    """Opens connections of nodes to the scheduler and holds their shared state."""
 
     def __init__(
         self,
@@ -43,25 +43,25 @@ class Door:
         self.connection = connection
         """The class of connections that nodes open here."""
         self.greeting_s = greeting_s
-        """How long a new connection may wait for its first message before it is closed."""
+        """Time after which a new connection without a message is closed."""
         self.keepalive_s = keepalive_s
-        """How long the scheduler waits for an answer to a ping before it cuts a connection off."""
+        """Time that the scheduler waits for the answer to a ping before it closes the connection."""
         self.overhead_s = overhead_s
-        """What an attempt takes on a node beside its work; None = nothing."""
+        """Overhead of an attempt on a node; None = none."""
         self.busy = busy
-        """What the scheduler's loop is busy with; None = it is never."""
+        """Model of the scheduler's loop; None = handling a message takes no time."""
         self.nodes: dict[str, SimNode] = {}
-        """All nodes by the ids that they have, or had."""
+        """All nodes by their current and former ids."""
         self.connections: dict[Connection, None] = {}
-        """Those that stand open at the scheduler, the oldest first."""
+        """Connections that are open at the scheduler, the oldest first."""
         self.joins: dict[asyncio.Task[None], None] = {}
-        """Registers that the scheduler is dealing with; a connection may have closed meanwhile."""
+        """Registers in progress at the scheduler; their connection may already be closed."""
         self.broken: dict[SimNode, BrokenLink] = {}
-        """The links on which something is wrong."""
+        """The links with a fault."""
         self._unread: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
 
     def open(self, worker: SimNode) -> Connection | None:
-        """Return a new connection of `worker`, or None when nobody listens or the way is cut."""
+        """Return a new connection of `worker`, or None when no scheduler listens or the link is cut."""
         broken = self.broken.get(worker)
         if self.desk is None or (broken is not None and not broken.lets_connect):
             return None
@@ -72,11 +72,11 @@ class Door:
         return connection
 
     def listen(self, desk: NodeEvents) -> None:
-        """Let new connections speak to `desk`."""
+        """Pass messages of new connections to `desk`."""
         self.desk = desk
 
     def scheduler_dies(self) -> None:
-        """Nobody listens any more, and all connections close: the system does that when a process dies."""
+        """Stop listening and close all connections, as the operating system does when a process dies."""
         self.desk = None
         self._unread = None
         connections, self.connections = self.connections, {}
@@ -87,13 +87,13 @@ class Door:
             join.cancel()
 
     def stall(self) -> None:
-        """The scheduler reads nothing; the system goes on accepting connections and what comes on them."""
+        """Stop the scheduler from reading; the operating system still accepts connections and their messages."""
         self._unread = []
         for connection in self.connections:
             connection.is_taking = False
 
     def resume(self) -> None:
-        """The scheduler reads again, first what has piled up."""
+        """Let the scheduler read again, queued messages first."""
         unread, self._unread = self._unread or [], None
         for connection in self.connections:
             connection.is_taking = True
@@ -101,16 +101,16 @@ class Door:
             take(*args)
 
     def not_now(self, take: Callable[..., None], *args: Any) -> None:
-        """Keep what has come while the scheduler stands still."""
+        """Queue a message that arrives while the scheduler is stalled."""
         if self._unread is not None:
             self._unread.append((take, args))
 
 
 class BrokenLink(Protocol):
-    """What is wrong with the link of a node (faults/links.py)."""
+    """A fault of a node's link (faults/links.py)."""
 
     lets_connect: bool
 
     def attach(self, connection: Connection) -> None:
-        """Let messages of `connection` go the broken way."""
+        """Route the messages of `connection` through the fault."""
         ...

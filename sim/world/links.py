@@ -1,7 +1,7 @@
-"""The connections between nodes and the scheduler: two directions in order, a delay each way, an end.
+"""The connections between nodes and the scheduler: two ordered directions, a delay each way, and a close.
 
-A connection is the scheduler's NodeLink, and what a socket's handler is in production: it reads the node's messages
-and calls the node desk, one after the other.
+A connection is the scheduler's NodeLink, and it takes the role of production's socket handler: it reads the node's
+messages and passes them to the node events, one after the other.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from voxpool.sim.world.nodes import SimNode
 
 PROBE_S = 5.0
-"""How long a probe waits for an answer: a link's own time-out."""
+"""Timeout of a probe."""
 
 
 class Connection:
-    """One connection of one node. Without a delay a message is there in the same instant, by a plain call."""
+    """One connection of one node. Without a delay, a message is delivered at once by a direct call."""
 
     def __init__(self, door: Door, worker: SimNode, desk: NodeEvents) -> None:
         self.node: Node | None = None
-        """The scheduler's record, once its register was read."""
+        """The scheduler's record of the node, after its register was read."""
         self.is_open = True
-        """The scheduler's side: false once it closed the connection or noticed that the node is gone."""
+        """False after the scheduler closed the connection or noticed that the node is gone."""
         self.is_taking = True
-        """True when the scheduler reads it: it is open, and its process doesn't stand still."""
+        """True when the scheduler reads the connection: it is open, and the process is not stalled."""
         self.is_reachable = True
-        """True when what is sent to the node arrives: false once the node has closed or vanished."""
+        """True when messages to the node arrive: false after the node has closed or vanished."""
         self._door = door
         self._desk = desk
         self._worker = worker
@@ -58,7 +58,7 @@ class Connection:
     # ---- the scheduler's end: NodeLink
 
     def send(self, message: ToNode) -> None:
-        """Put `message` on the way to the node."""
+        """Send `message` to the node."""
         if not self.is_open:
             return
         request = self.announce(message) if type(message) is Assign else None
@@ -75,14 +75,14 @@ class Connection:
         self._loop.at(at, self.deliver, message, request)
 
     def announce(self, assign: Assign) -> Request:
-        """Tell the watchers of `assign`, and return the request that it is for."""
+        """Report `assign` to the watchers, and return its request."""
         door = self._door
         request = door.clients.of_job(assign.job_id)
         door.hub.assign_sent(request, self, assign)
         return request
 
     def close(self, reason: str) -> None:
-        """Close it from the scheduler's side: the node notices it after the messages that are under way to it."""
+        """Close the connection from the scheduler's side; the node notices it after the messages in transit."""
         if not self.is_open:
             return
         self._end()
@@ -91,12 +91,12 @@ class Connection:
             self._loop.after(0, self._left, self.node)
 
     def scheduler_dies(self) -> None:
-        """The scheduler's process is gone: what it has sent arrives, then the node sees its socket close."""
+        """Handle the scheduler's death: sent messages arrive, then the node sees its socket close."""
         self.is_open = self.is_taking = False
         self.down(self._closed_by_scheduler)
 
     async def probe(self) -> bool:
-        """Ping the node: True after both ways, False when no answer came in time."""
+        """Ping the node; returns False when no answer arrives in time."""
         sleep = self._loop.create_future()
         answers = self.is_open and self.is_reachable and self._worker.answers
         way = 0.0 if self._delay_s is None else self._delay_s() + self._delay_s()
@@ -105,7 +105,7 @@ class Connection:
         return answers and self.is_open
 
     def deliver(self, message: ToNode, request: Request | None) -> None:
-        """`message` has come to the node."""
+        """Deliver `message` to the node."""
         if self.is_reachable:
             self._worker.receive(self, message, request)
 
@@ -115,7 +115,7 @@ class Connection:
             self._worker.connection_closed(self)
 
     def down(self, fn: Callable[..., object], *args: object) -> None:
-        """Call `fn` when it arrives at the node; nothing overtakes."""
+        """Call `fn` on arrival at the node, in order."""
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
         self._down_at = max(self._env._now + delay_s, self._down_at)
         self._loop.at(self._down_at, fn, *args)
@@ -123,7 +123,7 @@ class Connection:
     # ---- the node's end
 
     def to_scheduler(self, message: FromNode) -> None:
-        """Put `message` on the way to the scheduler. Never arrives while the scheduler is itself sending."""
+        """Send `message` to the scheduler. It never arrives while the scheduler is sending."""
         if not self.is_reachable:
             return
         delay_s = self._delay_s
@@ -144,34 +144,34 @@ class Connection:
         self._loop.at(at, self.arrive, message)
 
     def close_by_node(self) -> None:
-        """The node closes, or its process dies: the scheduler sees the socket close."""
+        """Close the connection from the node's side, or by its death; the scheduler sees the socket close."""
         if self.is_reachable:
             self.is_reachable = False
             self.up(self._closed_by_node)
 
     def vanish(self) -> None:
-        """The node's machine is gone: nothing passes in either direction, and neither end is notified."""
+        """Drop all messages from now on, in both directions, without notifying either end: the machine is gone."""
         self.is_reachable = False
 
     def close_late(self) -> None:
-        """The close of a connection that the node has already left comes through."""
+        """Deliver the close of a connection that the node has already left."""
         self.up(self._closed_by_node)
 
-    # ---- the ends of keepalives and greetings, which only a broken link brings about
+    # ---- timeouts of keepalives and first messages, which only faults of links cause
 
     def given_up_by_node(self) -> None:
-        """No pong has come: the node closes it and tries again."""
+        """Handle a missing pong: the node closes the connection and reconnects."""
         if self.is_reachable and self._worker.answers:
             self.close_by_node()
             self._worker.connection_closed(self)
 
     def given_up_by_scheduler(self) -> None:
-        """No pong, or no first message, has come: the scheduler cuts it off."""
+        """Handle a missing pong or first message: the scheduler closes the connection."""
         if self.is_taking:
             self.close("no answer")
 
     def hold_up(self, way: Callable[..., None], for_s: float) -> None:
-        """Let nothing arrive by `way` before `for_s` seconds are over."""
+        """Delay all messages of `way` for at least `for_s` seconds."""
         if way is Connection.down:
             self._down_at = max(self._down_at, self._env._now + for_s)
         else:
@@ -184,11 +184,11 @@ class Connection:
 
     @property
     def quiet_from(self) -> float:
-        """When all that is on its way has arrived."""
+        """Time at which all messages in transit have arrived."""
         return max(self._down_at, self._up_at)
 
     def up(self, fn: Callable[..., object], *args: object) -> None:
-        """Call `fn` when it arrives at the scheduler; nothing overtakes."""
+        """Call `fn` on arrival at the scheduler, in order."""
         delay_s = 0.0 if self._delay_s is None else self._delay_s()
         self._up_at = max(self._env._now + delay_s, self._up_at)
         if self._busy is None:
@@ -203,7 +203,7 @@ class Connection:
         self.arrive(message)
 
     def arrive(self, message: FromNode) -> None:
-        """`message` has come to the scheduler."""
+        """Deliver `message` to the scheduler."""
         if not self.is_taking:
             if self.is_open:
                 self._door.not_now(self.arrive, message)

@@ -1,7 +1,7 @@
-"""What the store must hold, followed from the calls that it has carried out and what it answered.
+"""The expected content of the store, derived from the executed calls and their answers.
 
-The checkers look at it at every step, where reading the store itself would cost too much; a full recount compares the
-two. It trusts the answers for which node was chosen, and nothing else.
+The checkers read it at every step, where reading the store would be too slow; a full recount compares both. From the
+answers it takes only which node was chosen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from voxpool.sim.observing.watch import Watcher
 
 
 class MirrorNode:
-    """A node as the store should know it; `lease_end_ms` by its last register or beat."""
+    """The expected record of a node; `lease_end_ms` is set by its last register or beat."""
 
     __slots__ = ("flags", "generation", "lease_end_ms", "load", "node_id", "pairs", "process_id", "slots")
 
@@ -29,29 +29,29 @@ class MirrorNode:
 
     @property
     def has_room(self) -> bool:
-        """True when it takes another job, its lease apart."""
+        """True when the node can take another job; its lease is not checked."""
         return self.load < self.slots and not self.flags
 
 
 class StoreMirror(Watcher):
-    """Nodes, reservations and room, as they should be. Comes before the checkers that read it."""
+    """The expected nodes, reservations and free slots. It is added before the checkers that read it."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, MirrorNode] = {}
         self.reservations: dict[str, tuple[MirrorNode, str]] = {}
-        """job|attempt -> its node, and the generation that was allocated."""
+        """job|attempt -> node, and the generation that was allocated."""
         self.room: dict[tuple[str, ...], int] = {}
-        """The pairs of a node -> how many such nodes have room, among them those whose lease has ended unnoticed."""
+        """Pairs of a node -> number of such nodes with room, including those whose lease has ended unnoticed."""
         self.over_slots = 0
-        """Reservations that were allocated beyond the slots."""
+        """Reservations that exceed the slots."""
         self.reservations_lost: dict[str, tuple[MirrorNode, str]] = {}
-        """What was held when the store lost its data for the last time: the scheduler may hear of it a little later."""
+        """Reservations at the last loss of the store's data, which the scheduler may notice later."""
         self.selects = 0
-        """Calls of select_node so far."""
+        """Number of calls of select_node so far."""
         self.allocated: list[tuple[str, str, MirrorNode]] = []
-        """What the last select took: job|attempt, pair, node."""
+        """The result of the last select: job|attempt, pair, node."""
         self.without_room: dict[str, int] = {}
-        """The pairs that the last select found nobody for, and its time in ms."""
+        """The pairs for which the last select found no node, and the select's time in ms."""
         self._now_ms = 0
         self._last_select = ["0"]
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
@@ -73,14 +73,14 @@ class StoreMirror(Watcher):
                 handler(args, answer)
 
     def scheduler_gone(self) -> None:
-        """A lease that has ended by the clock of this scheduler may be judged (0 in the store), whatever the next one's
-        clock says.
+        """Treat leases that have ended by this scheduler's clock as expired (0 in the store), whatever the clock of the
+        next one.
         """
         self._judged_by(max(self._now_ms, int(self._last_select[0])))
         self._now_ms, self._last_select = 0, ["0"]
 
     def _judged_by(self, now_ms: int) -> None:
-        """Take every lease that had ended at `now_ms` for judged."""
+        """Treat every lease that had ended at `now_ms` as expired."""
         for node in self.nodes.values():
             if node.lease_end_ms <= now_ms:
                 node.lease_end_ms = 0
@@ -92,11 +92,11 @@ class StoreMirror(Watcher):
         self.room.clear()
 
     def may_have_room(self, pair: str) -> bool:
-        """True when a node of `pair` has room, living or not; looks at the kinds of nodes only."""
+        """True when a node of `pair` has room, whatever its lease; it reads the counts only."""
         return any(nodes and pair in pairs for pairs, nodes in self.room.items())
 
     def living_with_room(self, pair: str, now_ms: int) -> list[MirrorNode]:
-        """Return the nodes of `pair` that could take a job at `now_ms`; looks at all nodes."""
+        """Return the nodes of `pair` that could take a job at `now_ms`; it reads all nodes."""
         return [
             node for node in self.nodes.values() if pair in node.pairs and node.has_room and node.lease_end_ms > now_ms
         ]
@@ -106,7 +106,7 @@ class StoreMirror(Watcher):
     def _select(self, args: list[str], answer: list[str]) -> None:
         self.selects += 1
         if int(args[0]) < int(self._last_select[0]):
-            self._judged_by(int(self._last_select[0]))  # a call of a scheduler that has died since came late
+            self._judged_by(int(self._last_select[0]))  # a late call of a scheduler that has died
         self._last_select = args
         reservations = self.reservations
         allocated = self.allocated = []

@@ -1,7 +1,7 @@
-"""The model of a worker node: it registers, beats, runs at most its slots at its speed, answers; and breaks.
+"""The model of a worker node: it registers, sends heartbeats, runs jobs at its speed, answers; and fails.
 
-It keeps the protocol that a real worker keeps and knows the scheduler only through messages. What it is given to do
-comes beside the message (the request's `work_s`), since there is no audio to look at.
+It follows the protocol of a real worker and knows the scheduler only through messages. The duration of its work is
+passed beside the message (the request's `work_s`), because the audio has no content.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from voxpool.sim.world.door import Door
 from voxpool.sim.world.links import Connection
 
 RECONNECT_S = (0.25, 0.75)
-"""A worker whose connection closed tries again after a pause between these."""
+"""Range of the pause after which a worker reconnects."""
 
 HEARTBEAT_S = 15.0
-"""Beats before the scheduler has sent the interval; the same as in the SDK."""
+"""Heartbeat interval before the scheduler has sent one; the same as in the SDK."""
 
 UP = "up"
 FROZEN = "frozen"
@@ -41,7 +41,7 @@ DOWN = "down"
 
 
 class Work(msgspec.Struct, gc=False, eq=False):
-    """One attempt on a node. `timer` counts its endings that were planned: only the last one counts."""
+    """One attempt on a node. `timer` is the number of its latest timer: earlier ones are ignored."""
 
     job_id: str
     attempt: int
@@ -55,7 +55,7 @@ class Work(msgspec.Struct, gc=False, eq=False):
 
 
 class SimNode:
-    """One node. `running` maps job ids to its work; `output` is what every job's result carries."""
+    """One node. `running` maps job ids to work; `output` is the output of every result."""
 
     output: Any = None
 
@@ -68,10 +68,10 @@ class SimNode:
         self.speed = speed
         self.state = DOWN
         self.busy = False
-        """Answers busy to whatever it is given."""
+        """True while it answers busy to every assign."""
         self.running: dict[str, Work] = {}
         self.busy_s = 0.0
-        """Seconds of work, over all slots, of what has ended here."""
+        """Seconds of work of all ended attempts, summed over slots."""
         self.connection: Connection | None = None
         self.door = door
         self._loop = door.loop
@@ -93,18 +93,18 @@ class SimNode:
 
     @property
     def answers(self) -> bool:
-        """True when its process would answer a ping now."""
+        """True when the process answers a ping now."""
         return self.state == UP
 
     @property
     def is_whole(self) -> bool:
-        """True when nothing is broken: a fault may strike."""
+        """True when the node has no fault, so that one can begin."""
         return self.state == UP and not self._is_leaving
 
     # ---- its life
 
     def start(self) -> None:
-        """Start a new process, which connects and registers."""
+        """Start a new process that connects and registers."""
         assert self.state == DOWN, self
         self.state = UP
         self._is_leaving = False
@@ -112,28 +112,28 @@ class SimNode:
         self._connect()
 
     def crash(self) -> None:
-        """The process dies with all it runs; its socket closes."""
+        """Kill the process with all its work; its socket closes."""
         connection = self._die()
         if connection is not None:
             connection.close_by_node()
 
     def vanish(self) -> None:
-        """The machine is gone with all it runs; its socket stays open at the scheduler."""
+        """Remove the machine with all its work; its socket stays open at the scheduler."""
         connection = self._die()
         if connection is not None:
             connection.vanish()
 
     def freeze(self) -> None:
-        """The process stands still: it reads nothing, sends nothing, works on nothing."""
+        """Pause the process: it neither reads, sends nor works."""
         assert self.state == UP, self
         self.state = FROZEN
         self._thawed = self._env.event()
         for work in self.running.values():
             work.timer += 1
-            work.ends_at -= self._env._now  # what is left
+            work.ends_at -= self._env._now  # the remaining work
 
     def thaw(self) -> None:
-        """The process goes on where it stood; messages have piled up in its socket."""
+        """Resume the process; messages have queued up in its socket."""
         assert self.state == FROZEN, self
         self.state = UP
         for work in list(self.running.values()):
@@ -147,7 +147,7 @@ class SimNode:
         self._thawed.succeed()
 
     def leave(self) -> None:
-        """Leave in order: take nothing new, end what runs, close."""
+        """Drain: accept no new jobs, finish the running ones, close."""
         self._is_leaving = True
         self._send(Drain(True))
         self._leave_when_empty()
@@ -166,7 +166,7 @@ class SimNode:
         return connection
 
     def take_new_id(self) -> None:
-        """The next process has a name that was never used."""
+        """Give the next process an id that was never used."""
         assert self.state == DOWN, self
         self.node_id = f"{self.first_id}.{self._processes + 1}"
         self.door.nodes[self.node_id] = self
@@ -182,12 +182,12 @@ class SimNode:
             self._connect_later()
 
     def register_again(self) -> None:
-        """Say anew who it is, on the connection that it has."""
+        """Register again on the current connection."""
         if self.connection is not None and self.state == UP:
             self._register()
 
     def change_connection(self) -> Connection | None:
-        """Connect anew, and return the older connection, on which nothing goes any more."""
+        """Open a new connection, and return the old one, which is no longer used."""
         older = self.connection
         if older is not None and self.state == UP:
             older.vanish()
@@ -204,7 +204,7 @@ class SimNode:
         return named + [(result.job_id, result.attempt) for result in self._unsent] if self._unsent else named
 
     def connection_closed(self, connection: Connection) -> None:
-        """The scheduler has closed the connection: try again after a pause."""
+        """Reconnect after a pause, because the scheduler has closed the connection."""
         if self.state == FROZEN:
             self._inbox.append((connection, None, None))
         elif connection is self.connection:
@@ -225,14 +225,14 @@ class SimNode:
             self.connection.to_scheduler(message)
 
     def _beat_every(self, period_s: float) -> None:
-        """Beat on the present connection from now on; an older beating ends."""
+        """Send heartbeats on the current connection from now on, and stop earlier ones."""
         assert self.connection is not None
         self._heartbeat_s = period_s
         self._beatings += 1
         self._env.process(self._beating(self.connection, self._beatings))
 
     def _beating(self, connection: Connection, number: int) -> Generator[simpy.Event, None, None]:
-        """Beat on `connection` as long as it is the node's: a SimPy process. A frozen node beats when it thaws."""
+        """Send heartbeats while `connection` is current: a SimPy process. A frozen node sends one when it thaws."""
         period_s = self._heartbeat_s
         yield self._env.timeout(self._random.random() * period_s)
         while connection is self.connection and number == self._beatings:
@@ -245,7 +245,7 @@ class SimNode:
     # ---- messages of the scheduler
 
     def receive(self, connection: Connection, message: ToNode, request: Request | None) -> None:
-        """A message has come in on `connection`; with an assign comes the request that it is for."""
+        """Handle a message that arrives on `connection`; an assign comes with its request."""
         if self.state == FROZEN:
             self._inbox.append((connection, message, request))
             return
@@ -271,11 +271,11 @@ class SimNode:
             self._send(result)
 
     def assigned(self, assign: Assign, request: Request) -> None:
-        """Begin to work on `assign`, or answer busy when there is no slot."""
+        """Begin to work on `assign`, or answer busy when no slot is free."""
         older = self.running.get(assign.job_id)
         if older is not None:
             if older.attempt >= assign.attempt:
-                return  # the link has brought it twice
+                return  # a duplicate of the link
             self._stop(older)
         if self.busy or len(self.running) >= self.slots:
             self._send(NodeResult(assign.job_id, assign.attempt, busy=True))
@@ -305,7 +305,7 @@ class SimNode:
         self._loop.after(left_s, self.worked, work, work.timer)
 
     def worked(self, work: Work, timer: int) -> None:
-        """`work` is done, unless its ending was planned anew since."""
+        """End `work`, unless a later timer has replaced `timer`."""
         if work.timer != timer:
             return
         del self.running[work.job_id]
@@ -323,7 +323,7 @@ class SimNode:
             self._unsent.append(result)
 
     def result_of(self, work: Work) -> NodeResult:
-        """Return the answer for work that is done."""
+        """Return the result of completed work."""
         return NodeResult(work.job_id, work.attempt, self.output)
 
     def _stop(self, work: Work) -> None:

@@ -1,4 +1,4 @@
-"""Plays a scenario: nodes, traffic and faults in a world, then everything heals and drains; the figures of the run."""
+"""Runs a scenario in a world: nodes, traffic and faults; then faults heal, jobs drain, and figures are computed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 SLICES = 200
-"""Number of parts of a run after each of which progress is reported."""
+"""Number of progress reports of a run."""
 
 Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Played:
-    """A scenario that was played: its figures (a RUN), what the checkers found, and the world for a closer look."""
+    """A finished run: its figures (a RUN), the results of the checkers, and the world."""
 
     run: dict[str, Any]
     broken: list[str]
@@ -45,8 +45,8 @@ def play(
     progress: Progress | None = None,
     watchers: Sequence[Callable[[World], Watcher]] = (),
 ) -> Played:
-    """Play `scenario` from its own seed or `seed`. `progress` is called with the part of the traffic that is over, 0 to
-    1; `watchers` make more watchers of the run.
+    """Run `scenario` with `seed`, by default the scenario's. `progress` is called with the completed share of the
+    traffic, 0 to 1; `watchers` make additional watchers of the run.
 
     Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
     """
@@ -77,7 +77,7 @@ def play(
 
 
 def world_of(scenario: Scenario, **options: Any) -> World:
-    """Return the world of `scenario`, still empty; `options` are World's, before the scenario's own."""
+    """Return an empty world for `scenario`; `options` of World override those of the scenario."""
     given: dict[str, Any] = {
         "seed": scenario.seed,
         "settings": scenario.settings,
@@ -102,7 +102,7 @@ def set_up(world: World, scenario: Scenario) -> None:
 
 
 def _run_traffic(world: World, duration_s: float, progress: Progress | None) -> float:
-    """Run to the end of the traffic; return the slot seconds worked until then."""
+    """Run to the end of the traffic; return the slot seconds of work until then."""
     settings = world.settings
     mean_from_s = settings.retention_s + settings.cleanup_interval_s
     moments = {duration_s * i / SLICES for i in range(1, SLICES + 1)} if progress else {duration_s}

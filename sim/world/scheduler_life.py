@@ -1,4 +1,4 @@
-"""The scheduler's process in a world: it starts, dies, starts again, stands still; the world's ends follow it."""
+"""The scheduler's process in a world: it starts, dies, restarts and stalls; clients and nodes are reconnected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST = "s1"
 
 
 class SchedulerLife:
-    """The part of a world that has the scheduler. `core` is the one that lives now, an empty one while none does."""
+    """The part of a world with the scheduler. `core` is the running one; while none runs it is an empty one."""
 
     seed: int
     settings: Settings
@@ -35,14 +35,14 @@ class SchedulerLife:
     why: FollowedJobs
     core: Core
     clock: VirtualClock
-    """The wall clock of the scheduler that lives now."""
+    """The wall clock of the running scheduler."""
     starts = 0
-    """How many schedulers have been started."""
+    """Number of schedulers started."""
     instance = ""
-    """The name of the one that lives now: its job ids and generations begin with it."""
+    """The name of the running scheduler, the prefix of its job ids and generations."""
 
     def new_core(self, instance: str) -> Core:
-        """Build a scheduler; each has a name and a random source of its own."""
+        """Build a scheduler; each has a different name and random generator."""
         return Core.build(
             settings=self.settings,
             clock=self.clock,
@@ -56,7 +56,7 @@ class SchedulerLife:
         )
 
     def start_core(self, core: Core, instance: str) -> None:
-        """Take `core` as the scheduler that runs now."""
+        """Make `core` the running scheduler."""
         self.starts += 1
         self.core, self.instance = core, instance
         self.door.listen(core.node_events)
@@ -66,7 +66,7 @@ class SchedulerLife:
         self.clients.connect(core.dispatcher)
 
     def crash_scheduler(self) -> None:
-        """The scheduler's process dies with all jobs in its memory; until it is started `core` is an empty one."""
+        """Kill the scheduler's process with all jobs in its memory; `core` is empty until the next start."""
         self.hub.scheduler_gone()
         self.loop.is_stalled = False
         self.core.cancel()
@@ -82,13 +82,13 @@ class SchedulerLife:
         self.start_core(self.new_core(instance), instance)
 
     def stall_scheduler(self) -> None:
-        """The scheduler's process stands still."""
+        """Pause the scheduler's process."""
         self.loop.is_stalled = True
         self.door.stall()
         self.clients.stall()
 
     def resume_scheduler(self) -> None:
-        """It goes on: what has piled up is read, timers that came due fire."""
+        """Resume the process: it reads queued messages, and due timers fire."""
         self.loop.is_stalled = False
         self.door.resume()
         self.clients.resume()

@@ -1,6 +1,6 @@
-"""The store of a run, memory or a real one, behind a seam that adds a delay and lets watchers see what it carried out.
+"""The store of a run, in memory or real, behind a seam that adds a delay and reports executed calls to watchers.
 
-A real store is driven from virtual time: each call is finished in real time before virtual time goes on.
+A real store is called from virtual time: each call completes in real time before virtual time advances.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ STORES = "memory, fakeredis, embedded or redis://host:port/db"
 
 
 class SimStore(Protocol):
-    """What the simulation asks of a store."""
+    """The interface of a store in the simulation."""
 
     on_restart: Callable[[], None] | None
     """As of ScriptRunner."""
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """Carry out `calls` and return their answers."""
+        """Execute `calls` and return their answers."""
         ...
 
     def clear(self) -> None:
@@ -46,7 +46,7 @@ class SimStore(Protocol):
 
 
 class StoreSeam:
-    """The ScriptRunner that the scheduler gets: the store behind a way of `delay_s` each way."""
+    """The scheduler's ScriptRunner: the store with a delay of `delay_s` each way."""
 
     def __init__(
         self, loop: VirtualLoop, store: SimStore, hub: Hub, delay_s: Draw | None, mark: Callable[[], None]
@@ -70,13 +70,13 @@ class StoreSeam:
         self._store.on_restart = call
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """Carry out `calls` after the way there; the answers come after the way back."""
+        """Execute `calls` after the delay to the store; the answers arrive after the delay back."""
         delay_s, cuts = self._delay_s, self._cuts
         if delay_s is not None:
             try:
                 await self._loop.passing(delay_s())
             except asyncio.CancelledError:
-                # Who sent them died; they arrive all the same.
+                # The sender died; its calls arrive all the same.
                 self._loop.call_later(delay_s(), self._arrive_late, calls, cuts)
                 raise
             self._check(cuts)
@@ -92,18 +92,18 @@ class StoreSeam:
         return answers
 
     def cut(self) -> None:
-        """Whatever is on its way is lost, calls and answers."""
+        """Lose all calls and answers in transit."""
         self._cuts += 1
 
     def empty(self) -> None:
-        """The store loses its data and its scripts."""
+        """Delete the data and the scripts of the store."""
         self._store.clear()
         self._has_scripts = False
         self._hub.store_emptied()
         self.mark()
 
     def lose_scripts(self) -> None:
-        """The store forgets its scripts: the next flush is answered NOSCRIPT, they are loaded, and it is repeated."""
+        """Delete the store's scripts: the next flush is answered NOSCRIPT, loads them, and is repeated."""
         self._has_scripts = False
 
     def _check(self, cuts: int) -> None:
@@ -122,7 +122,7 @@ class StoreSeam:
 
 
 class FakeRedisStore:
-    """fakeredis with its own Lua: no server, and not the model of Redis that the memory store has. Slow."""
+    """fakeredis with its Lua: needs no server, and is independent of the memory store's model of Redis. Slow."""
 
     def __init__(self) -> None:
         try:
@@ -162,10 +162,10 @@ class FakeRedisStore:
 
 
 class RealStore:
-    """A store on real sockets, driven by an event loop of its own that runs only while a call is under way.
+    """A store on real sockets, with a separate event loop that runs only during calls.
 
-    `url` is redis://… or unix://…; without it a server is started for this run. Raises ConfigError when there are
-    already data of a scheduler, StoreUnavailable when nobody answers.
+    `url` is redis://… or unix://…; without it a server is started for this run. Raises ConfigError when the store
+    already has data of a scheduler, StoreUnavailable when no server answers.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -175,7 +175,7 @@ class RealStore:
             if url is not None and any(self.census().values()):
                 self._wait(self._store.close())
                 shown = without_password(url)
-                raise ConfigError(f"store {shown!r}: a scheduler's data are there; name an empty database (/1, /2, …)")
+                raise ConfigError(f"store {shown!r}: it has data of a scheduler; name an empty database (/1, /2, …)")
         except BaseException:
             self._loop.close()
             raise
@@ -241,7 +241,7 @@ async def _open(url: str | None) -> Any:
 
 
 OF_THIS_MACHINE = ("memory", "fakeredis", "embedded")
-"""Stores that a run starts and ends itself."""
+"""Stores that a run starts and stops."""
 
 
 def open_store(kind: str, scripts: Mapping[str, ScriptSource] | None = None) -> SimStore:

@@ -1,4 +1,4 @@
-"""Where requests come from: SimPy processes that draw arrivals, work and sizes, each from its own source of chance."""
+"""Generates requests: SimPy processes that draw arrivals, work and sizes, each from a separate random generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.sim.world.clients import Clients, Request
 
 
 class Stream:
-    """One stream of requests of a run. What the n-th request is depends on the seed and `name` only."""
+    """One stream of requests of a run. The n-th request depends on the seed and `name` only."""
 
     def __init__(self, traffic: Traffic, name: str, seed: int, duration_s: float) -> None:
         self.traffic = traffic
@@ -27,7 +27,7 @@ class Stream:
         self._number = 0
 
     def run(self, env: simpy.Environment, clients: Clients) -> Generator[simpy.Event, None, None]:
-        """Make the requests: a SimPy process."""
+        """Send the requests: a SimPy process."""
         timeout, together = env.timeout, self._together
         for at in self._moments():
             yield timeout(at - env._now)
@@ -35,7 +35,7 @@ class Stream:
                 clients.request(self.next_request())
 
     def schedule(self) -> Iterator[tuple[float, Request]]:
-        """Yield (seconds from the start, request): what `run` makes, for whoever sends it to a real scheduler."""
+        """Yield (seconds from the start, request) as `run` does, for sending them to a real scheduler."""
         for at in self._moments():
             for _ in range(self._together):
                 yield at, self.next_request()
@@ -45,7 +45,7 @@ class Stream:
         return self.traffic.burst if self.traffic.arrivals == "bursts" else 1
 
     def _moments(self) -> Iterator[float]:
-        """Yield when requests are made, in seconds from the start."""
+        """Yield the times of the requests, in seconds from the start."""
         if not self.traffic.rate_per_s:
             return
         at = self.traffic.start_s
@@ -70,7 +70,7 @@ class Stream:
 
 
 def gaps(traffic: Traffic, rng: np.random.Generator) -> Draw:
-    """Return the draws of seconds between two arrivals (or two bursts)."""
+    """Return the draws of the time between two arrivals (or two bursts), in seconds."""
     mean_s = 1 / traffic.rate_per_s if traffic.rate_per_s else 0.0
     if traffic.arrivals == "even":
         return repeat(mean_s).__next__

@@ -1,4 +1,4 @@
-"""What a run may replace in the production path: the "without" side of an experiment, or a planted bug."""
+"""Replacements of production code in a run: the "without" side of an experiment, or a planted bug."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from voxpool.sim.world.nodes import SimNode
 
 @dataclass(frozen=True)
 class Variant:
-    """Production, unless something is replaced.
+    """The classes, settings and scripts of a run; the defaults are those of production.
 
-    `settings` come over those of the scenario; `scripts` replace all of lua/ (memory store only); `node` and
-    `connection` are the classes of the simulation's ends.
+    `settings` override those of the scenario; `scripts` replace all of lua/ (memory store only); `node` and
+    `connection` are the classes of simulated nodes and connections.
     """
 
     name: str = "with"

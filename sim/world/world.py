@@ -1,7 +1,7 @@
-"""The composition root of the simulation: the production core on virtual time, with simulated ends.
+"""The composition root of the simulation: the production core in virtual time, with simulated nodes and clients.
 
-A world is one scheduler with its store, nodes, links and clients, all drawn from one seed. Tests talk to it directly;
-run.py plays a whole scenario in it.
+A world is one scheduler with its store, nodes, links and clients, all derived from one seed. Tests use it directly;
+run.py runs a whole scenario in it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from voxpool.sim.world.variant import Variant
 
 RECOUNT_STEPS_MIN = 1000
 RECOUNT_STEPS_A_RECORD = 10
-"""A full recount comes after RECOUNT_STEPS_MIN steps and RECOUNT_STEPS_A_RECORD for each reservation."""
+"""Steps between two full recounts: RECOUNT_STEPS_MIN, and RECOUNT_STEPS_A_RECORD for each reservation."""
 RUN_UNTIL_AT_MOST_S = 3600.0
 DRAIN_AT_MOST_S = 30 * 86400.0
 
 
 class World(SchedulerLife):
-    """One simulated scheduler and its surroundings.
+    """One simulated scheduler with its nodes and clients.
 
-    `delay_ms` is the way between scheduler, nodes and clients, `store_delay_ms` that to the store (each way). Each
-    attempt takes a node `overhead_ms` beside its work, each message the scheduler's loop `message_ms`.
-    `settings` come over the defaults, those of `variant` over both. `own_audio` gives each job bytes of its own.
-    `why` records the decisions about the jobs whose ids `follow` names before they exist.
+    `delay_ms` is the delay between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
+    `overhead_ms` is added to the work of each attempt; `message_ms` is the time of the scheduler's loop per message.
+    `settings` override the defaults, those of `variant` override both. `own_audio` gives each job a separate copy of
+    its audio. `why` records the decisions about the jobs in `follow`, whose ids are named in advance.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class World(SchedulerLife):
         self._node_random = plain_random(seed, "nodes")
         self._numbers: dict[str, int] = {}
         self.drain_at_most_s = DRAIN_AT_MOST_S
-        """Virtual seconds that the last job may take to end when nothing is broken any more."""
+        """Virtual seconds within which all jobs must end after the faults are healed."""
         self.jobs_at_end = 0
-        """Finished jobs left after draining, retention and one sweep."""
+        """Number of finished jobs left after draining, retention and one sweep."""
         self._requests = 0
         self._is_stopped = False
         self._is_marked = False
@@ -134,7 +134,7 @@ class World(SchedulerLife):
         delay = distribution(delay_ms)
         return None if is_zero(delay) else draws(delay, generator(self.seed, f"delay/{part}"), scale=0.001)
 
-    # ---- what happens in it
+    # ---- actions
 
     def add_nodes(
         self, count: int, pairs: Sequence[str], slots: int = 1, speed: float = 1.0, name: str = "gpu"
@@ -162,7 +162,7 @@ class World(SchedulerLife):
         affinity: bool = False,
         timeout_s: float | None = None,
     ) -> Job:
-        """Submit a job to the dispatcher, without a client's way. Raises Rejected."""
+        """Submit a job to the dispatcher, without the delay of a client. Raises Rejected."""
         self._requests += 1
         timeout_ms = None if timeout_s is None else round(timeout_s * 1000)
         request = Request(
@@ -172,40 +172,40 @@ class World(SchedulerLife):
             return self.clients.request_now(request)
 
     def cancel(self, job: Job) -> None:
-        """Cancel a job, as its client."""
+        """Cancel a job as its client."""
         with self.loop.entered():
             self.core.dispatcher.cancel(job.job_id)
 
     def do(self, action: Callable[..., object], *args: object) -> None:
-        """Call `action`, something of a node or of the scheduler, now; what follows from it happens when it runs."""
+        """Call `action`, a method of a node or of the scheduler, now; its effects follow when the world runs."""
         with self.loop.entered():
             action(*args)
 
     # ---- time
 
     def run(self, for_s: float = 0.0) -> None:
-        """Let `for_s` virtual seconds pass (0: what is due now)."""
+        """Run for `for_s` virtual seconds (0: run the events that are due now)."""
         self.loop.run(until_s=self.env.now + for_s)
 
     def run_to(self, at_s: float) -> None:
-        """Run to a moment of virtual time; nothing happens if it is over."""
+        """Run to the virtual time `at_s`; do nothing if it is past."""
         if at_s > self.env.now:
             self.loop.run(until_s=at_s)
 
     def run_until(self, condition: Callable[[], bool], at_most_s: float = RUN_UNTIL_AT_MOST_S) -> None:
-        """Run until `condition()` holds; raises TimeoutError when it doesn't within `at_most_s` virtual seconds."""
+        """Run until `condition()` is true; raises TimeoutError after `at_most_s` virtual seconds."""
         if not self.loop.run(until_s=self.env.now + at_most_s, done=condition):
             waiters = "; ".join(self.loop.waiters())
             raise TimeoutError(f"not within {at_most_s:g} virtual seconds: {self!r}; waiting: {waiters}")
 
-    # ---- looking at it
+    # ---- state
 
     def node(self, node_id: str) -> SimNode:
-        """Return the simulated node of that id."""
+        """Return the simulated node `node_id`."""
         return self._nodes_by_id[node_id]
 
     def holder(self, job: Job) -> SimNode | None:
-        """Return the node that the job was given to, or None while it waits and when it has ended."""
+        """Return the node that the job is allocated to, or None while it waits and after it has ended."""
         return self._nodes_by_id[job.node_id] if job.state == DISPATCHED else None
 
     def state(self, job: Job) -> str:
@@ -213,11 +213,11 @@ class World(SchedulerLife):
         return job.state
 
     def attempts(self, job: Job) -> int:
-        """Return how many allocations the job has had."""
+        """Return the number of allocations of the job."""
         return job.attempt
 
     def store_dump(self) -> Dump:
-        """Return all that is in the store."""
+        """Return the content of the store."""
         return self.store.dump()
 
     def store_keys(self) -> int:
@@ -226,13 +226,13 @@ class World(SchedulerLife):
 
     @property
     def orphan_ms(self) -> float:
-        """How long after its lease's end a node that isn't connected may still stand in the store: two sweeps."""
+        """Time after its lease's end for which a disconnected node may stay in the store: two sweeps."""
         return 2000 * self.settings.store_sweep_s
 
     # ---- checkers
 
     def mark(self) -> None:
-        """Let the watchers look when this moment is over: something that they look at has changed."""
+        """Call the watchers at the end of this instant, because jobs or the store have changed."""
         if not self._is_marked:
             self._is_marked = True
             self.loop.when_instant_ends(self._instant_over)
@@ -252,7 +252,7 @@ class World(SchedulerLife):
         self._recount_after = max(RECOUNT_STEPS_MIN, RECOUNT_STEPS_A_RECORD * held)
 
     def broken_checkers(self) -> list[str]:
-        """Recount everything, and return what isn't true: a line for each checker, with its first example."""
+        """Do a full recount, and return a line for each broken checker, with its first example."""
         if not self._is_stopped:
             self.run_until(lambda: self.core.queue.idle)
             self._recount()
@@ -265,30 +265,30 @@ class World(SchedulerLife):
     # ---- the end
 
     def drain(self) -> None:
-        """Heal whatever is broken, and run until every client has heard of the end of its request."""
+        """Heal all faults, and run until every client has received the end of its request."""
         self.do(self.faults.heal_all)
         self.run_until(lambda: not self.clients.open, at_most_s=self.drain_at_most_s)
 
     def come_to_rest(self) -> None:
-        """Drain, let all retention pass, and let the checkers look at what is left."""
+        """Drain, wait for the end of retention, and run the final checks."""
         settings = self.settings
         self.drain()
         self.run(for_s=settings.retention_s + settings.cleanup_interval_s + 1)
         self.jobs_at_end = self.core.table.finished
         rest_s = settings.lease_s + 2 * settings.store_sweep_s
-        if self.starts > 1:  # is unknown the holds of a dead scheduler: they end when they are due, by its clock
+        if self.starts > 1:  # reservations of a dead scheduler are unknown; they end when they are due, by its clock
             rest_s += settings.dispatch_timeout_s + CLOCK_OFF_MS / 1000
         self.run(for_s=rest_s)
         self.end_checks()
 
     def end_checks(self) -> None:
-        """Let the checkers look at what is left, as at the end of a run."""
+        """Run the checks of the end of a run."""
         self.loop.run(until_s=self.env.now + 5, done=lambda: self.core.queue.idle)
         for checker in self.checkers:
             checker.at_end()
 
     def finish(self) -> list[str]:
-        """Come to rest and stop; return what broken_checkers does."""
+        """Come to rest and stop; return the result of broken_checkers."""
         if not self._is_stopped:
             self.come_to_rest()
         broken = self.broken_checkers()
@@ -296,7 +296,7 @@ class World(SchedulerLife):
         return broken
 
     def stop(self) -> None:
-        """Stop the scheduler and close what the run has opened; nothing more happens."""
+        """Stop the scheduler and close all resources of the run."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -304,7 +304,7 @@ class World(SchedulerLife):
         self.close()
 
     def close(self) -> None:
-        """Close what the run has opened, whatever state it is in."""
+        """Close all resources of the run, whatever its state."""
         self._is_stopped = True
         if isinstance(self.store, RealStore):
             self.store.close()

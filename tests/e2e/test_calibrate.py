@@ -76,7 +76,7 @@ def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
 
             return await measure_run(service, client, run, kill)
 
-    with pytest.raises(ServiceFailed, match="ended in mid run"):
+    with pytest.raises(ServiceFailed, match="ended during the run"):
         run_finely(main())
 
 
@@ -109,7 +109,7 @@ def _nodes_of(pid: int) -> list[int]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--store", "fakeredis"], "voxpool-sim: store 'fakeredis' is nothing that a scheduler runs on: use embedded"),
+        (["--store", "fakeredis"], "voxpool-sim: store 'fakeredis' is not supported: use embedded"),
         (["--store", "redis://127.0.0.1:1/0"], "voxpool-sim: calibrate: the scheduler does not start: "),
         (["--nodes", "0"], "voxpool-sim calibrate: Invalid value for '--nodes'"),
         (["--loads", "0.5,1.5"], "voxpool-sim: --loads '0.5,1.5': wants 1 to 9 numbers between 0 and 1, such as"),

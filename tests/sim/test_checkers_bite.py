@@ -203,7 +203,7 @@ SLOW_LINKS: dict[str, Any] = {"delay_ms": 500.0, "settings": {"dispatch_timeout_
 LINKS: dict[str, Any] = {"delay_ms": 2.0}
 
 SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
-    "a job that crossed an answer is not looked at again (R21)": (a_release_that_crosses_a_nobody, SLOW_STORE),
+    "a job that crossed an answer is not selected again (R21)": (a_release_that_crosses_a_nobody, SLOW_STORE),
     "a stale allocation is only released (R22)": (leftovers_of_a_dead_scheduler, SLOW_STORE),
     "a stale allocation is sent (R22)": (a_node_that_registers_again_while_it_is_allocated, SLOW_STORE),
     "attempt numbers are used again (R23)": (a_job_whose_node_dies, {}),
@@ -216,7 +216,7 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "ages count from the submit (M2)": (some_jobs, {}),
     "any result counts (R4)": (a_result_that_crosses_its_cancel, SLOW_LINKS),
     "redispatches are not counted (R3)": (a_poisoned_job, {}),
-    "the pair is not looked at (C7)": (two_pairs, LINKS),
+    "the pair is not checked (C7)": (two_pairs, LINKS),
     "a map keeps its entries (M7)": (jobs_that_are_forgotten, {}),
     "a pair keeps its empty queue": (jobs_that_are_forgotten, {}),
     "a busy node rests for ever": (a_busy_node, LINKS),
@@ -228,7 +228,7 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "the jobs of a node that leaves are not taken back": (a_node_that_goes_with_its_job, {}),
     "one draw and no other (C1)": (two_loads, {}),
     "full nodes are chosen": (some_jobs, {}),
-    "holds are never freed (M8)": (some_jobs, {}),
+    "reservations are never released (M8)": (some_jobs, {}),
     "a node that leaves stays in its pools (M5)": (a_node_that_goes, {}),
 }
 """Planted bug -> the scenario in which it shows, and what its world needs."""

@@ -95,7 +95,7 @@ def test_a_run_without_the_fix_of_a_row_is_found_out(
     assert lines[-1] == "again: voxpool-sim replay out/failed/small-1-without-R9"
     assert any(line.startswith("one assignment an attempt: broken") for line in lines)
     assert voxpool_sim("run", str(small), "--without", "R99", monkeypatch=monkeypatch) == 3
-    assert capsys.readouterr().err.startswith("voxpool-sim: no variant stands for the defect 'R99'")
+    assert capsys.readouterr().err.startswith("voxpool-sim: there is no variant for the defect 'R99'")
 
 
 def test_a_run_without_a_figure_that_is_expected_is_unclear(
@@ -176,7 +176,7 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "again: voxpool-sim probe --seed 9 --variant both --without X1 --quick --store memory"
     assert voxpool_sim("probe", "--without", "X2", monkeypatch=monkeypatch) == 3
-    assert capsys.readouterr().err == "voxpool-sim: probe has no row 'X2': it has X1\n"
+    assert capsys.readouterr().err == "voxpool-sim: probe has no defect 'X2': it has X1\n"
 
 
 def test_a_report_that_can_not_be_written_is_one_line(

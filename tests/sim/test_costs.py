@@ -102,10 +102,10 @@ def test_a_file_of_costs_replaces_the_tables_of_a_scenario(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[nodes]\n", "has no key 'nodes'; a file of costs knows links, store, service, loop"),
+        ("[nodes]\n", "has no key 'nodes'; a file of costs can have links, store, service, loop"),
         ("[loop]\nmessage = 1.0\n", "loop has no key 'message'; did you mean message_ms?"),
         ("[loop]\nmessage_ms = -1.0\n", "loop.message_ms = -1.0: must be at least 0"),
-        ('[service.overhead_ms]\ndist = "empirical"\n', "wants a file, or values of its own"),
+        ('[service.overhead_ms]\ndist = "empirical"\n', "needs a file or values"),
         ('[service.overhead_ms]\ndist = "empirical"\nvalues = [1.0, -1.0]\n', "must be at least 0"),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_planted_leak_that_is_missed_fails_closed(results: dict[str, Any]) -> 
 
 def test_a_row_can_be_run_alone_and_another_experiments_row_is_refused() -> None:
     assert leak.EXPERIMENT.chosen(Options(without="M2")) == ["M2"]
-    with pytest.raises(ConfigError, match="leak has no row 'M4': it has M1, M2, M9"):
+    with pytest.raises(ConfigError, match="leak has no defect 'M4': it has M1, M2, M9"):
         leak.EXPERIMENT.run(Options(without="M4"))
     with pytest.raises(ConfigError, match="variant 'neither'"):
         leak.EXPERIMENT.run(Options(variant="neither"))  # type: ignore[arg-type]

@@ -153,8 +153,8 @@ def test_what_the_options_ask_for() -> None:
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
-        ({"loads": "0.5,1"}, "a load lies between 0 and 1"),
-        ({"loads": "high"}, "wants numbers with commas"),
+        ({"loads": "0.5,1"}, "a load must be between 0 and 1"),
+        ({"loads": "high"}, "must be comma-separated numbers"),
         ({"policies": "two/16"}, "did you mean two/15"),
     ],
 )

@@ -117,4 +117,4 @@ def test_what_still_goes_on_when_the_run_is_cut_off_is_written_too() -> None:
     world.run(for_s=2)
     world.close()
     (piece,) = of_kind(json.loads(file.getvalue()), "X")
-    assert piece["args"] == {"job": "s1-1", "attempt": 1, "ended": "still going on"}
+    assert piece["args"] == {"job": "s1-1", "attempt": 1, "ended": "still running"}

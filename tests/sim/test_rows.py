@@ -27,5 +27,5 @@ def test_without_a_row_it_is_production() -> None:
 
 
 def test_an_unknown_row_is_an_error_that_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="no variant stands for the defect 'R211'"):
+    with pytest.raises(ConfigError, match="there is no variant for the defect 'R211'"):
         variant_without("R211")

@@ -52,19 +52,19 @@ WRONG = {
         "schedulers = 2: jobs live in one scheduler's memory: use 1",
     ),
     "no time": ("duration_s = 3600", "duration_s = 0", "duration_s = 0: must be above 0"),
-    "no end": ("duration_s = 3600", "duration_s = inf", "duration_s = inf: wants a finite number"),
+    "no end": ("duration_s = 3600", "duration_s = inf", "duration_s = inf: must be a finite number"),
     "no nodes": ("count = 40", "count = 0", "nodes[0].count = 0: must be at least 1"),
     "text for a number": ("slots = 2", 'slots = "2"', "nodes[0].slots = '2': must be a whole number, and is a text"),
     "an unknown fault": ('"node_crash"', '"node_crush"', "faults[0].kind = 'node_crush': did you mean node_crash?"),
     "a range turned round": (
         "lasts_s = [5, 60]",
         "lasts_s = [60, 5]",
-        "faults[0].lasts_s = [60.0, 5.0]: wants the smaller number first",
+        "faults[0].lasts_s = [60.0, 5.0]: the smaller number must come first",
     ),
     "a moment that lasts": (
         '"node_crash"',
         '"client_cancel"',
-        "faults[0].lasts_s: a client_cancel is over at once; leave it out",
+        "faults[0].lasts_s: a client_cancel has no duration; remove the key",
     ),
     "one end of a range": (
         "lasts_s = [5, 60]",
@@ -79,7 +79,7 @@ WRONG = {
     "a wrong key of a fault": ("lasts_s = [5, 60]", "last_s = [5, 60]", "did you mean lasts_s?"),
     "an unknown figure": ("lost_jobs", "last_jobs", "[expect] last_jobs: no such figure; did you mean lost_jobs?"),
     "no comparison": ('lost_jobs = "== 0"', 'lost_jobs = "none"', "[expect] lost_jobs: limit 'none' is not understood"),
-    "too long a warm-up": ("seed = 7", "seed = 7\nwarmup_s = 3600", "warmup_s = 3600 leaves nothing of duration_s"),
+    "too long a warm-up": ("seed = 7", "seed = 7\nwarmup_s = 3600", "warmup_s = 3600 must be below duration_s"),
     "audio beyond its bound": ("mean = 32000", "mean = 32e6", "traffic[0].audio_bytes: a mean of 3.2e+07 is above"),
     "affinity without sessions": (
         "rate_per_s = 12.0",

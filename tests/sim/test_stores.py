@@ -16,7 +16,7 @@ def test_a_store_that_holds_data_is_refused_and_an_empty_one_is_left_empty() -> 
     world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
     url = world.store._store.url
-    with pytest.raises(ConfigError, match="a scheduler's data are there"):
+    with pytest.raises(ConfigError, match="it has data of a scheduler"):
         World(store=url)
     world.store._wait(world.store._store.clear())
 

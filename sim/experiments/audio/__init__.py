@@ -1,1 +1,1 @@
-"""When the audio of a job is released."""
+"""The experiment `audio`: when the audio of a job is released."""

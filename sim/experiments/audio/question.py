@@ -1,7 +1,7 @@
-"""When does the audio of a job go? (the brief, "audio leak")
+"""When is the audio of a job released? (the brief, "audio leak")
 
-Two ways are wrong. Kept until the sweep it fills memory for as long as the job is retained. Freed at dispatch there is
-nothing to send when the node is lost. Production frees it when the job ends. Nodes crash all the time here.
+Two designs are wrong: audio kept until the sweep fills memory while the job is retained; audio freed at dispatch is
+missing when the node is lost. Production frees it when the job ends. Nodes crash often in these runs.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from voxpool.sim.world.run import set_up
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
-QUESTION = "When may the audio of a job go, so that it neither fills memory nor is missing at a redispatch?"
+QUESTION = "When must a job's audio be released, so that it neither fills memory nor is missing at a redispatch?"
 ROWS = {"M3": "audio kept until the sweep, or freed at dispatch"}
 FREED = "without, freed at dispatch"
-"""The second way that is wrong; the first is `without`."""
+"""The side of the second wrong design; the first is `without`."""
 LOOKS_A_SWEEP = 12
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """The size of the measurement."""
 
     duration_s: float = 7200.0
     rate_per_s: float = 8.0
@@ -53,12 +53,12 @@ class Size:
 
     @property
     def kept(self) -> float:
-        """Bytes that retained audio takes just before a sweep, by Little's law."""
+        """Bytes of retained audio just before a sweep, by Little's law."""
         return self.rate_per_s * (self.retention_s + self.interval_s) * self.audio_bytes
 
     @property
     def limit(self) -> float:
-        """Bytes of the jobs that are waiting or worked on, with room for the bursts after crashes."""
+        """Limit of the bytes of unfinished jobs, with a margin for the bursts after crashes."""
         return 10 * self.rate_per_s * self.work_s * self.audio_bytes
 
 
@@ -68,7 +68,7 @@ QUICK = Size(duration_s=1500.0)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One run: what its redispatches had to send, and the bytes of audio over time."""
+    """One run: redispatches with and without audio, and the bytes of audio over time."""
 
     run: dict[str, Any]
     broken: list[str]
@@ -76,16 +76,16 @@ class Heard:
     without_audio: int
     times_s: list[float] = field(default_factory=list)
     bytes: list[int] = field(default_factory=list)
-    """Counted from the jobs themselves, not from the table's own number."""
+    """Counted from the jobs, independent of the table's counter."""
 
     @property
     def share(self) -> float:
-        """The share of redispatches that had nothing to send, in percent; nan when there was none."""
+        """The share of redispatches without audio, in percent; nan when there was no redispatch."""
         return 100.0 * self.without_audio / self.redispatches if self.redispatches else math.nan
 
 
 class _Listener(Watcher):
-    """Knows every job that the scheduler has, and what it had to send when it was redispatched."""
+    """Records all jobs of the scheduler, and whether redispatched ones still had audio."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
@@ -102,12 +102,12 @@ class _Listener(Watcher):
         self.without_audio += job.audio is None
 
     def audio_bytes(self) -> int:
-        """Return the bytes of audio that the jobs hold now."""
+        """Return the bytes of audio of all current jobs."""
         return sum(len(job.audio) for job in self.jobs.values() if job.audio is not None)
 
 
 def variant(side: str) -> Variant:
-    """Return what stands for a side."""
+    """Return the variant of a side."""
     classes = {
         WITH: CoreClasses(),
         WITHOUT: CoreClasses(job_table=KeptUntilSweep),
@@ -117,7 +117,7 @@ def variant(side: str) -> Variant:
 
 
 def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
-    """Play one side."""
+    """Run one side."""
     watch = Stopwatch()
     scenario = Scenario(
         name="audio",
@@ -166,12 +166,12 @@ def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 
 def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`: each side in a process of its own."""
+    """Run the experiment at `size`, each side in a separate process."""
     sides = [side for side in (WITHOUT, FREED, WITH) if side.split(",")[0] in options.sides()]
     heard: dict[str, Heard] = run_parts(
         [Part(side, hear, (size, options.seed, options.store, side)) for side in sides],
@@ -182,7 +182,7 @@ def measure_at(options: Options, size: Size) -> Report:
 
 
 def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Report:
-    """Put what was heard on each side together."""
+    """Return the report of the sides."""
     runs: dict[str, dict[str, Any]] = {side: dict(heard[side].run) for side in options.sides()}
     if FREED in heard:
         runs[WITHOUT]["freed_at_dispatch"] = heard[FREED].run
@@ -204,7 +204,7 @@ def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Repor
         notes=[
             f"Audio kept until the sweep: predicted {size.kept / 1e6:,.1f} MB just before one = rate x (retention + "
             "interval) x bytes a job.",
-            "Bytes are counted from the jobs in the table, each of which has audio of its own.",
+            "Bytes are counted from the jobs in the table; each job has a separate copy of its audio.",
             *(f"Checker, {side}: {line}" for side, found in heard.items() for line in found.broken),
         ],
         pictures=[partial(_picture, size, heard)],
@@ -220,7 +220,7 @@ def _lines(size: Size, heard: Mapping[str, Heard]) -> list[Line]:
     return [
         Line(
             "M3",
-            "audio in memory, most (without: kept until the sweep)",
+            "audio in memory, maximum (without: kept until the sweep)",
             "MB",
             of(WITHOUT, "most"),
             of(WITH, "most"),
@@ -276,7 +276,7 @@ def _picture(size: Size, heard: Mapping[str, Heard]) -> Picture:
         "virtual time, minutes",
         "MB (logarithmic)",
         drawn,
-        "Freed at dispatch takes least, but no redispatch has anything to send. With: it goes as the job ends.",
+        "Freed at dispatch needs the least memory, but redispatches have no audio. With: released at the job's end.",
         y_scale="log",
     )
 

@@ -1,1 +1,1 @@
-"""How many nodes a rate of jobs needs."""
+"""The experiment `capacity`: how many nodes a rate of jobs needs."""

@@ -9,11 +9,11 @@ from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import WITH, Picture
 
 LEAST_S = 1e-3
-"""Shorter waits are drawn here, since the axis is logarithmic."""
+"""Shorter waits are drawn at this value, because the axis is logarithmic."""
 
 
 def curve_picture(p99_s: float, answer: int, points: Sequence[dict[str, Any]]) -> Picture:
-    """Draw what was simulated beside theory, the bound, and the answer."""
+    """Draw the simulated waits, theory, the bound, and the answer."""
     nodes = [point["nodes"] for point in points]
     simulated = [max(LEAST_S, point["p99_s"]) for point in points]
     theory = [max(LEAST_S, point["theory_p99_s"]) for point in points]
@@ -26,7 +26,7 @@ def curve_picture(p99_s: float, answer: int, points: Sequence[dict[str, Any]]) -
         [
             Curve("simulated", nodes, simulated, WITH),
             Curve("theory", nodes, theory, style="predicted"),
-            Curve(f"asked for: {p99_s:g} s", ends, [max(LEAST_S, p99_s)] * 2, "without", "dotted"),
+            Curve(f"bound: {p99_s:g} s", ends, [max(LEAST_S, p99_s)] * 2, "without", "dotted"),
             Curve("answer", [answer, answer], [LEAST_S, max(simulated)], "", "dotted"),
         ],
         f"Waits below {LEAST_S:g} s are drawn at {LEAST_S:g} s.",

@@ -1,8 +1,8 @@
-"""How many nodes does a rate of jobs need, so that 99 of 100 start within a given wait?
+"""How many nodes does a rate of jobs need, so that 99 % start within a given wait?
 
-The production path is simulated with more and fewer nodes on the same arrivals and the same works, several seeds each;
-Erlang C says where the search begins. The answer is the smallest number of nodes at which the 99 % wait is within the
-bound with confidence, so chance can make it a node too many, hardly a node too few.
+The production path is simulated with different numbers of nodes on the same arrivals and works, several seeds each;
+Erlang C gives the start of the search. The answer is the smallest number of nodes at which the upper end of the
+confidence interval of the 99 % wait is within the bound, so random error makes it too high rather than too low.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ CONFIDENCE = 0.95
 NODES_MAX = 100_000
 CURVE_POINTS = 8
 WARMUP_PART = 0.1
-"""Share of the traffic that is left out, because these jobs arrive while the system is still filling."""
+"""Share of the traffic that is excluded as warm-up."""
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
-"""Nobody loses patience: the waits are those of the pool."""
+"""No job times out while it waits, so the waits are those of the pool."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked for: `rate_per_s` jobs of `work_s` on nodes of `slots`, 99 % of which start within `p99_s`."""
+    """The requirement: `rate_per_s` jobs of `work_s` on nodes of `slots`, 99 % of which start within `p99_s`."""
 
     rate_per_s: float
     work_s: Distribution
@@ -53,20 +53,20 @@ class Demand:
 
     @property
     def least_nodes(self) -> int:
-        """The fewest nodes that can do the work at all."""
+        """The smallest number of nodes with a load below 1."""
         return math.floor(self.rate_per_s * self.mean_work_s / self.slots) + 1
 
     def load(self, nodes: int) -> float:
-        """The work offered to each slot; below 1 from `least_nodes` on."""
+        """Return the offered work per slot; below 1 from `least_nodes` on."""
         return self.rate_per_s * self.mean_work_s / (nodes * self.slots)
 
     def theory_p99_s(self, nodes: int) -> float:
-        """The 99 % wait by Erlang C; about, unless work is exponential."""
+        """Return the 99 % wait by Erlang C; an approximation unless work is exponential."""
         wait_s = erlang_c_wait_percentile(nodes * self.slots, self.load(nodes), self.mean_work_s, SHARE)
         return spread_factor(variation(self.work_s)) * wait_s
 
     def theory_nodes(self) -> int:
-        """The nodes that are needed by Erlang C."""
+        """Return the number of nodes needed by Erlang C."""
         low, high = self.least_nodes, self.least_nodes
         while self.theory_p99_s(high) > self.p99_s:
             low, high = high + 1, 2 * high
@@ -79,20 +79,22 @@ class Demand:
         return low
 
     def check(self) -> None:
-        """Raise ConfigError when no number of nodes could be found."""
+        """Raise ConfigError when the requirement can't be met by any number of nodes."""
         if not 0 < self.rate_per_s < math.inf or not 0 < self.mean_work_s < math.inf:
             raise ConfigError("capacity: --rate and the mean of --work must be above 0")
         if not self.p99_s >= 0 or not 1 <= self.slots <= 1000:
             raise ConfigError("capacity: --p99 must not be below 0, --slots 1 to 1000")
         if not math.isfinite(variation(self.work_s)):
-            raise ConfigError("capacity: work without a variance (pareto with a shape up to 2) has no plannable wait")
+            raise ConfigError(
+                "capacity: the wait can't be planned for work with infinite variance (pareto with a shape up to 2)"
+            )
         if self.least_nodes > NODES_MAX:
             raise ConfigError(f"capacity: the work alone fills {self.least_nodes:,} nodes; at most {NODES_MAX:,}")
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is simulated for each number of nodes: `jobs` jobs under each of `seeds` seeds."""
+    """Size of the simulation of each number of nodes: `jobs` jobs with each of `seeds` seeds."""
 
     jobs: int = 60_000
     seeds: int = 5
@@ -103,7 +105,7 @@ QUICK = Size(jobs=10_000, seeds=3)
 
 
 class Found(NamedTuple):
-    """What one number of nodes gave: the 99 % and the mean wait over the seeds."""
+    """The result for one number of nodes: the 99 % and the mean wait over the seeds."""
 
     nodes: int
     p99: Interval
@@ -118,7 +120,7 @@ class Found(NamedTuple):
 
 
 def try_nodes(demand: Demand, size: Size, seed: int, store: str, nodes: int, tell: Tell) -> Found:
-    """Simulate `nodes` nodes. All numbers of nodes get the same arrivals and works."""
+    """Simulate `nodes` nodes. Arrivals and works are the same for every number of nodes."""
     p99s, means, busy, lost = [], [], [], 0
     for number in range(size.seeds):
         scenario = _scenario(demand, size, nodes)
@@ -163,7 +165,7 @@ def _scenario(demand: Demand, size: Size, nodes: int) -> Scenario:
 
 @dataclass(frozen=True)
 class Search:
-    """Tries numbers of nodes, each once, two at the same time."""
+    """Simulates numbers of nodes, each once, two at a time."""
 
     demand: Demand
     size: Size
@@ -173,7 +175,7 @@ class Search:
     found: dict[int, Found]
 
     def at(self, *numbers: int) -> list[Found]:
-        """Return what these numbers of nodes give."""
+        """Return the results for these numbers of nodes."""
         common = (self.demand, self.size, self.seed, self.store)
         new = [nodes for nodes in dict.fromkeys(numbers) if nodes not in self.found]
         parts = [Part(f"{nodes:,} nodes", try_nodes, (*common, nodes)) for nodes in new]
@@ -184,11 +186,11 @@ class Search:
         return [self.found[nodes] for nodes in numbers]
 
     def keeps(self, found: Found) -> bool:
-        """True when the wait is surely within the bound."""
+        """True when the confidence interval of the wait is within the bound."""
         return found.surely_s <= self.demand.p99_s
 
     def run(self) -> Found:
-        """Return the smallest number of nodes that keeps the bound: a bracket around theory's, then bisection."""
+        """Return the smallest number of nodes that keeps the bound: bracketing from theory's number, then bisection."""
         least, high = self.demand.least_nodes, self.demand.theory_nodes()
         low, step = max(least, high - 1), 1
         below, above = self.at(low, high)
@@ -209,7 +211,7 @@ class Search:
         return self.found[high]
 
     def fill_curve(self, answer: int) -> None:
-        """Try more numbers of nodes around the answer, from where the pool is nearly full to where nobody waits."""
+        """Simulate more numbers of nodes around the answer, from a nearly full pool to one without waits."""
         least = self.demand.least_nodes
         reach = max(answer - least, 2)
         steps = [round(least + 1.6 * reach * i / (CURVE_POINTS - 1)) for i in range(CURVE_POINTS)]
@@ -219,7 +221,7 @@ class Search:
 def plan(
     demand: Demand, *, size: Size = FULL, seed: int = SEED, store: str = "memory", progress: bool = False
 ) -> Report:
-    """Return how many nodes `demand` needs, with the curve around that number. Raises ConfigError."""
+    """Return the report of how many nodes `demand` needs, with the curve around that number. Raises ConfigError."""
     demand.check()
     check_store(store)
     search = Search(demand, size, seed, store, progress, {})
@@ -234,7 +236,7 @@ def _report(demand: Demand, size: Size, seed: int, store: str, answer: Found, fo
     theory = demand.theory_nodes()
     is_exact = isinstance(demand.work_s, Exponential)
     room = max(2, math.ceil(0.05 * theory))
-    by = "Erlang C" if is_exact else "Allen and Cunneen, about"
+    by = "Erlang C" if is_exact else "Allen and Cunneen, approximate"
     load = demand.load(answer.nodes)
     mean_s = erlang_c_wait(answer.nodes * demand.slots, load, demand.mean_work_s)
     mean_s *= spread_factor(variation(demand.work_s))
@@ -282,7 +284,7 @@ def _report(demand: Demand, size: Size, seed: int, store: str, answer: Found, fo
         variant=WITH,
         notes=[
             f"{size.seeds} seeds of {size.jobs:,} jobs for each number of nodes; the same arrivals and works for all.",
-            "No link takes time here and no node breaks: add what your network takes, and nodes for broken ones.",
+            "Links have no delay and nodes no faults here: add your network's delay, and spare nodes for failures.",
         ],
         pictures=[partial(curve_picture, demand.p99_s, answer.nodes, points)],
     )

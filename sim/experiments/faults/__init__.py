@@ -1,1 +1,1 @@
-"""What is left when something breaks."""
+"""The experiment `faults`: recovery after faults."""

@@ -1,4 +1,4 @@
-"""The scenarios of `faults` about sessions, text and crossing answers: rows R16, R17, R20 and R21."""
+"""The scenarios of `faults` about sessions and crossing answers: defects R16, R17 and R21."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELD_MAX = 1000
 
 
 class _Waste(Watcher):
-    """Sums up the seconds that nodes work on jobs of sessions that are closed."""
+    """Sums the seconds that nodes work on jobs of closed sessions."""
 
     def __init__(self, world: World) -> None:
         self.seconds = 0.0
@@ -55,7 +55,7 @@ def sessions_close(stage: Stage) -> Figures:
 
 
 class _Session(Watcher):
-    """A client that wants its results in the order of its submits."""
+    """A client that receives its results in the order of its submits."""
 
     def __init__(self, world: World, order: InOrder[str]) -> None:
         self.order = order
@@ -68,7 +68,7 @@ class _Session(Watcher):
         self._now_ms: Callable[[], int] = world.clock.now_ms
 
     def submitted(self, job: Job) -> None:
-        """`job` is this client's."""
+        """Register `job` as a job of this client."""
         self._own[job.job_id] = None
         self.order.submitted(job.job_id)
 
@@ -93,7 +93,7 @@ class _Session(Watcher):
 
 
 def results_go_in_order(stage: Stage) -> Figures:
-    """R17: each session submits five utterances; in every other one the second takes 30 s, longer than a gap may."""
+    """R17: each session submits five utterances; in every other one the second takes 30 s, more than a gap may."""
     world = stage.world()
     world.add_nodes(stage.size.nodes, [PAIR], slots=UTTERANCES)
     world.run(for_s=1)
@@ -125,7 +125,7 @@ def results_go_in_order(stage: Stage) -> Figures:
 
 
 def nobody_crosses_a_release(stage: Stage) -> Figures:
-    """R21: a busy pool and a store that takes its time, so that many a "nobody" crosses a release."""
+    """R21: a busy pool and a slow store, so that answers "nobody" often cross a release."""
     world = stage.world(counts=NoNodeIdlesBesideAWaitingJob, store_delay_ms=5.0)
     world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=1)

@@ -1,4 +1,4 @@
-"""The scenarios of `faults` about nodes, and what the store knows of them: rows R6, R14, R15, R22 to R24."""
+"""The scenarios of `faults` about nodes and their records in the store: defects R6, R14, R15, R22 to R24."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from voxpool.sim.world.world import World
 
 PAIR, OTHER_PAIR = "zh:en", "en:fr"
 PAUSE_S = 46.0
-"""A second longer than the lease."""
+"""One second more than the lease."""
 LIVING = 5
 """Connected nodes, beside the store records of gone nodes that R22 leaves."""
 BUSY_NODES = 3
-"""R24, as it was first seen: with 78 jobs in 30 s."""
+"""R24, as it was first observed: with 78 jobs in 30 s."""
 
 
 def in_pool(world: World, pair: str = PAIR) -> set[str]:
@@ -33,7 +33,7 @@ def in_pool(world: World, pair: str = PAIR) -> set[str]:
 
 
 def leases_run_out(stage: Stage) -> Figures:
-    """R6: nodes stand still for 46 s, each a little later than the one before; then they go on."""
+    """R6: nodes are frozen for 46 s, at staggered times, and then resumed."""
     world = stage.world(delay_ms=1.0)
     nodes = world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=20)
@@ -58,7 +58,7 @@ def leases_run_out(stage: Stage) -> Figures:
 
 
 def store_is_flushed(stage: Stage) -> Figures:
-    """R6: the store loses everything while all nodes are connected."""
+    """R6: the store loses all data while all nodes are connected."""
     world = stage.world(store="memory")
     nodes = world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=20)
@@ -88,7 +88,7 @@ class _Foreign(Watcher):
 
 
 def registers_with_fewer_pairs(stage: Stage) -> Figures:
-    """R14: half of the nodes register again without one of their pairs; jobs of that pair go on coming."""
+    """R14: half of the nodes register again without one of their pairs; jobs of that pair continue to arrive."""
     world = stage.world()
     seen = _Foreign()
     world.hub.add([seen])
@@ -110,7 +110,7 @@ def registers_with_fewer_pairs(stage: Stage) -> Figures:
 
 
 def nodes_come_later(stage: Stage) -> Figures:
-    """R15: jobs of many pairs come before a node of theirs, which is there 1 to 9 s later: in time."""
+    """R15: jobs of many pairs arrive 1 to 9 s before a node of their pair, within the waiting timeout."""
     world = stage.world()
     chance = plain_random(stage.seed, "arrivals")
     count = stage.size.nodes
@@ -126,7 +126,7 @@ def nodes_come_later(stage: Stage) -> Figures:
 
 
 def leftovers_are_drawn(stage: Stage) -> Figures:
-    """R22: a scheduler died with some nodes, which stand in the store until their leases end; jobs come meanwhile."""
+    """R22: nodes of a dead scheduler stay in the store until their leases end, while jobs arrive."""
     stale = 0
     for run in range(stage.size.runs):
         world = stage.world(run=run, counts=AllocationsGoToTheirGeneration, store_delay_ms=0.5)
@@ -150,7 +150,7 @@ def leftovers_are_drawn(stage: Stage) -> Figures:
 
 
 def allocations_cross_registers(stage: Stage) -> Figures:
-    """R22: nodes register again on the same connection while an allocation for them is on its way from the store."""
+    """R22: nodes register again on the same connection while an allocation for them is in transit from the store."""
     world = stage.world(counts=AllocationsGoToTheirGeneration, store_delay_ms=20.0)
     nodes = world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=2)
@@ -171,7 +171,7 @@ def allocations_cross_registers(stage: Stage) -> Figures:
 
 
 class _AboveTheSlots(Watcher):
-    """Counts assigns to nodes whose slots were all taken already."""
+    """Counts assigns to nodes without a free slot."""
 
     def __init__(self) -> None:
         self.assigns = self.above = 0
@@ -184,7 +184,7 @@ class _AboveTheSlots(Watcher):
 
 
 def attempt_numbers_come_again(stage: Stage) -> Figures:
-    """R23: nodes crash all the time under load, and each release is repeated later, as if its answer had been lost."""
+    """R23: nodes crash often under load, and each release is repeated later, as after a lost answer."""
     stage.add_classes(queue=RepeatsReleases)
     world = stage.world(delay_ms=2.0, store_delay_ms=2.0, settings={"attempts_max": 20})
     seen = _AboveTheSlots()
@@ -208,7 +208,7 @@ def attempt_numbers_come_again(stage: Stage) -> Figures:
 
 
 def all_are_busy(stage: Stage) -> Figures:
-    """R24: all nodes answer busy for half a minute while jobs come."""
+    """R24: all nodes answer busy for half a minute while jobs arrive."""
     world = stage.world(delay_ms=0.5, store_delay_ms=0.25)
     seen = _AboveTheSlots()
     world.hub.add([seen])

@@ -1,7 +1,7 @@
-"""What is left when something breaks: nodes that nobody takes back, jobs that nobody tries again, handlers that die.
+"""Does everything recover after a fault: nodes that are chosen again, jobs that are retried, handlers that survive?
 
-Each row is a scenario with an old behaviour (sim/experiments/*/without/) and with production (faults_nodes,
-faults_clients, faults_text).
+Each defect has a scenario, run with an old behaviour (sim/experiments/*/without/) and with production (nodes.py,
+clients.py, text.py).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from voxpool.sim.experiments.faults import text as text
 from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
 from voxpool.sim.report.report import Report
 
-QUESTION = "Is everything whole again after a fault: nodes drawn, jobs tried again, results told, nothing wasted?"
+QUESTION = "Does everything recover after a fault: nodes chosen, jobs retried, results delivered, nothing wasted?"
 ABOUT = {
     "R6": "a node whose lease ran out, or whose store was flushed, is refused for ever",
     "R14": "a node that registers again with fewer pairs keeps its old pools",
-    "R15": "no node now is a failure; a waiting job is not tried again",
+    "R15": "a job without a node fails at once; a waiting job is not retried",
     "R16": "closing a session cancels nothing",
     "R17": "an in-order buffer forgets its position when it is empty",
     "R20": "an error text is cut inside a character, and the handler dies",
@@ -34,8 +34,14 @@ SCENARIOS = (
         "R6",
         nodes.store_is_flushed,
         (
-            Shown("lost", "of {nodes} connected nodes lost a beat after the store's flush", "", "== 0", "== {nodes}"),
-            Shown("job", "what becomes of a job then", "", "== completed", "== failed"),
+            Shown(
+                "lost",
+                "of {nodes} connected nodes lost one heartbeat after the store's flush",
+                "",
+                "== 0",
+                "== {nodes}",
+            ),
+            Shown("job", "the end of a job submitted then", "", "== completed", "== failed"),
         ),
         key="flush",
         variant="R6",
@@ -43,7 +49,11 @@ SCENARIOS = (
     DefectScenario(
         "R6",
         nodes.leases_run_out,
-        (Shown("back_s", "until all {nodes} nodes are drawn again after a pause of 46 s", "s", "<= 15", "> 199"),),
+        (
+            Shown(
+                "back_s", "time until all {nodes} nodes are chosen again after a pause of 46 s", "s", "<= 15", "> 199"
+            ),
+        ),
     ),
     DefectScenario(
         "R14",
@@ -53,26 +63,28 @@ SCENARIOS = (
     DefectScenario(
         "R15",
         nodes.nodes_come_later,
-        (Shown("failed", "of {nodes} jobs fail though a node came in time", "", "== 0", "== {nodes}"),),
+        (Shown("failed", "of {nodes} jobs fail although a node came in time", "", "== 0", "== {nodes}"),),
     ),
     DefectScenario(
         "R15",
         nodes.nodes_come_later,
-        (Shown("failed", "the same, without: they wait and are not tried again", "", "== 0", "== {nodes}"),),
+        (Shown("failed", "the same, without: they wait and are not retried", "", "== 0", "== {nodes}"),),
         key="waits",
         variant="R15waits",
     ),
     DefectScenario(
         "R16",
         clients.sessions_close,
-        (Shown("a_session_s", "node seconds wasted a closed session", "s", "< 0.1", "> 10"),),
+        (Shown("a_session_s", "node seconds wasted per closed session", "s", "< 0.1", "> 10"),),
     ),
     DefectScenario(
         "R17",
         clients.results_go_in_order,
         (
-            Shown("stuck", "results that stick for ever, of {nodes} sessions with 5 each", "", "== 0", "== {stuck}"),
-            Shown("longest_s", "a result waits for a gap (grace 5 s), longest", "s", "<= 5.001", "> 60"),
+            Shown(
+                "stuck", "results that are never delivered, of {nodes} sessions with 5 each", "", "== 0", "== {stuck}"
+            ),
+            Shown("longest_s", "longest wait of a result for a gap (grace 5 s)", "s", "<= 5.001", "> 60"),
         ),
         variant="",
     ),
@@ -81,14 +93,14 @@ SCENARIOS = (
         text.text_is_malformed,
         (
             Shown("died", "handlers lost, of {nodes} with malformed input", "", "== 0", "== {nodes}"),
-            Shown("unended", "jobs that they leave behind", "", "== 0", "== {nodes}"),
+            Shown("unended", "unended jobs of these nodes", "", "== 0", "== {nodes}"),
         ),
         variant="",
     ),
     DefectScenario(
         "R21",
         clients.nobody_crosses_a_release,
-        (Shown("idle", "observations of an idle node beside a waiting job", "", "== 0", "> {nodes}"),),
+        (Shown("idle", "observations of an idle node while a job waits", "", "== 0", "> {nodes}"),),
     ),
     DefectScenario(
         "R22",
@@ -107,7 +119,7 @@ SCENARIOS = (
         "R22",
         nodes.allocations_cross_registers,
         (
-            Shown("sent", "allocations of a generation that is gone are sent", "", "== 0", "> 0"),
+            Shown("sent", "allocations of an old generation that are sent", "", "== 0", "> 0"),
             Shown("stale", "such allocations in the scenario", "", "> 0", ""),
         ),
         key="sent",
@@ -116,7 +128,7 @@ SCENARIOS = (
     DefectScenario(
         "R23",
         nodes.attempt_numbers_come_again,
-        (Shown("above", "assigns above the slots", "", "== 0", "> 0"),),
+        (Shown("above", "assigns in excess of the slots", "", "== 0", "> 0"),),
     ),
     DefectScenario(
         "R24",
@@ -135,10 +147,10 @@ SCENARIOS = (
         "swarm",
         swarm.all_faults,
         (
-            Shown("failed", "of {seeds} runs with drawn options and faults break a checker", "", "== 0", ""),
+            Shown("failed", "of {seeds} runs with random options and faults break a checker", "", "== 0", ""),
             Shown("begun", "faults in these runs", "", "> 0", ""),
             Shown("kinds", "kinds of faults among them", "", "> 1", ""),
-            Shown("requests", "requests, each with one end", "", "> 0", ""),
+            Shown("requests", "requests, each with exactly one end", "", "> 0", ""),
         ),
         variant="",
     ),
@@ -147,7 +159,7 @@ ROWS = RowsExperiment(
     "faults",
     QUESTION,
     SCENARIOS,
-    "One group a row: the first line of each row of the table; what goes on for ever has no bar.",
+    "One group per defect: its first line of the table; an infinite figure has no bar.",
     short={
         "R6": "nodes lost",
         "R14": "wrong pair",
@@ -164,7 +176,7 @@ ROWS = RowsExperiment(
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 

@@ -1,4 +1,4 @@
-"""The scenario of `faults` about everything at once: runs whose options and faults are drawn from seeds (sim/swarm)."""
+"""The scenario of `faults` with all faults: runs whose options and faults are drawn from seeds (sim/swarm)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.sim.swarm.one_seed import play_seed
 
 
 def all_faults(stage: Stage) -> Figures:
-    """All kinds of faults, with the fixes only: what each row leaves out is shown by the rows."""
+    """Run all kinds of faults, with all fixes only; the other scenarios show the defects."""
     if not stage.has_fix:
         return {}
     begun: Counter[str] = Counter()

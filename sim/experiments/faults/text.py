@@ -1,4 +1,4 @@
-"""The scenario of `faults` about malformed text, R20: the door of nodes, run without sockets on virtual time."""
+"""The scenario of `faults` about malformed text, R20: the node endpoint, run without sockets in virtual time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MALFORMED = (
 
 
 class PlainSocket:
-    """What the door of nodes needs of a connection: frames come in one by one, what goes out is counted."""
+    """The connection that the node endpoint needs: frames arrive one by one, sent ones are counted."""
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
@@ -40,11 +40,11 @@ class PlainSocket:
 
     @property
     def peer_said_goodbye(self) -> bool:
-        """It does not."""
+        """False: the peer sends no goodbye."""
         return False
 
     def comes(self, frame: Received) -> None:
-        """A frame has come in."""
+        """Receive a frame."""
         self._frames.put_nowait(frame)
 
     async def next_frame(self) -> Received | None:
@@ -52,10 +52,10 @@ class PlainSocket:
         return await self._frames.get()
 
     def now_known(self) -> None:
-        """Its frames are as large as they are."""
+        """Do nothing: the size of frames is not limited here."""
 
     def serve(self, on_frame: OnFrame) -> None:
-        """Frames come through next_frame alone."""
+        """Do nothing: frames are read by next_frame."""
 
     def send_frame(self, data: bytes, binary: bool) -> None:
         """Send a frame."""
@@ -66,11 +66,11 @@ class PlainSocket:
         self._frames.put_nowait(None)
 
     def abort(self, reason: str) -> None:
-        """Cut off."""
+        """Abort the connection."""
         self._frames.put_nowait(None)
 
     async def answers(self, timeout_s: float) -> bool:
-        """It does not answer a ping."""
+        """False: it does not answer a ping."""
         return False
 
 
@@ -87,7 +87,7 @@ def _log_nothing(*_: Any, **__: Any) -> None:
 
 
 class _Handlers:
-    """Runs the door for each connection, and knows which handlers died of an exception."""
+    """Runs the node endpoint for each connection, and records the handlers that ended with an exception."""
 
     def __init__(self, world: World, door: NodeDoor) -> None:
         self.died: list[str] = []
@@ -95,14 +95,14 @@ class _Handlers:
         self._door = door
 
     def connect(self, node_id: str) -> PlainSocket:
-        """A node connects and registers."""
+        """Connect and register a node."""
         socket = PlainSocket(node_id)
         socket.comes(Received(encode(Register(node_id, f"{node_id}.1", [PAIR], 1, []), False), False))
         self._world.loop.create_task(self._handle(socket))
         return socket
 
     async def _handle(self, socket: PlainSocket) -> None:
-        whole: FrameSocket = socket  # which mypy sees; a scope has any type
+        whole: FrameSocket = socket  # a check by mypy, because a scope is untyped
         try:
             await self._door({"state": {**open_to_all(), "socket": whole}}, _accept, _ignore)
         except Exception as error:
@@ -110,7 +110,7 @@ class _Handlers:
 
 
 def text_is_malformed(stage: Stage) -> Figures:
-    """R20: every node fails its job with a long text in Chinese, then sends a frame that is broken in its own way."""
+    """R20: every node fails its job with a long text in Chinese, then sends a malformed frame, a different one each."""
     world = stage.world()
     settings, desk = world.settings, world.core.node_events
     kind = NodeDoor if stage.has_fix else CleansUpAtTheEnd

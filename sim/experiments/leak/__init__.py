@@ -1,1 +1,1 @@
-"""Measures whether finished jobs pile up."""
+"""The experiment `leak`: whether finished jobs accumulate."""

@@ -1,4 +1,4 @@
-"""Measures allocated bytes at each sweep of a short run with a small retention, which records nothing that grows."""
+"""Measures allocated bytes at each sweep of a short run with a small retention, without records that grow."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from voxpool.sim.world.world import World
 
 NEVER_S = 1e18
 READ_AT = 0.02
-"""Each reading is taken so long after a sweep, in intervals."""
+"""Delay of each reading after a sweep, in intervals."""
 TELL_EVERY = 20
 
 
 @dataclass(frozen=True)
 class AllocatedSize:
-    """How much is played: `sweeps` sweeps, `interval_s` apart, at `rate_per_s`."""
+    """Size of the run: `sweeps` sweeps, `interval_s` apart, at `rate_per_s`."""
 
     sweeps: int = 400
     interval_s: float = 2.0
@@ -37,21 +37,21 @@ class AllocatedSize:
 
     @property
     def jobs(self) -> float:
-        """The jobs that are expected in the whole run."""
+        """Expected number of jobs in the whole run."""
         return self.sweeps * self.interval_s * self.rate_per_s
 
 
 class AllocatedSeries:
-    """One reading a sweep, in bytes; `jobs` is how many jobs had ended by then. Its own memory does not grow."""
+    """One reading per sweep, in bytes; `jobs` is the number of ended jobs by then. Its memory does not grow."""
 
     def __init__(self, readings: int, unreadable: str = "") -> None:
         self.allocated, self.held, self.rss, self.jobs = (np.zeros(readings) for _ in range(4))
         self.unreadable = unreadable
-        """Why nothing could be read; the series are empty then."""
+        """Reason why memory could not be read; the series are empty then."""
 
 
 def allocated_run(size: AllocatedSize, seed: int, clean_up: bool, leak_bytes: float, tell: Tell) -> AllocatedSeries:
-    """Play the run with clean-up on or off and a planted leak of `leak_bytes` a job (0 = none); return its readings."""
+    """Run with clean-up on or off and a planted leak of `leak_bytes` per job (0 = none); return the readings."""
     settings: dict[str, Any] = {
         "cleanup_interval_s": size.interval_s if clean_up else 0.0,
         "retention_s": size.retention_s,
@@ -78,7 +78,7 @@ def allocated_run(size: AllocatedSize, seed: int, clean_up: bool, leak_bytes: fl
     set_up(world, scenario)
     series = AllocatedSeries(size.sweeps - 1)
     gc.collect()
-    gc.freeze()  # what stands at the beginning need not be looked at before each reading
+    gc.freeze()  # exclude the objects of the start from the collections before each reading
     try:
         _read_after_sweeps(world, meter, size, series, tell)
     finally:

@@ -1,4 +1,4 @@
-"""M2: a client asks for a result a moment after the job has ended, and the scheduler has forgotten the job."""
+"""M2: a client queries a result shortly after the job has ended, and the scheduler has removed the job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.sim.world.world import World
 
 @dataclass(frozen=True)
 class AskSize:
-    """Long jobs, of which each client asks `ask_after_s` after the end, at two intervals of the clean-up."""
+    """Long jobs whose clients query them `ask_after_s` after the end, at two clean-up intervals."""
 
     duration_s: float = 1800.0
     rate_per_s: float = 1.0
@@ -28,13 +28,13 @@ class AskSize:
 
     @property
     def asks_after_s(self) -> tuple[float, float]:
-        """When a client asks, by the interval: 1 s after the end, and when one sweep of the default has passed."""
+        """Time of the query by interval: 1 s after the end, and after one sweep of the default interval."""
         return 1.0, self.intervals_s[1] + 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Number of clients that asked, and of those that got the answer that their job is unknown."""
+    """Number of queries, and number of queries answered "unknown job"."""
 
     interval_s: float
     after_s: float
@@ -43,12 +43,12 @@ class Asked:
 
     @property
     def share(self) -> float:
-        """The share of those who asked in vain, in percent; nan when nobody asked."""
+        """The share of unknown answers, in percent; nan without queries."""
         return 100.0 * self.unknown / self.asked if self.asked else float("nan")
 
 
 class _Asks(Watcher):
-    """Clients that ask for their job once, some time after they received its end."""
+    """Clients that query their job once, some time after its end."""
 
     def __init__(self, world: World, after_s: float) -> None:
         self.asked = self.unknown = 0
@@ -65,7 +65,7 @@ class _Asks(Watcher):
 
 
 def forgotten(size: AskSize, seed: int, store: str, side: str, tell: Tell) -> list[Asked]:
-    """Play the long jobs once an interval, with production's table or the one that counts from creation."""
+    """Run the long jobs at each interval, with production's table or the one that counts the age from creation."""
     classes = CoreClasses() if side == "with" else CoreClasses(job_table=AgeFromCreation)
     found = []
     for number, (interval_s, after_s) in enumerate(zip(size.intervals_s, size.asks_after_s, strict=True)):

@@ -1,6 +1,6 @@
-"""M9: how long the loop stands still by the table of jobs, at each size: by a sweep, an insert, the collector.
+"""M9: measures how long the job table blocks the loop at each size: by a sweep, an insert, the collector.
 
-No virtual time here: the real table and the real sweep are filled with finished jobs and timed.
+It uses no virtual time: the real table is filled with finished jobs, and its sweep is timed.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from voxpool.sim.virtual_time.pause_watch import CollectorWatch, PauseWatch, now
 STEP_MS = 1
 """Milliseconds between the ends of two finished jobs."""
 OLD_SHARE = 0.01
-"""The share of the jobs whose time is over when the sweep is timed."""
+"""The share of jobs whose retention has ended when the sweep is timed."""
 TEXT = "text"
-"""What every job's result is: one text that all share, so that results don't count."""
+"""The result of every job: one shared text, so that results take no memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """The longest pauses until, and at, that many resident finished jobs; ms of CPU time."""
+    """The longest pauses with up to `jobs` resident finished jobs; ms of CPU time."""
 
     jobs: int
     insert_ms: float
@@ -43,23 +43,23 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Durations of one round that fills a table. The same work has the same index in each round."""
+    """Durations of one round that fills a table. The same operation has the same index in each round."""
 
     insert_ns: array[int]
     """Duration of each insert, in order."""
     sweep_ns: list[list[int]]
     """Duration of each slice of the sweep, for each size of the table."""
     collector_ns: list[int]
-    """The longest run of the collector until each size."""
+    """The longest run of the collector up to each size."""
     bytes_a_job: list[float]
     """At each size."""
 
 
 def longest(sizes: list[int], rounds: list[Round]) -> list[Pauses]:
-    """Return the longest pauses at each of `sizes`, each piece of work at the least that it took in any round.
+    """Return the longest pauses at each of `sizes`, using the minimum over rounds for each operation.
 
-    What a piece of work takes by itself it takes every time. What it takes once is the machine's: another process that
-    took the cache, memory that was mapped, a processor that was lent to others.
+    The inherent duration of an operation occurs in every round. A duration in a single round is noise of the machine:
+    evicted caches, mapped memory, another process on the processor.
     """
     inserts = np.min([one.insert_ns for one in rounds], axis=0)
     found: list[Pauses] = []
@@ -83,7 +83,7 @@ class _Clock:
 
 
 def finished_job(number: int, instance: str = "s1") -> Job:
-    """Return a new job with ids and times of its own that has been waiting, dispatched and completed."""
+    """Return a new job with unique ids and times that has been waiting, dispatched and completed."""
     now_ms = 1_700_000_000_000 + number * STEP_MS
     return Job(
         job_id=f"{instance}-{number}",
@@ -107,13 +107,13 @@ def finished_job(number: int, instance: str = "s1") -> Job:
 def production(sizes: list[int], rounds: int = 1, progress: Callable[[float], None] = lambda _: None) -> list[Pauses]:
     """Fill production's table to each of `sizes` (rising), time its inserts, then its sweeps in slices.
 
-    `progress` is called with the share that is done.
+    `progress` is called with the completed share.
     """
     return _measured(_production, sizes, rounds, progress)
 
 
 def before(sizes: list[int], rounds: int = 1, progress: Callable[[float], None] = lambda _: None) -> list[Pauses]:
-    """The same with one dict that each sweep reads from end to end."""
+    """Measure the old table: one dict that each sweep reads completely."""
     return _measured(_before, sizes, rounds, progress)
 
 
@@ -170,16 +170,18 @@ def _fill(insert: _Insert, sweep: _Sweep, sizes: list[int], progress: Callable[[
     total = sizes[-1] + sum(map(_old, sizes[:-1]))
     took = Round(array("Q", bytes(8 * total)), [], [], [])
     gc.collect()
-    gc.freeze()  # as `voxpool serve` does after its start: else every full collection visits what was imported
+    gc.freeze()  # as `voxpool serve` does after its start: else every full collection visits imported objects
     meter = AllocatedBytes()
     empty = meter.read().allocated
-    ctypes.CDLL(None).malloc_trim(0)  # what the round before gave back is mapped anew: that is part of a table's growth
+    ctypes.CDLL(None).malloc_trim(
+        0
+    )  # memory freed by the previous round is mapped again: this is part of a table's growth
     added = removed = 0
     with CollectorWatch() as collector:
         for size in sizes:
             while added - removed < size:
                 job = finished_job(added)
-                # What PauseWatch does, without the cost of entering it a million times.
+                # The measurement of PauseWatch, without the cost of entering it a million times.
                 began_ns, collected_ns = now_ns(), collector.total_ns
                 insert(job)
                 took.insert_ns[added] = now_ns() - began_ns - (collector.total_ns - collected_ns)

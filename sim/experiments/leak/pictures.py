@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def resident_picture(size: Size, days: Mapping[str, Followed]) -> Picture:
-    """Return the finished jobs over virtual time, both sides, with the prediction."""
+    """Return the finished jobs over virtual time of both sides, with the prediction."""
     scale, unit = (3600.0, "hours") if size.duration_s > 3 * 3600 else (60.0, "minutes")
     drawn = [
         Curve(side, [t / scale for t in day.times_s], [max(1, count) for count in day.jobs], side)
@@ -53,8 +53,8 @@ def allocated_picture(size: Size, series: Mapping[str, AllocatedSeries]) -> Pict
         "jobs ended, thousands",
         "MB",
         drawn,
-        f"A shorter run of its own: retention {size.allocated.retention_s:g} s, so about {resident:,.0f} jobs reside "
-        "on the plateau. Allocated = blocks of Python's allocator and of malloc that are not freed yet.",
+        f"A separate, shorter run: retention {size.allocated.retention_s:g} s, so about {resident:,.0f} jobs reside "
+        "on the plateau. Allocated = blocks of Python's allocator and of malloc that are not freed.",
     )
 
 
@@ -73,11 +73,11 @@ def pause_picture(size: Size, tables: Mapping[str, list[Pauses]]) -> Picture:
     drawn.append(Curve(f"limit {size.pause_ms:g} ms", ends, [size.pause_ms] * 2, style="predicted"))
     return curves(
         "pauses",
-        "Longest pause of the loop by the table of jobs",
+        "Longest pause of the loop by the job table",
         "resident finished jobs",
         "ms (logarithmic)",
         drawn,
-        "Without: one dict of all jobs, read from end to end by each sweep, copied as it grows. With: shards, slices.",
+        "Without: one dict of all jobs, read completely by each sweep, copied as it grows. With: shards, slices.",
         y_scale="log",
         x_scale="log",
         markers=True,

@@ -1,8 +1,8 @@
-"""Do finished jobs pile up, and does clean-up hold memory within bounds? (the brief, 1.1)
+"""Do finished jobs accumulate, and does clean-up keep memory bounded? (the brief, 1.1)
 
-M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. Counts come first: they are exact.
-Then allocated bytes at each sweep of a shorter run of its own, judged by leakgate/judging/trend.py, with leaks planted
-to say how small a one would have been found. Then RSS. M2 and M9 are in forgotten.py and pauses.py.
+M1: a day of traffic, once with `cleanup_interval_s` at 0 and once at its default. It reports exact counts; then
+allocated bytes at each sweep of a separate, shorter run, judged by leakgate/judging/trend.py, with planted leaks that
+show the smallest detectable one; then RSS. M2 and M9 are in forgotten.py and pauses.py.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from voxpool.sim.world.variant import Variant
 
 ROWS = {
     "M1": "finished jobs stay in the table for ever",
-    "M2": "age counts from creation: a long job is forgotten the moment it ends",
-    "M9": "clean-up and time-outs read every job each second",
+    "M2": "age counts from creation: a long job is removed as soon as it ends",
+    "M9": "clean-up and timeouts read every job each second",
 }
 
 
@@ -40,12 +40,12 @@ def scenario(size: Size) -> Scenario:
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 
 def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`: every part in a process of its own."""
+    """Run the experiment at `size`, every part in a separate process."""
     rows = EXPERIMENT.chosen(options)
     results = run_parts(_parts(options, size, rows), options.progress, options.at_once)
     return leak_report.report(options, size, rows, results)
@@ -72,7 +72,7 @@ def _parts(options: Options, size: Size, rows: list[str]) -> list[Part]:
 
 
 def day(size: Size, seed: int, store: str, side: str, tell: Tell) -> Followed:
-    """Play the day on one side."""
+    """Run the day on one side."""
     settings: dict[str, Any] = {
         "cleanup_interval_s": size.interval_s if side == "with" else 0.0,
         "retention_s": size.retention_s,

@@ -1,4 +1,4 @@
-"""What the parts of the experiment `leak` come to: lines, notes and pictures."""
+"""The report of the experiment `leak`: lines, notes and pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAN = math.nan
 
 
 def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[str, Any]) -> Report:
-    """Put the results of the parts together."""
+    """Return the report of the parts."""
     lines: list[Line] = []
     notes: list[str] = []
     pictures: list[Callable[[], Picture]] = []
@@ -50,8 +50,8 @@ def report(options: Options, size: Size, rows: Sequence[str], results: Mapping[s
         tables = {side: results[f"M9 {side}"] for side in options.sides()}
         lines += _pauses(size, tables)
         notes.append(
-            f"Pauses are CPU time of the loop's thread, each piece of work at the least of {size.table_rounds} rounds; "
-            "without = one dict, read from end to end each second."
+            f"Pauses are CPU time of the loop's thread, the minimum of {size.table_rounds} rounds for each operation; "
+            "without = one dict, read completely each second."
         )
         pictures.append(partial(pause_picture, size, tables))
         for side, found in tables.items():
@@ -95,11 +95,11 @@ def _counts(size: Size, days: Mapping[str, Followed]) -> list[Line]:
             *both(lambda day: day.run["resident"]["jobs_mean"]), limit=f"{low:.0f} .. {high:.0f}", shows="breaks",
         ),
         Line(
-            "M1", "finished jobs in the table, most", "",
+            "M1", "finished jobs in the table, maximum", "",
             *both(lambda day: day.run["resident"]["jobs_max"]), limit=f"<= {size.predicted_max:.0f}", shows="breaks",
         ),
         Line(
-            "M1", "members in the store at the end, by 3 families a node", "",
+            "M1", "members in the store at the end, 3 families per node", "",
             *both(lambda day: sum(day.families_end.values())), limit=f"== {3 * size.nodes}",
         ),
         Line("M1", "checkers broken", "", None, _get(days, WITH, lambda day: len(day.broken)), limit="== 0"),
@@ -109,7 +109,7 @@ def _counts(size: Size, days: Mapping[str, Followed]) -> list[Line]:
 def _count_notes(size: Size, days: Mapping[str, Followed]) -> list[str]:
     notes = [
         f"Predicted by Little's law: rate x (retention + interval/2) = {size.rate_per_s:g} x ({size.retention_s:g} + "
-        f"{size.interval_s:g}/2) = {size.predicted:,.0f} finished jobs; a count left over by one job would be seen."
+        f"{size.interval_s:g}/2) = {size.predicted:,.0f} finished jobs; a single leaked job is visible in the counts."
     ]
     for side, day in days.items():
         families = ", ".join(f"{name} {count}" for name, count in day.families_end.items() if count)
@@ -152,9 +152,9 @@ def _allocated(
             "M1", "allocated bytes, verdict", "", word(trends, WITHOUT), word(trends, WITH), limit="== no leak",
             shows="== leak",
         ),
-        Line("M1", "allocated bytes that stay for each job", "B", slope(trends, WITHOUT), slope(trends, WITH)),
+        Line("M1", "allocated bytes retained per job", "B", slope(trends, WITHOUT), slope(trends, WITH)),
         Line("M1", "RSS, verdict", "", word(rss, WITHOUT), word(rss, WITH)),
-        Line("M1", "RSS that stays for each job", "B", slope(rss, WITHOUT), slope(rss, WITH)),
+        Line("M1", "RSS retained per job", "B", slope(rss, WITHOUT), slope(rss, WITH)),
     ]  # fmt: skip
     if options.variant != "without":
         lines.append(_planted(size, results, notes, runs))
@@ -166,20 +166,20 @@ def _planted(size: Size, results: Mapping[str, Any], notes: list[str], runs: dic
     trends = {leak: _trend(size, found) for leak, found in planted.items()}
     smallest = smallest_leak(trends)
     told = "; ".join(
-        f"{leak:g} B a job: {trend.verdict.value}, measured {shown(a_job(planted[leak], trend))} B"
+        f"{leak:g} B per job: {trend.verdict.value}, measured {shown(a_job(planted[leak], trend))} B"
         for leak, trend in sorted(trends.items())
     )
-    notes.append(f"Planted in production's table: {told}. Growth up to {size.limit_bytes:g} B a job counts as none.")
+    notes.append(f"Planted in production's table: {told}. Growth up to {size.limit_bytes:g} B per job counts as none.")
     runs[WITH]["planted"] = {f"{leak:g}": asdict(trend) for leak, trend in trends.items()}
     figure = NAN if smallest is None else smallest
     limit = f"<= {max(size.planted):g}"
-    return Line("M1", "smallest leak that would have been found (planted)", "B a job", None, figure, limit)
+    return Line("M1", "smallest planted leak that was found", "B per job", None, figure, limit)
 
 
 def smallest_leak(planted: Mapping[float, Trend]) -> float | None:
-    """Return the smallest planted leak from which on every larger one was found, None when the largest was not.
+    """Return the smallest planted leak such that it and every larger one was found; None when the largest was not.
 
-    `planted` maps a leak (bytes a job, above 0) to the verdict on a run in which that leak was planted.
+    `planted` maps a leak (bytes per job, above 0) to the verdict on the run with that leak.
     """
     found: float | None = None
     for leak in sorted(planted, reverse=True):
@@ -197,7 +197,7 @@ def _trend(size: Size, series: AllocatedSeries, of: str = "allocated") -> Trend:
 
 
 def a_job(series: AllocatedSeries, trend: Trend) -> float:
-    """Return the growth a job, in bytes; nan where the verdict rests on too little."""
+    """Return the growth per job, in bytes; nan when the evidence is too little."""
     return trend.growth / float(series.jobs[-1]) if len(series.jobs) else NAN
 
 
@@ -205,7 +205,7 @@ def _asks(asked: Mapping[str, list[Asked]]) -> list[Line]:
     lines = []
     for i, one in enumerate(next(iter(asked.values()))):
         without, with_ = (asked[side][i].share if side in asked else None for side in (WITHOUT, WITH))
-        name = f"asked {one.after_s:g} s after the end in vain, sweeps every {one.interval_s:g} s"
+        name = f"queries {one.after_s:g} s after the end without a result, sweeps every {one.interval_s:g} s"
         lines.append(Line("M2", name, "%", without, with_, limit="== 0", shows="== 100"))
     return lines
 

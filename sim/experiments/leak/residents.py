@@ -1,4 +1,4 @@
-"""What stays in the table and in the store while a scenario is played: counts over virtual time, read at each sweep."""
+"""Counts the entries of the job table and the store over virtual time, at each sweep of a run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from voxpool.sim.world.run import set_up, world_of
 from voxpool.sim.world.variant import Variant
 
 SWEEP_ROOM = 0.02
-"""Samples are taken so long after each sweep, in intervals: at the same phase of the saw-tooth, when it is over."""
+"""Delay of a sample after each sweep, in intervals: all samples have the same phase of the saw-tooth."""
 TELL_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A scenario that was played, with what resided over time."""
+    """A finished run, with the resident jobs over time."""
 
     run: dict[str, Any]
     broken: list[str]
@@ -30,7 +30,7 @@ class Followed:
     jobs: list[int] = field(default_factory=list)
     """Finished jobs in the table at each of `times_s`."""
     families_end: dict[str, int] = field(default_factory=dict)
-    """Members of each family of the store after everything has ended."""
+    """Members of each family of the store at the end."""
     families_max: dict[str, int] = field(default_factory=dict)
 
 
@@ -43,7 +43,7 @@ def follow(
     checkers: Sequence[type[Checker]],
     tell: Tell,
 ) -> Followed:
-    """Play `scenario` and count just after each multiple of `interval_s`; `tell` receives the part that is over."""
+    """Run `scenario` and count just after each multiple of `interval_s`; `tell` receives the completed share."""
     watch = Stopwatch()
     world = world_of(scenario, seed=seed, store=store, variant=variant, checkers=checkers)
     set_up(world, scenario)
@@ -85,5 +85,5 @@ def follow(
 
 
 def production_checkers(variant: Variant) -> Sequence[type[Checker]]:
-    """Return the checkers for a side: all for production; none where the point is that something does not hold."""
+    """Return the checkers of a side: all for production, none for a variant with a defect."""
     return CHECKERS if variant.name == "with" else ()

@@ -1,1 +1,1 @@
-"""Measures whether anything stays behind when nodes, jobs and sockets are gone."""
+"""The experiment `orphans`: whether entries remain after nodes, jobs and sockets are gone."""

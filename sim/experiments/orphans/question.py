@@ -1,7 +1,7 @@
-"""Does anything about nodes, jobs and sockets stay behind when they are gone? (defects M4 to M8)
+"""Do entries of nodes, jobs and sockets remain after these are gone? (defects M4 to M8)
 
 Without: the old designs on a small keyspace in virtual time (without_fix.py). With: production's core and scripts
-in the simulated world (with_fix.py), given the same.
+in the simulated world (with_fix.py), with the same input.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from voxpool.sim.report.limits import Figure
 from voxpool.sim.report.pictures import Bar, bars
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
 
-QUESTION = "Does anything about nodes, jobs and sockets stay behind when they are gone?"
+QUESTION = "Do entries of nodes, jobs and sockets remain after these are gone?"
 ROWS = {
-    "M4": "a set of all node ids loses members only by an explicit goodbye",
+    "M4": "members leave the set of all node ids only by an explicit goodbye",
     "M5": "pool sets and node-to-pool hashes without an owner",
-    "M6": "a binding key a job, whose name stops the sweep",
+    "M6": "a binding key per job, whose name stops the sweep",
     "M7": "in-process maps that keep an entry after an abnormal close",
     "M8": "slots reserved with a counter",
 }
@@ -32,12 +32,12 @@ _PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8":
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 
 def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`: each row and side in a process of its own."""
+    """Run the experiment at `size`, each defect and side in a separate process."""
     rows = EXPERIMENT.chosen(options)
     parts = []
     for row in sorted(rows, key=lambda name: name != "M7"):  # the longest first
@@ -48,7 +48,7 @@ def measure_at(options: Options, size: Size) -> Report:
 
 
 def report_of(options: Options, size: Size, rows: list[str], results: Mapping[str, Figures]) -> Report:
-    """Put the figures of the rows together; `results` has one entry for "ROW side"."""
+    """Return the report; `results` has one entry for each "ID side"."""
     lines = [line for row in rows for line in _lines(row, size, results)]
     return Report(
         experiment="orphans",
@@ -88,7 +88,7 @@ def _lines(row: str, size: Size, results: Mapping[str, Figures]) -> list[Line]:
         jobs = round(size.bindings_s * size.bindings_rate_per_s)
         return [
             Line(row, "keys that bind a job to its node, at the end", "", *both("bindings"), "== 0", f"== {jobs}"),
-            Line(row, "sweeps that removed nothing of what was due", "%", *both("in_vain"), "== 0", "== 100"),
+            Line(row, "sweeps that removed none of the due jobs", "%", *both("in_vain"), "== 0", "== 100"),
             Line(row, "errors in a sweep that are not reported", "", *both("unheard"), "== 0", "> 0"),
         ]
     if row == "M7":
@@ -98,7 +98,7 @@ def _lines(row: str, size: Size, results: Mapping[str, Figures]) -> list[Line]:
     full = f"== {size.full_nodes}"
     return [
         Line(row, "nodes that are full and idle an hour later", "", *both("full_and_idle"), "== 0", full),
-        Line(row, "slots lost by a crash come back after", "s", *both("lost_s"), f"<= {longest_s:g}", "breaks"),
+        Line(row, "slots lost by a crash are free again after", "s", *both("lost_s"), f"<= {longest_s:g}", "breaks"),
     ]
 
 
@@ -108,19 +108,19 @@ def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
         return []
     if row == "M5":
         return [
-            f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half are what a "
-            "dead scheduler left. Counted one lease and one sweep of the store (one a second) later."
+            f"M5, with: {found['known']} pool members before; half of the nodes were connected here, half belong to a "
+            "dead scheduler. Counted one lease and one sweep of the store (one per second) later."
         ]
     if row == "M7":
         where = f" ({found['where']})" if found["where"] else ""
         return [
             f"M7, with: half of the closes are nodes, most during a job ({found['redispatched']} redispatches), half "
-            f"are sessions; every container that the core's objects reservation was counted{where}."
+            f"are sessions; the entries of every container of the core were counted{where}."
         ]
     if row == "M8":
         return [
-            f"M8, with: {found['taken']} slots, all there are, were taken by a scheduler that died before it sent "
-            "anything; a reservation ends by itself at dispatch time-out + lease."
+            f"M8, with: {found['taken']} slots, which is all of them, were reserved by a scheduler that died before it "
+            "sent a job; a reservation expires after dispatch timeout + lease."
         ]
     return []
 
@@ -130,10 +130,10 @@ def _picture(lines: list[Line], rows: list[str]) -> Picture:
     groups = [Bar(f"{line.row}: {_SHORT[line.row]}", _number(line.without), _number(line.with_)) for line in firsts]
     return bars(
         "left_behind",
-        "What stays behind when nodes, jobs and sockets are gone",
+        "Entries that remain after nodes, jobs and sockets are gone",
         "entries (logarithmic above 1)",
         groups,
-        "One bar a row: the first line of each row of the table.",
+        "One bar per defect: its first line of the table.",
         y_scale="symlog",
     )
 

@@ -1,4 +1,4 @@
-"""How much the experiment `orphans` measures, and the figures that its rows return."""
+"""The sizes of the experiment `orphans`, and the type of its figures."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ Figures = dict[str, Figure]
 
 @dataclass(frozen=True)
 class Size:
-    """The sizes of all rows; times in virtual seconds."""
+    """The sizes for all defects; times in virtual seconds."""
 
     nodes: int = 300
     """M4 and M5."""
     pair: str = "zh:en"
     churn_gap_s: float = 2.0
-    """M4: between two nodes that come."""
+    """M4: time between two new nodes."""
     churn_life_s: float = 60.0
-    """M4: how long each lives."""
+    """M4: life time of each node."""
     heartbeat_s: float = 15.0
     lease_s: float = 45.0
     after_s: float = 1.0
-    """After the last lease has ended: production looks at the store every second."""
+    """Wait after the end of the last lease: production sweeps the store every second."""
     bindings_s: float = 3600.0
     bindings_rate_per_s: float = 1.0
     interval_s: float = 60.0

@@ -21,7 +21,7 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 OTHER = "s0"
-"""The instance name of the scheduler that died before."""
+"""The instance name of the dead scheduler."""
 
 
 def _world(size: Size, seed: int, store: str, checkers: tuple[type[Checker], ...] = CHECKERS, **more: Any) -> World:
@@ -35,7 +35,7 @@ def _world(size: Size, seed: int, store: str, checkers: tuple[type[Checker], ...
 
 
 def churn(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """M4: nodes with fresh ids come and vanish; what the store still knows of them after the last lease."""
+    """M4: nodes with new ids register and vanish; count their entries in the store after the last lease."""
     world = _world(size, seed, store)
     alive: list[tuple[float, Any]] = []
     for number in range(size.nodes):
@@ -56,7 +56,7 @@ def churn(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """M5: half of the nodes vanish here, half are the leftovers of a scheduler that died with them; no traffic."""
+    """M5: half of the nodes vanish here, half belong to a dead scheduler; no traffic."""
     world = _world(size, seed, store)
     here = world.add_nodes(size.nodes // 2, [size.pair])
     lease_ms = round(1000 * size.lease_s)
@@ -85,7 +85,7 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 class _Sweeps(Watcher):
-    """Notices sweeps that removed nothing while a job's time was over."""
+    """Counts sweeps that removed nothing although a job's retention had ended."""
 
     def __init__(self, world: World, retention_s: float) -> None:
         self.jobs: dict[str, Job] = {}
@@ -106,14 +106,14 @@ class _Sweeps(Watcher):
 
 
 class _Raises(JobTable):
-    """An error in the sweep, planted."""
+    """A table with a planted error in the sweep."""
 
     def remove_ended_before(self, before_ms: int) -> Job | None:
         raise RuntimeError("planted")
 
 
 def bindings(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """M6: an hour of jobs; the store holds nothing a job after its end, each sweep does its work, an error is loud."""
+    """M6: an hour of jobs; the store has no entry per ended job, sweeps remove due jobs, errors are reported."""
     world = _world(size, seed, store, is_traced=False)
     sweeps = _Sweeps(world, size.retention_s)
     world.hub.add([sweeps])
@@ -142,7 +142,7 @@ def bindings(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def _unheard(size: Size, seed: int, store: str) -> int:
-    """Plant an error in the first sweep; return 1 when the run goes on as if nothing had happened."""
+    """Plant an error in the first sweep; return 1 when the run continues without reporting it."""
     variant = Variant("planted error", CoreClasses(job_table=_Raises))
     world = _world(size, seed, store, (), variant=variant, is_traced=False)
     try:
@@ -153,11 +153,11 @@ def _unheard(size: Size, seed: int, store: str) -> int:
 
 
 def closes(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """M7: nodes whose socket closes in the middle of a job, sessions that just end; what the core keeps of them."""
+    """M7: nodes whose socket closes during a job, sessions without a goodbye; count their entries in the core."""
     world = _world(size, seed, store, (), is_traced=False)
     world.add_nodes(4, [size.pair], slots=size.closes_a_batch, name="stable")
     before: dict[str, int] = {}
-    for _ in range(20):  # over more than a heartbeat: what the stable nodes need at any moment
+    for _ in range(20):  # over more than a heartbeat: the maximum that the stable nodes need
         world.run(for_s=1.0)
         for path, count in entries(world.core).items():
             before[path] = max(count, before.get(path, 0))
@@ -174,10 +174,10 @@ def closes(size: Size, seed: int, store: str, tell: Tell) -> Figures:
         for session_id in sessions:
             world.do(world.core.dispatcher.session_closed, session_id)
         world.run(for_s=1.0)
-        for session_id in sessions:  # a result that crossed the end of its session may have brought it back
+        for session_id in sessions:  # a result that crossed the end of its session may have recreated it
             world.do(world.core.dispatcher.session_closed, session_id)
         tell(batch * size.closes_a_batch / size.closes)
-    # The nodes stay dead here; only retention, and whatever else is due by then, passes.
+    # The nodes stay dead; only time passes, past the end of retention.
     world.run_until(lambda: not world.clients.open)
     world.run(for_s=size.retention_s + size.interval_s + size.lease_s + 1)
     after = entries(world.core)
@@ -193,7 +193,7 @@ def closes(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def crashes(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """M8: a scheduler takes every slot of the store and dies before it sends anything; how long they stay taken."""
+    """M8: a scheduler reserves every slot and dies before it sends a job; measure how long they stay reserved."""
     world = _world(size, seed, store)
     nodes = world.add_nodes(size.full_nodes, [size.pair], slots=size.slots)
     world.run(for_s=1.0)

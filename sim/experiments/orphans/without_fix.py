@@ -23,7 +23,7 @@ class _Time:
 
 
 def churn(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
-    """M4: nodes with fresh ids come, beat for a while, and fall silent."""
+    """M4: nodes with new ids register, send heartbeats for a while, and go silent."""
     now = _Time()
     nodes = NodeSets(Keyspace(now))
     silent_from = {number: number * size.churn_gap_s + size.churn_life_s for number in range(size.nodes)}
@@ -42,7 +42,7 @@ def churn(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
 
 
 def ghosts(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
-    """M5: all nodes die at once, and no traffic comes that would meet them."""
+    """M5: all nodes die at once, and there is no traffic that would find them."""
     now = _Time()
     keyspace = Keyspace(now)
     nodes = NodeSets(keyspace)
@@ -93,7 +93,7 @@ def closes(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
 
 
 def crashes(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
-    """M8: a scheduler that dies, each time at a node that is drawn, between reserving a slot and writing the job."""
+    """M8: a scheduler dies between reserving a slot of a random node and writing the job, several times."""
     now = _Time()
     counter = SlotCounter(Keyspace(now), size.slots)
     chance = plain_random(seed, "crashes")
@@ -104,7 +104,7 @@ def crashes(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
         job_id = f"s1-{now.now_s}"
         if counter.reserve(node_id):
             if chance.random() < size.crash_share:
-                lost += 1  # it dies here: nobody commits, nobody gives the slot back
+                lost += 1  # it dies here: the slot is neither committed nor released
             else:
                 counter.commit(node_id, job_id)
                 counter.finish(job_id)

@@ -1,1 +1,1 @@
-"""What a pool does with more jobs than it can do."""
+"""The experiment `overload`: the behaviour of a pool above its capacity."""

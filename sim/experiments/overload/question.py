@@ -1,9 +1,9 @@
-"""What does a pool do with more jobs than it can? (row overload)
+"""What does a pool do above its capacity? (defect overload)
 
-Without: every submit is accepted while there is room, and fails after its waiting time-out. With: production refuses
-what would wait too long. Both beside M/M/c/K, a queue of bounded length: K is the number of jobs at which the wait of
-one more is within the time-out, with the chance of being late that intake.py allows. At lasting overload that is
-LATE_SHARE; with something in hand it may be up to LATE_SPARE_MAX, so theory gives a range.
+Without: every submit is accepted while there is room, and fails after its waiting timeout. With: production refuses
+jobs that would wait too long. Both are compared with M/M/c/K, a bounded queue: K is the number of jobs at which the
+next one waits at most the timeout, with the probability of being late that intake.py accepts. In lasting overload this
+is LATE_SHARE, after a time of low load up to LATE_SPARE_MAX, so theory gives a range.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
 from voxpool.sim.world.run import play
 from voxpool.sim.world.variant import Variant
 
-QUESTION = "What does a pool do with more jobs than it can?"
+QUESTION = "What does a pool do with more jobs than it can complete?"
 ROW = "overload"
-ROWS = {ROW: "overload refuses nobody and fails what it accepted"}
+ROWS = {ROW: "in overload every job is accepted, and accepted jobs fail"}
 PAIR = "zh:en"
 
 
@@ -45,7 +45,7 @@ class Size:
 
     @property
     def servers(self) -> int:
-        """All slots."""
+        """Number of slots of all nodes."""
         return self.nodes * self.slots
 
 
@@ -55,7 +55,7 @@ QUICK = Size(duration_s=300.0, loads=(0.8, 2.0, 5.0))
 
 @dataclass(frozen=True)
 class Found:
-    """What one run did: shares of 1, the mean wait of the completed jobs in seconds."""
+    """The result of one run: shares of 1, the mean wait of the completed jobs in seconds."""
 
     refused: float
     completed: float
@@ -66,7 +66,7 @@ class Found:
 
 
 def one_run(size: Size, load: float, seed: int, store: str, side: str, tell: Tell) -> Found:
-    """Play one load on one side."""
+    """Run one load on one side."""
     rate_per_s = load * size.servers / size.work_s
     scenario = Scenario(
         name=f"overload {load:g}",
@@ -90,7 +90,7 @@ def one_run(size: Size, load: float, seed: int, store: str, side: str, tell: Tel
 
 
 def waiting_max(size: Size, late: float) -> int:
-    """Return how many jobs may wait before the chance of being late is above `late`, as intake.py judges it."""
+    """Return the number of waiting jobs up to which the probability of lateness is at most `late` (intake.py)."""
     settings = Settings()
     rate_per_ms = size.servers / size.work_s / 1000
     starts = rate_per_ms * settings.rate_window_s * 1000 + SERVICES_KEPT
@@ -115,13 +115,13 @@ def predicted(size: Size, load: float) -> list[tuple[float, float]]:
 
 
 def _filling(size: Size, load: float) -> float:
-    """Return the share of a run's submits that fill the queue first; the theory is of the steady state after that."""
+    """Return the share of submits that fill the queue before the steady state, for which theory holds."""
     submits = load * size.servers / size.work_s * size.duration_s
     return (size.servers + waiting_max(size, LATE_SPARE_MAX)) / submits
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     size = QUICK if options.quick else FULL
     EXPERIMENT.chosen(options)
     parts = [
@@ -133,7 +133,7 @@ def measure(options: Options) -> Report:
 
 
 def report_of(options: Options, size: Size, found: dict[str, Found]) -> Report:
-    """Put the figures together; `found` has one entry for "side load"."""
+    """Return the report; `found` has one entry for each "side load"."""
     lines = [line for load in size.loads for line in _lines(size, load, found)]
     runs = [each for name, each in found.items() if name.startswith(f"{WITH} ")]
     lines.append(Line(ROW, "broken checkers", "", None, sum(each.broken for each in runs) if runs else None, "== 0"))
@@ -152,8 +152,8 @@ def report_of(options: Options, size: Size, found: dict[str, Found]) -> Report:
         variant=options.variant,
         notes=[
             f"M/M/c/K with c = {size.servers} and K = c + {limits[0]} to c + {limits[1]} (Gross and Harris, 2.5). "
-            "The bounds are wider by 2 points of the share and by 10 % of the wait: arrivals are random. The share may "
-            "be lower by the jobs that fill the queue first."
+            "The limits are wider by 2 points of the share and 10 % of the wait, because arrivals are random. The "
+            "share may be lower by the jobs that fill the queue at the start."
         ],
     )
 

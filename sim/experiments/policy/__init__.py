@@ -1,1 +1,1 @@
-"""How a node should be chosen."""
+"""The experiment `policy`: how a node is chosen."""

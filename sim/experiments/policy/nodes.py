@@ -1,4 +1,4 @@
-"""Which node may be chosen at all: the rows of `policy` about the pair (C7) and about a node that fails (C8)."""
+"""The parts of `policy` about eligible nodes: those of the pair (C7), and a node that fails (C8)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Figures = dict[str, Figure]
 PAIRS = ("zh:en", "en:zh")
 WORK_S = 2.0
 TWO_CHOICES = "without, two choices"
-"""Row C8 has two sides without: least loaded, and this one, which is production but for the rests."""
+"""C8 has two sides without: least loaded, and this one, which is production without rests."""
 _SLICES = 20
 
 AFFINITY_NODES = 20
 AFFINITY_SLOTS = 4
 AFFINITY_LOAD = 0.4
-"""Low, so that the session's node mostly has room."""
+"""A low load, so that the session's node usually has room."""
 SESSIONS = 40
 ROUNDS = 3
-"""Jobs of a session with the same pair, one after the other."""
+"""Consecutive jobs of a session with the same pair."""
 
 FAILING_NODES = 20
 FAILING_SLOTS = 16
@@ -46,7 +46,7 @@ FAILING_RATE_PER_S = FAILING_LOAD * FAILING_NODES * FAILING_SLOTS / WORK_S
 
 
 class RefusesOtherPairs(SimNode):
-    """A node that answers with an error when it is given a pair that it doesn't serve."""
+    """A node that answers with an error to a job of a pair that it doesn't serve."""
 
     def assigned(self, assign: Assign, request: Request) -> None:
         if assign.pair in self.pairs:
@@ -56,7 +56,7 @@ class RefusesOtherPairs(SimNode):
 
 
 class FirstFailsAtOnce(SimNode):
-    """A node; the first of a run fails each job in the moment in which it gets it."""
+    """A node; the first of a run fails each job at once."""
 
     def assigned(self, assign: Assign, request: Request) -> None:
         if self.node_id.endswith("-1"):
@@ -71,13 +71,13 @@ class _Switching(Stream):
     def next_request(self) -> Request:
         number = self._number
         request = super().next_request()
-        own = number // SESSIONS + number % SESSIONS  # its place in the session, each of which begins elsewhere
+        own = number // SESSIONS + number % SESSIONS  # its number in the session; sessions begin with different pairs
         request.pair = PAIRS[own // ROUNDS % len(PAIRS)]
         return request
 
 
 class _Given(Watcher):
-    """Counts what was given to whom, and follows which node was a session's last."""
+    """Counts assigns by node, and tracks the last node of each session."""
 
     def __init__(self) -> None:
         self.assignments = self.wrong = self.could_stay = self.stayed = 0
@@ -94,7 +94,7 @@ class _Given(Watcher):
 
 
 def affinity(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
-    """C7: sessions that ask for the node of their last job, and change their pair."""
+    """C7: sessions request the node of their last job, and change their pair."""
     variant = replace(Variant() if side == WITH else prefers_unasked(), node=RefusesOtherPairs)
     world = World(seed=seed, store=_store(side, store), variant=variant, is_traced=False, checkers=_checkers(side))
     given = _Given()
@@ -119,7 +119,7 @@ def affinity(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figure
 
 
 def failing(size: Size, seed: int, store: str, side: str, tell: Tell) -> Figures:
-    """C8: one node of many fails every job at once; its error is final for the job."""
+    """C8: one of many nodes fails every job at once, with a final error."""
     variants = {WITH: Variant, WITHOUT: least_loaded_never_rests, TWO_CHOICES: never_rests}
     variant = replace(variants[side](), node=FirstFailsAtOnce)
     world = World(seed=seed, store=_store(side, store), variant=variant, is_traced=False, checkers=_checkers(side))
@@ -142,7 +142,7 @@ def _checkers(side: str) -> Sequence[type[Checker]]:
 
 
 def _store(side: str, store: str) -> str:
-    """Scripts can be replaced in the memory store only."""
+    """Return the store of a side: scripts can be replaced in the memory store only."""
     return store if side == WITH else "memory"
 
 

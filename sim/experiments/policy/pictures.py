@@ -1,4 +1,4 @@
-"""The pictures of the experiment `policy`: mean wait, 99 % wait and largest share, each against the load."""
+"""The pictures of the experiment `policy`: mean wait, 99 % wait and largest share over the load."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ COLOURS = {
 }
 OF_SCRIPTS = ("#117a65", "#0e6655", "#145a32", "#7d6608")
 LEAST_S = 0.001
-"""Waits below it are drawn there: the axis is logarithmic."""
+"""Shorter waits are drawn at this value, because the axis is logarithmic."""
 STEPS = 60
 
 
 def mean_picture(size: Size, empty: Iterable[Found], long: Iterable[Found]) -> Picture:
-    """Return the mean waits with the curves of theory, and the long runs as points on them."""
+    """Return the mean waits with the curves of theory, and the long runs as points."""
 
     def central(load: float) -> float:
         return erlang_c_wait(size.nodes, load, size.work_s)
@@ -55,15 +55,15 @@ def mean_picture(size: Size, empty: Iterable[Found], long: Iterable[Found]) -> P
         "load",
         "seconds (logarithmic)",
         [*_by_policy(empty, lambda found: found.mean_s), *points, *_theory(size, alone, central)],
-        f"Lines: {size.jobs:,} jobs from empty, which at high load is less than the steady state of theory. Points: "
-        "long runs, warm-up dropped. Waits below 1 ms are drawn there.",
+        f"Lines: {size.jobs:,} jobs from empty, which at high load wait less than in theory's steady state. Points: "
+        "long runs without warm-up. Waits below 1 ms are drawn at 1 ms.",
         y_scale="log",
         markers=True,
     )
 
 
 def p99_picture(size: Size, empty: Iterable[Found]) -> Picture:
-    """Return what 99 % of the jobs wait at most."""
+    """Return the 99 % wait over the load."""
 
     def central(load: float) -> float:
         return erlang_c_wait_percentile(size.nodes, load, size.work_s, 0.99)
@@ -77,24 +77,24 @@ def p99_picture(size: Size, empty: Iterable[Found]) -> Picture:
         "load",
         "seconds (logarithmic)",
         [*_by_policy(empty, lambda found: found.p99_s), *_theory(size, alone, central)],
-        f"{size.jobs:,} jobs from empty. Waits below 1 ms are drawn there.",
+        f"{size.jobs:,} jobs from empty. Waits below 1 ms are drawn at 1 ms.",
         y_scale="log",
         markers=True,
     )
 
 
 def share_picture(size: Size, empty: Iterable[Found]) -> Picture:
-    """Return the share of the jobs that the busiest node got."""
+    """Return the busiest node's share of the jobs over the load."""
     fair = 100.0 / size.nodes
     drawn = _by_policy(empty, lambda found: found.share_max)
     ends = [min(size.loads), max(size.loads)]
     return curves(
         "policy_share",
-        "Share of the jobs that the busiest node got",
+        "The busiest node's share of the jobs",
         "load",
         "%",
         [*drawn, Curve(f"fair: {fair:g} %", ends, [fair, fair], style="predicted")],
-        f"{size.jobs:,} jobs over {size.nodes} equal nodes: chance alone lifts the busiest above the fair share.",
+        f"{size.jobs:,} jobs over {size.nodes} equal nodes: by random variation the busiest exceeds the fair share.",
     )
 
 
@@ -112,7 +112,7 @@ def _by_policy(empty: Iterable[Found], figure: Callable[[Found], float]) -> list
 
 
 def _short(policy: str) -> str:
-    """The legend has many entries."""
+    """Return a short label, because the legend has many entries."""
     return label_of(policy).replace("two choices on", "two:").replace("least loaded on", "least:")
 
 

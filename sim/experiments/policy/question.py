@@ -1,8 +1,9 @@
 """How should a node be chosen? (defects C6, C7, C8)
 
-C6, without: blind to room, the jobs queue at the nodes: at random, the less loaded of two, the least loaded, on exact
-loads and on old reports. With: production, where a job waits until a node has room. Both beside queueing theory.
-C7: the session's node is asked whether it serves the pair. C8: a node that fails every job rests.
+C6, without: a node is chosen whether or not it has a free slot, and jobs queue at nodes: at random, the less loaded of
+two, the least loaded, by exact loads and by old reports. With: production, where a job waits until a node has room.
+Both are compared with queueing theory. C7: the pairs of the session's node are checked. C8: a node that fails every
+job rests.
 """
 
 from __future__ import annotations
@@ -33,27 +34,29 @@ from voxpool.sim.experiments.policy.size import (
 from voxpool.sim.experiments.processes import Part, run_parts
 from voxpool.sim.report.report import WITH, WITHOUT, Report
 
-QUESTION = "How should a node be chosen, and what does a job wait when it is chosen blindly?"
+QUESTION = "How should a node be chosen, and how long do jobs wait when its free slots are ignored?"
 ROWS = {
-    "C6": "chosen blind to load, or by old reports: jobs queue at the node",
-    "C7": "chosen by affinity without asking whether the node serves the pair",
-    "C8": "a node that fails every job at once attracts all of them",
+    "C6": "chosen without regard to load, or by old reports: jobs queue at the node",
+    "C7": "chosen by affinity without a check that the node serves the pair",
+    "C8": "a node that fails every job at once attracts all jobs",
 }
 EXTRAS = (
-    Extra("full", "The size that theory wants: ten seeds, 2 to 10 million jobs a point; about half an hour.", True),
-    Extra("loads", "The loads of C6, such as 0.7,0.9."),
-    Extra("policies", f"The policies of C6 beside production, of {', '.join(POLICIES)}."),
     Extra(
-        "script", "Lua files, with commas between them, each with a `choose` of its own to compare with production's."
+        "full",
+        "A size for comparison with theory: ten seeds, 2 to 10 million jobs per point; about half an hour.",
+        True,
     ),
+    Extra("loads", "The loads of C6, such as 0.7,0.9."),
+    Extra("policies", f"The policies of C6 to compare with production: {', '.join(POLICIES)}."),
+    Extra("script", "Comma-separated Lua files, each with a function `choose` to compare with production's."),
 )
 _LONG, _EMPTY, _AFFINITY, _FAILING = "long", "empty", "affinity", "failing"
 _PRODUCTION_COSTS = 2.0
-"""A job of production beside one of a blind policy, which asks no script."""
+"""Relative cost of a job in production and with a policy of C6, which calls no script."""
 
 
 def size_of(options: Options) -> Size:
-    """Return the size that `options` ask for; raises ConfigError for a load or policy that can't be."""
+    """Return the size of `options`; raises ConfigError for an invalid load or policy."""
     size = QUICK if options.quick else FULL if options.extra.get("full") else NORMAL
     if loads := options.extra.get("loads"):
         size = _with_loads(size, str(loads))
@@ -69,9 +72,9 @@ def _with_loads(size: Size, text: str) -> Size:
     try:
         loads = tuple(sorted(float(word) for word in text.split(",")))
     except ValueError:
-        raise ConfigError(f"--loads {text!r}: wants numbers with commas between them, such as 0.7,0.9") from None
+        raise ConfigError(f"--loads {text!r}: must be comma-separated numbers, such as 0.7,0.9") from None
     if not all(0 < load < 1 for load in loads):
-        raise ConfigError(f"--loads {text!r}: a load lies between 0 and 1; at 1 the queue grows for ever")
+        raise ConfigError(f"--loads {text!r}: a load must be between 0 and 1; at 1 the queue grows without bound")
     return replace(size, loads=loads, long_loads=tuple(load for load in loads if load in size.long_loads))
 
 
@@ -84,12 +87,12 @@ def _policies(text: str) -> tuple[str, ...]:
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, size_of(options))
 
 
 def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`: each policy, load and side in a process of its own."""
+    """Run the experiment at `size`, each policy, load and side in a separate process."""
     rows = EXPERIMENT.chosen(options)
     found = run_parts(_parts(options, size, rows), options.progress, options.at_once)
     return report_of(options, size, rows, _results(found))
@@ -137,7 +140,7 @@ def _results(found: Mapping[str, Any]) -> Results:
 
 
 def report_of(options: Options, size: Size, rows: list[str], results: Results) -> Report:
-    """Put what was measured together."""
+    """Return the report of the results."""
     pictures = [
         partial(mean_picture, size, results.empty, results.long),
         partial(p99_picture, size, results.empty),
@@ -176,8 +179,8 @@ def _notes(size: Size, rows: list[str], results: Results) -> list[str]:
                 f"C6, {label_of(policy)}: production with the choice of {policy.removeprefix(PREFIX)}."
                 for policy in size.scripts
             ),
-            "C6, without: production's dispatcher sends at once, to a node that queues; a report holds the loads of "
-            "all nodes and is taken once in 0.5, 5 or 15 s, so that it is that old at most.",
+            "C6, without: production's dispatcher sends at once, to a node that queues; a report has the loads of all "
+            "nodes and is made every 0.5, 5 or 15 s, so this is its maximum age.",
             *(
                 f"C6, long run at {found.load:.0%} load, {found.policy}: {found.mean_s:.4g} ± {found.half_s:.2g} s "
                 f"(99 %, batch means) over {found.jobs:,} jobs."

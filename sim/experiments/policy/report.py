@@ -1,4 +1,4 @@
-"""What the experiment `policy` says: the lines of C6, C7 and C8, and the curves for the JSON."""
+"""The report of the experiment `policy`: the lines of C6, C7 and C8, and the curves for the JSON."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from voxpool.sim.report.report import WITH, WITHOUT, Line
 from voxpool.sim.report.theory import erlang_c_wait, erlang_c_wait_percentile, mm1_wait
 
 THEORY_LEAST_S = 0.001
-"""A theoretical mean below it is compared by its difference: too few jobs wait for a ratio to mean anything."""
+"""A smaller theoretical mean is compared by its difference: too few jobs wait for a meaningful ratio."""
 SPREAD = 2.0
-"""What one run from empty may wait in parts of the central queue's mean, at a load that the catalogue doesn't name."""
+"""Range of the mean wait of a run from empty relative to the central queue, at a load without a catalogue figure."""
 PRODUCTION_SPOILED_PART = 2.0
-"""What the failing node may spoil, in parts of five jobs a rest: some are on their way to it when it begins to rest."""
+"""Range of jobs failed by the failing node relative to five per rest: some are in transit when a rest begins."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured: runs from empty, long runs, and the figures of C7 and C8 by side."""
+    """All results: runs from empty, long runs, and the figures of C7 and C8 by side."""
 
     empty: Sequence[Found] = ()
     long: Sequence[Found] = ()
@@ -52,7 +52,7 @@ def lines_of(row: str, size: Size, results: Results) -> list[Line]:
 
 
 def curves_of(results: Results) -> dict[str, list[dict[str, Any]]]:
-    """Return the curves as the JSON has them."""
+    """Return the curves for the JSON."""
     return {
         "from_empty": [found.figures for found in results.empty],
         "long_runs": [found.figures for found in results.long],
@@ -78,7 +78,7 @@ def _waits(size: Size, results: Results) -> list[Line]:
 
 
 def _herd(size: Size, results: Results) -> list[Line]:
-    """Old reports are worse than none; and the tail and the largest share at the highest load of the catalogue."""
+    """Return the lines about old reports, and the tail and largest share at the highest load of the catalogue."""
     lines = []
     for load in size.loads:
         random, herd, production = (results.of(policy, load) for policy in ("random", "least/15", PRODUCTION))
@@ -112,7 +112,7 @@ def _herd(size: Size, results: Results) -> list[Line]:
 
 
 def _scripts(size: Size, results: Results) -> list[Line]:
-    """A policy in a file beside production, which compares two nodes: figures without a limit, for a reader."""
+    """Return the lines that compare a policy in a file with production, without limits."""
     lines = []
     for policy, load in product(size.scripts, size.loads):
         found, production = results.of(policy, load), results.of(PRODUCTION, load)
@@ -140,14 +140,14 @@ def _theory(size: Size, results: Results) -> list[Line]:
             lines.append(Line("C6", f"{at}: mean wait / M/M/1's, without: random", "", ratio, None, "", near_one))
             continue
         off_ms = None if found.off_s is None else 1000 * found.off_s
-        what = f"{at}: a start's greatest distance from the central queue's, with"
+        what = f"{at}: maximum difference of a start from the central queue, with"
         lines.append(Line("C6", what, "ms", None, off_ms, f"<= {1000 * TOLERANCE_S:g}"))
         central_s = erlang_c_wait(size.nodes, found.load, size.work_s)
         if central_s >= THEORY_LEAST_S:
             name = f"{at}: mean wait / M/M/{size.nodes}'s, with"
             lines.append(Line("C6", name, "", None, found.mean_s / central_s, near_one))
         else:
-            name = f"{at}: mean wait, with (M/M/{size.nodes} says {central_s:.1g} s)"
+            name = f"{at}: mean wait, with (M/M/{size.nodes}: {central_s:.1g} s)"
             lines.append(Line("C6", name, "s", None, found.mean_s, f"<= {central_s + THEORY_LEAST_S:.3g}"))
     return lines
 
@@ -184,7 +184,7 @@ def _pair(found: Mapping[str, Figures]) -> list[Line]:
     return [
         Line("C7", "assignments to a node that doesn't serve the pair", "", *both("wrong"), "== 0", "> 0"),
         Line("C7", "such assignments, of all", "%", *both("wrong_share"), "== 0", "> 0"),
-        Line("C7", "jobs that failed for it", "", *both("failed"), "== 0", "> 0"),
+        Line("C7", "jobs that failed because of it", "", *both("failed"), "== 0", "> 0"),
         Line("C7", "jobs that stayed at a node of their pair", "%", *both("stayed"), ">= 80"),
         Line("C7", "checkers broken", "", None, _of(found, WITH, "broken"), "== 0"),
     ]
@@ -197,7 +197,7 @@ def _spoiled(found: Mapping[str, Figures]) -> list[Line]:
     rested = 100 * settings.rest_after_failures / (FAILING_RATE_PER_S * settings.rest_s)
     limit = f"<= {PRODUCTION_SPOILED_PART * rested:.2g}"
     with_ = _of(found, WITH, "spoiled_share")
-    name = "jobs that one failing node spoils, without: "
+    name = "jobs that one failing node fails, without: "
     return [
         Line("C8", name + "least loaded", "%", _of(found, WITHOUT, "spoiled_share"), with_, limit, ">= 80"),
         Line("C8", name + "two choices", "%", _of(found, TWO_CHOICES, "spoiled_share"), with_, limit, ">= 5"),

@@ -1,6 +1,6 @@
-"""One run of the experiment `policy`: a way to choose, a load, a number of jobs; and how long the jobs waited.
+"""Runs of the experiment `policy`: a policy, a load and a number of jobs give the waits of the jobs.
 
-Both sides go through the whole path of production, from the submit to the result; what differs is the variant.
+Both sides use the whole path of production, from the submit to the result; only the variant differs.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 10.0, "cleanup_interval_s": 10.0}
-"""Nobody loses patience, and what has ended is soon forgotten."""
+"""No job times out while it waits, and finished jobs are soon removed."""
 WARM_AFTER = 5.0
-"""Number of relaxation times of one M/M/1 queue that a long run drops: e^-5 of the start is left."""
+"""Warm-up of a long run in relaxation times of an M/M/1 queue: e^-5 of the effect of the start remains."""
 WARMUP_PART_MAX = 0.5
 CONFIDENCE = 0.99
 SLICES = 50
@@ -39,40 +39,40 @@ SLICES = 50
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one policy did at one load, over all seeds: waits in seconds from the submit to the start of the work."""
+    """The result of a policy at a load over all seeds: waits in seconds from the submit to the start of the work."""
 
     policy: str
     load: float
     jobs: int
-    """Whose waits were counted."""
+    """Number of jobs whose waits were counted."""
     mean_s: float
     half_s: float
-    """Half of the 99 % interval: by the seeds, or by batch means within one run."""
+    """Half width of the 99 % interval: over the seeds, or by batch means within one run."""
     p99_s: float
     share_max: float
-    """The share of the jobs that the busiest node got, in percent."""
+    """The busiest node's share of the jobs, in percent."""
     wall_s: float
     broken: list[str] = field(default_factory=list)
     means_s: list[float] = field(default_factory=list)
     """The mean of each seed."""
     off_s: float | None = None
-    """The largest delay of a start in a long run of production against the central queue with the same jobs."""
+    """The largest delay of a start in a long run of production relative to the central queue with the same jobs."""
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures as the report's JSON has them."""
+        """The figures for the report's JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 def variant_of(policy: str) -> Variant:
-    """Return the core that chooses by `policy`."""
+    """Return the variant that chooses by `policy`."""
     if is_script(policy):
         return variant_of_script(policy)
     return Variant() if policy == PRODUCTION else RULES[policy].variant()
 
 
 def checkers_of(policy: str) -> Sequence[type[Checker]]:
-    """All; but a blind policy sends without an allocation of the store, and keeps loads of its own to the end."""
+    """Return the checkers of `policy`: all, except where a policy of C6 sends without an allocation of the store."""
     if policy == PRODUCTION or is_script(policy):
         return CHECKERS
     return [
@@ -81,7 +81,7 @@ def checkers_of(policy: str) -> Sequence[type[Checker]]:
 
 
 def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store: str, tell: Tell) -> Found:
-    """Run `size.jobs` jobs into an empty pool with each of `seeds`; all waits count. Checkers look at the first."""
+    """Run `size.jobs` jobs into an empty pool with each of `seeds`; all waits count. Checkers check the first seed."""
     found = []
     for number, seed in enumerate(seeds):
 
@@ -106,7 +106,7 @@ def from_empty(size: Size, policy: str, load: float, seeds: Sequence[int], store
 
 
 def long_run(size: Size, policy: str, load: float, seed: int, store: str, tell: Tell) -> Found:
-    """Run long enough for a comparison with theory: the warm-up is dropped, and no checker or trace costs time."""
+    """Run long enough for a comparison with theory, without warm-up, checkers and trace."""
     jobs = size.jobs_of_long(load)
     lasts_s = jobs / size.rate_per_s(load)
     warmup_s = min(WARM_AFTER * mm1_relaxation_s(load, size.work_s), WARMUP_PART_MAX * lasts_s)

@@ -1,7 +1,7 @@
-"""A policy in a file: a Lua function `choose` that takes the place of production's (lua/_choice.lua), nothing else.
+"""A policy in a file: a Lua function `choose` that replaces production's (lua/_choice.lua).
 
-The file is put behind lua/_choice.lua, so that its `choose` is the one that lua/_select.lua calls and the functions of
-_choice and _nodes are at hand. Everything around it is production: the queue, the scripts, the life of a job.
+The file is appended to lua/_choice.lua, so that lua/_select.lua calls its `choose`, which can use the functions of
+_choice and _nodes. The rest is production: the queue, the scripts, the life of a job.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARK = "function choose("
 
 
 def policy_of(path: str) -> str:
-    """Return the name under which the policy in the file `path` is listed. Raises ConfigError when it can't be used."""
+    """Return the name of the policy in the file `path`. Raises ConfigError when it can't be used."""
     try:
         MemoryStore(sources_of(path))
     except OSError as error:
@@ -34,17 +34,17 @@ def policy_of(path: str) -> str:
 
 
 def is_script(policy: str) -> bool:
-    """True when `policy` stands for a file."""
+    """True when `policy` is a file."""
     return policy.startswith(PREFIX)
 
 
 def label_of_script(policy: str) -> str:
-    """Return the name of its file without folder and ending."""
+    """Return the file name without folder and suffix."""
     return Path(policy.removeprefix(PREFIX)).stem
 
 
 def variant_of_script(policy: str) -> Variant:
-    """Return production with the choice of that file; it runs in the memory store."""
+    """Return production with the `choose` of the file; it runs in the memory store."""
     return Variant(label_of_script(policy), scripts=sources_of(policy.removeprefix(PREFIX)))
 
 

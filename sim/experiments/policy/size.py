@@ -1,4 +1,4 @@
-"""How much the experiment `policy` measures, and the figures of the catalogue that it has to meet."""
+"""The sizes of the experiment `policy`, and the catalogue of expected figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voxpool.sim.experiments.policy.without.blind import RULES
 
 PRODUCTION = "production"
 POLICIES = (*RULES, PRODUCTION)
-"""All ways to choose, in the order in which they are listed."""
+"""All policies, in the order of the list."""
 LOADS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 KNOWN_S = {
     ("random", 0.7): 4.54,
@@ -25,7 +25,7 @@ KNOWN_S = {
 }
 """Mean waits of 200 nodes from empty over 120,000 jobs, by policy and load: defect C6."""
 NEAR_ZERO_S = 0.1
-"""Means below it are compared by their difference."""
+"""Smaller means are compared by their difference."""
 
 
 def label_of(policy: str) -> str:
@@ -37,7 +37,7 @@ def label_of(policy: str) -> str:
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. A run "from empty" is one of `jobs` jobs, a long one drops its warm-up."""
+    """The size of the measurement. A run "from empty" has `jobs` jobs; a long run excludes its warm-up."""
 
     nodes: int = 200
     work_s: float = 2.0
@@ -45,36 +45,36 @@ class Size:
     policies: tuple[str, ...] = POLICIES
     jobs: int = 120_000
     seeds: int = 1
-    """Runs from empty of each policy and load that the catalogue has a figure of; the others have one."""
+    """Runs from empty for each policy and load with a catalogue figure; the others have one."""
     part: float = 0.15
-    """How far a mean may be from the catalogue's, as a part of it."""
+    """Accepted relative difference of a mean from the catalogue's."""
     zero_s: float = 0.02
-    """How far it may be where that one is near zero; and what production may wait more than the central queue."""
+    """Accepted absolute difference where that is near zero, and of production's wait from the central queue."""
     long_jobs: int = 600_000
     longest_jobs: int = 600_000
-    """Jobs of a long run at a load of 0.9 or more: with 2 million the mean of production's wait still varies by 8 %."""
+    """Jobs of a long run at a load >= 0.9: with 2 million the mean of production's wait still varies by 8 %."""
     long_loads: tuple[float, ...] = (0.7, 0.8)
     theory_part: float = 0.1
-    """How far the mean of a long run may be from theory, as a part of it."""
+    """Accepted relative difference of the mean of a long run from theory."""
     affinity_s: float = 1200.0
     failing_s: float = 1200.0
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """Those of its policies that are in a file."""
+        """The policies that are in a file."""
         return tuple(policy for policy in self.policies if is_script(policy))
 
     @property
     def long_policies(self) -> tuple[str, ...]:
-        """Those that theory knows."""
+        """The policies for which theory has a formula."""
         return tuple(policy for policy in ("random", PRODUCTION) if policy in self.policies)
 
     def jobs_of_long(self, load: float) -> int:
-        """Return the jobs of a long run."""
+        """Return the number of jobs of a long run."""
         return self.longest_jobs if load >= 0.9 else self.long_jobs
 
     def rate_per_s(self, load: float) -> float:
-        """Return the jobs that arrive in a second."""
+        """Return the arrival rate in jobs per second."""
         return load * self.nodes / self.work_s
 
 

@@ -1,1 +1,1 @@
-"""Measures whether a node is found when there is one, fairly and at a bounded cost."""
+"""The experiment `pools`: whether an available node is found, fairly and at a bounded cost."""

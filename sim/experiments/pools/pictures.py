@@ -1,4 +1,4 @@
-"""The pictures of the experiment `pools`: what a choice costs by the number of nodes and of pools."""
+"""The pictures of the experiment `pools`: the cost of a choice by the number of nodes and of pools."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def time_picture(results: Mapping[str, Any]) -> Picture:
     lines = _lines(results, lambda point: point.us)
     return curves(
         "time_by_nodes", "Time of a choice", NODES, "us (logarithmic)", lines,
-        "On the server its own count of the time in scripts; in memory the whole call from Python.",
+        "On the server: the server's count of time in scripts. In memory: the whole call from Python.",
         y_scale="log", x_scale="log", markers=True,
     )  # fmt: skip
 
@@ -46,8 +46,8 @@ def pools_picture(results: Mapping[str, Any]) -> Picture:
         spread: dict[int, float] = {point.pools: point.us for point in points if point.nodes == nodes}
         drawn.append(Curve(label, list(spread), list(spread.values()), side, style))  # type: ignore[arg-type]
     return curves(
-        "time_by_pools", "Time of a choice, the same nodes in more and more pools", POOLS, "us (logarithmic)",
-        drawn, "Each node serves several pairs, ten nodes a pair.", y_scale="log", x_scale="log", markers=True,
+        "time_by_pools", "Time of a choice, the same nodes in an increasing number of pools", POOLS, "us (logarithmic)",
+        drawn, "Each node serves several pairs; each pair has ten nodes.", y_scale="log", x_scale="log", markers=True,
     )  # fmt: skip
 
 

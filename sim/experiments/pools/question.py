@@ -1,8 +1,8 @@
-"""Is a node found when there is one, fairly and at a cost that doesn't grow with the pool? (defects C1 to C5, C9)
+"""Is an available node found, fairly and at a cost that doesn't grow with the pool? (defects C1 to C5, C9)
 
-Without: the old choosing (pools_before.py). With: production's scripts (pools_with.py). Chances come from the seed;
-costs are counted by a real server, which is one of its own unless --store names an address. Part "size" goes past a
-thousand nodes and pools, the question of the brief, 2.2; its times are for information, its counts have limits.
+Without: the old choice (without_fix.py). With: production's scripts (with_fix.py). Random draws come from the seed;
+costs are counted by a real server, which is started for the run unless --store names an address. Part "size" has more
+than a thousand nodes and pools (the brief, 2.2); its times are for information, its counts have limits.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from voxpool.sim.experiments.processes import Part, run_parts
 from voxpool.sim.report.limits import Figure
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
 
-QUESTION = "Is a node found when there is one, fairly, and at a cost that doesn't grow? A problem above 1000?"
+QUESTION = "Is an available node found, fairly, and at a cost that doesn't grow, also above 1000 nodes?"
 BY_SIZE = "size"
 ROWS = {
     "C1": "64 random tries in a pool of dead nodes",
-    "C2": "shards that are scanned from 0, up to the first empty one",
-    "C3": "a shard first, then a member of it",
-    "C4": "a thousand questions for a pair that nobody serves",
-    "C5": "a beat that enters every pool again",
-    "C9": "SRANDMEMBER, which is quick and not fair",
+    "C2": "shards are scanned from 0 up to the first empty one",
+    "C3": "a shard is drawn first, then a member of it",
+    "C4": "a thousand commands for a pair without nodes",
+    "C5": "a heartbeat writes every pool of the node again",
+    "C9": "SRANDMEMBER, which is fast and not uniform",
     BY_SIZE: "more than 1000 nodes in a pool, more than 1000 pools",
 }
 _PARTS = {"C1": "ghosts", "C2": "gap", "C3": "lonely", "C4": "choices", "C5": "beats", "C9": "srandmember"}
 SELECT_COMMANDS = 14
 """Commands of production for one job (lua/README.md, "Cost")."""
 FAIR = "0.6 .. 1.4"
-"""Chi-square a degree of a fair draw, 100 degrees or more: its deviation is the root of 2 / degrees."""
+"""Chi-square per degree of a fair draw, 100 degrees or more: its standard deviation is the root of 2 / degrees."""
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 
 def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`: each row and side in a process of its own."""
+    """Run the experiment at `size`, each defect and side in a separate process."""
     rows = EXPERIMENT.chosen(options)
     parts = _size_parts(options, size) if BY_SIZE in rows else []
     for row in [row for row in rows if row != BY_SIZE]:
@@ -66,7 +66,7 @@ def _size_parts(options: Options, size: Size) -> list[Part]:
 
 
 def report_of(options: Options, size: Size, rows: list[str], results: Mapping[str, Any]) -> Report:
-    """Put the figures of the rows together; `results` has an entry for each part."""
+    """Return the report; `results` has an entry for each part."""
     has_sizes = BY_SIZE in rows
     return Report(
         experiment="pools",
@@ -123,7 +123,7 @@ def _gap(size: Size, results: Mapping[str, Any]) -> list[Line]:
         ),
         Line(
             "C2",
-            f"choices that go behind the empty shard (fair {behind:.1f} %)",
+            f"choices behind the empty shard (fair {behind:.1f} %)",
             "%",
             *_both(results, "C2", "behind"),
             within,
@@ -151,7 +151,7 @@ def _lonely(size: Size, results: Mapping[str, Any]) -> list[Line]:
 def _choices(size: Size, results: Mapping[str, Any]) -> list[Line]:
     kinds = (
         ("normal", "in a pool of 1,000", f"== {SELECT_COMMANDS}", ""),
-        ("nobody", "for a pair that nobody serves", f"<= {SELECT_COMMANDS}", ">= 1000"),
+        ("nobody", "for a pair without nodes", f"<= {SELECT_COMMANDS}", ">= 1000"),
         ("affine", "with a session's node of other pairs", f"<= {SELECT_COMMANDS + 2}", ">= 1000"),
     )
     lines = [
@@ -266,12 +266,12 @@ _LINES = {
 
 
 def _points(results: Mapping[str, Any], kind: str) -> dict[tuple[int, int], Point]:
-    """The points by (nodes, pools). One pool of as many nodes as are spread over more stands there twice; the last."""
+    """Return the points by (nodes, pools); of two points with the same key the last one is used."""
     return {(point.nodes, point.pools): point for point in results.get(f"size {kind}", ())}
 
 
 def _ratio(results: Mapping[str, Any], kind: str, pools: int) -> float | None:
-    """The time of the largest size against the smallest: by nodes in one pool, or by pools."""
+    """Return the time of the largest size divided by the smallest: by nodes in one pool, or by pools."""
     points: list[Point] = list(results.get(f"size {kind}", ()))
     if not points:
         return None
@@ -287,17 +287,17 @@ def _notes(rows: list[str], results: Mapping[str, Any]) -> list[str]:
     notes = []
     if {"C1", "C2", "C3"} & set(rows):
         notes.append(
-            "C1 to C3, without: the old choosing as a model in Python, since the figure is a chance; one seed, "
-            "one figure."
+            "C1 to C3, without: a model of the old choice in Python, because the figure is a probability; the same "
+            "seed gives the same figure."
         )
     server = next((results[part]["server"] for part in results if part.startswith(("C4", "C5"))), "")
     if server:
-        notes.append(f"C4, C5 and size: scripts of old and of ours on {server}, counted by its INFO commandstats.")
+        notes.append(f"C4, C5 and size: old scripts and production's on {server}, counted by its INFO commandstats.")
     if "C9 without" in results:
         notes.append(
-            f"C9, without: {' and '.join(results['C9 without'])}; the chance is the server's own, so these figures "
-            "differ a little from run to run. One set may be twice as uneven as another: a negative count is the mean "
-            "of several."
+            f"C9, without: {' and '.join(results['C9 without'])}; the server draws, so these figures "
+            "vary between runs. One set may be twice as uneven as another: the figure of a negative count is the mean "
+            "of several sets."
         )
     if "size server" in results and "size without" in results:
         notes.append(_answer(results))
@@ -309,9 +309,9 @@ def _answer(results: Mapping[str, Any]) -> str:
     first, last = before[0], before[-1]
     by_nodes, by_pools = _ratio(results, "server", 1), _ratio(results, "server", now[-1].pools)
     return (
-        f"A problem above 1000? It was one: the old choice takes {first.commands:.0f} commands at {first.nodes} nodes "
-        f"and {last.commands:,.0f} at {last.nodes:,}, and above 100 nodes it may lose sight of some (C2). It is "
-        f"none now: {now[0].commands:.0f} commands at any number of nodes and pools, {by_nodes:.1f} times the server's "
+        f"A problem above 1000? Without: the old choice needs {first.commands:.0f} commands at {first.nodes} nodes "
+        f"and {last.commands:,.0f} at {last.nodes:,}, and above 100 nodes it may miss some (C2). "
+        f"With: {now[0].commands:.0f} commands at any number of nodes and pools, {by_nodes:.1f} times the server's "
         f"time at {last.nodes:,} nodes, {by_pools:.1f} times at {now[-1].pools:,} pools."
     )
 

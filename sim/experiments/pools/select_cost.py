@@ -1,7 +1,7 @@
-"""What choosing a node costs by the number of nodes in a pool and of pools: commands, time, and how fair it stays.
+"""The cost of choosing a node by the number of nodes and of pools: commands, time, and fairness.
 
-Used by the experiment `pools` and by bench/select.py. On a server the time is the server's own, in memory that of the
-call. Each node holds one of its 16 slots meanwhile, and jobs come in batches of 64.
+Used by the experiment `pools` and by bench/select.py. The time is the server's count, or in memory that of the call.
+Each node has one of its 16 slots reserved, and jobs come in batches of 64.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Shape(NamedTuple):
     pools: int
 
     def pairs_of(self, node: int) -> list[str]:
-        """Return the pairs that the node of this number serves."""
+        """Return the pairs of the node with number `node`."""
         several = max(1, 10 * self.pools // self.nodes) if self.pools > 1 else 1
         return [self.pair((node + i * self.pools // several) % self.pools) for i in range(several)]
 
@@ -52,7 +52,7 @@ class Measured(Protocol):
         ...
 
     def cost(self, *calls: ScriptCall) -> Spent:
-        """Run `calls` and return what they took."""
+        """Run `calls` and return their cost."""
         ...
 
     def clear(self) -> None:
@@ -60,12 +60,12 @@ class Measured(Protocol):
         ...
 
     def close(self) -> None:
-        """End it."""
+        """Close the store."""
         ...
 
 
 class InMemory:
-    """The store of the simulation: CPU time of the call, Python's part included. `counts`: commands instead of time."""
+    """The memory store: CPU time of the call, Python's part included. `counts`: commands instead of time."""
 
     name = "memory"
 
@@ -78,7 +78,7 @@ class InMemory:
         return self._store.run_now(calls)
 
     def cost(self, *calls: ScriptCall) -> Spent:
-        """See Measured. Counting takes time, so it is one or the other."""
+        """See Measured. Counting takes time, so it returns either commands or time."""
         if self._counts:
             self._store.count_commands(True)
             self._store.run_now(calls)
@@ -88,7 +88,7 @@ class InMemory:
         return Spent(0, (now_ns() - started_ns) / 1000)
 
     def clear(self) -> None:
-        """See Measured. A new one, so that nobody pays for the garbage of the last."""
+        """See Measured. The store is replaced, so that the garbage of the last one has no cost."""
         self._store = MemoryStore()
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ def fill(store: Measured, shape: Shape) -> None:
 
 
 def cost(store: Measured, shape: Shape, rounds: int) -> Cost:
-    """Return what a job costs in a store that was filled, by `rounds` batches; a job a node is held afterwards."""
+    """Return the cost of a job in a filled store, from `rounds` batches; then each node has one reserved slot."""
     chance = random.Random(shape.nodes * 31 + shape.pools)
     jobs = _jobs(shape, chance)
     held: list[str] = []
@@ -143,7 +143,7 @@ def commands(shape: Shape) -> float:
 
 
 def shares(store: Measured, shape: Shape, draws: int, chance: random.Random, choices: int = 2) -> list[int]:
-    """Return how often each idle node of the one pool was chosen in `draws` choices, each released at once."""
+    """Return how often each idle node of the single pool was chosen in `draws` choices, each released at once."""
     assert shape.pools == 1
     seen: Counter[str] = Counter()
     for start in range(0, draws, DRAWS_AT_ONCE):
@@ -156,7 +156,7 @@ def shares(store: Measured, shape: Shape, draws: int, chance: random.Random, cho
 
 
 def chi_square_a_degree(counts: Sequence[int]) -> float:
-    """Return Pearson's chi-square against even shares by its degrees of freedom: near 1 for a fair draw."""
+    """Return Pearson's chi-square against equal shares per degree of freedom: near 1 for a fair draw."""
     fair = sum(counts) / len(counts)
     return sum((count - fair) ** 2 for count in counts) / fair / (len(counts) - 1)
 

@@ -30,11 +30,11 @@ SHORT_LEASE_MS = 1000
 
 
 def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """C1: first choices in a pool whose members' leases have ended, but for a few, before anybody has noticed."""
+    """C1: first choices in a pool in which the leases of most members have ended unnoticed."""
     found: Figures = {}
     opened = open_store(store)
     chance = plain_random(seed, "ghosts")
-    # Each choice removes the dead that it meets, so each needs a pool of its own: fewer tries.
+    # Each choice removes the dead nodes that it draws, so each needs a new pool: fewer tries.
     tries = max(10, size.tries // 50)
     try:
         for number, alive in enumerate(size.alive):
@@ -53,7 +53,7 @@ def ghosts(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def gap(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """C2: the same nodes leave as on the other side; a pool has no shards."""
+    """C2: the same nodes leave as on the side without; a pool has no shards."""
     opened = open_store(store)
     shape = Shape(size.shards * SHARD_MAX, 1)
     try:
@@ -72,12 +72,12 @@ def gap(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def lonely(size: Size, seed: int, store: str, tell: Tell) -> dict[str, float]:
-    """C3: as many nodes."""
+    """C3: the same number of nodes in one pool."""
     return _shares(size.lonely, size.draws_a_node * size.lonely, 2, chance=plain_random(seed, "lonely"), store=store)
 
 
 def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict[str, float]]:
-    """C9: ranks drawn from a seed; one choice, and the first drawn of two."""
+    """C9: ranks drawn from a seed; a single choice, and the first drawn of two."""
     one = _shares(size.pool, size.shares_a_node * size.pool, 1, chance=plain_random(seed, "one"), store=store)
     two = _shares(
         size.small_pool, size.shares_a_node * size.small_pool, 2, chance=plain_random(seed, "two"), store=store
@@ -86,7 +86,7 @@ def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict
 
 
 def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """C4: a choice as usual, for a pair that nobody serves, and with a session's node of other pairs; on a server."""
+    """C4: a normal choice, one for a pair without nodes, and one with a session's node of other pairs; on a server."""
     server = open_server(store)
     chance = plain_random(seed, "choices")
     try:
@@ -125,7 +125,7 @@ Kind = Literal["memory", "server"]
 
 
 def by_size(size: Size, seed: int, store: str, kind: Kind, tell: Tell) -> list[Point]:
-    """Return what a choice costs by the number of nodes in one pool, then by the number of pools."""
+    """Return the cost of a choice by the number of nodes in one pool, then by the number of pools."""
     shapes = [Shape(nodes, 1) for nodes in size.nodes_in_one]
     shapes += [Shape(size.nodes_in_pools, pools) for pools in size.pools]
     measured: Measured = InMemory() if kind == "memory" else open_server(store)
@@ -148,7 +148,7 @@ def by_size(size: Size, seed: int, store: str, kind: Kind, tell: Tell) -> list[P
 
 
 class _OfRun:
-    """The store of the run, as far as select_cost fills it."""
+    """The store of the run as a `Measured`."""
 
     name = "store"
 
@@ -159,10 +159,10 @@ class _OfRun:
         raise NotImplementedError
 
     def clear(self) -> None:
-        """It is new."""
+        """Do nothing: the store is new."""
 
     def close(self) -> None:
-        """Whoever opened it closes it."""
+        """Do nothing: the owner closes the store."""
 
 
 def _shares(nodes: int, draws: int, choices: int, *, chance: random.Random, store: str) -> dict[str, float]:

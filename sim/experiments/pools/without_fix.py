@@ -1,7 +1,7 @@
 """The 'without' sides of the experiment `pools`.
 
-C1 to C3 are chances: the old choosing on a small keyspace, drawn from the run's seed. C4, C5, C9 and the cost by size
-are costs and the server's own chance: the old scripts on a real server.
+C1 to C3 measure probabilities: the old choice on a small keyspace, with the run's seed. C4, C5, C9 and the cost by size
+measure costs and the server's random draws: the old scripts on a real server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAIR = "zh:en"
 NOBODYS_PAIR = "fr:de"
 DEAD_S, ALIVE_S = 1.0, 1e9
 AT_ONCE = 1000
-"""Members that one SRANDMEMBER draws."""
+"""Number of members that one SRANDMEMBER draws."""
 
 
 class _Time:
@@ -36,7 +36,7 @@ class _Time:
 
 
 def ghosts(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
-    """C1: first choices in a pool whose members are dead but for a few."""
+    """C1: first choices in a pool in which most members are dead."""
     found: Figures = {}
     for number, alive in enumerate(size.alive):
         now = _Time()
@@ -51,7 +51,7 @@ def ghosts(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
 
 
 def gap(size: Size, seed: int, _store: str, tell: Tell) -> Figures:
-    """C2: shards of which one in the middle has emptied."""
+    """C2: shards, one of which in the middle is empty."""
     pools = ShardedPools(Keyspace(lambda: 0.0), plain_random(seed, "gap"))
     nodes = [f"gpu-{number}" for number in range(size.shards * SHARD_MAX)]
     for node_id in nodes:
@@ -79,7 +79,7 @@ def lonely(size: Size, seed: int, _store: str, tell: Tell) -> dict[str, float]:
 
 
 def shares_found(counts: Sequence[int]) -> dict[str, float]:
-    """Return the figures of C3 and C9 for how often each node was chosen; the last one is the lonely one."""
+    """Return the figures of C3 and C9 from the number of choices of each node; the last node is alone in its shard."""
     fair = sum(counts) / len(counts)
     return {
         "share": 100.0 * counts[-1] / sum(counts),
@@ -91,12 +91,12 @@ def shares_found(counts: Sequence[int]) -> dict[str, float]:
 
 
 def one_and_two(one: Mapping[str, float], two: Mapping[str, float]) -> dict[str, float]:
-    """Return the figures of C9: the shares of a single draw, and those of the first of two."""
+    """Return the figures of C9: the shares of a single draw, and of the first of two."""
     return {f"one {key}": value for key, value in one.items()} | {f"two {key}": value for key, value in two.items()}
 
 
 def choices(size: Size, seed: int, store: str, tell: Tell) -> Figures:
-    """C4: a choice in a pool as usual, for a pair that nobody serves, and with a session's node of other pairs."""
+    """C4: a normal choice, one for a pair without nodes, and one with a session's node of other pairs."""
     server = open_server(store)
     try:
         _fill(server, size.served)
@@ -126,9 +126,10 @@ def beats(size: Size, seed: int, store: str, tell: Tell) -> Figures:
 
 
 def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict[str, float]]:
-    """C9: what SRANDMEMBER draws, on the server of the run and on this machine's Redis; the chance is the server's.
+    """C9: the draws of SRANDMEMBER on the run's server and on this machine's Redis, with the server's random numbers.
 
-    How uneven one set is depends on the server's hash seed, so a negative count is asked of several: the mean counts.
+    The unevenness of a set depends on the server's hash seed, so the figure of a negative count is a mean over several
+    sets.
     """
     servers = [open_server(store)]
     if "://" not in store and system_redis():
@@ -146,7 +147,7 @@ def srandmember(size: Size, seed: int, store: str, tell: Tell) -> dict[str, dict
 
 
 def _negative_count(server: Server, size: Size, number: int) -> dict[str, float]:
-    """Return the shares in one of the sets: each has other members, so the same hash seed spreads it another way."""
+    """Return the shares in set `number`; each set has different members, so one hash seed spreads it differently."""
     members = [f"gpu-{number}-{member}" for member in range(size.pool)]
     _fill_set(server, members)
     seen = Counter[str]()
@@ -164,7 +165,7 @@ def _first_of_two(server: Server, size: Size) -> dict[str, float]:
 
 
 def by_size(size: Size, seed: int, store: str, tell: Tell) -> list[Point]:
-    """Return what the old choice costs by the number of nodes in its pool."""
+    """Return the cost of the old choice by the number of nodes in its pool."""
     server = open_server(store)
     points = []
     try:

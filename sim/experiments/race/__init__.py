@@ -1,1 +1,1 @@
-"""What happens when two things about a job or a node cross."""
+"""The experiment `race`: concurrent events of a job or a node."""

@@ -1,8 +1,7 @@
-"""The scenario of `race` about R1, the race of the brief, 2.3: a time-out meets a node that goes offline, in every
-order.
+"""The scenario of `race` about R1, the race of the brief, 2.3: a timeout and a node that goes offline, in every order.
 
-One job, two nodes, every draw. With production the steps are those of production's code (sim/explore); without the fix
-they are those of before/time_out_in_steps.py. Shares are of interleavings, those that sleep sets left out among them.
+One job, two nodes, every draw. With the fix the steps are those of production's code (sim/explore), without it those of
+without/time_out_in_steps.py. Shares are of all interleavings, including those that sleep sets skip.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from voxpool.sim.report.report import WITH, WITHOUT, Picture
 
 FLOW, HOP_FLOW = "1-timeout-offline", "1-timeout-offline-hop"
 OUTCOMES = {
-    "fine": "done once, at once",
-    "failed": "FAILED though a node lives",
+    "fine": "completed once, at once",
+    "failed": "FAILED although a node is alive",
     "timed_out": "sent to the dying node",
     "parked": "parked, run later",
 }
@@ -29,7 +28,7 @@ OUTCOMES = {
 
 
 def outcome_of(end: str) -> str:
-    """Return which of the four outcomes an end is."""
+    """Return the outcome, one of four, of an end."""
     if " failed " in end:
         return "failed"
     if "time-outs had to come" in end:
@@ -38,7 +37,7 @@ def outcome_of(end: str) -> str:
 
 
 def time_out_meets_offline(stage: Stage) -> Figures:
-    """R1: all orders; without the fix the seven bare steps, too."""
+    """R1: all orders; without the fix also those of the seven plain steps."""
     figures = _search(stage, FLOW, None if stage.has_fix else stage.size.schedules)
     if stage.has_fix:
         return {**figures, "bare_failed": figures["failed"]}
@@ -49,7 +48,7 @@ def time_out_meets_offline(stage: Stage) -> Figures:
 
 
 def with_an_arrival_between_hops(stage: Stage) -> Figures:
-    """R1: the same with one arrival between two hops of the event loop, with the fix only."""
+    """R1: the same with one message arriving between two turns of the event loop, with the fix only."""
     return _search(stage, HOP_FLOW, None) if stage.has_fix else {}
 
 
@@ -79,37 +78,39 @@ def picture(results: Mapping[str, Figures]) -> Picture:
     groups = [Bar(words, _number(without, outcome), _number(with_, outcome)) for outcome, words in OUTCOMES.items()]
     return bars(
         "race_outcomes",
-        "R1: a time-out redispatch meets a node going offline",
+        "R1: a timeout redispatch and a node going offline",
         "% of the interleavings",
         groups,
-        "All orders of the steps and all draws: one job, two nodes, one time-out, one node that goes offline.",
+        "All orders of the steps and all draws: one job, two nodes, one timeout, one node that goes offline.",
     )
 
 
 def answer(results: Mapping[str, Figures]) -> Sequence[str]:
-    """Return the answer to the brief, 2.3, as far as it was measured."""
+    """Return the answer to the brief, 2.3, from the results that were measured."""
     without, with_, hop = (results.get(name, {}) for name in ("R1 without", "R1 with", "R1hop with"))
     said = []
     if without:
         said.append(
-            f"Seed 2.3, did the race exist? In {without['interleavings']:,} interleavings of the old steps "
+            f"The brief, 2.3: did the race exist? In {without['interleavings']:,} interleavings of the old steps "
             f"{without['failed']:.1f} % lose the job, {without['timed_out']:.2g} % send it to the dying node, "
-            f"{without['parked']:.1f} % park it (searched whole: {without['is_whole']}; {without['runs']:,} runs)."
+            f"{without['parked']:.1f} % park it (search complete: {without['is_whole']}; {without['runs']:,} runs)."
         )
     if "bare_orders" in without:
         said.append(
-            f"The seven bare steps have {without['bare_orders']} orders, {DRAWS} draws each: "
+            f"The seven plain steps have {without['bare_orders']} orders, {DRAWS} draws each: "
             f"{without['bare_fine']:.1f} % are fine, {without['bare_failed']:.1f} % lose the job, "
             f"{without['bare_timed_out']:.1f} % send it to the dying node, {without['bare_parked']:.1f} % park it. "
-            "Shares depend on what else may happen; the four outcomes do not."
+            "Shares depend on the other possible events; the four outcomes do not."
         )
     if with_:
         said.append(
             f"Is it gone? {with_['once']:g} % of production's {with_['interleavings']:,} interleavings end in exactly "
-            f"one completion (searched whole: {with_['is_whole']}; {with_['runs']:,} runs)."
+            f"one completion (search complete: {with_['is_whole']}; {with_['runs']:,} runs)."
         )
     if hop:
-        said.append(f"With one arrival between two hops of the event loop: {hop['interleavings']:,} interleavings.")
+        said.append(
+            f"With one message arriving between two turns of the event loop: {hop['interleavings']:,} interleavings."
+        )
     return said
 
 

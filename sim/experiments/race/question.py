@@ -1,7 +1,7 @@
-"""Does the race of the brief, 2.3, exist, and what else happens when two things about a job or a node cross?
+"""Does the race of the brief, 2.3, exist, and what do other concurrent events of a job or a node cause?
 
-Each row is a scenario with an old behaviour (sim/experiments/*/without/) and with production: race_orders,
-race_redispatch, race_results.
+Each defect has a scenario, run with an old behaviour (sim/experiments/*/without/) and with production: orders.py,
+redispatch.py, results.py.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from voxpool.sim.experiments.race import results as results
 from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
 from voxpool.sim.report.report import Report
 
-QUESTION = "Do results, time-outs, losses and submits that cross each other lose a job, or do it twice?"
+QUESTION = "Do concurrent results, timeouts, losses and submits lose a job, or run it twice?"
 ABOUT = {
-    "R1": "a time-out redispatch and a node going offline, every order of their steps (the brief, 2.3)",
+    "R1": "a timeout redispatch and a node going offline, every order of their steps (the brief, 2.3)",
     "R2": "a redispatch keeps the dispatch time of the first attempt",
     "R3": "attempts are not counted",
     "R4": "the message of a redispatch carries the old attempt",
-    "R5": "a node that goes offline keeps the jobs that it held until they time out",
+    "R5": "a node that goes offline keeps its jobs until they time out",
     "R7": "the clean-up of an old connection takes the new one offline",
-    "R9": "'already dispatched' is taken for success, so two callers send",
+    "R9": "'already dispatched' is treated as success, so two callers send",
     "R10": "a finished job is assigned again",
-    "R11": "a filter of duplicates that remembers a result before it is validated; and no filter",
-    "R12": "a submit looks, and acts later",
+    "R11": "a duplicate filter that records a result before it is validated; and no filter",
+    "R12": "a submit checks its request id, and writes the job later",
     "R13": "a job is marked as dispatched before it is sent",
 }
 
@@ -34,20 +34,20 @@ SCENARIOS = (
         orders.time_out_meets_offline,
         (
             Shown("once", "end in exactly one completion", "%", "== 100", "< 100"),
-            Shown("fine", "fine: done once, at once", "%", "== 100", "< 100"),
-            Shown("failed", "the job FAILED though a node lives", "%", "== 0", "> 0"),
-            Shown("timed_out", "sent to the dying node, found by the time-out", "%", "== 0", "> 0"),
+            Shown("fine", "fine: completed once, at once", "%", "== 100", "< 100"),
+            Shown("failed", "the job FAILED although a node is alive", "%", "== 0", "> 0"),
+            Shown("timed_out", "sent to the dying node, found by the timeout", "%", "== 0", "> 0"),
             Shown("parked", "parked, and run later", "%", "== 0", "> 0"),
-            Shown("bare_failed", "FAILED: 35 orders of the seven bare steps, 20 draws", "%", "== 0", "10 .. 60"),
+            Shown("bare_failed", "FAILED: 35 orders of the seven plain steps, 20 draws", "%", "== 0", "10 .. 60"),
             Shown("interleavings", "interleavings, all draws", "", "> 10000", "> 10000"),
-            Shown("is_whole", "all of them were searched", "", "== yes", ""),
+            Shown("is_whole", "the search was complete", "", "== yes", ""),
         ),
     ),
     DefectScenario(
         "R1",
         orders.with_an_arrival_between_hops,
         (
-            Shown("once", "with an arrival between two hops: end in exactly one completion", "%", "== 100", ""),
+            Shown("once", "with a message between two turns: end in exactly one completion", "%", "== 100", ""),
             Shown("interleavings", "interleavings of these", "", "> 100000", ""),
         ),
         key="hop",
@@ -57,7 +57,7 @@ SCENARIOS = (
         redispatch.times_out_again,
         (
             Shown("redispatches", "redispatches of a job whose first node hangs", "", "<= 1", ">= 3"),
-            Shown("failed", "of these jobs fail though idle nodes answer in 5 s", "%", "== 0", "> 50"),
+            Shown("failed", "of these jobs fail although idle nodes answer in 5 s", "%", "== 0", "> 50"),
         ),
     ),
     DefectScenario(
@@ -65,7 +65,7 @@ SCENARIOS = (
         redispatch.is_poisoned,
         (
             Shown("attempts", "attempts of a job that kills its node, in {span_s:g} s", "", "== 4", "> 400"),
-            Shown("end", "what becomes of it", "", "== attempts_max", "breaks"),
+            Shown("end", "its end", "", "== attempts_max", "breaks"),
         ),
     ),
     DefectScenario(
@@ -73,15 +73,17 @@ SCENARIOS = (
         redispatch.names_the_old_attempt,
         (
             Shown("never_end", "of {nodes} jobs that lost their node never end", "", "== 0", "== {nodes}"),
-            Shown("thrown_away", "results that were thrown away", "", "== 0", "> {nodes}"),
+            Shown("thrown_away", "results that were dropped", "", "== 0", "> {nodes}"),
         ),
     ),
     DefectScenario(
         "R5",
         redispatch.loses_its_node,
         (
-            Shown("closed", "to the redispatch after a closed socket, longest", "s", "< 1", "> 30"),
-            Shown("silent", "after the last word of a silent node (lease 45 s), longest", "s", "44 .. 46", "> 60"),
+            Shown("closed", "longest time from a closed socket to the redispatch", "s", "< 1", "> 30"),
+            Shown(
+                "silent", "longest time from the last message of a silent node (lease 45 s)", "s", "44 .. 46", "> 60"
+            ),
         ),
     ),
     DefectScenario(
@@ -93,8 +95,8 @@ SCENARIOS = (
         "R9",
         redispatch.is_sent_by_two,
         (
-            Shown("assigns", "assigns an attempt, most", "", "== 1", "== 2"),
-            Shown("mean", "assigns an attempt, mean", "", "== 1", "== 2"),
+            Shown("assigns", "assigns per attempt, maximum", "", "== 1", "== 2"),
+            Shown("mean", "assigns per attempt, mean", "", "== 1", "== 2"),
         ),
     ),
     DefectScenario(
@@ -109,7 +111,7 @@ SCENARIOS = (
         "R11",
         results.late_results_come_first,
         (
-            Shown("lost", "right results that a late one hides", "", "== 0", "> 0"),
+            Shown("lost", "valid results hidden by a late one", "", "== 0", "> 0"),
             Shown("late", "late results in the scenario", "", "> 0", "> 0"),
         ),
     ),
@@ -127,8 +129,8 @@ SCENARIOS = (
         "R12",
         results.submits_come_twice,
         (
-            Shown("jobs", "jobs a request id, most", "", "== 1", "== 2"),
-            Shown("share", "of requests that came twice within 20 ms became two jobs", "%", "== 0", "10 .. 40"),
+            Shown("jobs", "jobs per request id, maximum", "", "== 1", "== 2"),
+            Shown("share", "of requests sent twice within 20 ms became two jobs", "%", "== 0", "10 .. 40"),
         ),
     ),
     DefectScenario(
@@ -137,7 +139,7 @@ SCENARIOS = (
         (
             Shown("late", "jobs that a dying scheduler makes late (above 30 s)", "", "== 0", "> 0"),
             Shown("lost", "jobs that it loses", "", "== 0", ""),
-            Shown("longest_s", "from a submit to its end (1 s of work), longest", "s", "< 15", "> 59"),
+            Shown("longest_s", "longest time from a submit to its end (1 s of work)", "s", "< 15", "> 59"),
         ),
     ),
 )
@@ -145,7 +147,7 @@ ROWS = RowsExperiment(
     "race",
     QUESTION,
     SCENARIOS,
-    "One group a row: the first line of each row of the table.",
+    "One group per defect: its first line of the table.",
     more_pictures=(orders.picture,),
     more_notes=orders.answer,
     short={
@@ -158,14 +160,14 @@ ROWS = RowsExperiment(
         "R9": "assigns",
         "R10": "run again",
         "R11": "lost results",
-        "R12": "jobs an id",
+        "R12": "jobs per id",
         "R13": "late jobs",
     },
 )
 
 
 def measure(options: Options) -> Report:
-    """Run the experiment in the size that `options` ask for."""
+    """Run the experiment in the size of `options`."""
     return measure_at(options, QUICK if options.quick else FULL)
 
 

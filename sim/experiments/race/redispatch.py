@@ -1,4 +1,4 @@
-"""The scenarios of `race` about redispatches: rows R2 to R5 and R9."""
+"""The scenarios of `race` about redispatches: defects R2 to R5 and R9."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from voxpool.sim.world.world import World
 
 PAIR = "zh:en"
 HANGS = 1e-6
-"""The speed of a node that beats and never answers."""
+"""The speed of a node that sends heartbeats and never answers."""
 WORK_S = 5.0
 POISONED_NODES = 5
 
 
 def times_out_again(stage: Stage) -> Figures:
-    """R2: the first node of each job hangs; the others would be done in five seconds."""
+    """R2: the first node of each job hangs; the others complete it in five seconds."""
     count = stage.size.nodes
     world = stage.world()
     hanging = world.add_nodes(count, [PAIR], speed=HANGS, name="hangs")
@@ -31,7 +31,7 @@ def times_out_again(stage: Stage) -> Figures:
     jobs = [world.submit(PAIR, work_s=WORK_S) for _ in range(count)]
     world.run(for_s=1)
     for node in hanging:
-        world.do(node.leave)  # they get nothing more
+        world.do(node.leave)  # they receive no more jobs
     world.add_nodes(count, [PAIR])
     world.run(for_s=3 * world.settings.dispatch_timeout_s)
     figures: Figures = {
@@ -43,7 +43,7 @@ def times_out_again(stage: Stage) -> Figures:
 
 
 class _Kills(Watcher):
-    """One job kills whatever node takes it; the node starts again a second later."""
+    """One job kills each node that receives it; the node restarts a second later."""
 
     def __init__(self, world: World, request_id: str) -> None:
         self._loop = world.loop
@@ -56,7 +56,7 @@ class _Kills(Watcher):
 
 
 def is_poisoned(stage: Stage) -> Figures:
-    """R3: a job whose input kills the process that works on it."""
+    """R3: the input of a job kills the process that works on it."""
     world = stage.world()
     world.hub.add([_Kills(world, "poison")])
     world.add_nodes(POISONED_NODES, [PAIR])
@@ -72,7 +72,7 @@ def is_poisoned(stage: Stage) -> Figures:
 
 
 def names_the_old_attempt(stage: Stage) -> Figures:
-    """R4: half of the nodes die with their jobs, and the other half answers."""
+    """R4: half of the nodes die with their jobs; the others answer."""
     count = stage.size.nodes
     world = stage.world(settings={"retention_s": 10 * stage.size.span_s, "rest_after_failures": 0})
     dying = world.add_nodes(count, [PAIR], name="dies")
@@ -96,7 +96,7 @@ def names_the_old_attempt(stage: Stage) -> Figures:
 
 
 class _Redispatches(Watcher):
-    """Notes when each job was taken from its node."""
+    """Records when each job was taken from its node."""
 
     def __init__(self, world: World) -> None:
         self.at_s: dict[str, float] = {}
@@ -107,7 +107,7 @@ class _Redispatches(Watcher):
 
 
 def loses_its_node(stage: Stage) -> Figures:
-    """R5: of each pair of nodes one closes its socket and one falls silent, each with a job."""
+    """R5: for each pair, one node closes its socket and one goes silent, each with a job."""
     count = stage.size.nodes
     world = stage.world()
     seen = _Redispatches(world)
@@ -155,7 +155,7 @@ class _Assigns(Watcher):
 
 
 def is_sent_by_two(stage: Stage) -> Figures:
-    """R9: jobs that two parts of the scheduler would like to dispatch, some of them again as their nodes die."""
+    """R9: two parts of the scheduler try to dispatch the same jobs, some again after their nodes die."""
     world = stage.world(delay_ms=1.0, store_delay_ms=0.5)
     seen = _Assigns()
     world.hub.add([seen])

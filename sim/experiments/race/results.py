@@ -1,4 +1,4 @@
-"""The scenarios of `race` about connections, results and submits that cross something: rows R7 and R10 to R13."""
+"""The scenarios of `race` about crossing connections, results and submits: defects R7 and R10 to R13."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from voxpool.sim.world.world import World
 
 PAIR = "zh:en"
 WAY_MS = 500.0
-"""Each way between nodes and scheduler where results are to cross time-outs."""
+"""Delay each way between nodes and scheduler in scenarios in which results cross timeouts."""
 TIME_OUT_S = 5.0
 STORE_MS = 20.0
-"""Each way to the store: a redispatch takes two of them."""
+"""Delay each way to the store: a redispatch takes two of them."""
 LATE_S = 30.0
-"""A job of a second that ends after so long was lost for a while."""
+"""A job with one second of work that takes longer than this was lost for a while."""
 
 
 def old_connections_close(stage: Stage) -> Figures:
-    """R7: every node's machine restarts and is back before its old connection is cleaned up."""
+    """R7: every node's machine restarts and reconnects before its old connection is cleaned up."""
     world = stage.world(delay_ms=1.0)
     nodes = world.add_nodes(stage.size.nodes, [PAIR])
     world.run(for_s=20)
@@ -40,7 +40,7 @@ def old_connections_close(stage: Stage) -> Figures:
 
 
 class _RunsAfterItsEnd(Watcher):
-    """Counts jobs that nodes begin to work on although they have ended."""
+    """Counts ended jobs that nodes begin to work on."""
 
     def __init__(self) -> None:
         self.ended: dict[str, None] = {}
@@ -59,7 +59,7 @@ class _RunsAfterItsEnd(Watcher):
 
 
 def results_cross_redispatches(stage: Stage) -> Figures:
-    """R10: jobs that take about as long as the time-out, so that some results come while a redispatch is under way."""
+    """R10: jobs that take about as long as the timeout, so that some results arrive during a redispatch."""
     world = _slow_world(stage)
     seen = _RunsAfterItsEnd()
     world.hub.add([seen])
@@ -70,13 +70,13 @@ def results_cross_redispatches(stage: Stage) -> Figures:
 
 
 def _slow_world(stage: Stage) -> World:
-    # Time-outs make these nodes look overloaded; no job may be refused for that, since each one is part of the race.
+    # Timeouts make these nodes look overloaded; no job may be refused for that, because each one is part of the race.
     settings = {"dispatch_timeout_s": TIME_OUT_S, "heartbeat_s": 5.0, "lease_s": 15.0, "waiting_timeout_s": 60.0}
     return stage.world(delay_ms=WAY_MS, store_delay_ms=STORE_MS, settings=settings)
 
 
 def _jobs_at_the_time_out(world: World, stage: Stage, spread_s: float, slow: float = 1.0, fast: float = 1.0) -> None:
-    """Submit jobs whose results from slow nodes come within `spread_s` around their time-outs; half are fast."""
+    """Submit jobs whose results from slow nodes arrive within `spread_s` of their timeouts; half are fast."""
     chance = plain_random(stage.seed, "works")
     world.add_nodes(stage.size.nodes // 2, [PAIR], slots=4, speed=slow, name="slow")
     world.add_nodes(stage.size.nodes // 2, [PAIR], slots=4, speed=fast, name="fast")
@@ -89,7 +89,7 @@ def _jobs_at_the_time_out(world: World, stage: Stage, spread_s: float, slow: flo
 
 
 class _Deliveries(Watcher):
-    """Counts right results that were dropped, and ends of a job that were reported more than once."""
+    """Counts valid results that were dropped, and ends of a job that were reported more than once."""
 
     def __init__(self, world: World) -> None:
         self.lost = self.double = self.late = 0
@@ -111,7 +111,7 @@ class _Deliveries(Watcher):
 
 
 def late_results_come_first(stage: Stage) -> Figures:
-    """R11: the first attempt of some jobs answers just after its time-out, and a second one on a fast node in time."""
+    """R11: the first attempt of some jobs answers just after its timeout, the second one, on a fast node, in time."""
     world = _slow_world(stage)
     seen = _Deliveries(world)
     world.hub.add([seen])
@@ -139,7 +139,7 @@ class _AnswersTwice(Watcher):
 
 
 def answers_come_twice(stage: Stage) -> Figures:
-    """R11: what happens without any filter."""
+    """R11: every answer is sent twice, without a filter."""
     world = stage.world(delay_ms=1.0)
     seen = _Deliveries(world)
     world.hub.add([seen, _AnswersTwice(world)])
@@ -165,7 +165,7 @@ class _JobsOfRequests(Watcher):
 
 
 def submits_come_twice(stage: Stage) -> Figures:
-    """R12: each request is submitted a second time within 20 ms, as by a client that doesn't wait for the answer."""
+    """R12: each request is submitted again within 20 ms, as by a client that doesn't wait for the answer."""
     world = stage.world()
     seen = _JobsOfRequests()
     world.hub.add([seen])
@@ -192,7 +192,7 @@ def _submit_again(world: World, request_id: str) -> None:
 
 
 def dies_between_mark_and_send(stage: Stage) -> Figures:
-    """R13: the scheduler dies within 10 ms after a submit, each time at another moment, and starts again at once."""
+    """R13: the scheduler dies within 10 ms after a submit, at a different time in each run, and restarts at once."""
     world = stage.world()
     world.add_nodes(3, [PAIR])
     world.run(for_s=20)

@@ -1,1 +1,1 @@
-"""Measures whether the pool does what queueing theory says."""
+"""The experiment `theory`: compares the pool with queueing theory."""

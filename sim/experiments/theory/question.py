@@ -1,7 +1,7 @@
-"""Does the pool do what theory says? The production path against the G/G/c recursion, start by start, and Erlang C.
+"""Does the pool agree with theory? Compares each start with the G/G/c recursion, and the mean wait with Erlang C.
 
-`python -m voxpool.sim.experiments.theory.question` holds 200,000 jobs at loads 0.7 and 0.9 against the recursion;
-`--erlang` runs five seeds of a million jobs each on two processes and holds the mean wait against Erlang C.
+`python -m voxpool.sim.experiments.theory.question` compares 200,000 jobs at loads 0.7 and 0.9 with the recursion;
+`--erlang` runs five seeds of a million jobs each on two processes and compares the mean wait with Erlang C.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ JOBS = 200_000
 ERLANG_JOBS = 1_000_000
 ERLANG_SEEDS = (1, 2, 3, 4, 5)
 WARMUP_PART = 0.02
-"""Share of the jobs that the mean leaves out, because they arrive while the system is still filling."""
+"""Share of the jobs that the mean excludes as warm-up."""
 PATIENT = {"waiting_timeout_s": 1e6, "dispatch_timeout_s": 1e6, "retention_s": 60.0}
 
 
 class Starts(Watcher):
-    """Notes when each job of one pool arrived at the scheduler, what work it brought, and when it started."""
+    """Records arrival, work and start of each job of one pool."""
 
     def __init__(self, world: World) -> None:
         self.arrivals_s = array("d")
@@ -58,7 +58,7 @@ class Starts(Watcher):
 
 
 class Compared(NamedTuple):
-    """One run beside the recursion: `off_s` is the greatest distance of two starts, `wait` the mean wait."""
+    """One run compared with the recursion: `off_s` is the maximum difference of a start, `wait` the mean wait."""
 
     jobs: int
     off_s: float
@@ -67,7 +67,7 @@ class Compared(NamedTuple):
 
 
 def pool(load: float, jobs: int, work_s: Distribution = WORK_S) -> Scenario:
-    """Return the scenario: 7 nodes with 3 slots, one pair, no delays, nobody loses patience."""
+    """Return the scenario: 7 nodes with 3 slots, one pair, no delays, no timeouts."""
     rate_per_s = load * NODES * SLOTS / MEAN_WORK_S
     return Scenario(
         name=f"pool at {load}",
@@ -85,7 +85,7 @@ def compare(
     work_s: Distribution = WORK_S,
     checkers: Sequence[type[Checker]] = CHECKERS,
 ) -> Compared:
-    """Run a pool and compare each start of work with the recursion over the same arrivals and works."""
+    """Run a pool and compare each start with the recursion over the same arrivals and works."""
     scenario = pool(load, jobs, work_s)
     world = World(seed=seed, settings=scenario.settings, checkers=checkers, is_traced=False)
     seen = Starts(world)
@@ -100,10 +100,10 @@ def compare(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the two comparisons and print it; 0 when it holds, 1 when it doesn't."""
+    """Run one of the two comparisons and print it; return 0 when it holds, else 1."""
     parser = argparse.ArgumentParser(prog="python -m voxpool.sim.experiments.theory.question", description=__doc__)
-    parser.add_argument("--erlang", action="store_true", help="the mean wait against Erlang C (long)")
-    parser.add_argument("--jobs", type=int, help="jobs a run")
+    parser.add_argument("--erlang", action="store_true", help="compare the mean wait with Erlang C (long)")
+    parser.add_argument("--jobs", type=int, help="jobs per run")
     parser.add_argument("--processes", type=int, default=2, help="processes to run on")
     options = parser.parse_args(arguments)
     if options.erlang:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def recursion(jobs: int) -> int:
-    """Print how far the starts are from the recursion at each load."""
+    """Print the differences from the recursion at each load."""
     holds = True
     for load in LOADS:
         found = compare(load, jobs, seed=1)
@@ -128,7 +128,7 @@ def recursion(jobs: int) -> int:
 
 
 def erlang(jobs: int, processes: int) -> int:
-    """Print the mean wait of all seeds beside Erlang C at each load."""
+    """Print the mean wait of all seeds and Erlang C at each load."""
     runs = [(load, jobs, seed) for load in LOADS for seed in ERLANG_SEEDS]
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as executor:
         found = list(executor.map(_mean_wait, *zip(*runs, strict=True)))

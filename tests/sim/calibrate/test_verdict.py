@@ -67,7 +67,9 @@ def test_without_the_costs_it_is_found_to_be_off(
     """The check of the check: a simulation that knows no costs must not pass."""
     report = reported(found, [(without, without) for _, without in predictions])
     assert report.outcome is Outcome.BROKEN
-    assert any(check.name == "load 0.5: wait, mean, predicted is off by" and not check.ok for check in report.checks)
+    assert any(
+        check.name == "load 0.5: wait, mean, error of the prediction" and not check.ok for check in report.checks
+    )
 
 
 def slower(measured: Measured) -> None:
@@ -93,7 +95,7 @@ def test_what_is_off_on_a_busy_machine_proves_nothing(
 
     report = reported(found, predictions, late)
     assert report.outcome is Outcome.UNCLEAR
-    assert any("proves nothing" in note for note in report.notes)
+    assert any("prove nothing" in note for note in report.notes)
 
 
 def test_jobs_that_brought_no_result_break_it(
@@ -125,7 +127,7 @@ def test_a_table_that_keeps_more_jobs_is_off(
     report = reported(found, predictions, leaky)
     assert report.outcome is Outcome.BROKEN
     assert {check.name.split(": ")[1] for check in report.checks if not check.ok} == {
-        "resident jobs, mean, predicted is off by"
+        "resident jobs, mean, error of the prediction"
     }
 
 
@@ -151,7 +153,7 @@ def test_near_the_full_load_nothing_is_demanded() -> None:
     wrong = [(predict(each.run.scenario), predict(each.run.scenario)) for each in measured]
     report = reported((costs, measured), wrong, slower)
     assert [check.name for check in report.checks] == ["jobs without a result"]
-    assert any(note.startswith("nothing is demanded at load 0.9") for note in report.notes)
+    assert any(note.startswith("no limits apply at load 0.9") for note in report.notes)
     assert report.outcome is Outcome.HOLDS
 
 

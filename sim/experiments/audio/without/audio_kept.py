@@ -1,4 +1,4 @@
-"""M3, both ways: audio that stays until the sweep, and audio that goes when the job is sent to its node."""
+"""M3, two variants: audio kept until the sweep, and audio released when the job is sent to its node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class KeptUntilSweep(JobTable):
     """A finished job keeps its audio for as long as it is in the table."""
 
     def finish(self, job: Job) -> list[Job]:
-        audio, job.audio = job.audio, None  # so that super() has nothing to free
+        audio, job.audio = job.audio, None  # super() then has nothing to free
         gone = super().finish(job)
         job.audio = audio
         for evicted in gone:
@@ -27,7 +27,7 @@ class KeptUntilSweep(JobTable):
 
 
 class FreedAtDispatch(Dispatcher):
-    """The audio goes once it was sent; when the node is lost, there is nothing to send to another one."""
+    """The audio is released after it was sent; when the node is lost, it can't be sent to another one."""
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
         if job.audio is None:

@@ -1,6 +1,6 @@
-"""R20: an error text is cut at byte 500, inside a character of three bytes; decoding it raises, and the handler dies.
+"""R20: an error text is cut at byte 500, inside a character of three bytes; decoding it raises, and the handler ends.
 
-What came after the handler's loop, its clean-up, never runs: the node stays where it was, with its jobs.
+The clean-up after the handler's loop never runs: the node stays registered, with its jobs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ TEXT_BYTES_MAX = 500
 
 
 class CutsBytes(NodeConnection):
-    """Bounds the text by bytes, and takes what is left for UTF-8."""
+    """Cuts the text by bytes, and decodes the rest as UTF-8."""
 
     def _checked(self, result: NodeResult) -> NodeResult:
         if result.error is not None:
@@ -23,7 +23,7 @@ class CutsBytes(NodeConnection):
 
 
 class CleansUpAtTheEnd(NodeDoor):
-    """The clean-up stands behind the loop, not in a `finally`."""
+    """The clean-up is after the loop, not in a `finally`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()

@@ -1,4 +1,4 @@
-"""R17: an in-order buffer that is dropped when it is empty, and its position with it; and no gap is ever skipped."""
+"""R17: an empty in-order buffer is dropped together with its position; and no gap is ever skipped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 class ForgetsItsPosition(InOrder[R]):
-    """When the first result is out the buffer is empty; the next one makes a new buffer, which waits for the first."""
+    """After the first result the buffer is empty; the next result makes a new buffer, which waits for the first."""
 
     def ended(self, key: str, result: R, now_ms: int) -> list[R]:
         ready = super().ended(key, result, now_ms)

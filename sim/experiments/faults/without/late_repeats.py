@@ -1,6 +1,6 @@
-"""A queue that repeats each release by itself, a little later: its first answer may have been lost.
+"""A queue that repeats each release a little later, as after a lost answer.
 
-Not a defect as long as an attempt's number is never used again (R23): both sides of that row have it.
+This is harmless while an attempt number is never reused (R23): both sides of that scenario use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""R15, both ways: a job without a node fails at once; or it waits, and nobody tries it again when a node arrives."""
+"""R15, two variants: a job without a node fails at once; or it waits and is not retried when a node arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.scheduler.core.scripts import Reply
 
 
 class FailsAtOnce(Dispatcher):
-    """Nobody now is nobody."""
+    """A job without a node fails at once."""
 
     def _not_allocated(self, batch: SelectBatch, job: Job, reply: str) -> None:
         super()._not_allocated(batch, job, reply)
@@ -20,7 +20,7 @@ class FailsAtOnce(Dispatcher):
 
 
 class IsNotTriedAgain(WaitingJobs):
-    """Room that comes up is of no interest to the jobs that wait."""
+    """Free slots do not trigger a new selection of waiting jobs."""
 
     def room(self, pairs: Collection[str], slots: int) -> None:
         pass

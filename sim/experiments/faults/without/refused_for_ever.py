@@ -1,4 +1,4 @@
-"""R6: a node that the store doesn't know is refused, and gets no message that it has to register again."""
+"""R6: a node unknown to the store is refused without a message that it must register again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class HearsNoUnknown(NodeRegistry):
-    """A beat that the store answers UNKNOWN changes nothing."""
+    """The answer UNKNOWN to a heartbeat has no effect."""
 
     def register_all(self) -> None:
         pass
@@ -22,7 +22,7 @@ class HearsNoUnknown(NodeRegistry):
 
 
 class TellsNobody(NodeEvents):
-    """A node whose lease ended is dropped without a word; its beats are not answered from then on."""
+    """A node whose lease ended is dropped without a message; its later heartbeats are not answered."""
 
     def heartbeat(self, node: Node, beat: Heartbeat) -> None:
         if node.connected:
@@ -33,7 +33,7 @@ class TellsNobody(NodeEvents):
 
 
 class SweepsOnly(Leases):
-    """Nodes with an ended lease are taken out, also those that are connected."""
+    """Nodes with an ended lease are removed, even connected ones."""
 
     def _lapsed(self, asked_ms: int, answer: list[str]) -> None:
         pass

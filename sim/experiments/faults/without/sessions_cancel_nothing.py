@@ -1,4 +1,4 @@
-"""R16: a client that closes its session leaves its jobs behind, and nodes work on what nobody waits for."""
+"""R16: the jobs of a closed session continue, and nodes work on results without a receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""M2: the age of a finished job counts from its creation, so one that ran long is forgotten the moment it ends."""
+"""M2: the age of a finished job counts from its creation, so a long one is removed as soon as it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voxpool.scheduler.core.jobs.job_table import SHARDS, JobTable
 
 
 class AgeFromCreation(JobTable):
-    """A table whose clean-up looks at when a job was submitted."""
+    """A table whose clean-up uses the submit time of jobs."""
 
     def __init__(self, jobs_max: int, audio_total_bytes_max: int, finished_max: int, retry_after_ms: int) -> None:
         super().__init__(jobs_max, audio_total_bytes_max, finished_max, retry_after_ms)

@@ -1,4 +1,4 @@
-"""M9: one dict of all jobs, read from end to end each second, by the clean-up and again by the time-outs."""
+"""M9: one dict of all jobs, read completely each second by the clean-up and again by the timeouts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITI
 
 
 class FullScan:
-    """All jobs in one dict. Growing it copies it; a sweep reads it."""
+    """All jobs in one dict, which is copied when it grows and read completely by a sweep."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
 
     def add(self, job: Job) -> None:
-        """Take in a job."""
+        """Add a job."""
         self.jobs[job.job_id] = job
 
     def sweep(self, before_ms: int) -> int:
-        """Remove the finished jobs that ended before `before_ms`; return how many. Reads every job."""
+        """Remove the finished jobs that ended before `before_ms`; return their number. Reads every job."""
         over = [
             job_id for job_id, job in self.jobs.items() if job.state in (COMPLETED, FAILED) and job.ended_ms < before_ms
         ]
@@ -25,7 +25,7 @@ class FullScan:
         return len(over)
 
     def timed_out(self, now_ms: int) -> list[Job]:
-        """Return the unfinished jobs whose deadline has come. Reads every job."""
+        """Return the unfinished jobs whose deadline has passed. Reads every job."""
         return [
             job for job in self.jobs.values() if job.state in (WAITING, DISPATCHED) and 0 < job.deadline_ms <= now_ms
         ]

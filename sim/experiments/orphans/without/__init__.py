@@ -1,1 +1,1 @@
-"""The behaviours that the fixes replaced."""
+"""The behaviours that the fixes of this experiment replaced."""

@@ -1,7 +1,7 @@
-"""M6: a key a job that says which node has it, kept for an hour, under a name that the scan for jobs matches, too.
+"""M6: a key per job that names its node, kept for an hour, with a name that the scan for jobs matches.
 
-The sweep scans `job:*`, reads each as a hash and stops at the first error, which it swallows. A binding is a string:
-one of them in front of the jobs and neither time-outs nor clean-up happen any more, without a word.
+The sweep scans `job:*`, reads each key as a hash and stops at the first error, which it ignores. A binding is a string:
+when the scan meets one before the jobs, neither timeouts nor clean-up happen, and nothing is logged.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class BindingKeys:
         self._keys = keyspace
         self.sweeps = 0
         self.sweeps_in_vain = 0
-        """Sweeps that removed nothing although a job's time was over."""
+        """Number of sweeps that removed nothing although a job's retention had ended."""
         self.errors_swallowed = 0
 
     def dispatch(self, job_id: str, node_id: str) -> None:
-        """Write the binding of the job to its node."""
+        """Write the binding key of the job."""
         self._keys.set(f"job:{job_id}:node", node_id, BINDING_TTL_S)
 
     def finish(self, job_id: str, now_s: float) -> None:
@@ -47,7 +47,7 @@ class BindingKeys:
         return removed
 
     def overdue(self, now_s: float) -> int:
-        """Return the finished jobs whose time is over."""
+        """Return the number of finished jobs past their retention."""
         return sum(
             float(self._keys.hgetall(key)["ended_s"]) < now_s - RETENTION_S
             for key in self._keys.scan("job:*")

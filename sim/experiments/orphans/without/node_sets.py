@@ -1,7 +1,7 @@
-"""M4 and M5: nodes in sets that only an orderly goodbye takes them out of.
+"""M4 and M5: nodes in sets from which only an explicit goodbye removes them.
 
-The node's own key has a time to live; the set of all node ids, the pool sets and the node-to-pool hash have none. A
-node that falls silent loses its key and stays in all the others, for ever: nobody owns them.
+The node's key has a time to live; the set of all node ids, the pool sets and the node-to-pool hash have none. When a
+node goes silent its key expires, and its entries in the others stay for ever, because these have no owner.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ ALL_NODES = "nodes:all"
 
 
 class NodeSets:
-    """Registers nodes as it was done before."""
+    """The old registration of nodes."""
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keys = keyspace
 
     def register(self, node_id: str, pairs: list[str]) -> None:
-        """Write the node and let it enter the set of all nodes and the pool of each pair."""
+        """Write the node's key, and add it to the set of all nodes and the pool of each pair."""
         self._keys.hset(f"node:{node_id}", slots="1")
         self._keys.expire(f"node:{node_id}", LEASE_S)
         self._keys.sadd(ALL_NODES, node_id)
@@ -32,7 +32,7 @@ class NodeSets:
         self._keys.expire(f"node:{node_id}", LEASE_S)
 
     def offline(self, node_id: str) -> None:
-        """Take out a node that sent goodbye. A silent one never gets here."""
+        """Remove a node that sent goodbye. It is never called for a silent one."""
         for pair in self._keys.hgetall("node:pools").get(node_id, "").split(","):
             self._keys.srem(f"pool:{pair}:nodes", node_id)
         self._keys.hdel("node:pools", node_id)
@@ -40,14 +40,14 @@ class NodeSets:
         self._keys.delete(f"node:{node_id}")
 
     def choose(self, pair: str) -> str | None:
-        """Return the first living member of the pool; a dead one that is met leaves this pool (and no other)."""
+        """Return the first living member of the pool; dead ones before it are removed from this pool (and no other)."""
         for node_id in self._keys.smembers(f"pool:{pair}:nodes"):
             if self._keys.exists(f"node:{node_id}"):
                 return node_id
             self._keys.srem(f"pool:{pair}:nodes", node_id)
         return None
 
-    # ---- what the experiment counts
+    # ---- counts of the experiment
 
     def ids(self) -> int:
         """Return the members of the set of all nodes."""

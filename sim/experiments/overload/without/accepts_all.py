@@ -1,4 +1,4 @@
-"""As it was: a submit is accepted while there is room for it, whether or not it can be done in time."""
+"""The old intake: a submit is accepted while the bounds allow, even if it can't start in time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from voxpool.scheduler.core.admission.intake import Intake
 
 
 class AcceptsAll(Intake):
-    """Only the bounds on what is kept refuse a submit."""
+    """Only the bounds on the number of jobs refuse a submit."""
 
     def _check_nodes(self, pair: str) -> None:
         pass

@@ -1,7 +1,7 @@
-"""C6: a node is chosen without asking whether it has room, and what it can't run yet queues at the node.
+"""C6: a node is chosen without a check for a free slot, and jobs queue at the node.
 
-The dispatcher sends each job in the moment in which it comes; no job ever waits for a node, so no script is asked for
-one and nothing is held in the store. Everything else is production: the life of a job, its messages, its table.
+The dispatcher sends each job at once; no job waits for a node, so no script is called and the store has no
+reservations. The rest is production: the life of a job, its messages, its table.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from voxpool.sim.world.nodes import UP, SimNode, Work
 from voxpool.sim.world.variant import Variant
 
 Choose = Callable[[Sequence[int], random.Random], int]
-"""Takes what is known of the load of each node, at least one, and returns the place of the one that is chosen."""
+"""A function of the known loads of the nodes (at least one) that returns the index of the chosen node."""
 
 
 def at_random(loads: Sequence[int], source: random.Random) -> int:
-    """Any node, each with the same chance."""
+    """Return any node with equal probability."""
     return int(source.random() * len(loads))
 
 
 def of_two(loads: Sequence[int], source: random.Random) -> int:
-    """The less loaded of two different nodes, the first drawn on a tie."""
+    """Return the less loaded of two random nodes, the first one on a tie."""
     first = int(source.random() * len(loads))
     if len(loads) == 1:
         return first
@@ -43,17 +43,17 @@ def of_two(loads: Sequence[int], source: random.Random) -> int:
 
 
 def least_loaded(loads: Sequence[int], source: random.Random) -> int:
-    """The least loaded of all nodes; those that tie have the same chance."""
+    """Return the least loaded of all nodes, a random one on a tie."""
     least = min(loads)
     ties = [place for place, load in enumerate(loads) if load == least]
     return ties[int(source.random() * len(ties))]
 
 
 class Board:
-    """The load of each node of a pair: its jobs, running or queued. `seen` is what a choice may look at.
+    """The load of each node of a pair: its jobs, running or queued. A choice reads `seen`.
 
-    With a `report_s` of 0 it is the truth. Else all loads are reported together, once in `report_s`, so that what is
-    seen is between 0 and `report_s` old.
+    With a `report_s` of 0, `seen` is exact. Otherwise all loads are reported together every `report_s` seconds, so
+    `seen` is between 0 and `report_s` old.
     """
 
     def __init__(self, nodes: Sequence[Node], report_s: float, now_ms: int) -> None:
@@ -65,20 +65,20 @@ class Board:
         self._next_ms = now_ms + self._report_ms
 
     def add(self, node_id: str, by: int) -> None:
-        """Note `by` more jobs at a node."""
+        """Add `by` jobs to a node's load."""
         place = self._places.get(node_id)
         if place is not None:
             self.loads[place] += by
 
     def report_if_due(self, now_ms: int) -> None:
-        """Come before each change: what is reported late is then still what it was at its time."""
+        """Publish a due report; called before each change, so that the report has the loads of its time."""
         if self._report_ms and now_ms >= self._next_ms:
             self.seen[:] = self.loads
             self._next_ms += (now_ms - self._next_ms) // self._report_ms * self._report_ms + self._report_ms
 
 
 class CountsChanges(NodeRegistry):
-    """Counts the connections that came and went."""
+    """Counts connects and disconnects of nodes."""
 
     changes = 0
 
@@ -92,7 +92,7 @@ class CountsChanges(NodeRegistry):
 
 
 class ChoosesBlindly(Dispatcher):
-    """Sends each job at once to the node that `choose` names; with nobody connected it fails at once."""
+    """Sends each job at once to the node that `choose` returns; without connected nodes the job fails."""
 
     node_registry: CountsChanges
     choose: Choose = staticmethod(at_random)
@@ -134,17 +134,17 @@ class ChoosesBlindly(Dispatcher):
         super()._take_back(job, node)
 
     def _release(self, job: Job, node: Node) -> None:
-        """Nothing was taken in the store."""
+        """Do nothing: the store has no reservation."""
 
     def _count(self, pair: str, node_id: str, by: int) -> None:
         board = self._boards.get(pair)
-        if board is not None:  # else the next one counts anew
+        if board is not None:  # otherwise the next board counts from the beginning
             board.report_if_due(self._clock.now_ms())
             board.add(node_id, by)
 
 
 class QueuesAtTheNode(SimNode):
-    """A node that takes every job, and works in the order of their coming on those for which it had no slot yet."""
+    """A node that accepts every job, and queues jobs without a free slot in the order of arrival."""
 
     def __init__(self, *ends: Any) -> None:
         self._queued: deque[tuple[Assign, Request]] = deque()
@@ -182,7 +182,7 @@ class QueuesAtTheNode(SimNode):
 
 @dataclass(frozen=True)
 class Rule:
-    """A way to choose: `choose` on loads that are exact, or reported once in `report_s` seconds."""
+    """A policy: `choose` on loads that are exact, or reported every `report_s` seconds."""
 
     name: str
     label: str
@@ -190,7 +190,7 @@ class Rule:
     report_s: float = 0.0
 
     def variant(self) -> Variant:
-        """Return the core that chooses like this."""
+        """Return the variant with this policy."""
         members = {"choose": staticmethod(self.choose), "report_s": self.report_s}
         dispatcher = type(f"Chooses_{self.choose.__name__}", (ChoosesBlindly,), members)
         return Variant(self.name, CoreClasses(dispatcher=dispatcher, node_registry=CountsChanges), node=QueuesAtTheNode)
@@ -198,7 +198,7 @@ class Rule:
 
 def _on_loads(name: str, label: str, choose: Choose) -> list[Rule]:
     return [
-        Rule(f"{name}/exact", f"{label} on exact holds", choose),
+        Rule(f"{name}/exact", f"{label} on exact loads", choose),
         *(Rule(f"{name}/{age:g}", f"{label} on {age:g} s old reports", choose, age) for age in REPORTS_S),
     ]
 
@@ -212,4 +212,4 @@ RULES: dict[str, Rule] = {
         *_on_loads("least", "least loaded", least_loaded),
     )
 }
-"""Name -> way to choose."""
+"""Name -> policy."""

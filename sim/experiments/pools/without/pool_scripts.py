@@ -1,8 +1,8 @@
-"""C4, C5, C9: how a node was chosen and how it beat, as scripts on real Redis commands, so that a server counts them.
+"""C4, C5, C9: the old choice and heartbeat as scripts of real Redis commands, so that a server counts them.
 
-A pool is a thousand shards, whether they are there or not. A pair that nobody serves is found out by asking each of
-them for its size; whether a session's node serves the pair, by asking each for that member. A beat enters all pools of
-the node again. Keys begin with PREFIX; they are built inside, as they were (R19).
+A pool is a thousand shards, whether or not they exist. Each shard is queried for its size, also for a pair without
+nodes, and for its membership of a session's node. A heartbeat writes all pools of the node again. Keys begin with
+PREFIX; they are built inside the script, as in the old design (R19).
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ return 'OK'
 
 
 def registered(node_id: str, number: int, pair: str) -> Iterator[tuple[str, ...]]:
-    """Yield the commands that write the node of this number and let it enter its shard of `pair`."""
+    """Yield the commands that write node `number` and add it to its shard of `pair`."""
     yield ("HSET", f"{PREFIX}:node:{node_id}", "slots", "1")
     yield ("SADD", f"{PREFIX}:pool:{pair}:{number // SHARD_MAX}", node_id)

@@ -1,7 +1,7 @@
-"""C1: a node is drawn from the pool at random, up to 64 times, until one is met that lives.
+"""C1: a node is drawn from the pool at random, up to 64 times, until it is alive.
 
-The pool is a set that dead nodes stay in. The more of them there are, the likelier is it that 64 tries meet nobody: the
-answer is "no node" although a connected node has room.
+Dead nodes stay in the pool. The more there are, the more likely all 64 tries draw dead nodes: the answer is then "no
+node" although a connected node has room.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ TRIES = 64
 
 
 class RandomTries:
-    """One pool, as nodes were drawn from it before. `chance` draws."""
+    """One pool with the old random choice. `chance` is the random generator."""
 
     def __init__(self, keyspace: Keyspace, chance: random.Random) -> None:
         self._keys = keyspace
         self._chance = chance
 
     def register(self, node_id: str, pair: str, lease_s: float) -> None:
-        """Write the node, whose key lives for `lease_s`, and let it enter the pool, where it stays."""
+        """Write the node's key with an expiry of `lease_s`, and add it to the pool, where it stays."""
         self._keys.hset(f"node:{node_id}", slots="1")
         self._keys.expire(f"node:{node_id}", lease_s)
         self._keys.sadd(f"pool:{pair}:nodes", node_id)
 
     def choose(self, pair: str) -> str | None:
-        """Return a node that lives, or None when all tries met dead ones."""
+        """Return a living node, or None when all tries drew dead ones."""
         members = self._keys.smembers(f"pool:{pair}:nodes")
         for _ in range(TRIES):
             node_id = self._chance.choice(members)

@@ -1,7 +1,7 @@
 """C2 and C3: a pool in shards of 100 nodes, scanned from 0 on; a shard is drawn, and then a member of it.
 
-The scan ends at the first empty shard after one that has members: once all nodes of a shard in the middle have left,
-those behind it are never seen again. And a shard with one member is drawn as often as one with a hundred.
+The scan ends at the first empty shard after one with members: when all nodes of a middle shard have left, those behind
+it are never chosen. A shard with one member is drawn as often as one with a hundred.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ SHARDS_MAX = 1000
 
 
 class ShardedPools:
-    """Pools in shards, as nodes were drawn from them before. `chance` draws."""
+    """Sharded pools with the old random choice. `chance` is the random generator."""
 
     def __init__(self, keyspace: Keyspace, chance: random.Random) -> None:
         self._keys = keyspace
         self._chance = chance
 
     def register(self, node_id: str, pair: str) -> None:
-        """Let the node enter the first shard of `pair` that has room."""
+        """Add the node to the first shard of `pair` with room."""
         shard = next(n for n in range(SHARDS_MAX) if self._keys.scard(_key(pair, n)) < SHARD_MAX)
         self._keys.sadd(_key(pair, shard), node_id)
 
     def offline(self, node_id: str, pair: str) -> None:
-        """Let the node leave; the shards behind its own stay where they are."""
+        """Remove the node; later shards keep their numbers."""
         for shard in range(SHARDS_MAX):
             self._keys.srem(_key(pair, shard), node_id)
 
     def choose(self, pair: str) -> str | None:
-        """Return a node of `pair`: evenly over the shards that the scan has found, then over the members of one."""
+        """Return a node of `pair`: a uniform draw of a scanned shard, then of a member of it."""
         shards = self._scan(pair)
         if not shards:
             return None

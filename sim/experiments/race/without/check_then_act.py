@@ -1,6 +1,6 @@
-"""R12: a submit looks whether its request id is known, and writes the job a round trip later.
+"""R12: a submit checks whether its request id is known, and writes the job a round trip later.
 
-Two submits whose looks both come before the first write make two jobs.
+Two submits that both check before the first write make two jobs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import SHARDS
 
 ROUND_TRIP_MS = 5
-"""Between the look and the write."""
+"""Time between the check and the write."""
 
 
 class ChecksThenActs(Dispatcher):
-    """A job that is younger than a round trip isn't seen by a submit under the same request id."""
+    """A submit does not see a job with the same request id that is younger than a round trip."""
 
     def submit(self, *, request_id: str, **what: Any) -> Job:
         known = self.table.find_request(request_id)

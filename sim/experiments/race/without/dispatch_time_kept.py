@@ -1,4 +1,4 @@
-"""R2: marking a redispatch leaves the dispatch time of the first attempt, so the next look finds it timed out again."""
+"""R2: a redispatch keeps the dispatch time of the first attempt, so the next check finds it timed out again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 
 LOOK_EVERY_MS = 1000
-"""How often time-outs were looked for."""
+"""Interval of the timeout checks."""
 
 
 class KeepsTheDispatchTime(Dispatcher):
-    """The time-out of every attempt counts from the first dispatch."""
+    """The timeout of every attempt counts from the first dispatch."""
 
     def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
         first_ms = job.dispatched_ms or now_ms

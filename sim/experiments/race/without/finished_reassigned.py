@@ -1,6 +1,6 @@
-"""R10: a redispatch reads the job, and a script writes the new node later, whatever has happened to the job since.
+"""R10: a redispatch reads the job, and a script writes the new node later, whatever the state of the job is then.
 
-A result that comes between the two ends the job, and then it is given to a node all the same.
+A result that arrives between both ends the job, and the ended job is assigned to a node.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from voxpool.scheduler.protocol.messages import Assign, NodeResult
 
 
 class AssignsWhatHasEnded(Dispatcher):
-    """An allocation is sent without a look at the job's state."""
+    """An allocation is sent without a check of the job's state."""
 
     def _selected(self, batch: SelectBatch, answer: list[str]) -> None:
         for job, node_id in zip(batch.jobs, answer[::2], strict=True):
@@ -25,12 +25,12 @@ class AssignsWhatHasEnded(Dispatcher):
 
 
 class TakesTheResultMeanwhile(NodeEvents):
-    """Until the script has run the job counts as dispatched to the node before: its result is taken."""
+    """Until the script has run, the job counts as dispatched to the previous node, whose result is accepted."""
 
     def result(self, node: Node, result: NodeResult) -> None:
         job = self._dispatcher.find(result.job_id)
         if job is not None and job.state == WAITING and job.attempt == result.attempt and result.error is None:
-            job.state = COMPLETED  # past the table of transitions, which has no such step
+            job.state = COMPLETED  # bypasses the table of transitions, which does not allow this
             self._dispatcher._ended(job, WAITING, "", result.output, "")
         else:
             super().result(node, result)

@@ -1,4 +1,4 @@
-"""R5: a node that is gone leaves the pools, and nobody asks what it held: the time-out of each job finds that."""
+"""R5: a lost node is removed from the pools, and its jobs stay allocated until they time out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 
 
 class _Nodes(dict[str, Node]):
-    """The connected nodes; a lookup by id finds the gone ones, too."""
+    """The connected nodes; a lookup by id also finds lost ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class _Nodes(dict[str, Node]):
 
 
 class RemembersTheGone(NodeRegistry):
-    """Keeps the record of a node that left, so that its jobs can be taken from it at their time-outs."""
+    """Keeps the record of a lost node, so that its jobs can be taken from it at their timeouts."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -33,7 +33,7 @@ class RemembersTheGone(NodeRegistry):
 
 
 class IgnoresWhatItHeld(NodeEvents):
-    """The jobs of a lost node stay where they are."""
+    """The jobs of a lost node stay allocated to it."""
 
     def _lose(self, node: Node, reason: str) -> None:
         self._node_registry.leave(node, reason)

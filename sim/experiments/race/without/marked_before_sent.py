@@ -1,6 +1,6 @@
-"""R13: a job is marked as dispatched, and sent a moment later; what dies between the two loses the job.
+"""R13: a job is marked as dispatched, and sent a moment later; a scheduler that dies between both loses the job.
 
-The mark stands in the store and outlives the process; that nobody works on the job is found by its time-out.
+The mark is in the store and survives the process; only the job's timeout finds that it was never sent.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 
 GAP_S = 0.005
-"""Between the mark and the sending: a round trip to the store."""
+"""Time between the mark and the sending: a round trip to the store."""
 
 
 class MarksBeforeItSends(Dispatcher):
-    """The assign goes out GAP_S after the job was marked, unless the process dies meanwhile."""
+    """The assign is sent GAP_S after the mark, unless the process dies before."""
 
     deaths = 0
 
@@ -28,5 +28,5 @@ class MarksBeforeItSends(Dispatcher):
             super()._send(job, node)
 
     def die(self) -> None:
-        """The process dies and starts again with what the store has: nothing of what it was about to send is left."""
+        """Kill and restart the process with the data of the store: pending assigns are lost."""
         self.deaths += 1

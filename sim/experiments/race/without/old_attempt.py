@@ -1,6 +1,6 @@
-"""R4: the message of a redispatch carries the attempt before, so what the new node answers counts for nothing.
+"""R4: the message of a redispatch has the previous attempt's number, so the new node's answer is ignored.
 
-Attempts weren't counted either (R3), so the job goes round at each time-out and never ends.
+Attempts weren't counted either (R3), so the job is redispatched at each timeout and never ends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from voxpool.sim.experiments.race.without.uncounted import CountsNothing
 
 
 class SendsTheOldAttempt(CountsNothing):
-    """Every message about a job that was redispatched names the attempt before the present one."""
+    """Every message about a redispatched job has the number of the previous attempt."""
 
     def _send(self, job: Job, node: Node) -> None:
         assert job.audio is not None, job

@@ -1,6 +1,6 @@
-"""R7: the clean-up of a connection goes by the name of its node, so that of an old one takes the new one offline.
+"""R7: the clean-up of a connection uses the node's id only, so that of an old connection takes the new one offline.
 
-The node keeps its socket and its heartbeats, and gets no message that it was removed (that is R6, a part of it).
+The node keeps its socket and its heartbeats, and receives no message that it was removed (a part of R6).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class GoesByTheName(NodeEvents):
-    """Whatever connection closes, the node of that name is offline."""
+    """The close of any connection of a node takes the node offline."""
 
     def left(self, node: Node) -> None:
         current = self._node_registry.find(node.node_id)

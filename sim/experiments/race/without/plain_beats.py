@@ -1,7 +1,6 @@
-"""Heartbeats that say only that the node lives: what it runs and what it should run is never compared.
+"""Heartbeats that only renew the lease: the jobs of the node and of the scheduler are not compared.
 
-A fix on its own in the design now, and part of what several rows describe: without it nothing but the time-out finds
-an assign that was lost.
+The comparison is a fix that several defects depend on: without it only the timeout finds a lost assign.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from voxpool.scheduler.protocol.messages import Heartbeat
 
 
 class BeatsSettleNothing(NodeEvents):
-    """A beat renews the lease."""
+    """A heartbeat only renews the lease."""
 
     def heartbeat(self, node: Node, beat: Heartbeat) -> None:
         if node.connected:

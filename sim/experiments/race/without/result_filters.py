@@ -1,4 +1,4 @@
-"""R11: what a filter of duplicates does when it stands in the wrong place, and what happens without any."""
+"""R11: a duplicate filter in the wrong place, and no filter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REMEMBERED_MAX = 100_000
 
 
 class FiltersBeforeItValidates(BeatsSettleNothing):
-    """A result is remembered as had as soon as it comes: one of an attempt that is over hides the right one."""
+    """A result is recorded on arrival: one of an ended attempt hides the valid one."""
 
     def result(self, node: Node, result: NodeResult) -> None:
         had: dict[str, None] = self.__dict__.setdefault("had", {})
@@ -24,7 +24,7 @@ class FiltersBeforeItValidates(BeatsSettleNothing):
 
 
 class DeliversWhateverComes(NodeEvents):
-    """Without a filter: a second result of a job that has ended goes to its client as well."""
+    """Without a filter: a second result of an ended job is also sent to its client."""
 
     def result(self, node: Node, result: NodeResult) -> None:
         job = self._dispatcher.find(result.job_id)

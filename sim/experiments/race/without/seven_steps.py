@@ -1,7 +1,7 @@
-"""R1 as it was first counted: the four steps of a redispatch and the three of a node going offline, and nothing else.
+"""R1 as it was first counted: only the four steps of a redispatch and the three of a node going offline.
 
 Redispatch: read the job, draw a node from the pool, write the assignment, send it. Offline of another node: its
-connection goes, it leaves the pools, its key goes. One node is dying and one living; there are 20 draws.
+connection closes, it leaves the pools, its key is removed. One node is dying and one is alive; there are 20 draws.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DYING, LIVING = "dying", "living"
 
 
 class SevenSteps:
-    """One run: any step of either part may be next. The draws are 20 steps that are open at once."""
+    """One run: any step of either part can be next. The draws are 20 alternatives of one step."""
 
     def __init__(self) -> None:
         self._redispatched = 0
@@ -37,7 +37,7 @@ class SevenSteps:
         return steps
 
     def take(self, step: Step) -> Footprint:
-        """Take it; every step is taken to depend on every other."""
+        """Take the step; all steps are treated as dependent."""
         if step.chain == "offline":
             self._gone += 1
         else:
@@ -57,12 +57,12 @@ class SevenSteps:
         return "failed" if self._gone >= 1 else "timed_out"
 
     def end(self) -> Hashable:
-        """Return which of the four outcomes it was."""
+        """Return the outcome, one of four."""
         return self._end
 
     def broken(self) -> list[str]:
-        """Return nothing: the outcomes are what is looked at."""
+        """Return an empty list: only the outcomes are evaluated."""
         return []
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no resource is open."""

@@ -1,8 +1,8 @@
-"""R1: a time-out redispatch and a node that goes offline, each in several steps that may fall between one another.
+"""R1: a timeout redispatch and a node that goes offline, each in several steps that can interleave.
 
-The redispatch reads the job, draws a node from its pool, writes the assignment and sends it; the node that goes loses
-its connection first, then its places in the pools, then its key. A job that is sent to a connection that is gone fails;
-there is no second try. What a lost node had is left to the next time-out (R5).
+The redispatch reads the job, draws a node from its pool, writes the assignment and sends it. The node loses first its
+connection, then its pool entries, then its key. A job sent to a closed connection fails without a retry. Jobs of a lost
+node wait for the next timeout (R5).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if size == 0 then return {''} end
 local rank = first + draw({seed = seed}, size)
 return {string.sub(call('ZRANGE', CAPACITY, rank, rank)[1], #pair + 2)}
 """
-"""ARGV: now seed job|attempt pair. Any member of the pool, alive or not."""
+"""ARGV: now seed job|attempt pair. Returns any member of the pool, alive or not."""
 ASSIGN = """
 local node, reservation, due = ARGV[1], ARGV[2], ARGV[3]
 if not node_record(node) then return {''} end
@@ -46,7 +46,7 @@ if served then
 end
 return {'OK'}
 """
-"""The flag keeps a release from opening the pools again."""
+"""The flag prevents a release from adding the node to pools again."""
 DROP = """
 for _, reservation in ipairs(reservations_of(ARGV[1])) do free_slot(ARGV[1], reservation) end
 call('HDEL', NODE_RECORDS, ARGV[1])
@@ -56,7 +56,7 @@ return {'OK'}
 
 
 def scripts() -> Mapping[str, ScriptSource]:
-    """Return lua/ and the four steps that it replaced."""
+    """Return lua/ with the four old steps."""
     sources = dict(load_sources())
     parts = sources["select_node"].prelude
     for name, body in (("draw", DRAW), ("assign", ASSIGN), ("leave_pools", LEAVE_POOLS), ("drop", DROP)):
@@ -65,7 +65,7 @@ def scripts() -> Mapping[str, ScriptSource]:
 
 
 class RedispatchesInSteps(Dispatcher):
-    """A job whose time is over is given to another node in four steps, each beside whatever else happens."""
+    """Redispatches a timed out job in four separate steps."""
 
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         if reason != "timeout":
@@ -80,7 +80,7 @@ class RedispatchesInSteps(Dispatcher):
         asyncio.get_running_loop().create_task(self._in_steps(job, node.node_id))
 
     def job_due(self, job: Job) -> None:
-        """The node that the job was given to may be gone."""
+        """Handle a timeout; the node of the job may be gone."""
         if job.state == DISPATCHED and self.node_registry.find(job.node_id) is None:
             job.state = WAITING
             job.redispatches += 1
@@ -117,14 +117,14 @@ class RedispatchesInSteps(Dispatcher):
             self._dispatch(job, node, self._clock.now_ms())
 
     def _park(self, job: Job, was_on: str) -> None:
-        """No node now: the job waits until somebody looks again."""
+        """Let the job wait, without a node, until the next check."""
         self._observer.job_redispatched(job, was_on, job.attempt, "parked")
         job.waits_from_ms = self._clock.now_ms()
         self._wait(job)
 
 
 class LeavesInSteps(NodeRegistry):
-    """A node that is gone leaves the store in two steps."""
+    """A lost node is removed from the store in two steps."""
 
     def leave(self, node: Node, reason: str) -> None:
         del self.nodes[node.node_id]
@@ -139,7 +139,7 @@ class LeavesInSteps(NodeRegistry):
 
 
 class ForgetsItsJobs(NodeEvents):
-    """R5: the jobs of a node that is gone are found by their time-outs."""
+    """R5: the jobs of a lost node are found by their timeouts."""
 
     def _lose(self, node: Node, reason: str) -> None:
         self._node_registry.leave(node, reason)

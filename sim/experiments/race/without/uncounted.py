@@ -1,4 +1,4 @@
-"""R3: attempts are not counted, so nothing ends a job that kills whatever node takes it."""
+"""R3: attempts are not counted, so a job that kills each of its nodes never ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.scheduler.core.nodes.node import Node
 
 
 class CountsNothing(Dispatcher):
-    """Each redispatch is the first."""
+    """Every redispatch counts as the first."""
 
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         job.redispatches = 0
