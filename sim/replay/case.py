@@ -134,6 +134,6 @@ def read_case(path: Path, store: str | None = None) -> Case:
     check_scenario(case.scenario, str(path))
     if not store and case.store not in OF_THIS_MACHINE:
         shown = without_password(case.store)
-        raise ConfigError(f"{path}: ran on the store {shown}: name it, or another one, with --store")
+        raise ConfigError(f"{path}: ran on the store {shown}: name this or another store with --store")
     scenario = with_files(case.scenario, path.parent)
     return msgspec.structs.replace(case, scenario=scenario, store=store or case.store)
