@@ -1,11 +1,8 @@
 """What must be true in every run: each checker is a small class whose name is a sentence."""
 
-from voxpool.sim.checkers.a_busy_node_rests import ABusyNodeRests
-from voxpool.sim.checkers.a_failed_job_pauses import AFailedJobPauses
 from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
-from voxpool.sim.checkers.an_old_result_changes_nothing import AnOldResultChangesNothing
-from voxpool.sim.checkers.attempts_are_bounded import AttemptsAreBounded
+from voxpool.sim.checkers.attempts import AnOldResultChangesNothing, AttemptsAreBounded, OneAssignmentAnAttempt
 from voxpool.sim.checkers.base import Checker
 from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
@@ -14,7 +11,7 @@ from voxpool.sim.checkers.littles_law import LittlesLaw
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
 from voxpool.sim.checkers.no_reservation_beyond_the_slots import NoReservationBeyondTheSlots
 from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
-from voxpool.sim.checkers.one_assignment_an_attempt import OneAssignmentAnAttempt
+from voxpool.sim.checkers.pauses import ABusyNodeRests, AFailedJobPauses
 from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
 
 CHECKERS: tuple[type[Checker], ...] = (

@@ -1,13 +1,47 @@
+"""What holds of the attempts of a job: each is sent once, they are few, and an old one changes nothing."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.protocol.messages import NodeResult
+from voxpool.scheduler.protocol.messages import Assign, NodeResult
 from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
+    from voxpool.sim.world.clients import Request
+    from voxpool.sim.world.links import Connection
     from voxpool.sim.world.world import World
+
+
+class OneAssignmentAnAttempt(Checker):
+    """Each attempt is sent to one node, once, before its job has ended, and with a higher number than those before."""
+
+    sentence = "one assignment an attempt"
+
+    def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
+        if request.job_id != assign.job_id:
+            self.broke(f"{assign.job_id} attempt {assign.attempt} was sent after the job had ended")
+        elif assign.attempt <= request.assigned:
+            self.broke(f"{assign.job_id} attempt {assign.attempt} was sent after attempt {request.assigned}")
+        request.assigned = assign.attempt
+
+
+class AttemptsAreBounded(Checker):
+    """No job fails or is lost on a node more often than attempts_max; busy nodes do not count."""
+
+    sentence = "attempts are bounded"
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._most = world.settings.attempts_max
+        self._by_job = world.clients.by_job
+
+    def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
+        given_up = self._by_job[job.job_id].given_up
+        if given_up > self._most:
+            self.broke(f"{job!r} was given up {given_up} times")
 
 
 class AnOldResultChangesNothing(Checker):
