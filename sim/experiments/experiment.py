@@ -73,12 +73,12 @@ class Extra:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment. `rows` maps defect ids to descriptions."""
+    """One experiment. `rows` maps defect ids to descriptions; `measure` gets the chosen ones."""
 
     name: str
     question: str
     rows: Mapping[str, str]
-    measure: Callable[[Options], Report]
+    measure: Callable[[Options, list[str]], Report]
     extras: Sequence[Extra] = ()
 
     def chosen(self, options: Options) -> list[str]:
@@ -92,7 +92,6 @@ class Experiment:
 
     def run(self, options: Options = Options()) -> Report:
         """Measure, write the files that `options` name, and return the report. Raises ConfigError."""
-        self.chosen(options)
-        report = self.measure(options)
+        report = self.measure(options, self.chosen(options))
         report.write(options.json, options.out)
         return report

@@ -186,6 +186,11 @@ class RowsExperiment:
         """Return the scenarios of the defect ids `rows`."""
         return [scenario for scenario in self.scenarios if scenario.row in rows]
 
+    def measure(self, options: Options, rows: Sequence[str]) -> Report:
+        """Play the scenarios of `rows` in the size that `options` ask for, and report them."""
+        size = QUICK if options.quick else FULL
+        return self.report(options, size, rows, self.run(options, size, rows))
+
     def run(self, options: Options, size: Size, rows: Sequence[str]) -> dict[str, Figures]:
         """Run the scenarios of `rows`, each side in a separate process; return "NAME side" -> figures."""
         parts = [

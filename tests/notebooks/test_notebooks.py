@@ -28,7 +28,7 @@ from voxpool.sim.experiments.policy.nodes import TWO_CHOICES, affinity, failing
 from voxpool.sim.experiments.policy.question import report_of as policy_report
 from voxpool.sim.experiments.policy.report import Results
 from voxpool.sim.experiments.policy.runs import from_empty
-from voxpool.sim.experiments.pools.question import measure_at as measure_pools
+from voxpool.sim.experiments.pools import question as pools
 from voxpool.sim.experiments.race.question import ABOUT, ROWS
 from voxpool.sim.explore.command import Wanted, explore, find_flow
 from voxpool.sim.explore.model.flows import FLOWS
@@ -77,7 +77,7 @@ def silent(_: float) -> None:
 
 SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "leak": small_leak,
-    "pools": lambda: measure_pools(Options(quick=True), pools_test.SMALL),
+    "pools": lambda: pools.report_of(Options(quick=True), pools_test.SMALL, list(pools.ROWS), pools_test.played()),
     "policy": small_policy,
     "explore": lambda: small_search(""),
     "explore-without-R1": lambda: small_search("R1"),

@@ -162,8 +162,9 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
 
     asked: list[Options] = []
 
-    def measure(options: Options) -> Report:
+    def measure(options: Options, rows: list[str]) -> Report:
         asked.append(options)
+        assert rows == ["X1"]
         lines = [Line("X1", "what is left", "", without=5, with_=3, limit="== 0")]
         run: dict[str, dict[str, int]] = {"without": {}, "with": {}}
         return Report("probe", "Is anything left?", options.seed, options.shown(), lines, run)

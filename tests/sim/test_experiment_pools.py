@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from typing import Any
 
@@ -37,8 +38,9 @@ def nobody_hears(_: float) -> None:
     pass
 
 
-@pytest.fixture(scope="module")
-def results() -> dict[str, Any]:
+@functools.cache
+def played() -> dict[str, Any]:
+    """Return the figures of each part at the small size."""
     common = (SMALL, 4, "memory")
     found: dict[str, Any] = {}
     for row, part in PARTS.items():
@@ -48,6 +50,11 @@ def results() -> dict[str, Any]:
         found[f"size {kind}"] = pools_with.by_size(*common, kind, nobody_hears)
     found["size without"] = pools_before.by_size(*common, nobody_hears)
     return found
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    return played()
 
 
 def test_a_living_node_is_missed_among_the_dead_and_now_it_is_found(results: dict[str, Any]) -> None:

@@ -165,13 +165,9 @@ def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
     return Heard(run, broken, seen.redispatches, seen.without_audio, times_s, counted)
 
 
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`, each side in a separate process."""
+def measure(options: Options, _rows: list[str]) -> Report:
+    """Run the experiment, each side in a separate process."""
+    size = QUICK if options.quick else FULL
     sides = [side for side in (WITHOUT, FREED, WITH) if side.split(",")[0] in options.sides()]
     heard: dict[str, Heard] = run_parts(
         [Part(side, hear, (size, options.seed, options.store, side)) for side in sides],

@@ -6,13 +6,12 @@ clients.py, text.py).
 
 from __future__ import annotations
 
-from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.experiment import Experiment
 from voxpool.sim.experiments.faults import clients as clients
 from voxpool.sim.experiments.faults import nodes as nodes
 from voxpool.sim.experiments.faults import swarm as swarm
 from voxpool.sim.experiments.faults import text as text
-from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
-from voxpool.sim.report.report import Report
+from voxpool.sim.experiments.rows import DefectScenario, RowsExperiment, Shown
 
 QUESTION = "Does everything recover after a fault: nodes chosen, jobs retried, results delivered, nothing wasted?"
 ABOUT = {
@@ -173,17 +172,4 @@ ROWS = RowsExperiment(
         "R24": "assigns",
     },
 )
-
-
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`."""
-    rows = EXPERIMENT.chosen(options)
-    return ROWS.report(options, size, rows, ROWS.run(options, size, rows))
-
-
-EXPERIMENT = Experiment("faults", QUESTION, ABOUT, measure)
+EXPERIMENT = Experiment("faults", QUESTION, ABOUT, ROWS.measure)

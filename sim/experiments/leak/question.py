@@ -39,14 +39,9 @@ def scenario(size: Size) -> Scenario:
     )
 
 
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`, every part in a separate process."""
-    rows = EXPERIMENT.chosen(options)
+def measure(options: Options, rows: list[str]) -> Report:
+    """Run the experiment, every part in a separate process."""
+    size = QUICK if options.quick else FULL
     results = run_parts(_parts(options, size, rows), options.progress, options.at_once)
     return leak_report.report(options, size, rows, results)
 

@@ -31,14 +31,9 @@ ROWS = {
 _PARTS = {"M4": "churn", "M5": "ghosts", "M6": "bindings", "M7": "closes", "M8": "crashes"}
 
 
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`, each defect and side in a separate process."""
-    rows = EXPERIMENT.chosen(options)
+def measure(options: Options, rows: list[str]) -> Report:
+    """Run the experiment, each defect and side in a separate process."""
+    size = QUICK if options.quick else FULL
     parts = []
     for row in sorted(rows, key=lambda name: name != "M7"):  # the longest first
         for side in reversed(options.sides()):

@@ -120,10 +120,9 @@ def _filling(size: Size, load: float) -> float:
     return (size.servers + waiting_max(size, LATE_SPARE_MAX)) / submits
 
 
-def measure(options: Options) -> Report:
+def measure(options: Options, _rows: list[str]) -> Report:
     """Run the experiment in the size of `options`."""
     size = QUICK if options.quick else FULL
-    EXPERIMENT.chosen(options)
     parts = [
         Part(f"{side} {load:g}", one_run, (size, load, options.seed, options.store, side))
         for load in sorted(size.loads, reverse=True)

@@ -86,14 +86,9 @@ def _policies(text: str) -> tuple[str, ...]:
     return tuple(policy for policy in POLICIES if policy in chosen or policy == PRODUCTION)
 
 
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, size_of(options))
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`, each policy, load and side in a separate process."""
-    rows = EXPERIMENT.chosen(options)
+def measure(options: Options, rows: list[str]) -> Report:
+    """Run the experiment, each policy, load and side in a separate process."""
+    size = size_of(options)
     found = run_parts(_parts(options, size, rows), options.progress, options.at_once)
     return report_of(options, size, rows, _results(found))
 

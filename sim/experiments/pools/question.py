@@ -39,14 +39,9 @@ FAIR = "0.6 .. 1.4"
 """Chi-square per degree of a fair draw, 100 degrees or more: its standard deviation is the root of 2 / degrees."""
 
 
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`, each defect and side in a separate process."""
-    rows = EXPERIMENT.chosen(options)
+def measure(options: Options, rows: list[str]) -> Report:
+    """Run the experiment, each defect and side in a separate process."""
+    size = QUICK if options.quick else FULL
     parts = _size_parts(options, size) if BY_SIZE in rows else []
     for row in [row for row in rows if row != BY_SIZE]:
         for side in options.sides():

@@ -6,12 +6,11 @@ redispatch.py, results.py.
 
 from __future__ import annotations
 
-from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.experiment import Experiment
 from voxpool.sim.experiments.race import orders as orders
 from voxpool.sim.experiments.race import redispatch as redispatch
 from voxpool.sim.experiments.race import results as results
-from voxpool.sim.experiments.rows import FULL, QUICK, DefectScenario, RowsExperiment, Shown, Size
-from voxpool.sim.report.report import Report
+from voxpool.sim.experiments.rows import DefectScenario, RowsExperiment, Shown
 
 QUESTION = "Do concurrent results, timeouts, losses and submits lose a job, or run it twice?"
 ABOUT = {
@@ -164,17 +163,4 @@ ROWS = RowsExperiment(
         "R13": "late jobs",
     },
 )
-
-
-def measure(options: Options) -> Report:
-    """Run the experiment in the size of `options`."""
-    return measure_at(options, QUICK if options.quick else FULL)
-
-
-def measure_at(options: Options, size: Size) -> Report:
-    """Run the experiment at `size`."""
-    rows = EXPERIMENT.chosen(options)
-    return ROWS.report(options, size, rows, ROWS.run(options, size, rows))
-
-
-EXPERIMENT = Experiment("race", QUESTION, ABOUT, measure)
+EXPERIMENT = Experiment("race", QUESTION, ABOUT, ROWS.measure)
