@@ -63,20 +63,6 @@ async def test_jobs_flow_and_leave_nothing_in_redis(server: RedisServer, schedul
         await until(lambda: sorted(client.scan_iter()) == ["vp:partitions", "vp:{0}:owner"])
 
 
-async def test_a_redis_that_died_and_came_back_empty_is_filled_again(server: RedisServer, scheduler: Scheduler) -> None:
-    async with traffic(scheduler):
-        server.kill()
-        await until(lambda: scheduler.events("store_failed"))
-        await asyncio.to_thread(server.start)  # the loop has pings to answer meanwhile
-    await until(lambda: scheduler.events("store_recovered"))
-
-
-async def test_a_redis_that_was_flushed_heals_within_a_beat(server: RedisServer, scheduler: Scheduler) -> None:
-    async with traffic(scheduler):
-        with redis.Redis.from_url(server.url) as client:
-            client.flushall()
-
-
 async def test_a_redis_that_hangs_is_told_by_readyz_and_goes_on_later(
     server: RedisServer, scheduler: Scheduler
 ) -> None:

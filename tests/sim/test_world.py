@@ -17,34 +17,6 @@ def test_a_job_runs_on_a_node(world: World) -> None:
     assert world.state(job) == "completed"
 
 
-def test_a_job_survives_the_death_of_its_node(world: World) -> None:
-    """Its node dies, the job goes to another one at once, and the client gets one result."""
-    world.add_nodes(2, pairs=["zh:en"])
-    job = world.submit("zh:en", work_s=30)
-    world.run_until(lambda: world.holder(job) is not None)
-    holder = world.holder(job)
-    assert holder is not None
-    holder.crash()  # its socket closes
-    world.run(for_s=35)
-    assert world.state(job) == "completed"
-    assert world.attempts(job) == 2
-    assert world.broken_checkers() == []
-
-
-def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease(world: World) -> None:
-    first, second = world.add_nodes(2, pairs=["zh:en"])
-    job = world.submit("zh:en", work_s=1)
-    world.run_until(lambda: world.holder(job) is not None)
-    silent = world.holder(job)
-    assert silent is not None
-    silent.vanish()
-    world.run(for_s=44)
-    assert world.holder(job) is silent
-    world.run(for_s=3)
-    assert world.state(job) == "completed"
-    assert job.node_id == (second if silent is first else first).node_id
-
-
 def test_a_frozen_node_goes_on_where_it_stood(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=10)
@@ -56,19 +28,6 @@ def test_a_frozen_node_goes_on_where_it_stood(world: World) -> None:
     assert world.state(job) == "dispatched"
     world.run(for_s=0.2)
     assert (world.state(job), world.attempts(job)) == ("completed", 1)
-
-
-def test_a_node_frozen_beyond_its_lease_registers_again_and_its_old_work_is_cancelled(world: World) -> None:
-    (node,) = world.add_nodes(1, pairs=["zh:en"], slots=2)
-    job = world.submit("zh:en", work_s=30)
-    world.run(for_s=1)
-    node.freeze()
-    world.run(for_s=50)
-    assert world.state(job) == "waiting"
-    node.thaw()
-    world.run(for_s=1)
-    assert (world.state(job), world.attempts(job)) == ("dispatched", 2)
-    assert [work.attempt for work in node.running.values()] == [2]
 
 
 def test_a_node_that_comes_back_as_another_process_takes_its_name_over(world: World) -> None:
@@ -113,35 +72,6 @@ def test_a_node_that_restarts_in_order_ends_what_it_runs(world: World) -> None:
     assert world.state(second) == "completed"
 
 
-def test_a_job_waits_for_a_node_and_gives_up_in_time(world: World) -> None:
-    job = world.submit("zh:en", work_s=1)
-    world.run(for_s=9.9)
-    assert world.state(job) == "waiting"
-    world.run(for_s=0.2)
-    assert (world.state(job), job.reason) == ("failed", "no_node")
-
-
-def test_a_cancelled_job_frees_its_node(world: World) -> None:
-    (node,) = world.add_nodes(1, pairs=["zh:en"])
-    job, other = world.submit("zh:en", work_s=50), world.submit("zh:en", work_s=1)
-    world.run(for_s=1)
-    world.cancel(job)
-    world.run(for_s=1.5)
-    assert (world.state(job), world.state(other)) == ("cancelled", "completed")
-    assert node.running == {}
-
-
-def test_a_busy_node_rests_until_its_next_beat(world: World) -> None:
-    (node,) = world.add_nodes(1, pairs=["zh:en"])
-    world.run(for_s=1)
-    node.busy = True
-    job = world.submit("zh:en", work_s=1)
-    world.run(for_s=0.5)
-    node.busy = False
-    world.run(for_s=3)
-    assert (world.state(job), job.redispatches) == ("completed", 0)
-
-
 def test_a_refused_submit_keeps_nothing() -> None:
     world = World(settings={"jobs_max": 1})
     world.submit("zh:en", work_s=1)
@@ -150,15 +80,6 @@ def test_a_refused_submit_keeps_nothing() -> None:
     world.run(for_s=11)
     assert world.finish() == []
     assert world.recorder.rejected == 1
-
-
-def test_one_request_id_is_one_job(world: World) -> None:
-    world.add_nodes(1, pairs=["zh:en"])
-    job = world.submit("zh:en", work_s=1, request_id="once")
-    world.run(for_s=2)
-    again = world.core.dispatcher.submit(pair="zh:en", audio=bytes(1000), request_id="once")
-    assert again is job
-    assert world.recorder.submitted == 1
 
 
 def test_links_and_store_with_delays_lose_nothing() -> None:
