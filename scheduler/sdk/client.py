@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.protocol.messages import JobResult, Submit
@@ -16,6 +16,7 @@ from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, Sub
 from voxpool.scheduler.sdk.given import given_token, given_url
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.many import Done, in_parallel
+from voxpool.scheduler.sdk.options import JobOptions
 from voxpool.scheduler.sdk.tracing import current_trace
 from voxpool.scheduler.sdk.wire.connection import PING_S, Door
 from voxpool.scheduler.sdk.wire.session import Request, Session
@@ -103,48 +104,21 @@ class Client:
         await self.close()
 
     async def submit(
-        self,
-        audio: bytes,
-        pair: str,
-        *,
-        request_id: str | None = None,
-        timeout_ms: int | None = None,
-        session_affinity: bool = False,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
     ) -> JobResult:
         """Submit a job and return its result, whose `state` is completed, failed or cancelled.
 
-        `attempts_max` (1 to 20) and `backoff_ms` (0 to 60,000) replace the scheduler's settings for this job: how many
-        attempts may fail, and the pause before the next one after a worker's error, which doubles each time.
         `request_id` makes it repeatable: the same one is the same job. Cancelling this call cancels the job. The span
         of OpenTelemetry that the caller is in, if there is one, is the parent of the job's. Raises SubmitRejected,
         SchedulerUnreachable, Refused or ClientClosed.
         """
-        limits = (attempts_max, backoff_ms)
-        request = await self._begin(
-            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace(), *limits)
-        )
-        return await self._result(request)
+        return await self._result(await self._begin(audio, pair, request_id, options))
 
     async def start(
-        self,
-        audio: bytes,
-        pair: str,
-        *,
-        request_id: str | None = None,
-        timeout_ms: int | None = None,
-        session_affinity: bool = False,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
     ) -> Started:
-        """Submit a job and return as soon as the scheduler has accepted it. Raises what `submit` raises."""
-        limits = (attempts_max, backoff_ms)
-        request = await self._begin(
-            Submit(self._id(request_id), pair, audio, timeout_ms, session_affinity, why, current_trace(), *limits)
-        )
+        """Submit a job and return as soon as the scheduler has accepted it. Takes and raises what `submit` does."""
+        request = await self._begin(audio, pair, request_id, options)
         try:
             await asyncio.shield(request.accepted)
         except asyncio.CancelledError:
@@ -153,15 +127,7 @@ class Client:
         return Started(self, request)
 
     async def map(
-        self,
-        audios: Iterable[bytes],
-        pair: str,
-        *,
-        at_most: int = 32,
-        timeout_ms: int | None = None,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audios: Iterable[bytes], pair: str, *, at_most: int = 32, **options: Unpack[JobOptions]
     ) -> AsyncGenerator[Done, None]:
         """Submit many, `at_most` at a time, and yield each outcome as it comes; `audios` is read as needed.
 
@@ -169,9 +135,7 @@ class Client:
         """
 
         async def one(audio: bytes) -> JobResult:
-            return await self.submit(
-                audio, pair, timeout_ms=timeout_ms, why=why, attempts_max=attempts_max, backoff_ms=backoff_ms
-            )
+            return await self.submit(audio, pair, **options)
 
         async for done in in_parallel(audios, one, at_most):
             yield done
@@ -188,7 +152,9 @@ class Client:
             self._runner = None
         self._session.end(ClientClosed("the client is closed"))
 
-    async def _begin(self, submit: Submit) -> Request:
+    async def _begin(self, audio: bytes, pair: str, request_id: str | None, options: JobOptions) -> Request:
+        # `ack` is the session's business: given here, it is a TypeError when a caller has it among the options.
+        submit = Submit(self._id(request_id), pair, audio, trace=current_trace(), ack=0, **options)
         await self._room.acquire()
         try:
             request = await self._session.begin(submit, self._retry_s)

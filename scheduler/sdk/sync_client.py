@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from voxpool.scheduler.protocol.messages import JobResult
-from voxpool.scheduler.sdk.client import Client, Started, _ignore
+from voxpool.scheduler.sdk.client import Client, Started
 from voxpool.scheduler.sdk.errors import ClientClosed
 from voxpool.scheduler.sdk.many import Done
-from voxpool.scheduler.sdk.wire.connection import PING_S
+from voxpool.scheduler.sdk.options import ClientOptions, JobOptions
 
 T = TypeVar("T")
 
@@ -28,34 +27,8 @@ class SyncClient:
     Options and calls are those of `Client`; several threads may use one. Ctrl-C in a call cancels its job.
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        token: str | None = None,
-        ca_file: str | Path | None = None,
-        session_id: str | None = None,
-        resume: bool = False,
-        on_result: Callable[[JobResult], None] = _ignore,
-        in_flight_max: int = 1000,
-        give_up_s: float = 60.0,
-        retry_s: float = 0.0,
-        ping_s: float = PING_S,
-        in_order: bool = False,
-    ) -> None:
-        self._client = Client(
-            url,
-            token=token,
-            ca_file=ca_file,
-            session_id=session_id,
-            resume=resume,
-            on_result=on_result,
-            in_flight_max=in_flight_max,
-            give_up_s=give_up_s,
-            retry_s=retry_s,
-            ping_s=ping_s,
-            in_order=in_order,
-        )
+    def __init__(self, url: str | None = None, **options: Unpack[ClientOptions]) -> None:
+        self._client = Client(url, **options)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -79,82 +52,26 @@ class SyncClient:
         self.close()
 
     def submit(
-        self,
-        audio: bytes,
-        pair: str,
-        *,
-        request_id: str | None = None,
-        timeout_ms: int | None = None,
-        session_affinity: bool = False,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
     ) -> JobResult:
         """Submit a job and wait for its result. See `Client.submit`."""
-        return self._call(
-            self._client.submit(
-                audio,
-                pair,
-                request_id=request_id,
-                timeout_ms=timeout_ms,
-                session_affinity=session_affinity,
-                why=why,
-                attempts_max=attempts_max,
-                backoff_ms=backoff_ms,
-            )
-        )
+        return self._call(self._client.submit(audio, pair, request_id=request_id, **options))
 
     def start(
-        self,
-        audio: bytes,
-        pair: str,
-        *,
-        request_id: str | None = None,
-        timeout_ms: int | None = None,
-        session_affinity: bool = False,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
     ) -> SyncStarted:
         """Submit a job and return as soon as the scheduler has accepted it. See `Client.start`."""
-        started = self._call(
-            self._client.start(
-                audio,
-                pair,
-                request_id=request_id,
-                timeout_ms=timeout_ms,
-                session_affinity=session_affinity,
-                why=why,
-                attempts_max=attempts_max,
-                backoff_ms=backoff_ms,
-            )
-        )
+        started = self._call(self._client.start(audio, pair, request_id=request_id, **options))
         return SyncStarted(self, started)
 
     def map(
-        self,
-        audios: Iterable[bytes],
-        pair: str,
-        *,
-        at_most: int = 32,
-        timeout_ms: int | None = None,
-        why: bool = False,
-        attempts_max: int | None = None,
-        backoff_ms: int | None = None,
+        self, audios: Iterable[bytes], pair: str, *, at_most: int = 32, **options: Unpack[JobOptions]
     ) -> Iterator[Done]:
         """Submit many, `at_most` at a time, and yield each outcome as it comes. See `Client.map`.
 
         `audios` is read in the client's thread: reading a file there is fine, working for seconds is not.
         """
-        results = self._client.map(
-            audios,
-            pair,
-            at_most=at_most,
-            timeout_ms=timeout_ms,
-            why=why,
-            attempts_max=attempts_max,
-            backoff_ms=backoff_ms,
-        )
+        results = self._client.map(audios, pair, at_most=at_most, **options)
 
         async def following() -> Done | None:
             return await anext(results, None)

@@ -169,6 +169,9 @@ def test_what_a_program_gets_wrong_is_said_at_once(tmp_path: Path) -> None:
         Worker("ws://127.0.0.1:5010", node_id="n", pairs="zh:en", work=measure)
     with pytest.raises(ClientClosed, match="with SyncClient"):
         SyncClient("ws://127.0.0.1:5010").submit(TONE, "a:b")
+    for options in ({"ack": 1}, {"timeout": 5}):  # a field of the message that is no option, and a word of no meaning
+        with pytest.raises(TypeError, match=next(iter(options))):
+            asyncio.run(Client("ws://127.0.0.1:5010").submit(TONE, "a:b", **options))  # type: ignore[arg-type]
 
 
 def test_the_client_without_asyncio_does_the_same(scheduler: Scheduler, pair: str) -> None:
