@@ -1,38 +1,130 @@
-"""Clients that never wait for anything before they submit again: what an overload is made of."""
+"""Clients that never wait for anything before they submit again: what an overload is made of.
+
+Half of the submits go over HTTP, half over WebSockets; a measurement is an OpenLoad that notes what becomes of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
+import statistics
+import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.processes import TONE, Process, Scheduler, connected, until
 from voxpool.scheduler.protocol.codec import encode, to_client
-from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
+from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Times, Welcome
 
 PAIR = "en:en"
 SOCKETS = 5
 AUDIO = TONE[:2000]
 """So small that the audio of the waiting jobs does not hide a leak."""
 SAMPLE_S = 0.5
+ComeAgain = Callable[[], Coroutine[Any, Any, None]]
+
+
+class OpenLoad(ABC):
+    """The load of one run, and what comes of it: a subclass notes the answers."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.allocated_bytes: list[float] = []
+        """Of the scheduler, each half second."""
+        self.behind_s = 0.0
+        """By how much the last submit was late: the load is only as large as it should be while this is small."""
+        self.tasks: asyncio.TaskGroup
+        """Submits that are under way; the run waits for them."""
+
+    @abstractmethod
+    def on_accepted(self, request_id: str) -> None:
+        """A job was accepted."""
+
+    @abstractmethod
+    def on_ended(self, state: str, error: str | None, times_ms: Times) -> None:
+        """An accepted job has ended."""
+
+    @abstractmethod
+    def on_refused(self, request_id: str, reason: str, retry_after_ms: int | None, again: ComeAgain) -> None:
+        """A submit was refused; `again` submits it once more."""
+
+    def on_sample(self, allocated_bytes: int) -> None:
+        """The scheduler has that many bytes allocated now."""
+        self.allocated_bytes.append(allocated_bytes)
+
+    @property
+    def growth_bytes(self) -> float:
+        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        quarter = len(self.allocated_bytes) // 4
+        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
+            self.allocated_bytes[quarter : 2 * quarter]
+        )
+
+    async def submit_all(self, scheduler: Scheduler, rate_per_s: float) -> float:
+        """Submit at random times; return the s from the first submit to the end of the last accepted job."""
+        async with http_of(scheduler) as http, asyncio.TaskGroup() as reading:
+            async with asyncio.TaskGroup() as self.tasks:
+                sockets = [SubmitSocket(self) for _ in range(SOCKETS)]
+                readers = [reading.create_task(socket.run(scheduler)) for socket in sockets]
+                await asyncio.gather(*(socket.open.wait() for socket in sockets))
+                readers.append(reading.create_task(self._sample_memory(http)))
+                chance = random.Random(1)
+                began_s = due_s = time.monotonic()
+                number = 0
+                while (due_s := due_s + chance.expovariate(rate_per_s)) < began_s + self.seconds:
+                    await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+                    self.behind_s = time.monotonic() - due_s
+                    number += 1
+                    if number % 2:
+                        self.tasks.create_task(self._post(http, f"r-{number}"))
+                    else:
+                        await sockets[number % SOCKETS].submit(f"r-{number}")
+            await until(lambda: not any(socket.unanswered for socket in sockets), 60)
+            took_s = time.monotonic() - began_s
+            for reader in readers:
+                reader.cancel()
+        return took_s
+
+    async def _post(self, http: httpx.AsyncClient, request_id: str) -> None:
+        parameters, headers = {"pair": PAIR, "wait_s": "60"}, {"idempotency-key": request_id}
+        response = await http.post("/v1/jobs", params=parameters, headers=headers, content=AUDIO)
+        body = response.json()
+        if response.status_code in (429, 503):
+            retry_after_ms = body.get("retry_after_ms") if "retry-after" in response.headers else None
+            self.on_refused(request_id, body["reason"], retry_after_ms, partial(self._post, http, request_id))
+        else:
+            assert response.status_code == 200, body
+            self.on_accepted(request_id)
+            self.on_ended(body["state"], body.get("error"), msgspec.convert(body["times_ms"], Times))
+
+    async def _sample_memory(self, http: httpx.AsyncClient) -> None:
+        while True:
+            report = (await http.get("/v1/debug/memory", params={"gc": 1})).json()
+            self.on_sample(report["memory"]["allocated_bytes"])
+            await asyncio.sleep(SAMPLE_S)
 
 
 class SubmitSocket:
-    """A client on a WebSocket; `take` is called with it and each answer."""
+    """A client on a WebSocket."""
 
-    def __init__(self, take: Callable[[SubmitSocket, Accepted | JobResult | RejectedSubmit], None]) -> None:
+    def __init__(self, load: OpenLoad) -> None:
         self.open = asyncio.Event()
         self.unanswered = 0
-        self._take = take
+        self._load = load
         self._connection: ClientConnection | None = None
 
     async def run(self, scheduler: Scheduler) -> None:
-        """Take what comes."""
+        """Report what comes to the load."""
         async with connected(scheduler.session_url) as self._connection:
             await self._connection.send(encode(Hello(), binary=True))
             async for frame in self._connection:
@@ -43,7 +135,13 @@ class SubmitSocket:
                     continue
                 assert isinstance(message, Accepted | JobResult | RejectedSubmit), message
                 self.unanswered -= not isinstance(message, Accepted)
-                self._take(self, message)
+                if isinstance(message, Accepted):
+                    self._load.on_accepted(message.request_id)
+                elif isinstance(message, JobResult):
+                    self._load.on_ended(message.state, message.error, message.times_ms)
+                else:
+                    again = partial(self.submit, message.request_id)
+                    self._load.on_refused(message.request_id, message.reason, message.retry_after_ms, again)
 
     async def submit(self, request_id: str) -> None:
         """Submit a job."""
@@ -73,29 +171,11 @@ async def http_of(scheduler: Scheduler) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def submit_at_random(
-    rate_per_s: float, seconds: float, submit: Callable[[int], Awaitable[None]], late: Callable[[float], None]
-) -> float:
-    """Call `submit` with 1, 2, …, at random times; `late` gets the s by which each is late. Return when it began."""
-    chance = random.Random(1)
-    began_s = due_s = time.monotonic()
-    number = 0
-    while (due_s := due_s + chance.expovariate(rate_per_s)) < began_s + seconds:
-        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        late(time.monotonic() - due_s)
-        number += 1
-        await submit(number)
-    return began_s
-
-
-async def sample_memory(http: httpx.AsyncClient, note: Callable[[int], None]) -> None:
-    """Call `note` with the allocated bytes of the scheduler, again and again."""
-    while True:
-        note((await http.get("/v1/debug/memory", params={"gc": 1})).json()["memory"]["allocated_bytes"])
-        await asyncio.sleep(SAMPLE_S)
-
-
-def retry_after_ms(response: httpx.Response) -> int | None:
-    """Return the time to retry of a refusal, if both its header and its body have one."""
-    found: int | None = response.json().get("retry_after_ms") if "retry-after" in response.headers else None
-    return found
+def main(measure: Callable[[Scheduler, float], Coroutine[Any, Any, OpenLoad]], *flags: str) -> None:
+    """Print the figures of a run of as many seconds as the command line says, at a scheduler of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        scheduler = Scheduler(Path(folder), "embedded", *flags)
+        try:
+            print(asyncio.run(measure(scheduler, float(sys.argv[1]))))
+        finally:
+            scheduler.stop()

@@ -5,32 +5,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
-import sys
-import tempfile
-import time
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import httpx
-
-from tests.e2e.open_load import (
-    AUDIO,
-    PAIR,
-    SOCKETS,
-    SubmitSocket,
-    http_of,
-    node_of,
-    retry_after_ms,
-    sample_memory,
-    submit_at_random,
-)
+from tests.e2e.open_load import ComeAgain, OpenLoad, main, node_of
 from tests.e2e.processes import Scheduler, until
-from voxpool.scheduler.protocol.messages import Accepted, JobResult, RejectedSubmit
+from voxpool.scheduler.protocol.messages import Times
 
 SLOTS = 10
 SERVICE_S = 0.1
@@ -50,26 +31,23 @@ FLAGS = (
 )
 
 
-@dataclass
-class Overload:
-    """What came of it. Times in s, as the scheduler measured them; the memory in bytes, of each half second."""
+class Overload(OpenLoad):
+    """What came of it. Times in s, as the scheduler measured them."""
 
-    seconds: float
-    accepted: int = 0
-    states: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    without_retry: int = 0
-    took_s: list[float] = field(default_factory=list)
-    worked_s: list[float] = field(default_factory=list)
-    allocated_bytes: list[int] = field(default_factory=list)
-    ahead: list[int] = field(default_factory=list)
-    """Of each accepted job: how many others were sent to a node while it waited."""
-    bounds_s: list[float] = field(default_factory=list)
-    """Of each accepted job: how long AHEAD_MAX jobs and itself took to be sent to a node, then its own service."""
-    served_s: float = 0.0
-    """From the first submit to the last result."""
-    behind_s: float = 0.0
-    """By how much the last submit was late: the load is only as large as it should be while this is small."""
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.accepted = 0
+        self.states: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.without_retry = 0
+        self.took_s: list[float] = []
+        self.worked_s: list[float] = []
+        self.ahead: list[int] = []
+        """For each accepted job: how many others were sent to a node while it waited."""
+        self.bounds_s: list[float] = []
+        """For each accepted job: how long AHEAD_MAX jobs and itself took to be sent to a node, then its own service."""
+        self.served_s = 0.0
+        """From the first submit to the last result."""
 
     @property
     def served_per_s(self) -> float:
@@ -91,14 +69,6 @@ class Overload:
         """The same on the back of an envelope: the bound at the mean rate, then the mean service."""
         return AHEAD_MAX / self.served_per_s + statistics.mean(self.worked_s)
 
-    @property
-    def growth_bytes(self) -> float:
-        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
-        quarter = len(self.allocated_bytes) // 4
-        return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
-            self.allocated_bytes[quarter : 2 * quarter]
-        )
-
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
         lines = (
@@ -116,80 +86,27 @@ class Overload:
         )
         return "\n".join(lines)
 
-    def ended(self, state: str, times_ms: Any) -> None:
-        """An accepted job has ended."""
+    def on_accepted(self, request_id: str) -> None:
+        self.accepted += 1
+
+    def on_ended(self, state: str, error: str | None, times_ms: Times) -> None:
         self.states[state] += 1
         self.took_s.append(times_ms.total / 1000)
         self.worked_s.append(times_ms.dispatched / 1000)
 
-    def late(self, seconds: float) -> None:
-        """A submit came so much later than it should."""
-        self.behind_s = seconds
-
-    def answered(self, _socket: SubmitSocket, message: Accepted | JobResult | RejectedSubmit) -> None:
-        """An answer has come by a WebSocket."""
-        if isinstance(message, Accepted):
-            self.accepted += 1
-        elif isinstance(message, JobResult):
-            self.ended(message.state, message.times_ms)
-        else:
-            self.rejected(message.reason, message.retry_after_ms)
-
-    def rejected(self, reason: str, retry_after_ms: int | None) -> None:
-        """A submit was refused."""
+    def on_refused(self, request_id: str, reason: str, retry_after_ms: int | None, again: ComeAgain) -> None:
         self.refused[reason] += 1
         self.without_retry += not retry_after_ms
 
 
 async def overload(scheduler: Scheduler, seconds: float) -> Overload:
     """Submit at random times, half over HTTP, half over WebSockets; return when every accepted job has ended."""
+    report = Overload(seconds)
     async with node_of(scheduler, SLOTS, SERVICE_S):
-        report = await _load(scheduler, seconds)
+        report.served_s = await report.submit_all(scheduler, RATE_PER_S)
     await until(lambda: len(scheduler.events("job_ended")) >= report.accepted)  # the log is written a little later
     _foresee(scheduler, report)
     return report
-
-
-async def _load(scheduler: Scheduler, seconds: float) -> Overload:
-    report = Overload(seconds)
-    async with http_of(scheduler) as http, asyncio.TaskGroup() as tasks:
-        sockets = [SubmitSocket(report.answered) for _ in range(SOCKETS)]
-        running = [tasks.create_task(socket.run(scheduler)) for socket in sockets]
-        await asyncio.gather(*(socket.open.wait() for socket in sockets))
-        running.append(tasks.create_task(sample_memory(http, report.allocated_bytes.append)))
-        posts: list[asyncio.Task[None]] = []
-
-        async def submit(number: int) -> None:
-            if number % 2:
-                posts.append(tasks.create_task(_post(http, report)))
-            else:
-                await sockets[number % SOCKETS].submit(f"r-{number}")
-
-        began_s = await submit_at_random(RATE_PER_S, seconds, submit, report.late)
-        await asyncio.gather(*posts)
-        await until(lambda: not any(socket.unanswered for socket in sockets), 60)
-        report.served_s = time.monotonic() - began_s
-        for task in running:
-            task.cancel()
-    return report
-
-
-async def _post(http: httpx.AsyncClient, report: Overload) -> None:
-    response = await http.post("/v1/jobs", params={"pair": PAIR, "wait_s": "60"}, content=AUDIO)
-    body = response.json()
-    if response.status_code in (429, 503):
-        report.rejected(body["reason"], retry_after_ms(response))
-    else:
-        assert response.status_code == 200, body
-        report.accepted += 1
-        report.ended(body["state"], _Times(**body["times_ms"]))
-
-
-@dataclass
-class _Times:
-    waiting: int
-    dispatched: int
-    total: int
 
 
 def _foresee(scheduler: Scheduler, report: Overload) -> None:
@@ -220,9 +137,4 @@ def _foresee(scheduler: Scheduler, report: Overload) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        measured = Scheduler(Path(place), "embedded", *FLAGS)
-        try:
-            print(asyncio.run(overload(measured, float(sys.argv[1]))))
-        finally:
-            measured.stop()
+    main(overload, *FLAGS)

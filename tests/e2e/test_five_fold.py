@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.five_fold import CAPACITY_PER_S, GROWTH_BYTES_MAX, HASTY, PUNCTUAL, FiveFold, five_fold
+from tests.e2e.five_fold import CAPACITY_PER_S, FLAGS, GROWTH_BYTES_MAX, HASTY, PUNCTUAL, FiveFold, five_fold
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.e2e.test_processes import started
 from voxpool.scheduler.sdk import Client, SubmitRejected, Worker
@@ -19,7 +19,7 @@ from voxpool.scheduler.sdk import Client, SubmitRejected, Worker
 
 async def played(folder: Path, seconds: float) -> FiveFold:
     """The overload, and what must hold at any size."""
-    with started(Scheduler(folder, "embedded", "--no-node-grace-s", "10")) as scheduler:
+    with started(Scheduler(folder, "embedded", *FLAGS)) as scheduler:
         report = await five_fold(scheduler, seconds)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
