@@ -238,7 +238,7 @@ class DropsAFailedFlush(ScriptQueue):
 
 
 class DoesNotTakeBack(NodeEvents):
-    """The jobs of a node that left stay allocated to it."""
+    """R5: the jobs of a node that left stay allocated to it."""
 
     def _lose(self, node: Node, reason: str) -> None:
         self._node_registry.leave(node, reason)

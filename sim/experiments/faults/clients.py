@@ -8,7 +8,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.protocol.in_order import InOrder
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers.no_node_idles_beside_a_waiting_job import NoNodeIdlesBesideAWaitingJob
-from voxpool.sim.experiments.faults.without.forgotten_position import ForgetsItsPosition
+from voxpool.sim.experiments.faults.without.clients import ForgetsItsPosition
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.world.nodes import SimNode, Work

@@ -9,7 +9,7 @@ from voxpool.scheduler.protocol.messages import Assign, Register
 from voxpool.scheduler.stores.memory import MemoryStore
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
-from voxpool.sim.experiments.faults.without.late_repeats import RepeatsReleases
+from voxpool.sim.experiments.faults.without.nodes import RepeatsReleases
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.world.clients import Request

@@ -11,7 +11,7 @@ from voxpool.scheduler.protocol.messages import NodeResult, Register, WorkError
 from voxpool.scheduler.web.gates.authorization import open_to_all
 from voxpool.scheduler.web.nodes import NodeDoor
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
-from voxpool.sim.experiments.faults.without.cut_text import CleansUpAtTheEnd
+from voxpool.sim.experiments.faults.without.text import CleansUpAtTheEnd
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.world.world import World
 

@@ -6,7 +6,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.sim.chance.seeds import plain_random
-from voxpool.sim.experiments.race.without.marked_before_sent import GAP_S, MarksBeforeItSends
+from voxpool.sim.experiments.race.without.results import GAP_S, MarksBeforeItSends
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.world.nodes import SimNode, Work

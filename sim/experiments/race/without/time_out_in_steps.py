@@ -14,12 +14,11 @@ from voxpool.scheduler.core.allocations import SEEDS
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING, Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.stores.script_sources import ScriptSource, load_sources
-from voxpool.sim.planted.bugs import replaced
+from voxpool.sim.planted.bugs import DoesNotTakeBack, replaced
 from voxpool.sim.world.variant import Variant
 
 DRAW = """
@@ -138,14 +137,7 @@ class LeavesInSteps(NodeRegistry):
         await run([ScriptCall("drop", [node.node_id])])
 
 
-class ForgetsItsJobs(NodeEvents):
-    """R5: the jobs of a lost node are found by their timeouts."""
-
-    def _lose(self, node: Node, reason: str) -> None:
-        self._node_registry.leave(node, reason)
-
-
 def in_steps() -> Variant:
     """Return the variant of R1."""
-    classes = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=ForgetsItsJobs).classes
+    classes = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=DoesNotTakeBack).classes
     return Variant("time-out and offline in steps", classes=classes, scripts=scripts())
