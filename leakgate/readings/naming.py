@@ -67,7 +67,6 @@ class Naming:
         self._tracing = tracing
         self._settle_s = settle_s(source)
         self._name_s = name_s
-        self._kept_s = source.retention_s + source.interval_s if source.interval_s else 0.0
         self._start_s: float | None = None
         self._mark_s: float | None = None
         self._looks: list[tuple[int, dict[str, tuple[int, int]]]] = []

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.core.jobs.job import Job
+from tests.sim.test_faults_of_nodes import two_nodes_and_a_job
 from voxpool.sim.faults.kind import divert, restore
 from voxpool.sim.world.nodes import SimNode
 from voxpool.sim.world.world import World
-
-
-def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode]:
-    """A job that runs on one of two nodes."""
-    world.add_nodes(2, pairs=["zh:en"])
-    world.run(for_s=1)
-    job = world.submit("zh:en", work_s=work_s)
-    world.run(for_s=1)
-    holder = world.holder(job)
-    assert holder is not None
-    return job, holder
 
 
 def is_connected(node: SimNode) -> bool:

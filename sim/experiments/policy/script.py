@@ -15,7 +15,6 @@ from voxpool.scheduler.stores.script_sources import ScriptSource, assemble, read
 from voxpool.sim.world.variant import Variant
 
 PREFIX = "script:"
-ENDING = ".lua"
 _PART = "_choice"
 _MARK = "function choose("
 

@@ -56,17 +56,3 @@ class Execution(Protocol):
 
 
 MakeExecution = Callable[[], Execution]
-
-
-def independent(one: Footprint, other: Footprint) -> bool:
-    """Return whether two steps with these footprints lead to the same state in either order."""
-    if not one or not other:
-        return True
-    modes: dict[str, str] = {}
-    for mode, key in one:
-        modes[key] = mode if modes.get(key, mode) == mode else WRITE
-    for mode, key in other:
-        known = modes.get(key)
-        if known is not None and (known != mode or mode == WRITE):
-            return False
-    return True

@@ -39,7 +39,6 @@ class ProductionStory:
 
     def __init__(self, stage: Stage) -> None:
         self.production = Production(stage)
-        self._stage = stage
         self._loop = self.production.loop
         self._entered = self._loop.entered()
         self._entered.__enter__()

@@ -33,7 +33,7 @@ class Touched:
         self.all = {key for _, key in footprint}
 
     def is_independent_of(self, other: Touched) -> bool:
-        """Return what execution.independent does."""
+        """Return True when two steps that touched this and `other` lead to the same state in either order."""
         return (
             self.writes.isdisjoint(other.all)
             and other.writes.isdisjoint(self.all)

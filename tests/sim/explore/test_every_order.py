@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.sim.explore.toy_scripts import script_flows
 from tests.sim.explore.toy_threads import KILL, Op, Threads, threads
-from voxpool.sim.explore.model.execution import ADD, READ, WRITE, Footprint, independent
-from voxpool.sim.explore.search.depth_first import NotRepeatable, every_end, every_order, near_default
+from voxpool.sim.explore.model.execution import ADD, READ, WRITE, Footprint
+from voxpool.sim.explore.search.depth_first import NotRepeatable, Touched, every_end, every_order, near_default
 from voxpool.sim.explore.search.tally import Budget
 
 ALL = Budget()
@@ -81,8 +81,8 @@ KEYS = st.tuples(st.sampled_from([READ, WRITE, ADD]), st.sampled_from("xyz"))
 @given(st.frozensets(KEYS, max_size=4), st.frozensets(KEYS, max_size=4))
 def test_two_steps_are_independent_when_no_key_is_written_beside_another_use(one: Footprint, other: Footprint) -> None:
     clash = any(key == key2 and not (mode == mode2 != WRITE) for mode, key in one for mode2, key2 in other)
-    assert independent(one, other) is not clash
-    assert independent(other, one) is not clash
+    assert Touched(one).is_independent_of(Touched(other)) is not clash
+    assert Touched(other).is_independent_of(Touched(one)) is not clash
 
 
 def orders(left: tuple[int, ...], departures: int) -> int:
