@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from IPython.display import Image, Markdown
+from IPython.display import SVG, Markdown
 
 from voxpool.sim.report.limits import Figure, holds, shown
-from voxpool.sim.report.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves, png
+from voxpool.sim.report.pictures import COLOURS, Bar, Curve, Scale, bars, canvas, curves
+from voxpool.sim.report.svg import svg_of
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -90,13 +91,13 @@ class Found:
         """The tables that the report has beside its lines."""
         return Markdown("\n\n".join(_table(table) for table in self.content["tables"]))
 
-    def bars(self, row: str, unit: str = "") -> Image:
+    def bars(self, row: str, unit: str = "") -> SVG:
         """The figures of a row that are numbers of this unit, without beside with."""
         lines = [line for line in self.content["lines"] if line["row"] == row and line["unit"] == unit]
         groups = [Bar(_short(line["name"]), _number(line["without"]), _number(line["with"])) for line in lines]
-        return Image(bars(row, f"{row}: without and with the fix", unit or "count", groups, "", "symlog").png)
+        return SVG(bars(row, f"{row}: without and with the fix", unit or "count", groups, "", "symlog").svg)
 
-    def curves(self, path: str, x: str, y: str, scale: Scale = "log", x_scale: Scale = "log") -> Image:
+    def curves(self, path: str, x: str, y: str, scale: Scale = "log", x_scale: Scale = "log") -> SVG:
         """`y` over `x` of the points that lie at `path` (names with dots) of each variant."""
         drawn = []
         for side, run in self.content["variants"].items():
@@ -105,9 +106,9 @@ class Found:
                 style = _STYLES.get(side, _STYLES["measured"])
                 drawn.append(Curve(label, [point[0] for point in chosen], [point[1] for point in chosen], side, style))
         picture = curves(path, f"{y} against {x}", x, y, drawn, "", y_scale=scale, x_scale=x_scale, markers=True)
-        return Image(picture.png)
+        return SVG(picture.svg)
 
-    def beside(self, x: str, y: str, scale: Scale = "linear") -> Image:
+    def beside(self, x: str, y: str, scale: Scale = "linear") -> SVG:
         """`y` over `x` of each variant: what was measured, and dotted what was simulated."""
         drawn = []
         for side, run in self.content["variants"].items():
@@ -115,9 +116,9 @@ class Found:
                 points = [point for point in run[what] if point[y] is not None]
                 label = f"{side}, {'simulated' if style == 'dotted' else what}"
                 drawn.append(Curve(label, [point[x] for point in points], [point[y] for point in points], side, style))
-        return Image(curves("beside", f"{y} against {x}", x, y, drawn, "", y_scale=scale).png)
+        return SVG(curves("beside", f"{y} against {x}", x, y, drawn, "", y_scale=scale).svg)
 
-    def by_policy(self, path: str, y: str) -> Image:
+    def by_policy(self, path: str, y: str) -> SVG:
         """`y` over the load, a curve for each policy, of the points at `path` of the report."""
         figure, axes = canvas(f"{y} against load, a curve a policy")
         points = _at(self.content, path)
@@ -128,9 +129,9 @@ class Found:
         axes.set_ylabel(y)
         axes.set_yscale("symlog", linthresh=0.01)
         axes.legend()
-        return Image(png(figure))
+        return SVG(svg_of(figure))
 
-    def ends(self) -> Image:
+    def ends(self) -> SVG:
         """The ends of the first search, each with its share of the interleavings run."""
         side, run = next(iter(self.content["variants"].items()))
         ends = run["searches"][0]["ends"][:ENDS_SHOWN][::-1]
@@ -139,7 +140,7 @@ class Found:
         drawn = axes.barh([end["end"] for end in ends], [100 * end["share"] for end in ends], color=colours)
         axes.bar_label(drawn, [f"{end['share']:.1%}" for end in ends], padding=3)
         axes.set_xlabel("% of the runs")
-        return Image(png(figure))
+        return SVG(svg_of(figure))
 
     def searches(self) -> Markdown:
         """How many interleavings were run, and the ends that they came to."""

@@ -12,8 +12,9 @@ import numpy as np
 from voxpool.sim.calibrate.compare import FIGURES, Compared, Figure, Point
 from voxpool.sim.calibrate.costs import Costs
 from voxpool.sim.report.limits import UNCLEAR_WORD, shown
-from voxpool.sim.report.pictures import Curve, Style, canvas, curves, png
+from voxpool.sim.report.pictures import Curve, Style, canvas, curves
 from voxpool.sim.report.report import WITH, Line, Picture, Report, Table
+from voxpool.sim.report.svg import svg_of
 
 QUESTION = "Does the simulation predict this machine?"
 LOAD_DEMANDED = 0.8
@@ -194,6 +195,7 @@ def _job_by_job(points: Sequence[Point]) -> Picture:
     for point, colour in zip(points, cycle(COLOURS), strict=False):
         axes.plot(
             point.measured_ms, point.predicted_ms, linestyle="", marker=".", markersize=2.5, alpha=0.5, color=colour,
+            rasterized=True,  # thousands of points
             label=f"load {point.load:g}",
         )  # fmt: skip
         greatest = max(greatest, float(point.measured_ms.max(initial=0.0)), float(point.predicted_ms.max(initial=0.0)))
@@ -202,4 +204,4 @@ def _job_by_job(points: Sequence[Point]) -> Picture:
     axes.set_ylabel("predicted, ms")
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     caption = "On the dashed line both are equal. Arrivals and works are the same in both."
-    return Picture("job-by-job", "Predicted wait over measured wait of each job", caption, png(figure))
+    return Picture("job-by-job", "Predicted wait over measured wait of each job", caption, svg_of(figure))

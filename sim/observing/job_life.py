@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.observing.watch import Watcher
-from voxpool.sim.report.pictures import COLOURS, canvas, png
+from voxpool.sim.report.pictures import COLOURS, canvas
 from voxpool.sim.report.report import WITH, WITHOUT, Picture
+from voxpool.sim.report.svg import INK, svg_of
 
 if TYPE_CHECKING:
     from voxpool.sim.world.clients import Request
@@ -101,7 +102,7 @@ class JobLife(Watcher):
             )  # fmt: skip
             axes.text(span.begin_s, place - 0.36, span.text if not span.is_work else "", fontsize=8, va="bottom")
         for number, (at_s, row, what) in enumerate(self.marks):
-            axes.plot([at_s], [rows.index(row)], marker="|", markersize=14, color="#1c2430")
+            axes.plot([at_s], [rows.index(row)], marker="|", markersize=14, color=INK)
             axes.annotate(
                 what, (at_s, rows.index(row)), xytext=(4, -4 - 11 * (number % 3)), textcoords="offset points",
                 fontsize=8, va="top", bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
@@ -110,7 +111,7 @@ class JobLife(Watcher):
         axes.set_ylim(len(rows) - 0.4, -0.8)
         axes.set_xlabel("virtual time, s")
         caption = "Pale: allocated to the node by the scheduler. Dark: the node works on it. Red: waiting for a node."
-        return Picture(f"job-{self.job_id}", f"The life of job {self.job_id}", caption, png(figure))
+        return Picture(f"job-{self.job_id}", f"The life of job {self.job_id}", caption, svg_of(figure))
 
     def _mark(self, row: str, what: str) -> None:
         if len(self.marks) < MOMENTS_MAX:

@@ -19,7 +19,7 @@ from voxpool.sim.observing.job_life import JobLife
 from voxpool.sim.replay.case import Case, Found, keep, read_case, run_case, write_case
 from voxpool.sim.replay.shrink import RUNS_MAX, SECONDS_MAX, Shrunk, shrink
 from voxpool.sim.report.command_options import progress_bar
-from voxpool.sim.report.written import replaced, write_bytes
+from voxpool.sim.report.written import replaced, write_text
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.world.stores import OF_THIS_MACHINE
 from voxpool.sim.world.world import World
@@ -114,7 +114,7 @@ def replay_folder(
             lines += played.world.why.tell(life.job_id)
         picture = life.picture()
         if picture is not None:
-            lines.append(f"written: {write_bytes(folder / f'{picture.name}.png', picture.png)}")
+            lines.append(f"written: {write_text(folder / f'{picture.name}.svg', picture.svg)}")
     verdict, code = _compared(before, found, shrunk)
     about = {"signs": found.signs, "trace_hash": found.trace_hash, "verdict": verdict, "exit_code": code}
     return Told([*lines, verdict], code, about)

@@ -44,7 +44,7 @@ tr:last-child td { border-bottom:0; } th { font-size:.85rem; color:var(--soft); 
 .pictures { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap:1.25rem;
   margin:1.5rem 0 0; }
 figure { margin:0; background:var(--card); border:1px solid var(--rule); }
-.picture { overflow-x:auto; padding:.75rem; background:#fff; }
+.picture { overflow-x:auto; padding:.75rem; }
 .picture img { display:block; width:100%; min-width:28rem; height:auto; }
 figcaption { padding:.6rem 1rem; color:var(--soft); }
 li { margin:.25rem 0; } details { margin-top:1rem; } summary { cursor:pointer; }
@@ -151,11 +151,11 @@ def _cell(tag: str, cell: Cell) -> str:
 
 
 def figures_of(drawn: Iterable[Picture]) -> str:
-    """Return the pictures with captions; "" without any. Each PNG has a white background, also in dark mode."""
+    """Return the pictures with captions; "" without any."""
     figures = "".join(
         f'<figure><div class="picture" tabindex="0" role="region" aria-label="{escape(picture.title)}">'
-        f'<img alt="{escape(picture.title)}" src="data:image/png;base64,'
-        f'{base64.b64encode(picture.png).decode("ascii")}"></div><figcaption>{escape(picture.caption)}</figcaption></figure>'
+        f'<img alt="{escape(picture.title)}" src="data:image/svg+xml;base64,'
+        f'{base64.b64encode(picture.svg.encode()).decode("ascii")}"></div><figcaption>{escape(picture.caption)}</figcaption></figure>'
         for picture in drawn
     )
     return f'<div class="pictures">{figures}</div>' if figures else ""

@@ -1,16 +1,16 @@
-"""PNGs for reports, drawn by matplotlib without a display.
+"""Pictures for reports, drawn by matplotlib without a display.
 
 A picture shows both variants and the prediction.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from voxpool.sim.report.report import WITH, WITHOUT, Picture
+from voxpool.sim.report.svg import INK, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.ticker import FuncFormatter, LogFormatter
 
 COLOURS = {WITHOUT: "#c0392b", WITH: "#1f6fb2"}
-_INK, _PREDICTED, _RULE = "#1c2430", "#4a4a4a", "#d9dee5"
+_PREDICTED, _RULE = "#4a4a4a", "#d9dee5"
 _DASHES = {"line": "-", "dotted": ":", "predicted": "--", "points": ""}
 Scale = Literal["linear", "log", "symlog"]
 Style = Literal["line", "dotted", "predicted", "points"]
@@ -66,7 +66,7 @@ def curves(
     axes.xaxis.set_major_formatter(_plain_numbers())
     _set_y_scale(axes, y_scale)
     _legend(figure)
-    return Picture(name, title, caption, png(figure))
+    return Picture(name, title, caption, svg_of(figure))
 
 
 def bars(
@@ -94,7 +94,7 @@ def bars(
     if y_scale != "linear":
         axes.set_ylim(top=3 * axes.get_ylim()[1])
     _legend(figure)
-    return Picture(name, title, caption, png(figure))
+    return Picture(name, title, caption, svg_of(figure))
 
 
 def canvas(title: str) -> tuple[Figure, Axes]:
@@ -105,7 +105,7 @@ def canvas(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(10, 5.2), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=13, color=_INK, pad=12)
+    axes.set_title(title, loc="left", fontsize=13, color=INK, pad=12)
     axes.grid(axis="y", color=_RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -142,10 +142,3 @@ def _plain_numbers() -> FuncFormatter:
     from matplotlib.ticker import FuncFormatter
 
     return FuncFormatter(lambda value, _: f"{value:,.10g}")
-
-
-def png(figure: Figure) -> bytes:
-    """Return `figure` as a PNG; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -1,6 +1,6 @@
 """The report of an experiment: its lines (without, with, limit), its verdict, and its output formats.
 
-The JSON is for other programs (docs/guides/simulate.md); page.py makes the HTML, pictures.py the PNGs. The verdict
+The JSON is for other programs (docs/guides/simulate.md); page.py makes the HTML, pictures.py the SVGs. The verdict
 depends on the lines only: WITH must keep each limit, and WITHOUT must show the defect, or nothing is proven.
 """
 
@@ -18,7 +18,7 @@ from voxpool.leakgate.terminal import in_markup
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.report.limits import Figure, holds, shown
 from voxpool.sim.report.versions import versions
-from voxpool.sim.report.written import write_bytes, write_text
+from voxpool.sim.report.written import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,12 +106,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG with its file name (without suffix), title and caption."""
+    """An SVG with its file name (without suffix), title and caption."""
 
     name: str
     title: str
     caption: str
-    png: bytes
+    svg: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class Report:
         return plain
 
     def write(self, json_path: Path | None = None, out: Path | None = None) -> list[Path]:
-        """Write the JSON to `json_path`, the page, PNGs and JSON to the folder `out`; return what was written."""
+        """Write the JSON to `json_path`, the page, pictures and JSON to the folder `out`; return what was written."""
         text = json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
         written = self.written
         if out is not None:
@@ -288,7 +288,7 @@ class Report:
             out.mkdir(parents=True, exist_ok=True)
             drawn = [draw() for draw in self.pictures]
             for picture in drawn:
-                written.append(write_bytes(out / f"{picture.name}.png", picture.png))
+                written.append(write_text(out / f"{picture.name}.svg", picture.svg))
             written.append(write_text(out / "report.html", html_page(self, drawn)))
             written.append(write_text(out / "report.json", text))
         if json_path is not None:

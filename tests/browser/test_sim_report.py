@@ -1,12 +1,17 @@
 """The report of a simulation in a browser: readable at any width, in light and dark, also by keys."""
 
+import io
+from statistics import median
+
 import pytest
+from PIL import Image
 
 from tests.browser.conftest import PageMaker, fits, violations
 from voxpool.sim.report.page import html_page
-from voxpool.sim.report.report import Line, Picture, Report, Table
+from voxpool.sim.report.pictures import Curve, curves
+from voxpool.sim.report.report import Line, Report, Table
 
-PICTURE = Picture("jobs", "Jobs", "Jobs over time.", b"")
+PICTURE = curves("jobs", "Jobs", "hours", "jobs", [Curve("with", [0, 9], [0, 9], "with")], "Jobs over time.")
 HASH = "trace hash " + "ff3d2c02f4ba7fea" * 4
 
 
@@ -26,8 +31,10 @@ async def test_it_fits_in_both_colours_and_its_tables_are_reached_by_keys(
     assert await violations(page) == []
     red = await page.evaluate("() => Number(getComputedStyle(document.body).backgroundColor.match(/[0-9]+/)[0])")
     assert (red < 60) == (colours == "dark")
-    paper = await page.evaluate("() => getComputedStyle(document.querySelector('.picture')).backgroundColor")
-    assert paper == "rgb(255, 255, 255)", "the PNGs are drawn for a white page"
+    picture = Image.open(io.BytesIO(await page.locator(".picture").screenshot())).convert("L")
+    darkest, lightest = picture.getextrema()
+    assert darkest < 60 and lightest > 180, "its lines and letters stand out"
+    assert (median(picture.tobytes()) < 60) == (colours == "dark"), "it has the colours of the page"
     for name in ("Jobs", "Beside each other", "Figures"):
         await page.keyboard.press("Tab")
         assert await page.evaluate("() => document.activeElement.getAttribute('aria-label')") == name

@@ -93,7 +93,7 @@ def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_
         assert found["measured"][-1]["finished"] == found["measured"][-1]["ended"] > 0
         assert found["predicted"][-1]["finished"] == found["predicted"][-1]["ended"] > 0
         assert abs(found["predicted"][-1]["at_s"] - found["measured"][-1]["at_s"]) < 2
-        assert {path.name for path in run.out.iterdir()} >= {"report.html", "allocated_bytes.png", "resident_jobs.png"}
+        assert {path.name for path in run.out.iterdir()} >= {"report.html", "allocated_bytes.svg", "resident_jobs.svg"}
 
 
 def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:

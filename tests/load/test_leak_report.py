@@ -94,10 +94,10 @@ def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
     found = of(side(WITHOUT, 1), side(WITH, 0))
     found.write(out=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "allocated_bytes.png",
+        "allocated_bytes.svg",
         "report.html",
         "report.json",
-        "resident_jobs.png",
+        "resident_jobs.svg",
     ]
     content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert content["experiment"] == "leak-measured" and content["exit_code"] == 0

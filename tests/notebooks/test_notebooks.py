@@ -111,7 +111,7 @@ def test_it_runs_and_shows_something(file: Path, tmp_path: Path, monkeypatch: py
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs for cell in cells)
     shown = [output.get("data", {}) for cell in cells for output in cell.outputs]
-    assert any("image/png" in data for data in shown)
+    assert any("image/svg+xml" in data for data in shown)
     assert all(data.get("text/markdown", "a picture") for data in shown)
 
 

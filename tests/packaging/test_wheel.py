@@ -44,7 +44,7 @@ def test_an_experiment_holds(sim: Installation) -> None:
     done = sim.run("voxpool-sim", "orphans", "--quick", "--json", "found.json", "--out", "found", within_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((sim.folder / "found.json").read_text())["verdict"] == "holds"
-    assert list((sim.folder / "found").rglob("*.png"))
+    assert list((sim.folder / "found").rglob("*.svg"))
 
 
 def test_leakgate_judges_where_nothing_else_is(sim: Installation) -> None:

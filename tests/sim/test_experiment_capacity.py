@@ -63,7 +63,7 @@ def test_the_whole_plan_holds_and_draws_its_curve(here: None, tmp_path: Path) ->
     curve = {point["nodes"]: point for point in found["curve"]}
     assert curve[found["nodes"]]["p99_s"] <= 1.0
     assert len(curve) >= 4
-    assert [path.name for path in report.write(out=tmp_path)] == ["capacity.png", "report.html", "report.json"]
+    assert [path.name for path in report.write(out=tmp_path)] == ["capacity.svg", "report.html", "report.json"]
 
 
 @pytest.mark.parametrize("needed", [25, 26, 27, 40, 200])

@@ -62,7 +62,7 @@ def test_replay_and_shrink_write_through_no_link(run: Any, tmp_path: Path) -> No
     folder = kept(tmp_path / "kept")
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    names = ("trace.json", "shrunk.json", "job-s1-1.png")
+    names = ("trace.json", "shrunk.json", "job-s1-1.svg")
     for name in names:
         (folder / name).symlink_to(precious)
     code, said = run("voxpool-sim", "replay", folder, "--job", "s1-1")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from voxpool.sim.report.page import html_page
+from voxpool.sim.report.page import STYLE, html_page
 from voxpool.sim.report.pictures import Bar, Curve, bars, curves
 from voxpool.sim.report.report import Line, Outcome, Picture, Report
+from voxpool.sim.report.svg import CLEAR, DARK_GROUND, contrast, dark_of
 
-PNG = b"\x89PNG\r\n\x1a\n"
+SVG = "<svg/>"
 JOBS_LEFT = Line("M1", "jobs left", "jobs", without=480, with_=0, limit="== 0", shows="== 480")
 PAUSE = Line("M9", "longest pause", "ms", without=90.0, with_=2.5, limit="<= 5", shows="breaks")
 BESIDE = Line("", "mean wait", "s", without=0.2, with_=0.2)
@@ -103,7 +105,7 @@ def test_the_page_begins_with_the_key_figures_and_pictures_and_has_no_empty_colu
     plain = Line("", "utilisation", "", None, 0.145)
     wrong = Line("", "lost jobs", "", None, 2, "== 0")
 
-    page = html_page(report(plain, wrong, variant="with"), [Picture("jobs", "Jobs", "", PNG)])
+    page = html_page(report(plain, wrong, variant="with"), [Picture("jobs", "Jobs", "", SVG)])
 
     places = [page.index(text) for text in ('class="key"', "lost jobs", "utilisation", "<img", "<table")]
     assert places == sorted(places), "what is broken comes first"
@@ -117,7 +119,7 @@ def test_the_key_figure_of_a_defect_is_one_with_a_limit() -> None:
 
 
 def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
-    picture = Picture("jobs", "Jobs <script>", "what & why", PNG)
+    picture = Picture("jobs", "Jobs <script>", "what & why", SVG)
     found = report(JOBS_LEFT, notes=["<b>bold</b> & more"], pictures=[lambda: picture])
 
     written = found.write(json_path=tmp_path / "deep" / "leak.json", out=tmp_path / "out")
@@ -125,9 +127,9 @@ def test_the_page_needs_no_other_file_and_escapes_text(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<script>" not in page and "<b>bold" not in page
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
-    assert 'src="data:image/png;base64,iVBORw0KGgo="' in page
+    assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in page
     assert "http://" not in page and "https://" not in page and "<link" not in page
-    assert [path.name for path in written] == ["jobs.png", "report.html", "report.json", "leak.json"]
+    assert [path.name for path in written] == ["jobs.svg", "report.html", "report.json", "leak.json"]
     assert (tmp_path / "out" / "report.json").read_text() == (tmp_path / "deep" / "leak.json").read_text()
 
 
@@ -154,12 +156,31 @@ def test_one_variant_has_one_column() -> None:
     assert "broken" in console.file.getvalue() and "0 jobs" not in console.file.getvalue().replace("480 jobs", "")
 
 
-def test_pictures_are_pngs() -> None:
+def test_pictures_are_small_texts_with_colours_for_light_and_dark() -> None:
     drawn = [
         curves(
-            "a", "Jobs", "hours", "jobs", [Curve("with", [0, 1], [2, 3], "with"), Curve("bound", [0, 1], [4, 4])], ""
+            "a",
+            "Jobs <b>",
+            "hours",
+            "jobs",
+            [Curve("with", [0, 1], [2, 3], "with"), Curve("bound", [0, 1], [4, 4])],
+            "",
         ),
         bars("b", "Keys", "keys", [Bar("M4", 300, 0), Bar("M5", None, 0)], "", y_scale="symlog"),
     ]
 
-    assert all(picture.png.startswith(PNG) for picture in drawn)
+    for picture in drawn:
+        assert picture.svg.startswith("<svg ") and len(picture.svg) < 10_000
+        assert not re.search(r"(?<!,)#[0-9a-f]{6}[;\"]", picture.svg.partition("</style>")[2]), (
+            "a colour for light only"
+        )
+    assert "Jobs &lt;b&gt;" in drawn[0].svg
+
+
+@pytest.mark.parametrize("colour", ["#1c2430", "#1f6fb2", "#c0392b", "#4a235a", "#e9a23b"])
+def test_a_colour_is_as_clear_in_dark_mode(colour: str) -> None:
+    assert contrast(dark_of(colour), DARK_GROUND) >= max(CLEAR, 0.98 * contrast(colour, "#ffffff"))
+
+
+def test_the_dark_ground_of_pictures_is_that_of_the_page() -> None:
+    assert f"--card:light-dark(#fff,{DARK_GROUND})" in STYLE

@@ -74,7 +74,7 @@ def test_the_page_shows_everything_and_loads_nothing(report: LoadReport) -> None
         "Memory of the scheduler", "Allocated bytes by jobs finished", "num_users",
     ):  # fmt: skip
         assert text in page
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/svg+xml;base64,") == 6
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
     assert "<script" not in page
     assert "@import" not in page

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from voxpool.sim.explore.search.tally import Tally
-from voxpool.sim.report.pictures import png
 from voxpool.sim.report.report import Picture
+from voxpool.sim.report.svg import svg_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def outcome_picture(title: str, tally: Tally) -> Picture:
     _draw(figure.add_subplot(), title, drawn)
     left_out = f"; the {len(rows) - len(drawn)} rarest of {len(rows)} are left out" if len(rows) > len(drawn) else ""
     caption = f"{tally.way}: {tally.runs:,} interleavings by how they end, red where a check broke{left_out}"
-    return Picture("outcomes", title, caption, png(figure))
+    return Picture("outcomes", title, caption, svg_of(figure))
 
 
 def _draw(axes: Axes, title: str, rows: Sequence[Outcome]) -> None:

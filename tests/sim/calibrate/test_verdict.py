@@ -54,7 +54,7 @@ def test_with_the_measured_costs_every_limit_is_kept(
     assert len(report.checks) == 3 * 4 + 1
     written = write(report, found[0], tmp_path / "report.json", tmp_path / "out")
     assert {path.name for path in written} == {
-        *("report.json", "report.html", "waits.png", "job-by-job.png", "costs.toml"),
+        *("report.json", "report.html", "waits.svg", "job-by-job.svg", "costs.toml"),
     }
     content = report.as_dict()
     assert [point["load"] for point in content["variants"]["measured"]["points"]] == [0.5, 0.7, 0.79]

@@ -100,7 +100,7 @@ def test_the_report_is_written_with_its_outcome_table(tmp_path: Path) -> None:
     plain = content["variants"]["with"]["searches"][1]
     assert plain["runs"] == 1_680 and sum(end["runs"] for end in plain["ends"]) == plain["runs"]
     assert any(end["is_broken"] for end in plain["ends"])
-    assert (tmp_path / "outcomes.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "outcomes.svg").read_text().startswith("<svg ")
 
 
 def test_a_flow_that_is_not_there_names_the_nearest() -> None:
