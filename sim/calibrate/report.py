@@ -202,6 +202,6 @@ def _job_by_job(points: Sequence[Point]) -> Picture:
     axes.plot([0, greatest], [0, greatest], linestyle="--", color="#4a4a4a", linewidth=1)
     axes.set_xlabel("measured, ms")
     axes.set_ylabel("predicted, ms")
-    figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
     caption = "On the dashed line both are equal. Arrivals and works are the same in both."
     return Picture("job-by-job", "Predicted wait over measured wait of each job", caption, svg_of(figure))

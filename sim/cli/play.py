@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import line_to_paste, without_password
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.observing.timeline import Timeline
 from voxpool.sim.replay.case import Case, RunDied, keep, run_case
 from voxpool.sim.replay.command import again, keep_failing
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.report.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.report.written import replaced
 from voxpool.sim.scenario.evidence import missing_evidence_of
 from voxpool.sim.scenario.expect import Expectation, figure_at, not_simulated
 from voxpool.sim.scenario.scenario import Scenario, load_scenario
 from voxpool.sim.world.run import Played
 from voxpool.sim.world.stores import STORES
+from voxpool.sim.world.world import World
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 """The folder of the scenarios that come with voxpool; `run` accepts their names, too."""
@@ -114,6 +118,12 @@ def play_file(
     }
     if costs is not None:
         options["costs"] = str(costs)
+    seen: list[Timeline] = []
+
+    def timeline(world: World) -> Timeline:
+        seen.append(Timeline(world))
+        return seen[-1]
+
     shown = "options: " + ", ".join(f"{key} {value}" for key, value in options.items())
     with ExitStack() as stack:
         trace_file = None
@@ -121,10 +131,11 @@ def play_file(
             out.mkdir(parents=True, exist_ok=True)
             trace_file = stack.enter_context(replaced(out / "trace.json"))
         tell = stack.enter_context(progress(scenario.name))
-        found, played = run_case(case, trace_file=trace_file, follow=why, progress=tell)
+        found, played = run_case(case, trace_file=trace_file, follow=why, watchers=[timeline], progress=tell)
     if played is None:
         raise RunDied("\n".join([*found.details, shown, again(case, keep(case, found, out))]))
     report = report_of(case, played, options)
+    report.pictures = [partial(draw, seen[-1]) for draw in (jobs_picture, memory_picture)]
     if out is not None:
         report.written.append(out / "trace.json")
     told = [line for job_id in why for line in played.world.why.tell(job_id)]

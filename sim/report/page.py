@@ -40,7 +40,8 @@ h1, h2, p, li, dt, dd, summary { overflow-wrap:anywhere; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
 th, td { padding:.5rem .75rem; text-align:left; border-bottom:1px solid var(--rule); vertical-align:top; }
 tr:last-child td { border-bottom:0; } th { font-size:.85rem; color:var(--soft); font-weight:600; }
-.number { text-align:right; white-space:nowrap; } td.word { font-weight:600; } td.name { min-width:10rem; }
+.number { text-align:right; } .number, .short { white-space:nowrap; }
+td.word { font-weight:600; } td.name { min-width:10rem; }
 .pictures { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap:1.25rem;
   margin:1.5rem 0 0; }
 figure { margin:0; background:var(--card); border:1px solid var(--rule); }
@@ -127,7 +128,7 @@ def _row(line: Line, sides: Iterable[str], variant: str) -> list[Cell]:
         line.row,
         (line.name, "name"),
         *((line.cell(side), "number") for side in sides),
-        line.limit,
+        (line.limit, "short"),
         (word, f"word {kind}"),
     ]
 

@@ -102,10 +102,10 @@ def canvas(title: str) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 5.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=13, color=INK, pad=12)
+    axes.set_title(title, loc="left", fontsize=12, color=INK, pad=12)
     axes.grid(axis="y", color=_RULE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -115,7 +115,7 @@ def canvas(title: str) -> tuple[Figure, Axes]:
 def _legend(figure: Figure) -> None:
     """Put the legend below the axes, where it hides nothing; a single curve without a name has none."""
     if any(axes.get_legend_handles_labels()[1] for axes in figure.axes):
-        figure.legend(frameon=False, loc="outside lower center", ncols=4)
+        figure.legend(frameon=False, loc="outside lower center", ncols=3)
 
 
 def _set_y_scale(axes: Axes, scale: Scale) -> None:

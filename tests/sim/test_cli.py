@@ -56,9 +56,13 @@ def test_a_run_that_holds(
     content = json.loads(report.read_text())
     assert (content["experiment"], content["seed"], content["verdict"], content["exit_code"]) == ("run", 5, "holds", 0)
     assert {check["name"] for check in content["checks"]} > {"lost_jobs", "broken: nothing is lost"}
+    page = (out / "report.html").read_text()
+    assert page.index('class="key"') < page.index('alt="Jobs and nodes"') < page.index("<table")
     run = content["variants"]["with"]
     assert run["jobs"]["submitted"] == run["jobs"]["completed"] > 10
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json", "trace.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("finished.svg", "jobs.svg", "report.html", "report.json", "trace.json")
+    ]
 
 
 def test_a_run_that_does_not_hold_prints_one_line_to_paste(
