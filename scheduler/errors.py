@@ -1,12 +1,23 @@
 """The small tree of errors that voxpool raises; errors of redis, sockets and files are mapped to these at the seams."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
 
 
 class VoxpoolError(Exception):
     """The base of the errors that voxpool raises. Its text says what is wrong and how to mend it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process raise what another one raised: `args` are not what `__init__` of each class takes."""
+        return type(self)._made, self.args, self.__dict__
+
+    @classmethod
+    def _made(cls, *args: Any) -> VoxpoolError:
+        return cls.__new__(cls, *args)
 
 
 class ConfigError(VoxpoolError):

@@ -11,7 +11,7 @@ from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.faults import question as faults
 from voxpool.sim.experiments.race import question as race
 from voxpool.sim.experiments.race.orders import OUTCOMES
-from voxpool.sim.experiments.rows import Figures
+from voxpool.sim.experiments.rows import FULL, Figures
 from voxpool.sim.report.report import Outcome
 
 PICTURES = {"faults": ["faults_rows"], "race": ["race_rows", "race_outcomes"]}
@@ -75,3 +75,9 @@ def test_the_seven_bare_steps_have_35_orders_and_the_four_outcomes() -> None:
     assert without["bare_orders"] == 35
     assert all(isinstance(share, float) and share > 1 for share in shares)
     assert sum(share for share in shares if isinstance(share, float)) == pytest.approx(100)
+
+
+def test_no_job_is_refused_while_all_nodes_are_busy_for_as_long_as_the_experiment_takes() -> None:
+    (scenario,) = faults.ROWS.chosen(["R24"])
+    figures = scenario.play(FULL, 1, "memory", "with")
+    assert figures["assigns"] == 93 and figures["broken"] == 0

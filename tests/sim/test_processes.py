@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.errors import BadInput, ConfigError, NodeRefused, Rejected, StoreUnavailable, VoxpoolError
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
 
 
@@ -38,6 +38,21 @@ def test_each_part_has_a_process_of_its_own_and_results_keep_their_order() -> No
 def test_a_part_that_fails_is_heard() -> None:
     with pytest.raises(ConfigError, match="wrong on purpose"):
         run_parts([Part("fails", fails), Part("works", process_id)])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Rejected("overloaded", "full", 7),
+        NodeRefused("busy", "no"),
+        BadInput("long", "too long"),
+        StoreUnavailable("gone"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_ours_comes_whole_from_another_process(error: VoxpoolError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_a_part_is_picklable() -> None:
