@@ -64,10 +64,7 @@ def is_poisoned(stage: Stage) -> Figures:
     job = world.submit(PAIR, work_s=WORK_S, request_id="poison")
     world.run(for_s=stage.size.span_s)
     figures: Figures = {"attempts": job.attempt, "end": job.reason or job.state}
-    if stage.has_fix:
-        stage.end(world)
-    else:
-        world.close()
+    stage.end(world)
     return figures
 
 
@@ -88,10 +85,7 @@ def names_the_old_attempt(stage: Stage) -> Figures:
         "thrown_away": world.recorder.late_results,
         "attempts": max(job.attempt for job in jobs),
     }
-    if stage.has_fix:
-        stage.end(world)
-    else:
-        world.close()
+    stage.end(world)
     return figures
 
 

@@ -180,10 +180,7 @@ def submits_come_twice(stage: Stage) -> Figures:
         world.run(for_s=0.2)
     counts = list(seen.of.values())
     figures: Figures = {"jobs": max(counts), "share": 100 * sum(count > 1 for count in counts) / len(counts)}
-    if stage.has_fix:
-        stage.end(world)
-    else:
-        world.close()
+    stage.end(world)
     return figures
 
 
