@@ -136,13 +136,6 @@ class TakesAnyAttempt(NodeEvents):
             super().result(node, result)
 
 
-class NeverCounts(Dispatcher):
-    """R3: redispatches are not counted."""
-
-    def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
-        super().redispatch(job, node, reason, False, detail)
-
-
 class DoesNotPause(Dispatcher):
     """A job whose node answered an error is queued again at once."""
 

@@ -27,6 +27,7 @@ from voxpool.sim.checkers import (
     OneAssignmentAnAttempt,
     TheChosenNodeServesThePair,
 )
+from voxpool.sim.experiments.race.without.redispatch import CountsNothing
 from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.swarm.one_seed import play_seed
@@ -62,7 +63,7 @@ PLANTED: dict[str, PlantedBug] = {
         lambda: replaced(dispatcher=bugs.ReusesAttemptNumbers), OneAssignmentAnAttempt, 5, 2
     ),
     "redispatches are not counted (R3)": PlantedBug(
-        lambda: replaced(dispatcher=bugs.NeverCounts), AttemptsAreBounded, 20, 6
+        lambda: replaced(dispatcher=CountsNothing), AttemptsAreBounded, 20, 6
     ),
     "any result counts (R4)": PlantedBug(
         lambda: replaced(node_events=bugs.TakesAnyAttempt), AnOldResultChangesNothing, 20, 6
