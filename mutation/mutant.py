@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _DECIDERS = (
-    *("dispatcher", "allocations", "timeouts", "leases", "deadlines", "key_heap"),
+    *("dispatcher", "allocations", "timeouts", "leases", "clock"),
     *("jobs/retries", "jobs/job_table", "jobs/waiting"),
 )
 PYTHON_FILES = tuple(f"scheduler/core/{name}.py" for name in _DECIDERS)

@@ -14,8 +14,7 @@ from typing import Any
 
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
-from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import Job

@@ -13,8 +13,7 @@ from typing import Any
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
 from voxpool.scheduler.core.allocations import Allocations
-from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import (

@@ -6,8 +6,7 @@ import asyncio
 from functools import partial
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import WAITING, Job
 

@@ -26,7 +26,7 @@ A_NODE: dict[str, int] = {
 }
 """What may stay for each connected node."""
 HEAP = "._deadlines._heap"
-"""Numbers, not things; some stay when nothing is due any more (key_heap.py)."""
+"""Numbers, not things; some stay when nothing is due any more (clock.py)."""
 SPARE = {"_tasks": 4, "queue._beats": 1}
 """What may stay without any node: the roles; the beats sent last."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Deadlines
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.sim.faults import FAULTS

@@ -73,7 +73,7 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
         "core.outages.Outages",
         "core.leases.Leases",
         "core.jobs.affinity.Affinity",
-        "core.deadlines.Deadlines",
+        "core.clock.Deadlines",
         "core.jobs.job.Job",
         "core.nodes.node.Node",
     }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.fakes import HandClock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Deadlines
 
 
 @dataclass(eq=False)

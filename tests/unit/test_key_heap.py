@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxpool.scheduler.core.key_heap import STALE_MAX, least, push, take_least
+from voxpool.scheduler.core.clock import STALE_MAX, least, push, take_least
 
 
 def test_keys_that_left_are_bounded_by_those_that_are_there() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
+from voxpool.scheduler.core.clock import push, take_least
 from voxpool.scheduler.core.jobs.job import Job
-from voxpool.scheduler.core.key_heap import push, take_least
 from voxpool.scheduler.errors import Rejected
 
 
@@ -29,7 +29,7 @@ class WaitQueue:
         self.jobs: dict[int, Job] = {}
         """The jobs that wait, by their sequence numbers."""
         self.sequences: list[int] = []
-        """The heap of the keys of `jobs` (key_heap.py)."""
+        """The heap of the keys of `jobs` (clock.py)."""
         self.in_flight = False
         self.asked = 0.0
         self.allocated = 0

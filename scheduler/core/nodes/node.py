@@ -115,7 +115,7 @@ class Node:
         self.clock_ahead_ms = 0
         """Its clock less ours when it registered, with the time of that message in it; 0 when it sent none."""
         self.deadline_ms = 0
-        """When to look at it again: the end of its lease or of its rest (deadlines.py)."""
+        """When to look at it again: the end of its lease or of its rest (clock.py)."""
         self.reservations: dict[str, Job] = {}
         self.missing: dict[str, int] = {}
         """job_id -> beats in a row that did not name a held attempt; at two the assign counts as lost."""

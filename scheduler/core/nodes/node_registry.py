@@ -11,8 +11,7 @@ from itertools import islice
 
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
-from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.deadlines import Deadlines
+from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.nodes.node import (
     DRAIN,
