@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 _DECIDERS = (
     *("dispatcher", "allocations", "timeouts", "leases", "clock"),
-    *("jobs/retries", "jobs/job_table", "jobs/waiting"),
+    *("jobs/job", "jobs/job_table", "jobs/waiting"),
 )
 PYTHON_FILES = tuple(f"scheduler/core/{name}.py" for name in _DECIDERS)
 LUA_FOLDER = "lua"

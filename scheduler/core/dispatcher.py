@@ -17,19 +17,21 @@ from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import (
+    ANSWERS,
     CANCELLED,
     COMPLETED,
     DISPATCHED,
     FAILED,
     REDISPATCHED,
+    TIMEOUT,
     WAITING,
     Job,
+    Retries,
     hash_of,
     key_of,
 )
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, SESSION_GONE
-from voxpool.scheduler.core.jobs.retries import ANSWERS, TIMEOUT, Retries
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.nodes.node import GONE, Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
@@ -217,7 +219,7 @@ class Dispatcher(Allocations):
     def redispatch(self, job: Job, node: Node, reason: str, counted: bool = True, detail: str = "") -> None:
         """Give up the present attempt of `job` on `node` and let it wait for another one.
 
-        A `counted` attempt takes one of those that the job has (retries.py); `detail` describes an error. The node
+        A `counted` attempt takes one of those that the job has (job.py); `detail` describes an error. The node
         receives a cancel unless the attempt ended with its own answer: otherwise an assign that is only slow would run
         beside the job that got its slot.
         """

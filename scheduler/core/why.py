@@ -16,8 +16,7 @@ import msgspec
 from voxpool.leakgate.inside.sizes import type_name
 from voxpool.leakgate.readings.series import Bound
 from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.jobs.job import FAILED, Job
-from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
+from voxpool.scheduler.core.jobs.job import BUSY, ERROR, FAILED, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import Look, looks_of
 from voxpool.scheduler.core.seams import Observer

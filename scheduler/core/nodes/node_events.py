@@ -10,9 +10,8 @@ from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.error_text import cleaned
-from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
+from voxpool.scheduler.core.jobs.job import BUSY, COMPLETED, ERROR, FAILED
 from voxpool.scheduler.core.jobs.reasons import ENDS, ENGINE_ERROR, OF_WORKERS
-from voxpool.scheduler.core.jobs.retries import BUSY, ERROR
 from voxpool.scheduler.core.nodes.node import DRAIN, Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.core.seams import ENDED_LINK, NodeLink, Observer
