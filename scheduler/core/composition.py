@@ -24,9 +24,8 @@ from voxpool.scheduler.core.leases import Leases
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
-from voxpool.scheduler.core.outages import Outages
 from voxpool.scheduler.core.retention import Retention
-from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.script_queue import Outages, ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ResultSink, ScriptRunner
 from voxpool.scheduler.core.timeouts import Timeouts
 from voxpool.scheduler.core.why import Why

@@ -70,7 +70,7 @@ def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
         "core.timeouts.Timeouts",
     }
     assert both > {
-        "core.outages.Outages",
+        "core.script_queue.Outages",
         "core.leases.Leases",
         "core.jobs.affinity.Affinity",
         "core.clock.Deadlines",

@@ -9,7 +9,7 @@ from tests.unit.test_store_away import Away
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core import script_queue
 from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED, WAITING, Job
-from voxpool.scheduler.core.outages import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
+from voxpool.scheduler.core.script_queue import NOTED_MS, OUTAGES_MAX, SETTLE_MS, Outages
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.stores.memory import MemoryStore
 

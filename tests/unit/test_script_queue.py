@@ -8,8 +8,7 @@ from tests.unit.fakes import NO_SELECTS, HandClock
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
-from voxpool.scheduler.core.outages import Outages
-from voxpool.scheduler.core.script_queue import CALLS_MAX, ScriptQueue
+from voxpool.scheduler.core.script_queue import CALLS_MAX, Outages, ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall, drain_node
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
 from voxpool.scheduler.errors import StoreUnavailable

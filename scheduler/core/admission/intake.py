@@ -20,7 +20,7 @@ from voxpool.scheduler.errors import Rejected
 if TYPE_CHECKING:
     from voxpool.scheduler.core.jobs.job_table import JobTable
     from voxpool.scheduler.core.jobs.waiting import WaitingJobs
-    from voxpool.scheduler.core.outages import Outages
+    from voxpool.scheduler.core.script_queue import Outages
 
 LATE_SHARE = 0.005
 """The share of the accepted jobs that may be expected to start too late."""

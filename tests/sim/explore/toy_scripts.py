@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 from tests.unit.fakes import NO_SELECTS
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.outages import Outages
-from voxpool.scheduler.core.script_queue import ScriptQueue
+from voxpool.scheduler.core.script_queue import Outages, ScriptQueue
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.sim.explore.model.execution import WRITE, Footprint, MakeExecution, Step
