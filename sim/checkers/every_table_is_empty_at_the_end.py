@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.core.admission.intake import PAIRS_GONE_MAX
-from voxpool.scheduler.core.admission.return_times import PLACES_MAX
+from voxpool.scheduler.core.admission.wait_times import PLACES_MAX
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.script_queue import OUTAGES_MAX
 from voxpool.sim.checkers.base import Checker

@@ -51,8 +51,7 @@ whose last node or job went within a minute (intake.py)."""
 BY_TIME = (
     "voxpool.scheduler.telemetry.",
     "voxpool.scheduler.core.admission.intake.",
-    "voxpool.scheduler.core.admission.expected_wait.",
-    "voxpool.scheduler.core.admission.return_times.",
+    "voxpool.scheduler.core.admission.wait_times.",
 )
 """But for these, such as the entries of the history, and of the pairs that are remembered."""
 SPARE_FILES = 2

@@ -55,7 +55,7 @@ ECHOES: dict[str, str] = {
 # Parts of the core that decide and never wait: no event loop in them.
 PURE = (
     *("core/jobs/job", "core/jobs/job_table", "core/jobs/waiting", "core/nodes/node"),
-    *("core/admission/expected_wait", "core/admission/return_times", "core/scripts", "core/why"),
+    *("core/admission/wait_times", "core/scripts", "core/why"),
     *("protocol/messages", "protocol/codec", "protocol/outbox", "protocol/in_order", "errors", "config"),
 )
 

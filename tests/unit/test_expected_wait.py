@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from voxpool.scheduler.core.admission.expected_wait import Flow, chance_above
+from voxpool.scheduler.core.admission.wait_times import Flow, chance_above
 
 WINDOW_MS = 15_000
 

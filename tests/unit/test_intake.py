@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.admission.return_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
+from voxpool.scheduler.core.admission.wait_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
 from voxpool.scheduler.core.jobs.job import COMPLETED
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import NodeResult

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core.admission.expected_wait import Flow, chance_above
-from voxpool.scheduler.core.admission.return_times import AFTER_MS_MAX, Line, ReturnTimes
+from voxpool.scheduler.core.admission.wait_times import AFTER_MS_MAX, Flow, Line, ReturnTimes, chance_above
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.jobs.job import CANCELLED, Job
 from voxpool.scheduler.core.jobs.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT

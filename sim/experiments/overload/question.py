@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.admission.expected_wait import SERVICES_KEPT, chance_above
 from voxpool.scheduler.core.admission.intake import LATE_SHARE, LATE_SPARE_MAX
+from voxpool.scheduler.core.admission.wait_times import SERVICES_KEPT, chance_above
 from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS
 from voxpool.sim.experiments.experiment import Experiment, Options
