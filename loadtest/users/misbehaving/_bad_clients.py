@@ -26,7 +26,7 @@ from voxpool.loadtest.users.misbehaving._target import (
 from voxpool.scheduler.protocol import close_codes
 from voxpool.scheduler.protocol.answers import Problem
 from voxpool.scheduler.protocol.messages import Accepted, CancelJob, Error, Hello, JobResult, RejectedSubmit, ToClient
-from voxpool.scheduler.web.sessions.connection import BAD_MESSAGES_MAX
+from voxpool.scheduler.web.sessions.session import BAD_MESSAGES_MAX
 
 HUGE_BYTES = 1 << 40
 """Only its head is sent."""

@@ -31,9 +31,8 @@ from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.gates.authorization import admit, let_in
 from voxpool.scheduler.web.gates.rate_limit import RateLimit
-from voxpool.scheduler.web.sessions.connection import SessionConnection
 from voxpool.scheduler.web.sessions.results import Results
-from voxpool.scheduler.web.sessions.session import Session
+from voxpool.scheduler.web.sessions.session import Session, SessionConnection
 from voxpool.scheduler.web.wire.cut_offs import CutOffs
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 

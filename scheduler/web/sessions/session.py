@@ -1,7 +1,7 @@
 """One session of a client: its submits, cancels and results, over any number of connections.
 
-One connection is open at most; without one, results wait in the outbox. door.py keeps the sessions and the
-time that one may stay away; connection.py handles the frames.
+One connection is open at most; without one, results wait in the outbox. door.py keeps the sessions and the time that
+one may stay away.
 """
 
 from __future__ import annotations
@@ -15,18 +15,33 @@ from voxpool.scheduler.config import ms
 from voxpool.scheduler.core.jobs.job import Job, key_of
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.errors import BadInput, Rejected
-from voxpool.scheduler.protocol.messages import Accepted, Error, Hello, JobResult, RejectedSubmit, Submit
+from voxpool.scheduler.protocol import close_codes, codec
+from voxpool.scheduler.protocol.messages import (
+    Accepted,
+    Ack,
+    CancelJob,
+    Error,
+    FromClient,
+    Hello,
+    JobResult,
+    RejectedSubmit,
+    Submit,
+)
 from voxpool.scheduler.protocol.outbox import Numbered, Outbox
 from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
-from voxpool.scheduler.web.sessions.connection import SessionConnection
+from voxpool.scheduler.telemetry.logs.events import Event
+from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.views import as_rejection, check_audio, job_result
+from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
     from voxpool.scheduler.web.sessions.door import SessionDoor
 
 CATCH_UP_BYTES = 4 * 1024**2
 """Results that are sent again are sent in parts of this size; the next part follows when this one is acknowledged."""
+BAD_MESSAGES_MAX = 20
+"""Messages that can't be used before a connection is closed."""
 
 
 class Session:
@@ -216,6 +231,54 @@ class Session:
         self._gap_timer = None
         self._give(self._outbox.skip_gap(_now_ms()))
         self._watch_gap()
+
+
+class SessionConnection:
+    """One connection, whose client has sent hello: frames become calls of the session, and its messages frames."""
+
+    def __init__(self, session: Session, socket: FrameSocket, binary: bool, log: Log) -> None:
+        self.socket = socket
+        self._session = session
+        self._binary = binary
+        self._log = log
+        self._bad_messages = 0
+
+    def send(self, message: Any) -> int:
+        """Send `message` and return its bytes."""
+        frame = codec.encode(message, self._binary)
+        self.socket.send_frame(frame, self._binary)
+        return len(frame)
+
+    def on_frame(self, data: bytes, binary: bool) -> bool:
+        """Take one message; those of a connection that was replaced are dropped."""
+        session = self._session
+        if session.connection is not self:
+            return True
+        try:
+            message: FromClient = codec.from_client.decode(data, binary)
+            if isinstance(message, Submit):
+                session.submit(message)
+            elif isinstance(message, Ack):
+                session.acknowledge(message.number)
+            elif isinstance(message, CancelJob):
+                session.cancel(message.job_id)
+            else:
+                raise BadInput("hello_twice", "hello comes once, as the first message")
+        except BadInput as error:
+            request_id = codec.request_id_of(data, binary)
+            if request_id is None:
+                self._bad_message(error)
+            else:
+                session.reject(request_id, as_rejection(error))
+        return True
+
+    def _bad_message(self, error: BadInput) -> None:
+        self._bad_messages += 1
+        session_id = self._session.session_id
+        self._log(Event.BAD_MESSAGE, peer=self.socket.peer, session_id=session_id, reason=error.reason)
+        self.send(Error(error.reason, error.detail))
+        if self._bad_messages >= BAD_MESSAGES_MAX:
+            self.socket.close_with(close_codes.POLICY, "too many bad messages")
 
 
 def _now_ms() -> int:
