@@ -1,7 +1,7 @@
 """The messages of messages.py as frames: JSON in text frames (audio as base64), MessagePack in binary ones.
 
-Both ends use it. Unknown fields are ignored, so that versions can be mixed; any other error becomes a
-BadInput that names the field and what is expected. Nothing here knows sockets.
+Both ends use it. It also checks what is passed on unread: audio and outputs. Unknown fields are ignored, so that versions
+can be mixed; any other error becomes a BadInput that names the field and what is expected. Nothing here knows sockets.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Frame = bytes | bytearray
 _json_encode = msgspec.json.Encoder().encode
 _binary_encode = msgspec.msgpack.Encoder().encode
 _SPARE_LEVELS = 100
+WAV_HEAD_BYTES = 12
 _HINTS = {
     "audio": "audio is base64 in JSON, bytes in MessagePack",
     "pairs": "a node has 1 to 256 pairs",
@@ -114,3 +115,17 @@ def check_output(output: Any, bytes_max: int) -> None:
     if size > bytes_max:
         detail = f"an output of {size} bytes of JSON is above output_bytes_max = {bytes_max}"
         raise BadInput("output_too_large", detail)
+
+
+def check_audio(audio: bytes, bytes_max: int) -> None:
+    """Make sure that `audio` can be a WAV of at most `bytes_max` bytes; the engine checks its contents.
+
+    Raises BadInput: empty_audio, audio_too_large, not_audio.
+    """
+    if not audio:
+        raise BadInput("empty_audio", "there is no audio; send a WAV file (RIFF/WAVE)")
+    if len(audio) > bytes_max:
+        detail = f"{len(audio)} bytes of audio are above audio_bytes_max = {bytes_max}; cut it into shorter pieces"
+        raise BadInput("audio_too_large", detail)
+    if len(audio) < WAV_HEAD_BYTES or audio[:4] != b"RIFF" or audio[8:WAV_HEAD_BYTES] != b"WAVE":
+        raise BadInput("not_audio", "this is not a WAV file (RIFF/WAVE), the one kind of audio that is accepted")

@@ -15,8 +15,7 @@ from reference.pages import DOCS
 from reference.protocol import CHANNELS, NESTED
 from voxpool.scheduler.core.jobs.reasons import ENDS
 from voxpool.scheduler.protocol import codec
-from voxpool.scheduler.protocol.codec import Codec
-from voxpool.scheduler.web.views import check_audio
+from voxpool.scheduler.protocol.codec import Codec, check_audio
 
 PAGE = (DOCS / "protocol.md").read_text()
 EXAMPLES = [text.splitlines() for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]

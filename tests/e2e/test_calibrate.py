@@ -131,8 +131,8 @@ def test_metrics_are_read_as_they_stand_there() -> None:
 
 
 def test_the_work_stands_in_the_audio() -> None:
+    from voxpool.scheduler.protocol.codec import check_audio
     from voxpool.scheduler.sdk import Work
-    from voxpool.scheduler.web.views import check_audio
 
     audio = pack(0.02, 500)
     check_audio(audio, Settings().audio_bytes_max)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxpool.loadtest.users import _audio
-from voxpool.scheduler.web.views import check_audio
+from voxpool.scheduler.protocol.codec import check_audio
 
 
 @given(work_s=st.floats(0, 4000), number=st.integers(0, 2**64 - 1), size=st.integers(0, 5000))

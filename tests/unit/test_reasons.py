@@ -18,7 +18,8 @@ from voxpool.scheduler.sdk.errors import PASSING, SchedulerUnreachable, SubmitRe
 from voxpool.scheduler.telemetry.metrics.labels import END_REASONS, REJECT_REASONS
 from voxpool.scheduler.web.openapi.operations import operations
 from voxpool.scheduler.web.problems import problem
-from voxpool.scheduler.web.views import job_result, job_view
+from voxpool.scheduler.web.sessions.session import job_result
+from voxpool.scheduler.web.views import job_view
 
 SOURCES = sorted((Path(__file__).parents[2] / "scheduler").rglob("*.py"))
 
@@ -66,7 +67,7 @@ def test_what_is_retryable_as_an_end_and_as_a_refusal_is_of_one_opinion() -> Non
 @pytest.mark.parametrize("reason", ["waiting_timeout", "no_node", "store_unavailable", "stopping"])
 def test_a_failure_that_passes_is_retryable_in_each_view(reason: str) -> None:
     failed = ended(FAILED, reason, "why it was so")
-    result, view = job_result(failed), job_view(failed)
+    result, view = job_result(failed, 1), job_view(failed)
     assert (result.error, result.detail, result.retryable) == (reason, "why it was so", True)
     assert (view.error, view.detail, view.retryable) == (reason, "why it was so", True)
     assert job_line(view, as_json=False).endswith(f'error={reason}  detail="why it was so"  retryable')
@@ -76,7 +77,7 @@ def test_a_failure_that_passes_is_retryable_in_each_view(reason: str) -> None:
 @pytest.mark.parametrize("reason", ["expired", "attempts_max", "bad_audio", "any_word_of_a_worker"])
 def test_any_other_failure_is_final_in_each_view(reason: str) -> None:
     failed = ended(FAILED, reason)
-    assert not job_result(failed).retryable and job_view(failed).retryable is False
+    assert not job_result(failed, 1).retryable and job_view(failed).retryable is False
     assert "retryable" not in job_line(job_view(failed), as_json=False)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE, end_is_retryable
 from voxpool.scheduler.errors import IllegalTransition
+from voxpool.scheduler.protocol.messages import Times
 
 NEW = "new"
 WAITING = "waiting"
@@ -161,6 +162,16 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
         given up with its session.
         """
         return self.reason == SESSION_GONE or (self.state == FAILED and not self.dispatched_ms)
+
+    @property
+    def times_ms(self) -> Times:
+        """How long it waited (until its last dispatch), was with its node, and took in all, once it has ended."""
+        dispatched_ms = self.dispatched_ms or self.ended_ms
+        return Times(
+            waiting=dispatched_ms - self.submitted_ms,
+            dispatched=self.ended_ms - dispatched_ms,
+            total=self.ended_ms - self.submitted_ms,
+        )
 
     def is_other_audio(self, audio: bytes) -> bool:
         """Return whether `audio` is not what this job was submitted with."""

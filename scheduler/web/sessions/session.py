@@ -32,7 +32,6 @@ from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
-from voxpool.scheduler.web.views import as_rejection, check_audio, job_result
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class Session:
             if submit.ack:
                 self.acknowledge(submit.ack)
             door.rate_limit.check(self.caller, submit.pair, submit.request_id)
-            check_audio(submit.audio, door.settings.audio_bytes_max)
+            codec.check_audio(submit.audio, door.settings.audio_bytes_max)
             door.results.check_room()
             self._check_unacknowledged(submit)
             if self._is_owed(submit):
@@ -129,7 +128,7 @@ class Session:
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)
-            self.reject(submit.request_id, as_rejection(error))
+            self.reject(submit.request_id, _as_rejection(error))
             return
         except Rejected as rejected:
             self.reject(submit.request_id, rejected)
@@ -269,7 +268,7 @@ class SessionConnection:
             if request_id is None:
                 self._bad_message(error)
             else:
-                session.reject(request_id, as_rejection(error))
+                session.reject(request_id, _as_rejection(error))
         return True
 
     def _bad_message(self, error: BadInput) -> None:
@@ -279,6 +278,27 @@ class SessionConnection:
         self.send(Error(error.reason, error.detail))
         if self._bad_messages >= BAD_MESSAGES_MAX:
             self.socket.close_with(close_codes.POLICY, "too many bad messages")
+
+
+def job_result(job: Job, number: int) -> JobResult:
+    """Return the message about the end of `job` for its client."""
+    return JobResult(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        state=job.state,
+        attempts=job.attempt,
+        times_ms=job.times_ms,
+        output=job.output,
+        error=job.reason or None,
+        detail=job.detail,
+        retryable=job.retryable,
+        number=number,
+    )
+
+
+def _as_rejection(error: BadInput) -> Rejected:
+    """Return the refusal of a submit because of `error`; it will be refused again."""
+    return Rejected(error.reason, error.detail)
 
 
 def _now_ms() -> int:
