@@ -1,7 +1,8 @@
 """The messages of messages.py as frames: JSON in text frames (audio as base64), MessagePack in binary ones.
 
-Both ends use it. It also checks what is passed on unread: audio and outputs. Unknown fields are ignored, so that versions
-can be mixed; any other error becomes a BadInput that names the field and what is expected. Nothing here knows sockets.
+Both ends use it. It also checks what is passed on unread: audio and outputs. Unknown fields are ignored, so that
+versions can be mixed; any other error becomes a BadInput that names the field and what is expected. Nothing here knows
+sockets.
 """
 
 from __future__ import annotations

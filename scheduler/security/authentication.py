@@ -30,6 +30,10 @@ class Authentication:
 
     def __init__(self, tokens: Tokens | None = None) -> None:
         self._tokens = tokens
+        self.own_rates: dict[str, float] = {}
+        """Digest of each token with a bound of its own on submits -> that bound, a second; always that of the present
+        tokens."""
+        self._note_rates()
         self._open: dict[object, tuple[Caller, Callable[[], None]]] = {}
 
     @property
@@ -47,11 +51,6 @@ class Authentication:
         if self._tokens is None:
             return ANYBODY
         return None if secret is None else self._tokens.find(secret)
-
-    def rate_per_s(self, caller: Caller) -> float | None:
-        """Return the present bound on submits of the token of `caller`; None when it has none of its own."""
-        now = self.again(caller)
-        return None if now is None else now.rate_per_s
 
     def again(self, caller: Caller) -> Caller | None:
         """Return `caller`, found some time ago, by the present tokens; None when its token is gone."""
@@ -73,7 +72,13 @@ class Authentication:
     def replace(self, tokens: Tokens) -> int:
         """Use `tokens` from now on; close the connections of removed tokens and return their number."""
         self._tokens = tokens
+        self._note_rates()
         gone = [end for caller, end in self._open.values() if tokens.again(caller) is None]
         for end in gone:
             end()
         return len(gone)
+
+    def _note_rates(self) -> None:
+        self.own_rates.clear()
+        if self._tokens is not None:
+            self.own_rates.update(self._tokens.own_rates)

@@ -62,6 +62,11 @@ class Tokens:
     def __repr__(self) -> str:
         return f"<{len(self._callers)} tokens>"
 
+    @property
+    def own_rates(self) -> dict[str, float]:
+        """The digest of each token with a bound of its own on submits -> that bound, a second."""
+        return {caller.digest: caller.rate_per_s for _, caller in self._callers if caller.rate_per_s is not None}
+
     def find(self, secret: str) -> Caller | None:
         """Return the caller of `secret`, or None; the time is the same for every entry and for none."""
         if len(secret) > SECRET_CHARACTERS_MAX:

@@ -66,7 +66,7 @@ class Doors:
     ) -> None:
         if authentication is None:
             authentication = Authentication()
-        self.rate_limit = rate_limit = RateLimit(settings, core.table, observer, authentication)
+        self.rate_limit = rate_limit = RateLimit(settings, core.table, observer, authentication.own_rates)
         self.incoming = Incoming(settings.incoming_bytes_max)
         self.connections = Connections(settings.connections_max, observer)
         self.sessions = SessionDoor(settings, core.dispatcher, rate_limit, results, observer, random, log)

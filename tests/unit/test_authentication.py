@@ -24,7 +24,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.security.authentication import AccessRefused, Authentication
-from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
+from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.security.secret_files import SecretFiles, is_of_this_machine
 from voxpool.scheduler.security.tls import ServerTls
 from voxpool.scheduler.security.tokens import Tokens, append_token, digest_of
@@ -53,12 +53,16 @@ def test_what_is_open_ends_when_its_token_is_gone_or_has_become_somebody_else() 
     assert authentication.replace(Tokens([BOB])) == 0, "nothing is open"
 
 
-def test_the_rate_is_that_of_the_present_file() -> None:
+def test_the_rates_are_those_of_the_present_file() -> None:
+    """In one table, which the rate limit keeps."""
     authentication = Authentication(Tokens([ANN]))
-    assert authentication.rate_per_s(ANN) is None
-    authentication.replace(Tokens([ANN._replace(rate_per_s=3.0)]))
-    assert (authentication.rate_per_s(ANN), authentication.rate_per_s(BOB)) == (3.0, None)
-    assert Authentication().rate_per_s(ANYBODY) is None
+    rates = authentication.own_rates
+    assert rates == {}
+    authentication.replace(Tokens([ANN._replace(rate_per_s=3.0), BOB]))
+    assert rates == {ANN.digest: 3.0}
+    authentication.replace(Tokens([ANN, BOB._replace(rate_per_s=1.0)]))
+    assert rates == {BOB.digest: 1.0}
+    assert Authentication().own_rates == {}
 
 
 def test_a_token_that_is_removed_between_handshake_and_hello_does_not_count() -> None:

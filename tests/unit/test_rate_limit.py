@@ -13,7 +13,6 @@ from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import CancelAttempt
-from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.service.ending import hand_back, store_knows
 from voxpool.scheduler.web.gates.origins import Origins
@@ -63,8 +62,8 @@ def test_a_new_rate_counts_from_now_on_for_what_was_taken_before() -> None:
 
 async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
     rig = Rig()
-    rate_limit = RateLimit(Settings(rate_burst=1), rig.core.table, rig.counts, Authentication())
-    slow = ANN._replace(rate_per_s=0.001)
+    rate_limit = RateLimit(Settings(rate_burst=1), rig.core.table, rig.counts, {"d1": 0.001})
+    slow = ANN._replace(digest="d1")
     rate_limit.check(slow, "zh:en", "one")
     with pytest.raises(Rejected) as refused:
         rate_limit.check(slow, "zh:en", "two")
@@ -76,7 +75,7 @@ async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
 async def test_what_was_accepted_before_is_let_through_whatever_happens() -> None:
     """A client whose connection broke asks for all its jobs again at once."""
     rig = Rig()
-    rate_limit = RateLimit(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, Authentication())
+    rate_limit = RateLimit(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, {})
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="known", owner="ann")
     rate_limit.stopping = True
     for _ in range(100):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller
 
 CALLERS_MAX = 10_000
@@ -22,11 +22,15 @@ CALLERS_MAX = 10_000
 
 
 class RateLimit:
-    """The limit on submits. `stopping` is set once, when the scheduler begins to stop."""
+    """The limit on submits. `stopping` is set once, when the scheduler begins to stop.
 
-    def __init__(self, settings: Settings, table: JobTable, observer: Observer, authentication: Authentication) -> None:
+    `own_rates` has the submits a second of the tokens that have a bound of their own, by digest; for all others the
+    setting rate_per_s counts.
+    """
+
+    def __init__(self, settings: Settings, table: JobTable, observer: Observer, own_rates: Mapping[str, float]) -> None:
         self.stopping = False
-        self._authentication = authentication
+        self._own_rates = own_rates
         self._table = table
         self._observer = observer
         self._rate_per_s = settings.rate_per_s
@@ -41,8 +45,7 @@ class RateLimit:
         if self.stopping:
             self._observer.job_rejected(pair, STOPPING)
             raise self.stopped()
-        own_per_s = self._authentication.rate_per_s(caller)
-        rate_per_s = self._rate_per_s if own_per_s is None else own_per_s
+        rate_per_s = self._own_rates.get(caller.digest, self._rate_per_s)
         if not rate_per_s:
             return
         wait_ms = self._rates.take(caller.name, rate_per_s, asyncio.get_running_loop().time())
