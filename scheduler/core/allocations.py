@@ -85,7 +85,8 @@ class Allocations(ABC):
         settings = self._settings
         seed = 1 + int(self._random() * SEEDS)
         call = select_node(now_ms, seed, settings.choices, settings.removals_max, wants)
-        if self._why.wants(batch.jobs):
+        followed = self._why.followed
+        if followed and any(job.job_id in followed for job in batch.jobs):
             call = select_explained(call)
         return call, partial(self._selected, batch)
 

@@ -56,48 +56,44 @@ class Why(Observer):
     """Follows every `every`-th submit (0 = none) and those that `follow` names, and keeps the decisions about failures.
 
     At most `jobs_max` of each kind are kept, so that failures never displace a job that a client asked about. It
-    receives events as an Observer; the dispatcher alone must ask whether a select is to be explained.
+    receives events as an Observer; the dispatcher explains a select when one of its jobs is `followed`.
     """
 
     def __init__(self, clock: Clock, jobs_max: int, every: int) -> None:
         self._clock = clock
         self._jobs_max = jobs_max
         self._every = every
-        self._followed: dict[str, Followed] = {}
+        self.followed: dict[str, Followed] = {}
+        """The decisions about followed jobs; a select for one of them is to be explained."""
         self._failures: dict[str, Followed] = {}
         """The decisions about jobs of which at least one attempt was given up."""
 
     def __len__(self) -> int:
-        return len(self._followed) + len(self._failures)
+        return len(self.followed) + len(self._failures)
 
     def follow(self, job_id: str) -> None:
         """Keep what is decided about this job from now on; the job that was followed longest makes room."""
-        if job_id not in self._followed and self._jobs_max:
-            self._keep(self._followed, job_id)
+        if job_id not in self.followed and self._jobs_max:
+            self._keep(self.followed, job_id)
 
     def of(self, job_id: str) -> Followed | None:
         """Return what was decided about a job, or None when that was not kept."""
-        return self._followed.get(job_id) or self._failures.get(job_id)
+        return self.followed.get(job_id) or self._failures.get(job_id)
 
     def bounds(self, path: str) -> dict[str, Bound]:
         """Return what counts of a memory report may reach by design; `path` is where this object stands in it."""
         records = 2 * self._jobs_max
         return {
-            f"table {path}._followed": Bound(self._jobs_max, None),
+            f"table {path}.followed": Bound(self._jobs_max, None),
             f"table {path}._failures": Bound(self._jobs_max, None),
             f"type {type_name(Followed)}": Bound(records),
             f"type {type_name(Decision)}": Bound(records * DECISIONS_MAX),
         }
 
-    def wants(self, jobs: Sequence[Job]) -> bool:
-        """Whether the select of these jobs is to be explained."""
-        followed = self._followed
-        return bool(followed) and any(job.job_id in followed for job in jobs)
-
     def looked(self, jobs: Sequence[Job], answer: Sequence[str]) -> None:
         """Take the answer of select_explained for `jobs`; their attempt is still the one before."""
         for i, (job, (total, looks)) in enumerate(zip(jobs, looks_of(answer, len(jobs)), strict=True)):
-            if job.job_id not in self._followed:
+            if job.job_id not in self.followed:
                 continue
             node_id, word = answer[2 * i], answer[2 * i + 1]
             reason = "" if node_id else word.lower() or "nobody"
@@ -106,23 +102,23 @@ class Why(Observer):
     def job_submitted(self, job: Job) -> None:
         if self._every and job.sequence % self._every == 0:
             self.follow(job.job_id)
-        if self._followed:
+        if self.followed:
             self._add(job.job_id, "submitted")
 
     def job_dispatched(self, job: Job, node: Node) -> None:
-        if self._followed or self._failures:
+        if self.followed or self._failures:
             self._add(job.job_id, "dispatched", job.attempt, node.node_id)
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         if reason != BUSY:
             self._begin_story(job, attempt, node_id)
-        if self._followed or self._failures:
+        if self.followed or self._failures:
             pause_ms = max(0, job.backoff_until_ms - self._clock.now_ms())
             detail = job.detail if reason == ERROR else ""
             self._add(job.job_id, "redispatched", attempt, node_id, reason, detail=detail, pause_ms=pause_ms)
 
     def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
-        if self._followed or self._failures:
+        if self.followed or self._failures:
             self._add(job.job_id, "stale", job.attempt, node_id, generation)
 
     def job_ended(self, job: Job) -> None:
@@ -130,12 +126,12 @@ class Why(Observer):
             self._begin_story(job, job.attempt, job.node_id)
         elif self._failures:
             self._failures.pop(job.job_id, None)
-        if self._followed or self._failures:
+        if self.followed or self._failures:
             self._add(job.job_id, "ended", job.attempt, job.node_id, job.reason or job.state, detail=job.detail)
 
     def job_removed(self, job: Job) -> None:
-        if self._followed:
-            self._followed.pop(job.job_id, None)
+        if self.followed:
+            self.followed.pop(job.job_id, None)
         if self._failures:
             self._failures.pop(job.job_id, None)
 

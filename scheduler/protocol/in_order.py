@@ -1,6 +1,7 @@
 """The results of one session in the order of its submits: one that is too early is held back for a time. Pure.
 
-It lives as long as its session (outbox.py) and knows no clock, no socket and no job: keys go in, results come out.
+It lives as long as its session (Outbox in sessions/results.py) and knows no clock, no socket and no job: keys go in,
+results come out.
 """
 
 from __future__ import annotations

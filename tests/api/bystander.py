@@ -31,7 +31,7 @@ HISTORY = "dashboard._history."
 
 BOUNDED = frozenset(
     {
-        *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why._followed", "core.why._failures"),
+        *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why.followed", "core.why._failures"),
         "core.dispatcher._deadlines._heap",  # numbers of deadlines that were replaced
         *("core.intake._pairs", "core.intake._gone", "core.intake._returns._places"),
         "core.queue._beats",  # the beats on their way to the store, of nodes that are there

@@ -56,7 +56,7 @@ ECHOES: dict[str, str] = {
 PURE = (
     *("core/jobs/job", "core/jobs/job_table", "core/jobs/waiting", "core/nodes/node"),
     *("core/admission/wait_times", "core/scripts", "core/why"),
-    *("protocol/messages", "protocol/codec", "protocol/outbox", "protocol/in_order", "errors", "config"),
+    *("protocol/messages", "protocol/codec", "protocol/in_order", "errors", "config"),
 )
 
 

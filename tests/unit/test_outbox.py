@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxpool.scheduler.protocol.outbox import Numbered, Outbox
+from voxpool.scheduler.web.sessions.results import Numbered, Outbox
 
 
 def outbox_of(*keys: str, in_order: bool = False, held_max: int = 100) -> Outbox[str]:

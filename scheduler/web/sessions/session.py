@@ -27,11 +27,11 @@ from voxpool.scheduler.protocol.messages import (
     RejectedSubmit,
     Submit,
 )
-from voxpool.scheduler.protocol.outbox import Numbered, Outbox
 from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
+from voxpool.scheduler.web.sessions.results import Numbered, Outbox
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
