@@ -1,1 +1,1 @@
-"""Load for a running voxpool: users that behave like clients and nodes, in processes of their own."""
+"""Load tests of a running voxpool: Locust users that behave like clients and nodes."""

@@ -1,8 +1,8 @@
-"""Client users: each a stream of jobs whose times were set beforehand, over a WebSocket session or over HTTP.
+"""Client users: each submits a stream of jobs at planned times, over a WebSocket session or over HTTP.
 
-None waits for an answer before it asks again, and every latency counts from the intended start, so a scheduler that
-stalls can't hide it by slowing the load down. SessionCaller and HttpCaller are the same clients without that plan, for
-classes with tasks of their own (examples/locustfile_small.py).
+A user does not wait for an answer before its next submit, and every latency counts from the intended start, so a stall
+of the scheduler can't slow the load down and hide itself. SessionCaller and HttpCaller are the same clients without a
+plan, for user classes with other tasks (examples/locustfile_small.py).
 """
 
 from __future__ import annotations
@@ -42,49 +42,49 @@ from voxpool.scheduler.protocol.messages import (
 from voxpool.scheduler.sdk.wire.backoff import Backoff
 
 AGAIN_S = 0.5
-"""Pause before a long poll that failed is tried again."""
+"""Pause before a failed long poll is retried."""
 UTTERANCE_JOBS = 4
-"""Pieces of speech, a job each, that belong together."""
+"""Number of jobs of an utterance."""
 WELCOME_S = 10.0
 ACK_RESULTS = 100
-"""As many results are acknowledged at once; the next submit does it, too."""
+"""Number of results that are acknowledged together; the next submit acknowledges them, too."""
 
 
 class HttpCaller(ClientUser):
-    """Submits by POST and waits by long polls; each job on a connection of its own out of the user's pool."""
+    """Submits by POST and waits by long polls; each job uses a separate connection of the user's pool."""
 
     abstract = True
     kind = HTTP
 
     def enter(self) -> None:
-        """Nothing is connected yet."""
+        """Do nothing: connections are opened on demand."""
         options = self.options
         self.jobs = HttpJobs(self.traffic.host, options.client_token, options.ca_file, options.outstanding_max)
         self.polls = Group()
 
     def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
-        """Have the job submitted and waited for beside the others."""
+        """Submit the job and wait for it in a separate greenlet."""
         self.polls.spawn(self._do, wanted, stream, audio)
 
     def leave(self) -> None:
-        """Give up what is still asked."""
+        """Stop all requests in progress."""
         self.polls.kill()
         self.jobs.close()
 
     def _do(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
         view = self._submit(wanted, stream, audio)
-        del audio  # it may be long, and the wait, too
+        del audio  # it may be large, and the wait may be long
         end_s = wanted.intended_s + self.traffic.workload.deadline_s
         while view is not None and not _ended(view):
             left_s = end_s - time.monotonic()
             if left_s <= 0 or self.expected.find(wanted.request_id) is None:
-                return  # who looks for what is overdue tells it
+                return  # give_up_overdue reports it
             view = self._poll(wanted, view, left_s)
         if view is not None:
             self.came(wanted.request_id, view.state, view.output, view.error)
 
     def cancel(self, wanted: Wanted) -> None:
-        """Cancel by DELETE; who polls sees the end."""
+        """Cancel by DELETE; the poll receives the end."""
         try:
             self.jobs.cancel(wanted.job_id)
         except Refused as refused:
@@ -110,7 +110,7 @@ class HttpCaller(ClientUser):
                 gevent.sleep((refused.retry_after_ms or 0) / 1000)
             except BROKEN:
                 breaks += 1
-                if breaks > 1:  # once more with the same key makes no second job; a kept connection may just have ended
+                if breaks > 1:  # a retry with the same key makes no second job; a kept connection may just have ended
                     self.not_taken(wanted, LOST)
                     return None
 
@@ -135,13 +135,13 @@ class HttpCaller(ClientUser):
 
 
 class HttpClientUser(PlannedUser, HttpCaller):
-    """A client over HTTP, whose jobs come at the times of the plan."""
+    """A client over HTTP that submits jobs at planned times."""
 
     part = "http"
 
 
 class Utterance(msgspec.Struct):
-    """Speech without a pause, as a session sends it: some jobs in a row, whole when all have a result."""
+    """Some consecutive jobs of a session, like speech without a pause; complete when all have a result."""
 
     open: int = 0
     pieces: int = 0
@@ -150,7 +150,7 @@ class Utterance(msgspec.Struct):
 
 
 class Sent(msgspec.Struct):
-    """What it takes to send a job again, and the utterance that it is a piece of."""
+    """The data to send a job again, and its utterance."""
 
     stream: Stream
     audio: bytes
@@ -158,13 +158,13 @@ class Sent(msgspec.Struct):
 
 
 class SessionCaller(ClientUser):
-    """Holds a session over a WebSocket; it reconnects, and then sends what is open again."""
+    """A session over a WebSocket; after a reconnect it sends unfinished jobs again."""
 
     abstract = True
     kind = WS
 
     def enter(self) -> None:
-        """Connect; with a scheduler that is not there the arrivals begin all the same, and fail."""
+        """Connect; without a scheduler the arrivals begin all the same, and fail."""
         share = self.options.messagepack_share
         self.binary = int((self.number + 1) * share) > int(self.number * share)
         self.wire: Wire[ToClient] | None = None
@@ -184,7 +184,7 @@ class SessionCaller(ClientUser):
         self._send(self.wire, wanted)
 
     def next_piece(self, wanted: Wanted) -> Utterance | None:
-        """Return the utterance that a job is a piece of."""
+        """Return the utterance of a job."""
         return None
 
     def leave(self) -> None:
@@ -195,13 +195,13 @@ class SessionCaller(ClientUser):
         self.reader.kill()
 
     def cancel(self, wanted: Wanted) -> None:
-        """Send a cancel; without a connection the job goes on."""
+        """Send a cancel; without a connection the job continues."""
         if self.wire is not None:
-            with contextlib.suppress(Closed):  # who reads sees it, too
+            with contextlib.suppress(Closed):  # the reader notices it, too
                 self.wire.send(CancelJob(wanted.job_id))
 
     def ended(self, wanted: Wanted, failure: str) -> None:
-        """A job will not be sent again: its audio is released."""
+        """Release the audio of an ended job, which is not sent again."""
         super().ended(wanted, failure)
         wanted.tag = None
 
@@ -212,10 +212,10 @@ class SessionCaller(ClientUser):
         submit = Submit(
             wanted.request_id, stream.pair, sent.audio, stream.timeout_ms, stream.affinity, ack=self.handled
         )
-        with contextlib.suppress(Closed):  # who reads sees it, too, connects again and sends what is open
+        with contextlib.suppress(Closed):  # the reader notices it, reconnects and sends unfinished jobs
             wire.send(submit)
 
-    # ---- who reads
+    # ---- the reader
 
     def _stay_connected(self) -> None:
         backoff = Backoff(fresh_random())
@@ -257,7 +257,7 @@ class SessionCaller(ClientUser):
             if isinstance(welcome, Error):
                 raise BadInput(welcome.reason, welcome.detail)
             if not isinstance(welcome, Welcome):
-                raise BadInput("no_welcome", "the first message was none")
+                raise BadInput("no_welcome", "the first message was not a welcome")
             if welcome.generation != self.generation:
                 self.generation, self.handled = welcome.generation, 0
             self.acknowledged = self.handled
@@ -280,7 +280,7 @@ class SessionCaller(ClientUser):
                 self.traffic.tell(WS, "connect", 0.0, 0, refused_as(message.reason))
 
     def _acknowledge(self, wire: Wire[ToClient], number: int) -> None:
-        """Note that a result was handled. One that came before would be reported by `came`: none is left out here."""
+        """Acknowledge results up to `number`; `came` reports missing ones."""
         self.handled = max(self.handled, number)
         if self.handled - self.acknowledged >= ACK_RESULTS:
             self.acknowledged = self.handled
@@ -307,7 +307,7 @@ class SessionCaller(ClientUser):
 
 
 class SessionUser(PlannedUser, SessionCaller):
-    """A session that speaks in utterances, at the times of the plan."""
+    """A session that submits utterances at planned times."""
 
     part = "session"
 
@@ -317,7 +317,7 @@ class SessionUser(PlannedUser, SessionCaller):
         super().enter()
 
     def next_piece(self, wanted: Wanted) -> Utterance:
-        """Count a job as the next piece of the utterance."""
+        """Add a job to the current utterance."""
         utterance = self.utterance
         utterance.open += 1
         utterance.pieces += 1
@@ -327,7 +327,7 @@ class SessionUser(PlannedUser, SessionCaller):
         return utterance
 
     def ended(self, wanted: Wanted, failure: str) -> None:
-        """A piece of an utterance has its end."""
+        """Record the end of a job of an utterance."""
         utterance = None if wanted.tag is None else wanted.tag.utterance
         super().ended(wanted, failure)
         if utterance is None:

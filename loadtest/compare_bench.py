@@ -1,8 +1,8 @@
-"""How often does `voxpool-load compare` answer right? `python -m voxpool.loadtest.compare_bench` measures it.
+"""`python -m voxpool.loadtest.compare_bench` measures how often `voxpool-load compare` is right.
 
-Pairs of short runs, A and B at the same time, each against a scheduler of its own: some pairs with two healthy
-schedulers, some whose B gives each job to a node late. Every pair is compared as the command does it, and a
-table says how many answers were no worse, worse and unclear.
+It makes pairs of short runs, A and B at the same time, each against a separate scheduler: some pairs with two healthy
+schedulers, some whose B delays each job. Every pair is compared as the command does, and a table shows the number of
+answers no worse, worse and unclear.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import ConfigError
 
 SLOWER = 0.1
-"""What is planted: a delay of each job, as a share of the mean latency of the healthy pair before."""
+"""The planted delay of each job, as a share of the mean latency of the previous healthy pair."""
 LOCUST = (
     *("locust", "-f", str(Path(__file__).parent), "--headless", "--only-summary"),
     *("-u", "60", "-r", "60", "--rate-per-user", "0.5", "--audio-bytes", "1000"),
@@ -60,7 +60,7 @@ def late_by(delay_s: float) -> type[Dispatcher]:
 
 
 def serve(delay_ms: float, arguments: Sequence[str]) -> None:
-    """Be a `voxpool serve` whose dispatcher is late."""
+    """Run `voxpool serve` with a delayed dispatcher."""
     from voxpool.scheduler.cli import main as voxpool
 
     classes = CoreClasses(dispatcher=late_by(delay_ms / 1000))
@@ -133,7 +133,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/compare-bench"), show_default=True)
 def main(pairs: int, seconds: float, slower: float, seed: int, out: Path) -> None:
-    """Measure how often `voxpool-load compare` answers right for runs of SECONDS."""
+    """Measure how often `voxpool-load compare` is right for runs of SECONDS."""
     counts: dict[str, Counter[str]] = {"same": Counter(), "slower": Counter()}
     for number in range(pairs):
         delay_ms = 0.0

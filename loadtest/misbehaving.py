@@ -1,7 +1,7 @@
-"""Users that do everything wrong, beside the others: `--misbehaving N`. What is looked at is the scheduler's answer.
+"""Users that violate the protocol, in addition to the others: `--misbehaving N`. They check the scheduler's answers.
 
-A refusal in order is a success; whatever else comes is a failure of `misbehave:<kind>`. Half of them are clients, half
-nodes; nodes misbehave on a pair of their own, so that the figures of the others are those of a scheduler under attack.
+The expected refusal is a success; any other answer is a failure of `misbehave:<kind>`. Half of them are clients, half
+nodes; nodes use a separate pair, so that the figures of other users are those of a scheduler under attack.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voxpool.scheduler.errors import BadInput
 
 
 class MisbehavingUser(User):
-    """Does what is wrong, one kind after the other."""
+    """Performs one kind of misbehaviour after the other."""
 
     abstract = True
     part: ClassVar[str]
@@ -31,7 +31,7 @@ class MisbehavingUser(User):
     wait_time = between(0.2, 1.0)
 
     def on_start(self) -> None:
-        """Take a number; users begin with different kinds."""
+        """Take a number, so that users begin with different kinds."""
         self.traffic = traffic_of(self.environment)
         number = self.traffic.enter(self.part)
         name = self.traffic.name("bad", number)
@@ -52,7 +52,7 @@ class MisbehavingUser(User):
     @tag("misbehave")
     @task
     def misbehave(self) -> None:
-        """Do the next thing that is wrong."""
+        """Perform the next misbehaviour."""
         if not self.traffic.may_ask():
             return
         name = next(self.turns)
@@ -70,7 +70,7 @@ class MisbehavingUser(User):
 
 
 class MisbehavingClientUser(MisbehavingUser):
-    """A client that does everything wrong."""
+    """A misbehaving client."""
 
     part = "misbehaving_client"
     kind = WS
@@ -78,7 +78,7 @@ class MisbehavingClientUser(MisbehavingUser):
 
 
 class MisbehavingNodeUser(MisbehavingUser):
-    """A node that does everything wrong."""
+    """A misbehaving node."""
 
     part = "misbehaving_node"
     kind = NODE

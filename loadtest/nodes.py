@@ -1,7 +1,7 @@
-"""Node users: worker nodes that really serve, as light as a node can be: the work is a timer.
+"""Node users: lightweight worker nodes that serve jobs by a timer.
 
-Each registers, beats, answers what it is assigned and obeys cancels, as the protocol wants it; what the scheduler does
-wrong is a failure: more than the slots, a pair that isn't served, an end of the connection.
+Each registers, sends heartbeats, answers assigns and obeys cancels, as in the protocol. Errors of the scheduler are
+failures: more assigns than slots, a pair that isn't served, an end of the connection.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from voxpool.scheduler.sdk.wire.backoff import Backoff
 from voxpool.sim.chance.seeds import plain_random
 
 HEARTBEAT_S = 15.0
-"""Interval until the scheduler has sent its own."""
+"""Heartbeat interval until the scheduler has sent one."""
 ANSWER_S = 10.0
 LOOK_S = 1.0
 DRAIN_LOOK_S = 0.05
@@ -47,12 +47,12 @@ Attempt = tuple[str, int]
 
 
 class NodeUser(User):
-    """A worker node. Its beats are the task; what it is assigned is done beside them."""
+    """A worker node. Its task sends heartbeats; assigned jobs run in separate greenlets."""
 
     part = "node"
 
     def on_start(self) -> None:
-        """Take a number and its kind, and register."""
+        """Take a number and the kind of node, and register."""
         self.traffic: Traffic = traffic_of(self.environment)
         self.options = self.traffic.context.options
         self.number = self.traffic.enter("node")
@@ -66,7 +66,7 @@ class NodeUser(User):
         self.heartbeat_s = HEARTBEAT_S
         self.wire: Wire[ToNode] | None = None
         self.beat_s: float | None = None
-        """When the last beat was sent, as long as its pong has not come."""
+        """Time of the last heartbeat whose pong has not arrived."""
         self.tried = Event()
         self.churn: Any = None
         self._new_process()
@@ -75,13 +75,13 @@ class NodeUser(User):
             self.churn = gevent.spawn(self._come_and_go)
 
     def wait_time(self) -> float:
-        """Return the seconds until the next beat, or until the next look whether it has registered."""
+        """Return the seconds until the next heartbeat, or until the next check of the registration."""
         return self.heartbeat_s if self.registered else LOOK_S
 
     @tag("heartbeat")
     @task
     def beat(self) -> None:
-        """Send a heartbeat, and a ping behind it: its pong shows when the scheduler has handled the heartbeat."""
+        """Send a heartbeat and a ping after it: the pong shows when the scheduler has handled the heartbeat."""
         wire = self.wire
         if wire is None or not self.registered:
             return
@@ -93,16 +93,16 @@ class NodeUser(User):
             wire.send(Heartbeat(self._holding(), load=len(self.running) / self.kind.slots))
             wire.ping(b"beat")
         except Closed:
-            pass  # who reads sees it, too
+            pass  # the reader notices it, too
 
     def on_stop(self) -> None:
-        """Take nothing new, finish what runs, for `drain_s` at most, and go."""
+        """Drain for at most `drain_s`: take no new jobs, finish the running ones, and leave."""
         if self.churn is not None:
             self.churn.kill()
         self._leave()
         self.traffic.leave("node", self.number)
 
-    # ---- its life
+    # ---- churn
 
     def _new_process(self) -> None:
         self.process_id = f"p-{self.random.getrandbits(64):016x}"
@@ -112,7 +112,7 @@ class NodeUser(User):
         self.reader = gevent.spawn(self._stay_connected)
 
     def _come_and_go(self) -> None:
-        """Leave and come back as another process, every other time without a word."""
+        """Leave and come back as another process, every other time without a goodbye."""
         chance = plain_random(self.options.seed, f"churn/{self.traffic.node_index(self.number)}")
         while True:
             gevent.sleep(chance.expovariate(1 / self.options.churn_stay_s))
@@ -140,7 +140,7 @@ class NodeUser(User):
         self._die()
 
     def _die(self) -> None:
-        self.gone = True  # the end of the connection is meant
+        self.gone = True  # the end of the connection is intended
         self.reader.kill()
         for timer in self.running.values():
             timer.kill(block=False)
@@ -151,7 +151,7 @@ class NodeUser(User):
             self.traffic.tell(NODE, "heartbeat", time.monotonic() - self.beat_s)
             self.beat_s = None
 
-    # ---- who reads
+    # ---- the reader
 
     def _stay_connected(self) -> None:
         backoff = Backoff(self.random)

@@ -1,5 +1,5 @@
-"""Where a load run is put together, by Locust's events: the only file that listens to them, and the only one that
-knows all parts. `locust -f loadtest/` loads it beside the users and the shape.
+"""The composition root of a load run: it makes all parts and connects them to Locust's events. `locust -f loadtest/`
+loads it together with the users and the shape.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ from voxpool.loadtest.verdict._conclude import Conclusion
 from voxpool.scheduler.errors import ConfigError
 
 WORKER_SILENCE_S = 20
-"""A worker that was silent for so long is lost. Locust's own 3 s are over while one on a busy core connects users."""
+"""Time without a heartbeat after which a worker is lost; Locust's 3 s are too short on a busy core."""
 
 
 if (dies := dies_with_us()) is not None:
-    # Workers that Locust forks would look for a master that could not start, or was killed, for five minutes.
+    # Forked workers would try to connect to a master that could not start, or was killed, for five minutes.
     os.register_at_fork(after_in_child=dies)
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_to_command_line(parser: Any, **_: Any) -> None:
-    """Add our options to Locust's, and have its page listen on this machine only unless --web-host says otherwise."""
+    """Add our options to Locust's, and let its page listen on localhost unless --web-host is given."""
     add_options(parser)
     parser.set_defaults(web_host=DEFAULT_WEB_HOST)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
-    """Make the parts of this process and tie them to the events of a run."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for each look at the scheduler
-    for name in ("", "locust.stats_logger"):  # where Locust writes lines, and its tables
+    """Make the parts of this process and connect them to the events of a run."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else it logs a line for each request to the scheduler
+    for name in ("", "locust.stats_logger"):  # the loggers of Locust's lines and tables
         for handler in logging.getLogger(name).handlers:
             handler.addFilter(VisibleMessages())
     context = Context(environment, runner, web_ui, role_of(runner))
@@ -73,7 +73,7 @@ def put_together(environment: Any, runner: Any, web_ui: Any, **_: Any) -> None:
 
 
 def generate(context: Context) -> None:
-    """Be a worker: make load, and tell the master what came of it."""
+    """Set up a worker: it generates load and sends its figures to the master."""
     counts = Counts()
     run = LoadRun(context, [Measuring(context, counts), Traffic(context, counts)])
     ending = Ending(context, run)
@@ -81,7 +81,7 @@ def generate(context: Context) -> None:
 
 
 def decide(context: Context) -> None:
-    """Be a master, or all in one: make the test ready, look at the scheduler meanwhile, and come to a verdict."""
+    """Set up a master or a single process: it prepares the test, watches the scheduler, and makes the verdict."""
     runners.HEARTBEAT_LIVENESS = WORKER_SILENCE_S
     counts = Counts()
     preparing = Preparing(context)
@@ -107,7 +107,7 @@ def decide(context: Context) -> None:
     try:
         preparing.fill_in()
         options = context.environment.parsed_options
-        # A master waits with it until it can tell workers elsewhere, too, that there will be no test.
+        # A master delays it until it can notify workers on other machines that there will be no test.
         if options.headless and (context.role == "local" or options.processes):
             run.get_ready()
     except ConfigError as error:
@@ -115,12 +115,12 @@ def decide(context: Context) -> None:
 
 
 def in_a_thread(report: Callable[[], WatchReport]) -> Callable[[], WatchReport]:
-    """Return `report` for greenlets: a verdict takes tens of ms of processor time, in which users would be late."""
+    """Return `report` as a call in a thread: a verdict takes tens of ms of processor time, which would delay users."""
     return lambda: cast(WatchReport, gevent.get_hub().threadpool.apply(report))
 
 
 def listen(context: Context, run: LoadRun, ending: Ending) -> None:
-    """Tie a run to Locust's events; the listener that is added last is called first when the process ends."""
+    """Connect a run to Locust's events; the listener that is added last is called first when the process ends."""
     happens = context.environment.events
     context.environment.voxpool = run
     happens.test_start.add_listener(run.on_test_start)
@@ -132,7 +132,7 @@ def listen(context: Context, run: LoadRun, ending: Ending) -> None:
 
 
 def role_of(runner: Any) -> Role:
-    """Return what this process is in the run."""
+    """Return the role of this process in the run."""
     if isinstance(runner, MasterRunner):
         return "master"
     return "worker" if isinstance(runner, WorkerRunner) else "local"

@@ -1,4 +1,4 @@
-"""The one load shape, which Locust looks for in its locustfiles: -u, -r, -t and --shape together, nodes on top."""
+"""The load shape for Locust: it combines -u, -r, -t and --shape, and adds nodes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from voxpool.loadtest.running._load_run import load_run
 
 
 class Load(LoadTestShape):
-    """What `--shape` names; see loadtest/running/_shapes.py."""
+    """The shape of `--shape`; see loadtest/running/_shapes.py."""
 
     use_common_options = True
 
     def reset_time(self) -> None:
-        """Locust reports that a test starts."""
+        """Called when Locust starts a test."""
         super().reset_time()  # type: ignore[no-untyped-call]
         if self.runner is not None:
             load_run(self.runner.environment).shape_starts()
 
     def tick(self) -> tuple[int, float] | None:
-        """Return how many users there should be, nodes included, and how fast they come; None ends the test."""
+        """Return the number of users, nodes included, and the spawn rate; None ends the test."""
         assert self.runner is not None
         return load_run(self.runner.environment).tick()

@@ -1,1 +1,1 @@
-"""The command `voxpool-load`: what is done with load tests beside running one."""
+"""The command `voxpool-load`: its subcommands compare runs and run prepared measurements."""

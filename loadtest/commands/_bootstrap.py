@@ -1,7 +1,7 @@
-"""How sure a figure of a run is: resamples of its windows of time, in blocks, because neighbours are alike.
+"""Confidence intervals of the figures of a run, by resampling blocks of its windows of time.
 
-The circular block bootstrap (Politis and Romano 1992): a resample is made of runs of neighbouring windows, drawn with
-replacement, the last window's neighbour being the first. A block is as long as the windows depend on each other
+The circular block bootstrap (Politis and Romano 1992): a resample consists of blocks of consecutive windows, drawn with
+replacement, where the first window follows the last. A block is as long as the correlation of windows
 (leakgate/judging/trend.py), so that a slow half minute counts as one event and not as six.
 """
 
@@ -21,9 +21,9 @@ from voxpool.loadtest.report._records import LoadReport, Window
 
 RESAMPLES = 2000
 WINDOWS_MIN = 12
-"""Fewer windows have no spread that could be trusted."""
+"""Smallest number of windows whose spread is usable."""
 FULL_SHARE = 0.99
-"""Windows count from the first on that has this share of the most users: before it, the load still rises."""
+"""Windows count from the first one with this share of the maximum number of users; before it, the load rises."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 Floats = NDArray[np.float64]
@@ -31,25 +31,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """A figure, and what it is in each resample."""
+    """A figure of the run, and of each resample."""
 
     figure: float
     resamples: Floats
 
 
 def full_load(report: LoadReport) -> list[Window]:
-    """Return the whole windows under the most users, without those of the rise and those after the end."""
+    """Return the whole windows with the maximum number of users."""
     windows = [window for window in report.windows if window.is_whole]
     most = max((window.users for window in windows), default=0)
     full = [place for place, window in enumerate(windows) if window.users >= FULL_SHARE * most]
-    # The first one is left out: its users came within it.
+    # The first one is left out: users started within it.
     return windows[full[0] + 1 : full[-1] + 1] if full else []
 
 
 def block_of(windows: Sequence[Window], operation: str, pairs: Sequence[Window] | None = None) -> int:
-    """Return the windows a block: as many as depend on each other, a quarter of all at most.
+    """Return the number of windows in a block: the length of their correlation, at most a quarter of all.
 
-    With `pairs`, the windows of the other run at the same times, the differences count: what both have cancels out.
+    With `pairs`, the windows of the other run at the same times, the correlation of the differences is used.
     """
     means, totals = _series(windows, operation)
     if pairs is not None:
@@ -66,7 +66,7 @@ def _series(windows: Sequence[Window], operation: str) -> tuple[Floats, Floats]:
 
 
 def weights_of(count: int, block: int, rng: np.random.Generator) -> Floats:
-    """Return RESAMPLES rows that say how often each of `count` windows is in a resample."""
+    """Return RESAMPLES rows with the number of times that each of `count` windows is in a resample."""
     starts = rng.integers(0, count, (RESAMPLES, -(-count // block)))
     places = (starts[:, :, None] + np.arange(block)).reshape(RESAMPLES, -1)[:, :count] % count
     weights = np.zeros((RESAMPLES, count))
@@ -98,7 +98,7 @@ def resample(windows: Sequence[Window], operation: str, weights: Floats) -> dict
 
 
 def _quantiles(weights: Floats, latencies: Sequence[Histogram]) -> dict[str, Floats]:
-    """Return for each row of weights the quantiles, in s, of the windows taken so often."""
+    """Return for each row of weights the quantiles, in s, of the weighted windows."""
     everything = Histogram.merged(latencies, WINDOW_DIGITS)
     columns = {index: place for place, index in enumerate(sorted(everything.counts))}
     middles = np.array([(low + high) / 2 for low, high, _ in everything.buckets()]) / 1e6
@@ -117,7 +117,7 @@ def typical(
 ) -> tuple[Resampled, Resampled] | None:
     """Return the mean latency (s) of a typical window of `a` and of `b`: the mean over the middle half of the windows.
 
-    A burst on the machine spoils few windows and leaves it alone. The logarithms are averaged, so that the change is a
+    A burst on the machine affects few windows and hardly changes it. Logarithms are averaged, so that the change is a
     share. Without `weights_b` the windows are pairs, and the middle half is that of their differences. None when a
     window has no results.
     """

@@ -1,4 +1,4 @@
-"""The command `voxpool-load`: what is done with load tests, beside `locust -f loadtest/`, which runs one.
+"""The command `voxpool-load`. A single load test is run by `locust -f loadtest/`.
 
 Exit codes: 0 holds, 1 does not, 2 not enough evidence, 3 wrong input (usage errors, too: one line, no stack trace).
 """
@@ -19,7 +19,7 @@ COMMANDS = {
     "options": ("voxpool.loadtest.commands._options_command", "options"),
     "pools": ("voxpool.loadtest.commands._pools", "pools"),
 }
-"""Name -> module and function; a module is imported when its command is asked for."""
+"""Name -> module and function; the module is imported when its command is used."""
 
 
 def main() -> None:
@@ -30,6 +30,6 @@ def main() -> None:
 @click.group(cls=LazyGroup, lazy=COMMANDS, headings={}, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="voxpool-load")
 def cli() -> None:
-    """Load tests of voxpool: what goes beyond one run of `locust -f loadtest/`."""
-    if find_spec("locust") is None:  # the commands run it as a process of its own
+    """Load tests of voxpool: comparisons and measurements beyond one run of `locust -f loadtest/`."""
+    if find_spec("locust") is None:  # the commands run it as a separate process
         raise ModuleNotFoundError("No module named 'locust'", name="locust")

@@ -1,9 +1,9 @@
 """Is run B worse than run A? Each figure of B is compared with that of A, with an interval for the change.
 
-A figure is worse when the whole interval is past what is allowed, no worse when the whole interval is within, and
-unclear otherwise. B is worse when one figure is, and no worse when every figure that decides is no worse.
+A figure is worse when the whole interval exceeds the allowed change, no worse when the whole interval is within it, and
+unclear otherwise. B is worse when one figure is, and no worse when every deciding figure is no worse.
 
-Runs of one seed ask for the same jobs at the same times, so their windows are resampled in pairs: the draw of the jobs
+Runs of one seed submit the same jobs at the same times, so their windows are resampled in pairs: the variation of jobs
 cancels out, and so does the load of the machine when both runs are made at the same time.
 """
 
@@ -34,15 +34,15 @@ from voxpool.sim.report.report import Check, Outcome
 
 TYPICAL, WRONG, BYTES = "typical", "wrong", "bytes_a_job"
 BY_WINDOWS = {"rate": 0.05, TYPICAL: 0.05, "mean": 0.1, "p50": 0.1, "p90": 0.1, "p99": 0.2, "failures": 0.001}
-"""Figures that are resampled, and what is allowed, as a share; for `failures` a difference of shares."""
+"""Resampled figures and their allowed change, as a share; for `failures` a difference of shares."""
 WORSE_BY = {**BY_WINDOWS, WRONG: 0.0}
-"""What is allowed; for `wrong` a number of results. For bytes a job it is the floor of the memory gate."""
+"""Allowed change; for `wrong` a number of results, for bytes a job the floor of the memory gate."""
 LEAST_S = 0.001
-"""A latency that rose by less than this did not change: clocks and timers of the generator are no better."""
+"""A latency that rose by less than this counts as unchanged: it is the precision of the generator's timers."""
 SECONDS = 120.0
 """The recommended length of a run: two at the same time find a change of 10 % (docs/load-reports.md, measured)."""
 DRIFT_MAX = 0.1
-"""Two runs in turn say nothing when the machine was busier by more than this share of all cores in one of them."""
+"""Largest difference in the machine's load (share of all cores) at which two runs in turn are comparable."""
 CONFIDENCE = 0.95
 SEED = 1
 LATENCIES = (TYPICAL, "mean", "p50", "p90", "p99")
@@ -52,7 +52,7 @@ LOAD_OPTIONS = (
     "work_ms", "work", "audio_bytes", "http_share", "messagepack_share", "misbehaving", "outstanding_max", "steps",
     "step_s", "spike_factor", "spike_s", "churn_stay_s", "churn_away_s", "kill_every_s", "kill_nodes",
 )  # fmt: skip
-"""Options that set the load: two runs that differ here can't be compared."""
+"""Options that set the load: two runs with different ones can't be compared."""
 
 
 class Word(StrEnum):
@@ -95,22 +95,22 @@ def compare(
     a: LoadReport, b: LoadReport, *, worse_by: Mapping[str, float] | None = None, operation: str = "result",
     confidence: float = CONFIDENCE, seed: int = SEED, anyway: bool = False, figures: Collection[str] = (),
 ) -> Comparison:  # fmt: skip
-    """Return how `b` compares with `a`. `worse_by` replaces what WORSE_BY allows, figure by figure.
+    """Return how `b` compares with `a`. `worse_by` overrides WORSE_BY, figure by figure.
 
-    `figures` are those that count. Without, all do, but bytes a job count only when they are worse: an interval of them
-    needs a longer run than the others do. Figures that the generator touches are unclear when it was the limit of a
-    run; results that were wrong, or came twice, are never its doing. Raises ConfigError when the runs were not under
-    the same load (unless `anyway`), or have no such operation.
+    `figures` are the deciding ones; by default all, except that bytes a job decide only when they are worse: their
+    interval needs a longer run. Figures that the generator affects are unclear when it was the limit of a run; wrong
+    and duplicate results are not affected. Raises ConfigError when the runs were not under the same load (unless
+    `anyway`), or when there is no such operation.
     """
     different = _different(a, b)
     if different and not anyway:
-        raise ConfigError(f"A and B are not of the same load: {'; '.join(different)} (--anyway compares them)")
+        raise ConfigError(f"A and B had different loads: {'; '.join(different)} (--anyway compares them)")
     for name, report in (("A", a), ("B", b)):
         known = sorted({part for one in report.operations for part in (one.name, f"{one.type} {one.name}")})
         if operation not in known:
             raise ConfigError(f"{name} has no operation {operation!r}; it has {', '.join(known) or 'none'}")
     allowed = {**WORSE_BY, **(worse_by or {})}
-    notes = [f"not the same: {text}" for text in different]
+    notes = [f"different: {text}" for text in different]
     notes += [f"{name} itself is {one.verdict}: {one.why}" for name, one in (("A", a), ("B", b)) if one.exit_code]
     limits = [
         f"the generator of {name} was the limit: {'; '.join(report.generator.reasons)}"
@@ -132,7 +132,7 @@ def compare(
     changes = [one for one in changes if one.name in figures or not figures]
     counting = [one for one in changes if one.name in figures or one.name != BYTES or one.word is Word.WORSE]
     if len(counting) < len(changes):
-        notes.append(f"{BYTES} is shown only; --figure {BYTES} makes it count")
+        notes.append(f"{BYTES} is shown only; --figure {BYTES} makes it decide")
     if not together:
         notes.append(
             "the runs were not made at the same time: a machine that was slower in one of them looks like a change"
@@ -150,7 +150,7 @@ def compare(
 
 
 def _check(change: Change) -> Check:
-    """Return what is demanded of a change, in % or in bytes."""
+    """Return the check of a change, in % or in bytes."""
     factor, unit = (1, change.unit) if change.name in (BYTES, WRONG) else (100, "%")
     figure = None if change.change is None else round(change.change * factor, 6)
     limit = f"<= {change.allowed * factor:g} {unit}".rstrip()
@@ -166,7 +166,7 @@ def _outcome(changes: Sequence[Change]) -> Outcome:
 
 
 def _different(a: LoadReport, b: LoadReport) -> list[str]:
-    """Return the options that set the load and are not the same."""
+    """Return the options of the load that differ."""
     return [
         f"{name} is {a.options[name]!r} and {b.options[name]!r}"
         for name in LOAD_OPTIONS
@@ -208,13 +208,13 @@ def _by_windows(
 
 
 def _same_arrivals(a: LoadReport, b: LoadReport) -> bool:
-    """Return whether both runs asked the same at the same times: the same load from the same seed."""
+    """Return whether both runs submitted the same jobs at the same times: the same load from the same seed."""
     seeds = a.options.get("seed"), b.options.get("seed")
     return seeds[0] is not None and seeds[0] == seeds[1] and not _different(a, b)
 
 
 def _pairs(a: Sequence[Window], b: Sequence[Window]) -> tuple[list[Window], list[Window]]:
-    """Return the windows that both runs have, at the same times: with the same jobs, chance is the same for both."""
+    """Return the windows at the same times in both runs, which have the same jobs."""
     in_a, in_b = ({(window.start_s, window.length_s): window for window in windows} for windows in (a, b))
     common = sorted(in_a.keys() & in_b.keys())
     return [in_a[at] for at in common], [in_b[at] for at in common]
@@ -236,7 +236,7 @@ def _change(
     else:
         change, resamples = b.figure / a.figure - 1, b.resamples / a.resamples - 1
     low, high = (float(x) for x in np.quantile(resamples, [(1 - confidence) / 2, (1 + confidence) / 2]))
-    # Below a millisecond, a share of a latency says nothing.
+    # Below a millisecond, a share of a latency is meaningless.
     room = max(allowed, LEAST_S / a.figure) if name in LATENCIES else allowed
     word, why = (Word.UNCLEAR, unclear) if unclear else _word(change, low, high, room)
     return Change(
@@ -254,7 +254,7 @@ def _word(change: float, low: float, high: float, allowed: float) -> tuple[Word,
     room = abs(allowed - change)
     longer = math.ceil(((high - low) / 2 / room) ** 2) if room else math.inf
     hint = f"; runs about {max(2, longer)} times as long would decide" if longer <= 50 else ""
-    return Word.UNCLEAR, f"what is allowed lies within the interval{hint}"
+    return Word.UNCLEAR, f"the allowed change lies within the interval{hint}"
 
 
 def _were_together(a: LoadReport, b: LoadReport) -> bool:
@@ -265,7 +265,7 @@ def _were_together(a: LoadReport, b: LoadReport) -> bool:
 
 
 def _drift(a: LoadReport, b: LoadReport) -> str:
-    """Return why latencies of runs in turn say nothing: the machine was not the same for both. "" when it was."""
+    """Return why latencies of runs in turn are not comparable: the machine's load differed; "" when they are."""
     in_a, in_b = a.generator.machine_cpu_mean, b.generator.machine_cpu_mean
     if in_a is None or in_b is None or (abs(in_b - in_a) <= DRIFT_MAX and max(in_a, in_b) < MACHINE_FULL):
         return ""
@@ -273,7 +273,7 @@ def _drift(a: LoadReport, b: LoadReport) -> str:
 
 
 def _wrong(a: LoadReport, b: LoadReport, allowed: float) -> Change:
-    """Return the change of the number of results that were wrong or came twice. It needs no interval: none may be."""
+    """Return the change of the number of wrong or duplicate results, which needs no interval."""
     figures = [float(report.jobs.wrong + report.jobs.twice) if report.jobs is not None else None for report in (a, b)]
     if figures[0] is None or figures[1] is None:
         return _nothing(WRONG, allowed, "not reported")

@@ -1,4 +1,4 @@
-"""`voxpool-load compare A.json B.json`: a guard for a release."""
+"""`voxpool-load compare A.json B.json`: compares two runs, as a check before a release."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--figure", "figures", multiple=True, metavar="FIGURE",
-    help="Only this one counts: rate, typical, mean, p50, p90, p99, failures, wrong or bytes_a_job; can be repeated. "
+    help="Only this figure decides: rate, typical, mean, p50, p90, p99, failures, wrong or bytes_a_job; repeatable. "
     "Default: all, but bytes_a_job only when it is worse.",
 )  # fmt: skip
-@click.option("--operation", default="result", show_default=True, help="Whose figures: result, or such as 'WS submit'.")
+@click.option(
+    "--operation", default="result", show_default=True, help="The operation to compare: result, or such as 'WS submit'."
+)
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 0.999),
@@ -47,12 +49,12 @@ def compare(
     a: Path, b: Path, worse_by: tuple[str, ...], figures: tuple[str, ...], operation: str, confidence: float,
     seed: int, anyway: bool, json_path: Path | None,
 ) -> int:  # fmt: skip
-    """Say whether run B is worse than run A, from their report.json (or their folders).
+    """Decide whether run B is worse than run A, from their report.json (or their folders).
 
-    Each figure has an interval, from resampled windows of time. Let both runs last 2 minutes (-t 2m), with the same
-    --seed and at the same time: that finds a latency that rose by 10%.
+    Each figure has an interval from resampled windows of time. Two runs of 2 minutes (-t 2m) with the same --seed at
+    the same time find a latency that rose by 10%.
 
-    Exit codes: 0 no worse, 1 worse, 2 unclear (a longer run would show it, or a generator was the limit), 3 wrong
+    Exit codes: 0 no worse, 1 worse, 2 unclear (the runs were too short, or a generator was the limit), 3 wrong
     input. When a generator was the limit, only wrong results and bytes_a_job can be worse.
     """
     import msgspec
@@ -76,7 +78,7 @@ def compare(
 
 
 def _allowed(given: tuple[str, ...]) -> dict[str, float]:
-    """Return figure -> what is allowed. Without a figure it is for all that are a share of A."""
+    """Return figure -> allowed change. A value without a figure is for all that are a share of A."""
     from voxpool.loadtest.commands._compare import BYTES, WORSE_BY, WRONG
 
     allowed: dict[str, float] = {}
@@ -88,12 +90,12 @@ def _allowed(given: tuple[str, ...]) -> dict[str, float]:
         try:
             value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
-            raise click.UsageError(f"--worse-by {text}: {number!r} is no share such as 5% or 0.05") from None
+            raise click.UsageError(f"--worse-by {text}: {number!r} is not a share such as 5% or 0.05") from None
         if name in (BYTES, WRONG) and number.endswith("%"):
             what = "bytes" if name == BYTES else "results"
             raise click.UsageError(f"--worse-by {text}: give {what}, such as {name}=20")
         if not 0 <= value < float("inf"):
-            raise click.UsageError(f"--worse-by {text}: want 0 or more")
+            raise click.UsageError(f"--worse-by {text}: must be 0 or more")
         allowed.update(dict.fromkeys([name] if sign else shares, value))
     return allowed
 

@@ -1,7 +1,7 @@
-"""`voxpool-load leak-measured`: a real server twice under the same load, without and with the clean-up.
+"""`voxpool-load leak-measured`: loads a real server twice, without and with the clean-up.
 
-The gate looks at memory. What the simulator says of the same scenario file stands beside it.
-Each side is one run of Locust with a scheduler of its own. It ends as soon as its verdict is clear.
+The gate judges memory, and the results are compared with a simulation of the same scenario file. Each side is one run
+of Locust with a separate scheduler. It ends as soon as its verdict is clear.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from voxpool.sim.scenario.scenario import Scenario, load_scenario
 FOLDER = Path(__file__).resolve().parents[1]
 SCENARIO = FOLDER / "scenarios" / "leak_measured.toml"
 SOON = 0.3
-"""Largest age of the last clean-up, in intervals, at which a reading counts as one just after a clean-up."""
+"""Largest age of the last clean-up, in intervals, at which a reading counts as "just after a clean-up"."""
 USERS = 20
 """Clients that share the rate of the scenario."""
 LEAST_S, LEAST_QUICK_S = 120.0, 45.0
-"""A side lasts so long at least: the growth a job is then known to one or two per cent; quick, to five or so."""
+"""Minimum seconds of a side, which give the growth per job within one or two per cent; quick, within about five."""
 END_S = 90.0
-"""A run of Locust has so long to end after its time, or after a signal, with its report."""
+"""Time for a run of Locust to write its report and end, after its duration or a signal."""
 SETTINGS: dict[str, dict[str, Any]] = {WITHOUT: {"cleanup_interval_s": 0.0}, WITH: {}}
-"""What comes over the settings of the scenario."""
+"""Settings that override those of the scenario."""
 
 
 class LoadFailed(VoxpoolError):
@@ -50,7 +50,7 @@ class LoadFailed(VoxpoolError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. `limit_bytes`: growth a job that still counts as none; `least_s`: seconds of a side."""
+    """The size of the measurement. `limit_bytes`: growth per job that counts as none; `least_s`: seconds of a side."""
 
     out: Path
     scenario: Path = SCENARIO
@@ -69,7 +69,7 @@ def measure(wanted: Wanted) -> Report:
     scenario = load_scenario(wanted.scenario)
     settings = scenario.resolved_settings
     if not settings.cleanup_interval_s:
-        raise ConfigError(f"{wanted.scenario}: [settings] cleanup_interval_s is 0: nothing would differ")
+        raise ConfigError(f"{wanted.scenario}: [settings] cleanup_interval_s is 0: both sides would be the same")
     found = {name: _load(wanted, scenario, name) for name in wanted.sides}
     parts = [
         Part(
@@ -112,7 +112,7 @@ def command(wanted: Wanted, scenario: Scenario, side: str) -> list[str]:
         *(sys.executable, "-m", "locust", "-f", str(FOLDER), "--headless", "--only-summary"),
         *("-u", str(USERS), "-r", str(USERS), "-t", f"{scenario.duration_s:g}s"),
         *("--scenario", str(wanted.scenario), "--with-scheduler", "--store", wanted.store),
-        f"--serve-flags={shlex.join(flags)}",  # one word: what begins with a dash is no value of its own
+        f"--serve-flags={shlex.join(flags)}",  # one word: a separate word that begins with a dash is not a value
         *("--gate", "memory", "--leak-limit", f"{wanted.limit_bytes:g}", "--until-clear", f"{wanted.least_s:g}"),
         *("--out", str(wanted.out / side)),
     ]
@@ -140,7 +140,7 @@ def _load(wanted: Wanted, scenario: Scenario, side: str) -> LoadReport:
 
 @contextmanager
 def _running(words: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a process group of its own, which ends with this; SIGTERM is handed on as Ctrl-C is."""
+    """Run a command in a new process group, which ends with the block; SIGTERM is forwarded as Ctrl-C is."""
     process = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -148,7 +148,7 @@ def _running(words: list[str], log: Any) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         signal.signal(signal.SIGTERM, before)
         if process.poll() is None:
-            process.terminate()  # it ends with its report, and ends the scheduler that it has started
+            process.terminate()  # it writes its report and stops the scheduler that it has started
             try:
                 process.wait(END_S)
             except subprocess.TimeoutExpired:
@@ -162,10 +162,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "its log is empty"
 
 
-# ---- what came of it
+# ---- results
 
 
 def _length_s(wanted: Wanted, side: str, found: LoadReport) -> float:
@@ -192,7 +192,7 @@ def _side(name: str, found: LoadReport, predicted: Readings, scenario: Scenario)
 
 
 def _readings(found: LoadReport) -> Readings:
-    """Return what was read just after each sweep; a reading whose allocators could not be read is left out."""
+    """Return the readings just after each sweep, without those whose allocators could not be read."""
     memory = found.memory
     readings = Readings()
     if memory is None or memory.curves is None:
@@ -224,20 +224,20 @@ def _readings(found: LoadReport) -> Readings:
     type=click.FloatRange(0, min_open=True),
     default=LIMIT_BYTES,
     show_default=True,
-    help="Growth of allocated bytes, a job, that counts as none.",
+    help="Growth of allocated bytes per job that counts as none.",
 )
 @click.option(
     "--least",
     type=click.FloatRange(0, min_open=True),
-    help=f"Seconds that each side lasts at least ({LEAST_S:g}); at the most, duration_s of the scenario.",
+    help=f"Minimum seconds of each side ({LEAST_S:g}); the maximum is duration_s of the scenario.",
 )
-@click.option("--quick", is_flag=True, help=f"{LEAST_QUICK_S:g} of them.")
+@click.option("--quick", is_flag=True, help=f"Minimum of {LEAST_QUICK_S:g} seconds.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, too."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out/leak-measured"), show_default=True,
-    help="A folder for page, pictures and the load tests' own reports.",
+    help="A folder for page, pictures and the reports of the load tests.",
 )  # fmt: skip
 def leak_measured(
     scenario: Path,
@@ -249,9 +249,9 @@ def leak_measured(
     json_path: Path | None,
     out: Path,
 ) -> int:
-    """A real server twice under the same load, without and with the clean-up, beside the prediction of the simulator.
+    """Load a real server twice, without and with the clean-up, and compare it with a simulation.
 
-    Ends with 0 when the side without leaks, the side with does not, and both are as simulated.
+    Exits with 0 when the side without clean-up leaks, the side with it does not, and both agree with the simulation.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What `voxpool-load leak-measured` found: figures measured beside simulated ones, verdicts, and a picture of both."""
+"""The report of `voxpool-load leak-measured`: measured and simulated figures, verdicts, and pictures."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from voxpool.sim.report.report import WITH, WITHOUT, Line, Outcome, Picture, Rep
 QUESTION = "Do finished jobs stay in the memory of a real server, and does it behave as simulated?"
 Points = tuple[list[float], list[float]]
 AGREES = "-15 .. 15"
-"""How far a measured figure may be from the simulated one, in per cent of that."""
+"""Accepted difference of a measured figure from the simulated one, in per cent of the latter."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One server under the load: what was measured, and what the simulator says of it."""
+    """One server under the load: measured and simulated results."""
 
     name: str
     exit_code: int
-    """Exit code of the load test, which had the gate on."""
+    """Exit code of the load test, which ran with the gate."""
     finding: MemoryFinding
-    """The gate's, on what was measured."""
+    """The gate's finding on the measured memory."""
     measured: Readings
     predicted: Readings
     seconds: float
-    """How long the load lasted."""
+    """Duration of the load."""
     failures: int
     """Requests of the load that failed."""
     generator: tuple[str, ...]
-    """What gave out in the generator, a sentence each; empty when it kept up."""
+    """Limits of the generator that were reached, a sentence each; empty when it kept up."""
     settled_s: float
-    """From then on the clean-up is at work: retention and an interval are over."""
+    """Time from which the clean-up removes jobs: retention and an interval."""
 
 
 def bytes_a_job(readings: Readings, settled_s: float) -> float:
-    """Return the growth of allocated bytes for each job that ended, by least squares; nan on too little."""
+    """Return the growth of allocated bytes per ended job, by least squares; nan with too few readings."""
     settled = readings.since(settled_s)
     if len(settled) < 3 or settled.ended[-1] <= settled.ended[0]:
         return math.nan
@@ -54,7 +54,7 @@ def bytes_a_job(readings: Readings, settled_s: float) -> float:
 
 
 def finished(readings: Readings, settled_s: float, at_end: bool) -> float:
-    """Return the finished jobs in the table: at the end, or the mean of what each sweep left; nan without a reading."""
+    """Return the finished jobs in the table: at the end, or the mean after each sweep; nan without a reading."""
     settled = readings.since(settled_s).finished
     if not settled:
         return math.nan
@@ -62,7 +62,7 @@ def finished(readings: Readings, settled_s: float, at_end: bool) -> float:
 
 
 def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: float, variant: str) -> Report:
-    """Put the sides together. `limit`: bytes a job that still count as none."""
+    """Return the report of the sides. `limit`: bytes per job that count as none."""
     of = {side.name: side for side in sides}
     return Report(
         experiment="leak-measured",
@@ -78,7 +78,7 @@ def report(sides: Sequence[Side], options: Mapping[str, Any], seed: int, limit: 
 
 
 def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
-    """Return the lines. For the side without, only the defect is `demanded`, not agreement with the simulation."""
+    """Return the lines. With `demanded`, the side without must show the defect; agreement is not required of it."""
     agrees, none = (AGREES, "== 0") if demanded else ("", "")
 
     def both(figure: Any) -> tuple[Figure, Figure]:
@@ -100,7 +100,7 @@ def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
             "M1", "verdict on memory", "", *both(lambda side: side.finding.verdict),
             limit=f"== {Verdict.NO_LEAK}", shows=f"== {Verdict.LEAK}",
         ),
-        Line("M1", "the same code on what was simulated", "", *both(lambda side: _judged(side, limit))),
+        Line("M1", "the same verdict on the simulation", "", *both(lambda side: _judged(side, limit))),
         Line("M1", "exit code of a load test with the gate", "", *both(_exit_code), "== 0", "== 1"),
         Line("M1", "finished jobs in the table (without: at the end; with: mean after a sweep)", "", *jobs["measured"]),
         Line("M1", "the same, simulated", "", *jobs["predicted"]),
@@ -112,12 +112,12 @@ def _lines(of: Mapping[str, Side], limit: float, demanded: bool) -> list[Line]:
 
 
 def _exit_code(side: Side) -> Figure:
-    """Return the exit code; too little evidence is no figure to hold against a limit."""
+    """Return the exit code; None for too little evidence, which is not compared with a limit."""
     return UNCLEAR_WORD if side.exit_code == Outcome.UNCLEAR.exit_code else side.exit_code
 
 
 def _off(figures: Mapping[str, tuple[Figure, Figure]]) -> tuple[Figure, Figure]:
-    """Return by how much what was measured is above what was simulated, in per cent, on both sides."""
+    """Return the relative difference of measured and simulated figures, in per cent, on both sides."""
     without, with_ = (_per_cent(m, p) for m, p in zip(figures["measured"], figures["predicted"], strict=True))
     return without, with_
 
@@ -149,7 +149,7 @@ def _run(side: Side, limit: float) -> dict[str, Any]:
 
 
 def _judged(side: Side, limit: float) -> str:
-    """Return the verdict on the allocated bytes that were simulated, by the code that judges a real server's."""
+    """Return the verdict on the simulated allocated bytes, by the same code as for a real server."""
     readings = side.predicted.since(side.settled_s)
     if len(readings) < 2:
         return Verdict.UNCLEAR.value
@@ -157,7 +157,7 @@ def _judged(side: Side, limit: float) -> str:
 
 
 def _points(readings: Readings, settled_s: float) -> list[dict[str, float | None]]:
-    """Return the curves; `grown_bytes` are allocated bytes since the clean-up is at work."""
+    """Return the curves; `grown_bytes` are allocated bytes since the start of the clean-up."""
     settled = readings.since(settled_s)
     return [
         {
@@ -182,7 +182,7 @@ def table_picture(of: Mapping[str, Side]) -> Picture:
         "seconds of load",
         "finished jobs (logarithmic)",
         drawn,
-        "The same scenario file for both. Solid: measured. Dotted: simulated. Without the clean-up every job stays.",
+        "The same scenario file for both. Solid: measured. Dotted: simulated. Without the clean-up all jobs stay.",
         y_scale="log",
     )
 
@@ -197,11 +197,11 @@ def allocated_picture(of: Mapping[str, Side]) -> Picture:
 
     return curves(
         "allocated_bytes",
-        "Allocated bytes of a real server and of the simulated one, since the clean-up is at work",
+        "Allocated bytes of a real and of the simulated server, since the start of the clean-up",
         "jobs ended, thousands",
         "MB",
         _four(of, grown),
-        "Allocated = blocks of Python's allocator and of malloc that are not freed yet; one meter reads both sides.",
+        "Allocated = blocks of Python's allocator and of malloc that are not freed.",
     )
 
 

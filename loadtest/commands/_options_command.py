@@ -1,7 +1,7 @@
-"""`voxpool-load options`: what `locust -f loadtest/` takes beyond Locust's own options.
+"""`voxpool-load options`: lists the options of `locust -f loadtest/` in addition to those of Locust.
 
-Locust's --help can't show them: it prints its help before it loads any locustfile (locustio/locust#2917; so still in
-2.47), and has no other place where options could be added. Its form does show them.
+Locust's --help can't show them: it prints its help before it loads any locustfile (locustio/locust#2917; still so in
+2.47), and has no other hook for options. Its web form shows them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ WIDTH = 118
 def options() -> None:
     """List the options of `locust -f loadtest/`, by group.
 
-    `locust -f loadtest/ --help` shows Locust's own options alone. Each of these is also an environment variable, and,
-    but for secrets and what names files or starts processes, a field in the form of Locust's page.
+    `locust -f loadtest/ --help` shows Locust's options only. Each of these is also an environment variable and a field
+    of Locust's web form, except for secrets and options that name files or start processes.
     """
     formatter = click.HelpFormatter(width=WIDTH, max_width=WIDTH)
     for group, title in GROUPS.items():

@@ -1,7 +1,7 @@
-"""`voxpool-load pools`: the same load on few nodes and on very many, in one pool and in very many, on real servers. The
-cost of a select must not depend on that, and nodes that are alike must get even shares.
+"""`voxpool-load pools`: the same load on few and many nodes, in one and many pools, on real servers. The cost of a
+select must not depend on these numbers, and equal nodes must get equal shares.
 
-Each side is one run of Locust with node users that really serve, against a scheduler of its own.
+Each side is one run of Locust, with node users that serve the jobs, against a separate scheduler.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from voxpool.sim.report.report import Report
 
 LOCUSTFILES = Path(__file__).resolve().parents[1]
 SMALL = 10
-"""Nodes, and pools, of the small side, which the large one is compared with."""
+"""Nodes, and pools, of the small side, to which the large one is compared."""
 NODES, POOLS = 1500, 1200
 NODES_QUICK, POOLS_QUICK = 200, 160
 STORES = ("embedded", "redis")
@@ -39,7 +39,7 @@ RATE_QUICK_PER_S = 60.0
 WORK_S = 0.05
 AUDIO_BYTES = 2000
 SLOTS = 8
-"""Enough that no node is ever full, so that each select finds a free slot on the nodes that it draws."""
+"""Enough slots that no node is ever full, so that each select finds a free slot on the nodes that it draws."""
 PAIRS_A_NODE, NODES_A_POOL = 20, 5
 """With several pools: a group of NODES_A_POOL nodes serves PAIRS_A_NODE pairs."""
 USERS = 5
@@ -76,11 +76,11 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """For files and people."""
+        """The name in files and messages."""
         return f"{self.nodes} nodes in {self.pools} pool{'s' if self.pools > 1 else ''}"
 
     def scenario(self, rate_per_s: float, seconds: float, seed: int) -> str:
-        """Return the scenario of this shape, as TOML: all pairs are asked for at the same rate."""
+        """Return the scenario of this shape, as TOML: all pairs have the same rate."""
         pairs = [f"p{number}:load" for number in range(self.pools)]
         groups = [pairs[first : first + PAIRS_A_NODE] for first in range(0, len(pairs), PAIRS_A_NODE)]
         each = self.nodes // len(groups)
@@ -97,7 +97,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for. `least_s`: seconds of load of a side; more where nodes are many."""
+    """The size of the measurement. `least_s`: seconds of load of a side; more with many nodes."""
 
     out: Path
     nodes: int = NODES
@@ -109,7 +109,7 @@ class Wanted:
 
     @property
     def pairs_of_shapes(self) -> list[tuple[Shape, Shape]]:
-        """The few and the many that belong together; 0 nodes or pools leave theirs out."""
+        """The pairs of a small and a large shape; 0 nodes or pools leave theirs out."""
         shapes = []
         if self.nodes:
             shapes.append((Shape(SMALL, 1), Shape(self.nodes, 1)))
@@ -138,7 +138,7 @@ def measure(wanted: Wanted) -> Report:
 
 
 def _side(wanted: Wanted, store: str, shape: Shape) -> Side:
-    """Run one side and return what came of it."""
+    """Run one side and return its results."""
     seconds = max(wanted.least_s, JOBS_A_NODE * shape.nodes / wanted.rate_per_s)
     folder = wanted.out / f"{_label(store)}, {shape.name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def _scheduler(folder: Path, store: str) -> Iterator[OwnScheduler]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What scheduler and store reported under load."""
+    """Reports of scheduler and store under load."""
 
     product: str
     """The store's product and version."""
@@ -194,17 +194,17 @@ class Seen:
 
 
 class _Look:
-    """Looks at a scheduler and its store while `locust` loads it."""
+    """Observes a scheduler and its store while `locust` loads it."""
 
     def __init__(self, url: str, locust: OwnProcess) -> None:
         self._http = httpx.Client(base_url=url, timeout=ANSWER_TIMEOUT_S, trust_env=False)
         self._locust = locust
 
     def run(self, shape: Shape, seconds: float) -> Seen:
-        """Return what is seen once all nodes are there and jobs flow. Raises PoolsFailed."""
+        """Observe after all nodes have registered and jobs are submitted. Raises PoolsFailed."""
         with self._http:
-            self._wait(lambda: self._nodes() >= shape.nodes, f"{shape.name}: they don't all register")
-            self._wait(lambda: self._sample("jobs_submitted_total") > 0, f"{shape.name}: no job comes")
+            self._wait(lambda: self._nodes() >= shape.nodes, f"{shape.name}: not all nodes register")
+            self._wait(lambda: self._sample("jobs_submitted_total") > 0, f"{shape.name}: no job is submitted")
             before = self._select()
             time.sleep(max(PLAIN_S, PLAIN_SHARE * seconds))
             after = self._select()
@@ -284,10 +284,10 @@ def _us(seconds: float | None) -> float | None:
     multiple=True,
     default=STORES,
     show_default=True,
-    help="embedded, redis (one of our own) or redis://…, an empty one; may be given again.",
+    help="embedded, redis (started for the run) or redis://… (empty); can be repeated.",
 )
 @click.option("--rate", type=click.FloatRange(1, 10_000), help=f"Jobs a second ({RATE_PER_S:g}).")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of arrivals and work.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of arrivals and work.")
 @click.option("--quick", is_flag=True, help="Fewer nodes and pools, in about two minutes.")
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report there, too."
@@ -306,10 +306,10 @@ def pools(
     json_path: Path | None,
     out: Path,
 ) -> int:
-    """Very many nodes in one pool, and very many pools, on a real server: no errors, a select as cheap as at 10, fair
-    shares.
+    """Load a real server with very many nodes in one pool, and with very many pools: there must be no errors, a select
+    must cost the same as with 10, and nodes must get equal shares.
 
-    Ends with 0 when all of that holds, 1 when not, 2 when it is unclear.
+    Exits with 0 when all of that holds, 1 when not, 2 when it is unclear.
     """
     from rich.console import Console
 

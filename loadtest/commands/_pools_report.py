@@ -1,4 +1,4 @@
-"""What `voxpool-load pools` found: few and many beside each other, and what is demanded of the many."""
+"""The report of `voxpool-load pools`: compares small and large sizes, with limits for the large ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 from voxpool.sim.report.limits import Figure, shown
 from voxpool.sim.report.report import WITH, Line, Report, Table
 
-QUESTION = "Do very many nodes in a pool, and very many pools, cost a select more, or their nodes a fair share?"
+QUESTION = "Does a select cost more with very many nodes or pools, and do nodes still get equal shares?"
 SAME_COMMANDS = "-2 .. 2"
-"""Per cent by which the commands of a select may differ; a node that was full at that moment makes one more."""
+"""Accepted difference of the commands of a select in per cent; a node that is full at that time needs one more."""
 FAIR_P = ">= 0.0001"
 """Limit of the p value of chi-square: even shares are worse than this once in ten thousand times. A run has four of
 them, so a limit of 0.001 failed one healthy run in 250; a draw as uneven as that of C9 is far below either."""
 SELECTS_MIN = 50
-"""With fewer selects the commands a select are not reported."""
+"""Smallest number of selects for which commands per select are reported."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     """Exit code of the load test."""
     script_errors: float
     commands_a_select: float | None
-    """A job that a node is chosen for is one select, however many are in one call."""
+    """Each job for which a node is chosen is one select, even when a call has several."""
     selects_seen: int
     select_us: float | None
     """Mean of script_seconds of flushes with a select, waiting for the server and all other calls in them included."""
@@ -59,8 +59,8 @@ def report(compared: Sequence[tuple[Side, Side]], options: Mapping[str, Any], se
         variants={WITH: {"sides": msgspec.to_builtins(sides)}},
         variant=WITH,
         notes=[
-            "Commands are those that MONITOR of the store showed for select_node, a job; script_seconds was read "
-            "before, while nobody watched.",
+            "Commands are those of select_node per job, as shown by MONITOR of the store; script_seconds was read "
+            "before, without MONITOR.",
             *(f"{side.store}, {side.name}: {note}" for side in sides for note in side.notes),
         ],
         tables=[_table(sides)],
@@ -127,7 +127,7 @@ def _table(sides: Sequence[Side]) -> Table:
         ]
         for side in sides
     ]
-    return Table("Few and many beside each other", columns, rows)
+    return Table("Comparison of small and large sizes", columns, rows)
 
 
 def _cell(figure: float | None, form: str) -> str:

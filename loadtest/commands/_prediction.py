@@ -1,8 +1,8 @@
-"""What the simulator predicts for a real run: the same scenario file in virtual time, read by the same meter.
+"""Simulates a real run: the same scenario file in virtual time, with the same measurement of memory.
 
-A finished job of a real server is larger than one of a bare simulation: each of its strings was decoded from a frame
-and belongs to it alone, and it keeps the answer of its node. So here submits and answers go through production's codec,
-and the ids are as long as those of the load. Nothing here knows sockets or Locust.
+A finished job of a real server is larger than one of a plain simulation: its strings are decoded from frames and not
+shared, and it keeps the answer of its node. Therefore submits and answers go through production's codec here, and ids
+are as long as those of the load. This module does not depend on sockets or Locust.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 AIM = 0.1
-"""When after a sweep the simulated process is read, in intervals."""
+"""Delay of a reading after a sweep, in intervals."""
 INSTANCE = "0" * 10
-"""As long as the name of a real scheduler: every job id begins with it."""
+"""An instance name of the length of a real one: every job id begins with it."""
 REQUEST_ID_CHARACTERS = len("session-01234567-0-12-1234")
 """Length of the request ids of the load; a string of CPython takes 16 bytes more for each 16 characters."""
 CRC32, NUMBER = 0xFFFFFFFF, 12 << 32 | 1234
-"""As large as those of an answer, whose values nobody looks at."""
+"""Values of the size of a real answer's; they are not read."""
 
 
 @dataclass(slots=True)
 class Readings:
-    """One reading a sweep, just after it, measured or predicted: all lists have one length."""
+    """One reading per sweep, just after it, measured or predicted: all lists have the same length."""
 
     at_s: list[float] = field(default_factory=list)
     """Seconds since the start of the load."""
@@ -59,7 +59,7 @@ class Readings:
         return len(self.at_s)
 
     def add(self, at_s: float, allocated: float, finished: int, ended: int) -> None:
-        """Take in one reading."""
+        """Add one reading."""
         self.at_s.append(at_s)
         self.allocated.append(allocated)
         self.finished.append(finished)
@@ -72,7 +72,7 @@ class Readings:
 
 
 class _WireDispatcher(Dispatcher):
-    """Production's, to which submits come as from a socket."""
+    """Production's dispatcher with submits that are decoded as from a socket."""
 
     def __init__(self, *, instance: str, **classes: Any) -> None:
         super().__init__(instance=INSTANCE, **classes)
@@ -85,7 +85,7 @@ class _WireDispatcher(Dispatcher):
 
 
 class _WireConnection(Connection):
-    """A node's connection whose answers come as from a socket."""
+    """A node's connection whose answers are decoded as from a socket."""
 
     def arrive(self, message: FromNode) -> None:
         read: FromNode = codec.from_node.decode(codec.encode(message, binary=True), True)
@@ -93,7 +93,7 @@ class _WireConnection(Connection):
 
 
 class _AnsweringNode(SimNode):
-    """A node that answers what a node user of the load does."""
+    """A node with the answers of a node user of the load."""
 
     def result_of(self, work: Work) -> NodeResult:
         answer = Heard(CRC32, work.request.audio_bytes, NUMBER)
@@ -101,10 +101,10 @@ class _AnsweringNode(SimNode):
 
 
 def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, leak_bytes: float, tell: Tell) -> Readings:
-    """Play the first `seconds` of `scenario` with `settings` over its own, and a planted leak of `leak_bytes` a job
-    (0 = none); return a reading after each of the scenario's sweeps, whether `settings` turn them off or not.
+    """Simulate the first `seconds` of `scenario`, overridden by `settings`, with a planted leak of `leak_bytes` per job
+    (0 = none); return a reading after each of the scenario's sweeps, even if `settings` turn them off.
 
-    Raises Unreadable where this process's memory can't be read. Call it in a process of its own.
+    Raises Unreadable where this process's memory can't be read. Call it in a separate process.
     """
     interval_s = scenario.resolved_settings.cleanup_interval_s
     played = msgspec.structs.replace(scenario, duration_s=seconds)
@@ -123,7 +123,7 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
     set_up(world, played)
     readings = Readings()
     gc.collect()
-    gc.freeze()  # what stands at the beginning need not be looked at before each reading
+    gc.freeze()  # exclude the objects of the start from the collections before each reading
     try:
         sweeps = math.floor(seconds / interval_s - AIM)
         for sweep in range(1, sweeps + 1):

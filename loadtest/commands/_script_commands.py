@@ -1,7 +1,7 @@
-"""What the scripts of a scheduler do in its Redis or Valkey, seen by the server itself.
+"""Counts the commands of a scheduler's scripts in its Redis or Valkey, by MONITOR.
 
-MONITOR shows each call of a script and behind it, since a script runs alone, the commands of that call. It slows the
-server down, so it is for a few seconds, and no time is measured meanwhile.
+MONITOR shows each call of a script and after it the commands of that call, because a script runs alone. It slows the
+server down, so it is on for a few seconds only, in which no time is measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import redis
 from voxpool.scheduler.stores.script_sources import load_sources
 
 COMMANDS_MAX = 200_000
-"""A look ends here at the latest."""
+"""Maximum duration of a MONITOR."""
 SILENCE_S = 2.0
 _SELECT_HEAD = 4
 """Arguments of select_node before the first job: now, seed, choices, removals_max."""
@@ -25,7 +25,7 @@ SELECT = "select_node"
 
 
 class Calls(msgspec.Struct):
-    """Calls of one script that were seen whole."""
+    """Completely observed calls of one script."""
 
     calls: int = 0
     commands: int = 0
@@ -34,12 +34,12 @@ class Calls(msgspec.Struct):
 
     @property
     def commands_a_job(self) -> float | None:
-        """None when there was no job."""
+        """Commands per job; None when there was no job."""
         return self.commands / self.jobs if self.jobs else None
 
 
 class ScriptCommands:
-    """Counts what MONITOR shows. `names` is SHA-1 -> script."""
+    """Counts commands in the output of MONITOR. `names` is SHA-1 -> script."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.seen: dict[str, Calls] = {}
@@ -48,12 +48,12 @@ class ScriptCommands:
         self._commands = 0
 
     def line(self, by_script: bool, command: str) -> None:
-        """Take one line: a command with its arguments, from a script or from a client."""
+        """Count one line: a command with its arguments, from a script or from a client."""
         if by_script:
             self._commands += 1
             return
         self._close()
-        words = command.split(" ")  # an empty argument is one, too
+        words = command.split(" ")  # empty arguments count, too
         if words[0].upper() == "EVALSHA" and words[1] in self._names:
             name = self._names[words[1]]
             arguments = words[3 + int(words[2]) :]
@@ -84,7 +84,7 @@ def watch(url: str, seconds: float) -> dict[str, Calls]:
             try:
                 shown = monitor.next_command()
             except redis.TimeoutError:
-                continue  # nothing happens there
+                continue  # the server is idle
             counting.line(shown["client_type"] == "lua", shown["command"])
     return counting.seen
 

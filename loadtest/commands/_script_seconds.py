@@ -1,4 +1,4 @@
-"""How long calls of a script took, read off /metrics of a scheduler: `script_seconds` between two looks."""
+"""Durations of a script's calls between two readings of a scheduler's /metrics, from `script_seconds`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _BOUND = re.compile(r'le="([^"]+)"')
 
 
 class ScriptSeconds(msgspec.Struct, frozen=True):
-    """Flushes that had a call of the script in them, with all that waited before it and was with it in the flush."""
+    """Flushes with a call of the script; their time includes waiting for the server and the other calls."""
 
     count: float
     seconds: float
     below: dict[float, float]
-    """Bound of a bucket, in s -> flushes that took no longer."""
+    """Bound of a bucket, in s -> number of flushes within it."""
 
     @classmethod
     def of(cls, metrics: str, script: str) -> ScriptSeconds:
-        """Return those of `script` in the text of /metrics; nothing when it was never called."""
+        """Return the values of `script` in the text of /metrics; zeros when it was never called."""
         count = seconds = 0.0
         below: dict[float, float] = {}
         for kind, labels, value in _SAMPLE.findall(metrics):
@@ -36,18 +36,18 @@ class ScriptSeconds(msgspec.Struct, frozen=True):
         return cls(count, seconds, below)
 
     def since(self, before: ScriptSeconds) -> ScriptSeconds:
-        """Return those after `before`."""
+        """Return the difference to `before`."""
         below = {bound: flushes - before.below.get(bound, 0.0) for bound, flushes in self.below.items()}
         return ScriptSeconds(self.count - before.count, self.seconds - before.seconds, below)
 
     @property
     def mean_s(self) -> float | None:
-        """None without a flush."""
+        """Mean duration; None without a flush."""
         return self.seconds / self.count if self.count > 0 else None
 
     @property
     def median_s(self) -> float | None:
-        """Within its bucket on a straight line; None without a flush, or when half of them are past the last bound."""
+        """Median, linear within its bucket; None without a flush, or when half of them exceed the last bound."""
         half, low_s, low = self.count / 2, 0.0, 0.0
         if self.count <= 0:
             return None

@@ -1,1 +1,1 @@
-"""What the processes of the load generator count, and how it is put together."""
+"""Counts of the load generator's processes, and their aggregation."""

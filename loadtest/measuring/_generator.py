@@ -1,7 +1,7 @@
-"""Did the load generator keep up, or did it set the figures itself? CPU and memory of its processes, lag of arrivals.
+"""Checks whether the load generator was the limit: CPU and memory of its processes, lag of arrivals.
 
-A process of the generator runs on one core: when that is full, requests start and answers are read too late, and a
-latency that is measured then belongs to the generator. `ProcessWatch` reads one process, `judge` puts all together.
+A process of the generator runs on one core: when it is full, requests start and answers are read too late, and
+measured latencies are the generator's. `ProcessWatch` reads one process, `judge` combines all.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from voxpool.loadtest.report._records import Arrivals, Generator, GeneratorProce
 SAMPLE_S = 1.0
 """Time between two readings."""
 BUSY = 0.9
-"""A reading above this share of a core counts as full: what is left goes to the kernel's share of the same work."""
+"""A reading above this share of a core counts as full: the kernel uses the rest for the same work."""
 BUSY_SHARE_MAX = 0.1
-"""With more full readings than this share, the latency of a tenth of the time is not the scheduler's."""
+"""Largest accepted share of full readings."""
 SAMPLES_MIN = 5
-"""Fewer readings say nothing: the start of a run is always busy."""
+"""Minimum number of readings, because the start of a run is always busy."""
 LATE_SHARE_MAX = 0.01
-"""With more late arrivals than this share, a p99 is the generator's."""
+"""Largest accepted share of late arrivals; above it a p99 is the generator's."""
 AVAILABLE_SHARE_MIN = 0.05
-"""With less memory left, the machine may swap or kill."""
+"""Minimum available memory; below it the machine may swap or kill processes."""
 MACHINE_FULL = 0.95
-"""Share of all cores from which on everything on the machine waits for everything else."""
+"""Share of all cores from which on processes of the machine wait for each other."""
 
 
 class Readings(msgspec.Struct):
-    """What was read of one process since its run began. CPU of a process is a share of one core, of the machine of
-    all.
+    """Readings of one process since the start of the run. CPU of a process is a share of one core, CPU of the machine
+    a share of all.
     """
 
     pid: int
@@ -54,7 +54,7 @@ class ProcessWatch:
         self.readings = Readings(os.getpid())
 
     def start(self) -> None:
-        """Forget what was read, and count from now on."""
+        """Reset the readings, and count from now on."""
         self.readings = Readings(os.getpid())
         self._process.cpu_percent(None)
         psutil.cpu_percent(None)
@@ -88,8 +88,8 @@ def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Gener
     notes = []
     if machine and max(machine) >= MACHINE_FULL:
         notes.append(
-            f"all cores of the generator's machine were busy ({max(machine):.0%} on average): whatever else runs "
-            "there, such as the scheduler, waited for them"
+            f"all cores of the generator's machine were busy ({max(machine):.0%} on average): other processes "
+            "on it, such as the scheduler, had to wait"
         )
     return Generator(
         was_limit=bool(reasons),

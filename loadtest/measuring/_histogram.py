@@ -1,9 +1,8 @@
 """Latencies as counts: the buckets of HdrHistogram (Gil Tene), kept sparsely.
 
-A bucket is as wide as its value's power of two divided by a fixed number of parts, so that every value is known within
-0.8 % (two digits) or 0.1 % (three), from 1 us up to an hour; only buckets that hold something take memory. The
-reference implementation allocates all of them at once, 188 kB a histogram, which is too much for one an operation and
-window.
+The width of a bucket is its value's power of two divided by a fixed number of parts, so that every value is known
+within 0.8 % (two digits) or 0.1 % (three), from 1 us up to an hour; empty buckets take no memory. The reference
+implementation allocates all buckets, 188 kB per histogram, which is too much for one per operation and window.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from voxpool.scheduler.telemetry.spread import bin_of, range_of
 
 HIGHEST_US = 3_600_000_000
-"""An hour. What is longer counts as this; no bound of the service is near it."""
+"""An hour. Longer values count as this; all bounds of the service are much shorter."""
 
 
 class Histogram:
@@ -31,12 +30,12 @@ class Histogram:
         self.counts: dict[int, int] = {}
         self.total = 0
         self.total_us = 0
-        """The exact sum: the mean owes nothing to the buckets."""
+        """The exact sum, so that the mean is exact."""
         self.lowest_us = HIGHEST_US
         self.highest_us = 0
 
     def record(self, value_us: int, count: int = 1) -> None:
-        """Count a latency; below 0 counts as 0, above HIGHEST_US as that."""
+        """Count a latency; it is clipped to 0 .. HIGHEST_US."""
         value_us = min(max(0, value_us), HIGHEST_US)
         index = bin_of(value_us, self._part_bits)
         self.counts[index] = self.counts.get(index, 0) + count
@@ -46,7 +45,7 @@ class Histogram:
         self.highest_us = max(self.highest_us, value_us)
 
     def add(self, other: Histogram) -> None:
-        """Take in what `other`, of as many digits, has counted."""
+        """Add the counts of `other`, which must have the same digits."""
         if other.digits != self.digits:
             raise ValueError(f"a histogram of {other.digits} digits can't be added to one of {self.digits}")
         for index, count in other.counts.items():
@@ -65,7 +64,7 @@ class Histogram:
         return found
 
     def buckets(self) -> list[tuple[int, int, int]]:
-        """Return (lowest value, highest value, count) of each bucket that holds something, rising; values in us."""
+        """Return (lowest value, highest value, count) of each non-empty bucket in rising order; values in us."""
         return [(*range_of(index, self._part_bits), self.counts[index]) for index in sorted(self.counts)]
 
     def mean_us(self) -> float:
@@ -73,9 +72,9 @@ class Histogram:
         return self.total_us / self.total if self.total else math.nan
 
     def quantiles_us(self, shares: Sequence[float]) -> list[float]:
-        """Return for each of `shares` (0 to 1, any order) the value that this share of all is at or below.
+        """Return the quantile for each of `shares` (0 to 1, any order).
 
-        It is the middle of its bucket, within what was seen; nan when nothing was counted.
+        It is the middle of its bucket, clipped to the lowest and highest value; nan when nothing was counted.
         """
         if not self.total:
             return [math.nan] * len(shares)
@@ -90,15 +89,15 @@ class Histogram:
         return [found[share] for share in shares]
 
     def packed(self) -> list[int]:
-        """Return everything as one flat list of integers, for a message: see `unpacked`."""
+        """Return the histogram as a flat list of integers, for a message; `unpacked` reads it."""
         head = [self.digits, self.total_us, self.lowest_us, self.highest_us]
         return head + [number for index in sorted(self.counts) for number in (index, self.counts[index])]
 
     @classmethod
     def unpacked(cls, numbers: Sequence[int]) -> Histogram:
-        """Return the histogram that `packed` wrote. Raises ValueError when it can't have."""
+        """Return the histogram that `packed` wrote. Raises ValueError for an invalid list."""
         if len(numbers) < 4 or len(numbers) % 2:
-            raise ValueError(f"{len(numbers)} numbers are no histogram")
+            raise ValueError(f"{len(numbers)} numbers are not a histogram")
         found = cls(numbers[0])
         found.total_us, found.lowest_us, found.highest_us = numbers[1:4]
         found.counts = dict(zip(numbers[4::2], numbers[5::2], strict=True))

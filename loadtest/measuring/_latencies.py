@@ -1,7 +1,7 @@
-"""All that the processes of the generator have counted, put together: operations, failures and windows of time.
+"""Aggregates the counts of the generator's processes: operations, failures and windows of time.
 
-It is bounded: a run of any length has at most WINDOWS_MAX windows (past that, two become one), and a window knows its
-latencies within 0.8 %. The totals know them within 0.1 %.
+It is bounded: a run of any length has at most WINDOWS_MAX windows (above that, two become one). Latencies are known
+within 0.8 % in a window and 0.1 % in the totals.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ WINDOW_DIGITS = 2
 
 
 class Latencies:
-    """Sums what `Tally.take` of each process returned, in any order."""
+    """Sums the results of `Tally.take` of all processes, in any order."""
 
     def __init__(self, windows_max: int = WINDOWS_MAX) -> None:
         self._windows_max = windows_max
         self._stride = 1
-        """Windows of a tally that make one here."""
+        """Number of a tally's windows in one window here."""
         self._totals: dict[Key, Cell] = {}
         self._windows: dict[int, dict[Key, Cell]] = {}
         self._users: dict[int, int] = {}
         self._errors: dict[tuple[Key, str], ErrorCount] = {}
 
     def absorb(self, taken: Mapping[str, Any]) -> None:
-        """Add what a process has counted since its last message."""
+        """Add the counts of a process since its last message."""
         for window, kind, name, requests, failures, packed in taken["cells"]:
             self._add((kind, name), window, requests, failures, Histogram.unpacked(packed))
         for kind, name, reason, count, first_s, last_s in taken["errors"]:
             self._failed((kind, name), reason, int(count), first_s, last_s)
 
     def users(self, at_s: float, count: int) -> None:
-        """Note how many users there are now; a window keeps the last."""
+        """Record the current number of users; a window keeps the last one."""
         index = int(max(0.0, at_s) / WINDOW_S)
         self._make_room(index)
         self._users[index // self._stride] = count
 
     @property
     def users_max(self) -> int:
-        """The most users at the end of a window."""
+        """The maximum number of users at the end of a window."""
         return max(self._users.values(), default=0)
 
     @property
     def requests(self) -> int:
-        """All requests that ended."""
+        """Number of requests that ended."""
         return sum(cell.requests for cell in self._totals.values())
 
     def operations(self, duration_s: float) -> list[Operation]:
@@ -69,11 +69,11 @@ class Latencies:
         ]
 
     def errors(self) -> list[ErrorCount]:
-        """Return the failures by reason, most first."""
+        """Return the failures by reason, the most frequent first."""
         return sorted(self._errors.values(), key=lambda error: (-error.count, error.type, error.name, error.reason))
 
     def windows(self, duration_s: float) -> list[Window]:
-        """Return the windows in order, those without a request, too, for a run of `duration_s`."""
+        """Return the windows in order, including those without requests, for a run of `duration_s`."""
         length_s = WINDOW_S * self._stride
         last = max([*self._windows, *self._users], default=-1)
         found = []
@@ -112,7 +112,7 @@ class Latencies:
             windows, self._windows = self._windows, {}
             for old, cells in windows.items():
                 self._join(self._windows.setdefault(old // 2, {}), cells)
-            # In order, so that the last of two stays.
+            # In order, so that the last of two is kept.
             self._users = {old // 2: count for old, count in sorted(self._users.items())}
 
     def _join(self, into: dict[Key, Cell], cells: Mapping[Key, Cell]) -> None:

@@ -1,6 +1,6 @@
-"""The part of a run that measures: it listens to Locust's requests, and brings what workers counted to their master.
+"""The part of a run that measures: it counts Locust's requests, and sends the counts of workers to their master.
 
-A worker hands over with each report that Locust sends; a master, or a lone process, puts together.
+A worker sends with each report of Locust; the master, or a single process, aggregates.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._state import STATE
 
 TOLD = "voxpool_figures"
-"""What a worker has counted, in its reports to the master."""
+"""Key of a worker's counts in its reports to the master."""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What was measured of a run so far."""
+    """The measurements of a run so far."""
 
     duration_s: float
     users_max: int
@@ -63,21 +63,21 @@ class Measuring:
             events.worker_report.add_listener(self._worker_report)
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start measuring."""
         self.forget()
         self._started = self._clock()
         self._watch.start()
         self._sampler = gevent.spawn(self._sample_forever)
 
     def forget(self) -> None:
-        """Forget the test before: there is none now."""
+        """Drop the figures of the previous test."""
         self._tally, self._latencies = Tally(), Latencies()
         self._workers = {}
         self._counts.clear()
         self._started = self._stopped = None
 
     def stop(self) -> None:
-        """The time of the run is over; what comes in later still counts."""
+        """End the time of the run; later requests still count."""
         self._stopped = self._clock()
         if self._sampler is not None:
             self._sampler.kill()
@@ -85,7 +85,7 @@ class Measuring:
 
     @property
     def now_s(self) -> float:
-        """The time of the run: seconds since its start, 0 before; it stands still when no more is sent."""
+        """Return the time of the run: seconds since its start, 0 before; it is constant after sending ends."""
         if self._started is None:
             return 0.0
         ends = [self._clock() if self._stopped is None else self._stopped]
@@ -94,7 +94,7 @@ class Measuring:
         return max(0.0, min(ends) - self._started)
 
     def figures(self) -> Figures:
-        """Return what was measured so far."""
+        """Return the measurements so far."""
         self._take_own()
         duration_s = self.now_s
         operations, errors = self._latencies.operations(duration_s), self._latencies.errors()
@@ -145,7 +145,7 @@ class Measuring:
             process = msgspec.convert(told["told"], ProcessReport)
             self._latencies.absorb(told["tally"])
         except (KeyError, TypeError, ValueError) as error:  # msgspec's are ValueErrors
-            why = f"worker {client_id} tells its figures in another form: does it run another version? ({error})"
+            why = f"worker {client_id} sends its figures in another format: does it run another version? ({error})"
             if why not in self._context.missing:
                 self._context.missing.append(why)
             return
@@ -156,5 +156,5 @@ class Measuring:
 
 
 def _reason(exception: Any) -> str:
-    """Return the first line of what it says (an exception, or a word), else its kind."""
+    """Return the first line of an exception's text (or of a word), else its type."""
     return str(exception).strip().partition("\n")[0] or type(exception).__name__

@@ -1,4 +1,4 @@
-"""The pools of a run in figures: how large they were, and whether nodes that are alike got their fair share of jobs."""
+"""The figures of a run's pools: their sizes, and whether equal nodes got equal shares of jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from voxpool.loadtest.report._records import COUNTS_MAX, POOLS_MAX, NodeGroup, PoolFigures, Pools
 
 EXPECTED_MIN = 5.0
-"""Jobs a node below which chi-square says nothing (Cochran's rule)."""
+"""Minimum number of jobs per node for chi-square (Cochran's rule)."""
 
 
 def pools_of(
@@ -15,7 +15,7 @@ def pools_of(
 ) -> Pools | None:
     """Return the figures of `seen`, pools by pair, and `served`, jobs by (pairs of the node, node id).
 
-    None when there is neither. `unreadable` says why `seen` is empty.
+    None when both are empty. `unreadable` is the reason why `seen` is empty.
     """
     if not seen and not served and not unreadable:
         return None

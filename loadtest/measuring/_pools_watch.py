@@ -1,4 +1,4 @@
-"""The part of a run that asks the scheduler for its pools now and then: GET /v1/pools, page by page."""
+"""The part of a run that polls the scheduler's pools: GET /v1/pools, page by page."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PAGES_MAX = 20
 
 
 class _Page(msgspec.Struct):
-    """What is read of an answer."""
+    """The fields of an answer that are read."""
 
     pools: list[PoolView]
     next_cursor: str | None = None
 
 
 class PoolsWatch:
-    """Runs in the process that decides. `seen` has the maximum figures of each pool."""
+    """Polls the pools in the process that decides. `seen` has the maximum figures of each pool."""
 
     def __init__(self, context: Context, first_s: float = FIRST_S, every_s: float = EVERY_S) -> None:
         self._context = context
@@ -37,21 +37,21 @@ class PoolsWatch:
         self._thread: threading.Thread | None = None
         self.seen: dict[str, PoolFigures] = {}
         self.unreadable = ""
-        """Why no list was read at all."""
+        """Reason why no list could be read."""
 
     def start(self) -> None:
-        """Begin to ask, from another thread (a greenlet, where gevent has patched it)."""
+        """Start polling in another thread (a greenlet, where gevent has patched threads)."""
         self.forget()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._ask_until, args=(self._stopped,), name="pools", daemon=True)
         self._thread.start()
 
     def forget(self) -> None:
-        """Forget what was seen."""
+        """Drop the figures."""
         self.seen, self.unreadable = {}, ""
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(ANSWER_TIMEOUT_S)
@@ -104,7 +104,7 @@ class PoolsWatch:
 
 
 def _trust(ca_file: str) -> Any:
-    """Return what httpx takes as `verify`."""
+    """Return the value for `verify` of httpx."""
     if not ca_file:
         return True
     import ssl

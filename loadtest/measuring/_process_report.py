@@ -1,6 +1,6 @@
-"""What one process of the generator tells of itself besides its requests: its readings, arrivals and nodes so far.
+"""The report of one process of the generator in addition to its requests: readings, arrivals and nodes.
 
-Each time everything since the start of the test, so that a message that is lost or comes late does no harm.
+Each report covers the whole test so far, so that a lost or late message has no effect.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class ProcessReport(msgspec.Struct):
 
     process: Readings
     due: int = 0
-    """Arrivals whose time has come."""
+    """Number of arrivals that were due."""
     sent: int = 0
     late: int = 0
     dropped: int = 0
     lag: list[int] = msgspec.field(default_factory=lambda: Histogram(DIGITS).packed())
-    """How long after their time arrivals were sent, as `Histogram.packed` writes it."""
+    """Lags of arrivals, as `Histogram.packed` writes them."""
     jobs: dict[str, dict[str, int]] = {}
-    """Attempts that its node users answered: pairs of the node -> node id -> number."""
+    """Number of attempts that its node users answered: pairs of the node -> node id -> number."""
 
     def plain(self) -> dict[str, Any]:
-        """Return it as plain data, for a message; `msgspec.convert` makes it a ProcessReport again."""
+        """Return plain data for a message; `msgspec.convert` makes it a ProcessReport again."""
         found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 

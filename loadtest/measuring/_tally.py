@@ -1,7 +1,7 @@
-"""The requests that one process of the load generator has counted and not handed over yet.
+"""Counts the requests of one process of the load generator until they are aggregated.
 
-A worker sends it to its master every few seconds, a lone process hands it to itself: `take` gives plain lists and
-dicts, as Locust's messages carry them, and `_latencies.py` puts them together. Nothing here waits or reads a clock.
+A worker sends the counts to its master every few seconds: `take` returns plain lists and dicts for Locust's messages,
+and `_latencies.py` aggregates them. Nothing here waits or reads a clock.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 from voxpool.loadtest.measuring._histogram import Histogram
 
 WINDOW_S = 5.0
-"""Length of a window of time, in which requests are counted apart."""
+"""Length of a window of time; requests are counted by window."""
 DIGITS = 3
 OPERATIONS_MAX = 64
-"""Kinds of requests; further ones count as OTHER, so that a name with an id in it can't fill the memory."""
+"""Maximum number of operations; further ones count as OTHER, so that names with ids can't fill the memory."""
 REASONS_MAX = 200
-"""Kinds of failures; further ones count as OTHER."""
+"""Maximum number of reasons of failures; further ones count as OTHER."""
 REASON_CHARACTERS_MAX = 80
 OTHER = "other"
 
@@ -59,7 +59,7 @@ class Tally:
             cell.histogram.record(round(latency_s * 1e6))
 
     def take(self) -> dict[str, Any]:
-        """Return what was counted since the last call, for `Latencies.absorb`."""
+        """Return the counts since the last call, for `Latencies.absorb`."""
         taken: dict[str, Any] = {
             "cells": [
                 [window, *key, cell.requests, cell.failures, cell.histogram.packed()]

@@ -1,4 +1,4 @@
-"""Derives the outcome of the jobs from the counts of operations; it is pure, so that a report can be checked again."""
+"""Derives the outcome of the jobs from the counts of operations. Pure, so that a report can be checked again."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from voxpool.loadtest.report._records import ErrorCount, Jobs, Operation
 
 SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
-"""Names of the operations that a client counts for each job; a job that it has cancelled has a cancel and no result."""
+"""Names of the operations of a job; a cancelled job has a cancel and no result."""
 
 
 def results_ended(operations: Iterable[Operation]) -> int:
-    """Return how many results ended at clients, in whatever way: what a verdict on a load rests on."""
+    """Return the number of results that ended at clients, in whatever way: the evidence of a verdict."""
     return sum(one.requests for one in operations if one.name == RESULT and one.type != "NODE")
 
 
 def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jobs:
-    """Return what became of the jobs that the operations are about."""
+    """Return the outcome of the jobs of `operations`."""
     submits = [operation for operation in operations if operation.name == SUBMIT and operation.type != "NODE"]
     cancels = [operation for operation in operations if operation.name == CANCEL and operation.type != "NODE"]
     results = [operation for operation in operations if operation.name == RESULT and operation.type != "NODE"]

@@ -1,7 +1,7 @@
-"""Reads the counts of a report: one operation by its name, whatever carried it, and how many jobs failed.
+"""Reads the counts of a report: operations by name, and the number of failed jobs.
 
-The share of failures has one definition, here: of the jobs of all clients that ended, those whose client did not get
-the right result. A submit that was refused or lost is such an end; lost connections, polls and nodes are OTHERS.
+The share of failures is defined here: of the ended jobs of all clients, those whose client did not get the right
+result. A refused or lost submit is such an end; lost connections, polls and nodes are OTHERS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from voxpool.loadtest.report._records import Window, WindowOperation
 
 RESULT, SUBMIT, UTTERANCE = "result", "submit", "utterance"
 OTHERS = "others"
-"""All requests but those that say what became of a job: connections, polls, cancels, and those of nodes."""
+"""All requests that are not an end of a job: connections, polls, cancels, and those of nodes."""
 
 
 class Counted(Protocol):
@@ -38,7 +38,7 @@ C = TypeVar("C", bound=Counted)
 
 
 def operations_of(operations: Mapping[str, C], name: str) -> list[C]:
-    """Return the operations called `name`: "WS result" is one, "result" is that of all clients."""
+    """Return the operations called `name`: "WS result" is one operation, "result" those of all clients."""
     return [
         operation
         for full_name, operation in operations.items()
@@ -52,15 +52,15 @@ def operation_in(full_name: str) -> str:
 
 
 def requests_of(window: Window, name: str) -> tuple[int, int]:
-    """Return how many requests ended, and how many of them failed."""
+    """Return the number of ended and of failed requests."""
     operations = operations_of(window.operations, name)
     return sum(one.requests for one in operations), sum(one.failures for one in operations)
 
 
 def ended_of(operations: Mapping[str, Counted], name: str = RESULT) -> tuple[int, int]:
-    """Return how many ended, and how many of them failed: of results, of an operation, or of OTHERS.
+    """Return the number of ended and of failed results, requests of an operation, or OTHERS.
 
-    A job whose submit failed has no result of its own: it counts as a result that failed.
+    A job whose submit failed counts as a failed result.
     """
     if name == OTHERS:
         found = [one for full, one in operations.items() if full.startswith("NODE ") or not _tells_of_jobs(full)]
@@ -73,7 +73,7 @@ def ended_of(operations: Mapping[str, Counted], name: str = RESULT) -> tuple[int
 
 
 def latencies_of(window: Window, name: str) -> Histogram:
-    """Return the latencies of those that did not fail."""
+    """Return the latencies of successful requests."""
     return merged(operations_of(window.operations, name), WINDOW_DIGITS)
 
 

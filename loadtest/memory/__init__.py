@@ -1,1 +1,1 @@
-"""The memory of the scheduler during a run: read, judged, drawn."""
+"""Reads, judges and draws the memory of the scheduler during a run."""

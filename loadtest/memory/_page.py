@@ -1,6 +1,6 @@
-"""Memory in Locust's web interface: a tab with a table, which is all that Locust's tabs can be, and charts at /memory.
+"""Memory in Locust's web interface: a tab with a table (Locust's tabs can only be tables), and charts at /memory.
 
-The page needs nothing from elsewhere and runs under a Content-Security-Policy without inline style or script.
+The page loads nothing from other hosts; its Content-Security-Policy allows no inline style or script.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from voxpool.leakgate.report.svg import CSS_FILE, bytes_text
 
 KEY = "memory"
 _TAB = ("what", "growth", "first", "last")
-"""Columns of the tab; sentences stand in the second, which a narrow window shows, too."""
+"""Columns of the tab; sentences are in the second, which is visible in a narrow window."""
 _ASSETS = Path(__file__).parent / "assets"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -46,7 +46,7 @@ _PAGE = """<!doctype html>
 def add_memory_page(web_ui: Any, base: str, report: Callable[[], WatchReport]) -> None:
     """Add the tab and the page to `web_ui`, which has not started yet; `base` is its --web-base-path, "" = none.
 
-    `report` is asked in a thread of its own, since a verdict takes tens of ms, and the loop of the load has work to do.
+    `report` is called in another thread, because a verdict takes tens of ms, which would delay the load.
     """
     app = web_ui.app
     base = base.rstrip("/")
@@ -85,9 +85,9 @@ def add_memory_page(web_ui: Any, base: str, report: Callable[[], WatchReport]) -
 
 
 def tab_rows(report: WatchReport, base: str = "") -> list[dict[str, str]]:
-    """Return the rows of the tab: verdict, charts, what grew fastest, sizes, notes. `base` is before the page's path.
+    """Return the rows of the tab: verdict, charts, fastest growth, sizes, notes. `base` is the prefix of the page.
 
-    A part of the reason has a row of its own, and figures do not wrap: a table is all that a tab can show.
+    Each part of the reason has a separate row, and figures do not wrap, because a tab can only show a table.
     """
     finding = report.finding
     rows = [{"what": "verdict", "growth": finding.verdict}]

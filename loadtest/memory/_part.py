@@ -1,4 +1,4 @@
-"""The memory watch as a part of a run: made from its options at each start, asked for its report by page and report."""
+"""The memory watch as a part of a run: it is made from the options at each start; page and report read its report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("voxpool.load")
 
 
 class MemoryPart:
-    """Watches the scheduler's memory on the process that decides; the others do nothing."""
+    """Watches the scheduler's memory in the process that decides; in other processes it does nothing."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -33,7 +33,7 @@ class MemoryPart:
                 add_memory_page(context.web_ui, base, self.report)
 
     def start(self) -> None:
-        """Begin to watch, from nothing."""
+        """Start a new watch."""
         context, options = self._context, self._context.options
         self._watch = None
         if not context.decides or options.memory == "off":
@@ -53,12 +53,12 @@ class MemoryPart:
         self._watch.start()
 
     def stop(self) -> None:
-        """End it; its report stays."""
+        """Stop the watch; its report is kept."""
         if self._watch is not None:
             self._watch.stop()
 
     def report(self, with_power: bool = False) -> WatchReport:
-        """Return what is known by now. `with_power` works out how small a leak would have been found."""
+        """Return the current report. `with_power` computes the smallest detectable leak."""
         if self._watch is None:
             is_off = self._context.options.memory == "off"
             reason = "the memory watch is off" if is_off else "no run has started yet"
@@ -67,16 +67,16 @@ class MemoryPart:
 
     @property
     def naming_s(self) -> float:
-        """How long `name_lines` takes, in seconds."""
+        """Duration of `name_lines`, in seconds."""
         return 0.0 if self._watch is None else self._watch.naming_s
 
     @property
     def is_naming(self) -> bool:
-        """True while `name_lines` is at work."""
+        """True while `name_lines` runs."""
         return self._watch is not None and self._watch.is_naming
 
     def settle(self, report: WatchReport) -> None:
-        """Let the verdict of `report` stand, whatever is read after it."""
+        """Keep the verdict of `report`, whatever is read after it."""
         if self._watch is not None:
             self._watch.settle(report)
 
@@ -85,21 +85,21 @@ class MemoryPart:
         if self._watch is None:
             return
         note = (
-            "memory leaks and no count names it: the scheduler's allocations were traced for about "
+            "memory leaks and no count explains it: the scheduler's allocations were traced for about "
             f"{self.naming_s:,.0f} s at the end, which slows it down"
         )
         self._context.notes.append(note)
-        logger.info("Memory leaks and no count names it: allocations are traced for about %.0f s", self.naming_s)
+        logger.info("Memory leaks and no count explains it: allocations are traced for about %.0f s", self.naming_s)
         self._watch.name_lines()
 
     def on_quitting(self, **_: Any) -> None:
-        """Locust has written its own report, if it was asked to: the charts come into it."""
+        """Append the charts to Locust's HTML report, if there is one."""
         path = getattr(self._context.environment.parsed_options, "html_file", None)
         if self._context.decides and self._watch is not None and path:
             append_memory(Path(path), self.report())
 
     def _exercised(self) -> dict[str, int]:
-        """Return how often the load did what a leak could hang on; on a master the figures are those of all workers."""
+        """Return the numbers of the load's actions that a leak may depend on; on a master those of all workers."""
         entries = list(self._context.environment.stats.entries.values())
 
         def requests(is_one: Callable[[str], bool]) -> int:

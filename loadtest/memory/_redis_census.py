@@ -1,7 +1,7 @@
-"""Counts what is in Redis by family of keys: SCAN, then MEMORY USAGE and the number of members of each key.
+"""Counts the content of Redis by family of keys: SCAN, then MEMORY USAGE and the number of members of each key.
 
-A family is a key without what varies: `vp:{0}:leases` is "leases", `vp:{0}:job:7f3a` is "job". It only reads, a
-thousand keys a call, and gives up past its bounds: a census that would hold up the server is worse than none.
+A family is a key without its variable part: `vp:{0}:leases` is "leases", `vp:{0}:job:7f3a` is "job". It only reads, a
+thousand keys per call, and stops at its bounds, so that it does not slow the server down.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from voxpool.leakgate.errors import NoReading
 from voxpool.scheduler.stores.shown import without_password
 
 KEYS_MAX = 200_000
-"""Keys that are looked at in one census; past them it says so and gives no figures."""
+"""Maximum number of keys in one census; above it there are no figures."""
 KEYS_A_CALL = 1000
 TIME_MAX_S = 5.0
 FAMILIES_MAX = 50
-"""Largest number of key families that are counted separately; the rest are "others"."""
+"""Maximum number of key families that are counted separately; the rest are "others"."""
 OTHERS = "others"
 _COUNTED_BY = {"zset": "zcard", "hash": "hlen", "set": "scard", "list": "llen", "stream": "xlen"}
 
 
 class Census(msgspec.Struct, frozen=True):
-    """What there was at one moment, by family."""
+    """The content at one time, by family."""
 
     keys: dict[str, int]
     members: dict[str, int]
-    """Number of members of sorted sets, hashes, sets, lists and streams; a string counts as one."""
+    """Numbers of members of sorted sets, hashes, sets, lists and streams; a string counts as one."""
     bytes: dict[str, int]
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all families."""
+        """Return the bytes of all families."""
         return sum(self.bytes.values())
 
 
 class RedisCensus:
-    """One server. `seconds` is a monotonic clock."""
+    """Takes censuses of one server. `seconds` is a monotonic clock."""
 
     def __init__(self, url: str, seconds: Callable[[], float]) -> None:
         self.url = without_password(url)
@@ -58,7 +58,7 @@ class RedisCensus:
             raise NoReading(f"{self.url}: {error}") from error
 
     def take(self) -> Census:
-        """Return what there is now. Raises NoReading."""
+        """Return the current content. Raises NoReading."""
         try:
             return self._take()
         except (RedisError, OSError) as error:
@@ -80,7 +80,7 @@ class RedisCensus:
             ]  # SCAN may name a key twice while the server's table changes its size
             seen.update(some)
             for key, size, count in zip(some, *self._measure(some), strict=True):
-                if size is not None:  # None: it went away meanwhile
+                if size is not None:  # None: it was removed since the scan
                     family = self._family(key, keys)
                     keys[family] += 1
                     sizes[family] += size
@@ -110,7 +110,7 @@ class RedisCensus:
 
 
 def family_of(key: str) -> str:
-    """Return the family of `key`: of voxpool's its word after the partition, of others the first part."""
+    """Return the family of `key`: for voxpool's the word after the partition, for others the first part."""
     parts = key.split(":")
     if parts[0] == "vp" and len(parts) >= 3 and parts[1].startswith("{"):
         return parts[2]
@@ -118,8 +118,8 @@ def family_of(key: str) -> str:
 
 
 def reachable_url(asked: str, of_the_scheduler: str) -> str:
-    """Return the url to count at: `asked` (the option) if there is one, else the scheduler's own store when it can be
-    reached from here; "" when there is none. A unix socket counts only where it exists: the scheduler may be elsewhere.
+    """Return the URL for the census: `asked` (the option) if given, else the scheduler's store when it is reachable
+    from here; "" when there is none. A unix socket must exist here, because the scheduler may run on another machine.
     """
     if asked or not of_the_scheduler:
         return asked

@@ -1,4 +1,4 @@
-"""Appends the charts of memory to the HTML report that Locust writes itself when it is asked to by --html."""
+"""Appends the charts of memory to the HTML report that Locust writes with --html."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _STYLE = """
 
 
 def append_memory(path: Path, report: WatchReport) -> bool:
-    """Put the charts at the end of the page at `path`, once; return whether they were put there.
+    """Append the charts to the page at `path`, once; return whether they were appended.
 
-    A page that isn't there, because Locust was not asked for one or ended before it, stays away. The file is replaced
-    as a whole, so that nobody sees half of it.
+    A missing page is not created. The file is replaced atomically.
     """
     try:
         page = path.read_text(encoding="utf-8")

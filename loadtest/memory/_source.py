@@ -1,6 +1,6 @@
-"""Reads a scheduler for the watch: its metrics, its memory report, its settings, and the keys of its store.
+"""Reads a scheduler for the watch: metrics, memory report, settings, and the keys of its store.
 
-It takes an admin's token. leakgate/readings/reader.py reads what every process has; here is what only voxpool has.
+It needs an admin's token. leakgate/readings/reader.py reads any process; this module adds what is specific to voxpool.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STORE = "store"
 PACKAGES = ("voxpool",)
 """The installed package that the scheduler is."""
 COUNT_EVERY_S = 2.0
-"""The store is counted no more often than this: it takes a command for each key."""
+"""Minimum time between two counts of the store, each of which takes a command per key."""
 
 
 def _resident(states: Sequence[str]) -> Selector:
@@ -45,9 +45,9 @@ SELECTORS = Selectors(
 class SchedulerReader:
     """A leakgate Reader of the scheduler at `host`.
 
-    `token` is an admin's ("" = none is needed), `redis_url` a Redis to count in ("" = the scheduler's own store when it
-    can be reached from here), `ca_file` a PEM file with the certificates to trust for https ("" = those of the
-    machine), `bounds` what counts may reach beside what the scheduler declares itself. `seconds` is a monotonic clock.
+    `token` is an admin's ("" = none is needed), `redis_url` the Redis to count ("" = the scheduler's store when it is
+    reachable from here), `ca_file` a PEM file with the certificates to trust for https ("" = those of the machine),
+    `bounds` are bounds of counts in addition to those that the scheduler declares. `seconds` is a monotonic clock.
     Raises LeakgateError for a bad `ca_file`.
     """
 
@@ -65,10 +65,10 @@ class SchedulerReader:
         self._census: RedisCensus | None = None
         self._counted_s = 0.0
         self.trouble = ""
-        """Why the store is not counted."""
+        """Reason why the store is not counted."""
 
     def read(self) -> Reading:
-        """Return what there is now. Raises NoReading, and Restarted when it is another process than before."""
+        """Return a reading. Raises NoReading, and Restarted when the process is another one than before."""
         try:
             if self._reader is None:
                 self._reader = self._meet()
@@ -78,16 +78,16 @@ class SchedulerReader:
             raise
 
     def source(self) -> Source:
-        """Return what is known beside the readings. Only called after one."""
+        """Return the data of the source other than readings. Only called after a reading."""
         assert self._reader is not None
         return self._reader.source()
 
     def tracing(self) -> Tracing | None:
-        """Return what switches the tracing of its allocations. Only called after a reading."""
+        """Return the switch of allocation tracing. Only called after a reading."""
         return None if self._reader is None else self._reader.tracing()
 
     def close_reader(self) -> None:
-        """Close what depends on the process that was met."""
+        """Close the resources of the current process."""
         if self._census is not None:
             self._census.close()
         self._reader = self._census = None
@@ -110,7 +110,7 @@ class SchedulerReader:
             )
             ahead_s = checkup["now_ms"] / 1000 - time.time()
         except (KeyError, TypeError) as error:
-            raise NoReading(f"/v1/debug/checkup is not that of voxpool {__version__}: {error!r} is missing") from error
+            raise NoReading(f"/v1/debug/checkup is not from voxpool {__version__}: {error!r} is missing") from error
         url = reachable_url(self._redis_url, str(store.get("url", "")))
         self.trouble = ""
         if url:
@@ -140,11 +140,11 @@ class SchedulerReader:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoReading(f"{path}: {str(error) or type(error).__name__}") from error
         except ValueError as error:
-            raise NoReading(f"{path} is not that of voxpool {__version__}: it is no JSON") from error
+            raise NoReading(f"{path} is not from voxpool {__version__}: it is not JSON") from error
         return checkup
 
     def _counted(self, reading: Reading) -> Reading:
-        """Return `reading` with what is in the store; without it when that can't be counted, or was just now."""
+        """Return `reading` with the counts of the store, unless they failed or were just taken."""
         found = None
         if self._census is not None and self._seconds() - self._counted_s >= COUNT_EVERY_S:
             try:

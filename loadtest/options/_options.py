@@ -1,7 +1,7 @@
-"""The options of a load run: what each means, its default and bounds, and how they become one checked record.
+"""The options of a load run: their meanings, defaults and bounds, and their validation.
 
-They are given on Locust's command line, in its configuration file, as `VOXPOOL_LOAD_…` or in the form of its page; the
-master sends them to its workers with the users to spawn, so they are read when a test starts, never at import.
+They are given on Locust's command line, in its configuration file, as `VOXPOOL_LOAD_…` or in its web form. The master
+sends them to its workers with the users to spawn, so they are read when a test starts, never at import.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from voxpool.scheduler.sentences import wrong
 from voxpool.sim.scenario.expect import parse_expectation
 
 DEFAULT_HOST = "http://127.0.0.1:5010"
-"""Where a scheduler is looked for without --host."""
+"""The default of --host."""
 ENVIRONMENT = "VOXPOOL_LOAD_"
 
 Group = Literal["work", "shape", "memory", "scheduler", "tokens", "report"]
 GROUPS: dict[Group, str] = {
-    "work": "voxpool: what is asked of the scheduler",
-    "shape": "voxpool: how the load goes up and down",
+    "work": "voxpool: the load",
+    "shape": "voxpool: the load over time",
     "memory": "voxpool: the memory of the scheduler",
     "scheduler": "voxpool: the scheduler itself",
-    "tokens": "voxpool: tokens, when the scheduler asks for them (@FILE reads one)",
+    "tokens": "voxpool: tokens, when the scheduler requires them (@FILE reads one)",
     "report": "voxpool: verdict and report",
 }
 ShapeName = Literal["steady", "smoke", "steps", "spike", "soak", "big-pools", "churn", "chaos"]
 MemoryMode = Literal["watch", "off"]
 Gate = Literal["load", "memory", "all"]
-"""What decides the exit code: requests and users, the memory of the scheduler alone, or both."""
+"""The checks that decide the exit code: load, memory of the scheduler, or both."""
 ON_THE_COMMAND_LINE = frozenset(
     {
         *("client_token", "node_token", "admin_token"),
         *("scenario", "redis_url", "with_scheduler", "store", "serve_flags", "ca_file", "out"),
     }
 )
-"""Secrets, and what names files or starts processes of this machine: not for whoever can open Locust's page."""
+"""Secrets, and options that name files or start processes of this machine; Locust's page doesn't offer them."""
 WorkKind = Literal["exponential", "even", "lognormal", "gamma", "pareto"]
 
 
@@ -63,40 +63,38 @@ def _option(
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The checked options of one run. Names ending in _s are seconds, _ms milliseconds, _bytes bytes."""
 
-    # What is asked.
+    # The load.
     scenario: Annotated[
         str,
-        _option(
-            "work", "a scenario, by file or by a name of `voxpool-sim list`: its nodes and traffic are played here"
-        ),
+        _option("work", "a scenario, by file or by a name of `voxpool-sim list`: its nodes and traffic are used here"),
     ] = ""
     nodes: Annotated[
         int,
         _option(
             "work",
-            "node users, on top of -u; 0 = the scheduler has nodes of its own, -1 = 20, with big-pools 1,500",
+            "node users, in addition to -u; 0 = the scheduler has other nodes, -1 = 20, with big-pools 1,500",
             ge=-1,
             le=200_000,
         ),
     ] = -1
     slots: Annotated[int, _option("work", "jobs that a node user works on at a time", ge=1, le=1000)] = 2
-    pairs: Annotated[str, _option("work", "language pairs that are asked for and served, with commas")] = "load:test"
+    pairs: Annotated[str, _option("work", "language pairs of the jobs and nodes, comma-separated")] = "load:test"
     pairs_count: Annotated[
         int, _option("work", "number of pairs with made-up names instead of --pairs; 0 = --pairs", ge=0, le=100_000)
     ] = 0
     rate_per_user: Annotated[
         float,
-        _option("work", "jobs a second of one client user: Poisson arrivals, whatever the answers do", gt=0, le=1000),
+        _option("work", "jobs a second of one client user: Poisson arrivals, independent of answers", gt=0, le=1000),
     ] = 0.5
     work_ms: Annotated[
-        float, _option("work", "mean of the work of a job, in ms of a node of speed 1", ge=0, le=3_600_000)
+        float, _option("work", "mean of the work of a job on a node of speed 1, in ms", ge=0, le=3_600_000)
     ] = 50.0
     work: Annotated[WorkKind, _option("work", "distribution of the work around that mean")] = "exponential"
     audio_bytes: Annotated[
-        int, _option("work", "audio of a job; at least the 64 that say what the node has to do", ge=64, le=10 * 1024**2)
+        int, _option("work", "audio of a job; the first 64 bytes contain the work", ge=64, le=10 * 1024**2)
     ] = 16_000
     timeout_s: Annotated[
-        float, _option("work", "the client's own bound on its job; 0 = the scheduler's", ge=0, le=3600)
+        float, _option("work", "the client's timeout of a job; 0 = the scheduler's", ge=0, le=3600)
     ] = 0.0
     http_share: Annotated[
         float, _option("work", "share of client users that use HTTP; the others hold a session", ge=0, le=1)
@@ -105,37 +103,33 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         float, _option("work", "share of sessions and nodes that speak MessagePack; the others JSON", ge=0, le=1)
     ] = 0.5
     cancel_share: Annotated[
-        float, _option("work", "share of jobs that their client cancels when half of their work is over", ge=0, le=1)
+        float, _option("work", "share of jobs that their client cancels after half of their work", ge=0, le=1)
     ] = 0.0
     drain_s: Annotated[
         float,
-        _option(
-            "work", "at the end nothing new is sent and so long is waited for the results of what was", ge=0, le=3600
-        ),
+        _option("work", "maximum wait for results at the end of the run, when no new jobs are sent", ge=0, le=3600),
     ] = 10.0
     outstanding_max: Annotated[
         int,
         _option(
-            "work", "jobs of one client user in flight; past it an arrival is dropped, and counted", ge=1, le=100_000
+            "work", "jobs of one client user in flight; above it an arrival is dropped, and counted", ge=1, le=100_000
         ),
     ] = 100
     late_ms: Annotated[
-        float, _option("work", "an arrival that was sent so long after its time counts as late", gt=0, le=60_000)
+        float, _option("work", "an arrival that is sent this long after its time counts as late", gt=0, le=60_000)
     ] = 100.0
     result_timeout_s: Annotated[
         float,
-        _option(
-            "work", "a job without a result for so long, from its intended start, failed: no_result", gt=0, le=86_400
-        ),
+        _option("work", "a job without a result this long after its intended start fails: no_result", gt=0, le=86_400),
     ] = 90.0
     misbehaving: Annotated[
-        int, _option("work", "misbehaving users, clients and nodes, on top of -u", ge=0, le=10_000)
+        int, _option("work", "misbehaving users, clients and nodes, in addition to -u", ge=0, le=10_000)
     ] = 0
-    seed: Annotated[int, _option("work", "of arrivals, work and audio", ge=0, le=2**53)] = 1
+    seed: Annotated[int, _option("work", "seed of arrivals, work and audio", ge=0, le=2**53)] = 1
 
-    # How it goes up and down.
+    # The load over time.
     shape: Annotated[
-        ShapeName, _option("shape", "steady is -u, -r and -t; the others have times of their own, which -t cuts")
+        ShapeName, _option("shape", "steady uses -u, -r and -t; the others have other durations, which -t cuts")
     ] = "steady"
     steps: Annotated[int, _option("shape", "steps: number of equal steps up to -u", ge=2, le=100)] = 8
     step_s: Annotated[float, _option("shape", "steps: length of a step", gt=0, le=86_400)] = 20.0
@@ -147,16 +141,17 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         float, _option("shape", "spike: length of the spike, in the middle of the run", gt=0, le=86_400)
     ] = 10.0
     churn_stay_s: Annotated[
-        float, _option("shape", "churn: how long a node stays, exponential mean", gt=0, le=86_400)
+        float, _option("shape", "churn: time that a node stays, exponential mean", gt=0, le=86_400)
     ] = 20.0
     churn_away_s: Annotated[
-        float, _option("shape", "churn: how long it is away, exponential mean", ge=0, le=86_400)
+        float, _option("shape", "churn: time that it is away, exponential mean", ge=0, le=86_400)
     ] = 2.0
     kill_every_s: Annotated[
         float, _option("shape", "chaos: mean time between two kill -9 of a real node process", gt=0, le=86_400)
     ] = 5.0
     kill_nodes: Annotated[
-        int, _option("shape", "chaos: real node processes, beside --nodes; they are killed in turn", ge=0, le=100)
+        int,
+        _option("shape", "chaos: real node processes, in addition to --nodes; they are killed in turn", ge=0, le=100),
     ] = 4
     redis_restart_every_s: Annotated[
         float,
@@ -184,20 +179,23 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _option(
             "memory",
-            "what counts may reach, NAME=N:BYTES (of an entry), with ; between several: 'table app.cache=1000:200'",
+            "bounds of counts, NAME=N:BYTES (of an entry), separated by ;: 'table app.cache=1000:200'",
         ),
     ] = ""
     until_clear: Annotated[
         float,
         _option(
             "memory",
-            "end the run once the verdict on memory is clear, after this number of seconds at least; 0 = by its time",
+            "end the run when the verdict on memory is clear, at least after this number of seconds; 0 = by its time",
             ge=0,
             le=86_400,
         ),
     ] = 0.0
     redis_url: Annotated[
-        str, _option("memory", "the scheduler's Redis, to sample it by key family; else as the scheduler tells")
+        str,
+        _option(
+            "memory", "the scheduler's Redis, to sample it by key family; default: the one that the scheduler reports"
+        ),
     ] = ""
 
     # The scheduler itself.
@@ -208,7 +206,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _option(
             "scheduler",
-            "with --with-scheduler: embedded, memory, redis (one of our own, which chaos may restart) or a URL",
+            "with --with-scheduler: embedded, memory, redis (started for the run; chaos may restart it) or a URL",
         ),
     ] = "embedded"
     serve_flags: Annotated[
@@ -217,13 +215,13 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     ca_file: Annotated[str, _option("scheduler", "PEM file with the certificates to trust for https")] = ""
     gone_s: Annotated[
-        float, _option("scheduler", "a scheduler that does not answer for so long is gone: the run ends", gt=0, le=3600)
+        float, _option("scheduler", "the run ends when the scheduler does not answer for this long", gt=0, le=3600)
     ] = 10.0
 
     # Tokens.
-    client_token: Annotated[str, _option("tokens", "of client users")] = ""
-    node_token: Annotated[str, _option("tokens", "of node users")] = ""
-    admin_token: Annotated[str, _option("tokens", "for what only an admin may see: memory, settings, pools")] = ""
+    client_token: Annotated[str, _option("tokens", "token of client users")] = ""
+    node_token: Annotated[str, _option("tokens", "token of node users")] = ""
+    admin_token: Annotated[str, _option("tokens", "token of an admin, for memory, settings and pools")] = ""
 
     # Verdict and report.
     gate: Annotated[
@@ -237,22 +235,22 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str],
         _option(
             "report",
-            "what a figure has to be, such as result.p99<200ms, failures<0.1% or rate>90/s; can be given again, or "
-            "with a ; between two; without one of failures none may fail",
+            "expectation of a figure, such as result.p99<200ms, failures<0.1% or rate>90/s; can be repeated, or "
+            "separated by ;; without one for failures none is allowed",
         ),
     ] = []
     out: Annotated[str, _option("report", "folder of report.json and report.html; else out/load/<UTC time>")] = ""
 
     @property
     def pair_names(self) -> list[str]:
-        """The pairs that are asked for."""
+        """The pairs of the jobs."""
         if self.pairs_count:
             return [f"p{number}:load" for number in range(self.pairs_count)]
         return [pair.strip() for pair in self.pairs.split(",") if pair.strip()]
 
     @property
     def bounds(self) -> dict[str, Bound]:
-        """What counts of the scheduler may reach. Raises ConfigError."""
+        """The bounds of the scheduler's counts. Raises ConfigError."""
         try:
             return parse_bounds(self.bounded.split(";"))
         except ValueError as error:
@@ -260,7 +258,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def node_users(self) -> int:
-        """How many node users there are without a scenario."""
+        """The number of node users without a scenario."""
         if self.nodes >= 0:
             return self.nodes
         return 1500 if self.shape == "big-pools" else 20
@@ -272,7 +270,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
     for name, (kind, _) in fields_of_options().items():
         value = parsed.get(name)
         if value is None or (value == "" and kind is not str):
-            continue  # an empty field of the form
+            continue  # an empty field of the web form
         if kind == list[str]:
             texts = [value] if isinstance(value, str) else value
             given[name] = [part.strip() for text in texts for part in text.split(";") if part.strip()]
@@ -290,7 +288,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
         try:
             msgspec.convert(pair, Pair)
         except msgspec.ValidationError:
-            raise ConfigError(f"--pairs {options.pairs}: `{pair}` is no pair such as zh:en") from None
+            raise ConfigError(f"--pairs {options.pairs}: `{pair}` is not a pair such as zh:en") from None
     if not options.pair_names:
         raise ConfigError("--pairs: name at least one pair, such as zh:en")
     if options.gate != "load" and options.memory == "off":
@@ -301,7 +299,7 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
 
 
 def secret_of(name: str, value: str) -> str:
-    """Return the token of an option: itself, or what is in the file behind an @. Raises ConfigError."""
+    """Return the token of an option: the value, or the content of the file after an @. Raises ConfigError."""
     try:
         return read_secret(value, flag_of(name))
     except WrongInput as error:
@@ -318,7 +316,7 @@ def fields_of_options() -> dict[str, tuple[Any, msgspec.Meta]]:
 
 
 def _check_expectation(text: str, memory: MemoryMode) -> None:
-    """Raise ConfigError when a load run with these options can't check what is expected."""
+    """Raise ConfigError when a load run with these options can't check an expectation."""
     try:
         expectation = parse_expectation(text)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The options as people see them: on Locust's command line, in the form of its page, in a list."""
+"""Shows the options on Locust's command line, in its web form, and in a list."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from voxpool.loadtest.options._options import (
 
 
 class Parser(Protocol):
-    """Locust's parser of the command line, as far as it is used here."""
+    """The used part of Locust's command line parser."""
 
     def add_argument_group(self, title: str) -> Any:
-        """As argparse does."""
+        """See argparse."""
 
 
 def add_options(parser: Parser) -> None:
-    """Add all options to Locust's parser, in groups; most stand in the form of its page, too."""
+    """Add all options to Locust's parser, in groups; most are in its web form, too."""
     groups = {name: parser.add_argument_group(title) for name, title in GROUPS.items()}
     for option in described():
-        # The form of the page shows the help beside the name of the field, and no groups: each names its own.
+        # The web form shows the help of a field, but no groups: each help begins with its group.
         text = f"{option.group}: {option.text[:1].lower()}{option.text[1:]}"
         form: dict[str, Any] = {"default": option.default, "help": text.replace("%", "%%")}
         if option.kind is bool:
@@ -40,14 +40,14 @@ def add_options(parser: Parser) -> None:
             form |= {"type": option.kind, "metavar": option.metavar}
         name = option.name
         action = groups[option.group].add_argument(option.flag, dest=name, env_var=option.variable, **form)
-        # A group doesn't know the words that Locust's parser has for its form; the form reads them off the action.
+        # A group doesn't accept the keywords of Locust's parser for its form; the form reads them from the action.
         action.include_in_web_ui = name not in ON_THE_COMMAND_LINE
         action.is_secret = name.endswith("_token")
         action.is_required = action.is_multiple = False
 
 
 class Described(NamedTuple):
-    """An option as help and page show it."""
+    """An option for help and web form."""
 
     name: str
     group: Group
@@ -59,7 +59,7 @@ class Described(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """As on the command line."""
+        """The flag on the command line."""
         return flag_of(self.name)
 
     @property
@@ -74,7 +74,7 @@ class Described(NamedTuple):
 
     @property
     def metavar(self) -> str:
-        """What stands for its value; "" = it takes none."""
+        """The placeholder of its value; "" = it takes none."""
         if self.choices:
             return "|".join(self.choices)
         if self.is_list:
@@ -83,7 +83,7 @@ class Described(NamedTuple):
 
 
 def described() -> Iterator[Described]:
-    """Yield all options, in their order."""
+    """Yield all options in order."""
     defaults = LoadOptions()
     for name, (kind, meta) in fields_of_options().items():
         choices = list(get_args(kind)) if get_origin(kind) is Literal else []

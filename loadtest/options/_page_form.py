@@ -1,4 +1,4 @@
-"""The form of Locust's page, made to fit a load run: its fields in the order of the groups, and always our shape."""
+"""Adapts Locust's web form to a load run: fields in the order of the groups, and always our shape."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from voxpool.loadtest.running._part import Context
 
 
 def fit_the_form(context: Context) -> None:
-    """Have the form of this process show the options in our order, and start tests with our shape alone."""
+    """Let the web form show the options in our order, and start tests with our shape only."""
     app = context.web_ui.app
-    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form shows the fields as they come
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form then keeps the order of fields
 
     def keep_the_shape() -> None:
-        """Answer `Default`, which the class picker offers for no shape at all, with the one there is."""
+        """Replace `Default` of the class picker, which means no shape, by our shape."""
         if "shape_class" in request.form:
             form: Any = MultiDict(request.form)
             form["shape_class"] = next(iter(context.environment.available_shape_classes))

@@ -1,4 +1,4 @@
-"""Locust's -T and -E before a load: users without a task would each die with a traceback."""
+"""Applies Locust's -T and -E before a load, because a user without a task would end with a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voxpool.scheduler.errors import ConfigError
 
 
 def left_by_tags(classes: Iterable[Any], tags: Collection[str], exclude_tags: Collection[str]) -> list[Any]:
-    """Return the classes to which the tags leave a task. Raises ConfigError for a tag that no task has."""
+    """Return the classes that have a task with the tags. Raises ConfigError for a tag that no task has."""
     classes = list(classes)
     if not tags and not exclude_tags:
         return classes
@@ -23,7 +23,7 @@ def left_by_tags(classes: Iterable[Any], tags: Collection[str], exclude_tags: Co
 
 
 def _tasks(holder: Any) -> Iterator[Any]:
-    """Yield the tasks of a user class, and those of its task sets."""
+    """Yield the tasks of a user class and of its task sets."""
     for task in getattr(holder, "tasks", ()):
         if hasattr(task, "tasks"):
             yield from _tasks(task)

@@ -1,1 +1,1 @@
-"""Processes that a load run starts itself."""
+"""Processes that a load run starts."""

@@ -1,6 +1,6 @@
-"""The shape chaos: real node processes are killed -9 and started again, and our own Redis, if there is one, too.
+"""The shape chaos: kills and restarts real node processes (kill -9), and the Redis of this run, if there is one.
 
-Only processes that this run has started are touched.
+It only affects processes that this run has started.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAIRS_MAX = 256
 
 
 class Chaos:
-    """Kills and restarts in its own greenlets while a test of that shape runs; counts what it did."""
+    """Kills and restarts processes in greenlets while a test of that shape runs, and counts."""
 
     def __init__(self, context: Context, redis: Callable[[], OwnRedis | None], end: Callable[[str], None]) -> None:
         self._context = context
@@ -36,13 +36,13 @@ class Chaos:
 
     @property
     def notes(self) -> list[str]:
-        """What was broken in this test, for the report."""
+        """Return the number of kills and restarts, for the report."""
         if not self.kills and not self.redis_restarts:
             return []
         return [f"chaos: {self.kills} node processes killed (SIGKILL), Redis restarted {self.redis_restarts} times"]
 
     def start(self) -> None:
-        """Start the nodes, and break things from now on."""
+        """Start the nodes, and the kills and restarts."""
         self.kills = self.redis_restarts = 0
         options = self._context.options
         if not self._context.decides or options.shape != "chaos":
@@ -56,7 +56,7 @@ class Chaos:
             self._greenlets.append(gevent.spawn(self._restart_redis, redis, options.redis_restart_every_s))
 
     def stop(self) -> None:
-        """Break nothing more, and end the nodes."""
+        """Stop the kills and restarts, and the nodes."""
         gevent.killall([one for one in self._greenlets if one is not gevent.getcurrent()])
         self._greenlets.clear()
         for node in self._nodes:
@@ -90,8 +90,8 @@ class Chaos:
             try:
                 redis.restart()
             except CannotLoad as error:
-                self._context.missing.append(f"chaos could not go on: {error}")
+                self._context.missing.append(f"chaos could not continue: {error}")
                 self._end(str(error))
                 return
             self.redis_restarts += 1
-            logger.info("Redis was killed and started again, its data are gone (%d)", self.redis_restarts)
+            logger.info("Redis was killed and restarted without its data (%d)", self.redis_restarts)

@@ -1,6 +1,6 @@
-"""A worker node in a process of its own, to be killed: the SDK's worker, which does what the audio of a load test asks.
+"""A worker node process for chaos to kill: the SDK's worker, whose work is given by the audio of a load test.
 
-Run as `python -m voxpool.loadtest.processes._node_process URL ID PAIRS SLOTS`; a token comes by VOXPOOL_TOKEN.
+Run as `python -m voxpool.loadtest.processes._node_process URL ID PAIRS SLOTS`; the token is read from VOXPOOL_TOKEN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voxpool.scheduler.sdk import Work, Worker
 
 
 async def work(job: Work) -> Any:
-    """Take as long as the audio asks, and answer as a node user does."""
+    """Wait for the time given in the audio, and answer as a node user does."""
     order = order_of(job.audio)
     if order is not None:
         await asyncio.sleep(order.work_s)

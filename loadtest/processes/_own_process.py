@@ -1,4 +1,4 @@
-"""A process that a load run has started: its output goes into a file, and it never outlives the run."""
+"""A process that a load run starts: its output goes into a file, and it ends with the run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 STOP_S = 10.0
-"""How long it may take to end in good order, before it is killed."""
+"""Time to end after SIGTERM, before it is killed."""
 _PR_SET_PDEATHSIG = 1
 
 
 class OwnProcess:
-    """Started by the constructor, in a session of its own, so that Ctrl-C reaches us alone. Raises OSError."""
+    """A process, started by the constructor in a new session, so that it doesn't receive Ctrl-C. Raises OSError."""
 
     def __init__(self, arguments: Sequence[str], output: Path, environment: dict[str, str] | None = None) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -35,22 +35,22 @@ class OwnProcess:
 
     @property
     def runs(self) -> bool:
-        """True when it has not ended."""
+        """True while the process runs."""
         return self._process.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; below 0 the number of the signal that ended it."""
+        """Exit code; None while it runs, negative for the signal that ended it."""
         return self._process.poll()
 
     def kill(self) -> None:
-        """End it as a crash does, and all in its session."""
+        """Kill the process and all others of its session."""
         if self.runs:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self, within_s: float = STOP_S) -> None:
-        """End it in good order, or kill it."""
+        """Terminate the process, and kill it after `within_s`."""
         if self.runs:
             self._process.terminate()
             try:
@@ -60,7 +60,7 @@ class OwnProcess:
 
 
 def python(*arguments: str) -> list[str]:
-    """Return the command line of a module of this Python."""
+    """Return the command line that runs a module with this Python."""
     return [sys.executable, "-m", *arguments]
 
 
@@ -70,10 +70,10 @@ def clean_environment() -> dict[str, str]:
 
 
 def dies_with_us() -> Callable[[], None] | None:
-    """Return what a child calls to be ended, by SIGTERM, when we have ended; None where the system can't do that."""
+    """Return a function for a child that makes its parent's end send it SIGTERM; None where that is not supported."""
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None).prctl  # found before the fork, where nothing may be loaded any more
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork, after which nothing may be loaded
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

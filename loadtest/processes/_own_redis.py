@@ -1,4 +1,4 @@
-"""A Redis of our own that a load run may kill and start again: a redis-server of the system, without persistence."""
+"""A Redis that a load run starts and may kill: the system's redis-server, without persistence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIES = 5
 
 
 class OwnRedis:
-    """On a free port of this machine; `output` gets what it prints. Raises CannotLoad when there is none."""
+    """A Redis on a free port; its output goes to `output`. Raises CannotLoad when there is no redis-server."""
 
     def __init__(self, output: Path) -> None:
         found = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -35,11 +35,11 @@ class OwnRedis:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, on the port that it had before, and return when it answers. Raises CannotLoad."""
+        """Start it on the same port as before, and return when it answers. Raises CannotLoad."""
         for _ in range(TRIES):
             port = self.port or _free_port()
             arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
@@ -51,14 +51,14 @@ class OwnRedis:
         raise CannotLoad(f"--store redis: {self._binary} does not start: see {self._output}")
 
     def restart(self) -> None:
-        """Kill it as a crash does, all its data gone, and start it again. Raises CannotLoad."""
+        """Kill it, so that its data are lost, and start it again. Raises CannotLoad."""
         if self._process is not None:
             self._process.kill()
         self.restarts += 1
         self.start()
 
     def stop(self) -> None:
-        """End it, and remove its folder."""
+        """Stop it, and remove its folder."""
         if self._process is not None:
             self._process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)

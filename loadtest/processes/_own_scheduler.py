@@ -1,4 +1,4 @@
-"""`--with-scheduler`: a `voxpool serve` for this run, on a free port, and its Redis when it is to have one of ours."""
+"""`--with-scheduler`: a `voxpool serve` for this run on a free port, with a Redis for --store redis."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from voxpool.loadtest.running._preflight import CannotLoad
 START_S = 30.0
 LOOK_S = 0.02
 SAID_MAX = 300
-"""Letters of its last words that are passed on."""
+"""Maximum number of characters of its last log line in messages."""
 
 
 class OwnScheduler:
-    """Runs when the constructor returns; raises CannotLoad, with its output, when it doesn't.
+    """A scheduler process, started by the constructor. Raises CannotLoad, with its output, when it doesn't start.
 
-    Its log has no lines of single jobs, which would fill the disk in a long run; `flags` may ask for them.
-    `store` is what `voxpool serve --store` takes, or redis: one of our own, which `redis` then is. `program`
-    is the module that is run, with its first arguments.
+    Its log has no lines of single jobs, which would fill the disk in a long run; `flags` can enable them. `store` is
+    a value of `voxpool serve --store`, or redis: then a Redis is started, and `redis` is it. `program` is the module
+    to run, with its first arguments.
     """
 
     def __init__(self, folder: Path, store: str, flags: str, program: Sequence[str] = ("voxpool.scheduler",)) -> None:
@@ -57,11 +57,11 @@ class OwnScheduler:
 
     @property
     def pid(self) -> int:
-        """The pid of the scheduler itself."""
+        """The pid of the scheduler."""
         return self._process.pid
 
     def stop(self) -> None:
-        """End both, in good order."""
+        """Stop the scheduler and its Redis."""
         self._process.stop()
         if self.redis is not None:
             self.redis.stop()

@@ -1,4 +1,4 @@
-"""The checks of a run as people read them: a table for the terminal, and a sentence for each that is broken. Pure."""
+"""The checks of a run as text: a table for the terminal, and a sentence for each broken one. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _URGENCY = ("broken", "unclear", "holds")
 
 
 def sentence_of(check: Check) -> str:
-    """Return what is broken: "failures 0.93 %, at most 0 % allowed"."""
+    """Return a sentence about a broken check: "failures 0.93 %, at most 0 % allowed"."""
     end = "allowed" if check.limit.startswith("<=") else "expected"
     return f"{check.name} {figure_of(check)}, {in_words(check.limit)} {end}"
 
@@ -24,7 +24,7 @@ def figure_of(check: Check) -> str:
 
 
 def table_lines(checks: Sequence[Check]) -> list[str]:
-    """Return at most ROWS_MAX lines: mark, name, figure, limit, note; when some don't fit, what holds is left out."""
+    """Return at most ROWS_MAX lines: mark, name, figure, limit, note; if there are more, passed checks are left out."""
     kept = list(checks)
     if len(kept) > ROWS_MAX:
         ranked = sorted(range(len(kept)), key=lambda place: _URGENCY.index(kept[place].word))

@@ -1,4 +1,4 @@
-"""The HTML page of a load report: one file that needs no other, in the simulation's look. All text is escaped."""
+"""The HTML page of a load report: a single file, in the style of the simulation's. All text is escaped."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ ROWS_MAX = 100
 
 
 def html_page(report: LoadReport) -> str:
-    """Return the whole page as text; its pictures are drawn here."""
+    """Return the page as text; its pictures are drawn here."""
     title = f"voxpool load: {report.verdict}"
     parts = [
         ("Checks", _checks(report)),
-        ("What to know", _list(report.notes)),
+        ("Notes", _list(report.notes)),
         ("Jobs", _jobs(report)),
         ("Load generator", _generator(report)),
         ("Pictures", figures_of(pictures_of(report))),
@@ -73,7 +73,7 @@ def _generator(report: LoadReport) -> str:
     word, sentence = (
         ("unclear", "The generator, not the scheduler, may have set these figures:")
         if generator.was_limit
-        else ("holds", "The generator kept up with what was asked of it.")
+        else ("holds", "The generator kept up with the load.")
     )
     rows: list[list[Cell]] = [
         [
@@ -161,9 +161,9 @@ def _pools(report: LoadReport) -> str:
     found = f'<p class="note">{pools.count:,} {many}; the largest has {pools.nodes_max:,} nodes.'
     if pools.p_value is not None:
         found += (
-            f" Jobs a node against even shares, over all nodes that are alike: chi-square {shown(pools.chi_square)} "
-            f"with {pools.degrees:,} degrees, p = {shown(pools.p_value)}. Jobs of one session go to the node that had "
-            "its last one, where that has room: with few sessions shares are uneven by intent."
+            f" Jobs a node against even shares, over all groups of equal nodes: chi-square {shown(pools.chi_square)} "
+            f"with {pools.degrees:,} degrees, p = {shown(pools.p_value)}. Jobs of a session go to the node of its "
+            "last job, if that has room: with few sessions, shares are uneven by design."
         )
     found += f" {escape(pools.unreadable)}</p>"
     groups: list[list[Cell]] = [
@@ -193,7 +193,7 @@ def _memory(report: LoadReport) -> str:
 
 
 def _scheduler(told: Mapping[str, Any]) -> str:
-    """Return what it reported about itself; what has parts of its own, such as its settings, is folded up."""
+    """Return the scheduler's report about itself; nested values, such as its settings, are folded."""
     plain = {name: value for name, value in told.items() if not isinstance(value, Mapping)}
     folded = "".join(
         f"<details><summary>{escape(name)}</summary>{definitions(value)}</details>"

@@ -1,6 +1,6 @@
-"""The pictures of a load report, drawn from the report alone, in the look of the simulation's.
+"""The pictures of a load report, drawn from the report only, in the style of the simulation's.
 
-Those of memory are in _memory_charts.py: the memory page shows them while the run goes on.
+Those of memory are made by leakgate's charts, which the memory page also shows during the run.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from voxpool.sim.report.pictures import Curve, curves
 from voxpool.sim.report.report import Picture
 
 PALETTE = ("#1f6fb2", "#c0392b", "#1a7f4b", "#8a5a00", "#6a3d9a", "#0f8b8d", "#b0578d", "#555f6b")
-"""Told apart by those, too, who don't see red and green apart: each differs in lightness."""
+"""Colours that also differ in lightness, for readers who can't distinguish red and green."""
 RESULT = "result"
 
 
 def pictures_of(report: LoadReport) -> Iterator[Picture]:
-    """Draw what there is to draw, one after the other."""
+    """Yield the pictures of a report."""
     windows = [window for window in report.windows if window.is_whole] or report.windows
     if windows:
         yield _rates(windows)
@@ -44,7 +44,7 @@ def _middle(window: Window) -> float:
 
 
 def _names(windows: list[Window]) -> list[str]:
-    """Return the operations with most requests, as many as there are colours, by name."""
+    """Return the operations with the most requests, one per colour, by name."""
     totals: Counter[str] = Counter()
     for window in windows:
         for name, operation in window.operations.items():
@@ -85,7 +85,7 @@ def _latency_over_time(windows: list[Window]) -> Picture:
     for place, (name, share) in enumerate((("p50", 0.5), ("p90", 0.9), ("p99", 0.99))):
         values = [latencies.quantiles_us([share])[0] / 1000 for _, latencies in seen]
         lines.append(Curve(name, [_middle(window) for window, _ in seen], values, colour=PALETTE[place]))
-    caption = "From the intended start of a job to its result, so that a stall shows in all jobs that it held up."
+    caption = "From the intended start of a job to its result, so that a stall shows in all delayed jobs."
     return curves(
         "latency", "Latency of results over time", "time, s", "ms (logarithmic)", lines, caption, y_scale="log"
     )
@@ -112,8 +112,8 @@ def _distribution(operations: list[Operation]) -> Picture:
         shares, values = _percentile_curve(histogram)
         lines.append(Curve(f"{operation.type} {operation.name}", shares, values, colour=PALETTE[place]))
     caption = (
-        "The axis has the percentiles: at 100 one request in 100 was slower (p99), at 1,000 one in 1,000 (p99.9). "
-        "Counts are kept in HdrHistogram's buckets, within 0.1 %."
+        "The axis shows percentiles: at 100 one request in 100 was slower (p99), at 1,000 one in 1,000 (p99.9). "
+        "Latencies are counted in HdrHistogram's buckets, within 0.1 %."
     )
     return curves(
         "distribution", "Distribution of latency", "one request in …", "ms (logarithmic)", lines, caption,
@@ -122,7 +122,7 @@ def _distribution(operations: list[Operation]) -> Picture:
 
 
 def _percentile_curve(histogram: Histogram) -> tuple[list[float], list[float]]:
-    """Return the points (1 / share of slower ones, ms), as HdrHistogram's plots have them."""
+    """Return the points (1 / share of slower ones, ms), as in HdrHistogram's plots."""
     if histogram.digits != DIGITS:
         raise ValueError(f"a total has {DIGITS} digits")
     shares, values = [], []
@@ -169,5 +169,5 @@ def _shares(report: LoadReport) -> Iterator[Picture]:
                   colour=PALETTE[place])
         )  # fmt: skip
     lines.append(Curve("fair share", [0, 100], [1, 1], style="predicted"))
-    caption = "Nodes in the order of what they worked on; 1 is what each would have if all had the same."
+    caption = "Nodes in the order of their number of jobs; 1 is an equal share."
     yield curves("shares", "Jobs a node", "nodes, %", "times its fair share", lines, caption)

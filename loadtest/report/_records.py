@@ -1,7 +1,7 @@
-"""What a load run found, as it is written down: `report.json`, from which page, comparison and notebooks are made.
+"""The records of `report.json`, from which page, comparison and notebooks are made, and their reading.
 
-Records only, and how they are read. Times are seconds on the clock of the run, from its start; latencies count from
-the intended start of a request. What could not be measured is null, never 0. Fields are added, never renamed.
+Times are seconds since the start of the run; latencies count from the intended start of a request. A figure that could
+not be measured is null, never 0. Fields are added, never renamed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Verdict = Literal["holds", "broken", "unclear"]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """A distribution in seconds: its mean, quantiles (p999: 99.9 % are at most this), and its largest."""
+    """A distribution in seconds: its mean, quantiles (p999: 99.9 % are at most this), and its maximum."""
 
     mean: float
     p50: float
@@ -40,7 +40,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """The operation, such as submit or result."""
     requests: int
-    """Those that ended, in whatever way."""
+    """Number of requests that ended, in whatever way."""
     failures: int
     """Those that failed."""
     rate_per_s: float
@@ -130,7 +130,7 @@ class GeneratorProcess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Generator(msgspec.Struct, frozen=True, kw_only=True):
-    """True when the load generator kept up with what was asked of it."""
+    """How the load generator coped with the load."""
 
     was_limit: bool
     """True when the generator, not the scheduler, may have set the figures."""

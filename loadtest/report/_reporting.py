@@ -1,4 +1,4 @@
-"""The report of a run: made of what its parts have measured, and written as JSON and as a page."""
+"""Makes the report of a run from the measurements of its parts, and writes it as JSON and HTML."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = ("locust", "gevent", "websockets")
 
 
 class Reporting:
-    """Makes reports of the process that decides."""
+    """Makes the reports, in the process that decides."""
 
     def __init__(self, context: Context, measuring: Measuring, pools: PoolsWatch) -> None:
         self._context = context
@@ -36,12 +36,12 @@ class Reporting:
         self._pools = pools
 
     def forget(self) -> None:
-        """Forget the test before, which is not the one that is reported on."""
+        """Drop the figures of the previous test, which is not the one to report."""
         self._measuring.forget()
         self._pools.forget()
 
     def figures(self) -> Figures:
-        """Return what was measured so far: what a verdict is made of."""
+        """Return the measurements so far, the basis of a verdict."""
         return self._measuring.figures()
 
     def compose(
@@ -78,7 +78,7 @@ class Reporting:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a report, before there is a load. Raises ConfigError when nothing could be written there."""
+    """Make the folder of a report before the load. Raises ConfigError when it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,20 +100,20 @@ def write_report(report: LoadReport, folder: Path) -> list[Path]:
 
 
 def _notes(figures: Figures) -> list[str]:
-    """Return what to know of the load itself when reading the figures."""
+    """Return notes about the load that matter for the figures."""
     generator, arrivals = figures.generator, figures.arrivals
     notes = [f"The generator, not the scheduler, may have set these figures: {one}." for one in generator.reasons]
     notes += [f"{one[:1].upper()}{one[1:]}." for one in generator.notes]
     if arrivals is not None and arrivals.dropped:
         notes.append(
             f"{arrivals.dropped:,} of {arrivals.intended:,} arrivals were not sent, because their user had "
-            "--outstanding-max jobs in flight: the load was less than asked for, and latencies are those of the others."
+            "--outstanding-max jobs in flight: the load was less than requested, and latencies exclude these jobs."
         )
     return notes
 
 
 def _options(context: Context) -> dict[str, Any]:
-    """Return the options of the run without secrets, and Locust's own that set the load."""
+    """Return the options of the run without secrets, and Locust's options of the load."""
     given: dict[str, Any] = msgspec.to_builtins(context.options)
     shown = {name: _without_password(value) for name, value in given.items() if not name.endswith("_token")}
     parsed = vars(context.environment.parsed_options)
@@ -122,7 +122,7 @@ def _options(context: Context) -> dict[str, Any]:
 
 
 def _without_password(value: Any) -> Any:
-    """Return `value`, and of a URL the part without user and password."""
+    """Return `value`; a URL without user and password."""
     return without_password(re.sub(r"://[^/@\s]*@", "://", value)) if isinstance(value, str) else value
 
 

@@ -1,1 +1,1 @@
-"""A run from its options to its exit code: what stands before it, beside it and at its end."""
+"""The life of a run from its options to its exit code: preparation, watching, and the end."""

@@ -1,4 +1,4 @@
-"""How the process of a load run ends: by a signal, because it can't start, or by itself; nothing of ours stays."""
+"""The end of a load run's process: by a signal, because it can't start, or regularly; child processes end with it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from voxpool.loadtest.running._load_run import LoadRun
 from voxpool.loadtest.running._part import Context
 
 MASTER = os.getpid()
-"""The process that has read this file: of forked workers their master, which may be gone before they look for it."""
+"""The process that has read this file; for forked workers their master, which may end before they check it."""
 CHILDREN_S = 10.0
 """Seconds in which forked workers must end after the request of their master."""
 
 
 class Ending:
-    """Ends one process; `stop_own` ends the processes that it has started beside its workers."""
+    """Ends one process; `stop_own` stops the processes that it has started in addition to its workers."""
 
     def __init__(self, context: Context, run: LoadRun, stop_own: Callable[[], None] = lambda: None) -> None:
         self._context = context
@@ -32,7 +32,7 @@ class Ending:
         self._is_forked = context.role == "worker" and bool(options.processes)
 
     def listen(self) -> None:
-        """Let signals, and the end of the master of a forked worker, end the run."""
+        """End the run on signals, and on the end of a forked worker's master."""
         _signals.Signals(self.interrupt).listen()
         if self._is_forked:
             _signals.ignore_first_interrupt()
@@ -46,9 +46,9 @@ class Ending:
         if context.web_ui is None:
             context.runner.quit()
             if never_began and context.decides:
-                # The main greenlet prepares a test, or waits for workers, and would go on with that.
+                # The main greenlet prepares a test, or waits for workers, and would continue.
                 self.at_once(int(context.environment.process_exit_code))
-        elif why != signal.SIGTERM.name:  # with a page Locust handles SIGTERM, too, and ends the process itself
+        elif why != signal.SIGTERM.name:  # with a page Locust handles SIGTERM, too, and ends the process
             context.runner.quit()
             context.web_ui.stop()
 
@@ -62,7 +62,7 @@ class Ending:
         os._exit(code)
 
     def on_quit(self, **_: Any) -> None:
-        """Locust has done everything, and exits next."""
+        """Called when Locust is about to exit."""
         self._stop_own()
         if self._context.decides:
             _signals.wait_for_children(CHILDREN_S)

@@ -1,21 +1,21 @@
-"""A load run in one process: what happens when Locust starts a test, ticks, ends it and quits.
+"""A load run in one process: the reactions to Locust's start, ticks, end and quit.
 
-It owns the order of things, not what is done: users, shapes, the parts and the verdict are elsewhere.
+It owns the order of actions only: users, shapes, the parts and the verdict are in other modules.
 
 Each process has one run, and each run is in one stage (`_stages.py` has the table in code):
 
-| stage | what happens | goes on to, when |
+| stage | what happens | next stage |
 |---|---|---|
 | idle | no test yet | starting: Locust starts a test; concluding: it is refused, or the process ends before it |
 | starting | the parts start | running: all were started, whether that went well or not |
-| running | users are spawned, jobs are sent | closing: the time is over, or somebody ends the test |
-| closing | nothing new is sent, `drain_s` for the rest, users go | concluding: the users are gone |
+| running | users are spawned, jobs are sent | closing: the time is over, or the test is ended |
+| closing | no new jobs, `drain_s` for the rest, users stop | concluding: the users have stopped |
 | concluding | the parts stop, the verdict is written | done: always, even when that fails |
 | done | the process may quit | starting, concluding: as idle, with the next test of a page |
 
-All ways to end come together in `end` (planned time, --until-clear, signals, a scheduler that is gone, a refusal, chaos
+All ends use `end` (planned time, --until-clear, signals, a scheduler that is gone, a refusal, chaos
 that fails, Locust's quitting) or in Locust's `runner.stop` (the page), which fires test_stopping and test_stop. An end
-that comes while the parts start takes effect as soon as they have; then no user is spawned.
+during the start of the parts takes effect after it; then no user is spawned.
 
 The exit code of the process is set in `_set_exit_code` only. It is 2 from the moment a test starts until its verdict is
 written, and Locust quits after that only, however long it takes.
@@ -44,17 +44,17 @@ from voxpool.sim.report.report import Outcome
 logger = logging.getLogger("voxpool.load")
 
 STANDING_RATE = 100
-"""Nodes and misbehaving users that come a second, for each process that generates load."""
+"""Spawn rate of nodes and misbehaving users per second, for each process that generates load."""
 LOOK_S = 0.05
 EXIT_NO_EVIDENCE = Outcome.UNCLEAR.exit_code
 
 
 class LoadRun:
-    """The run of this process; `environment.voxpool` is it.
+    """The run of this process, available as `environment.voxpool`.
 
-    `prepare` checks a test that is about to start, and raises ConfigError; `conclude` writes the report and returns the
-    exit code, given why there was no test and the exit code of that ("" = it has run). Only a process that decides has
-    them.
+    `prepare` checks a test before its start, and raises ConfigError; `conclude` writes the report and returns the exit
+    code, given the reason why there was no test ("" = it has run) and the exit code for that. Only a process that
+    decides has them.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class LoadRun:
         self._last_tick: tuple[int, float] | None = None
         self._progress = Progress()
         self._end_wanted = False
-        """The test that is under way shall end."""
+        """True when the current test must end."""
         self._is_over = False
-        """The process ends: no test may start any more."""
+        """True when the process ends: no further test may start."""
         self._verdicts = 0
-        """Tests that came to their end."""
+        """Number of finished tests."""
         self._started: list[Part] = []
         self._team = Team(context, self._refused)
         self._quit = context.runner.quit
@@ -87,10 +87,10 @@ class LoadRun:
 
     @property
     def stage(self) -> Stage:
-        """Where the run is."""
+        """The stage of the run."""
         return self._progress.stage
 
-    # What Locust's shape asks; only on a process that decides.
+    # Calls of Locust's shape; only on a process that decides.
 
     def get_ready(self) -> None:
         """Check the next test and prepare it. Raises ConfigError."""
@@ -98,16 +98,16 @@ class LoadRun:
         self._prepared = self._prepare()
 
     def shape_starts(self) -> None:
-        """Locust reports that a test starts; on a master it reports it twice."""
+        """Called when Locust starts a test; on a master it is called twice."""
         if not self._progress.is_under_way:
             self._clients_since = self._last_tick = None
 
     def tick(self) -> tuple[int, float] | None:
-        """Return users and spawn rate of this moment; None = the test is over."""
+        """Return the current number of users and spawn rate; None = the test is over."""
         if self._is_over:
             return None
         if self._end_wanted or self.stage in (Stage.STARTING, Stage.CLOSING, Stage.CONCLUDING):
-            return self._last_tick  # another answer would make Locust start anew what is starting
+            return self._last_tick  # another answer would make Locust restart the spawning
         if self._prepared is None and not self._is_ready():
             return None
         users = self._users_now()
@@ -118,7 +118,7 @@ class LoadRun:
         return users
 
     def _is_ready(self) -> bool:
-        """Prepare the next test; return whether it may start. Why not is in a report then."""
+        """Prepare the next test; return whether it may start. If not, a report has the reason."""
         try:
             if self.context.role == "master" and not self.context.runner.worker_count:
                 raise ConfigError("no worker has connected: start some with `locust -f loadtest/ --worker`")
@@ -126,7 +126,7 @@ class LoadRun:
         except ConfigError as error:
             self.refuse(str(error))
             return False
-        return not self._is_over  # a signal may have come while it was prepared
+        return not self._is_over  # a signal may have arrived during the preparation
 
     def _users_now(self) -> tuple[int, float] | None:
         runner = self.context.runner
@@ -140,8 +140,8 @@ class LoadRun:
         return None if users is None else (standing + users, shape.spawn_rate)
 
     def refuse(self, why: str, code: int = EXIT_WRONG_INPUT) -> int:
-        """Write a report that says why there is no test; return the exit code of this process."""
-        if not self._is_over:  # else a signal came first
+        """Write a report with the reason why there is no test; return the exit code of this process."""
+        if not self._is_over:  # otherwise a signal came first
             self._write_no_test(why, code)
         return int(self.context.environment.process_exit_code)
 
@@ -149,7 +149,7 @@ class LoadRun:
         self._progress.enter(Stage.CONCLUDING)
         self._write_verdict(why, code)
 
-    # What Locust's events say.
+    # Locust's events.
 
     def on_test_start(self, **_: Any) -> None:
         """Start the parts; users are spawned when this returns."""
@@ -167,7 +167,7 @@ class LoadRun:
                 context.host = context.environment.host
             STATE.start()
             for part in self._parts:
-                self._started.append(part)  # before: one whose start is killed has to be stopped
+                self._started.append(part)  # before its start, because a part whose start is killed must be stopped
                 if not self._went_well(part, "start", part.start):
                     self._started.remove(part)
         finally:
@@ -176,9 +176,9 @@ class LoadRun:
             raise gevent.GreenletExit
 
     def on_test_stopping(self, **_: Any) -> None:
-        """The users will be stopped: nothing new is sent, and what was sent gets `drain_s` to end.
+        """Stop sending new jobs, and wait up to `drain_s` for the sent ones, before the users are stopped.
 
-        A second stop returns when the first has come to its end: Locust kills the greenlet that began it.
+        A second stop returns when the first has ended, because Locust kills the greenlet of the first.
         """
         if self.stage in (Stage.CLOSING, Stage.CONCLUDING):
             self._wait_until_done()
@@ -192,28 +192,28 @@ class LoadRun:
         self._team.close()
 
     def on_test_stop(self, **_: Any) -> None:
-        """The users have stopped; on a master they may only have been asked to. Returns when there is a verdict."""
+        """Make the verdict after the users have stopped (on a master they may only have been asked to)."""
         if self.stage in (Stage.STARTING, Stage.RUNNING):
             self.on_test_stopping()
         if self.stage is Stage.CLOSING:
             self._progress.enter(Stage.CONCLUDING)
-            gevent.spawn(self._finish)  # in a greenlet of its own, as Locust may kill this one
+            gevent.spawn(self._finish)  # in another greenlet, because Locust may kill this one
         self._wait_until_done()
         self._team.hand_over()
 
     def on_quitting(self, **_: Any) -> None:
-        """The process ends; comes first of all listeners."""
+        """Called first of all listeners when the process ends."""
         self._end_for_good()
 
     # The end.
 
     def end(self, reason: str) -> None:
-        """End the test, and return when there is a verdict, whoever began it. `reason` is "" at the planned end."""
+        """End the test, and return when there is a verdict. `reason` is "" at the planned end."""
         self.request_end(reason)
         self._wait_until_done()
 
     def request_end(self, reason: str) -> None:
-        """End the test, and return at once: for parts, which are stopped before there is a verdict."""
+        """End the test, and return at once; for parts, which are stopped before the verdict."""
         if self._end_wanted or self.stage not in (Stage.STARTING, Stage.RUNNING):
             return
         self._end_wanted = True
@@ -223,7 +223,7 @@ class LoadRun:
         gevent.spawn(self._stop)
 
     def end_before_the_start(self, why: str) -> bool:
-        """Let no test start in this process any more; return whether none ever did, which has a report, too."""
+        """Prevent further tests of this process; return whether none has started, which is reported, too."""
         if self.stage is not Stage.IDLE:
             return False
         self._is_over = True
@@ -233,25 +233,25 @@ class LoadRun:
         return True
 
     def _quit_after_the_end(self) -> None:
-        """Locust quits: not before there is a verdict.
+        """Let Locust quit after the verdict only.
 
-        When a signal ends it, Locust's main greenlet sees the shape gone and quits: no message of a worker is read
-        from then on, so their last figures, and the end of their users, would be waited for in vain.
+        After a signal, Locust's main greenlet finds the shape ended and quits: then it reads no more messages of
+        workers, so their last figures and the end of their users would never arrive.
         """
         never_began = self._end_for_good()
         self._quit()
-        if never_began and self.context.decides:  # Locust gave up waiting for workers, and would say 1
+        if never_began and self.context.decides:  # Locust gave up waiting for workers, and would exit with 1
             sys.exit(EXIT_NO_EVIDENCE)
 
     def _end_for_good(self) -> bool:
-        """End what there is before the process quits; return whether that was nothing."""
+        """End the current test before the process quits; return whether there was none."""
         if self.context.web_ui is None and self.end_before_the_start("Locust"):
             return True
         self.end("Locust")
         return False
 
     def _stop(self) -> None:
-        """Have Locust stop the users, once the parts have started."""
+        """Let Locust stop the users, after the parts have started."""
         self._wait_for_the_start()
         runner = self.context.runner
         has_failed = False
@@ -278,7 +278,7 @@ class LoadRun:
             self._write_verdict(context.refused, EXIT_WRONG_INPUT)
 
     def _write_verdict(self, no_test: str, code: int) -> None:
-        """Write the report, if this process decides; be done, whatever comes of it."""
+        """Write the report, if this process decides; then be done, even when it fails."""
         found = EXIT_NO_EVIDENCE
         try:
             if self._conclude is not None:
@@ -292,13 +292,13 @@ class LoadRun:
             self._progress.enter(Stage.DONE)
 
     def _set_exit_code(self, code: int) -> None:
-        """Set what this process ends with; of workers always 0, as the verdict is the master's."""
+        """Set the exit code of this process; always 0 on workers, because the master has the verdict."""
         self.context.environment.process_exit_code = code if self.context.decides else 0
 
     # Parts.
 
     def _went_well(self, part: Part, what: str, act: Callable[[], None]) -> bool:
-        """Let a part start or stop. One that fails must not keep the others from it: the verdict names it."""
+        """Start or stop a part. A failure is named in the verdict and does not affect the other parts."""
         try:
             act()
         except ConfigError as error:
@@ -311,7 +311,7 @@ class LoadRun:
         return True
 
     def _refused(self, why: str) -> None:
-        """End the test because this process, or a worker, can't do what is asked of it."""
+        """End the test because this process or a worker can't run it."""
         if self.context.role == "worker":
             self._team.refuse(why)
         elif not self.context.refused:
@@ -321,7 +321,7 @@ class LoadRun:
     # Waiting.
 
     def _wait_until_done(self) -> None:
-        """Return when the test that is under way has its verdict, however long that takes."""
+        """Return when the current test has its verdict, however long that takes."""
         before = self._verdicts
         while self._progress.is_under_way and self._verdicts == before:
             gevent.sleep(LOOK_S)
@@ -332,6 +332,6 @@ class LoadRun:
 
 
 def load_run(environment: Any) -> LoadRun:
-    """Return the run of this process, which run.py has made."""
+    """Return the run of this process, which run.py makes."""
     run: LoadRun = environment.voxpool
     return run

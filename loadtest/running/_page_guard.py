@@ -1,7 +1,7 @@
-"""Protects Locust's page: a browser sends requests to it for any web page that a user has open.
+"""Protects Locust's page against requests that a browser sends for other web pages.
 
-The page starts tests with the tokens of the command line, so it takes neither another page's request nor another
-address to send them to. Programs, which name no origin, are let through: who reaches the port is what --web-host says.
+The page starts tests with the tokens of the command line, so it accepts neither requests of other pages nor another
+host for the tokens. Programs, which send no Origin, are accepted: --web-host decides who can reach the port.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ELSEWHERE = ("cross-site", "same-site")
 
 
 def guard_the_page(context: Context) -> None:
-    """Have the page of this process refuse what comes from elsewhere, and keep its host when tokens were given."""
+    """Let the page refuse requests of other pages, and keep its host when tokens were given."""
     environment = context.environment
     options = environment.parsed_options
     names = _names(options.web_host or "", options.web_host_display_name or "")
@@ -56,8 +56,8 @@ def guard_the_page(context: Context) -> None:
 def wrong_host(hosts: list[str], names: Iterable[str]) -> str:
     """Return why a request with these Host headers is refused, or "".
 
-    An address is never another page's name for us; a name must be one of ours, or a page could give its own name our
-    address (DNS rebinding).
+    An IP address is accepted; a name must be known, because another page could let its name resolve to our address
+    (DNS rebinding).
     """
     if len(hosts) != 1:
         return "a request has one Host header"
@@ -66,7 +66,7 @@ def wrong_host(hosts: list[str], names: Iterable[str]) -> str:
         ipaddress.ip_address(name)
     except ValueError:
         if name not in names and not name.endswith(".localhost"):
-            return f"Host {hosts[0][:80]!r} is no name of this page: give it as --web-host"
+            return f"Host {hosts[0][:80]!r} is not a name of this page: give it as --web-host"
     return ""
 
 
@@ -86,5 +86,5 @@ def _names(*given: str) -> frozenset[str]:
 
 
 def _answer(status: int, why: str) -> Response:
-    """Return a refusal in the form that the page's own script reads."""
+    """Return a refusal in the format that the page's script reads."""
     return make_response(jsonify({"success": False, "message": why}), status)

@@ -1,4 +1,4 @@
-"""What a run is made of: parts that start and stop with each test, and the facts about the test that all receive."""
+"""Defines the parts of a run, which start and stop with each test, and the context that they share."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from voxpool.loadtest.verdict._expectations import DEFAULTS
 from voxpool.sim.scenario.expect import Expectation
 
 Role = Literal["local", "master", "worker"]
-"""local generates all load itself; a master tells workers what to do, and has the verdict."""
+"""local generates all load in one process; a master controls workers, and makes the verdict."""
 
 FOLDER = Path("out") / "load"
 
 
 class Part(Protocol):
-    """One role in a run. Parts are made once a process, in the order of run.py, and stopped in the opposite one."""
+    """One role in a run. Parts are made once per process, in the order of run.py, and stopped in reverse order."""
 
     def start(self) -> None:
-        """A test starts: the context has its options. Users come afterwards."""
+        """Called when a test starts, after the context has its options and before users are spawned."""
 
     def stop(self) -> None:
-        """The test is over: its users are gone. Only called after `start`."""
+        """Called after the users of the test have stopped. Only called after `start`."""
 
 
 @dataclass(slots=True)
 class Context:
-    """What parts know of the run in which they are; what changes from test to test is set before they start."""
+    """The shared data of a run's parts; data of a test are set before the parts start."""
 
     environment: Any
     """Locust's."""
@@ -49,21 +49,21 @@ class Context:
     host: str = ""
     """The scheduler's URL."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """When the test started, UTC."""
+    """Start of the test, UTC."""
     folder: Path = FOLDER
-    """Folder of this test's report; the first write creates it."""
+    """Folder of the test's report; the first write creates it."""
     ended_by: str = ""
     """Why the test ended before its time; "" = it did not."""
     refused: str = ""
-    """Why the test could not go on though it had started: a worker has no room; "" = it could."""
+    """Why a started test could not continue, such as a worker without room; "" = it could."""
     gone: str = ""
-    """What was seen of a scheduler that went away in mid run; "" = it stayed."""
+    """The observation of a scheduler that went away during the run; "" = it stayed."""
     seen: Seen | None = None
     """What the scheduler reports about itself before the test; None on workers."""
     missing: list[str] = field(default_factory=list)
-    """What could not be measured, a sentence each: the verdict can't be that the run holds."""
+    """Missing measurements, a sentence each: with one the verdict can't be `holds`."""
     expectations: list[Expectation] = field(default_factory=lambda: list(DEFAULTS))
-    """What the figures of the test have to be."""
+    """Expectations of the test."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the report."""
 

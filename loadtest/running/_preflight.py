@@ -1,6 +1,6 @@
-"""Before any user is spawned: is there a scheduler, does it speak our version, does it let us in, is there room?
+"""Checks before users are spawned: scheduler, version, tokens, nodes, limits of connections and files.
 
-Each thing that is wrong is one line that says what to do about it. Nothing here needs Locust.
+Each error is one line that also says what to do. Nothing here needs Locust.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from voxpool.scheduler.telemetry.checkup import Checkup
 PATIENCE_S = 5.0
 PAIRS_NAMED = 3
 FILES_A_CLIENT = 2
-"""Open files of one client user at a time: its connection, and one that is being made or closed."""
+"""Open files of one client user: its connection, and one that is being opened or closed."""
 
 
 class CannotLoad(ConfigError):
-    """A load test can't be run so; the text says why, and what to do."""
+    """A load test can't be run with these options; the text says why, and what to do."""
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a scheduler reports before the load; settings and store are empty without the token of an admin."""
+    """A scheduler's report before the load; settings and store are empty without an admin's token."""
 
     version: str
     needs_tokens: bool
@@ -43,7 +43,7 @@ class Seen(msgspec.Struct, frozen=True):
     store: dict[str, Any] = {}
     open_files_max: int | None = None
     left_out: str = ""
-    """Why there are no settings."""
+    """Reason why there are no settings."""
 
     @property
     def cleanup_interval_s(self) -> float | None:
@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
-    """Look at the scheduler at `host` for a load of this number of users. Raises CannotLoad."""
+    """Check the scheduler at `host` for a load of this number of users. Raises CannotLoad."""
     try:
         with _client(host, options, options.client_token) as client:
             seen = _ask(client, host, options)
@@ -60,12 +60,12 @@ def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
         raise error if isinstance(error, CannotLoad) else CannotLoad(f"--host: {error}") from None
     if seen.needs_tokens and not options.client_token:
         raise CannotLoad(
-            "--client-token: the scheduler asks for tokens: make one with "
+            "--client-token: the scheduler requires tokens: make one with "
             "`voxpool token load-client --role client --access-file TOKENS` (its --access-file), then send it SIGHUP"
         )
     if seen.needs_tokens and nodes and not options.node_token:
         raise CannotLoad(
-            "--node-token: the scheduler asks for tokens, of nodes, too: make one with `voxpool token load-node --role "
+            "--node-token: the scheduler requires tokens of nodes, too: make one with `voxpool token load-node --role "
             "node --access-file TOKENS` (its --access-file), then send it SIGHUP; or give --nodes 0"
         )
     for role, token, path in (("client", options.client_token, "session"), ("node", options.node_token, "node")):
@@ -76,7 +76,7 @@ def examine(host: str, options: LoadOptions, clients: int, nodes: int) -> Seen:
 
 
 def served_there(host: str, options: LoadOptions, pairs: Sequence[str]) -> str:
-    """Make sure that the scheduler has nodes for all `pairs`, as this load brings none; return why nobody can tell.
+    """Check that the scheduler has nodes for all `pairs`, as this load brings none; return why that is unknown, or "".
 
     Raises CannotLoad.
     """
@@ -97,7 +97,7 @@ def served_there(host: str, options: LoadOptions, pairs: Sequence[str]) -> str:
 
 
 def room_here(clients: float, others: float) -> None:
-    """Raise the limit of open files to what this number of users needs. Raises CannotLoad."""
+    """Raise the limit of open files to the number that these users need. Raises CannotLoad."""
     needed = round(clients * FILES_A_CLIENT + others) + BESIDE_CONNECTIONS
     allowed = allow(needed)
     if allowed < needed:
@@ -108,7 +108,7 @@ def room_here(clients: float, others: float) -> None:
 
 
 def files_allowed() -> int | None:
-    """Return how many open files this process may have; None = any number."""
+    """Return the maximum number of open files of this process; None = unlimited."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return None if hard == resource.RLIM_INFINITY else hard
 
@@ -170,7 +170,7 @@ def _try_token(host: str, options: LoadOptions, role: Literal["client", "node"] 
     except InvalidStatus as refused:
         status = refused.response.status_code
         if status in (401, 403):
-            why = "it knows no such token" if status == 401 else "that token has another role"
+            why = "the token is unknown" if status == 401 else "that token has another role"
             raise CannotLoad(f"--{role}-token: the scheduler refuses it: {why}") from None
         raise CannotLoad(f"--host {host}: {url} answers {status}") from None
     except (OSError, InvalidHandshake) as error:
@@ -184,7 +184,7 @@ def _room_there(seen: Seen, connections: int) -> None:
     settings = msgspec.convert(known, Settings, strict=False)
     if connections > settings.connections_max:
         raise CannotLoad(
-            f"connections: the scheduler takes {settings.connections_max}, this load needs {connections}: raise its "
+            f"connections: the scheduler accepts {settings.connections_max}, this load needs {connections}: raise its "
             "setting connections_max, or ask for fewer users"
         )
     if wanted(connections) > seen.open_files_max:

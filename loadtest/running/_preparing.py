@@ -1,4 +1,4 @@
-"""What comes before a test: options are read and checked, the scheduler is started or looked at, users are counted."""
+"""Prepares a test: reads and checks options, starts or checks the scheduler, and counts users."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Prepared(msgspec.Struct, frozen=True):
 
     shape: Shape
     standing: int
-    """Users that are there all the time, before the shape begins."""
+    """Users that are present all the time, before the shape begins."""
 
 
 class Preparing:
-    """Prepares a run in the process that decides. The scheduler that it starts ends with the process."""
+    """Prepares a run in the process that decides. A scheduler that it starts ends with the process."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._kept: dict[str, Any] = {}
         self._run_time_s: float | None = None
-        """The value of -t, when Locust starts the test by itself."""
+        """The value of -t, when Locust starts the test without a page."""
         self._own: OwnScheduler | None = None
 
     def redis(self) -> OwnRedis | None:
@@ -44,7 +44,7 @@ class Preparing:
         return None if self._own is None else self._own.redis
 
     def fill_in(self) -> None:
-        """Give -u and -r, where they weren't given, the values of the shape, and keep what no page may change.
+        """Set -u and -r, when not given, to the values of the shape, and keep values that a page must not change.
 
         Raises ConfigError.
         """
@@ -54,12 +54,12 @@ class Preparing:
         common = complete(Common(parsed.num_users, parsed.spawn_rate), options.shape)
         parsed.num_users, parsed.spawn_rate = common.users, common.spawn_rate
         if parsed.headless or parsed.autostart:
-            # Locust reads it once the shape is over: it would print a limit then, and stop what a page started next.
+            # Locust reads it after the end of the shape: it would print a limit, and stop the page's next test.
             self._run_time_s, parsed.run_time = parsed.run_time, None
         self._kept = {name: getattr(options, name) for name in ON_THE_COMMAND_LINE}
 
     def prepare(self) -> Prepared:
-        """Check all that the next test needs, and return it. Raises ConfigError."""
+        """Check the requirements of the next test, and return it. Raises ConfigError."""
         context = self._context
         parsed = context.environment.parsed_options
         vars(parsed).update(self._kept)
@@ -94,13 +94,13 @@ class Preparing:
         return Prepared(shape, crowd.standing)
 
     def stop(self) -> None:
-        """End the scheduler that was started here."""
+        """Stop the scheduler that was started here."""
         if self._own is not None:
             self._own.stop()
             self._own = None
 
     def _expect(self, workload: _workload.Workload) -> None:
-        """Put together what is expected of the test; what is given as an option goes before the scenario."""
+        """Combine the expectations of the test; options override the scenario."""
         context = self._context
         own = [parse_expectation(text) for text in context.options.expect]
         context.expectations, left_out = for_a_load_run(DEFAULTS, workload.expect, own)

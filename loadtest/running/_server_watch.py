@@ -1,4 +1,4 @@
-"""Notices a scheduler that goes away in mid run, so that the run ends with what was measured until then."""
+"""Detects a scheduler that goes away during the run, so that the run ends with the figures until then."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE_S = 2.0
 
 
 class ServerWatch:
-    """Asks for /healthz every second; calls `end` with a reason when nothing came for the option gone_s."""
+    """Requests /healthz every second; calls `end` with a reason when no answer came for the option gone_s."""
 
     def __init__(self, context: Context, end: Callable[[str], None]) -> None:
         self._context = context
@@ -24,12 +24,12 @@ class ServerWatch:
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         if self._context.decides:
             self._greenlet = gevent.spawn(self._watch)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._greenlet is not None and self._greenlet is not gevent.getcurrent():
             self._greenlet.kill()
         self._greenlet = None

@@ -1,4 +1,4 @@
-"""How many client users there are at each moment of a run, as data; nothing here runs anything."""
+"""The number of client users over the time of a run, as data; nothing here runs anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.loadtest.options._options import LoadOptions, ShapeName
 
 
 class Common(msgspec.Struct, frozen=True):
-    """What Locust's own -u, -r and -t say; None = not given."""
+    """Values of Locust's -u, -r and -t; None = not given."""
 
     users: int | None = None
     spawn_rate: float | None = None
@@ -29,7 +29,7 @@ DEFAULTS: dict[ShapeName, Common] = {
     "churn": Common(50, 50.0, 60.0),
     "chaos": Common(50, 50.0, 60.0),
 }
-"""For what is not given. Without a time, steady goes on until it is stopped."""
+"""Defaults. Without a time, steady runs until it is stopped."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The stages of a run, one after the other. Times count from the moment when all nodes are there."""
+    """The consecutive stages of a run. Times count from the registration of all nodes."""
 
     stages: tuple[Stage, ...]
     spawn_rate: float
@@ -48,16 +48,16 @@ class Shape(msgspec.Struct, frozen=True):
 
     @property
     def run_time_s(self) -> float:
-        """How long it takes; infinite = until it is stopped."""
+        """Duration; infinite = until it is stopped."""
         return sum(stage.lasts_s for stage in self.stages)
 
     @property
     def users_max(self) -> int:
-        """The most client users at a time."""
+        """The maximum number of client users."""
         return max(stage.users for stage in self.stages)
 
     def users(self, at_s: float) -> int | None:
-        """Return how many client users there are at that time; None when the run is over."""
+        """Return the number of client users at `at_s`; None when the run is over."""
         for stage, end_s in zip(self.stages, itertools.accumulate(stage.lasts_s for stage in self.stages), strict=True):
             if at_s < end_s:
                 return stage.users
@@ -65,7 +65,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def complete(common: Common, name: ShapeName) -> Common:
-    """Return `common` with the shape's own values for what is not given."""
+    """Return `common` with the shape's values for those not given."""
     own = DEFAULTS[name]
     return Common(
         own.users if common.users is None else common.users,
@@ -92,7 +92,7 @@ def shape_of(options: LoadOptions, common: Common) -> Shape:
 
 
 def _cut(stages: list[Stage], lasts_s: float) -> list[Stage]:
-    """Return what of the stages is before `lasts_s`."""
+    """Return the stages before `lasts_s`."""
     cut = []
     for stage in stages:
         cut.append(Stage(stage.users, min(stage.lasts_s, lasts_s)))

@@ -1,6 +1,6 @@
-"""SIGTERM and SIGINT: the first ends a run with its report, the second at once; either way nothing of ours stays.
+"""SIGTERM and SIGINT: the first ends a run with its report, the second at once; both end all child processes.
 
-Locust alone would end at once on SIGTERM when it has a shape and no page: it installs its own handler too late.
+Locust alone would end at once on SIGTERM when it has a shape and no page, because it installs its handler too late.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SAME_S = 1.0
 ORPHAN_LOOK_S = 1.0
 LOOK_S = 0.05
 GRACE_S = 3.0
-"""How long processes of ours may take to end by themselves at a second signal."""
+"""Time for child processes to end after a second signal."""
 
 
 class Signals:
-    """Calls `first` with the name of the first signal, in a greenlet of its own."""
+    """Calls `first` with the name of the first signal, in a new greenlet."""
 
     def __init__(self, first: Callable[[str], None]) -> None:
         self._first = first
         self._first_s: float | None = None
 
     def listen(self) -> None:
-        """From now on; what listened to SIGINT before is replaced."""
+        """Install the handlers; a previous one of SIGINT is replaced."""
         for number in NUMBERS:
             gevent.signal_handler(number, self._on_signal, number)
 
@@ -44,7 +44,7 @@ class Signals:
         if self._first_s is not None:
             if time.monotonic() - self._first_s < SAME_S:
                 return
-            logger.warning("%s again: the end, at once", number.name)
+            logger.warning("%s again: ending at once", number.name)
             end_children()
             os._exit(128 + number)
         self._first_s = time.monotonic()
@@ -52,7 +52,7 @@ class Signals:
 
 
 def ignore_first_interrupt() -> None:
-    """For a process that was forked from its master: Ctrl-C reaches both, and the master tells what is to be done."""
+    """Ignore Ctrl-C in a forked worker: its master receives it, too, and controls the worker."""
 
     def ignore(number: int, frame: FrameType | None) -> None:
         logger.debug("signal %s: left to the master", number)
@@ -61,23 +61,23 @@ def ignore_first_interrupt() -> None:
 
 
 def end_with_parent(parent: int, end: Callable[[], None]) -> None:
-    """Call `end` once the process `parent` is no longer our parent: a master that was killed leaves no workers."""
+    """Call `end` when the process `parent` is no longer our parent, so that workers end with a killed master."""
     while os.getppid() == parent:
         gevent.sleep(ORPHAN_LOOK_S)
     end()
 
 
 def end_children() -> None:
-    """End all processes that were started here: in good order, then by force. Nothing else happens here meanwhile."""
+    """Terminate all child processes, then kill the rest. It blocks this process."""
     for child in _running_children():
         _send(child, signal.SIGTERM)
     wait_for_children(GRACE_S, get_original("time", "sleep"))
 
 
 def wait_for_children(within_s: float, sleep: Callable[[float], None] = gevent.sleep) -> None:
-    """Return when no process that was started here runs any more; those that still do after `within_s` are killed.
+    """Return when no child process runs any more; those that still run after `within_s` are killed.
 
-    None is reaped: Locust does that for its workers, and insists.
+    It reaps none of them, because Locust must reap its workers.
     """
     end_s = time.monotonic() + within_s
     while (children := _running_children()) and time.monotonic() < end_s:
@@ -98,5 +98,5 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has already ended
         process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The stages of a load run in one process, and how one follows another. Pure: who waits, and for what, is elsewhere."""
+"""The stages of a load run in one process, and their allowed transitions. Pure: waiting is in other modules."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from types import MappingProxyType
 
 
 class Stage(Enum):
-    """What a process is doing with its test."""
+    """The stage of a process's test."""
 
     IDLE = "idle"
     """No test has begun in this process."""
     STARTING = "starting"
-    """The parts start; there is no user yet."""
+    """The parts start; no user is spawned."""
     RUNNING = "running"
     """Users are spawned and jobs are sent."""
     CLOSING = "closing"
-    """Nothing new is sent, what was sent may end, then users go."""
+    """No new jobs are sent, sent ones may end, then users stop."""
     CONCLUDING = "concluding"
-    """The users are gone: parts stop, and the verdict is written where it is decided."""
+    """The users have stopped: parts stop, and the deciding process writes the verdict."""
     DONE = "done"
     """There is a verdict, and the process may quit; on a page another test may start."""
 
@@ -34,12 +34,12 @@ FOLLOWING: Mapping[Stage, frozenset[Stage]] = MappingProxyType(
         Stage.DONE: frozenset({Stage.STARTING, Stage.CONCLUDING}),
     }
 )
-"""Stage -> those that may come next. From idle and done straight to concluding goes a test that was refused, or whose
-process was told to end before it began: that, too, has a report."""
+"""Stage -> possible next stages. A refused test, or one whose process ends before it, goes from idle or done directly
+to concluding, because it has a report, too."""
 
 
 class IllegalStage(RuntimeError):
-    """A stage was to follow another one that it can't follow: a bug of ours."""
+    """A transition that is not allowed: a bug of voxpool."""
 
 
 class Progress:
@@ -52,7 +52,7 @@ class Progress:
         return f"<Progress {self.stage.value}>"
 
     def enter(self, stage: Stage) -> None:
-        """Go on to `stage`. Raises IllegalStage, and stays, when it can't follow."""
+        """Change to `stage`. Raises IllegalStage, without a change, when that is not allowed."""
         if stage not in FOLLOWING[self.stage]:
             raise IllegalStage(f"a load run can't go from {self.stage.value} to {stage.value}")
         self.stage = stage

@@ -1,4 +1,4 @@
-"""What master and workers tell each other about the end of a test; a lone process is a team of one."""
+"""Messages between master and workers about the end of a test; a single process is a team of one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.users._state import STATE
 
 FINAL_S = 30.0
-"""How long a master waits for the last figures of its workers, once their users are gone; past the knee all is slow."""
+"""Time that a master waits for the last figures of its workers after their users stopped; overload is slow."""
 LOOK_S = 0.05
 CLOSE, CLOSED, FINAL, REFUSED = "voxpool_close", "voxpool_closed", "voxpool_final", "voxpool_refused"
-"""Messages: send nothing new; all that was sent has ended; my figures are complete; I can't do it, because."""
+"""Messages: send no new jobs; all sent jobs have ended; the figures are complete; refused, with a reason."""
 
 
 class Team:
-    """The others of this process; `refused` is called on a master with the reason of a worker."""
+    """The other processes of a run; on a master `refused` is called with the reason of a worker."""
 
     def __init__(self, context: Context, refused: Callable[[str], None]) -> None:
         self._context = context
@@ -34,14 +34,14 @@ class Team:
             context.runner.register_message(CLOSE, self._on_close, concurrent=True)
 
     def begin(self) -> None:
-        """A test starts."""
+        """Begin a test."""
         self._finals.clear()
         self._closed.clear()
         if self._context.role == "master":
             self._at_start = self._workers()
 
     def close(self) -> None:
-        """Have nothing new sent anywhere, and give what was sent `drain_s` to end."""
+        """Stop new jobs in all processes, and wait up to `drain_s` for the sent ones."""
         drain_s = 0.0 if self._context.gone else self._context.options.drain_s
         STATE.close()
         if self._context.role == "master":
@@ -51,7 +51,7 @@ class Team:
             wait(lambda: STATE.outstanding <= 0, drain_s)
 
     def gather(self) -> None:
-        """Wait for the last figures of all workers; what is missing is noted."""
+        """Wait for the last figures of all workers; missing ones are recorded."""
         if self._context.role != "master":
             return
         wait(lambda: self._workers() <= self._finals, FINAL_S)
@@ -60,13 +60,13 @@ class Team:
             self._context.missing.append(f"the last figures of {lost} of {len(self._at_start)} workers")
 
     def hand_over(self) -> None:
-        """On a worker: send the last figures, and say that they are."""
+        """Send the last figures of a worker, and mark them as complete."""
         if self._context.role == "worker":
-            self._context.runner._send_stats()  # its own report comes every 3 s only, too late for the master
+            self._context.runner._send_stats()  # its regular report is sent every 3 s only, too late for the master
             self._context.runner.send_message(FINAL)
 
     def refuse(self, why: str) -> None:
-        """On a worker: have the master end the test."""
+        """Let the master end the test, from a worker."""
         self._context.runner.send_message(REFUSED, why)
 
     def _on_close(self, msg: Any, **_: Any) -> None:
@@ -75,12 +75,12 @@ class Team:
         self._context.runner.send_message(CLOSED)
 
     def _workers(self) -> set[str]:
-        """Return the workers that are there, lost ones left out."""
+        """Return the connected workers, without lost ones."""
         return {one.id for one in self._context.runner.clients.values() if one.state != "missing"}
 
 
 def wait(holds: Callable[[], bool], patience_s: float) -> None:
-    """Return as soon as `holds`, or after `patience_s`."""
+    """Return when `holds()` is true, or after `patience_s`."""
     end_s = time.monotonic() + patience_s
     while not holds() and time.monotonic() < end_s:
         gevent.sleep(LOOK_S)

@@ -1,1 +1,1 @@
-"""What users of a load run do: what they ask for, when, over which wire, and what must come back."""
+"""The users of a load run: their jobs, arrival times, connections and expected results."""

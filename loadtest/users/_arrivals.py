@@ -1,7 +1,7 @@
-"""When one client user asks, whatever became of what it asked before: an open model.
+"""The submit times of one client user, independent of the results of earlier jobs: an open model.
 
-The times come from a generator of the run's seed, so they are known beforehand; a user that comes too late is counted,
-and so is an arrival that is dropped because too much of the user is under way. Nothing here waits.
+The times come from a generator with the run's seed, so they are known in advance. Late arrivals are counted, and so are
+arrivals dropped because too many jobs of the user are in flight. Nothing here waits.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from voxpool.sim.chance.distributions import Draw, draws
 from voxpool.sim.chance.seeds import generator
 
 BLOCK = 32
-"""Draws a block: users are many and ask seldom."""
+"""Draws per block; small, because there are many users with few jobs."""
 
 
 class Arrival(msgspec.Struct):
-    """A job that is to be submitted at `intended_s` (of the clock): latencies count from there."""
+    """A job to be submitted at `intended_s` (of the clock), from which latencies count."""
 
     intended_s: float
     stream: Stream
@@ -33,20 +33,20 @@ class Arrival(msgspec.Struct):
 
 
 class ArrivalCounter(Protocol):
-    """Counts what became of arrivals; lags are seconds between the intended and the real start."""
+    """Counts sent and dropped arrivals; lags are seconds between the intended and the real start."""
 
     def arrived(self, lag_s: float, late: bool) -> None:
-        """One was handed over, `lag_s` after its time."""
+        """Count an arrival that is sent `lag_s` after its time."""
 
     def dropped(self) -> None:
-        """One was not sent: too many of its user were under way."""
+        """Count an arrival that was not sent, because too many jobs of its user were in flight."""
 
 
 class Arrivals:
     """The arrivals of one user: its streams, merged in order of time, from now on.
 
-    `name` tells the users of a run apart; the same seed and name draw the same. `begun_s` is when the run began, for
-    streams that start or end at a time of the run; without it: now.
+    `name` identifies the user in the run; the same seed and name give the same draws. `begun_s` is the start of the
+    run, for streams that start or end at a time of the run; default: now.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Arrivals:
         return max(0.0, self._queue[0][0] - self._clock())
 
     def take(self, outstanding: int, outstanding_max: int) -> Arrival | None:
-        """Return the next arrival, if it is due and may be sent; None also for one that is dropped, and counted."""
+        """Return the next arrival, if it is due and may be sent; None also for a dropped one, which is counted."""
         if not self._queue or self._queue[0][0] > self._clock():
             return None
         at_s, k = heapq.heappop(self._queue)
@@ -99,10 +99,10 @@ class Arrivals:
 
 
 def _alike(streams: Sequence[Stream]) -> list[list[Stream]]:
-    """Return the streams in groups: Poisson streams that differ by pair and rate alone are one, of all their rates.
+    """Return the streams in groups: Poisson streams that differ in pair and rate only form one with the sum of rates.
 
-    The arrivals of such a group are Poisson, and each is of a stream by chance, as its rate says (superposition), so
-    that a user who asks in a thousand pools needs no thousand generators.
+    The arrivals of such a group are Poisson, and the stream of each is drawn in proportion to the rates
+    (superposition), so that a user with jobs for a thousand pools doesn't need a thousand generators.
     """
     groups: dict[bytes, list[Stream]] = {}
     for k, stream in enumerate(streams):
@@ -113,7 +113,7 @@ def _alike(streams: Sequence[Stream]) -> list[list[Stream]]:
 
 
 class _Source:
-    """Streams of one user that are alike: the times of their arrivals, and the draws of what each is."""
+    """A group of streams of one user: draws the times of arrivals, and the stream of each."""
 
     def __init__(self, streams: Sequence[Stream], seed: int, name: str, begun_s: float, now_s: float) -> None:
         stream = msgspec.structs.replace(streams[0], rate_per_s=sum(one.rate_per_s for one in streams))
@@ -126,7 +126,7 @@ class _Source:
         self.times = self._times(generator(seed, f"{name}/arrivals"), begun_s, now_s)
 
     def which(self) -> Stream:
-        """Return the stream that the next arrival is of."""
+        """Return the stream of the next arrival."""
         if self._rng is None:
             return self._streams[0]
         at = bisect_right(self._below, self._rng.random() * self._below[-1])
@@ -140,7 +140,7 @@ class _Source:
         mean_s = together / stream.rate_per_s
         at_s = max(now_s, begun_s + stream.start_s)
         if stream.arrivals == "even":
-            at_s -= mean_s * float(rng.random())  # users must not ask all at one time
+            at_s -= mean_s * float(rng.random())  # users must not submit all at the same time
             gaps: Iterator[float] = repeat(mean_s)
         else:
             gaps = _exponential(mean_s, rng)

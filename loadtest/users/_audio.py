@@ -1,7 +1,7 @@
-"""The audio of a load test: a WAV file that carries what the node is to do, and the answer that proves it was heard.
+"""The audio of a load test: a WAV file that contains the work of the node, and the answer that proves its receipt.
 
-Both ends are ours: the client writes work, a number and filler; the node reads them and answers with the length and
-the checksum of all that came; the client compares. Audio of somebody else is answered, too, after no work.
+The client writes work, a number and filler; the node reads them and answers with the length and the checksum of the
+audio; the client compares them. Other audio is answered without work.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ _WAV = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _ORDER = struct.Struct("<4sIQ")
 """Magic, work in us, number."""
 BYTES_MIN = _WAV.size + _ORDER.size
-"""The shortest audio that can carry an order."""
+"""The size of the shortest audio with an order."""
 WORK_US_MAX = 2**32 - 1
 FILLER_BYTES = 1 << 20
 _filler = random.Random("the filler of load tests").randbytes(FILLER_BYTES)
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a piece of audio asks of its node."""
+    """The work that an audio requests of its node."""
 
     work_s: float
     number: int
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """What a node answers: the checksum (CRC-32) and the bytes of the audio, and the number that it carried."""
+    """The answer of a node: the checksum (CRC-32) and the size of the audio, and its number."""
 
     crc32: int
     bytes: int
@@ -40,7 +40,7 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 def make(work_s: float, number: int, size: int) -> bytes:
-    """Return a WAV file of `size` bytes (BYTES_MIN at least) that asks for `work_s` seconds."""
+    """Return a WAV file of `size` bytes (at least BYTES_MIN) that requests `work_s` seconds of work."""
     size = max(BYTES_MIN, size)
     data = size - _WAV.size
     head = _WAV.pack(
@@ -60,7 +60,7 @@ def filler(number: int, size: int) -> bytes:
 
 
 def order_of(audio: bytes) -> Order | None:
-    """Return what `audio` asks for, or None when it was not made here."""
+    """Return the order in `audio`, or None when it was not made by `make`."""
     if len(audio) < BYTES_MIN:
         return None
     magic, work_us, number = _ORDER.unpack_from(audio, _WAV.size)

@@ -1,6 +1,6 @@
-"""What client users of both kinds have in common: jobs that are asked for and waited for, and an end in good order.
+"""The base of client users over HTTP and WebSocket: submitted jobs, their results, and the end of the user.
 
-It has no task: `_planned_user.py` adds the tasks of a load run, and a locustfile of somebody else its own.
+It has no task: `_planned_user.py` adds the tasks of a load run; another locustfile defines its tasks.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from voxpool.loadtest.users._traffic import Traffic, traffic_of
 from voxpool.loadtest.users._workload import Stream
 
 LOOK_S = 0.05
-"""Time between two looks whether a job has ended."""
+"""Interval of the checks whether a job has ended."""
 
 
 class ClientUser(User):
-    """A client; `kind` is that of its requests, `part` what it is among the users of a run.
+    """A client; `kind` is the type of its requests, `part` its role among the users of a run.
 
-    `say`, `hear` and `hang_up` are for the tasks of a class of your own: examples/locustfile_small.py.
+    `say`, `hear` and `hang_up` are for tasks of other user classes: examples/locustfile_small.py.
     """
 
     abstract = True
@@ -30,7 +30,7 @@ class ClientUser(User):
     kind: ClassVar[str]
 
     def on_start(self) -> None:
-        """Take a number, and connect. A class of your own that overrides it calls it first."""
+        """Take a number, and connect. A subclass that overrides it must call it first."""
         self.traffic: Traffic = traffic_of(self.environment, self.host)
         self.options = self.traffic.context.options
         self.number = self.traffic.enter("client")
@@ -40,7 +40,7 @@ class ClientUser(User):
         self.enter()
 
     def on_stop(self) -> None:
-        """Wait for what was asked, for `drain_s` at most, then leave."""
+        """Wait for results, for at most `drain_s`, then leave."""
         end_s = time.monotonic() + self.options.drain_s
         while len(self.expected) and time.monotonic() < end_s:
             gevent.sleep(LOOK_S)
@@ -55,8 +55,8 @@ class ClientUser(User):
     def say(self, audio: bytes, pair: str, *, timeout_s: float | None = None) -> Wanted:
         """Submit a job and return it at once; Locust's statistics get its `submit` and, when it ends, its `result`.
 
-        `timeout_s` is the client's own bound on its job; None = the scheduler's. At the end of a load run nothing new
-        is sent: then it waits until the user is stopped.
+        `timeout_s` is the client's timeout of the job; None = the scheduler's. At the end of a load run no new jobs are
+        sent: then it waits until the user is stopped.
         """
         while not self.traffic.may_ask():
             gevent.sleep(LOOK_S)
@@ -80,45 +80,45 @@ class ClientUser(User):
         if wanted.job_id:
             self._cancel(wanted)
 
-    # What each kind of client does in its own way.
+    # Differs by the kind of client.
 
     def enter(self) -> None:
         """Connect, or get ready to."""
         raise NotImplementedError
 
     def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
-        """Send a job, for the pair of `stream` and in its way."""
+        """Send a job with the pair and options of `stream`."""
         raise NotImplementedError
 
     def cancel(self, wanted: Wanted) -> None:
-        """Ask for the end of a job; it comes as its result."""
+        """Request the cancel of a job; the result reports it."""
         raise NotImplementedError
 
     def leave(self) -> None:
         """Release the connections."""
         raise NotImplementedError
 
-    # A job's way.
+    # The steps of a job.
 
     def begin(self, wanted: Wanted) -> None:
-        """A job is about to be sent."""
+        """Record a job before it is sent."""
         self.expected.add(wanted)
         self.traffic.begun()
 
     def give_up_overdue(self) -> None:
-        """Report jobs that have waited too long for a result."""
+        """Report jobs whose result is overdue as failed."""
         for wanted in self.expected.overdue(time.monotonic()):
             self.result(wanted, NO_RESULT)
 
     def may_retry(self, wanted: Wanted, after_ms: int | None) -> bool:
-        """True when a refused job is to be submitted again, after that time; it is counted."""
+        """Return whether a refused job may be submitted again after `after_ms`; it counts the retry."""
         if after_ms is None or not wanted.retries:
             return False
         wanted.retries -= 1
         return True
 
     def accepted(self, wanted: Wanted, job_id: str) -> None:
-        """The scheduler has taken a job."""
+        """Record that the scheduler has accepted a job."""
         if not wanted.job_id and wanted.cancel_after_s is not None:
             gevent.spawn_later(wanted.cancel_after_s, self._cancel, wanted)
         wanted.job_id = job_id
@@ -129,7 +129,7 @@ class ClientUser(User):
             self.cancel(wanted)
 
     def came(self, request_id: str, state: str, output: Any, error: str | None) -> None:
-        """The end of a job has come; one that was cancelled counts as that, from when its client asked for it."""
+        """Record the end of a job; that of a cancelled one counts as a cancel, from the time of its request."""
         judged = self.expected.came(request_id, state, output, error)
         wanted = judged.wanted
         if wanted is None:
@@ -144,7 +144,7 @@ class ClientUser(User):
             self.result(wanted, judged.failure)
 
     def result(self, wanted: Wanted, failure: str) -> None:
-        """A job has its end; `failure` says what is wrong with it, "" = nothing."""
+        """Record the result of a job; `failure` is the reason of a failure, "" = none."""
         self.traffic.tell(self.kind, "result", time.monotonic() - wanted.intended_s, 0, failure)
         self.ended(wanted, failure)
 
@@ -153,7 +153,7 @@ class ClientUser(User):
         self.traffic.ended()
 
     def not_taken(self, wanted: Wanted, failure: str) -> None:
-        """A submit was refused, or could not be sent."""
+        """Record a submit that was refused or could not be sent."""
         if self.expected.drop(wanted.request_id) is not None:
             self.traffic.tell(self.kind, "submit", time.monotonic() - wanted.intended_s, 0, failure)
             self.ended(wanted, failure)

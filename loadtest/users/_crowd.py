@@ -1,4 +1,4 @@
-"""Which users a run has and how many of each: client users by weight, and on top nodes and those that misbehave."""
+"""The users of a run and their numbers: client users by weight, and fixed numbers of nodes and misbehaving users."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from voxpool.loadtest.options._tags import left_by_tags
 from voxpool.scheduler.errors import ConfigError
 
 CLIENTS = ("http", "session", "")
-"""Parts that ask for jobs; "" is a class of somebody else."""
+"""Parts that submit jobs; "" is a class of another locustfile."""
 WEIGHTS = 1000
-"""The weights of the kinds of client users together."""
+"""Sum of the weights of client users."""
 
 
 class Crowd(msgspec.Struct, frozen=True):
-    """What Locust has to spawn."""
+    """The users that Locust spawns."""
 
     classes: tuple[Any, ...]
-    """The user classes of which there is at least one."""
+    """The user classes with at least one user."""
     standing: int
-    """Users that are there all the time: nodes and those that misbehave."""
+    """Users that are present all the time: nodes and misbehaving users."""
     nodes: int = 0
-    """Those of them that serve."""
+    """The number of nodes among them."""
 
 
 def selected(environment: Any) -> list[Any]:
-    """Return the user classes of the next test: those named on the command line or picked on the page, else all.
+    """Return the user classes of the next test: those named on the command line or selected on the page, else all.
 
-    A class that has no task left after -T and -E is none of them. Nodes and misbehaving users whose classes are left
-    out are switched off by their options. Raises ConfigError for an unknown tag, and when no class is left that asks
-    for jobs.
+    A class without a task after -T and -E is left out. The options of nodes and misbehaving users whose classes are
+    left out are set to 0. Raises ConfigError for an unknown tag, and when no class that submits jobs is left.
     """
     parsed = environment.parsed_options
     names = parsed.user_classes
@@ -42,8 +41,8 @@ def selected(environment: Any) -> list[Any]:
     parts = {_part(one) for one in classes}
     if not parts.intersection(CLIENTS):
         if any(_part(one) in CLIENTS for one in available):
-            raise ConfigError("no class that asks for jobs has a task left after -T and -E: theirs has the tag submit")
-        raise ConfigError("none of the selected classes asks for jobs: add SessionUser or HttpClientUser")
+            raise ConfigError("no class that submits jobs has a task left after -T and -E: its task has the tag submit")
+        raise ConfigError("none of the selected classes submits jobs: add SessionUser or HttpClientUser")
     if "node" not in parts:
         parsed.nodes = 0
     if not any(part.startswith("misbehaving") for part in parts):
@@ -52,14 +51,14 @@ def selected(environment: Any) -> list[Any]:
 
 
 def arrange(classes: Sequence[Any], options: LoadOptions, nodes: int) -> Crowd:
-    """Set counts and weights of the user classes, which tell by `part` what they are.
+    """Set counts and weights of the user classes by their `part`.
 
-    `part` is http, session, node, misbehaving_client or misbehaving_node. Without one it is a class of somebody else,
-    which stays as it is.
+    `part` is http, session, node, misbehaving_client or misbehaving_node. A class without one belongs to another
+    locustfile and is unchanged.
     """
     shares = {"http": round(options.http_share * WEIGHTS), "session": round((1 - options.http_share) * WEIGHTS)}
     if sum(1 for one in classes if _part(one) in shares) == 1:
-        shares = dict.fromkeys(shares, WEIGHTS)  # only one kind of them is asked for
+        shares = dict.fromkeys(shares, WEIGHTS)  # there is only one kind
     counts = {
         "node": nodes,
         "misbehaving_client": -(-options.misbehaving // 2),

@@ -1,6 +1,6 @@
-"""Which results one user waits for, and what is wrong with those that come: never, twice, not the right one.
+"""The results that one user waits for, and the errors of results: missing, duplicate, wrong.
 
-Reasons are short words without ids, so that they can be counted. Pure: the time comes in as an argument.
+Reasons are short words without ids, so that they can be counted. Pure: the time is an argument.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from voxpool.loadtest.users import _audio
 
 ENDED_KEPT = 256
-"""Request ids that a user remembers, to notice a result that comes twice."""
+"""Number of request ids that a user keeps to detect duplicate results."""
 
 NO_RESULT = "no_result"
 TWICE = "twice"
@@ -23,62 +23,62 @@ STRANGE = "not_asked_for"
 
 
 class Wanted(msgspec.Struct):
-    """A job that was submitted, and what its result must be."""
+    """A submitted job and its expected result."""
 
     request_id: str
     intended_s: float
     answer: _audio.Heard | None
-    """None: only the state counts, nodes of somebody else answer."""
+    """The expected answer; None: only the state is checked, because other nodes answer."""
     job_id: str = ""
     sends: int = 1
-    """How often it was submitted: after a reconnect the result of each may come."""
+    """Number of submits: after a reconnect each may have a result."""
     retries: int = 0
-    """How often it may still be submitted again after a refusal with a time to retry."""
+    """Number of further submits after refusals with a retry time."""
     cancel_after_s: float | None = None
-    """How long after it was accepted its client cancels it; None = never."""
+    """Time after the acceptance at which its client cancels it; None = never."""
     cancelled_s: float | None = None
-    """When its client asked for its end."""
+    """Time of its client's cancel."""
     state: str = ""
-    """How it ended; "" = it has not, or no result came."""
+    """The state in which it ended; "" = it has not, or no result came."""
     output: Any = None
     """The result that came."""
     tag: Any = None
-    """The user's own: what it belongs to."""
+    """Data of the user class, such as its utterance."""
 
 
 class Judged(msgspec.Struct):
-    """What came: the job, or None for one that nobody waits for; and what is wrong with it, "" = nothing."""
+    """A judged result: the job, or None when no job waits for it; and the failure, "" = none."""
 
     wanted: Wanted | None
     failure: str
 
 
 class Expected:
-    """The jobs of one user that are under way."""
+    """The unfinished jobs of one user."""
 
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
         self._open: OrderedDict[str, Wanted] = OrderedDict()
         self._ended: OrderedDict[str, int] = OrderedDict()
-        """Request id -> results that may still come because it was submitted again."""
+        """Request id -> number of results that may still come because of repeated submits."""
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, wanted: Wanted) -> None:
-        """A job is about to be submitted."""
+        """Add a job before its submit."""
         self._open[wanted.request_id] = wanted
 
     def find(self, request_id: str) -> Wanted | None:
-        """Return the job under way, or None."""
+        """Return the unfinished job, or None."""
         return self._open.get(request_id)
 
     def all(self) -> list[Wanted]:
-        """Return the jobs under way, in the order of their submits."""
+        """Return the unfinished jobs in the order of their submits."""
         return list(self._open.values())
 
     def drop(self, request_id: str) -> Wanted | None:
-        """Wait no more: it was refused, or it is given up; a result that comes all the same is no second one."""
+        """Stop waiting for a refused or given up job; a later result of it is not a duplicate."""
         wanted = self._open.pop(request_id, None)
         if wanted is not None:
             wanted.sends += 1
@@ -86,7 +86,7 @@ class Expected:
         return wanted
 
     def came(self, request_id: str, state: str, output: Any, error: str | None) -> Judged:
-        """Take a result; a second one for the same request, or one for none, is a failure."""
+        """Judge a result; a second one for the same request, or one without a request, is a failure."""
         wanted = self._open.pop(request_id, None)
         if wanted is None:
             return Judged(None, self._one_more(request_id))
@@ -94,8 +94,8 @@ class Expected:
         return Judged(wanted, failure_of(state, output, error, wanted.answer))
 
     def overdue(self, now_s: float) -> list[Wanted]:
-        """Return, and forget, the jobs whose deadline is over."""
-        due_s = now_s - self._deadline_s  # they stand in the order of their starts, but for a few ms
+        """Remove and return the jobs past their deadline."""
+        due_s = now_s - self._deadline_s  # they are in the order of their starts, within a few ms
         late = list(takewhile(lambda wanted: wanted.intended_s <= due_s, self._open.values()))
         for wanted in late:
             self.drop(wanted.request_id)
@@ -115,7 +115,7 @@ class Expected:
 
 
 def failure_of(state: str, output: Any, error: str | None, answer: _audio.Heard | None) -> str:
-    """Return what is wrong with a job that ended, "" = nothing."""
+    """Return the failure of an ended job, "" = none."""
     if state != "completed":
         return f"{state}:{error}" if error else state
     if answer is not None and not _audio.is_answer(output, answer):

@@ -1,4 +1,4 @@
-"""Jobs over HTTP as one client user asks for them: a submit, then long polls, each a request of its own."""
+"""Jobs of one client user over HTTP: a submit, then long polls, each a separate request."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from voxpool.scheduler.protocol.answers import JobView, Problem
 
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_S = 15.0
-"""How long an answer may take, beyond what was asked for."""
+"""Timeout of an answer, in addition to the requested wait."""
 POLL_S = 20.0
 NO_ENTRY = (401, 403)
 BROKEN = (OSError, HTTPConnectionClosed, HTTPParseError)
 
 
 class Refused(VoxpoolError):
-    """The scheduler answered something else than a job."""
+    """The scheduler's answer is not a job."""
 
     def __init__(self, reason: str, retry_after_ms: int | None = None) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class Refused(VoxpoolError):
 
 
 class HttpJobs:
-    """The connections of one client user; they are kept and used again."""
+    """The connections of one client user, which are reused."""
 
     def __init__(self, url: str, token: str, ca_file: str, connections_max: int) -> None:
         options: dict[str, Any] = {"ssl_options": {"ca_certs": ca_file}} if ca_file else {}
@@ -47,7 +47,7 @@ class HttpJobs:
     def submit(
         self, audio: bytes, pair: str, request_id: str, *, session: str = "", timeout_ms: int | None = None
     ) -> JobView:
-        """Submit a job. Raises Refused, or one of BROKEN: then is unknown whether it was taken."""
+        """Submit a job. Raises Refused, or one of BROKEN: then it is unknown whether the job was accepted."""
         query = {"pair": pair, "session": session, "timeout_ms": timeout_ms}
         path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
         headers = {"Idempotency-Key": request_id, "Content-Type": "audio/wav"}
@@ -62,7 +62,7 @@ class HttpJobs:
         return self._ask("DELETE", f"/v1/jobs/{job_id}", b"", {})
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._http.close()
 
     def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> JobView:

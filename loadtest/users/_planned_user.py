@@ -1,4 +1,4 @@
-"""The task of client users in a load run: to submit what is due, at times that were set beforehand."""
+"""The task of client users in a load run: it submits jobs at planned times."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from voxpool.loadtest.users._expected import Wanted
 from voxpool.loadtest.users._workload import Stream
 
 LOOK_S = 1.0
-"""Longest time between two looks for results that are overdue."""
+"""Longest interval of the checks for overdue results."""
 
 
 class PlannedUser(ClientUser):
-    """A client whose jobs come at the times of an open model, whatever became of those before."""
+    """A client that submits jobs at the times of an open model, independent of earlier results."""
 
     abstract = True
 
     def on_start(self) -> None:
-        """Get ready, then draw the first arrival."""
+        """Start the client, then draw the first arrival."""
         super().on_start()
         self.arrivals = self.traffic.arrivals_of(self.number)
 
     def wait_time(self) -> float:
-        """Return the seconds until the next arrival, or until it is time to look for what is overdue."""
+        """Return the seconds until the next arrival or the next check for overdue results."""
         wait_s = self.arrivals.wait_s() if self.traffic.may_ask() else None
         return LOOK_S if wait_s is None else min(LOOK_S, wait_s)
 
     @tag("submit")
     @task
     def ask(self) -> None:
-        """Submit what is due."""
+        """Submit the due jobs."""
         self.give_up_overdue()
         while self.traffic.may_ask() and self.arrivals.wait_s() == 0:
             arrival = self.arrivals.take(len(self.expected), self.options.outstanding_max)
@@ -40,7 +40,7 @@ class PlannedUser(ClientUser):
                 self.submit(*self.next_job(arrival))
 
     def next_job(self, arrival: Arrival) -> tuple[Wanted, Stream, bytes]:
-        """Return what is to be waited for, the stream that it is of, and the audio."""
+        """Return the job of an arrival, its stream, and its audio."""
         self.asked += 1
         number = self.number << 32 | self.asked
         audio = _audio.make(arrival.work_s, number, arrival.audio_bytes)

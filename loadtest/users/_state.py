@@ -1,4 +1,4 @@
-"""What all users of a process share: whether new jobs may be sent, and how many are under way."""
+"""State shared by all users of a process: whether new jobs may be sent, and the number in flight."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ class State:
 
     def __init__(self) -> None:
         self.open = True
-        """False at the end of a run: client users send nothing new, and wait for what they have sent."""
+        """False at the end of a run: client users send no new jobs, and wait for results."""
         self.closed_s: float | None = None
-        """When that was, on the monotonic clock."""
+        """Time of `close`, on the monotonic clock."""
         self.outstanding = 0
-        """Jobs of all client users that were sent and have no end yet."""
+        """Number of sent jobs of all client users that have not ended."""
 
     def start(self) -> None:
-        """A run starts."""
+        """Reset the state for a new run."""
         self.open = True
         self.closed_s = None
         self.outstanding = 0
 
     def close(self) -> None:
-        """No new jobs from now on."""
+        """Send no new jobs from now on."""
         self.open = False
         self.closed_s = time.monotonic()
 
 
 STATE = State()
-"""That of this process."""
+"""The state of this process."""

@@ -1,6 +1,6 @@
-"""What the users of one process share in a test: the workload, who is who, what is counted, and how it is told.
+"""Shared data of one process's users in a test: the workload, identities of users, counts, and reporting to Locust.
 
-A part of the run: it begins anew with each test. Users find it as `traffic_of(environment)`.
+A part of the run: it is reset at each test. Users get it by `traffic_of(environment)`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from voxpool.scheduler.sdk.wire.tls import tls_context
 from voxpool.scheduler.service.open_files import allow
 
 CONNECTING_MAX = 50
-"""Users of a process that connect at a time: a thousand at once would be no load but a flood."""
+"""Number of users of a process that connect at the same time, so that a thousand don't connect at once."""
 FILES_BESIDE = 200
 CLIENT_USERS, WORKERS = "voxpool_client_users", "voxpool_workers"
-"""Among the options that a master sends: client users in all, over which a scenario's rates are spread, and workers."""
+"""Keys of options that a master adds: the number of client users, which share a scenario's rates, and of workers."""
 
 HTTP, WS, NODE = "HTTP", "WS", "NODE"
-"""Kinds of requests; beside them stands the operation."""
+"""Types of requests in Locust's statistics; the name is the operation."""
 
 
 class Traffic:
@@ -44,7 +44,7 @@ class Traffic:
         self.counts = counts
         self.workload: Workload = Workload(())
         self.run_id = ""
-        """In every request and node id, so that two runs against one scheduler never meet."""
+        """Part of every request and node id, so that ids of two runs against one scheduler differ."""
         self.begun_s = 0.0
         self.client_users = 1
         self.connecting = BoundedSemaphore(CONNECTING_MAX)
@@ -57,7 +57,7 @@ class Traffic:
     # A part of the run.
 
     def start(self) -> None:
-        """A test starts. Raises CannotLoad when this process may not have the open files for its users."""
+        """Begin a test. Raises CannotLoad when the limit of open files is too low for the users."""
         context, options = self._context, self._context.options
         self.workload = _workload.of_options(options)
         self.counts.clear()
@@ -79,14 +79,14 @@ class Traffic:
         room_here(clients, nodes + options.misbehaving / workers)
 
     def stop(self) -> None:
-        """The test is over."""
+        """End the test."""
 
     # The identity of each user.
 
     def enter(self, kind: str) -> int:
-        """Return a number for a user of `kind` that no other of this process has; `leave` gives it back.
+        """Return a number for a user of `kind` that is unique in this process; `leave` releases it.
 
-        A client never does: its number is in its request ids, and a request id stands for one job.
+        Numbers of clients are never released: they are in request ids, and a request id stands for one job.
         """
         free = self._numbers.setdefault(kind, [])
         if free:
@@ -96,20 +96,20 @@ class Traffic:
         return number
 
     def leave(self, kind: str, number: int) -> None:
-        """A user has gone; the next one gets its number."""
+        """Release the number of a user for the next one."""
         heapq.heappush(self._numbers.setdefault(kind, []), number)
 
     def name(self, kind: str, number: int) -> str:
-        """Return the id of a user in the whole run, for the scheduler."""
+        """Return the id of a user that is unique in the run, for the scheduler."""
         return f"{kind}-{self.run_id}-{self._index}-{number}"
 
     def node_index(self, number: int) -> int:
-        """Return which of the workload's nodes the `number`-th of this process is: workers take turns."""
+        """Return the index in the workload's nodes of this process's node `number`; workers alternate."""
         workers = int(getattr(self._context.environment.parsed_options, WORKERS, 1))
         return number * max(1, workers) + self._index
 
     def arrivals_of(self, number: int) -> Arrivals:
-        """Return the arrivals of a client user; the time of a scenario begins with the first of the process."""
+        """Return the arrivals of a client user; the time of a scenario starts with the first user of the process."""
         self.begun_s = self.begun_s or time.monotonic()
         return Arrivals(
             self.workload.of_one(self.client_users),
@@ -121,7 +121,7 @@ class Traffic:
             begun_s=self.begun_s,
         )
 
-    # Where the scheduler is.
+    # Addresses of the scheduler.
 
     @property
     def context(self) -> Context:
@@ -130,7 +130,7 @@ class Traffic:
 
     @property
     def host(self) -> str:
-        """The scheduler's URL, without a slash at its end."""
+        """The scheduler's URL, without a trailing slash."""
         return self._context.host.rstrip("/")
 
     def door(self, path: str) -> str:
@@ -139,13 +139,13 @@ class Traffic:
 
     @property
     def answers_are_ours(self) -> bool:
-        """True when all results come from node users, so that they can be checked to the byte."""
+        """True when all results come from node users, so that their content can be checked."""
         return self.workload.nodes > 0
 
-    # What happened.
+    # Events.
 
     def tell(self, kind: str, name: str, seconds: float, size: int = 0, failure: str = "") -> None:
-        """A request of the operation `name` took `seconds`, from its intended start; `failure` is a word, "" = none."""
+        """Report a request of the operation `name` that took `seconds` from its intended start; no `failure`: ""."""
         self._context.environment.events.request.fire(
             request_type=kind,
             name=name,
@@ -160,18 +160,18 @@ class Traffic:
         return STATE.open
 
     def begun(self) -> None:
-        """A job is about to be sent."""
+        """Count a job before it is sent."""
         STATE.outstanding += 1
 
     def ended(self) -> None:
-        """A job has its end, whichever."""
+        """Count the end of a job, in whatever state."""
         STATE.outstanding -= 1
 
 
 def traffic_of(environment: Any, host: str | None = None) -> Traffic:
-    """Return that of this process. A locustfile that is not ours gets one at its first user, for `host`.
+    """Return the traffic of this process. For another locustfile it is made at its first user, for `host`.
 
-    Raises ConfigError when a variable VOXPOOL_LOAD_… is wrong.
+    Raises ConfigError when a variable VOXPOOL_LOAD_… is invalid.
     """
     if not hasattr(environment, "voxpool_traffic"):
         _of_another_locustfile(environment, host or DEFAULT_HOST)
@@ -180,7 +180,7 @@ def traffic_of(environment: Any, host: str | None = None) -> Traffic:
 
 
 def _of_another_locustfile(environment: Any, host: str) -> None:
-    """Make a traffic without a load run of ours: its options are the variables alone, and its nodes are not ours."""
+    """Make a traffic without a load run: its options come from variables only, and its nodes are not node users."""
     given = {name: os.environ.get(ENVIRONMENT + name.upper()) for name in fields_of_options()}
     options = read_options({**given, "nodes": 0})
     Traffic(Context(environment, environment.runner, None, "local", options=options, host=host), Counts()).start()

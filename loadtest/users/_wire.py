@@ -1,7 +1,7 @@
-"""One WebSocket of a client or node user, in either encoding: messages in and out, pings answered, nothing more.
+"""One WebSocket of a client or node user, in either encoding: it sends and receives messages, and answers pings.
 
 It runs the state machine of `websockets` on a plain socket, so a connection costs one open file and no thread. Under
-gevent a call that waits lets other users run; without it, it blocks. One reads, any may send.
+gevent a waiting call lets other users run; without gevent it blocks. One greenlet reads, any may send.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ M = TypeVar("M")
 OPEN_TIMEOUT_S = 10.0
 READ_BYTES = 65_536
 CLOSE_ABNORMAL = 1006
-"""There was no goodbye (RFC 6455, 7.4.1)."""
+"""Close code of a connection that ended without a close frame (RFC 6455, 7.4.1)."""
 
 
 class Closed(VoxpoolError):
-    """The connection has ended; `code` and `reason` are those of the other end's goodbye."""
+    """The connection has ended; `code` and `reason` are those of the peer's close frame."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"closed with {code} {reason}".rstrip())
@@ -42,7 +42,7 @@ class Closed(VoxpoolError):
 
 
 class NotOpened(VoxpoolError):
-    """No connection came about; `status` is what HTTP answered instead, 0 = nothing."""
+    """The connection was not opened; `status` is the HTTP status of the answer, 0 = none."""
 
     def __init__(self, why: str, status: int = 0) -> None:
         super().__init__(why)
@@ -50,7 +50,7 @@ class NotOpened(VoxpoolError):
 
 
 class Wire(Generic[M]):
-    """An open connection. `open` makes one."""
+    """An open connection, made by `open`."""
 
     def __init__(self, sock: socket.socket, protocol: ClientProtocol, codec: Codec[M], binary: bool) -> None:
         self._socket = sock
@@ -59,11 +59,11 @@ class Wire(Generic[M]):
         self.binary = binary
         self._sending = threading.RLock()
         self._frames = [event for event in protocol.events_received() if isinstance(event, Frame)]
-        """What has come and was not read yet; it may have come with the answer to the handshake."""
+        """Received frames that were not read; they may have arrived with the handshake's answer."""
         self._part = bytearray()
         self._part_is_binary = False
         self.on_pong: Callable[[bytes], None] = lambda data: None
-        """Called by who reads, with what the ping carried."""
+        """Called by the reader with the data of the ping."""
         self.bytes_out = 0
 
     @classmethod
@@ -98,7 +98,7 @@ class Wire(Generic[M]):
             sock.close()
             raise
         wire = cls(sock, protocol, codec, binary)
-        with contextlib.suppress(Closed):  # answers to what came at once: a ping, a goodbye
+        with contextlib.suppress(Closed):  # answers to frames that arrived at once: a ping, a close frame
             wire._flush()
         return wire
 
@@ -109,7 +109,7 @@ class Wire(Generic[M]):
         return len(frame)
 
     def send_frame(self, data: bytes, binary: bool, fin: bool = True) -> None:
-        """Send one frame as it is; with `fin` False it is the beginning of a message. Raises Closed."""
+        """Send one raw frame; with `fin` False it is the first frame of a message. Raises Closed."""
         with self._sending:
             self._must_be_open()
             if binary:
@@ -119,13 +119,13 @@ class Wire(Generic[M]):
             self._flush()
 
     def send_raw(self, data: bytes) -> None:
-        """Send bytes that are no frame. Raises Closed."""
+        """Send bytes that are not a frame. Raises Closed."""
         with self._sending:
             self._must_be_open()
             self._write(data)
 
     def ping(self, data: bytes) -> None:
-        """Send a ping; its pong goes to `on_pong`. Raises Closed."""
+        """Send a ping; `on_pong` is called with its pong. Raises Closed."""
         with self._sending:
             self._must_be_open()
             self._protocol.send_ping(data)
@@ -140,7 +140,7 @@ class Wire(Generic[M]):
         return self._codec.decode(data, binary)
 
     def receive_frame(self, timeout_s: float | None = None) -> tuple[bytes, bool]:
-        """Return the next message as it came, and whether it was binary. Raises Closed and TimeoutError."""
+        """Return the next raw message, and whether it was binary. Raises Closed and TimeoutError."""
         while True:
             while self._frames:
                 frame = self._frames.pop(0)
@@ -168,9 +168,9 @@ class Wire(Generic[M]):
         self.abort()
 
     def abort(self) -> None:
-        """Let go without a goodbye."""
+        """Close the socket without a close frame."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # who reads wakes up
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader
         self._socket.close()
 
     def _read(self, timeout_s: float | None) -> None:
@@ -194,7 +194,7 @@ class Wire(Generic[M]):
             else:
                 self._protocol.receive_eof()
             self._frames += [event for event in self._protocol.events_received() if isinstance(event, Frame)]
-            with contextlib.suppress(Closed):  # pongs and the answer to a goodbye
+            with contextlib.suppress(Closed):  # pongs and the answer to a close frame
                 self._flush()
         if not data and not self._frames:
             raise self._closed()
@@ -207,7 +207,7 @@ class Wire(Generic[M]):
         for data in self._protocol.data_to_send():
             if data:
                 self._write(data)
-            else:  # the end of what we send
+            else:  # the end of our stream
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_WR)
 
@@ -224,7 +224,7 @@ class Wire(Generic[M]):
 
 
 def _shake_hands(sock: socket.socket, protocol: ClientProtocol, token: str) -> None:
-    """Ask for the upgrade and read the answer. Raises NotOpened and OSError."""
+    """Request the upgrade and read the answer. Raises NotOpened and OSError."""
     request = protocol.connect()
     if token:
         request.headers["Authorization"] = f"Bearer {token}"
@@ -240,6 +240,6 @@ def _shake_hands(sock: socket.socket, protocol: ClientProtocol, token: str) -> N
     failed = protocol.handshake_exc
     if isinstance(failed, InvalidStatus):
         raise NotOpened(str(failed), failed.response.status_code)
-    if failed is not None or protocol.state is State.CONNECTING:  # else it was opened, and may be closed again already
+    if failed is not None or protocol.state is State.CONNECTING:  # otherwise it was opened, and may be closed again
         why = failed if isinstance(failed, InvalidHandshake) else "the connection ended in the handshake"
         raise NotOpened(str(why))

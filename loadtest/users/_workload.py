@@ -1,6 +1,6 @@
-"""What a load test asks for: streams of jobs, and the nodes that serve them. Pure data, without any socket.
+"""The workload of a load test: streams of jobs, and the nodes that serve them. Pure data, without sockets.
 
-It comes from a scenario, the very file that the simulator plays, or from plain options; users are given their share.
+It is made from a scenario, the same file that the simulator runs, or from plain options, and shared among users.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ AUDIO_BYTES = 16_000
 NODES = 20
 SLOTS = 2
 DEADLINE_S = 60.0
-"""After so long a result is taken for lost."""
+"""Time after which a result counts as lost."""
 PAIRS_A_NODE_MAX = 256
-"""The protocol's bound."""
+"""The limit of the protocol."""
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "sim" / "scenarios", ROOT / "loadtest" / "scenarios"
-"""Where a bare name is looked for."""
+"""The folder of scenarios given by name."""
 KINDS = {
     "even": Even,
     "exponential": Exponential,
@@ -41,7 +41,7 @@ KINDS = {
 
 
 class NodeKind(msgspec.Struct, frozen=True):
-    """What one node is."""
+    """The properties of one node."""
 
     group: str
     pairs: tuple[str, ...]
@@ -69,7 +69,7 @@ class NodeGroup(msgspec.Struct, frozen=True):
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """A stream of jobs of one pair; `rate_per_s` is that of all client users together, or of one in `Share`."""
+    """A stream of jobs of one pair; `rate_per_s` is the sum over client users, or that of one in `of_one`."""
 
     pair: str
     rate_per_s: float
@@ -82,42 +82,42 @@ class Stream(msgspec.Struct, frozen=True):
     timeout_ms: int | None = None
     affinity: bool = False
     retries: int = 0
-    """How often a job is submitted again that was refused with a time to retry."""
+    """Number of further submits of a job after refusals with a retry time."""
 
 
 class Workload(msgspec.Struct, frozen=True):
-    """What is asked of a scheduler in one load test."""
+    """The load of one test."""
 
     streams: tuple[Stream, ...]
     groups: tuple[NodeGroup, ...] = ()
     deadline_s: float = DEADLINE_S
-    """How long after its intended start a job may take; past it the result counts as lost."""
+    """Time after a job's intended start at which its result counts as lost."""
     rate_per_user: float | None = None
-    """Jobs a second of each client user, shared out by the rates of the streams; None: the users share these rates."""
+    """Jobs per second of each client user, divided in proportion to the streams' rates; None: users share the rates."""
     seed: int = 1
     name: str = "plain"
     duration_s: float | None = None
-    """How long the traffic of a scenario lasts; None: until the run is ended."""
+    """Duration of a scenario's traffic; None: until the run is ended."""
     expect: Sequence[Expectation] = ()
-    """What a scenario expects of its runs."""
+    """Expectations of the scenario."""
 
     @property
     def nodes(self) -> int:
-        """How many nodes it has; 0 = the scheduler has its own."""
+        """Number of nodes; 0 = the scheduler has other nodes."""
         return sum(group.count for group in self.groups)
 
     @property
     def slots(self) -> int:
-        """How many jobs its nodes can do at once."""
+        """Number of slots of all nodes."""
         return sum(group.count * group.slots for group in self.groups)
 
     @property
     def pairs(self) -> tuple[str, ...]:
-        """The pairs that jobs are submitted for."""
+        """The pairs of the jobs."""
         return tuple(dict.fromkeys(stream.pair for stream in self.streams))
 
     def node(self, index: int) -> NodeKind:
-        """Return what the `index`-th node is; past the last one it begins again. Raises ConfigError without nodes."""
+        """Return the kind of node `index`, modulo the number of nodes. Raises ConfigError without nodes."""
         if not self.nodes:
             raise ConfigError("this workload has no nodes")
         index %= self.nodes
@@ -128,7 +128,7 @@ class Workload(msgspec.Struct, frozen=True):
         raise AssertionError("the groups have been counted")
 
     def rate_per_s(self, users: int) -> float:
-        """Return the jobs a second that `users` client users ask for together (bursts and starts evened out)."""
+        """Return the mean rate in jobs per second of `users` client users together."""
         return users * self.rate_per_user if self.rate_per_user is not None else self._total
 
     def of_one(self, users: int) -> tuple[Stream, ...]:
@@ -149,13 +149,13 @@ class Workload(msgspec.Struct, frozen=True):
 
 
 def of_options(options: LoadOptions) -> Workload:
-    """Return what `options` ask for. Raises ConfigError: one line that says what is wrong."""
+    """Return the workload of `options`. Raises ConfigError with one line."""
     if options.scenario:
         if options.nodes > 0:
-            raise ConfigError(f"--nodes {options.nodes}: the scenario says which nodes there are; 0 leaves them out")
+            raise ConfigError(f"--nodes {options.nodes}: the scenario defines the nodes; 0 leaves them out")
         scenario = find_scenario(options.scenario)
         workload = of_scenario(scenario, with_nodes=options.nodes != 0, deadline_s=options.result_timeout_s)
-        own_seed = options.seed == LoadOptions().seed  # none was asked for
+        own_seed = options.seed == LoadOptions().seed  # no seed was given
         return workload if own_seed else msgspec.structs.replace(workload, seed=options.seed)
     return plain(
         pairs=options.pair_names,
@@ -184,8 +184,8 @@ def plain(
 ) -> Workload:
     """Return the workload of plain options: the same rate for each pair, and nodes of one kind.
 
-    A node serves every pair; of more pairs than a node may serve each gets its part, so that every pair has nodes.
-    Raises ConfigError when that can't be.
+    A node serves every pair; if there are more pairs than a node may serve, each node serves some, so that every pair
+    has nodes. Raises ConfigError when that is not possible.
     """
     if not pairs:
         raise ConfigError("no pair to submit jobs for: give at least one, such as zh:en")
@@ -199,13 +199,13 @@ def plain(
 
 
 def of_scenario(scenario: Scenario, *, with_nodes: bool = True, deadline_s: float = DEADLINE_S) -> Workload:
-    """Return the traffic and the nodes of `scenario`. Its settings and faults are the affair of who starts the server.
+    """Return the traffic and the nodes of `scenario`; its settings and faults are not used here.
 
-    Raises ConfigError when there is no traffic in it.
+    Raises ConfigError when it has no traffic.
     """
     streams = tuple(_stream(traffic) for traffic in scenario.traffic if traffic.rate_per_s)
     if not streams:
-        raise ConfigError(f"scenario {scenario.name}: no [[traffic]] with a rate above 0, there is nothing to ask")
+        raise ConfigError(f"scenario {scenario.name}: it needs [[traffic]] with a rate above 0")
     groups = tuple(_group(nodes) for nodes in scenario.nodes) if with_nodes else ()
     return Workload(
         streams, groups, deadline_s, None, scenario.seed, scenario.name, scenario.duration_s, scenario.expectations
@@ -213,7 +213,7 @@ def of_scenario(scenario: Scenario, *, with_nodes: bool = True, deadline_s: floa
 
 
 def find_scenario(name: str) -> Scenario:
-    """Read the scenario that `name` means: a file, or the name of one in SCENARIOS. Raises ConfigError."""
+    """Read the scenario `name`: a file, or the name of one in SCENARIOS. Raises ConfigError."""
     if name.endswith(".toml"):
         return load_scenario(Path(name))
     known = {path.stem: path for folder in SCENARIOS for path in sorted(folder.glob("*.toml"))}
@@ -243,7 +243,7 @@ def _group(nodes: Nodes) -> NodeGroup:
 
 
 def _pairs_a_node(pairs: int, nodes: int) -> int:
-    """Return how many pairs each node serves: all, or as many as are needed so that each pair has two nodes."""
+    """Return the number of pairs of each node: all, or enough that each pair has two nodes."""
     if pairs <= PAIRS_A_NODE_MAX or not nodes:
         return 0
     if nodes * PAIRS_A_NODE_MAX < pairs:

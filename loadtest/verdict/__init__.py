@@ -1,1 +1,1 @@
-"""From what was measured to checks, a verdict and an exit code."""
+"""Turns the measurements of a run into checks, a verdict and an exit code."""

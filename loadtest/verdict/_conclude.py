@@ -1,4 +1,4 @@
-"""The end of a test: what the parts have measured becomes a verdict, an exit code and a report."""
+"""The end of a test: makes the verdict, the exit code and the report from the measurements of the parts."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ ERROR_CHARACTERS = 300
 
 
 class TellsMemory(Protocol):
-    """The memory watch, as far as it is used here."""
+    """The used part of the memory watch."""
 
     def report(self, with_power: bool = False) -> WatchReport:
-        """Return what is known by now, with the smallest leak that would have been found if asked for."""
+        """Return the current report, optionally with the smallest detectable leak."""
 
 
 class TellsNotes(Protocol):
-    """A part that has sentences for the report."""
+    """A part with notes for the report."""
 
     @property
     def notes(self) -> list[str]:
-        """About this test."""
+        """Return notes about the test."""
 
 
 class Conclusion:
-    """Made of the parts that know something; only on the process that decides."""
+    """Concludes a test in the process that decides, from the parts with measurements."""
 
     def __init__(self, context: Context, reporting: Reporting, memory: TellsMemory, *others: TellsNotes) -> None:
         self._context = context
@@ -58,12 +58,12 @@ class Conclusion:
     def conclude(self, refused: str = "", code_refused: int = EXIT_WRONG_INPUT) -> int:
         """Write the report and return the exit code.
 
-        `refused` is why there was no test, or none that could go on; `code_refused` is the exit code of that.
+        `refused` is why there was no test, or why it could not continue; `code_refused` is the exit code for that.
         """
         context = self._context
         never_ran = bool(refused) and not context.refused
         if never_ran:
-            self._reporting.forget()  # on a page, tests came before
+            self._reporting.forget()  # a page may have run tests before
         figures = self._reporting.figures()
         memory = None if refused or context.options.memory == "off" else self._memory.report(with_power=True)
         knee = self._knee(figures)
@@ -96,10 +96,10 @@ class Conclusion:
         try:
             written = write_report(report, context.folder)
         except OSError as error:
-            if not refused:  # else the reason says it
+            if not refused:  # otherwise the reason includes it
                 logger.error("There is no report: %s: %s", error.filename, error.strerror)
             written = []
-            code = code or Outcome.UNCLEAR.exit_code  # nobody could look at what a pass rests on
+            code = code or Outcome.UNCLEAR.exit_code  # a pass needs a report as evidence
         if refused:
             does_not = "can't" if code == EXIT_WRONG_INPUT else "does not"
             logger.error("The run %s start (exit code %d): %s", does_not, code, why)
@@ -129,7 +129,7 @@ class Conclusion:
             at_knee, why = knee_check(knee)
             timed.append(at_knee)
             unclear += [why] if why and gate != "memory" else []
-            # Past the knee the load is meant to be too much: what fails there is no fault.
+            # Above the knee the load is intentionally too high: failures there don't count.
             windows = counted_until(figures.windows, knee, self._standing)
             operations, digits = joined(windows), WINDOW_DIGITS
             seconds = min(seconds, sum(window.length_s for window in windows))
@@ -162,7 +162,7 @@ class Conclusion:
 
     @property
     def _standing(self) -> int:
-        """Users that are there all the time."""
+        """Return the number of users that are present all the time."""
         return self._context.nodes + self._context.options.misbehaving
 
 
@@ -170,7 +170,7 @@ SAID = {Outcome.HOLDS: "holds", Outcome.BROKEN: "does not hold", Outcome.UNCLEAR
 
 
 def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what users died of, the commonest first, from the rows that Locust's runner keeps of exceptions."""
+    """Return the errors of users, the most frequent first, from the exceptions that Locust's runner records."""
     most = sorted(rows, key=lambda row: int(row["count"]), reverse=True)[:ERRORS_SHOWN]
     return [
         f"{row['count']} x an error of a user: {str(row['msg'])[:ERROR_CHARACTERS]} "
@@ -180,7 +180,7 @@ def error_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def leak_sentence(memory: WatchReport | None) -> str:
-    """Return what leaks, in a sentence; "" when nothing does, as far as it is known."""
+    """Return a sentence about the leak; "" when none is known."""
     if memory is None or memory.finding.verdict != "leak":
         return ""
     return f"memory: leak: {memory.finding.reason}"

@@ -1,4 +1,4 @@
-"""What a load run was expected to show, checked against what was measured: a row of the checks for each expectation.
+"""Checks the expectations of a load run against its measurements.
 
 Pure. The figure itself decides when the sample is large enough for its limit, that is when at least three results are
 expected on each side of it (rule of three: p99 needs 300 results, p99.9 3,000, `failures<0.1%` 3,000). In a smaller
@@ -24,39 +24,39 @@ from voxpool.sim.report.report import Check
 from voxpool.sim.scenario.expect import FAILURES, OTHER_FAILURES, QUANTILES, RATE, Expectation, parse_expectation
 
 DEFAULTS = tuple(map(parse_expectation, (f"{FAILURES}<=0%", f"{OTHER_FAILURES}<=0%")))
-"""What is expected of each run; an own expectation of the same figure replaces it."""
+"""Default expectations of each run; a given one for the same figure replaces them."""
 SIDE_MIN = 3
-"""Results expected on each side of a share or quantile from which on the figure itself decides."""
+"""Expected number of results on each side of a share or quantile from which on the figure itself decides."""
 COUNT_MIN = 30
-"""Results from which on a mean or a rate itself decides."""
+"""Number of results from which on a mean or a rate itself decides."""
 CONFIDENCE = 0.95
 """Confidence of each bound of a small sample."""
 MEMORY = "memory."
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What expectations are checked against."""
+    """The measurements that expectations are checked against."""
 
     operations: Mapping[str, Counted]
     """"TYPE name" -> counts of the run, or of the windows that count."""
     digits: int
     """Significant digits of their histograms."""
     seconds: float
-    """How long they were measured."""
+    """Duration of the measurement."""
     jobs: Jobs | None = None
     arrivals: Arrivals | None = None
     memory: WatchReport | None = None
 
 
 class _Found(NamedTuple):
-    """A figure in the unit that it is measured in, and how sure it is."""
+    """A figure in the unit of measured figures, with its bounds."""
 
     figure: float | None
     low: float | None = None
     high: float | None = None
-    """The bounds, when they decide and not the figure."""
+    """The bounds, when they decide instead of the figure."""
     note: str = ""
-    """What it rests on."""
+    """The basis of the figure."""
 
 
 def check_all(expectations: Iterable[Expectation], measured: Measured) -> list[Check]:
@@ -81,7 +81,7 @@ def _check(expectation: Expectation, measured: Measured) -> Check:
 
 
 def _verdict(found: _Found, bound: Limit) -> bool | None:
-    """Return whether the limit is kept; None when nobody can tell."""
+    """Return whether the limit is kept; None when that is unknown."""
     if found.low is None or found.high is None:
         return bound.keeps(found.figure)
     kept = bound.keeps(found.low), bound.keeps(found.high)
@@ -106,7 +106,7 @@ def _find(name: str, bound: Limit, measured: Measured) -> _Found:
         return _memory(name, measured.memory)
     if name == OTHER_FAILURES:
         requests, failures = ended_of(measured.operations, OTHERS)
-        # A run over HTTP on nodes of somebody else has no other requests: none of them failed.
+        # A run over HTTP with other nodes has no other requests: none of them failed.
         return (
             _share(failures, requests, bound, "other requests") if requests else _Found(0.0, note="no other requests")
         )
@@ -120,7 +120,7 @@ def _find(name: str, bound: Limit, measured: Measured) -> _Found:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """Return the operation, as `ended_of` takes it, and what of it: "ws.submit.p99.9" is "WS submit" and "p99.9"."""
+    """Return the operation, as `ended_of` takes it, and the figure: "ws.submit.p99.9" is "WS submit" and "p99.9"."""
     if name in (FAILURES, RATE):
         return RESULT, name
     first, _, rest = name.partition(".")
@@ -131,7 +131,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def _count(count: int, total: int, bound: Limit, of: str) -> _Found:
-    """A count of this run is what it is; without anything that was counted there is none."""
+    """Return the figure of a count, which is exact; None when nothing was counted."""
     if not total:
         return _Found(None, note=f"no {of}")
     return _share(count, total, bound, of) if bound.unit == "%" else _Found(count)
@@ -146,7 +146,7 @@ def _share(count: int, total: int, bound: Limit, of: str) -> _Found:
     if total >= needed:
         return _Found(count / total, note=note)
     low, high = share_bounds(count, total)
-    return _Found(count / total, low, high, f"{note}, {needed:,} are needed to tell by the share itself")
+    return _Found(count / total, low, high, f"{note}, {needed:,} are needed to decide by the share itself")
 
 
 def _rate(count: int, seconds: float) -> _Found:
@@ -185,7 +185,7 @@ def _memory(name: str, memory: WatchReport | None) -> _Found:
         return _Found(None, note="memory was not watched")
     if name == "memory.rss":
         curves = memory.curves
-        return _Found(max(curves.rss_bytes), note="the most seen") if curves else _Found(None, note="nothing was read")
+        return _Found(max(curves.rss_bytes), note="the maximum") if curves else _Found(None, note="nothing was read")
     allocated = memory.finding.allocated
     if allocated is None or allocated.a_unit is None:
         return _Found(None, note=memory.finding.reason)
@@ -195,20 +195,20 @@ def _memory(name: str, memory: WatchReport | None) -> _Found:
 
 
 def share_bounds(count: int, total: int) -> tuple[float, float]:
-    """Return the bounds of a share of which `count` of `total` were seen (Clopper and Pearson 1934)."""
+    """Return the bounds of a share with `count` of `total` observed (Clopper and Pearson 1934)."""
     low = float(special.betaincinv(count, total - count + 1, 1 - CONFIDENCE)) if count else 0.0
     high = float(special.betaincinv(count + 1, total - count, CONFIDENCE)) if count < total else 1.0
     return low, high
 
 
 def quantile_bounds(histogram: Histogram, share: float) -> tuple[float, float]:
-    """Return the bounds of a quantile in s, from order statistics: nothing is assumed of the distribution.
+    """Return the bounds of a quantile in s, from order statistics, for any distribution.
 
-    How many of n results lie below the quantile is binomial; without a result far enough out a bound is 0 or infinite.
+    The number of n results below the quantile is binomial; without a result far enough out, a bound is 0 or infinite.
     """
     total = histogram.total
     at_most = special.bdtr(np.arange(total + 1), total, share)  # P(at most k of them lie below)
-    below = int(np.sum(at_most <= 1 - CONFIDENCE))  # that many results are below it, for sure
+    below = int(np.sum(at_most <= 1 - CONFIDENCE))  # at least this many results are below it
     above = int(np.sum(at_most < CONFIDENCE)) + 1
     low = histogram.quantiles_us([(below - 0.5) / total])[0] / 1e6 if below else 0.0
     high = histogram.quantiles_us([(above - 0.5) / total])[0] / 1e6 if above <= total else math.inf
@@ -216,7 +216,7 @@ def quantile_bounds(histogram: Histogram, share: float) -> tuple[float, float]:
 
 
 def _mean_bounds(histogram: Histogram) -> tuple[float, float]:
-    """Return Student's bounds of the mean, in s; the spread is that of the buckets."""
+    """Return Student's bounds of the mean, in s; the variance is computed from the buckets."""
     total, mean = histogram.total, histogram.mean_us()
     if total < 2:
         return 0.0, math.inf

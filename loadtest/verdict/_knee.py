@@ -1,6 +1,6 @@
-"""Where the knee is: the most load, of a run that goes up in steps, at which results still come in time.
+"""Finds the knee of a run in steps: the highest load at which results still arrive in time.
 
-Pure: it reads the windows of a report. A window counts for a step when the step's users were there at both of its ends.
+Pure: it reads the windows of a report. A window counts for a step when it has the step's users at both of its ends.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from voxpool.sim.report.report import Check
 
 
 def knee_of(windows: Sequence[Window], *, standing: int, knee_ms: float, failures_max: float) -> Knee:
-    """Return the steps of a run, and which was the last good one before the first bad one.
+    """Return the steps of a run, and the last good one before the first bad one.
 
-    `standing` users (nodes) are there all the time and no part of a step. A step is good when the p99 of its results
+    `standing` users (nodes) are present all the time and not part of a step. A step is good when the p99 of its results
     is at most `knee_ms` and at most a share `failures_max` of them failed.
     """
     levels: dict[int, list[Window]] = {}
@@ -33,7 +33,7 @@ def knee_of(windows: Sequence[Window], *, standing: int, knee_ms: float, failure
 
 
 def knee_check(knee: Knee) -> tuple[Check, str]:
-    """Return the check of a run that looks for the knee, and why it could not tell, "" = it could."""
+    """Return the check of a run that looks for the knee, and why it is unclear, "" = it is not."""
     name, limit = "users at the knee", "> 0"
     if not knee.steps:
         return Check(name, False, None, limit, False), "the knee: no step lasted long enough, use a longer --step-s"
@@ -44,7 +44,7 @@ def knee_check(knee: Knee) -> tuple[Check, str]:
 
 
 def knee_note(knee: Knee) -> str:
-    """Return in a sentence where the knee is."""
+    """Return a sentence about the knee."""
     if knee.knee is None:
         return f"No step had a p99 of {knee.limit_ms:g} ms or less without failures: the knee is below the first."
     step = knee.steps[knee.knee]
@@ -54,7 +54,7 @@ def knee_note(knee: Knee) -> str:
 
 
 def counted_until(windows: Sequence[Window], knee: Knee, standing: int) -> list[Window]:
-    """Return the windows until the last good step's end: what comes after is meant to be too much."""
+    """Return the windows up to the end of the last good step: the load after it is intentionally too high."""
     if knee.knee is None or not knee.is_reached:
         return list(windows)
     last = knee.steps[knee.knee].users + standing

@@ -1,4 +1,4 @@
-"""Decides whether a load run holds: its checks, those that decide, and the exit code. Measurements are passed in."""
+"""Decides whether a load run holds: its checks, the deciding ones, and the exit code. Measurements are passed in."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from voxpool.loadtest.verdict._expectations import MEMORY
 from voxpool.sim.report.report import Check, Outcome
 
 EXIT_WRONG_INPUT = 3
-"""A run that could not start: wrong host, version, token, limit."""
+"""Exit code of a run that could not start: wrong host, version, token, limit."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verdict rests on."""
+    """The basis of a verdict."""
 
     gate: Gate = "load"
-    """Which checks decide: those of the load, the one of the memory, or all."""
+    """The checks that decide: load, memory, or all."""
     results: int
-    """Results of jobs that ended at their clients, in whatever way. Without any there is no evidence."""
+    """Number of results that ended at clients, in whatever way. Without any there is no evidence."""
     expected: Sequence[Check] = ()
-    """What was expected of figures of the run, failures among them."""
+    """Checks of expectations, failures included."""
     wrong: int = 0
-    """Results that did not belong to what was sent, or came twice."""
+    """Number of wrong and duplicate results."""
     exceptions: int = 0
-    """Errors of ours: users that broke."""
+    """Number of exceptions of users, which are bugs of the load test."""
     gone: str = ""
-    """What was seen of a scheduler that went away."""
+    """The observation of a scheduler that went away."""
     missing: Sequence[str] = ()
-    """What could not be measured, a sentence each: parts that failed, workers whose last figures never came."""
+    """Missing measurements, a sentence each: failed parts, workers whose last figures never arrived."""
     memory: Check | None = None
     """None when memory does not decide."""
     leak: str = ""
-    """What leaks, in a sentence; "" = nothing, as far as it is known."""
+    """A sentence about the leak; "" = none is known."""
     timed: Sequence[Check] = ()
     """Checks of latencies and rates, such as the knee: broken ones are unclear when the generator was the limit."""
     unclear: Sequence[str] = ()
-    """What a deciding part could not tell, a sentence each."""
+    """Undecided results of deciding parts, a sentence each."""
     generator_limits: Sequence[str] = ()
     """Why the load generator was the limit, a sentence each; empty = it kept up."""
     nothing_ended: str = ""
-    """Where to look when there are no results."""
+    """Advice when there are no results."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the checks come to."""
+    """The result of the checks."""
 
     outcome: Outcome
     checks: list[Check]
@@ -63,11 +63,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Return the verdict: what is broken counts before what is unclear, and no evidence is never a pass.
+    """Return the verdict: broken has priority over unclear, and missing evidence is never a pass.
 
     A leak is broken wherever memory decides. Without results everything else is unclear, except that a scheduler that
     went away is broken where the load decides. When the generator was the limit, "no leak" and every broken check that
-    the generator can have caused are unclear.
+    the generator may have caused are unclear.
     """
     checks = [
         Check("results", evidence.results > 0, evidence.results, "> 0", evidence.results > 0),
@@ -90,14 +90,14 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.generator_limits and (dark or evidence.gate == "memory"):
         missing.append(f"the load generator was the limit: {'; '.join(evidence.generator_limits)}")
     if evidence.results:
-        missing += [f"{check.name}: {check.note or 'not enough to tell'}" for check in dark]
+        missing += [f"{check.name}: {check.note or 'not enough evidence'}" for check in dark]
     if missing:
         return Verdict(Outcome.UNCLEAR, checks, "; ".join(missing))
     return Verdict(Outcome.HOLDS, checks, "no leak" if evidence.gate == "memory" else "all checks hold")
 
 
 def undecided_note(verdict: Verdict) -> str:
-    """Return in a sentence which checks are broken and don't decide; "" = none."""
+    """Return a sentence about broken checks that don't decide; "" = none."""
     broken = [check for check in verdict.checks if not check.decides and not check.ok and check.clear]
     if not broken:
         return ""
@@ -105,7 +105,7 @@ def undecided_note(verdict: Verdict) -> str:
 
 
 def where_to_look(jobs: Jobs, arrivals: Arrivals | None) -> str:
-    """Return what to look at after a run in which no job ended."""
+    """Return advice for a run in which no job ended."""
     sent = jobs.submitted if arrivals is None else max(arrivals.sent, jobs.submitted)
     if not sent:
         return "none was sent: raise -u, --rate-per-user or -t"
@@ -118,7 +118,7 @@ def where_to_look(jobs: Jobs, arrivals: Arrivals | None) -> str:
 
 
 def _load(evidence: Evidence) -> list[Check]:
-    """Return the checks of the load. Without results only a scheduler that went away is a clear fault."""
+    """Return the checks of the load. Without results only a scheduler that went away is clearly broken."""
     expected, timed = list(evidence.expected), list(evidence.timed)
     if evidence.generator_limits:
         expected, timed = ([_by_the_generator(check) for check in checks] for checks in (expected, timed))
@@ -134,7 +134,7 @@ def _load(evidence: Evidence) -> list[Check]:
 
 
 def _memory(evidence: Evidence) -> list[Check]:
-    """Return the check of memory: a leak is always clear, "no leak" only after a load that was as asked for."""
+    """Return the check of memory: a leak is always clear, "no leak" only when the load was as requested."""
     check = evidence.memory
     if check is None:
         return []
@@ -145,7 +145,7 @@ def _memory(evidence: Evidence) -> list[Check]:
 
 
 def _by_the_generator(check: Check) -> Check:
-    """Return the check for a run whose generator was the limit: what is broken is unclear, but for memory."""
+    """Return the check for a run whose generator was the limit: a broken one becomes unclear, except for memory."""
     if check.ok or not check.clear or check.name.startswith(MEMORY):
         return check
     return replace(check, clear=False, note="the load generator may have broken it")

@@ -62,7 +62,7 @@ def test_a_scheduler_of_another_version() -> None:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """A scheduler that asks for tokens."""
+    """A scheduler that requires tokens."""
     folder = tmp_path_factory.mktemp("secured")
     running = Secured(folder, Keys(folder))
     yield running
@@ -72,12 +72,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 def test_a_token_that_is_refused(secured: Secured) -> None:
     secrets = secured.keys.secrets
     client, node = secrets["ann"], secrets["gpu"]
-    assert refusal(secured.url).startswith("--client-token: the scheduler asks for tokens")
+    assert refusal(secured.url).startswith("--client-token: the scheduler requires tokens")
     assert refusal(secured.url, client_token=WRONG).startswith("--client-token: the scheduler refuses it")
     assert refusal(secured.url, client_token=node).startswith("--client-token: the scheduler refuses it")
-    assert refusal(secured.url, client_token=client).startswith("--node-token: the scheduler asks for tokens")
+    assert refusal(secured.url, client_token=client).startswith("--node-token: the scheduler requires tokens")
     says = "--node-token: the scheduler refuses it: "
-    assert refusal(secured.url, client_token=client, node_token=WRONG) == says + "it knows no such token"
+    assert refusal(secured.url, client_token=client, node_token=WRONG) == says + "the token is unknown"
     assert refusal(secured.url, client_token=client, node_token=client) == says + "that token has another role"
     says = "--admin-token: the scheduler refuses it"
     assert refusal(secured.url, client_token=client, node_token=node, admin_token=WRONG).startswith(says)
@@ -98,7 +98,7 @@ def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
     running = Scheduler(tmp_path, "memory", "--connections-max", "50")
     try:
         assert examine(running.url, LoadOptions(), 30, 20).settings["connections_max"] == 50
-        assert refusal(running.url, 31, 20).startswith("connections: the scheduler takes 50, this load needs 51")
+        assert refusal(running.url, 31, 20).startswith("connections: the scheduler accepts 50, this load needs 51")
     finally:
         assert running.stop() == 0
 

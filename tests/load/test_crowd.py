@@ -107,9 +107,9 @@ def test_tags_leave_out_the_classes_that_have_no_task_left() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (environment("node"), "none of the selected classes asks for jobs: add SessionUser or HttpClientUser"),
-        (environment("node", "misbehaving_client"), "none of the selected classes asks for jobs: add SessionUser"),
-        (environment(exclude_tags=["submit"]), "no class that asks for jobs has a task left after -T and -E"),
+        (environment("node"), "none of the selected classes submits jobs: add SessionUser or HttpClientUser"),
+        (environment("node", "misbehaving_client"), "none of the selected classes submits jobs: add SessionUser"),
+        (environment(exclude_tags=["submit"]), "no class that submits jobs has a task left after -T and -E"),
     ],
     ids=["nodes alone", "nodes and misbehaving ones", "a tag that clients have"],
 )

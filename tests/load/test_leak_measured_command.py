@@ -52,7 +52,7 @@ def test_only_options_are_used_that_there_are() -> None:
 def test_a_scenario_without_a_clean_up_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "off.toml"
     file.write_text('name = "off"\nduration_s = 60\n[settings]\ncleanup_interval_s = 0\n')
-    with pytest.raises(ConfigError, match="cleanup_interval_s is 0: nothing would differ"):
+    with pytest.raises(ConfigError, match="cleanup_interval_s is 0: both sides would be the same"):
         measure(Wanted(tmp_path, file))
 
 

@@ -58,9 +58,9 @@ def test_what_matters_is_taken_from_the_metrics() -> None:
     ("answers", "said"),
     [
         ({}, "/v1/debug/checkup answers 404"),
-        ({"/v1/debug/checkup": {"version": "9"}}, "/v1/debug/checkup is not that of voxpool"),
-        ({"/v1/debug/checkup": b"<html>"}, "/v1/debug/checkup is not that of voxpool"),
-        ({"/v1/debug/checkup": ["a list"]}, "/v1/debug/checkup is not that of voxpool"),
+        ({"/v1/debug/checkup": {"version": "9"}}, "/v1/debug/checkup is not from voxpool"),
+        ({"/v1/debug/checkup": b"<html>"}, "/v1/debug/checkup is not from voxpool"),
+        ({"/v1/debug/checkup": ["a list"]}, "/v1/debug/checkup is not from voxpool"),
     ],
 )
 def test_a_server_that_is_no_scheduler_of_ours_is_named(answers: dict[str, Any], said: str) -> None:

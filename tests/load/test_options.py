@@ -81,7 +81,7 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
             {"bounded": "table results"},
             "--bounded table results: want NAME=N or NAME=N:BYTES, such as 'table app.cache=1000:80'",
         ),
-        ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is no pair such as zh:en"),
+        ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is not a pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
         ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
         ({"expect": "rate>1/s; failures<1"}, "--expect failures<1: failures: limit '<1' has no unit: give one of %"),

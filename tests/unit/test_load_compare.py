@@ -189,7 +189,7 @@ def test_memory_that_is_unclear_is_shown_and_counts_when_asked_for() -> None:
     assert found.exit_code == 0
     assert changes(found)["bytes_a_job"].word is Word.UNCLEAR
     assert changes(found)["bytes_a_job"].why == "B does not report them"
-    assert "bytes_a_job is shown only; --figure bytes_a_job makes it count" in found.notes
+    assert "bytes_a_job is shown only; --figure bytes_a_job makes it decide" in found.notes
     assert "bytes_a_job" not in {check.name for check in found.checks}
     assert compare(a, b, figures=["bytes_a_job"]).exit_code == 2
     assert "not reported by either run" in compare(load_report(1), load_report(2)).notes[0]
@@ -278,8 +278,8 @@ def test_the_command_ends_with_the_verdict_and_writes_it(tmp_path: Path) -> None
         ((".", ".", "--worse-by", "p9=3"), "no figure 'p9'"),
         ((".", ".", "--figure", "p95"), "no figure 'p95'"),
         ((".", ".", "--worse-by", "bytes_a_job=5%"), "give bytes"),
-        ((".", ".", "--worse-by", "much"), "'much' is no share"),
-        ((".", ".", "--worse-by", "-1%"), "want 0 or more"),
+        ((".", ".", "--worse-by", "much"), "'much' is not a share"),
+        ((".", ".", "--worse-by", "-1%"), "must be 0 or more"),
         ((".", ".", "--confidence", "2"), "0.5<=x<=0.999"),
     ],
 )

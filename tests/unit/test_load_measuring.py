@@ -130,7 +130,7 @@ def test_a_worker_of_another_version_leaves_a_run_without_a_pass(started: Any, t
     for _ in range(3):
         master.events.worker_report.fire(client_id="odd", data={"voxpool_figures": told})
     (missing,) = master.context.missing
-    assert missing.startswith("worker odd tells its figures in another form")
+    assert missing.startswith("worker odd sends its figures in another format")
     assert [process.name for process in master.measuring.figures().generator.processes] == ["master"]
 
 

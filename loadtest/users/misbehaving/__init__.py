@@ -1,1 +1,1 @@
-"""Clients and nodes that do everything wrong."""
+"""Misbehaving clients and nodes."""

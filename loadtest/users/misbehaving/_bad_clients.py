@@ -1,6 +1,6 @@
-"""What clients do wrong, one function a kind; each returns when the scheduler has refused it in order, or took it.
+"""Misbehaviours of clients, a function each; a function returns when the scheduler has reacted as it should.
 
-Raises Wrong, or what a connection raises, when the scheduler did not do what it should.
+Otherwise it raises Wrong, or an error of the connection.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from voxpool.scheduler.protocol.messages import Accepted, CancelJob, Error, Hell
 from voxpool.scheduler.web.sessions.session import BAD_MESSAGES_MAX
 
 HUGE_BYTES = 1 << 40
-"""Only its head is sent."""
+"""Size of the announced frame, of which only the header is sent."""
 UNREAD_JOBS = 20
 UNREAD_S = 1.0
 
 
 def garbage(target: Target) -> None:
-    """Frames that are no message, in both encodings; the session goes on."""
+    """Send invalid frames in both encodings; the session continues."""
     with target.session() as wire:
         wire.send_frame(b"{not json", binary=False)
         refused(wire, "broken_json")
@@ -47,7 +47,7 @@ def garbage(target: Target) -> None:
 
 
 def garbage_without_end(target: Target) -> None:
-    """Number of bad messages after which the scheduler closes the connection."""
+    """Send invalid messages until the scheduler closes the connection."""
     with target.session() as wire:
         for _ in range(BAD_MESSAGES_MAX):
             wire.send_frame(b"[]", binary=False)
@@ -55,14 +55,14 @@ def garbage_without_end(target: Target) -> None:
 
 
 def huge_frame(target: Target) -> None:
-    """A frame that announces a terabyte is refused at its head."""
+    """Announce a frame of a terabyte; it is refused at its header."""
     with target.session() as wire:
         wire.send_raw(b"\x82\xff" + struct.pack("!Q", HUGE_BYTES) + b"mask" + bytes(1000))
         _is_closed(wire, close_codes.TOO_BIG)
 
 
 def half_message(target: Target) -> None:
-    """The beginning of a message, then the end of the connection; another one is served."""
+    """Send the start of a message and close the connection; another connection is served."""
     with target.session() as wire:
         wire.send_frame(b'{"type": "submit", "audio": "', binary=False, fin=False)
         wire.abort()
@@ -71,9 +71,9 @@ def half_message(target: Target) -> None:
 
 
 def vanishes(target: Target) -> None:
-    """Submits and is gone without a goodbye; back within its grace it asks for the same again, and gets the result.
+    """Submit, disconnect without a goodbye, resume the session in time, submit again, and get the result.
 
-    As the SDK does: a result that was sent while it went away is lost with the connection, the job's end is not.
+    The SDK does the same: a result sent during the disconnect is lost with the connection, the job's end is not.
     """
     session_id = target.fresh("s")
     submit = target.submit()
@@ -89,7 +89,7 @@ def vanishes(target: Target) -> None:
 
 
 def same_id_twice(target: Target) -> None:
-    """A request id stands for one job; with other audio it is refused."""
+    """Submit the same request id again: it stands for one job; with other audio it is refused."""
     with target.session(binary=True) as wire:
         submit = target.submit()
         wire.send(submit)
@@ -101,7 +101,7 @@ def same_id_twice(target: Target) -> None:
 
 
 def reads_late(target: Target) -> None:
-    """Reads nothing for a while: every result is still there, or the connection was cut off."""
+    """Stop reading for a while: all results arrive later, or the connection is closed."""
     with target.session(binary=True) as wire:
         for _ in range(UNREAD_JOBS):
             wire.send(target.submit())
@@ -114,7 +114,7 @@ def reads_late(target: Target) -> None:
 
 
 def wrong_input(target: Target) -> None:
-    """Submits that can't be taken: each is rejected with its reason, and the session goes on."""
+    """Send invalid submits: each is rejected with a reason, and the session continues."""
     with target.session(binary=True) as wire:
         submit = target.submit()
         for change, reason in (
@@ -131,7 +131,7 @@ def wrong_input(target: Target) -> None:
 
 
 def wrong_greeting(target: Target) -> None:
-    """No hello, or one of another protocol: an error, and the end of the connection."""
+    """Send no hello, or one of another protocol: an error, and the end of the connection."""
     for greeting, reason in ((target.submit(), "hello_first"), (Hello(protocol=99), "bad_protocol")):
         wire = target.client_wire()
         try:
@@ -143,7 +143,7 @@ def wrong_greeting(target: Target) -> None:
 
 
 def wrong_token(target: Target) -> None:
-    """A token that nobody has; where none is wanted there is nothing to refuse."""
+    """Use an unknown token; it is refused where tokens are required."""
     wire = target.client_wire()
     try:
         wire.send(Hello(token="a-token-that-nobody-has"))
@@ -154,7 +154,7 @@ def wrong_token(target: Target) -> None:
 
 
 def http_nonsense(target: Target) -> None:
-    """Requests that can't be taken are answered with a problem, each with its reason."""
+    """Send invalid requests: each is answered with a problem and its reason."""
     submit = target.submit()
     for method, path, body, reason in (
         ("POST", "/v1/jobs", submit.audio, "bad_pair"),
@@ -175,7 +175,7 @@ def http_nonsense(target: Target) -> None:
 
 
 def half_body(target: Target) -> None:
-    """A body that ends before its time; another request is served."""
+    """Send a truncated body; another request is served."""
     connection = _http(target)
     connection.putrequest("POST", f"/v1/jobs?pair={target.pair}")
     for name, value in {**_authorization(target), "Content-Length": "100000"}.items():

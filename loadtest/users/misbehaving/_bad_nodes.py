@@ -1,7 +1,7 @@
-"""What nodes do wrong, one function a kind, on a pair of their own; each returns when the scheduler bore it in order.
+"""Misbehaviours of nodes, a function each, on a separate pair; a function returns when the scheduler reacts correctly.
 
-Raises Wrong, or what a connection raises, when the scheduler did not do what it should: above all, each job must have
-its one right result whatever its node did.
+Otherwise it raises Wrong, or an error of the connection. Each job must have exactly one right result, whatever its
+node did.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from voxpool.scheduler.protocol.messages import (
 )
 
 SILENCE_S = 0.2
-"""How long a second result is listened for."""
+"""Time to wait for a second result, which must not come."""
 TIMEOUT_MS = 1000
-"""Time enough for a job to come to its node first, also where others have the CPU."""
+"""Timeout of a job that is long enough for it to reach its node on a busy machine."""
 
 
 def answers_twice(target: Target) -> None:
-    """The second answer is not held any more; the client has one result."""
+    """Answer twice: the second answer is ignored; the client has one result."""
     with _at_work(target) as (node, client, assign):
         node.send(answer(assign))
         node.send(answer(assign))
@@ -52,7 +52,7 @@ def answers_twice(target: Target) -> None:
 
 
 def answers_late(target: Target) -> None:
-    """The job had its end, by its client's own bound, before the answer came; that changes nothing."""
+    """Answer after the job has timed out by its client's timeout; the answer is ignored."""
     with _at_work(target, timeout_ms=TIMEOUT_MS) as (node, client, assign):
         check(expect(client, JobResult).state == "failed", "not_failed")
         node.send(answer(assign))
@@ -61,7 +61,7 @@ def answers_late(target: Target) -> None:
 
 
 def foreign_job(target: Target) -> None:
-    """Answers for a job that it doesn't hold, and for an attempt that isn't its own; its own job goes on."""
+    """Answer for another node's job, and for another attempt; the node's job continues."""
     with _at_work(target) as (node, client, assign):
         right = answer(assign)
         node.send(msgspec.structs.replace(right, job_id="nobody-has-this"))
@@ -73,7 +73,7 @@ def foreign_job(target: Target) -> None:
 
 
 def dies_in_mid_job(target: Target) -> None:
-    """Its socket closes under a job; the job comes to its next process, as another attempt."""
+    """Close the socket during a job; the job is sent to its next process as another attempt."""
     with _at_work(target) as (node, client, assign):
         node.abort()
         with target.node(_name(target)) as again:
@@ -85,7 +85,7 @@ def dies_in_mid_job(target: Target) -> None:
 
 
 def says_busy(target: Target) -> None:
-    """It rests for a moment, then it is asked again; nothing is lost and no redispatch counted."""
+    """Answer busy: the node rests, then gets the job again; no redispatch is counted."""
     with _at_work(target) as (node, client, assign):
         node.send(NodeResult(assign.job_id, assign.attempt, busy=True))
         again = expect(node, Assign)
@@ -95,7 +95,7 @@ def says_busy(target: Target) -> None:
 
 
 def fails(target: Target) -> None:
-    """An error that is not to be tried again is the end of the job, in the node's words."""
+    """Answer with a final error: the job fails with the node's text."""
     with _at_work(target) as (node, client, assign):
         node.send(NodeResult(assign.job_id, assign.attempt, error=WorkError("out_of_order")))
         result = expect(client, JobResult)
@@ -103,25 +103,25 @@ def fails(target: Target) -> None:
 
 
 def claims_foreign_work(target: Target) -> None:
-    """A beat with attempts that nobody gave it: they are cancelled."""
+    """Send a heartbeat with attempts that were not assigned to it: they are cancelled."""
     with target.node(_name(target)) as node:
         node.send(Heartbeat([("nobody-has-this", 1)]))
         check(expect(node, CancelAttempt).job_id == "nobody-has-this", "another_cancel")
 
 
 def wrong_pair(target: Target) -> None:
-    """Registers for what is no pair."""
+    """Register for an invalid pair."""
     _is_turned_away(target, msgspec.structs.replace(target.register(_name(target)), pairs=["no pair"]), "bad_pairs")
 
 
 def wrong_greeting(target: Target) -> None:
-    """Beats before it has registered, or speaks another protocol."""
+    """Send a heartbeat before the register, or use another protocol."""
     _is_turned_away(target, Heartbeat([]), "register_first")
     _is_turned_away(target, msgspec.structs.replace(target.register(_name(target)), protocol=99), "bad_protocol")
 
 
 def garbage(target: Target) -> None:
-    """A node that speaks no known language can't be trusted with jobs: it is turned away."""
+    """Send invalid messages: the node is disconnected."""
     with target.node(_name(target)) as node:
         node.send_frame(b"{not json", binary=False)
         refused(node, "broken_json")
@@ -147,7 +147,7 @@ KINDS: dict[str, Callable[[Target], None]] = {
 
 @contextmanager
 def _at_work(target: Target, **more: Any) -> Iterator[tuple[Wire[ToNode], Wire[ToClient], Assign]]:
-    """A node with one job of a client of its own: both connections, and the assign."""
+    """Yield a node with one job of a new client: both connections, and the assign."""
     with target.node(_name(target)) as node, target.session(binary=True) as client:
         client.send(target.submit(target.own_pair, **more))
         yield node, client, expect(node, Assign)

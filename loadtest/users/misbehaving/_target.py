@@ -1,6 +1,6 @@
-"""The scheduler as a misbehaving user sees it: where it is, and conversations with it that are allowed to go wrong.
+"""The scheduler for misbehaving users: its address, and helpers that send messages and check answers.
 
-Nothing here knows Locust; the tests play each misbehaviour against a scheduler by itself.
+Nothing here depends on Locust; tests run each misbehaviour against a scheduler.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from voxpool.scheduler.sdk.wire.connection import door_url
 T = TypeVar("T")
 
 PATIENCE_S = 10.0
-"""How long an answer may take; longer than the rest of a node that answered busy."""
+"""Timeout of an answer; longer than the rest of a node that answered busy."""
 WORK_S = 0.02
 AUDIO_BYTES = 400
 
 
 class Wrong(Exception):
-    """The scheduler did not do what it should; the text is the word for it."""
+    """The scheduler reacted wrongly; the text is the reason."""
 
 
 @dataclass
 class Target:
-    """What a misbehaving user needs. `pair` is one that nodes serve, `own_pair` one that only this user has."""
+    """The target of a misbehaving user. `pair` is served by nodes, `own_pair` is only used by this user."""
 
     url: str
     name: str
@@ -59,20 +59,20 @@ class Target:
     numbers: Iterator[int] = field(default_factory=count)
 
     def fresh(self, kind: str) -> str:
-        """Return an id that was not used before."""
+        """Return an unused id."""
         return f"{self.name}-{kind}{next(self.numbers)}"
 
     def client_wire(self, binary: bool = False) -> Wire[ToClient]:
-        """Return a connection to the door of clients; no message was sent yet."""
+        """Return a new connection to the clients' endpoint."""
         return Wire.open(door_url(self.url, "/ws/session"), to_client, binary=binary, tls=self.tls)
 
     def node_wire(self, binary: bool = False) -> Wire[ToNode]:
-        """Return a connection to the door of nodes; no message was sent yet."""
+        """Return a new connection to the nodes' endpoint."""
         return Wire.open(door_url(self.url, "/ws/node"), to_node, binary=binary, tls=self.tls)
 
     @contextmanager
     def session(self, session_id: str = "", binary: bool = False, resume: bool = False) -> Iterator[Wire[ToClient]]:
-        """A session that has been welcomed; it sends goodbye at the end if it still can."""
+        """Yield a welcomed session; it sends goodbye at the end if possible."""
         wire = self.client_wire(binary)
         try:
             session_id = session_id or self.fresh("s")
@@ -84,7 +84,7 @@ class Target:
 
     @contextmanager
     def node(self, node_id: str, binary: bool = False, slots: int = 1) -> Iterator[Wire[ToNode]]:
-        """A node that has registered for `own_pair`; it sends goodbye at the end if it still can."""
+        """Yield a node registered for `own_pair`; it sends goodbye at the end if possible."""
         wire = self.node_wire(binary)
         try:
             wire.send(self.register(node_id, slots))
@@ -99,13 +99,13 @@ class Target:
         return Register(node_id, process_id, [self.own_pair], slots, [], token=self.node_token or None)
 
     def submit(self, pair: str = "", **more: Any) -> Submit:
-        """Return a submit in order: a little work for `pair`."""
+        """Return a valid submit with little work for `pair`."""
         number = next(self.numbers)
         return Submit(f"{self.name}-{number}", pair or self.pair, _audio.make(WORK_S, number, AUDIO_BYTES), **more)
 
 
 def expect(wire: Wire[Any], kind: type[T], patience_s: float = PATIENCE_S) -> T:
-    """Return the next message of `kind`; others before it are passed over, but an error is none of them."""
+    """Return the next message of `kind`, skipping others; an error is not skipped."""
     end_s = time.monotonic() + patience_s
     while True:
         message = wire.receive(max(0.01, end_s - time.monotonic()))
@@ -116,7 +116,7 @@ def expect(wire: Wire[Any], kind: type[T], patience_s: float = PATIENCE_S) -> T:
 
 
 def refused(wire: Wire[Any], reason: str) -> None:
-    """The next error must be of `reason`."""
+    """Check that the next error has `reason`."""
     found = expect(wire, Error).reason
     if found != reason:
         raise Wrong(f"{found}_for_{reason}")
@@ -129,18 +129,18 @@ def answer(assign: Assign) -> NodeResult:
 
 
 def check(holds: bool, word: str) -> None:
-    """Raise Wrong(`word`) unless it `holds`."""
+    """Raise Wrong(`word`) unless `holds`."""
     if not holds:
         raise Wrong(word)
 
 
 def completed(result: JobResult) -> None:
-    """The job must have been completed."""
+    """Check that the job was completed."""
     check(result.state == "completed", f"{result.state}_{result.error}")
 
 
 def silence(wire: Wire[Any], seconds: float, kind: type[Any]) -> None:
-    """No message of `kind` may come for so long."""
+    """Check that no message of `kind` arrives for `seconds`."""
     end_s = time.monotonic() + seconds
     while (left_s := end_s - time.monotonic()) > 0:
         try:
