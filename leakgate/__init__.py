@@ -1,6 +1,6 @@
-"""leakgate: does a process leak? A judge for series of memory readings, and readers that take them from any server.
+"""leakgate: does a process leak? It reads the memory of any server and judges the series of readings.
 
-It knows nothing of what the server does: work is a counter that rises, and each reading has sizes in bytes and counts.
+It is independent of the server's task: work is a rising counter, and each reading has sizes in bytes and counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["assert_no_leak", "assert_no_leak_async"]
 
 
 def __getattr__(name: str) -> Any:
-    # A server that imports voxpool.leakgate.inside does not pay for what its tests need.
+    # A server that imports voxpool.leakgate.inside doesn't import what only tests need.
     if name in __all__:
         from voxpool.leakgate import no_leak
 

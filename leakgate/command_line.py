@@ -1,4 +1,4 @@
-"""What command lines share: how they end, each error as one line on standard error, and options that several have."""
+"""Shared by the command lines: exit codes, errors as one line on standard error, and common options."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from voxpool.leakgate.terminal import say
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 3
-"""Usage errors, too."""
+"""Exit code of wrong input, usage errors included."""
 EXIT_INTERRUPTED = 130
-"""By Ctrl-C, as shells say it: 128 + SIGINT."""
+"""Exit code after Ctrl-C, by the convention of shells: 128 + SIGINT."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|m|h|)")
 
@@ -28,10 +28,10 @@ def run_commands(
     wrong_input: tuple[type[Exception], ...] = (WrongInput,), unread: int = EXIT_FAILED,
     interrupted: int = EXIT_INTERRUPTED, text: Callable[[Exception], str] = str,
 ) -> NoReturn:  # fmt: skip
-    """Run the command line `name` and exit with what its command returns (None = EXIT_DONE).
+    """Run the command line `name` and exit with the result of its command (None = EXIT_DONE).
 
-    `failed` is the code of a LeakgateError, or one of `errors`, that isn't one of `wrong_input`; `unread` is that of a
-    standard output which nobody reads any more, such as head(1)'s; `text` says what such an error reads like.
+    `failed` is the exit code for a LeakgateError, or one of `errors`, that isn't one of `wrong_input`; `unread` that
+    for a closed standard output, as with head(1); `text` formats such an error.
     """
     ours: tuple[type[Exception], ...] = (LeakgateError, *errors)
     open_standard_streams()
@@ -63,10 +63,10 @@ def run_commands(
 
 
 def open_standard_streams() -> None:
-    """Have those of standard input, output and error that are closed (`2>&-`) lead to /dev/null.
+    """Open /dev/null for closed standard streams (`2>&-`).
 
-    Otherwise the next file or connection would get the free descriptor, and with it what libraries write to standard
-    error; Python has no sys.stderr then, so errors would end the process without a word.
+    Otherwise the next file or connection would get the free descriptor and receive the output of libraries to standard
+    error; Python would have no sys.stderr, so errors would not be printed.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

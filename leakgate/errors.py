@@ -1,12 +1,12 @@
-"""The errors of leakgate. Each text says what is wrong and what to do about it."""
+"""The errors of leakgate. Each text names the problem and the remedy."""
 
 
 class LeakgateError(Exception):
-    """Whatever leakgate itself raises."""
+    """Base of all errors of leakgate."""
 
 
 class Unreadable(LeakgateError):
-    """The memory of this process can't be read. The text says why, and what would make it readable."""
+    """The memory of this process can't be read. The text has the reason and the remedy."""
 
 
 class NoReading(LeakgateError):
@@ -18,19 +18,19 @@ class Ended(NoReading):
 
 
 class Restarted(NoReading):
-    """Another process answers than before. The next reading is the first one of the new process."""
+    """A different process answers now. The next reading is the first one of the new process."""
 
 
 class WrongInput(LeakgateError):
-    """What was given to a command, or to a function, can't be used."""
+    """Input of a command or a function is not valid."""
 
 
 class BadSelector(WrongInput):
-    """The text that names metrics can't be used."""
+    """A selector of metrics is not valid."""
 
 
 class BadRequest(LeakgateError):
-    """A parameter of a request for a report can't be used."""
+    """A parameter of a request for a report is not valid."""
 
 
 class TraceError(LeakgateError):

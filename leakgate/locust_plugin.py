@@ -1,11 +1,11 @@
-"""A plugin of Locust: it watches the memory of the server during a run, and lets the verdict decide the exit code.
+"""A Locust plugin that watches the memory of the server during a run; the verdict can decide the exit code.
 
     import voxpool.leakgate.locust_plugin  # in any locustfile
 
     locust -f locustfile.py --headless … --leak-pid 4711 --leak-gate --leak-html memory.html
 
-Without one of its options it does nothing. In a distributed run the master watches. The option --leak-gate sets the
-exit code to 2 when the test starts, and only a verdict changes it: 1 for a leak; no leak leaves it to Locust.
+Without its options it does nothing. In a distributed run the master watches. With --leak-gate the exit code is 2 from
+the start of the test until a verdict: 1 for a leak; without a leak it is Locust's.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def _add_options(parser: argparse.ArgumentParser, **_: Any) -> None:
     group = parser.add_argument_group("leakgate", "The memory of the server that is loaded.")
     for flag, settings in _OPTIONS.items():
-        group.add_argument(flag, **settings)  # in a group, so that the form of the page does not show it
+        group.add_argument(flag, **settings)  # in a group, so that the web form does not show it
 
 
 def _on_init(environment: Environment, **_: Any) -> None:
@@ -73,14 +73,14 @@ def _on_init(environment: Environment, **_: Any) -> None:
     except (LeakgateError, OSError) as error:
         say(f"leakgate: {error}", err=True)
         sys.exit(EXIT_WRONG_INPUT)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # Locust would show a line for each reading
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # otherwise it logs a line for each reading
     watched.listen()
-    # What came before took seconds of which the loop knows nothing yet: --run-time would begin too early by them.
+    # The previous steps took seconds; without the update --run-time would start too early.
     gevent.get_hub().loop.update_now()
 
 
 class MemoryOfServer:
-    """The watch of one run after the other, in the process that decides."""
+    """Watches consecutive runs, in the process that decides."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -93,7 +93,7 @@ class MemoryOfServer:
         warm_up()
 
     def check(self, reads: bool) -> None:
-        """Raise LeakgateError or OSError for options that can't be used; with `reads` also for a server that can't."""
+        """Raise LeakgateError or OSError for invalid options; with `reads` also for a server that can't be read."""
         must_be_writable(self._options.leak_html)
         if self._options.leak_limit <= 0 or self._options.leak_every < 0:
             raise WrongInput("--leak-limit must be above 0, and --leak-every may not be below")
@@ -102,7 +102,7 @@ class MemoryOfServer:
                 reader.read()
 
     def listen(self) -> None:
-        """Tie it to the events of Locust."""
+        """Connect it to Locust's events."""
         happens: Any = self._environment.events
         happens.test_start.add_listener(self._on_start)
         happens.test_stopping.add_listener(self._on_stopping)
@@ -145,9 +145,7 @@ class MemoryOfServer:
         self._failed += failures
 
     def _conclude(self, **_: Any) -> None:
-        """Print the verdict of the run that goes on, once. Whoever comes while another one does so waits: Locust must
-        not end before.
-        """
+        """Print the verdict of the current run once. Concurrent callers wait, because Locust must not end before."""
         with self._concluding:
             if self._watch is None:
                 return
@@ -186,7 +184,7 @@ class MemoryOfServer:
 
 
 class _Counting:
-    """A reader whose work is what the server counts, else the requests of this load test that succeeded."""
+    """A reader whose work is the server's counter, else the successful requests of this load test."""
 
     def __init__(self, reader: ServerReader, run: MemoryOfServer) -> None:
         self._reader, self._run = reader, run

@@ -1,10 +1,9 @@
-"""assert_no_leak: calls a function again and again, and fails when what it leaves behind grows with the calls.
+"""assert_no_leak: calls a function repeatedly, and fails when memory grows with the calls.
 
-It measures this process: allocated bytes of both allocators, the RSS beside them, and, with `roots`, entries of tables
-and objects by type. After a leak it calls on under tracemalloc and counts types, so that the failure names source
-lines.
+It measures this process: allocated bytes of both allocators, the RSS, and, with `roots`, entries of tables and objects
+by type. After a leak it continues under tracemalloc and counts types, so that the failure names source lines.
 
-The check itself is a generator, which yields how often to call next; the two public functions make the calls.
+The check is a generator that yields the number of next calls; the two public functions make the calls.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from voxpool.leakgate.judging.finding import MemoryFinding
 
 BLOCKS = 60
-"""Readings of a pass: of the forty after settling, each of twelve segments has three."""
+"""Readings of a pass: after settling there are forty, so each of twelve segments has three."""
 TIMES = 600
 PASSES_MAX = 3
-"""Largest number of passes: after an unclear verdict another pass makes twice as many calls."""
+"""Maximum number of passes: after an unclear verdict another pass makes twice as many calls."""
 WARM_UP_SHARE = 0.2
 """Calls before the first reading, as a share of `times`."""
 TYPES_MAX = 1000
@@ -40,13 +39,12 @@ def assert_no_leak(
     call: Callable[[], Any], *, per: str = "call", times: int = TIMES, limit: float | None = None,
     roots: Mapping[str, Any] | None = None, unclear: Unclear = "fail",
 ) -> None:  # fmt: skip
-    """Call `call` for `times` times and more; raise AssertionError when memory grows with the calls.
+    """Call `call` at least `times` times; raise AssertionError when memory grows with the calls.
 
-    `per` is the word for one call in the failure. `limit` is growth of allocated bytes, in bytes for each call, that
-    still counts as none (50). `roots` (name -> object or module) are what tables are looked for in. With an unclear
-    verdict there are up to two more passes, each of twice as many calls; then `unclear` decides. An `async def` runs in
-    an event loop of its own. Raises Unreadable where this process can't read its memory, such as under tracemalloc, and
-    what `call` raises.
+    `per` is the word for one call in the failure. `limit` is the growth of allocated bytes per call that counts as none
+    (50). Tables are searched in `roots` (name -> object or module). After an unclear verdict there are up to two more
+    passes, each with twice as many calls; then `unclear` decides. An `async def` runs in a new event loop. Raises
+    Unreadable where this process can't read its memory, such as under tracemalloc, and any exception of `call`.
     """
     if inspect.iscoroutinefunction(call):
         _must_have_no_loop()
@@ -62,12 +60,12 @@ async def assert_no_leak_async(
     call: Callable[[], Awaitable[Any]], *, per: str = "call", times: int = TIMES, limit: float | None = None,
     roots: Mapping[str, Any] | None = None, unclear: Unclear = "fail",
 ) -> None:  # fmt: skip
-    """Do the same inside a running event loop: what `call` returns is awaited."""
+    """Do the same inside a running event loop: the result of `call` is awaited."""
     with closing(_check(per, times, limit, roots, unclear)) as steps:
         for number in steps:
             for _ in range(number):
                 await call()
-            await asyncio.sleep(0)  # tasks that the last call ended or cancelled are done after that
+            await asyncio.sleep(0)  # completes tasks that the last call ended or cancelled
 
 
 def _must_have_no_loop() -> None:
@@ -88,7 +86,7 @@ def _must_be_no_awaitable(result: object) -> None:
 def _check(
     per: str, times: int, limit: float | None, roots: Mapping[str, Any] | None, unclear: Unclear
 ) -> Generator[int, None, None]:
-    """Yield how often to call next; raises AssertionError at the end."""
+    """Yield the numbers of next calls; raises AssertionError at the end."""
     with needs("leakgate"):
         from voxpool.leakgate.judging.judge import LEAK, LIMIT_BYTES, NO_LEAK, warm_up
         from voxpool.leakgate.watching.look_closer import finding_text, look_closer
@@ -114,9 +112,9 @@ def _check(
 
 @contextmanager
 def _nothing_old_is_collected() -> Iterator[None]:
-    """Within it a collection visits only objects made after its start, which takes a hundredth of the time.
+    """Freeze existing objects in a block, so that a collection visits only new ones, in a hundredth of the time.
 
-    Where objects were frozen before, those that are alive now stay frozen until the next check.
+    When objects were frozen before, those alive now stay frozen until the next check.
     """
     was_frozen = gc.get_freeze_count() > 0
     gc.unfreeze()
@@ -141,7 +139,7 @@ def _pass(calls: int, per: str, limit: float, roots: Mapping[str, Any] | None) -
 
 
 class _Readings:
-    """Readings of this process. Their room is taken before the first one: what they hold is allocated bytes, too."""
+    """Readings of this process, in preallocated arrays, because their memory counts as allocated bytes, too."""
 
     def __init__(self, roots: Mapping[str, Any] | None) -> None:
         from voxpool.leakgate.inside.report import MemoryReporter
@@ -150,7 +148,7 @@ class _Readings:
         self._reporter = MemoryReporter(roots) if roots else None
         self._sizes = {name: _room() for name in _SIZES}
         self._counts: dict[str, array[int]] = {}
-        self.take(0)  # allocates what a reading needs for the first time
+        self.take(0)  # a first reading allocates memory
 
     def take(self, block: int) -> None:
         """Take the reading of `block`."""
@@ -170,7 +168,7 @@ class _Readings:
             self._counts[name][block] = count
 
     def series(self, calls: int) -> Series:
-        """Return them. A block counts as a second, so that all are of one length."""
+        """Return the readings as a series in which a block lasts a second."""
         series = Series()
         for block in range(BLOCKS):
             sizes: dict[str, Any] = {name: values[block] for name, values in self._sizes.items()}

@@ -1,4 +1,4 @@
-"""The fixtures `assert_no_leak` and `assert_no_leak_async`: the rest is loaded by a test that asks for one."""
+"""The fixtures `assert_no_leak` and `assert_no_leak_async`; their modules are imported on first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def assert_no_leak() -> Callable[..., None]:
-    """leakgate.assert_no_leak: calls a function again and again, and fails when memory grows with the calls."""
+    """leakgate.assert_no_leak: calls a function repeatedly, and fails when memory grows with the calls."""
     from voxpool.leakgate.no_leak import assert_no_leak
 
     return assert_no_leak

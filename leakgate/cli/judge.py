@@ -1,4 +1,4 @@
-"""`leakgate judge`: the verdict on readings that are in a file."""
+"""`leakgate judge`: judges the readings in a file."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def judge(
     """Judge readings in FILE: a CSV file, or a report in JSON.
 
     A CSV file has a header: t_s (seconds), work (units finished), rss_bytes, allocated_bytes, held_bytes as far as they
-    are known; any other column is a count. A report is what `leakgate watch --json` wrote, or any JSON object that has
-    one under "memory": it has its verdict already.
+    are known; any other column is a count. A report is a file of `leakgate watch --json`, or any JSON object that has
+    one under "memory"; it already has a verdict.
     """
     if _is_json(file):
         if limit is not None or bounds:
-            raise WrongInput(f"{file}: a report has its verdict already; --limit and --bounded need a CSV file")
+            raise WrongInput(f"{file}: a report already has a verdict; --limit and --bounded need a CSV file")
         return write(_read_report(file))
     return write(_judge_csv(file, limit, unit, bounds))
 
@@ -67,10 +67,10 @@ def _read_report(file: Path) -> WatchReport:
         found: Any = msgspec.json.decode(file.read_bytes())
         if "finding" not in found:
             if "memory" not in found:
-                raise WrongInput(f'{file}: has neither "finding" nor "memory": it is no report of a watch')
+                raise WrongInput(f'{file}: has neither "finding" nor "memory": it is not a report of a watch')
             found = found["memory"]
             if found is None:
                 raise WrongInput(f"{file}: this run did not watch the memory")
         return msgspec.convert(found, WatchReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WrongInput(f"{file}: is no report of a watch: {error}") from error
+        raise WrongInput(f"{file}: is not a report of a watch: {error}") from error

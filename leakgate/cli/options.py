@@ -1,4 +1,4 @@
-"""Options that both commands have."""
+"""Options of both commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command does with a verdict: text for people, an exit code for scripts, files for later."""
+"""The outputs of a verdict: text, exit code and files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_json(report: WatchReport, path: Path) -> None:
 
 
 def write_html(report: WatchReport, path: Path) -> None:
-    """Write a page that stands alone."""
+    """Write a self-contained HTML page."""
     title = f"Memory of {report.source.name or 'a process'}"
     page = _PAGE.format(title=escape(title), css=CSS_FILE.read_text(encoding="utf-8"), body=report_html(report))
     path.write_text(page, encoding="utf-8")

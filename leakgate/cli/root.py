@@ -1,7 +1,7 @@
 """The command `leakgate`. Heavy imports are inside the commands, so that --help starts quickly.
 
-Exit codes: 0 no leak, 1 leak, 2 unclear, 3 wrong input. Nothing but a verdict ends with 0 or 1: a bug of leakgate, an
-interrupt before there is a verdict and an output that nobody reads are 2.
+Exit codes: 0 no leak, 1 leak, 2 unclear, 3 wrong input. Only a verdict ends with 0 or 1: a bug of leakgate, an
+interrupt before a verdict and a closed standard output end with 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`leakgate watch`: watches a process until its time is over or the verdict is clear, and ends with the verdict."""
+"""`leakgate watch`: watches a process for a time or until the verdict is clear, and prints the verdict."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from voxpool.leakgate.watching.watch import Watch
 
 SECONDS = 360.0
-"""How long a watch lasts without options: docs/memory-watch.md says what it finds."""
+"""Default duration of a watch; docs/memory-watch.md describes which leaks it finds."""
 AT_MOST_TIMES = 2.0
 """--at-most, in --until-clear."""
 CLEAR_LINE = "\r\x1b[K"
 LINE_S, PLAIN_LINE_S = 1.0, 30.0
-"""Between two lines on a terminal, and where there is none."""
+"""Time between two progress lines, on a terminal and elsewhere."""
 
 
 class _Duration(click.ParamType[float]):
@@ -50,16 +50,18 @@ class _Duration(click.ParamType[float]):
 @click.command()
 @click.option("--pid", type=click.IntRange(min=1), help="The process to watch: its RSS, files and threads.")
 @click.option("--children", is_flag=True, help="Add up the process and all its descendants.")
-@click.option("--url", default="", help="Where the server answers with its memory report (voxpool.leakgate.inside).")
+@click.option("--url", default="", help="URL of the server's memory report (voxpool.leakgate.inside).")
 @click.option("--metrics", default="", metavar="URL", help="Its page of metrics, in the format of Prometheus.")
 @click.option("--work", default="", metavar="METRIC", help='The counter of finished work: NAME or NAME{label="value"}.')
 @click.option("--cleanup", default="", metavar="METRIC", help="The time of its last clean-up, or their number.")
-@click.option("--cleanup-every", type=_Duration(), default=0.0, metavar="TIME", help="Between two of its clean-ups.")
-@click.option("--retention", type=_Duration(), default=0.0, metavar="TIME", help="For which finished work is kept.")
-@click.option("--for", "for_s", type=_Duration(), metavar="TIME", help="How long to watch (6m).")
+@click.option("--cleanup-every", type=_Duration(), default=0.0, metavar="TIME", help="Interval of its clean-ups.")
+@click.option(
+    "--retention", type=_Duration(), default=0.0, metavar="TIME", help="Time for which finished work is kept."
+)
+@click.option("--for", "for_s", type=_Duration(), metavar="TIME", help="Duration of the watch (6m).")
 @click.option("--until-clear", type=_Duration(), metavar="TIME", help="End when the verdict is clear, not before TIME.")
 @click.option("--at-most", type=_Duration(), metavar="TIME", help="The end with --until-clear (twice its TIME).")
-@click.option("--every", type=_Duration(), default=0.0, metavar="TIME", help="Between two readings (1s).")
+@click.option("--every", type=_Duration(), default=0.0, metavar="TIME", help="Time between two readings (1s).")
 @click.option("--token", default="", metavar="TOKEN|@FILE", help="Sent to both URLs as `Authorization: Bearer …`.")
 @click.option("--ca-file", type=FILE, help="A PEM file with the certificates to trust for https.")
 @judging
@@ -86,7 +88,7 @@ def watch(
 
     reader = open_target(**target)
     try:
-        reader.read()  # what can't be read is wrong input, now
+        reader.read()  # fails at once as wrong input
     except BaseException:
         reader.close()
         raise
@@ -99,7 +101,7 @@ def watch(
         end=ended.set,
         least_s=lambda: until_clear or 0.0,
         lasts_s=lambda: seconds,
-        may_name=lambda: False,  # a watch until its time is over leaves the process as it is
+        may_name=lambda: False,  # a watch of fixed duration does not change the process
         seconds=time.monotonic,
     )
     watched.start()
@@ -117,7 +119,7 @@ def open_target(
     cleanup_every: float = 0.0, retention: float = 0.0, token: str = "", ca_file: Path | None = None,
     children: bool = False, unit: str = "request", bounds: dict[str, Bound] | None = None,
 ) -> ServerReader:  # fmt: skip
-    """Return a reader of what the options name; nothing is read yet. Raises LeakgateError."""
+    """Return a reader for the options, without a first reading. Raises LeakgateError."""
     from voxpool.leakgate.readings.prometheus import parse_selector
     from voxpool.leakgate.readings.reader import Selectors, open_reader
 
@@ -134,7 +136,7 @@ def open_target(
 
 
 def _end_by_signals() -> threading.Event:
-    """Return what Ctrl-C or SIGTERM sets; the second signal ends the process as if nobody listened."""
+    """Return an event that Ctrl-C or SIGTERM sets; a second signal has its default effect."""
     ended = threading.Event()
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,1 +1,1 @@
-"""What a server imports so that it can be read from inside: the standard library and msgspec are all it needs."""
+"""Imported by a server to report its memory; it only needs the standard library and msgspec."""

@@ -1,10 +1,10 @@
-"""What this process's memory is made of, cheap enough to read every second (about 1 ms).
+"""Reads the composition of this process's memory, fast enough for every second (about 1 ms).
 
-`allocated` is what was asked for and not given back: the blocks of CPython's own allocator (`sys._debugmallocstats`)
-and those of malloc (glibc's `mallinfo2`, which CPython's arenas are not part of: they are mapped by themselves). What
-is around it (arenas, malloc's free memory, the rest of the RSS) tells a leak from fragmentation; see `Memory`.
+`allocated` is memory requested and not freed: the blocks of CPython's allocator (`sys._debugmallocstats`) and those
+of malloc (glibc's `mallinfo2`, without CPython's arenas, which are mapped separately). The rest (arenas, malloc's free
+memory, the rest of the RSS) distinguishes a leak from fragmentation; see `Memory`.
 
-An allocator that can't be read raises `Unreadable`: it is never taken for "no growth".
+An allocator that can't be read raises `Unreadable`; it never counts as "no growth".
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ class Memory:
     """One reading, all in bytes.
 
     `allocated` up: a leak of objects. `allocated` flat and `held` up: fragmentation, or memory kept for later. Both
-    flat and `rss` up: a leak of native code that goes round both allocators.
+    flat and `rss` up: a leak of native code that bypasses both allocators.
     """
 
     python: int
-    """In allocated blocks of CPython's small-object allocator."""
+    """Bytes in allocated blocks of CPython's small-object allocator."""
     arenas: int
-    """Mapped by it, used or not."""
+    """Bytes mapped by that allocator, used or not."""
     malloc: int
-    """In use, given out by malloc (mallinfo2: uordblks + hblkhd)."""
+    """Bytes allocated by malloc (mallinfo2: uordblks + hblkhd)."""
     malloc_free: int
-    """Kept by malloc, not in use (fordblks)."""
+    """Free bytes kept by malloc (fordblks)."""
     rss: int
-    """Resident in RAM (/proc/self/statm)."""
+    """Bytes resident in RAM (/proc/self/statm)."""
 
     @property
     def allocated(self) -> int:
-        """Bytes asked for and not given back."""
+        """Bytes requested and not freed."""
         return self.python + self.malloc
 
     @property
@@ -57,9 +57,9 @@ class Memory:
 class AllocatedBytes:
     """Reads this process's memory.
 
-    While it reads, file descriptor 2 is redirected for a fraction of a millisecond, since CPython prints its figures
-    there: nothing else should write to stderr in that moment. `collect` runs the garbage collector first, so that
-    cycles that wait for it are not counted. Raises Unreadable at construction where nothing can be read.
+    A reading redirects file descriptor 2 for a fraction of a millisecond, because CPython prints its figures there:
+    nothing else should write to stderr in that time. `collect` runs the garbage collector first, so that garbage in
+    cycles is not counted. Raises Unreadable at construction where memory can't be read.
     """
 
     def __init__(self, collect: bool = False) -> None:
@@ -70,7 +70,7 @@ class AllocatedBytes:
         self.read()
 
     def read(self) -> Memory:
-        """Return what the memory is made of now; raises Unreadable."""
+        """Return a reading; raises Unreadable."""
         if self._collect:
             gc.collect()
         python, arenas = self._read_python()
@@ -125,7 +125,7 @@ _ARENAS = re.compile(r"^\d+ arenas \* \d+ bytes/arena\s*=\s*([\d,]+)$", re.MULTI
 
 
 def parse_mallocstats(text: str) -> tuple[int, int]:
-    """Return (bytes in allocated blocks, bytes of arenas) of what sys._debugmallocstats prints; raises Unreadable."""
+    """Return (bytes in allocated blocks, bytes of arenas) from the text of sys._debugmallocstats; raises Unreadable."""
     blocks, arenas = _BLOCKS.search(text), _ARENAS.search(text)
     if blocks is None or arenas is None:
         raise Unreadable(

@@ -1,10 +1,10 @@
-"""An ASGI application to mount in a server, which answers with its memory report, and a middleware that counts work.
+"""An ASGI application for a server that returns its memory report, and a middleware that counts work.
 
     app.add_middleware(CountRequests)
     app.mount("/debug/leakgate", MemoryApp(roots={"app": app, "shop": sys.modules["shop"]}, token="…"))
 
-The report names objects and source lines of the server, and a collection holds it for a moment: without a token the
-path must not be reachable for strangers.
+The report names objects and source lines of the server, and a collection blocks it for a moment: without a token the
+path must not be publicly reachable.
 """
 
 from __future__ import annotations

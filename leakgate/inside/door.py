@@ -1,8 +1,8 @@
-"""What a request for the report may ask, and who may: shared by the ASGI and the WSGI application.
+"""Parameters and authorization of requests for the report, shared by the ASGI and the WSGI application.
 
 GET answers with the report. `gc=1` collects garbage first, `types=N` names N types, `sizes=1` adds the bytes of all
 objects by type, `trace=top` the source lines that grew. POST switches the tracing of allocations: `trace=start` (with
-`frames=1` to 10, and `seconds=1` to 900 after which it stops by itself), `trace=mark`, `trace=stop`.
+`frames=1` to 10, and `seconds=1` to 900 after which it stops automatically), `trace=mark`, `trace=stop`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TYPES_DEFAULT = 30
 QUERY_CHARACTERS_MAX = 1000
 SWITCHES = ("start", "mark", "stop")
 UNIT = "leakgate.unit"
-"""Key of the scope or the environ under which a CountRequests leaves the unit of a request."""
+"""Key of the scope or the environ under which CountRequests stores the unit of a request."""
 Bounds = Mapping[str, Bound] | Callable[[], Mapping[str, Bound]]
 
 
@@ -39,13 +39,13 @@ class Answer(NamedTuple):
 
 
 class Door:
-    """What both applications are made of.
+    """The common part of both applications.
 
-    `roots` (name -> object or module) are what tables are looked for in, `packages` those whose classes they look into
-    (none = all but the standard library). `token` must come as `Authorization: Bearer …`; None = nobody needs one.
-    `bounds` (name of a count -> Bound), or a function that returns them, declare what counts may reach by design.
-    `work` is the counter of work; without one that of a CountRequests around the application is reported. `seconds` is
-    a fine clock.
+    Tables are searched in `roots` (name -> object or module), through objects whose classes are in `packages` (none =
+    all but the standard library). `token` is required as `Authorization: Bearer …`; None = no token is required.
+    `bounds` (name of a count -> Bound), or a function that returns them, declare the maxima of counts by design.
+    `work` is the counter of work; by default that of a CountRequests around the application. `seconds` is a
+    high-resolution clock.
     """
 
     def __init__(
@@ -64,20 +64,20 @@ class Door:
         self.tracer = Tracer()
 
     def discount(self, unit: Unit | None) -> None:
-        """Take the request itself, which a CountRequests counted as `unit`, out of the work."""
+        """Remove this request, which CountRequests counted as `unit`, from the work."""
         if unit is not None:
             unit.discount()
             self._work = self._work or unit.work
 
     def refused(self, method: str, authorization: str, fetch_site: str) -> Answer | None:
-        """Return why there is no answer to such a request; None when there is one."""
+        """Return the refusal of such a request; None when it is accepted."""
         if not self._is_allowed(authorization):
             text = "this needs the token: Authorization: Bearer …"
             return Answer(401, _refusal(text), [("www-authenticate", "Bearer")])
         if method not in ("GET", "HEAD", "POST"):
-            return Answer(405, _refusal("there is GET and POST"), [("allow", "GET, HEAD, POST")])
+            return Answer(405, _refusal("only GET and POST are supported"), [("allow", "GET, HEAD, POST")])
         if method == "POST" and fetch_site in ("cross-site", "same-site"):  # browsers say so by Sec-Fetch-Site
-            return Answer(403, _refusal("a page of another site may not switch the tracing"))
+            return Answer(403, _refusal("a page of another site must not switch the tracing"))
         return None
 
     def _is_allowed(self, authorization: str) -> bool:
@@ -88,17 +88,17 @@ class Door:
 
 
 def done(record: msgspec.Struct) -> Answer:
-    """Return the answer that carries `record`."""
+    """Return the answer with `record`."""
     return Answer(200, msgspec.json.encode(record))
 
 
 def failed(error: LeakgateError) -> Answer:
-    """Return the answer to a request that can't be understood (422), or that does not fit the state (409)."""
+    """Return the answer to an invalid request (422), or to one that does not fit the state (409)."""
     return Answer(422 if isinstance(error, BadRequest) else 409, _refusal(str(error)))
 
 
 class Asked(NamedTuple):
-    """What a GET asks for."""
+    """The parameters of a GET."""
 
     collect: bool
     types: int
@@ -107,7 +107,7 @@ class Asked(NamedTuple):
 
 
 def read_query(query: str) -> Asked:
-    """Return what the query of a GET asks for. Raises BadRequest."""
+    """Parse the query of a GET. Raises BadRequest."""
     given = _parameters(query, ("gc", "types", "sizes", "trace"))
     trace = given.get("trace", "")
     if trace not in ("", "top"):
@@ -121,7 +121,7 @@ def read_query(query: str) -> Asked:
 
 
 def switch_trace(tracer: Tracer, query: str) -> Trace:
-    """Do what the query of a POST asks for. Raises BadRequest and TraceError."""
+    """Switch the tracing by the query of a POST. Raises BadRequest and TraceError."""
     given = _parameters(query, ("trace", "frames", "seconds"))
     frames = _number(given, "frames", 1, 1, FRAMES_MAX)
     return switch(
@@ -130,7 +130,7 @@ def switch_trace(tracer: Tracer, query: str) -> Trace:
 
 
 def switch(tracer: Tracer, word: str, frames: int, seconds: float) -> Trace:
-    """Start, mark or stop the tracing; `frames` and `seconds` are for the start. Raises BadRequest and TraceError."""
+    """Start, mark or stop the tracing; the start uses `frames` and `seconds`. Raises BadRequest and TraceError."""
     if word == "start":
         return tracer.start(frames, seconds)
     if word == "mark":

@@ -1,4 +1,4 @@
-"""A memory report as the sizes and counts of a Reading."""
+"""Converts a memory report into the sizes and counts of a Reading."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sizes_of(report: MemoryReport) -> dict[str, Any]:
 
 
 def counts_of(report: MemoryReport) -> dict[str, int]:
-    """Return its counts; the first word of a name is its kind."""
+    """Return the counts of a report; the first word of a name is its kind."""
     named = (("table", report.tables), ("type", report.objects.types), ("task", report.tasks.functions))
     # Interned: a watch keeps a thousand readings, which have the same few hundred names.
     counts = {sys.intern(f"{kind} {name}"): count for kind, group in named for name, count in group.items()}

@@ -1,7 +1,7 @@
-"""What a process's memory is made of, as the process itself sees it: most of that is invisible from outside.
+"""Makes the memory report of a process from inside; most of it is not visible from outside.
 
-It runs inside a server that is at work, so each step is short or cut into turns; only a full collection, which is asked
-for by name, can't be cut. How long each step held the process stands in the report.
+It runs inside a busy server, so each step is short or cut into turns; only a full collection, which must be requested,
+can't be cut. The report has the time for which each step blocked the process.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from voxpool.leakgate.readings.process import started_s
 from voxpool.leakgate.readings.series import Bound
 
 OBJECTS_A_TURN = 20_000
-"""Objects whose types are counted before other work gets its turn: about a millisecond."""
+"""Objects whose types are counted in one turn: about a millisecond."""
 
 
 class Memory(msgspec.Struct):
-    """Where the bytes are. `allocated` up: a leak of objects. `allocated` flat and `held` up: fragmentation, or kept
-    for later. Both flat and `rss` up: native code that goes round both allocators.
+    """The composition of memory. `allocated` up: a leak of objects. `allocated` flat and `held` up: fragmentation, or
+    memory kept for later. Both flat and `rss` up: native code that bypasses both allocators.
     """
 
     rss_bytes: int
     rss_max_bytes: int
-    """The most that it ever was."""
+    """Maximum RSS so far."""
     allocated_bytes: int | None = None
-    """Asked for and not given back: python_bytes + malloc_bytes."""
+    """Requested and not freed: python_bytes + malloc_bytes."""
     held_bytes: int | None = None
-    """Taken from the system by both allocators: arenas_bytes + malloc_bytes + malloc_free_bytes."""
+    """Mapped by both allocators: arenas_bytes + malloc_bytes + malloc_free_bytes."""
     python_bytes: int | None = None
     """In allocated blocks of CPython's small-object allocator."""
     arenas_bytes: int | None = None
     malloc_bytes: int | None = None
     malloc_free_bytes: int | None = None
     unreadable: str | None = None
-    """Why the allocators can't be read; then the six above are null, never 0."""
+    """Reason why the allocators can't be read; then the six fields above are null, never 0."""
 
 
 class Collector(msgspec.Struct):
@@ -62,13 +62,13 @@ class Collector(msgspec.Struct):
     collected: int
     uncollectable: int
     frozen: int
-    """Objects that the start made, which it never visits."""
+    """Objects frozen after the start, which it never visits."""
 
 
 class Objects(msgspec.Struct):
-    """Objects that the collector follows, without the frozen ones, by type; the commonest ones are named.
+    """Objects tracked by the collector, without the frozen ones, by type; the most frequent ones are named.
 
-    Records without references to others are not followed; `tables` counts them, and so do `sizes` when asked for.
+    Records without references to others are not tracked; `tables` and `sizes` count them.
     """
 
     total: int
@@ -76,14 +76,14 @@ class Objects(msgspec.Struct):
 
 
 class Tasks(msgspec.Struct):
-    """Tasks of the running event loop, by the function that they run."""
+    """Tasks of the running event loop by function."""
 
     total: int
     functions: dict[str, int]
 
 
 class MemoryReport(msgspec.Struct):
-    """All of it. `tables` is path -> entries of each container that the roots reach."""
+    """The memory report. `tables` is path -> entries of each container that the roots reach."""
 
     memory: Memory
     blocks: int
@@ -95,30 +95,30 @@ class MemoryReport(msgspec.Struct):
     threads: int
     open_files: int
     pauses_ms: dict[str, float]
-    """How long each step held the process; of `objects` and `sizes` the longest turn."""
+    """Time for which each step blocked the process; for `objects` and `sizes` the longest turn."""
     pid: int
     started_s: float
-    """When the process started, in seconds since the machine did: with `pid` it tells one process from another."""
+    """Start of the process in seconds since boot; with `pid` it identifies the process."""
     bounds: dict[str, Bound]
-    """What counts may reach, by design: "table PATH" or "type NAME" -> its bound."""
+    """Declared maxima of counts: "table PATH" or "type NAME" -> its bound."""
     work: int | None = None
-    """Units of work that ended since the process started; null when nothing counts them."""
+    """Units of work that ended since the start of the process; null when they are not counted."""
     in_flight: int | None = None
-    """Units of work that began and did not end."""
+    """Units of work in progress."""
     errors: int | None = None
     """Units of work that failed."""
     sizes: Sizes | None = None
-    """Bytes of all objects by type; only when asked for."""
+    """Bytes of all objects by type; only on request."""
     trace: Trace | None = None
-    """What grew most by source line; only when asked for, and while tracing is on."""
+    """Largest growth by source line; only on request, and while tracing is on."""
 
 
 class MemoryReporter:
     """Makes reports, one at a time.
 
-    `roots` (name -> object or module) are the objects whose tables are counted, `packages` those whose classes they
-    look into (none = all but the standard library), `seconds` is a fine clock. `bounds` returns what counts may reach
-    by design; tables that bound themselves need no entry. `work` returns the counter of work, if there is one.
+    Tables are counted in `roots` (name -> object or module), through objects whose classes are in `packages` (none =
+    all but the standard library); `seconds` is a high-resolution clock. `bounds` returns the declared maxima of counts;
+    bounded tables such as a deque with maxlen need none. `work` returns the counter of work, if there is one.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class MemoryReporter:
         self._meter: AllocatedBytes | None = None
 
     async def report(self, collect: bool, types_max: int, sizes: bool = False) -> MemoryReport:
-        """Return what there is now; after a full collection if `collect`. At most `types_max` types are named.
+        """Return a report, after a full collection if `collect`. At most `types_max` types are named.
 
         `sizes` adds a pass over all objects, which takes some seconds of processor time in short turns.
         """
@@ -151,7 +151,7 @@ class MemoryReporter:
         raise AssertionError
 
     def report_now(self, collect: bool, types_max: int, sizes: bool = False) -> MemoryReport:
-        """Return the same in one go, for a server without an event loop."""
+        """Return the report without giving way to other tasks, for a server without an event loop."""
         with self._one_thread_at_a_time:
             for report in self._steps(collect, types_max, sizes):
                 if report is not None:
@@ -159,7 +159,7 @@ class MemoryReporter:
         raise AssertionError
 
     def _steps(self, collect: bool, types_max: int, with_sizes: bool) -> Iterator[MemoryReport | None]:
-        """Yield None where other work may have its turn, and the report as the last item."""
+        """Yield None after each turn, and the report as the last item."""
         pauses: dict[str, float] = {}
 
         def timed(step: str, do: Callable[[], Any]) -> Any:
@@ -184,7 +184,7 @@ class MemoryReporter:
         yield None
         followed = timed("objects", gc.get_objects)
         total, types = len(followed), Counter[type]()
-        while followed:  # what is counted is released: this list may be the last to hold it
+        while followed:  # counted objects are released: this list may have the last reference
             timed("objects", lambda: types.update(map(type, _take(followed))))
             yield None
         sizes: Sizes | None = None

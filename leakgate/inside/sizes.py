@@ -1,9 +1,9 @@
-"""Counts and bytes of all objects by type, strings and numbers included: a pass on demand, too slow for each reading.
+"""Counts all objects and their bytes by type, strings and numbers included; on request only, because it is slow.
 
-The collector does not follow objects without references to others (str, bytes, int), so its list lacks them. This pass
-reaches them through whatever refers to them. Instead of remembering which of them it has seen, it counts each one with
-the share 1 / references for each reference that it meets. An object that several references lead to then counts once,
-and one that native code refers to as well counts less than once.
+The collector does not track objects without references to others (str, bytes, int). This pass reaches them through
+their referrers. It doesn't store which ones it has seen; it counts each one with the share 1 / references at each
+reference. An object with several references then counts once, and one that native code also refers to counts less
+than once.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from typing import Any
 import msgspec
 
 TURN_S = 0.001
-"""The pass stops for other work after this time; one container with very many entries can exceed it."""
+"""Length of a turn; one container with very many entries can exceed it."""
 OBJECTS_A_TURN = 20_000
-"""Objects whose identity is noted before other work gets its turn."""
+"""Objects whose identity is stored in one turn."""
 OBJECTS_MAX = 3_000_000
-"""Largest number of followed objects; their identities take about 200 MB while the pass runs."""
+"""Maximum number of tracked objects; their identities take about 200 MB during the pass."""
 _LOOK_AT_CLOCK = 64
 _DEPTH_MAX = 8
-"""Levels of containers that the collector does not follow, such as a tuple of strings."""
+"""Maximum depth of untracked containers, such as a tuple of strings."""
 _OURS = 3
-"""References to an object that the pass itself has: a place in the list of referents, a variable, an argument."""
+"""References to an object from the pass itself: the list of referents, a variable, an argument."""
 
 
 class TypeSize(msgspec.Struct):
-    """All objects of one type. Their `bytes` are those of `sys.getsizeof`, without what they refer to."""
+    """All objects of one type. `bytes` is the sum of `sys.getsizeof`, without referenced objects."""
 
     count: int
     bytes: int
 
 
 class Sizes(msgspec.Struct):
-    """All objects that can be reached, by type; the types that take most bytes are named."""
+    """All reachable objects by type; the types with the most bytes are named."""
 
     total_bytes: int
     types: dict[str, TypeSize]
     whole: bool
-    """False when there were more than OBJECTS_MAX objects, so that the rest was not looked at."""
+    """False when there were more than OBJECTS_MAX objects, of which the rest was not counted."""
 
 
 def type_name(kind: type) -> str:
@@ -51,9 +51,9 @@ def type_name(kind: type) -> str:
 
 
 def measure_sizes(types_max: int, seconds: Callable[[], float]) -> Iterator[Sizes | None]:
-    """Yield None after each turn of about TURN_S, and the result as the last item; `seconds` is a fine clock.
+    """Yield None after each turn of about TURN_S, and the result as the last item; `seconds` is a precise clock.
 
-    It starts at the objects that the collector has and at the modules: those lead to the objects that are frozen.
+    It starts at the tracked objects and at the modules, which lead to the frozen objects.
     """
     totals: dict[type, list[float]] = defaultdict(lambda: [0.0, 0.0])
     todo: list[Any] = [vars(module) for module in list(sys.modules.values()) if hasattr(module, "__dict__")]
@@ -86,7 +86,7 @@ def measure_sizes(types_max: int, seconds: Callable[[], float]) -> Iterator[Size
 
 
 def _add_plain(totals: dict[type, list[float]], thing: Any, share: float, depth: int) -> None:
-    """Count a `share` of an object that the collector does not follow, and of what it refers to."""
+    """Count a `share` of an untracked object and of its referents."""
     _add(totals, thing, share)
     if depth < _DEPTH_MAX and type(thing) not in _ATOMS:
         for inner in gc.get_referents(thing):
@@ -101,7 +101,7 @@ _ATOMS = frozenset({str, bytes, bytearray, int, float, complex, bool, type(None)
 def _add(totals: dict[type, list[float]], thing: Any, share: float) -> None:
     try:
         size = sys.getsizeof(thing)
-    except Exception:  # a __sizeof__ of somebody else, which may do anything
+    except Exception:  # a foreign __sizeof__, which may raise anything
         size = 0
     total = totals[type(thing)]
     total[0] += share

@@ -1,7 +1,7 @@
-"""The number of entries of every container that some objects hold, whatever its name: cheap enough for a busy server.
+"""Counts the entries of every container that given objects reference, fast enough for a busy server.
 
-It looks at attributes and lengths, never at what a container holds, so that it takes the same time at any load. A
-container that bounds itself (a deque with `maxlen`, a queue with `maxsize`, an `lru_cache`) is listed with its bound.
+It reads attributes and lengths, never the entries of a container, so that its time does not depend on the load. A
+bounded container (a deque with `maxlen`, a queue with `maxsize`, an `lru_cache`) is listed with its bound.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from typing import Any, NamedTuple
 import msgspec
 
 OBJECTS_MAX = 1000
-"""Objects that are looked at; a server has some dozens of its own."""
+"""Maximum number of visited objects; a server has some dozens."""
 SHARDS_MAX = 1024
 _TABLES = (dict, list, deque, set)
 _QUEUES = (asyncio.Queue, queue.Queue)
 _CACHE = type(functools.lru_cache(lambda: None))
 _SKIPPED = (asyncio.Future, msgspec.Struct, FunctionType)
-"""Tasks belong to the loop; records are what tables hold; functions hold nothing of their own."""
+"""Types that are not visited: tasks (of the loop), records (entries of tables), functions."""
 
 
 class Tables(NamedTuple):
-    """What was found, by path, such as `core.node_registry.nodes`."""
+    """Containers by path, such as `core.node_registry.nodes`."""
 
     entries: dict[str, int]
     bounds: dict[str, int]
-    """The most entries that the container itself admits; only of those that bound themselves."""
+    """Maximum number of entries of bounded containers."""
 
 
 def find_tables(roots: Mapping[str, Any], packages: Sequence[str] = ()) -> Tables:
-    """Return the containers that `roots` (name -> object or module) reach through attributes of objects of ours.
+    """Return the containers that `roots` (name -> object or module) reach through attributes.
 
-    Ours are the objects whose class is defined in one of `packages`; without any, in all but the standard library. The
-    roots themselves are always looked into, and so are the classes that a module among them defines. A list of dicts
-    is one table in shards; a container with two paths is counted under the first one.
+    Only objects whose class is defined in one of `packages` are visited; without `packages`, all but those of the
+    standard library. Roots are always visited, and so are the classes that a module among them defines. A list of
+    dicts is one table in shards; a container with two paths is counted under the first one.
     """
     found = Tables({}, {})
     seen: set[int] = set()
     todo: deque[tuple[str, Any, bool]] = deque((name, thing, True) for name, thing in roots.items())
     while todo and len(seen) < OBJECTS_MAX:
         path, thing, is_root = todo.popleft()
-        kind = type(thing)  # not isinstance: a proxy claims to be what it stands for, and may fail to find that
+        kind = type(thing)  # not isinstance: a proxy pretends the class of its target, and may fail to resolve it
         if issubclass(kind, _SKIPPED) or id(thing) in seen:
             continue
         if issubclass(kind, (*_TABLES, *_QUEUES, _CACHE)):
@@ -70,7 +70,7 @@ def find_tables(roots: Mapping[str, Any], packages: Sequence[str] = ()) -> Table
 
 
 def _count(table: Any) -> tuple[int, int]:
-    """Return (entries, bound) of a container; a bound of 0 is none."""
+    """Return (entries, bound) of a container; 0 = no bound."""
     if isinstance(table, _QUEUES):
         return table.qsize(), max(0, table.maxsize)
     if isinstance(table, _CACHE):
@@ -99,7 +99,7 @@ def _globals(holder: ModuleType | type) -> Iterable[tuple[str, Any]]:
 
 
 def attributes_of(thing: Any) -> Iterable[tuple[str, Any]]:
-    """Yield the attributes of an object, those in slots, too; nothing of the object's own code is called."""
+    """Yield the attributes of an object, slots included, without calling code of the object."""
     try:
         own = object.__getattribute__(thing, "__dict__")
     except AttributeError:

@@ -1,7 +1,7 @@
-"""Tracing of allocations on demand: which source lines hold the memory that came since tracing began.
+"""Traces allocations on request, to find the source lines that keep memory.
 
-It slows a process down by about half and takes memory of its own, so it is for the search after a leak was found, and
-it stops by itself. Allocated bytes can't be read while it is on.
+It slows a process down by about half and takes memory, so it is used after a leak was found, and stops automatically.
+Allocated bytes can't be read while it is on.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from voxpool.leakgate.errors import TraceError
 FRAMES_MAX = 10
 ROWS_MAX = 50
 TRACE_SECONDS_MAX = 900
-"""Tracing stops by itself after this time at the latest: whoever started it may be gone."""
+"""Maximum duration of tracing, because the client that started it may be gone."""
 _HIDDEN = (tracemalloc.Filter(False, tracemalloc.__file__), tracemalloc.Filter(False, __file__))
 _Lines = tuple[str, ...]
 
 
 class TraceRow(msgspec.Struct):
-    """What one place in the source allocated and still holds, less what it held at the mark."""
+    """Memory allocated at one place in the source and not freed, minus that at the mark."""
 
     lines: list[str]
-    """path:line of the allocation, then of its callers; as many as the frames that are traced."""
+    """path:line of the allocation, then of its callers; one for each traced frame."""
     grown_bytes: int
     grown_blocks: int
     bytes: int
@@ -33,19 +33,19 @@ class TraceRow(msgspec.Struct):
 
 
 class Trace(msgspec.Struct):
-    """State of the tracing; `rows` are the places that grew most since the mark, the largest first."""
+    """State of the tracing; `rows` are the places with the largest growth since the mark, in descending order."""
 
     on: bool
     frames: int
     traced_bytes: int
-    """All that is held and was allocated since tracing began."""
+    """Bytes allocated since the start of tracing and not freed."""
     own_bytes: int
-    """What the tracing itself takes."""
+    """Memory used by the tracing."""
     rows: list[TraceRow]
 
 
 class Tracer:
-    """Switches tracemalloc. It refuses to touch a tracing that somebody else began."""
+    """Switches tracemalloc. It refuses to change a tracing that it did not start."""
 
     def __init__(self, seconds_max: float = TRACE_SECONDS_MAX) -> None:
         self._seconds_max = seconds_max
@@ -54,8 +54,8 @@ class Tracer:
         self._mark: dict[_Lines, tuple[int, int]] = {}
 
     def start(self, frames: int = 1, seconds: float | None = None) -> Trace:
-        """Begin to trace, with `frames` (1 to FRAMES_MAX) lines for each place. It stops by itself after `seconds`
-        (None = the longest time that is allowed). Raises TraceError.
+        """Start tracing, with `frames` (1 to FRAMES_MAX) lines for each place. It stops after `seconds` (None = the
+        maximum). Raises TraceError.
         """
         if not 1 <= frames <= FRAMES_MAX:
             raise TraceError(f"frames={frames}: 1 to {FRAMES_MAX} are possible")
@@ -71,15 +71,15 @@ class Tracer:
             return self._state()
 
     def mark(self) -> Trace:
-        """Measure growth from now on, once the caches are warm, say. Raises TraceError when tracing is off."""
+        """Measure growth from now on, for example after caches are warm. Raises TraceError when tracing is off."""
         with self._lock:
             self._mark = self._held()
             return self._state()
 
     def top(self, rows: int = ROWS_MAX) -> Trace:
-        """Return the places that grew most since the mark, at most `rows`. Raises TraceError when tracing is off.
+        """Return at most `rows` places with the largest growth since the mark. Raises TraceError when tracing is off.
 
-        It takes about a second for a million blocks, with the lock of the interpreter for a part of that.
+        It takes about a second for a million blocks, partly with the interpreter's lock.
         """
         with self._lock:
             held = self._held()
@@ -92,7 +92,7 @@ class Tracer:
             return self._state(grown[: min(rows, ROWS_MAX)])
 
     def stop(self) -> Trace:
-        """End the tracing and release what it holds. Raises TraceError when it is off."""
+        """Stop tracing and free its memory. Raises TraceError when it is off."""
         with self._lock:
             self._must_be_on()
             self._stop_if_on()

@@ -1,4 +1,4 @@
-"""The counter of a server's work: what a middleware counts, and what a server without one may count by itself."""
+"""The counter of a server's work, for a middleware or a server's own code."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Work:
 
     def __init__(self) -> None:
         self.finished = 0
-        """Units that ended since the process started, failed ones among them."""
+        """Units that ended since the start of the process, failed ones included."""
         self.in_flight = 0
-        """Units that began and did not end."""
+        """Units in progress."""
         self.errors = 0
         """Units that failed."""
         self._lock = threading.Lock()
 
     def begin(self) -> Unit:
-        """Count a unit that begins, and return it: its `end` counts its end."""
+        """Count the begin of a unit, and return it; its `end` counts the end."""
         with self._lock:
             self.in_flight += 1
         return Unit(self)
@@ -40,13 +40,13 @@ class Unit:
         self._is_open = True
 
     def end(self, failed: bool = False) -> None:
-        """Count its end; a second call does nothing."""
+        """Count the end; a second call does nothing."""
         if self._is_open:
             self._is_open = False
             self.work._end(1, int(failed))
 
     def discount(self) -> None:
-        """Take the unit out of all counts: a request for the report is no work."""
+        """Remove the unit from all counts: a request for the report is not work."""
         if self._is_open:
             self._is_open = False
             self.work._end(0, 0)

@@ -1,8 +1,8 @@
-"""The same as asgi.py for a WSGI server: an application to mount, and a middleware that counts requests.
+"""The WSGI version of asgi.py: an application for the memory report, and a middleware that counts requests.
 
     application = CountRequests(DispatcherMiddleware(shop, {"/debug/leakgate": MemoryApp(roots={"shop": shop})}))
 
-Each worker process of a server that forks has a report and counts of its own: read one worker, or use one.
+Each worker process of a forking server has a separate report and counts: read one worker, or use one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class CountRequests:
 
 
 class _Body:
-    """The body of an answer; the server closes it after the last byte."""
+    """The body of an answer, which the server closes after the last byte."""
 
     def __init__(self, body: Iterable[bytes], unit: Unit, status: list[int]) -> None:
         self._body = body

@@ -1,1 +1,1 @@
-"""The verdict on a series, the evidence for it, and how often it errs."""
+"""Judges a series of readings, checks the evidence, and measures the error rates of the judge."""

@@ -1,9 +1,9 @@
-"""How often does the judge err? `python -m voxpool.leakgate.judging.bench` plays simulated processes and counts.
+"""Measures the error rates of the judge on simulated processes: `python -m voxpool.leakgate.judging.bench`.
 
-A run is looked at every two seconds from `--seconds` on. It ends when three looks in a row found the same clear
-verdict, and at `--most` at the latest: that is `--until-clear` of a load test. The table shows how often each shape was
-called a leak, no leak and unclear, and how long that took. Then the printed power is tested: the growth that a healthy
-run would have found, by its own figure, is planted in another run. The exit code is 1 when a demand is not met.
+A run is judged every two seconds from `--seconds` on. It ends after three equal clear verdicts in a row, and at
+`--most` at the latest, like `--until-clear` of a load test. The table shows how often each shape was judged a leak, no
+leak and unclear, and the duration. Then the printed power is tested: the smallest growth that a healthy run claims to
+detect is planted in another run. The exit code is 1 when a demand is not met.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LEAST_S, MOST_S = 360.0, 600.0
 """The recommended length of a run."""
 RECOMMENDED = Setting()
 LOOK_S, LOOKS = 2.0, 3
-"""As a load test looks."""
+"""Interval of judgements, as in a load test."""
 POWER = 0.95
 POWER_TIMES = 2.0
-"""A growth above this multiple of the power figure must never be called healthy."""
+"""A growth above this multiple of the power figure must never be judged healthy."""
 
 
 class Played(NamedTuple):
-    """A run that was played."""
+    """The result of a simulated run."""
 
     finding: MemoryFinding
     seconds: float
@@ -46,7 +46,7 @@ class Played(NamedTuple):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What the runs of one shape came to, as shares."""
+    """The results of all runs of one shape, as shares."""
 
     shape: str
     truth: str
@@ -58,23 +58,23 @@ class Row(msgspec.Struct, frozen=True):
     """The median."""
     text: str
     broken: list[str] = []
-    """The demands that are not met."""
+    """Demands that are not met."""
 
 
 class Power(msgspec.Struct, frozen=True):
-    """What became of growth that is exactly as large as the figure which a healthy run had printed."""
+    """The test of the power figure: growth of exactly the size that a healthy run printed."""
 
     runs: int
-    """Healthy runs that printed a figure."""
+    """Number of healthy runs that printed a figure."""
     silent: int
-    """Healthy runs that printed none."""
+    """Number of healthy runs that printed none."""
     found: int
     median_bytes: float
     broken: list[str] = []
 
 
 class Result(msgspec.Struct, frozen=True):
-    """All of it."""
+    """The result of the bench."""
 
     setting: Setting
     least_s: float
@@ -89,7 +89,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def play(shape: Shape, setting: Setting, seed: int, most_s: float = MOST_S) -> Played:
-    """Return what a run that ends when its verdict is clear came to; `setting.seconds` is its least time."""
+    """Simulate a run that ends when its verdict is clear; `setting.seconds` is its minimum duration."""
     whole, source = series_of(shape, replace(setting, beyond_s=max(0.0, most_s - setting.seconds)), seed)
     verdict, in_a_row, now_s = "", 0, setting.seconds
     while True:
@@ -112,7 +112,7 @@ def _until(whole: Series, now_s: float) -> Series:
 
 
 def row_of(shape: Shape, setting: Setting, runs: int, most_s: float = MOST_S) -> Row:
-    """Play `runs` runs of `shape`."""
+    """Simulate `runs` runs of `shape`."""
     played = [play(shape, setting, seed, most_s) for seed in range(runs)]
     verdicts = [one.finding.verdict for one in played]
     row = Row(
@@ -143,7 +143,7 @@ def _broken(shape: Shape, row: Row) -> list[str]:
 
 
 def _is_far_above(shape: Shape, one: Played) -> bool:
-    """True when this run says that it would have found half of what it has not found."""
+    """True when this run claims that it would have detected half of the growth that it missed."""
     if shape.allocated_bytes is None:
         return True
     power = judge_memory(one.series, one.source, with_power=True).power_bytes
@@ -151,7 +151,7 @@ def _is_far_above(shape: Shape, one: Played) -> bool:
 
 
 def power_of(setting: Setting, runs: int, most_s: float = MOST_S, healthy: Shape = SHAPES[0]) -> Power:
-    """Test the figure that runs of `healthy` print: plant as much in other runs that last as long."""
+    """Test the figure that runs of `healthy` print, by planting that growth in other runs of the same duration."""
     figures, found = [], 0
     for seed in range(runs):
         one = play(healthy, setting, seed, most_s)
@@ -168,7 +168,7 @@ def power_of(setting: Setting, runs: int, most_s: float = MOST_S, healthy: Shape
 
 
 def table(result: Result) -> str:
-    """Return the table in Markdown, with what is broken below."""
+    """Return the table in Markdown, with unmet demands below."""
     lines = ["| shape | what it does | leak | no leak | unclear | seconds |", "|---|---|---|---|---|---|"]
     truth = ""
     for row in result.rows:
@@ -185,7 +185,7 @@ def table(result: Result) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for."""
+    """Run the bench with the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m voxpool.leakgate.judging.bench", description=__doc__.split("\n\n")[0]
     )

@@ -1,4 +1,4 @@
-"""Which readings of a watch count, whether they are enough, and the exact test of what is kept too long."""
+"""Selects the readings that count, checks that they are enough, and tests for work that is kept too long."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from voxpool.leakgate.judging.trend import READINGS_MIN
 from voxpool.leakgate.readings.series import Reading, Series, Source
 
 OUTLIVED_MIN = 8.0
-"""Units of work that are never called kept too long."""
+"""Number of kept units that is never reported as too many."""
 OUTLIVED_SLACK = 0.01
-"""By how much more work may be kept than can be: the two figures of a reading are some ms apart."""
+"""Tolerance on kept work, because the two figures of a reading are some ms apart."""
 OUTLIVED_TIMES = 3
-"""Readings in a row that must show it."""
+"""Number of consecutive readings that must show it."""
 OVERDUE_MAX = 5.0
-"""Intervals for which a clean-up that is late on a busy machine excuses what it has not removed yet."""
+"""Tolerated delay of a clean-up on a busy machine, in intervals."""
 MISSED_MAX = 0.5
-"""The share of readings that may fail; those that did not are evidence all the same."""
+"""Largest share of failed readings at which the others are evidence."""
 LOAD_MOVES = 0.05
-"""Share by which the load may change before it is not steady."""
+"""Largest relative change of a steady load."""
 
 
 def judged_readings(series: Series, source: Source) -> list[Reading]:
-    """Return the readings that count: those from the time on at which the load is there and what is kept on purpose can
-    be complete. Without a clean-up nothing ever leaves, so that it never is.
+    """Return the readings that count: those after the load has started and retained work has reached its final amount.
+    Without a clean-up nothing is removed, so there is no such amount.
     """
     if not series.readings:
         return []
@@ -39,7 +39,7 @@ def judged_readings(series: Series, source: Source) -> list[Reading]:
 
 
 def what_is_too_little(series: Series, readings: list[Reading], source: Source) -> str:
-    """Say what a verdict lacks; "" when nothing."""
+    """Return what a verdict lacks; "" = nothing."""
     if not series.readings:
         return "nothing could be read"
     tried = series.taken + series.missed
@@ -58,7 +58,7 @@ def what_is_too_little(series: Series, readings: list[Reading], source: Source) 
 
 
 def what_was_unread(readings: list[Reading], needed: Sequence[str]) -> str:
-    """Say which of the counts that are needed could not be taken; "" when all were."""
+    """Return which of the needed counts could not be taken; "" = none."""
     for word in needed:
         read = sum(word not in one.unread for one in readings)
         if read < READINGS_MIN:
@@ -67,9 +67,10 @@ def what_was_unread(readings: list[Reading], needed: Sequence[str]) -> str:
 
 
 def kept_too_long(series: Series, source: Source) -> str | None:
-    """Say that more finished work is kept than was finished within its retention, or None.
+    """Return a sentence when more finished work is kept than was finished within its retention, else None.
 
-    The allowance reaches back to the last reading at or before that time, so it is never too small.
+    The compared time reaches back to the last reading at or before the start of the retention, so the allowance is
+    never too small.
     """
     times = [one.t_s for one in series.readings]
     said: list[str] = []
@@ -91,8 +92,8 @@ def kept_too_long(series: Series, source: Source) -> str | None:
 
 
 def rise(values: Sequence[float]) -> float:
-    """Return how far a series moved, whatever its noise: from the median of its first third to that of its last. Of
-    what grows steadily that is two thirds.
+    """Return the change of a series from the median of its first third to that of its last; for steady growth this is
+    two thirds of the total.
     """
     if not values:
         return 0.0

@@ -1,4 +1,4 @@
-"""The verdict of a series of readings about a process: records only, which reports, pages and comparisons share."""
+"""The records of a verdict on a process, which reports, pages and comparisons share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["", "kept work", "counts", "objects", "native", "fragmentation"]
-"""What grows: "" nothing; finished work that outlives its retention; entries of a table or objects of a type; allocated
-bytes; memory that goes round both allocators; only what the allocators keep (allocated bytes are flat)."""
+"""What grows: "" = nothing; finished work that outlives its retention; entries of a table or objects of a type;
+allocated bytes; memory that bypasses both allocators; only memory kept by the allocators (allocated bytes are flat)."""
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,20 +22,20 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     """"leak", "no leak" or "unclear"."""
     reason: str
     at: list[float]
-    """Work finished in the middle of each segment of the series."""
+    """Finished work at the middle of each segment of the series."""
     lows: list[float]
     """The lowest reading of each segment, oldest first; empty where there were too few readings."""
     a_unit: float | None
-    """Growth for each unit of work, with its interval."""
+    """Growth per unit of work, with its interval."""
     low: float | None
     high: float | None
     limit: float
-    """Growth for each unit of work up to which it counts as none."""
+    """Growth per unit of work up to which it counts as none."""
     readings: int
 
     @property
     def text(self) -> str:
-        """The growth in a few words, without its name."""
+        """The growth as short text, without its name."""
         unit = " B" if self.unit else ""
         if self.a_unit is None or self.low is None or self.high is None:
             return "unknown"
@@ -54,18 +54,18 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the program whose allocations stay."""
+    """A line of the program whose allocations are not freed."""
 
     where: str
     """Such as "app/cache.py:64"."""
     a_unit: float
-    """Bytes that it allocated and that stay, for each unit of work."""
+    """Bytes allocated there and not freed, per unit of work."""
     blocks_a_unit: float
-    """Allocations that stay, for each unit of work."""
+    """Allocations that are not freed, per unit of work."""
 
     @property
     def text(self) -> str:
-        """The growth in a few words, without the line."""
+        """The growth as short text, without the line."""
         return f"{self.a_unit:,.0f} B" if self.a_unit >= 10 else f"{self.a_unit:,.2g} B"
 
 
@@ -73,7 +73,7 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on a process."""
 
     verdict: str
-    """"leak", "no leak" or "unclear" (which is never health)."""
+    """"leak", "no leak" or "unclear" (which never counts as healthy)."""
     reason: str
     """One sentence."""
     kind: Kind = ""
@@ -88,15 +88,14 @@ class MemoryFinding(msgspec.Struct, frozen=True, kw_only=True):
     allocated: Growth | None = None
     rss: Growth | None = None
     growing: list[Growth] = []
-    """Counts that leak, the fastest first."""
+    """Leaking counts, the fastest first."""
     fastest: list[Growth] = []
-    """The counts that grew most, leaks or not."""
+    """The counts with the largest growth, leaks or not."""
     lines: list[SourceLine] = []
-    """After a leak that no count names: the lines that allocate what stays, the fastest first."""
+    """For a leak without a leaking count: the lines whose allocations are not freed, the fastest first."""
     power_bytes: float | None = None
-    """The smallest growth of allocated bytes for each unit of work that this run would have found with 95 % power, from
-    its own noise; of the RSS when allocated bytes can't be read. None = not worked out, or none that was tried was
-    found."""
+    """The smallest growth of allocated bytes per unit of work that this run would have detected with 95 % power, by its
+    noise; of the RSS when allocated bytes can't be read. None = not computed, or no tried growth was detected."""
     not_exercised: list[str] = []
-    """What this load did not do, so that a leak of it could not show: reconnects, errors, cancels."""
+    """Actions that this load did not perform, so that their leaks could not show: reconnects, errors, cancels."""
     notes: list[str] = []

@@ -1,15 +1,14 @@
 """The verdict of a series of readings about the memory of a process.
 
-1. Kept work: no more finished work may be kept than was finished within its retention. That is exact, at any load, and
-   finds records that stay before a trend of bytes could.
+1. Kept work: at most the work finished within its retention may be kept. This is exact, at any load, and detects
+   records that are not removed earlier than a trend of bytes.
 2. Counts (tables, objects by type, tasks, files, members of a store): each is judged as a series. A count with a
-   declared bound is no leak below it.
-3. Allocated bytes. What else grows says what it is: allocated flat and the allocators' memory up is fragmentation; both
-flat and
-   the RSS up is native memory that goes round them. Without allocated bytes the RSS is judged alone.
+   declared bound is not a leak below it.
+3. Allocated bytes. Other sizes determine the kind: allocated flat and the allocators' memory up is fragmentation; both
+flat and the RSS up is native memory that bypasses them. Without allocated bytes only the RSS is judged.
 
-A load that rises or falls moves all of these and is no leak: then the verdict is UNCLEAR, unless the growth is larger
-than all that the load explains. Every series is judged by leakgate/judging/trend.py. Nothing here measures.
+A rising or falling load changes all of these without a leak: then the verdict is UNCLEAR, unless the growth is larger
+than the load explains. Every series is judged by leakgate/judging/trend.py. Nothing here measures.
 """
 
 from __future__ import annotations
@@ -34,29 +33,29 @@ from voxpool.leakgate.readings.counts import count_limit, grown_counts, growth_o
 from voxpool.leakgate.readings.series import Reading, Series, Source
 
 LIMIT_BYTES = 50.0
-"""Growth of allocated bytes, in bytes for each unit of work, up to which it counts as none."""
+"""Growth of allocated bytes, in bytes per unit of work, up to which it counts as none."""
 RSS_TIMES = 16.0
-"""Factor on the limit of allocated bytes for RSS and arenas, which move in steps of a whole arena."""
+"""Factor on the limit of allocated bytes for RSS and arenas, which change by whole arenas."""
 RSS_SLACK = 2_000_000.0
-"""Where the RSS is all that is known, its limit is at most this number of bytes above that of allocated bytes: an arena
-of CPython 3.10 and later, and what a young process touches for the first time. The factor of sixteen alone passed 84
-of 90 leaks."""
+"""When only the RSS is known, its limit is at most this number of bytes above that of allocated bytes: an arena of
+CPython 3.10 and later, and pages that a young process touches for the first time. With the factor of sixteen alone 84
+of 90 leaks were missed."""
 OUTSIDE_MIN = 4_000_000.0
 """Growth outside both allocators that counts as none, however little work was done: a scheduler that had just started
 touched 1.4 MB in its first half minute, evenly."""
 DECISIVE = 2.0
-"""A count that grows by more than this many limits is a leak also while the work inside the process moves."""
+"""A count that grows by more than this number of limits is a leak even while the work inside the process changes."""
 WORK_BYTES_TIMES = 2.0
-"""The process's own account of its work leaves out what is stored beside it."""
+"""Tolerance factor, because the process's account of its work excludes data stored with it."""
 GROWING_MAX = 12
 FASTEST_MAX = 10
 NAMED_MAX = 3
-"""Counts that the reason names."""
+"""Maximum number of counts that the reason names."""
 LEAK, NO_LEAK, UNCLEAR = Verdict.LEAK.value, Verdict.NO_LEAK.value, Verdict.UNCLEAR.value
 
 
 def warm_up() -> None:
-    """Import now what a verdict needs, which takes a second: at its own time it would stall what runs beside it."""
+    """Import the modules of a verdict now, because that takes a second and would later stall concurrent work."""
     judge(np.arange(100.0) % 7 + np.arange(100.0) / 9, 1.0)
 
 
@@ -66,13 +65,12 @@ def judge_memory(
 ) -> MemoryFinding:  # fmt: skip
     """Return the finding on `series`; `limit_bytes` is growth for each unit of work that still counts as none.
 
-    `notes` come first in its notes. `exercised` says how often the load did what a leak could hang on, such as
-    "reconnects"; what it never did stands in the finding. `needed` are first words of counts without which nothing is
-    healthy, such as "store". `with_power` works out the smallest growth that would have been found, which takes about
-    a second.
+    `notes` come first in its notes. `exercised` has the numbers of actions of the load that may leak, such as
+    "reconnects"; the finding names those that are 0. `needed` are first words of counts without which the verdict is
+    never "no leak", such as "store". `with_power` computes the smallest detectable growth, which takes about a second.
 
-    Nothing is judged before the load is there and what is kept on purpose can be complete: a retention and an
-    interval after the start.
+    Readings count from a retention and an interval after the start of the load, when retained work has reached its
+    final amount.
     """
     readings = judged_readings(series, source)
     outlived = kept_too_long(series, source)
@@ -130,7 +128,7 @@ class _Judge:
             )
 
     def finding(self, outlived: str | None, exercised: Mapping[str, int] | None, with_power: bool) -> MemoryFinding:
-        """Return what they say."""
+        """Return the finding on the readings."""
         allocated = self._bytes(lambda one: one.allocated_bytes, self._limit_bytes)
         held = self._bytes(lambda one: one.held_bytes, self._rss_limit)
         outside = self._bytes(
@@ -167,7 +165,7 @@ class _Judge:
     # ---- bytes
 
     def _bytes(self, get: Callable[[Reading], int | None], limit: float) -> Trend | None:
-        """Return the trend of some bytes; None when half of the readings can't tell them."""
+        """Return the trend of a size; None when half of the readings don't have it."""
         known = [(one.t_s, one.work, value) for one in self._readings if (value := get(one)) is not None]
         if len(known) < max(READINGS_MIN, len(self._readings) / 2):
             return None
@@ -250,15 +248,15 @@ class _Judge:
         return f"the process can't read its allocators ({why}); " if why else ""
 
     def _hint(self, trend: Trend) -> str:
-        """Say how much longer a run would tell: an interval shrinks faster than the square root of the time."""
+        """Return how much longer a run must be to decide: an interval shrinks faster than the square root of time."""
         if not np.isfinite(trend.growth) or trend.growth > trend.limit:
             return "; a longer run, or more work a second, would tell"
         room, error = trend.limit - trend.growth, (trend.growth_high - trend.growth_low) / 2
         return f"; a run about {max(1.5, error / max(room, 1e-9)):.1f} times as long would tell"
 
     def _unsteady(self) -> tuple[str, float] | None:
-        """Say that the load itself moved the bytes by more than the limit, and by how much; None when it did not.
-        Without a clean-up every unit of work adds to what is kept, and that is the leak.
+        """Return a sentence and the change when the load itself changed the bytes by more than the limit, else None.
+        Without a clean-up every unit of work adds to the kept work, and that is the leak.
         """
         loads = [one.load for one in self._readings if one.load is not None]
         moved = WORK_BYTES_TIMES * rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
@@ -283,14 +281,14 @@ class _Judge:
     # ---- counts
 
     def _is_decisive(self, one: Growth) -> bool:
-        """True when a count grows by far more than the work inside the process explains, though that was not steady.
-        More connections have more of everything: then no count is.
+        """True when a count grows by much more than the changing work inside the process explains. With more
+        connections every count grows, so none is decisive.
         """
         return not self._load_moved() and one.low is not None and one.low > DECISIVE * one.limit
 
 
 def _vagueness(one: Growth) -> int:
-    """Return how little the name says about where to look: a table, a type of the program, a type such as dict."""
+    """Return the rank of a name by how specific it is: a table, a type of the program, a type such as dict."""
     return 0 if not one.name.startswith("type ") else 1 if "." in one.name else 2
 
 

@@ -1,4 +1,4 @@
-"""Measures the noise of allocated bytes in the report of a run, so that simulated processes have real noise."""
+"""Measures the noise of allocated bytes in the report of a run, for simulated processes with realistic noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from voxpool.leakgate.report.report import Curves, WatchReport
 
 READINGS_MIN = 100
 MEMORIES_S = np.geomspace(0.5, 30.0, 40)
-"""How long noise may last: the one that fits best is taken."""
+"""Correlation times of the noise that are tried; the best fit is used."""
 LAG_MAX = 1 / 8
-"""The share of a run up to which two readings are compared: further apart, the line that was taken away shows."""
+"""Largest distance of compared readings, as a share of the run; beyond it the subtracted line matters."""
 
 
 def measured_noise(path: Path) -> Setting:
@@ -35,8 +35,8 @@ def measured_noise(path: Path) -> Setting:
 def noise_of(curves: Curves, interval_s: float = 0.0, retention_s: float = 0.0) -> Setting:
     """Return the setting with the noise of `curves`. Raises ValueError when they have too little.
 
-    What allocated bytes stray from a line over the work, and from what the finished work that is kept explains, is
-    taken for noise: a part that is forgotten and a random walk, by how far readings stray from each other with the time
+    The noise is the deviation of allocated bytes from a line over the work and from the effect of kept work. It is
+    split into a part with finite correlation time and a random walk, by the differences of readings over the time
     between them.
     """
     columns = (curves.t_s, curves.work, curves.kept, curves.allocated_bytes)
@@ -65,7 +65,7 @@ def noise_of(curves: Curves, interval_s: float = 0.0, retention_s: float = 0.0) 
 
 
 def _parts(t: Floats, rest: Floats) -> tuple[float, float, float]:
-    """Return standard deviation and memory of the part that is forgotten, and the step of the walk.
+    """Return standard deviation and correlation time of the first part, and the step of the walk.
 
     The mean square of a difference over a time d is 2 sd^2 (1 - exp(-d / memory)) + step^2 d.
     """

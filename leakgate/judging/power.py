@@ -1,4 +1,4 @@
-"""How small a growth a run would have found: its own noise, with growth planted in it, judged again and again."""
+"""Computes the smallest growth that a run would have detected, by judging its noise with planted growth."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 from voxpool.leakgate.judging.trend import Series, Trend, Verdict, block_length, judge
 
 TRIES = 60
-"""Series that are made of the noise of one."""
+"""Number of series made from the noise of one."""
 MISSED_MAX = 1
-"""How many of these may not be found: with two of 60 the power could as well be below 95 %."""
+"""Maximum number of missed series: with two of 60 the power may be below 95 %."""
 FACTORS = (1.1, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0, 128.0)
-"""Growth that is planted, in limits."""
+"""Planted growth, in limits."""
 LARGER = 1.25
-"""The noise is taken this much larger than it was. One run shows its noise to about a fifth only, and what comes out is
-to hold for the next run, too: 95 % is measured by leakgate/judging/bench.py."""
+"""Factor on the noise, because one run shows its noise within about a fifth only, and the result must also hold for the
+next run; leakgate/judging/bench.py measures the 95 %."""
 BLOCK_TIMES = 3
-"""A block of noise is this many times as long as neighbouring readings depend on each other."""
+"""Length of a block of noise, in correlation lengths of readings."""
 
 
 def smallest_found(values: Series, limit: float, *, times: Series, work: Series, seed: int = 1) -> float | None:
-    """Return the smallest growth for each unit of work that is found with 95 % power; None when not even the largest
-    that is tried is.
+    """Return the smallest growth per unit of work that is detected with 95 % power; None when the largest tried growth
+    is not.
 
-    What the series strays from its own line is its noise. Blocks of it are put together anew, which keeps how
-    neighbouring readings depend on each other; a line of the growth in question is added, and the whole is judged.
+    The noise is the deviation of the series from its line. Blocks of it are resampled, which keeps the correlation of
+    readings; a line with the growth is added, and the sum is judged.
     """
     trend = judge(values, limit, times=times, work=work)
     if not np.isfinite(trend.growth):
@@ -48,7 +48,7 @@ def smallest_found(values: Series, limit: float, *, times: Series, work: Series,
 
 
 def _noises(noise: Series, trend: Trend, rng: np.random.Generator) -> list[Series]:
-    """Return series of noise like this one; what came before settling stays as it is."""
+    """Return resampled series of noise; the part before settling is unchanged."""
     before, settled = noise[: trend.settled_from], noise[trend.settled_from :]
     settled = settled.mean() + LARGER * (settled - settled.mean())
     length = len(settled)
@@ -62,7 +62,7 @@ def _noises(noise: Series, trend: Trend, rng: np.random.Generator) -> list[Serie
 
 
 def _first(count: int, holds: Callable[[int], bool]) -> int | None:
-    """Return the first of `count` places at which `holds`, which holds at all later ones, too; None if at none."""
+    """Return the first of `count` indices with `holds`, which is monotonic; None if there is none."""
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2

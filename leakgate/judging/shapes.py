@@ -1,4 +1,4 @@
-"""The shapes on which the judge is measured (bench.py): what healthy processes do, and what leaks do."""
+"""The shapes on which the judge is measured (bench.py): healthy processes and leaks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from voxpool.leakgate.judging.simulated import KB, MB, Demand, Make, Moments, Shape, Sizes, remembering
 from voxpool.leakgate.readings.series import Bound
 
-# ---- what healthy processes do
+# ---- healthy processes
 
 
 def _flat(at: Moments) -> Sizes:
@@ -44,7 +44,7 @@ def _flush(period_s: float, unit_bytes: float) -> Make:
 
 
 def _off_phase(at: Moments) -> Sizes:
-    """A saw-tooth of a period that nearly is that of the readings, so that its phase drifts slowly."""
+    """A saw-tooth with nearly the period of the readings, so that its phase drifts slowly."""
     period_s = at.setting.every_s * 1.013
     return Sizes(allocated=600 * KB * ((at.t / period_s) % 1.0))
 
@@ -60,7 +60,7 @@ def _random_walk(step_bytes: float) -> Make:
 
 
 def _survivors(at: Moments) -> Sizes:
-    """Users who come back: each of 1,000 has a record from its first request on."""
+    """Returning users: each of 1,000 has a record from its first request on."""
     seen = 1000 * (1 - np.exp(-at.work / 1000))
     return Sizes(allocated=1 * KB * seen, counts={"table users": seen})
 
@@ -96,12 +96,12 @@ def _heavy_noise(at: Moments) -> Sizes:
 
 
 def _few_connections(at: Moments) -> Sizes:
-    """Connections that come and go around a mean, over a minute."""
+    """The number of connections varies around a mean, over a minute."""
     users = 50 + 8 * remembering(at.rng, at.t, 30.0)
     return Sizes(allocated=20 * KB * users, counts={"type Connection": np.maximum(0, users)})
 
 
-# ---- what leaks
+# ---- leaks
 
 
 def _leak(allocated: float = 0.0, count: float = 0.0, outside: float = 0.0, every: float = 1.0) -> Make:
@@ -133,44 +133,44 @@ def leaking(allocated_bytes: float, healthy: Shape | None = None) -> Shape:
 
 
 def _in_steps(at: Moments) -> Sizes:
-    """A block of 1,000 records at a time: what a list that grows does."""
+    """Growth by blocks of 1,000 records, as of a growing list."""
     return Sizes(allocated=np.floor(at.work / 1000) * 400 * KB)
 
 
 def _late(share: float) -> Make:
-    """It begins when `share` of the run is over."""
+    """A leak that begins after `share` of the run."""
     return lambda at: Sizes(allocated=1 * KB * np.maximum(0.0, at.work - share * at.planned_work))
 
 
 def _never_full(at: Moments) -> Sizes:
-    """A cache that is not declared and would be full in three hours."""
+    """An undeclared cache that would be full in three hours."""
     return Sizes(allocated=1 * KB * at.work)
 
 
 def _in_bursts(at: Moments) -> Sizes:
-    """The work of five seconds of each thirty leaks."""
+    """A leak in five seconds of each thirty."""
     share = np.interp(at.t % 30, [0, 5, 30], [0, 1, 1])
     return Sizes(allocated=400.0 * 30 * at.setting.rate * (np.floor(at.t / 30) + share))
 
 
 def _slows_down(at: Moments) -> Sizes:
-    """It grows with the square root of the work: less and less, and never ends."""
+    """Growth with the square root of the work, which never ends."""
     return Sizes(allocated=60 * KB * np.sqrt(at.work))
 
 
 def _saturates(at: Moments) -> Sizes:
-    """It comes nearer and nearer to 20 MB: at the end of the run it has a third of its speed."""
+    """Growth towards 20 MB: at the end of the run it has a third of its speed."""
     return Sizes(allocated=20 * MB * (1 - np.exp(-at.t / at.setting.seconds)))
 
 
 def _log_buffer(at: Moments) -> Sizes:
-    """Bytes that are appended to one buffer, which takes an eighth more room each time that it is full."""
+    """Bytes appended to one buffer, which grows by an eighth whenever it is full."""
     written = 1 * KB * at.work + 1
     return Sizes(allocated=64 * KB * 1.125 ** np.ceil(np.log(np.maximum(1.0, written / (64 * KB))) / np.log(1.125)))
 
 
 def _errors(at: Moments) -> Sizes:
-    """One unit of fifty fails, and its traceback is kept with all that hangs on it."""
+    """One unit of fifty fails, and its traceback is kept with all its references."""
     kept = np.cumsum(at.rng.poisson(np.diff(at.work, prepend=0.0) / 50)).astype(float)
     return Sizes(allocated=8 * KB * kept, counts={"type traceback": 3 * kept, "type frame": 3 * kept})
 
@@ -189,19 +189,19 @@ def _tasks(at: Moments) -> Sizes:
 
 
 def _connections(at: Moments) -> Sizes:
-    """Two connections a second come anew, and each leaves an object of 500 bytes."""
+    """Two new connections per second, each of which leaves an object of 500 bytes."""
     kept = np.floor(2.0 * at.t)
     return Sizes(allocated=500 * kept, counts={"type Session": kept})
 
 
 QUIET = Demand(leak_max=0.01, unclear_max=0.2)
-"""What a healthy process may be called, at the recommended length."""
+"""Accepted verdicts on a healthy process, at the recommended length."""
 NO_ALARM = Demand(leak_max=0.01)
 WILD = Demand(leak_max=0.15)
-"""The judge is known to err here (docs/memory-watch.md): this only notices when it gets worse."""
+"""The judge is known to err here (docs/memory-watch.md); this detects when it gets worse."""
 FOUND = Demand(leak_min=0.95)
 BUSY = {"lateness": 0.3}
-"""A machine with other work: nearly a third of the readings come late, by up to ten readings."""
+"""A busy machine: nearly a third of the readings are late, by up to ten readings."""
 
 SHAPES: tuple[Shape, ...] = (
     Shape("flat", "healthy", _flat, "nothing grows", QUIET),

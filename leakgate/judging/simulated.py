@@ -1,10 +1,9 @@
-"""Simulated processes: the readings that a watch takes of a server under a steady load, with noise as measured.
+"""Simulated processes: readings of a server under a steady load, with realistic noise.
 
-Such a server is read at irregular moments, at any phase of a clean-up that runs every few seconds, and its noise
-remembers. The size of the noise is that of two healthy schedulers under 30 jobs a second, read for minutes: a standard
-deviation of 75 kB of allocated bytes which lasts about 2 s, a random walk of no more than 2 kB a square root of a
-second, and 1,000 bytes for each finished job until it is cleaned up. noise.py measures it anew from any report. A shape
-(shapes.py) adds what it is about.
+A server is read at irregular times, at any phase of a clean-up that runs every few seconds, and its noise is
+correlated. The noise is that of two healthy schedulers under 30 jobs/s: a standard deviation of 75 kB of allocated
+bytes with a correlation time of about 2 s, a random walk of at most 2 kB per square root of a second, and 1,000 bytes
+for each finished job until it is cleaned up. noise.py measures it from any report. A shape (shapes.py) adds its growth.
 """
 
 from __future__ import annotations
@@ -20,43 +19,43 @@ from voxpool.leakgate.readings.series import Bound, Reading, Series, Source
 
 Floats = NDArray[np.floating[Any]]
 Truth = Literal["healthy", "leak", "native leak", "outside"]
-"""outside: what no judge of this run could know, so that no verdict is an error."""
+"""outside: undecidable from the run, so that no verdict is an error."""
 KB, MB = 1e3, 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a process is loaded and read."""
+    """The load of a process and the schedule of its readings."""
 
     seconds: float = 360.0
-    """The run as planned: what a shape calls "30 % of the run" is a share of this."""
+    """Planned duration: "30 % of the run" in a shape refers to it."""
     beyond_s: float = 0.0
-    """It goes on for so long after that."""
+    """Additional duration after the planned one."""
     rate: float = 30.0
     """Units of work a second, Poisson."""
     every_s: float = 0.75
-    """Between two readings."""
+    """Time between two readings."""
     interval_s: float = 3.0
-    """Between two clean-ups; 0 = none is known to the watch."""
+    """Time between two clean-ups; 0 = the watch knows of none."""
     retention_s: float = 15.0
     lateness: float = 0.0
     """Share of the readings that are late, by up to ten readings: a busy machine."""
     noise_bytes: float = 75 * KB
-    """Standard deviation of allocated bytes beside the saw-tooth; it is forgotten within `noise_memory_s`."""
+    """Standard deviation of allocated bytes without the saw-tooth; its correlation time is `noise_memory_s`."""
     noise_memory_s: float = 2.0
     wander_bytes: float = 2 * KB
-    """Step of a random walk of allocated bytes, a square root of a second."""
+    """Step of the random walk of allocated bytes, per square root of a second."""
     kept_bytes: float = 1000.0
-    """What a finished unit takes until it is cleaned up."""
+    """Bytes of a finished unit until it is cleaned up."""
 
 
 @dataclass(slots=True)
 class Sizes:
-    """What a shape adds to the process, at each reading."""
+    """The sizes and counts that a shape adds at each reading."""
 
     allocated: Floats | float = 0.0
     outside: Floats | float = 0.0
-    """In the RSS and in neither allocator."""
+    """Bytes in the RSS that belong to neither allocator."""
     held: Floats | float = 0.0
     counts: dict[str, Floats] = field(default_factory=dict)
     bounds: dict[str, Bound] = field(default_factory=dict)
@@ -64,7 +63,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The readings: when, how much work was finished, and how much of it ended in the last retention."""
+    """The readings: time, finished work, and work that ended within the last retention."""
 
     t: Floats
     work: Floats
@@ -73,7 +72,7 @@ class Moments:
 
     @property
     def planned_work(self) -> float:
-        """The work that is finished at the end of the run as planned."""
+        """The finished work at the planned end of the run."""
         return float(np.interp(self.setting.seconds, self.t, self.work))
 
 
@@ -81,7 +80,7 @@ Make = Callable[[Moments], Sizes]
 
 
 class Demand(NamedTuple):
-    """What a bench demands of the verdicts on a shape, as shares of the runs."""
+    """Limits of the verdicts on a shape, as shares of the runs."""
 
     leak_max: float = 1.0
     leak_min: float = 0.0
@@ -101,13 +100,13 @@ class Shape:
     text: str
     demand: Demand = NOTHING
     allocated_bytes: float | None = None
-    """By how much allocated bytes truly grow with each unit of work; None = not by one number."""
+    """True growth of allocated bytes per unit of work; None = not a single number."""
     changes: Mapping[str, float] = field(default_factory=dict)
     """Fields of the setting that differ."""
 
 
 def series_of(shape: Shape, setting: Setting, seed: int) -> tuple[Series, Source]:
-    """Return the readings of a run of `shape`, and what the watch knows of it beside them."""
+    """Return the readings of a run of `shape`, and its source data."""
     setting = replace(setting, **shape.changes)
     rng = np.random.default_rng([seed, *shape.name.encode()])
     moments = _moments(setting, rng)
@@ -161,7 +160,7 @@ def _moments(setting: Setting, rng: np.random.Generator) -> Moments:
 
 
 def remembering(rng: np.random.Generator, t: Floats, memory_s: float) -> Floats:
-    """Return an Ornstein-Uhlenbeck process of standard deviation 1, at the moments `t`."""
+    """Return an Ornstein-Uhlenbeck process of standard deviation 1 at the times `t`."""
     keep = np.exp(-np.diff(t, prepend=0.0) / memory_s)
     shocks = rng.standard_normal(len(t))
     values = np.empty(len(t))

@@ -1,7 +1,7 @@
-"""Does this series grow with the work? The one verdict on a series, for every quantity and every process.
+"""Does this series grow with the work? Judges a series of any quantity of any process.
 
-A verdict is LEAK, NO_LEAK or UNCLEAR, and UNCLEAR fails closed: whoever asked must not take it for health. Nothing here
-measures; the caller brings readings at any phase of whatever the process does periodically. The steps:
+A verdict is LEAK, NO_LEAK or UNCLEAR; callers must not treat UNCLEAR as healthy. Nothing here measures; the readings
+can be at any phase of periodic activity of the process. The steps:
 
 1. settling: the first third of the time is left out. Caches that fill there and warm-ups do not count.
 2. lows: the rest is cut into segments of equal time, and each gives its lowest reading. A saw-tooth (a clean-up, a
@@ -14,8 +14,8 @@ measures; the caller brings readings at any phase of whatever the process does p
    tested against their own scatter, which for a random walk is the right test and for noise a strict one. And each
    third of the lows must rise, the slowest at a quarter of the speed of the fastest: a step, or a cache that is full at
    last, is no leak.
-5. limit: growth up to the limit is none, whatever its significance; so is a series that never moved by more than that
-   at the same speed.
+5. limit: growth up to the limit counts as none, whatever its significance; so does a series that never changed by more
+   than that at the same speed.
 
 LEAK needs steps 3 to 5; NO_LEAK needs the whole interval of step 3 below the limit, and no rise at the end.
 How often it errs is measured by bench.py on the shapes of shapes.py: docs/memory-watch.md.
@@ -36,30 +36,29 @@ from numpy.typing import NDArray
 Series = NDArray[np.float64]
 
 SETTLING = 1 / 3
-"""The share of the time that is left out at the start."""
+"""The share of the time that is excluded at the start."""
 SEGMENTS = (20, 12, 8, 5)
 """Numbers of segments that are tried."""
 STEADY_SEGMENTS = (12, 8, 5)
 """Numbers of segments of which one must show steady steps."""
 READINGS_A_SEGMENT = 3
-"""With fewer readings a segment its lowest one says little; the fewest segments may have fewer."""
+"""Minimum readings per segment, so that its lowest one is meaningful; the fewest segments may have fewer."""
 READINGS_MIN = 12
-"""Fewer readings than this are too little evidence, settling included."""
+"""Minimum number of readings, settling included."""
 CONFIDENCE = 0.95
 """Confidence of the interval of the slope; its upper end decides NO_LEAK."""
 STEADY = 0.997
 """One-sided confidence of the test of the steps."""
 STEADY_COUNT = 0.9995
-"""The same for counts: a process has hundreds of them, and each could raise an alarm. They are exact, so they can meet
-it."""
+"""The same for counts, stricter because a process has hundreds of them; they are exact, so they can meet it."""
 STEADY_FEW = 0.9998
-"""The same for the fewest segments: four steps of a random walk look alike soon."""
+"""The same for the smallest number of segments: four steps of a random walk are often similar."""
 STRAIGHT = 12.0
 """Number of standard errors from which a slope over eight or more lows needs no test of its steps."""
 LIKE_SPEED = 0.25
 """The slowest third of a leak still has this share of the fastest one's slope."""
 LATE_SHARE = 0.8
-"""What comes after this share of the lows must not stand out, else growth has just begun."""
+"""The lows after this share must not be exceptionally high, else growth has just begun."""
 
 
 class Verdict(StrEnum):
@@ -72,7 +71,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """A verdict with what it rests on. Values are in the unit of the readings; growth is over all readings."""
+    """A verdict with its evidence. Values are in the unit of the readings; growth is over all readings."""
 
     verdict: Verdict
     reason: str
@@ -80,9 +79,9 @@ class Trend:
     settled_from: int
     """The index of the first reading after settling."""
     segments: int
-    """How many segments the interval rests on; 0 = there were too few readings."""
+    """Number of segments of the interval; 0 = there were too few readings."""
     at: list[float]
-    """The middle of each segment on the axis of the work; coarser than the line rests on, to be drawn."""
+    """The middle of each segment on the axis of the work, for charts; there may be fewer than for the line."""
     lows: list[float]
     """The lowest reading of each."""
     growth: float
@@ -116,7 +115,7 @@ def judge(
     `limit` is the growth over all readings, in the unit of `values`, that still counts as none; it must be above 0,
     because growth can be bounded but never excluded. `times` (rising) and `work` (never falling) have one number a
     reading; without them readings are a step apart, and work is time. `steady` is STEADY or STEADY_COUNT. A value that
-    is not finite (unreadable) makes it UNCLEAR.
+    is not finite (unreadable) makes the verdict UNCLEAR.
     """
     if limit <= 0:
         raise ValueError("limit must be above 0: a growth of nothing can't be proven")
@@ -210,14 +209,14 @@ class _Judge:
         rest = y - slope * x
         variance = float(rest @ rest) / (count - 2) / squares
         first = float(rest[1:] @ rest[:-1]) / max(float(rest @ rest), 1e-300)
-        if count > SEGMENTS[-1]:  # five lows say nothing of how they depend on each other
+        if count > SEGMENTS[-1]:  # five lows are too few for their correlation
             first = min(0.9, max(0.0, first + (1.0 + 4.0 * max(first, 0.0)) / count))
             variance *= (1.0 + first) / (1.0 - first)
         deviation = math.sqrt(variance)
         return _Line(slope, deviation, _quantile((1.0 + CONFIDENCE) / 2, count - 2) * deviation, count)
 
     def _is_alike(self, count: int) -> bool:
-        """True when each third of `count` lows rises, at a like speed."""
+        """True when each third of `count` lows rises at a similar speed."""
         found = self.lows(count)
         assert found is not None
         x, y = found
@@ -239,8 +238,8 @@ class _Judge:
         return float(steps.mean()) > _quantile(share, len(steps) - 1) * scatter / math.sqrt(len(steps))
 
     def _rises_late(self, allowed: float) -> bool:
-        """True when the end stands out above all before it, by more than the limit allows there: growth that began
-        late moves the whole line by little.
+        """True when the end exceeds all lows before it by more than the limit allows: late growth changes the whole
+        line only a little.
         """
         found = self.lows(12) or self.lows(5)
         assert found is not None
@@ -265,13 +264,13 @@ def _unclear(reason: str, readings: int, limit: float) -> Trend:
 
 @lru_cache(maxsize=256)
 def _quantile(share: float, degrees: int) -> float:
-    from scipy.stats import t  # a second to import: only who asks for a verdict pays
+    from scipy.stats import t  # takes a second to import, so only when a verdict is needed
 
     return float(t.ppf(share, degrees))
 
 
 def autocorrelation_time(values: Series) -> float:
-    """Return the integrated autocorrelation time, in samples, of what is left beside a straight line; at least 1."""
+    """Return the integrated autocorrelation time, in samples, of the residuals of a straight line; at least 1."""
     n = len(values)
     if n < 8:
         return 1.0
@@ -289,13 +288,13 @@ def autocorrelation_time(values: Series) -> float:
         time += 2.0 * float(correlation[lag])
         if lag >= 5.0 * time:
             break
-    # The line taken away took correlation with it: for AR(1) about (2 + 4 phi) / n (Tjostheim and Paulsen 1983).
+    # Subtracting the line reduces the correlation: for AR(1) by about (2 + 4 phi) / n (Tjostheim and Paulsen 1983).
     first = float(correlation[1])
     first = min(0.99, first + (2.0 + 4.0 * first) / n)
     return max(1.0, time, (1.0 + first) / (1.0 - first))
 
 
 def block_length(values: Series) -> int:
-    """Return the samples a block: twice the autocorrelation time (two blocks are then nearly independent)."""
+    """Return the number of samples in a block: twice the autocorrelation time, so blocks are nearly independent."""
     time = autocorrelation_time(values)
     return 1 if time < 1.3 else math.ceil(2.5 * time)

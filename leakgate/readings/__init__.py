@@ -1,1 +1,1 @@
-"""Reads a process: from outside by its pid, from its metrics, from its report, or from a file; and the series of it."""
+"""Reads a process by its pid, its metrics, its report or a file, into a series of readings."""

@@ -1,4 +1,4 @@
-"""Which counts of a process grow with its work: entries of tables, objects by type, tasks, files, keys of a store."""
+"""Finds counts that grow with the work: entries of tables, objects by type, tasks, files, keys of a store."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from voxpool.leakgate.readings.series import Bound, Reading, Source
 
 LIMIT = 8.0
 LIMIT_A_UNIT = 0.002
-"""Growth of a count up to which it counts as none: the larger of the two, the second for each unit of work."""
+"""Growth of a count up to which it counts as none: the larger of the two, the second per unit of work."""
 OF_A_UNIT = 10
-"""Objects and entries that a unit of work inside the process may have: a count that rises by fewer for each unit that
-is inside more than before follows the load."""
+"""Maximum objects and entries of a unit of work inside the process: a count that grows by fewer per additional unit
+follows the load."""
 PEEKED = 9
-"""Readings of each third that say whether a count moved at all."""
+"""Readings of each third that are checked for any change of a count."""
 
 
 def grown_counts(readings: Sequence[Reading], source: Source, limit_bytes: float) -> list[Growth]:
-    """Return the counts that rose, leaks first, each by its growth in limits.
+    """Return the growing counts, leaks first, ordered by their growth in limits.
 
     `limit_bytes` is the growth over all readings that counts as none for counts that are sizes. A count with a declared
     bound is left out below it.
     """
     units = readings[-1].work - readings[0].work
-    more = _more_work(readings) if source.interval_s else 0.0  # without a clean-up that is the leak, not its reason
+    more = (
+        _more_work(readings) if source.interval_s else 0.0
+    )  # without a clean-up this is the leak, not its explanation
     found = []
     for name in sorted({name for one in readings for name in one.counts}):
         limit = count_limit(name, units, limit_bytes)
@@ -39,7 +41,7 @@ def grown_counts(readings: Sequence[Reading], source: Source, limit_bytes: float
             continue
         times, work, values = known
         trend = judge(values, limit + OF_A_UNIT * more, times=times, work=work, steady=STEADY_COUNT)
-        if trend.growth > 0:  # what rose at first and falls since is no growth
+        if trend.growth > 0:  # a count that rose at first and falls since does not grow
             found.append(growth_of(name, "B" if " bytes " in name else "", trend, units))
     return sorted(found, key=lambda one: (one.verdict != Verdict.LEAK.value, -(one.a_unit or 0.0) / one.limit))
 
@@ -63,8 +65,8 @@ def growth_of(name: str, unit: str, trend: Trend, units: int) -> Growth:
 
 
 def _moved(readings: Sequence[Reading], name: str) -> float:
-    """Return by how much a count rose from the first third to the last, by a few readings of each: most counts do not
-    move at all, and a process has hundreds.
+    """Return the growth of a count from the first third to the last, by a few readings of each: it is fast, because a
+    process has hundreds of counts, of which most do not change.
     """
     third = max(1, len(readings) // 3)
     step = max(1, third // PEEKED)
@@ -75,7 +77,7 @@ def _moved(readings: Sequence[Reading], name: str) -> float:
 
 
 def _known(readings: Sequence[Reading], name: str) -> tuple[Series, Series, Series] | None:
-    """Return times, work and values of a count; None where too few readings can tell it."""
+    """Return times, work and values of a count; None when too few readings have it."""
     word = name.split(" ", 1)[0]
     taken = [one for one in readings if word not in one.unread]
     known = [
@@ -90,6 +92,6 @@ def _known(readings: Sequence[Reading], name: str) -> tuple[Series, Series, Seri
 
 
 def _more_work(readings: Sequence[Reading]) -> float:
-    """Return how much more work is inside the process at the end than at the start, past what chance explains."""
+    """Return the significant increase of work inside the process from the start to the end."""
     inside = [(one.kept or 0) + (one.in_flight or 0) for one in readings]
     return max(0.0, 1.5 * rise(inside) - 3.0 * float(np.sqrt(np.mean(inside))))

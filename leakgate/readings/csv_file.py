@@ -23,7 +23,7 @@ VALUE_MAX = 2**63 - 1
 
 
 class Table(NamedTuple):
-    """What a file has."""
+    """The content of a file."""
 
     series: Series
     names: list[str]
@@ -31,7 +31,7 @@ class Table(NamedTuple):
 
 
 def write_csv(series: Series, path: Path) -> None:
-    """Write the readings that `series` keeps."""
+    """Write the readings of `series`."""
     names = sorted({name for one in series.readings for name in one.counts})
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)

@@ -1,8 +1,8 @@
-"""Names the source lines whose allocations stay, after a leak that no count names.
+"""Finds the source lines whose allocations are not freed, after a leak without a leaking count.
 
-It traces the allocations of the process for a while and compares what each line holds early and late in that time.
-Nothing here waits or reads the process: whoever does calls `step` after each reading. Allocated bytes can't be read
-while the tracing is on, and the process is slower: such readings must not be judged.
+It traces the allocations of the process and compares the memory of each line early and late in that time. Nothing here
+waits or reads the process: the watch calls `step` after each reading. Allocated bytes can't be read while the tracing
+is on, and the process is slower: such readings must not be judged.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from voxpool.leakgate.readings.series import Source
 NAME_S = 20.0
 """Seconds in which growth is compared."""
 SETTLE_S = 2.0
-"""Seconds before that, on top of the time for which finished work is kept: until then all that is allocated stays."""
+"""Seconds before that, in addition to the retention of finished work, in which all allocations stay."""
 SETTLE_MAX_S = 360.0
 PAUSE_S = 2.0
-"""Between two looks at the lines: each stops the process for some ms."""
+"""Time between two reads of the lines, each of which stops the process for some ms."""
 FRAMES = 5
 LINGER_S = 40.0
-"""Seconds for which the tracing goes on after that, if nobody stops it: once the load has ended and what was in flight
-is gone, growth is certain."""
+"""Seconds for which the tracing continues unless it is stopped: growth is certain after the load and its work in flight
+have ended."""
 BOUND_S = 30.0
-"""The process stops the tracing by itself that long after these: who started it may be gone."""
+"""Seconds after these at which the process stops the tracing, because its client may be gone."""
 LINES_MAX = 10
 LINES_IN_REASON = 3
 LINE_SHARE = 0.1
-"""Lines with less than this share of what the first line keeps are left out."""
+"""Lines with less than this share of the first line's memory are left out."""
 EXPLAINED = 0.25
-"""Lines that keep less than this share of the growth of allocated bytes together do not explain it."""
+"""Minimum share of the growth of allocated bytes that the lines together must explain."""
 _PACKAGES = re.compile(r"/(?:site|dist)-packages/")
 _STDLIB = re.compile(r"/lib(?:64)?/python3(?:\.\d+)?t?/")
 _OWN = "leakgate/inside/"
@@ -48,19 +48,19 @@ class Tracing(NamedTuple):
     """Switches the tracing of a process and reads it. Each raises LeakgateError."""
 
     start: Callable[[int, float], object]
-    """With the frames for each place, and the seconds after which the process stops it by itself."""
+    """Starts it, with the number of frames and the seconds after which the process stops it."""
     mark: Callable[[], object]
     top: Callable[[], Trace]
     stop: Callable[[], object]
     packages: Sequence[str] = ()
-    """Installed packages that are the program; beside them all that is neither installed nor Python's own."""
+    """Installed packages that belong to the program, in addition to code that is neither installed nor Python's."""
 
 
 class Naming:
-    """One search for the lines that leak. `source` has the times for which finished work is kept.
+    """One search for leaking lines. `source` has the retention of finished work.
 
-    The lines are those that hold more in the second half of the looks than in the first: of each half the lowest figure
-    counts, so that what a clean-up removes again, or the end of the load, is no growth.
+    Leaking lines have more memory in the second half of the reads than in the first: the lowest figure of each half
+    counts, so that memory freed by a clean-up or at the end of the load is not growth.
     """
 
     def __init__(self, tracing: Tracing, source: Source, name_s: float = NAME_S) -> None:
@@ -72,14 +72,14 @@ class Naming:
         self._looks: list[tuple[int, dict[str, tuple[int, int]]]] = []
         self._is_on = False
         self.is_over = False
-        """True when there are as many looks as wanted. The tracing goes on until `finish`, for LINGER_S at most."""
+        """True after all reads. The tracing continues until `finish`, for at most LINGER_S."""
         self.lines: list[SourceLine] = []
-        """The lines that keep most, as far as they are known."""
+        """The known lines with the most memory."""
         self.trouble = ""
-        """Why there are no lines."""
+        """Reason why there are no lines."""
 
     def step(self, work: int, t_s: float) -> None:
-        """Go on, after a reading at `t_s` that found `work` units finished."""
+        """Continue after a reading at `t_s` with `work` finished units."""
         try:
             if self._start_s is None:
                 self._tracing.start(FRAMES, self._settle_s + self._name_s + LINGER_S + BOUND_S)
@@ -102,9 +102,9 @@ class Naming:
             self._stop()
 
     def finish(self, work: int | None = None) -> None:
-        """Look once more, when `work` units are finished, and stop the tracing; also before its time."""
+        """Read once more, with `work` finished units, and stop the tracing, even early."""
         if self._is_on and self._mark_s is not None and work is not None:
-            with contextlib.suppress(LeakgateError):  # what is known is enough, or the reason why not is another one
+            with contextlib.suppress(LeakgateError):  # earlier reads suffice, or `trouble` already has a reason
                 self._look(work)
         self._stop()
         if not self.lines and not self.trouble:
@@ -134,12 +134,12 @@ def settle_s(source: Source) -> float:
 
 
 def naming_s(source: Source) -> float:
-    """Return how long a naming takes, with its pauses, in seconds."""
+    """Return the duration of a search, pauses included, in seconds."""
     return settle_s(source) + NAME_S + 3 * PAUSE_S
 
 
 def lacks_a_name(finding: MemoryFinding) -> bool:
-    """Return whether it is a leak that nothing names: of allocated bytes alone, or of builtin types such as dict."""
+    """Return whether the leak has no specific name: it is of allocated bytes only, or of builtin types such as dict."""
     if finding.verdict != "leak":
         return False
     if finding.kind == "counts":
@@ -148,7 +148,7 @@ def lacks_a_name(finding: MemoryFinding) -> bool:
 
 
 def with_lines(finding: MemoryFinding, naming: Naming | None, source: Source) -> MemoryFinding:
-    """Return `finding` with the lines that `naming` found; if there was none, with a note of how to have them."""
+    """Return `finding` with the lines that `naming` found; without a search, with a note on how to get them."""
     if finding.verdict != "leak":
         return finding
     if naming is None:
@@ -175,7 +175,7 @@ def with_lines(finding: MemoryFinding, naming: Naming | None, source: Source) ->
 
 
 def _growing(looks: list[tuple[int, dict[str, tuple[int, int]]]]) -> list[SourceLine]:
-    """Return the lines whose lowest figure rose from the first half of the looks to the second, the fastest first."""
+    """Return the lines whose lowest figure rose from the first half of the reads to the second, the fastest first."""
     if len(looks) < 2:
         return []
     halves = looks[: len(looks) // 2], looks[len(looks) // 2 :]
@@ -195,7 +195,7 @@ def _growing(looks: list[tuple[int, dict[str, tuple[int, int]]]]) -> list[Source
 
 
 def _by_line(rows: Sequence[TraceRow], packages: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return (bytes, blocks) that each line holds more than at the mark; places with the same line are added up."""
+    """Return the growth (bytes, blocks) of each line since the mark; places with the same line are summed."""
     held: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for row in rows:
         where = line_of(row.lines, packages)
@@ -206,10 +206,10 @@ def _by_line(rows: Sequence[TraceRow], packages: Sequence[str]) -> dict[str, tup
 
 
 def line_of(lines: Sequence[str], packages: Sequence[str] = ()) -> str:
-    """Return the line to name among `lines` (path:line, the allocation first, then its callers), with a short path.
+    """Return the line to report of `lines` (path:line, the allocation first, then its callers), with a short path.
 
-    It is the innermost one of the program; the innermost one at all when the program has none among them; "" when that
-    belongs to the reading of memory itself.
+    It is the innermost line of the program, or the innermost line when none is of the program; "" when that belongs to
+    leakgate.
     """
     ours = [line for line in lines if _is_of_program(line, packages)]
     line = next(iter(ours or lines), "")

@@ -1,6 +1,6 @@
-"""Reads a process from outside, by its pid: nothing needs to be built into it. Linux only (/proc).
+"""Reads a process from outside by its pid, without changes to it. Linux only (/proc).
 
-A pid names a process only as long as it lives: its start time tells whether another one has the pid by now.
+A pid can be reused after the end of a process: the start time shows whether it is still the same process.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from voxpool.leakgate.errors import Ended, NoReading, Restarted
 
 PROC = "/proc"
 MAPS_BYTES_MAX = 16 * 1024 * 1024
-"""Text of smaps that is read: about 20,000 mappings. The kernel needs a second for as many."""
+"""Maximum size of smaps: about 20,000 mappings, for which the kernel needs a second."""
 PROCESSES_MAX = 256
-"""Processes that are added up."""
+"""Maximum number of processes that are summed."""
 _ENDED = (b"Z", b"X")
-"""States of a process that has no memory any more."""
+"""States of a process without memory."""
 _FIELD = re.compile(rb"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 _MAPPING = re.compile(rb"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ (\d+) *(.*)$")
 
 
 class ProcessReading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a process, or at a process and all its descendants added up. Sizes are bytes; None = not read."""
+    """A reading of a process, or the sum over a process and all its descendants. Sizes are bytes; None = not read."""
 
     rss_bytes: int
-    """In RAM. Of several processes it counts shared pages for each."""
+    """Bytes in RAM. For several processes shared pages count for each."""
     pss_bytes: int | None = None
-    """In RAM, shared pages divided by those who share them: the figure to add up over processes."""
+    """Bytes in RAM with shared pages divided by the number of processes: the figure to sum over processes."""
     private_dirty_bytes: int | None = None
-    """Written by this process alone: what would become free if it ended."""
+    """Bytes written by this process only, which would be freed at its end."""
     anonymous_bytes: int | None = None
-    """Not backed by a file."""
+    """Bytes not backed by a file."""
     heap_bytes: int | None = None
-    """In RAM of the heap that malloc grows (brk)."""
+    """Bytes in RAM of malloc's heap (brk)."""
     mmap_bytes: int | None = None
-    """In RAM of anonymous mappings: arenas, large blocks, stacks of threads."""
+    """Bytes in RAM of anonymous mappings: arenas, large blocks, stacks of threads."""
     open_files: int | None = None
     threads: int
     processes: int = 1
-    """The process itself and its descendants that were read."""
+    """Number of processes that were read."""
     started_s: float
-    """When the process started, in seconds since the machine did."""
+    """Start of the process in seconds since boot."""
 
 
 class ProcessReader:
-    """Reads the process `pid`; with `children` its descendants too; with `maps` it also tells heap from mmap, which
-    takes the kernel some milliseconds for a process of many mappings. Raises NoReading when there is no such process.
+    """Reads the process `pid`; with `children` its descendants too; with `maps` heap and mmap separately, which takes
+    the kernel some milliseconds for a process with many mappings. Raises NoReading when there is no such process.
     """
 
     def __init__(self, pid: int, children: bool = False, maps: bool = False) -> None:
@@ -61,12 +61,12 @@ class ProcessReader:
 
     @property
     def command(self) -> str:
-        """Its command line, for people; "" when it has none."""
+        """The command line; "" when it has none."""
         return _read(self.pid, "cmdline").replace(b"\0", b" ").decode("utf-8", "replace").strip()[:200]
 
     def read(self) -> ProcessReading:
-        """Return what it has now. Raises Ended when it has ended, NoReading when it may not be read, and Restarted
-        once when another process has taken its pid.
+        """Return a reading. Raises Ended when the process has ended, NoReading when it can't be read, and Restarted
+        once when another process has its pid.
         """
         if _stat(self.pid)[0] in _ENDED:
             raise Ended(f"the process {self.pid} has ended; its parent has not taken notice yet")
@@ -100,7 +100,7 @@ class ProcessReader:
 
 
 def started_s(pid: int) -> float:
-    """Return when `pid` started, in seconds since the machine did. Raises NoReading when there is no such process."""
+    """Return the start of `pid` in seconds since boot. Raises NoReading when there is no such process."""
     return int(_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
 
 
@@ -123,7 +123,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat from the third on (state, parent, …): the second may hold spaces."""
+    """Return the fields of /proc/PID/stat from the third on (state, parent, …); the second may contain spaces."""
     return _read(pid, "stat").rpartition(b")")[2].split()
 
 

@@ -1,7 +1,7 @@
-"""Reads a page of Prometheus or OpenMetrics: a counter is the work of a server, a gauge or a counter its clean-ups.
+"""Reads a Prometheus or OpenMetrics page: a counter is the work of a server, a gauge or a counter its clean-ups.
 
-The parsers are those of prometheus_client: escapes, exemplars and timestamps have corners that a parser of our own
-would get wrong. It costs about 10 us a line, so the page is bounded.
+It uses the parsers of prometheus_client, which handle escapes, exemplars and timestamps. They take about 10 us per
+line, so the size of the page is bounded.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ PAGE_BYTES_MAX = 8 * 1024 * 1024
 """About 80,000 series, which take a second to parse."""
 SELECTOR_CHARACTERS_MAX = 1000
 FETCH_S_MAX = 30.0
-"""Time for a whole answer; the time-out of the client bounds each wait only."""
+"""Timeout of a whole answer; the client's timeout bounds each wait only."""
 STARTED, RSS, FILES = "process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"
-"""Every client library exposes these of its process; some with a prefix."""
+"""Metrics of the process that every client library exposes, some with a prefix."""
 _ACCEPT = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5"
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _TERM = re.compile(rf"\s*({_NAME})\s*(?:\{{([^{{}}]*)\}})?\s*")
@@ -34,7 +34,7 @@ _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,
 
 
 class Term(NamedTuple):
-    """One metric, with values that labels must have."""
+    """One metric, with required label values."""
 
     name: str
     labels: dict[str, str]
@@ -45,7 +45,7 @@ class Term(NamedTuple):
 
 
 Selector = tuple[Term, ...]
-"""Metrics that are added up."""
+"""Metrics that are summed."""
 
 
 def parse_selector(text: str) -> Selector:
@@ -94,7 +94,7 @@ class Page:
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self.series = 0
-        """Samples on the page: labels that grow without bound show here."""
+        """Number of samples on the page, which shows labels that grow without bound."""
         self._samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
         self._empty: set[str] = set()
         for family in families:
@@ -107,7 +107,7 @@ class Page:
     def value(self, selector: Selector) -> float:
         """Return the sum of the samples that `selector` names. Raises NoReading when the page has no such metric.
 
-        A value of a label that has not come yet counts as 0: many counters exist from their first use only.
+        A label value that is not on the page counts as 0, because many counters exist only after their first use.
         """
         return sum(self._value(term) for term in selector)
 
@@ -149,7 +149,7 @@ class Page:
 
 
 def parse_page(text: str, media_type: str = "text/plain") -> Page:
-    """Return the samples of `text`. Raises NoReading when it is no page of metrics."""
+    """Return the samples of `text`. Raises NoReading when it is not a page of metrics."""
     parse = parse_openmetrics if "openmetrics" in media_type else parse_text
     try:
         page = Page(parse(text))
@@ -161,14 +161,14 @@ def parse_page(text: str, media_type: str = "text/plain") -> Page:
 
 
 class MetricsReader:
-    """Scrapes `url` by `http`, whose time-out bounds each wait."""
+    """Scrapes `url` by `http`, whose timeout bounds each wait."""
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         self._http = http
         self._url = url
 
     def read(self) -> Page:
-        """Return what the page has now. Raises NoReading."""
+        """Return the current page. Raises NoReading."""
         fetched = fetch(self._http, self._url, PAGE_BYTES_MAX, {"accept": _ACCEPT})
         try:
             return parse_page(fetched.body.decode(), fetched.media_type)
@@ -186,7 +186,7 @@ class Fetched(NamedTuple):
 
 
 def fetch(http: httpx.Client, url: str, bytes_max: int, headers: Mapping[str, str]) -> Fetched:
-    """Return what is at `url`, at most `bytes_max` long. Raises NoReading, which says what to do."""
+    """Return the content of `url`, at most `bytes_max` long. Raises NoReading, which names the remedy."""
     end_s = time.monotonic() + FETCH_S_MAX
     try:
         with http.stream("GET", url, headers=dict(headers)) as response:

@@ -1,6 +1,6 @@
-"""Puts the readers together: one look at a server as a Reading, from its pid, its report, its metrics, or several.
+"""Combines the readers: makes a Reading of a server from its pid, its report, its metrics, or several of them.
 
-The metrics are read first, so that a clean-up which they show is over when the memory is read.
+The metrics are read first, so that a clean-up that they show has ended when the memory is read.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from voxpool.leakgate.readings.trace_switch import tracing_at
 ANSWER_TIMEOUT_S = 10.0
 REPORT_BYTES_MAX = 8 * 1024 * 1024
 TYPES_MAX = 300
-"""Types of objects that are counted one by one; most servers have fewer."""
+"""Maximum number of types that are counted separately; most servers have fewer."""
 PROCESSES_REMEMBERED = 64
 WALL_CLOCK_S = 1_000_000_000
-"""A metric of clean-ups above this value is the time of the last one; below it is their number."""
+"""A metric of clean-ups above this value is the time of the last one; below it is the number of clean-ups."""
 
 
 class Reader(Protocol):
-    """What a watch needs. `read` raises NoReading when a look fails, and Restarted once when another process answers:
-    the next reading is then the first one of the new process.
+    """The interface that a watch reads. `read` raises NoReading when a reading fails, and Restarted once when another
+    process answers: the next reading is then the first one of the new process.
     """
 
     def read(self) -> Reading:
-        """Return what there is now."""
+        """Return a reading."""
 
     def source(self) -> Source:
-        """Return what is known beside that; its bounds are those of all readings so far."""
+        """Return the data of the source other than readings; its bounds are those of all readings so far."""
 
     def tracing(self) -> Tracing | None:
         """Return what switches the tracing of its allocations; None when nothing can."""
@@ -51,23 +51,23 @@ class Reader(Protocol):
 
 
 class Selectors(msgspec.Struct, frozen=True):
-    """Which metrics have which meaning; None = there is none."""
+    """The metrics by meaning; None = there is none."""
 
     work: Selector | None = None
     """Units of work that ended since the start: a counter."""
     cleanups: Selector | None = None
     """The wall clock of the last clean-up, or the number of clean-ups."""
     kept: Selector | None = None
-    """Finished units that are kept on purpose."""
+    """Finished units that are retained."""
     in_flight: Selector | None = None
     work_bytes: Selector | None = None
-    """What `kept` and `in_flight` take."""
+    """Bytes of `kept` and `in_flight`."""
 
 
 class ReportReader:
-    """Reads the report of a process over HTTP, from voxpool.leakgate.inside or one of the same form.
+    """Reads the report of a process over HTTP, from voxpool.leakgate.inside or in the same format.
 
-    Raises LeakgateError for a `url` that is none.
+    Raises LeakgateError for an invalid `url`.
     """
 
     def __init__(self, http: httpx.Client, url: str, types_max: int = TYPES_MAX) -> None:
@@ -82,14 +82,14 @@ class ReportReader:
     def read(self) -> MemoryReport:
         """Return the report after a full collection. Raises NoReading."""
         fetched = fetch(self._http, self._asked, REPORT_BYTES_MAX, {})
-        self._asked = fetched.url  # a redirect would count as a request that the server has finished
+        self._asked = fetched.url  # a redirect would count as a finished request of the server
         try:
             return msgspec.json.decode(fetched.body, type=MemoryReport)
         except msgspec.DecodeError as error:
             raise NoReading(f"{self.url} is no memory report of leakgate: {error}") from error
 
     def tracing(self, packages: Sequence[str] = ()) -> Tracing:
-        """Return what switches the tracing of allocations; `packages` are installed packages that are the program."""
+        """Return the switch of allocation tracing; `packages` are installed packages that belong to the program."""
         return tracing_at(self._http, self.url, packages)
 
 
@@ -99,9 +99,9 @@ class ServerReader:
 
     Work comes from the metric `selectors.work`, else from the counter in the report; without either it is the time in
     whole seconds, and the unit is a second. `about` has the name, the unit and the times of the clean-up. `seconds` is
-    a monotonic clock, `now_s` the wall clock of the server. `packages` are installed packages whose lines a leak is
-    named by, beside all code that is neither installed nor Python's own. Raises LeakgateError when nothing tells of
-    memory.
+    a monotonic clock, `now_s` the wall clock of the server. `packages` are installed packages whose lines can be
+    reported for a leak, in addition to code that is neither installed nor Python's. Raises LeakgateError when there is
+    no source of memory.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class ServerReader:
         self._cleanup_s = 0.0
 
     def read(self) -> Reading:
-        """Return what there is now. Raises NoReading, and Restarted when it is another process than before."""
+        """Return a reading. Raises NoReading, and Restarted when the process is another one than before."""
         page = self._metrics.read() if self._metrics is not None else None
         now_s = self._seconds()
         process = self._read_process()
@@ -165,16 +165,16 @@ class ServerReader:
 
     @property
     def counts_seconds(self) -> bool:
-        """True when nothing counted work at the last reading, so that it was the time."""
+        """True when the last reading had no counter of work, so that time is the work."""
         return self._counts_seconds
 
     def source(self) -> Source:
-        """Return what is known beside that; the bounds are the largest ones that the process declared so far."""
+        """Return the data of the source other than readings; bounds are the largest ones declared so far."""
         unit = "second" if self._counts_seconds else self._about.unit
         return msgspec.structs.replace(self._about, unit=unit, bounds=dict(self._bounds))
 
     def tracing(self) -> Tracing | None:
-        """Return what switches the tracing of its allocations; None when its report is not read."""
+        """Return the switch of allocation tracing; None when the report is not read."""
         return None if self._report is None else self._report.tracing(self._packages)
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class ServerReader:
             raise
 
     def _must_be_the_same(self, page: Page | None, process: ProcessReading | None, report: MemoryReport | None) -> None:
-        """Note which process this is. Raises Restarted when it is a new one, NoReading when several take turns."""
+        """Record the identity of the process. Raises Restarted for a new one, NoReading when several alternate."""
         is_one = process is not None and process.processes == 1
         if process is not None and is_one and report is not None and abs(process.started_s - report.started_s) > 0.05:
             raise NoReading(
@@ -212,7 +212,7 @@ class ServerReader:
         )
         for name, bound in report.bounds.items() if report is not None else ():
             known = self._bounds.get(name, bound)
-            entries = self._about.bounds.get(name, bound).entries  # who watches knows better than the process
+            entries = self._about.bounds.get(name, bound).entries  # the watch's bounds override the process's
             self._bounds[name] = Bound(entries, _larger(bound.entry_bytes, known.entry_bytes))
         before, self._identity = self._identity, identity
         if before in ((), identity):
@@ -238,7 +238,7 @@ class ServerReader:
         return None if selector is None or page is None else round(page.value(selector))
 
     def _cleanup(self, page: Page | None, now_s: float) -> float | None:
-        """Count a clean-up that is new on the page, and return how long ago the last one was; None before the first."""
+        """Count a new clean-up on the page, and return the age of the last one; None before the first."""
         if self._selectors.cleanups is None or page is None:
             return None
         value = page.value(self._selectors.cleanups)
@@ -262,10 +262,10 @@ def open_reader(
     children: bool = False,
     about: Source = Source(),  # noqa: B008  # frozen
 ) -> ServerReader:
-    """Return a reader of what is given; close it at the end.
+    """Return a reader, which must be closed.
 
-    `token` goes to both URLs as `Authorization: Bearer …`; `ca_file` is a PEM file with the certificates to trust for
-    https ("" = those of the machine); `children` adds up the descendants of `pid`. Raises LeakgateError.
+    `token` is sent to both URLs as `Authorization: Bearer …`; `ca_file` is a PEM file with the certificates to trust
+    for https ("" = those of the machine); `children` includes the descendants of `pid`. Raises LeakgateError.
     """
     process = ProcessReader(pid, children) if pid is not None else None
     http = open_http(token, ca_file)

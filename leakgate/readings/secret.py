@@ -1,4 +1,4 @@
-"""A secret as programs take it: itself, or a file that has it, so that it stands on no command line."""
+"""Reads a secret option: the value, or a file with it, so that it is not visible on the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BYTES_MAX = 4096
 
 
 def secret_of(token: str, flag: str = "--token") -> str:
-    """Return the secret that `flag` names: itself, or what is in the file behind an @. Raises WrongInput."""
+    """Return the secret: `token`, or the content of the file after an @. Raises WrongInput with the name `flag`."""
     if not token.startswith("@"):
         return token
     file = Path(token[1:])

@@ -1,7 +1,7 @@
-"""Readings of a process, and the bounded series of them that a verdict rests on.
+"""Readings of a process, and the bounded series of them that is judged.
 
-Records only: nothing here reads, waits or judges. Times are seconds since the start of a watch, on a clock that never
-goes back; sizes are bytes. What a reading could not measure is None, never 0.
+Records only: nothing here reads, waits or judges. Times are seconds since the start of a watch, on a monotonic clock;
+sizes are bytes. A value that could not be read is None, never 0.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from copy import copy
 import msgspec
 
 READINGS_MAX = 1024
-"""Readings kept. A full series drops every second one and keeps half as many from then on, so that a week fits as well
-as a minute, evenly spaced."""
+"""Maximum number of readings. A full series drops every second one and then keeps half as many, so that a week fits as
+well as a minute, evenly spaced."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a process."""
+    """A reading of a process."""
 
     t_s: float
     work: int
     """Units of work that the process has finished since it started: requests, jobs, messages."""
     cleanups: int = 0
-    """Runs of its periodic clean-up that were seen since the watch began; 0 when there is none."""
+    """Runs of its periodic clean-up since the start of the watch; 0 when there is none."""
     age_s: float | None = None
     """Seconds since the last clean-up; None before one was seen, and when there is none."""
     kept: int | None = None
-    """Finished units of work that the process keeps on purpose, for a declared time."""
+    """Finished units of work that the process retains for a declared time."""
     in_flight: int | None = None
-    """Units of work that are not finished."""
+    """Unfinished units of work."""
     work_bytes: int | None = None
-    """What `kept` and `in_flight` take, by the process's own account."""
+    """Bytes of `kept` and `in_flight`, as reported by the process."""
     load: float | None = None
-    """Users or connections that make the load at that moment."""
+    """Number of users or connections of the load."""
     judged: bool = True
-    """False when it is only drawn: the load was already ending."""
+    """False for a reading that is only drawn, because the load was ending."""
     rss_bytes: int
     pss_bytes: int | None = None
-    """The process's share of what it has in RAM, shared pages divided by those who share them."""
+    """Bytes in RAM with shared pages divided by the number of processes that share them."""
     allocated_bytes: int | None = None
-    """Asked for and not given back: `python_bytes` + `malloc_bytes`."""
+    """Requested and not freed: `python_bytes` + `malloc_bytes`."""
     held_bytes: int | None = None
-    """Taken from the system by both allocators."""
+    """Mapped by both allocators."""
     python_bytes: int | None = None
     arenas_bytes: int | None = None
     malloc_bytes: int | None = None
@@ -50,27 +50,27 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int | None = None
     """Blocks of CPython's small-object allocator."""
     objects: int | None = None
-    """Objects that the collector follows."""
+    """Objects tracked by the collector."""
     collect_ms: float = 0.0
-    """How long the process stood still for the garbage collection that comes before a reading."""
+    """Pause of the process for the garbage collection before a reading."""
     counts: dict[str, int] = {}
     """Name -> number. The first word of a name is its kind: "table core.node_registry.nodes", "type dict", "task
     Queue.run", "open files", "threads", "store keys free". A name that holds " bytes " is a size in bytes."""
     counts_are_whole: bool = True
-    """True when a type that is missing in `counts` stands for 0; else there were too many types to name all."""
+    """True when a type missing in `counts` means 0; else there were too many types to name all."""
     unread: tuple[str, ...] = ()
-    """First words of the names that this reading did not take, such as "store": there a missing name is no 0."""
+    """First words of names that this reading does not have, such as "store": there a missing name does not mean 0."""
     unreadable: str = ""
-    """Why the allocators can't be read."""
+    """Reason why the allocators can't be read."""
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What a count may reach: growth up to there is a cache that fills, and no leak."""
+    """The declared maximum of a count: growth up to it is a cache that fills, not a leak."""
 
     entries: int
     entry_bytes: float | None = 0.0
-    """What one entry takes at most; allocated bytes may grow by that for each entry that is added below the bound. None
-    = not known: while such a table fills, growth of allocated bytes may be its."""
+    """Maximum bytes of an entry; allocated bytes may grow by it for each entry below the bound. None = unknown: while
+    such a table fills, it may explain growth of allocated bytes."""
 
 
 def parse_bounds(texts: Iterable[str]) -> dict[str, Bound]:
@@ -90,16 +90,16 @@ def parse_bounds(texts: Iterable[str]) -> dict[str, Bound]:
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What is known of the process beside its readings."""
+    """Data of the process other than readings."""
 
     name: str = ""
-    """What was watched, for people: a URL or a pid."""
+    """The name of the process: a URL or a pid."""
     unit: str = "request"
     """The word for one unit of work."""
     interval_s: float = 0.0
     """Seconds between two runs of its periodic clean-up; 0 = it has none, or none is known."""
     retention_s: float = 0.0
-    """Seconds for which finished work is kept on purpose; 0 = it is not."""
+    """Seconds for which finished work is retained; 0 = it is not."""
     bounds: dict[str, Bound] = {}
     """Name of a count -> its declared bound."""
 
@@ -109,7 +109,7 @@ class Series:
 
     def __init__(self, readings_max: int = READINGS_MAX) -> None:
         self.readings: list[Reading] = []
-        """In the order in which they were taken."""
+        """Readings in chronological order."""
         self.first: Reading | None = None
         self.last: Reading | None = None
         self.missed = 0
@@ -120,7 +120,7 @@ class Series:
         self._stride = 1
 
     def add(self, reading: Reading) -> None:
-        """Take in `reading`, which is the newest."""
+        """Add `reading`, which is the newest."""
         self.first = self.first or reading
         self.last = reading
         if self.taken % self._stride == 0:
@@ -131,7 +131,7 @@ class Series:
         self.taken += 1
 
     def snapshot(self) -> Series:
-        """Return a copy that stays as it is, for another thread."""
+        """Return an independent copy, for another thread."""
         copied = copy(self)
         copied.readings = list(self.readings)
         return copied

@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 def tracing_at(http: httpx.Client, url: str, packages: Sequence[str] = ()) -> Tracing:
-    """Return what a Naming switches; `packages` are installed packages that are the program."""
+    """Return the switch for a Naming; `packages` are installed packages that belong to the program."""
     post = partial(_asked, http, "POST", url)
     return Tracing(
         start=lambda frames, seconds: post(

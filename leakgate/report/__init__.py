@@ -1,1 +1,1 @@
-"""What a watch leaves: charts and a page."""
+"""The report of a watch: charts and a page."""

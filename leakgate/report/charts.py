@@ -1,4 +1,4 @@
-"""The pictures and tables of a watch: the same ones on a page while it goes on, in reports, and in a file alone."""
+"""The charts and tables of a watch, for the live page, reports and self-contained files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COLUMNS = Row("what", "first", "now", "growth")
 
 
 def charts_of(report: WatchReport) -> list[Chart]:
-    """Return the charts that have something to show."""
+    """Return the charts that have data."""
     if report.curves is None:
         return []
     curves, finding, unit = report.curves, report.finding, report.source.unit
@@ -82,7 +82,7 @@ def report_html(report: WatchReport) -> str:
 
 
 def notes_of(finding: MemoryFinding) -> list[str]:
-    """Return the sentences that stand below a verdict: what it could see, and what it could not."""
+    """Return the sentences below a verdict: the detectable growth, and the limits of the evidence."""
     unit = finding.unit
     notes = []
     if finding.power_bytes is not None and finding.verdict != "leak":
@@ -103,17 +103,17 @@ def notes_of(finding: MemoryFinding) -> list[str]:
 
 
 def fastest_rows(finding: MemoryFinding) -> list[Row]:
-    """Return the counts that grew most, leaks first."""
+    """Return the counts with the largest growth, leaks first."""
     return [_growth_row(one, finding.unit) for one in finding.fastest if one.lows]
 
 
 def line_rows(finding: MemoryFinding) -> list[tuple[str, ...]]:
-    """Return the lines that allocate what stays, the fastest first."""
+    """Return the lines whose allocations are not freed, the fastest first."""
     return [(line.where, line.text, f"{line.blocks_a_unit:,.2f}") for line in finding.lines]
 
 
 def rows_of(report: WatchReport) -> list[Row]:
-    """Return all figures: sizes, then counts, of which the fastest growing types are named."""
+    """Return all figures: sizes, then counts; of the types only the fastest growing."""
     first, last = report.first, report.last
     if first is None or last is None:
         return []
@@ -143,7 +143,7 @@ def _row(name: str, first: int | None, last: int | None, is_bytes: bool) -> Row 
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with its title, which a table in a fold has already; "" without rows."""
+    """Return a table with its title (unless it is in a fold with a title); "" without rows."""
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
@@ -158,7 +158,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:
-    """Allocated bytes, or the RSS where they can't be read, over the work: readings, lows, growth and limit."""
+    """Return the chart of allocated bytes (or the RSS) over the work: readings, lows, growth and limit."""
     growth = finding.allocated or finding.rss
     name, values = (
         ("allocated bytes", curves.allocated_bytes) if growth is finding.allocated else ("RSS", curves.rss_bytes)
@@ -180,9 +180,7 @@ def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:
         ]
         for label, slope, role in slopes:
             lines.append(Curve(label, [at[0], at[-1]], [level + slope * (x - middle) for x in (at[0], at[-1])], role))
-        said = (
-            f"{growth.text} a {unit}; up to {growth.limit:,.0f} B counts as none. The first third is taken for warm-up."
-        )
+        said = f"{growth.text} a {unit}; up to {growth.limit:,.0f} B counts as none. The first third counts as warm-up."
     return Chart("memory_judged", title, said, draw(title, f"{unit}s finished", "bytes", lines, y_from_zero=False))
 
 
@@ -198,7 +196,7 @@ def _sizes(curves: Curves) -> Chart:
         title,
         "Allocated = requested and not yet freed. Allocated up: a leak of objects. "
         "Allocated flat and held up: fragmentation. Both flat "
-        "and RSS up: native memory that goes round both allocators.",
+        "and RSS up: native memory that bypasses both allocators.",
         draw(title, "seconds", "bytes", [line for line in lines if any(y is not None for y in line.y)]),
     )
 
@@ -221,7 +219,7 @@ def _store(curves: Curves) -> Chart:
     if not known:
         return Chart("memory_store", "", "", "")
     lines = [Curve("bytes", [t for t, _ in known], [size for _, size in known], "first")]
-    caption = "All keys of the store beside the process, by the store's own account."
+    caption = "All keys of the store, as reported by the store."
     return Chart("memory_store", title, caption, draw(title, "seconds", "bytes", lines))
 
 

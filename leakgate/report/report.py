@@ -1,4 +1,4 @@
-"""What a watch of one process leaves: its finding, and the readings as columns for files and charts."""
+"""The report of a watch of one process: its finding, and the readings as columns for files and charts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.leakgate.readings.series import Reading, Series, Source
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """Readings as columns of one length."""
+    """Readings as columns of equal length."""
 
     t_s: list[float]
     age_s: list[float | None]
@@ -21,14 +21,14 @@ class Curves(msgspec.Struct, frozen=True, kw_only=True):
     allocated_bytes: list[int | None]
     held_bytes: list[int | None]
     store_bytes: list[int | None]
-    """Bytes of a store beside the process: the sum of its counts named "store bytes …"."""
+    """Bytes of the store: the sum of the counts named "store bytes …"."""
     kept: list[int | None]
     in_flight: list[int | None]
     objects: list[int | None]
 
 
 class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The memory of a process during a watch."""
+    """The report of a process's memory during a watch."""
 
     finding: MemoryFinding
     source: Source = Source()

@@ -1,7 +1,7 @@
-"""Line charts as SVG text: for a page that is drawn again and again, and for a report that stands alone.
+"""Line charts as SVG text, for a live page and for self-contained reports.
 
-Pure and quick (about a millisecond), without matplotlib, which takes a second to import: that would stall the load.
-All text is escaped; colours are classes, set by `assets/charts.css` for light and dark. No script, no inline style.
+Pure and fast (about a millisecond), without matplotlib, whose import takes a second and would stall the load. All text
+is escaped; colours are classes, set by `assets/charts.css` for light and dark. No script, no inline style.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 WIDTH, HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 40
 POINTS_MAX = 600
-"""Points of a line that are drawn: more are thinner than a pixel. The first and the last are among them."""
+"""Maximum number of drawn points of a line, including the first and the last; more are thinner than a pixel."""
 CSS_FILE = Path(__file__).parent / "assets" / "charts.css"
 Number = float | int
 Role = Literal["first", "second", "third", "fourth", "limit"]
@@ -24,8 +24,8 @@ Role = Literal["first", "second", "third", "fourth", "limit"]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line. `y` may hold None where nothing is known: the line has a gap there. `role` sets colour and dash:
-    first to fourth, or limit (dashed grey); dots stand alone.
+    """One line. A None in `y` makes a gap. `role` sets colour and dash: first to fourth, or limit (dashed grey); dots
+    are not connected.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with what it says. `svg` is empty when there is nothing to draw."""
+    """A chart with title and caption. `svg` is empty when there is nothing to draw."""
 
     name: str
     title: str
@@ -89,7 +89,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def bytes_text(size: float) -> str:
-    """Return `size` as people read it: 1.5 MB (of a million bytes)."""
+    """Return `size` as text: 1.5 MB (of a million bytes)."""
     for unit, times in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(size) >= times:
             return f"{size / times:.4g} {unit}"
@@ -97,7 +97,7 @@ def bytes_text(size: float) -> str:
 
 
 def number_text(number: float) -> str:
-    """Return `number` with its thousands apart, without needless digits."""
+    """Return `number` with thousands separators, without unnecessary digits."""
     return f"{number:,.0f}" if abs(number) >= 1000 or number == int(number) else f"{number:.4g}"
 
 

@@ -1,1 +1,1 @@
-"""A watch of a running process, and when it ends."""
+"""Watches a running process, and decides when the watch ends."""

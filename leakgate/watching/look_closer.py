@@ -1,4 +1,4 @@
-"""What grows, and where it was allocated: more calls of a function that leaks, with tracemalloc on."""
+"""Finds what grows and where it was allocated, by more calls of a leaking function under tracemalloc."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from voxpool.leakgate.report.charts import notes_of
 
 ROWS_SHOWN = 5
 FRAMES = 4
-"""Lines of each place that allocates."""
+"""Number of lines for each place of an allocation."""
 OFTEN = 0.005
-"""A type whose objects grow by fewer for each call is not named."""
+"""Minimum growth of a type's objects per call to be named."""
 BYTES_MIN = 5.0
-"""A place that grows by less for each call is not named."""
+"""Minimum growth of a place per call to be named."""
 WARM_UP_CALLS = 20
 _OWN = str(Path(__file__).parents[1])
 
@@ -30,7 +30,7 @@ def finding_text(finding: MemoryFinding) -> str:
 
 
 def look_closer(calls: int, per: str) -> Generator[int, None, list[str]]:
-    """Yield how often to call, and return which types and source lines grew, as lines of text."""
+    """Yield the numbers of calls, and return the growing types and source lines as lines of text."""
     tracer = Tracer()
     tracer.start(FRAMES)
     try:
@@ -65,7 +65,7 @@ def _types() -> Counter[str]:
 
 
 def _place(row: TraceRow, calls: int, per: str) -> str:
-    """Return one place as text; "" when it is of leakgate, or hardly grew."""
+    """Return one place as text; "" when it belongs to leakgate, or hardly grew."""
     lines: list[str] = []
     for line in row.lines:
         if line.startswith(_OWN):

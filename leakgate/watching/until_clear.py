@@ -1,4 +1,4 @@
-"""Ends a run as soon as its verdict on memory is clear, and has a leak named that no count names before a run ends."""
+"""Ends a run when its verdict on memory is clear, and starts the search for leaking lines before the end."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from voxpool.leakgate.report.report import WatchReport
 
 CLEAR = "the verdict on memory is clear"
 LOOK_S = 2.0
-"""Between two looks at the verdict, which takes tens of ms of processor time."""
+"""Time between two verdicts, each of which takes tens of ms of processor time."""
 LOOK_ENDLESS_S = 10.0
-"""The same in a run that nothing ends by itself."""
+"""The same in a run without a planned end."""
 CLEAR_LOOKS = 3
-"""Looks in a row, each with a new reading, that must have found the same clear verdict."""
+"""Number of equal clear verdicts in a row, each with a new reading, that end a run."""
 LOOKING_S = 20.0
-"""Time for these looks before the last moment at which a run of fixed time can begin to name a leak. It is not begun
-earlier, as nothing is judged from then on."""
+"""Time for these verdicts before the latest start of a search in a run of fixed duration. It does not start earlier,
+because later readings are not judged."""
 STOP_TIMEOUT_S = 20.0
 
 
 class Memory(Protocol):
-    """The memory watch, beside its report."""
+    """The part of the memory watch that is used in addition to its report."""
 
     def settle(self, report: WatchReport) -> None:
-        """Let the verdict of `report` stand, whatever is read after it."""
+        """Keep the verdict of `report`, whatever is read after it."""
 
     def name_lines(self) -> None:
-        """Begin to name the lines that leak."""
+        """Start the search for leaking lines."""
 
     @property
     def is_naming(self) -> bool:
-        """True until that is done."""
+        """True during the search."""
 
     @property
     def naming_s(self) -> float:
-        """How long that takes, in seconds."""
+        """Duration of the search, in seconds."""
 
 
 class UntilClear:
-    """Looks at the verdict of a run now and then. `report` returns what `memory` knows by now, `end` ends the run.
+    """Judges a run periodically. `report` returns the current report of `memory`, `end` ends the run.
 
-    `least_s` returns how long the run lasts at least, 0 = until its time is over; `lasts_s` that time, infinite = it
-    has none. `may_name` returns whether a leak may be named in a run that lasts until its time is over: the process
-    is slower meanwhile. `seconds` is a monotonic clock.
+    `least_s` returns the minimum duration of the run, 0 = it has a fixed duration; `lasts_s` returns that duration,
+    infinite = none. `may_name` returns whether leaking lines may be searched in a run of fixed duration, because that
+    slows the process down. `seconds` is a monotonic clock.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class UntilClear:
         self._in_a_row = self._read = 0
 
     def start(self) -> None:
-        """Begin to look, from nothing; returns at once."""
+        """Start judging, from an empty state; returns at once."""
         self.stop()
         self._began_s = self._seconds()
         self._verdict, self._in_a_row, self._read = "", 0, 0
@@ -82,14 +82,14 @@ class UntilClear:
             self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop judging."""
         self._stopped.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_TIMEOUT_S)
         self._thread = None
 
     def look(self) -> bool:
-        """Look once; return whether the run may end."""
+        """Judge once; return whether the run may end."""
         found = self._report()
         read = found.taken
         if read == self._read:
@@ -102,7 +102,7 @@ class UntilClear:
         return self._in_a_row >= CLEAR_LOOKS and self._seconds() - self._began_s >= self._least_s()
 
     def _until_clear(self, stopped: threading.Event) -> None:
-        """End the run once the verdict is clear and what leaks is named, if there is time for that."""
+        """End the run when the verdict is clear and leaking lines are found, if there is time for that."""
         while not stopped.wait(LOOK_S):
             if self.look():
                 self._memory.settle(self._found)
@@ -115,7 +115,7 @@ class UntilClear:
                 return
 
     def _until_late(self, stopped: threading.Event) -> None:
-        """Have a leak named at the last moment at which there is time for it; at once in a run without an end."""
+        """Start the search for leaking lines at the latest possible time; at once in a run without an end."""
         while not stopped.wait(LOOK_ENDLESS_S if self._left_s() == math.inf else LOOK_S):
             spare_s = self._left_s() - self._memory.naming_s
             if spare_s < 0:

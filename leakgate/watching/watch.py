@@ -1,8 +1,7 @@
-"""Watches the memory of a process: a thread that takes a reading every now and then, at irregular moments.
+"""Watches the memory of a process: a thread takes readings at irregular times.
 
-The moments are irregular because what the process does periodically (a clean-up, a buffer that is flushed) would else
-be read at a phase that drifts slowly, which looks like growth. The thread is a greenlet when gevent has patched
-threading.
+The times are irregular because periodic activity of the process (a clean-up, a buffer that is flushed) would otherwise
+be read at a slowly drifting phase, which looks like growth. The thread is a greenlet when gevent has patched threading.
 """
 
 from __future__ import annotations
@@ -27,29 +26,29 @@ if TYPE_CHECKING:
 
 READINGS_AN_INTERVAL = 4
 PAUSE_MIN_S, PAUSE_MAX_S = 0.25, 5.0
-"""A reading makes the process collect its garbage: not more often than the first. Where clean-ups are rare, a short run
-has readings, too."""
+"""Minimum and maximum time between readings: a reading makes the process collect its garbage, so it must not be too
+frequent; with rare clean-ups a short run needs readings, too."""
 PAUSE_S = 1.0
-"""Between two readings when no clean-up is known."""
+"""Time between two readings when no clean-up is known."""
 SPREAD = 0.2
-"""The share by which a pause is shorter or longer, by chance."""
+"""Largest random deviation of a pause, as a share."""
 AGAIN_S = 2.0
-"""Between two tries to reach the process for the first time."""
+"""Time between two attempts to reach the process for the first time."""
 STOP_TIMEOUT_S = 20.0
 NOTES_MAX = 20
 SILENT = 3
-"""Number of failed readings in a row after which the process may be gone, so that earlier readings no longer prove that
-it is healthy."""
+"""Number of failed readings in a row after which the process may be gone, so that earlier readings don't prove that it
+is healthy."""
 
 
 class Watch:
-    """Watches one process; `report` may be asked for at any time, also while it runs.
+    """Watches one process; `report` can be called at any time.
 
-    `reader` makes the reader in the watch's own thread. `limit_bytes` is growth in bytes for each unit of work that
-    still counts as none, `every_s` the time between two readings (0 = four between two clean-ups). `load` returns the
-    users or connections that make the load, `is_loaded` whether it is on: what is read when it no longer is, is shown
-    and not judged. `exercised` returns how often the load did what a leak could hang on. `needed` are first words of
-    counts without which nothing is healthy.
+    `reader` makes the reader in the thread of the watch. `limit_bytes` is the growth in bytes per unit of work that
+    counts as none, `every_s` the time between two readings (0 = four between two clean-ups). `load` returns the number
+    of users or connections of the load, `is_loaded` whether the load is on: later readings are shown and not judged.
+    `exercised` returns the numbers of actions of the load that may leak. `needed` are first words of counts without
+    which the verdict is never "no leak".
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Watch:
         self._naming: Naming | None = None
 
     def start(self) -> None:
-        """Begin, from nothing; returns at once. Trouble is in the report, never raised."""
+        """Start with an empty series; returns at once. Errors are in the report, never raised."""
         self.stop()
         self._begin()
         self._stopped = threading.Event()
@@ -86,7 +85,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it, and wait for the reading that is on its way."""
+        """Stop, and wait for the reading in progress."""
         self._stopped.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_TIMEOUT_S)
@@ -99,28 +98,28 @@ class Watch:
 
     @property
     def naming_s(self) -> float:
-        """How long `name_lines` would take, in seconds."""
+        """Duration of `name_lines`, in seconds."""
         return naming_s(self._source or Source())
 
     def settle(self, report: WatchReport) -> None:
-        """Let the verdict of `report`, of this watch, stand: what was read after it is shown and not judged."""
+        """Keep the verdict of `report`, made by this watch: later readings are shown and not judged."""
         self._settled = _until(self.series, report), report.source
 
     def name_lines(self) -> None:
-        """Trace the allocations of the process from its next reading on, to name the lines that leak; returns at once.
+        """Trace the allocations of the process from the next reading on, to find leaking lines; returns at once.
 
-        `settle` comes first, as readings of a process that is traced are no evidence. The report has the lines, or a
-        note that says why there are none, once `is_naming` is False.
+        `settle` must be called before, because readings of a traced process are not evidence. The report has the lines,
+        or a note why there are none, when `is_naming` is False.
         """
         self._wants_names = True
 
     @property
     def is_naming(self) -> bool:
-        """True while lines are being named, or will be."""
+        """True during the search for lines, or when it is requested."""
         return self._wants_names and self.is_running and (self._naming is None or not self._naming.is_over)
 
     def report(self, with_power: bool = False) -> WatchReport:
-        """Return what is known by now, with the verdict on it. `with_power` takes about a second more."""
+        """Return the current report with its verdict. `with_power` takes about a second more."""
         source, series = self._source, self.series
         naming = (self._settled, self._naming, self.is_naming, self.is_running)
         told = (self._trouble, self._broken, self._gone, len(self._notes))
@@ -153,7 +152,7 @@ class Watch:
                 stopped.wait(self._look(reader))
         except Ended as error:
             self._gone = self._trouble = f"the process ended while it was watched: {error}"
-        except Exception as error:  # a bug of ours: what was read until then is no evidence of health
+        except Exception as error:  # a bug: earlier readings are then no evidence
             self._broken = f"the memory watch broke: {error!r}"
             raise
         finally:
@@ -162,7 +161,7 @@ class Watch:
             reader.close()
 
     def _look(self, reader: Reader) -> float:
-        """Take one reading; return how long to wait before the next one."""
+        """Take one reading; return the time to wait before the next one."""
         try:
             self._add(reader.read())
             self._source = reader.source()
@@ -193,7 +192,7 @@ class Watch:
         self.series.add(msgspec.structs.replace(reading, load=self._load(), judged=self._is_loaded()))
 
     def _name(self, reader: Reader) -> None:
-        """Begin or continue to name the lines that leak."""
+        """Start or continue the search for leaking lines."""
         assert self._source is not None and self.series.last is not None
         if self._naming is None:
             tracing = reader.tracing()
@@ -212,7 +211,7 @@ class Watch:
 
 
 def _until(series: Series, report: WatchReport) -> Series:
-    """Return what of `series` was known to `report`."""
+    """Return the part of `series` that `report` is based on."""
     until_s = report.last.t_s if report.last is not None else 0.0
     known = series.snapshot()
     known.taken, known.missed = report.taken, report.missed
@@ -221,7 +220,7 @@ def _until(series: Series, report: WatchReport) -> Series:
 
 
 def pause_s(interval_s: float, every_s: float = 0.0) -> float:
-    """Return the mean pause between two readings: `every_s`, or a part of the time between two clean-ups."""
+    """Return the mean pause between two readings: `every_s`, or a fraction of the clean-up interval."""
     if every_s or not interval_s:
         return every_s or PAUSE_S
     return min(PAUSE_MAX_S, max(PAUSE_MIN_S, interval_s / READINGS_AN_INTERVAL))

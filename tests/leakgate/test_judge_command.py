@@ -98,8 +98,8 @@ HEADER = "t_s,work,rss_bytes\n"
         (HEADER + '1,2,"3\n', "a.csv:2: unexpected end of data"),
         ("{}", 'a.csv: has neither "finding" nor "memory"'),
         ('{"memory": null}', "a.csv: this run did not watch the memory"),
-        ('{"finding": 3}', "a.csv: is no report of a watch"),
-        ('{"finding": ', "a.csv: is no report of a watch"),
+        ('{"finding": 3}', "a.csv: is not a report of a watch"),
+        ('{"finding": ', "a.csv: is not a report of a watch"),
     ],
 )
 def test_a_file_that_cant_be_read_is_wrong_input(tmp_path: Path, text: str, error: str) -> None:
