@@ -247,13 +247,6 @@ class DoesNotRelease(Dispatcher):
             self.waiting.room(node.pairs, 1)
 
 
-class IgnoresUnknown(NodeRegistry):
-    """R6: when the store answers a beat with "unknown", the node is not asked to register again."""
-
-    def _beat_answered(self, node: Node, generation: str, word: str) -> None:
-        pass
-
-
 class ForgetsToQueue(Dispatcher):
     """A job that lost its node is not queued and has no deadline."""
 

@@ -27,6 +27,7 @@ from voxpool.sim.checkers import (
     OneAssignmentAnAttempt,
     TheChosenNodeServesThePair,
 )
+from voxpool.sim.experiments.faults.without.nodes import HearsNoUnknown
 from voxpool.sim.experiments.race.without.redispatch import CountsNothing
 from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
@@ -108,8 +109,8 @@ PLANTED: dict[str, PlantedBug] = {
     "a node that comes back is drained": PlantedBug(
         lambda: replaced(node_registry=bugs.DrainsWhoComesBack), EveryTableIsEmptyAtTheEnd
     ),
-    "the answer UNKNOWN is ignored": PlantedBug(
-        lambda: replaced(node_registry=bugs.IgnoresUnknown), EveryTableIsEmptyAtTheEnd
+    "the answer UNKNOWN is ignored (R6)": PlantedBug(
+        lambda: replaced(node_registry=HearsNoUnknown), EveryTableIsEmptyAtTheEnd
     ),
     "leases are never swept": PlantedBug(lambda: replaced(leases=bugs.NeverSweeps), EveryTableIsEmptyAtTheEnd),
     "a slot is never released": PlantedBug(

@@ -221,7 +221,7 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "a pair keeps its empty queue": (jobs_that_are_forgotten, {}),
     "a busy node rests for ever": (a_busy_node, LINKS),
     "a node that comes back is drained": (two_pairs, {}),
-    "the answer UNKNOWN is ignored": (a_node_that_the_store_forgets, {}),
+    "the answer UNKNOWN is ignored (R6)": (a_node_that_the_store_forgets, {}),
     "leases are never swept": (a_dead_node_that_no_select_meets, {}),
     "a slot is never released": (some_jobs, {}),
     "a redispatched job is not queued": (a_job_whose_node_dies, {}),
