@@ -11,16 +11,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TextIO
 
 import msgspec
 
-from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.run import Progress, play
+from voxpool.sim.world.run import play
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
@@ -60,26 +58,9 @@ class SeedResult(msgspec.Struct):
         return bool(self.broken)
 
 
-def play_seed(
-    seed: int,
-    size: str = "small",
-    store: str = "memory",
-    variant: Variant | None = None,
-    trace_file: TextIO | None = None,
-    progress: Progress | None = None,
-) -> SeedResult:
+def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Variant | None = None) -> SeedResult:
     """Play the scenario that is drawn from `seed`; `variant` plants a bug. Raises ConfigError for an unknown store."""
-    return play_drawn(draw_scenario(seed, SIZES[size]), store, variant, trace_file, progress)
-
-
-def play_drawn(
-    scenario: Scenario,
-    store: str = "memory",
-    variant: Variant | None = None,
-    trace_file: TextIO | None = None,
-    progress: Progress | None = None,
-) -> SeedResult:
-    """Play one scenario of a swarm."""
+    scenario = draw_scenario(seed, SIZES[size])
     watch = Stopwatch()
     seen: list[Coverage] = []
 
@@ -94,14 +75,7 @@ def play_drawn(
     result = SeedResult(scenario.seed, [], "", "", 0, 0, 0, 0.0, 0.0, {})
     try:
         with _no_longer_than(CPU_S_MAX):
-            played = play(
-                scenario,
-                store=store,
-                variant=variant,
-                trace_file=trace_file,
-                progress=progress,
-                watchers=[seeing],
-            )
+            played = play(scenario, store=store, variant=variant, watchers=[seeing])
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:

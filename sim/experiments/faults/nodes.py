@@ -26,10 +26,10 @@ BUSY_NODES = 3
 """R24, as it was first observed: with 78 jobs in 30 s."""
 
 
-def in_pool(world: World, pair: str = PAIR) -> set[str]:
-    """Return the nodes that can be drawn for `pair`."""
+def in_pool(world: World) -> set[str]:
+    """Return the nodes that can be drawn for PAIR."""
     entries = (member.split("|") for member, _ in world.store_dump().get("capacity", []))
-    return {node_id for of_pair, node_id in entries if of_pair == pair}
+    return {node_id for pair, node_id in entries if pair == PAIR}
 
 
 def leases_run_out(stage: Stage) -> Figures:

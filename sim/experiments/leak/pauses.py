@@ -82,11 +82,11 @@ class _Clock:
         return self.ms
 
 
-def finished_job(number: int, instance: str = "s1") -> Job:
+def finished_job(number: int) -> Job:
     """Return a new job with unique ids and times that has been waiting, dispatched and completed."""
     now_ms = 1_700_000_000_000 + number * STEP_MS
     return Job(
-        job_id=f"{instance}-{number}",
+        job_id=f"s1-{number}",
         request_id=f"request-{number}",
         session_id="",
         pair="zh:en",
