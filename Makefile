@@ -52,7 +52,7 @@ bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, roun
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
 	@$(BIN)/python -m voxpool.sim.experiments.theory.question --erlang
 
-findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes what they found into docs/findings.md
+findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes docs/findings.md and the pages of docs/findings/
 	@$(BIN)/python -m findings $(FINDINGS)
 
 mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)

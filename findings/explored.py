@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from findings.pages import Found, question_of
 from findings.rows import size_of
+from voxpool.sim.report.report import Line, Report
 
 ROW = "R1"
 FLOW = "1-timeout-offline"
@@ -31,6 +34,19 @@ def finding_of(without: Mapping[str, Any], with_: Mapping[str, Any]) -> dict[str
         ],
         "verdict": "holds" if holds else "does not hold",
     }
+
+
+def found(without: Report, with_: Report) -> Found:
+    """Return what both explorations found, with a picture of each."""
+    finding = finding_of(without.as_dict(), with_.as_dict())
+    drawn = [
+        replace(draw(), name=side, title=f"{FLOW}, {side} the fix: how its orders end")
+        for side, report in (("without", without), ("with", with_))
+        for draw in report.pictures
+    ]
+    lines = [Line(ROW, figure["name"], "", figure["without"], figure["with"]) for figure in finding["figures"]]
+    content = replace(with_, lines=lines, variant="both").as_dict() | {"verdict": finding["verdict"]}
+    return Found([finding], question_of(content, {ROW: WHAT}, drawn), drawn)
 
 
 def _search(report: Mapping[str, Any], side: str) -> Mapping[str, Any]:

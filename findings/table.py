@@ -9,9 +9,11 @@ BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
 HEAD = "| defect | what went wrong | command | figure | without | with | verdict |"
 
 
-def render(findings: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table, a line for each finding."""
-    return "\n".join([HEAD, "|---|---|---|---|---|---|---|", *map(_line, findings)])
+def render(findings: Sequence[Mapping[str, Any]], questions: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the table, a line for each finding; its id is a link when a page of `questions` has it."""
+    there = {(question["experiment"], section["row"]) for question in questions for section in question["sections"]}
+    lines = [_line(finding, (finding["experiment"].split()[0], finding["row"]) in there) for finding in findings]
+    return "\n".join([HEAD, "|---|---|---|---|---|---|---|", *lines])
 
 
 def put_into(text: str, table: str) -> str:
@@ -27,13 +29,14 @@ def taken_from(text: str) -> str:
     return text.partition(BEGIN)[2].partition(END)[0].strip()
 
 
-def _line(finding: Mapping[str, Any]) -> str:
+def _line(finding: Mapping[str, Any], has_page: bool) -> str:
     figures = finding["figures"]
     size = f" {finding['size']}" if finding["size"] else ""
+    row, page = finding["row"], finding["experiment"].split()[0]
     cells = [
-        finding["row"],
+        f"[{row}](findings/{page}.md#{row.lower()})" if has_page else row,
         finding["what"],
-        f"`voxpool-sim {finding['experiment']}{size} --without {finding['row']}`",
+        f"`voxpool-sim {finding['experiment']}{size} --without {row}`",
         *("<br>".join(figure[key] for figure in figures) for key in ("name", "without", "with")),
         finding["verdict"],
     ]

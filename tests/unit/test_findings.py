@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from findings.__main__ import FINDINGS, PAGE
+from findings.__main__ import FINDINGS, PAGE, PAGES
 from findings.explored import finding_of
+from findings.pages import merged_questions, question_of, render_page, write_pictures
 from findings.rows import CATALOGUE, merged, rows_of
 from findings.table import BEGIN, END, put_into, render, taken_from
 from voxpool.sim.experiments.catalogue import BY_NAME
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.without import VARIANTS
-from voxpool.sim.report.report import Line, Report
+from voxpool.sim.report.report import Line, Picture, Report
 
 
 def report(with_: int = 0, **options: Any) -> dict[str, Any]:
@@ -61,10 +62,11 @@ def test_a_new_finding_replaces_the_old_one_in_the_order_of_the_ids() -> None:
 
 
 def test_a_line_of_the_table() -> None:
-    table = render(rows_of(report(quick=True), ABOUT))
+    table = render(rows_of(report(quick=True), ABOUT), [question_of(report(), ABOUT, [])])
 
     assert table.split("\n")[2] == (
-        "| M1 | jobs stay | `voxpool-sim leak --quick --without M1` | jobs left | 1,000 | 0 | holds |"
+        "| [M1](findings/leak.md#m1) | jobs stay | `voxpool-sim leak --quick --without M1` "
+        "| jobs left | 1,000 | 0 | holds |"
     )
 
 
@@ -78,7 +80,38 @@ def test_the_table_goes_between_its_markers_and_nowhere_else() -> None:
 
 
 def test_the_table_in_the_page_is_the_one_that_the_findings_give() -> None:
-    assert taken_from(PAGE.read_text(encoding="utf-8")) == render(committed())
+    assert taken_from(PAGE.read_text(encoding="utf-8")) == render(committed(), questions())
+
+
+PICTURE = Picture("jobs", "Jobs over time", "They grow.", "<svg/>")
+
+
+def test_a_page_has_the_question_the_pictures_and_the_figures_of_each_defect(tmp_path: Path) -> None:
+    question = question_of(report(), ABOUT, [PICTURE])
+    write_pictures([Picture("old", "", "", "<svg/>")], "leak", tmp_path)
+    write_pictures([PICTURE], "leak", tmp_path)
+
+    page = render_page(question)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["leak-jobs.svg"]
+    parts = ("# leak", "Do jobs stay?", "`voxpool-sim leak --seed 3`: **holds**", "![Jobs over time](leak-jobs.svg)",
+             "They grow.", "## M1: jobs stay { #m1 }", "| jobs left | 1,000 | 0 | == 0 | holds |",
+             "| bytes left / at the end |", "## more of them")  # fmt: skip
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+    assert merged_questions([question], question | {"seed": 4}) == [question | {"seed": 4}]
+
+
+def test_the_pages_are_those_that_the_findings_give_and_each_has_its_pictures() -> None:
+    pages = {f"{question['experiment']}.md": render_page(question) for question in questions()}
+    assert {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")} == pages
+    shown = [name for page in pages.values() for name in re.findall(r"\]\((\S+\.svg)\)", page)]
+    pictures = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.svg")}
+    assert sorted(shown) == sorted(pictures)
+    assert all("prefers-color-scheme:dark" in picture for picture in pictures.values())
+    assert sum(map(len, pictures.values())) < 1_000_000
+    for page, anchor in re.findall(r"\]\(findings/(\S+\.md)#(\S+)\)", PAGE.read_text(encoding="utf-8")):
+        assert f"{{ #{anchor} }}" in pages[page]
 
 
 def test_every_defect_is_found_in_its_order() -> None:
@@ -87,6 +120,11 @@ def test_every_defect_is_found_in_its_order() -> None:
 
 def test_every_finding_holds() -> None:
     assert [finding["row"] for finding in committed() if finding["verdict"] != "holds"] == []
+
+
+def questions() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(FINDINGS.read_text(encoding="utf-8"))["questions"]
+    return found
 
 
 def committed(file: Path = FINDINGS) -> list[dict[str, Any]]:
