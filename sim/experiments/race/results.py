@@ -76,7 +76,7 @@ def _slow_world(stage: Stage) -> World:
 
 
 def _jobs_at_the_time_out(world: World, stage: Stage, spread_s: float, fast: float = 1.0) -> None:
-    """Submit jobs whose results come within `spread_s` of their timeouts; half of the nodes are `fast` times as fast."""
+    """Submit jobs whose results come within `spread_s` of their timeouts; half of the nodes are `fast` times faster."""
     chance = plain_random(stage.seed, "works")
     world.add_nodes(stage.size.nodes // 2, [PAIR], slots=4, name="slow")
     world.add_nodes(stage.size.nodes // 2, [PAIR], slots=4, speed=fast, name="fast")
