@@ -116,3 +116,34 @@ async def test_nodes_are_refused_while_too_much_waits_and_taken_later(monkeypatc
     await rig.desk.joined(Link(), registers[3])
     await rig.settle()
     assert rig.store.census()["nodes"] == 4
+
+
+async def test_short_failures_of_the_store_do_not_make_the_expected_wait_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It fails 100 times for 50 ms: that no job started then says nothing about the nodes, whoever asks meanwhile."""
+    monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
+    away = Away(MemoryStore())
+    rig = Rig(runner=away)
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    await rig.pass_time(1)
+    await rig.answer(node, job)
+    for _ in range(3):
+        await rig.submit()
+    before = dict(rig.core.intake.expected_waits_ms())
+    assert before["zh:en"] == pytest.approx(3000)
+
+    def fails_once() -> bool:
+        if rig.core.queue.is_repeating:
+            rig.clock.ms = began_ms + 50
+            dict(rig.core.intake.expected_waits_ms())
+        return rig.core.queue.is_repeating
+
+    for _ in range(100):
+        began_ms, away.meanwhile = rig.clock.ms, fails_once
+        rig.core.leases.sweep_store()
+        await rig.core.queue.run_once(rig.core.dispatcher)
+        away.meanwhile = lambda: True
+        await rig.settle()
+    assert dict(rig.core.intake.expected_waits_ms()) == pytest.approx(before)

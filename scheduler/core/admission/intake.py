@@ -32,7 +32,8 @@ LATE_MIN = 0.001
 DEVIATIONS = 3.1
 """Standard deviations that belong to LATE_MIN."""
 LATE_ANSWER_MS = 100
-"""When the store has not answered for this time, expected waits are not computed: they would not describe the nodes."""
+"""When the store has failed, or not answered for this time, expected waits are not computed: they would not describe the
+nodes."""
 GONE_MS_MAX = 60_000
 """How long a pair without nodes and jobs is remembered, and the longest Retry-After of one that no node serves."""
 PAIRS_GONE_MAX = 10_000
@@ -205,7 +206,7 @@ class Intake:
         raise Rejected(OVERLOADED, detail, after_ms)
 
     def _store_is_late(self, now_ms: int) -> bool:
-        return self._outages.silent_ms(now_ms) >= LATE_ANSWER_MS
+        return self._outages.lasts(now_ms) or self._outages.silent_ms(now_ms) >= LATE_ANSWER_MS
 
     # ---- the pairs
 
