@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# test.sh FOLDER…: all tests under .venv, those of FOLDER… also under .venv-other. Called by `make test`.
+# test.sh PATH…: lint, all tests under .venv, those of PATH… also under .venv-other. Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
-# Tests marked `alone` measure time or memory, or fill the machine, so they run after the others, one at a time.
+# Tests marked `alone` measure time, or fill the machine, so they run after the others, one at a time. Most of the
+# others wait for processes much of their time, so three at a time are what fills two processors.
 #
 # Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
 # other work; a change that breaks something breaks it both times. What passed the second time is printed as unstable.
 set -euo pipefail
 UNSTABLE_MAX=5
+WORKERS=3
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 SECONDS=0
+unset PYTHONDONTWRITEBYTECODE  # each of the thousand processes would compile what it imports
 
 # tests PYTHON WORKERS ARGUMENT…: run pytest with so many workers, and what failed once more.
 tests() {
@@ -36,14 +39,20 @@ if [ "${1:-}" = large ]; then
     say "make test-large took $SECONDS s"
     exit 0
 fi
-make --no-print-directory lint
-say "all tests, $(.venv/bin/python --version)"
-tests .venv/bin/python 2 -m "not alone and not large" --ignore=tests/tidy tests
-tests .venv/bin/python 0 -m "alone and not large" tests
+
+linted=$(mktemp)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$linted"' EXIT
+make --no-print-directory lint >"$linted" 2>&1 &
+lint=$!
 if [ -x .venv-other/bin/python ]; then
-    say "tests without servers, $(.venv-other/bin/python --version)"
-    tests .venv-other/bin/python 2 -m "not alone and not large" "$@"
+    say "lint, and beside it the tests that a Python version can change, $(.venv-other/bin/python --version)"
+    tests .venv-other/bin/python 0 -m "not alone and not large" "$@"
 elif [ "${CI:-}" = true ]; then
-    fail "CI runs the tests under both Pythons, and there is no .venv-other"
+    fail "CI runs tests under both Pythons, and there is no .venv-other"
 fi
+wait "$lint" || { cat "$linted"; fail "lint"; }
+cat "$linted"
+say "all tests, $(.venv/bin/python --version)"
+tests .venv/bin/python $WORKERS -m "not alone and not large" --ignore=tests/tidy tests
+tests .venv/bin/python 0 -m "alone and not large" tests
 say "make test took $SECONDS s (goal: 720 s on 2 quiet cores)"

@@ -60,7 +60,6 @@ def _schedule(run: Run) -> Iterator[tuple[float, Request]]:
     return Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule()
 
 
-@pytest.mark.alone
 def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
     others = set(children_of(os.getpid()))
 
@@ -80,7 +79,6 @@ def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
         run_finely(main())
 
 
-@pytest.mark.alone
 def test_sigterm_ends_it_with_all_its_processes() -> None:
     command_line = [sys.executable, "-m", "voxpool.sim", "calibrate", "--quick", "--nodes", "1"]
     process = subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True)

@@ -12,8 +12,6 @@ from tests.e2e.test_processes import started
 from tests.e2e.torn import POINTS
 from tests.servers import redis_server
 
-pytestmark = pytest.mark.alone
-
 
 def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
     """Tear `count` connections at a scheduler of its own, with a redis-server of its own."""
@@ -27,6 +25,7 @@ def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: i
     return report
 
 
+@pytest.mark.alone
 def test_ten_thousand_torn_connections_leave_nothing(folder: Path) -> None:
     assert torn(folder, 10_000).more == {}
 

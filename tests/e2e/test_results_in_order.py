@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import text
@@ -103,7 +101,6 @@ async def test_results_that_are_held_back_are_not_lost_with_the_connection(sched
             assert [(await message(socket))["job_id"] for _ in range(2)] == [first, second]
 
 
-@pytest.mark.alone
 async def test_a_gap_is_skipped_after_its_grace(folder: Path, pair: str) -> None:
     own = Scheduler(folder, "memory", "--in-order-grace-s", "0.2")
     try:

@@ -10,8 +10,6 @@ from tests.e2e.processes import LeakyScheduler, Scheduler
 from tests.e2e.series import FLAGS, LABELS, PAIRS, TOLD_APART_MAX, Grown, series
 from tests.e2e.test_processes import started
 
-pytestmark = pytest.mark.alone
-
 
 async def grown(folder: Path, jobs: int, nodes: int, sessions: int, kind: type[Scheduler] = Scheduler) -> Grown:
     """The series of a scheduler of its own."""

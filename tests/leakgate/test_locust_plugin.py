@@ -11,7 +11,7 @@ import pytest
 
 from tests.leakgate.foreign import ROOT, TOKEN, Foreign, foreign, until
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.early
 INSIDE = ["--leak-token", TOKEN, "--leak-gate", "--leak-every", "0.25"]
 
 

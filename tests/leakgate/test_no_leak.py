@@ -19,7 +19,6 @@ from voxpool import leakgate
 from voxpool.leakgate import assert_no_leak
 from voxpool.leakgate.errors import Unreadable
 
-pytestmark = pytest.mark.alone
 NAMED = {"table": "four_leaks.py", "hidden": "four_leaks.py", "native": "native memory", "task": "wait_for_ever"}
 """What the failure has to name; of a task that is the function, through its table of tasks."""
 

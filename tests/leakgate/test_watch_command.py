@@ -18,7 +18,7 @@ from tests.leakgate.traffic import traffic
 from voxpool.leakgate.cli.root import main
 from voxpool.leakgate.report.report import WatchReport
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.early
 CLEAR = ("--until-clear", "5s", "--at-most", "26s", "--every", "0.25s")
 """The time is too short to name lines, which takes another 22 s."""
 

@@ -106,7 +106,7 @@ class Reader:
         return read_report(self.tree / "out" / name)
 
 
-@pytest.mark.alone
+@pytest.mark.early
 @pytest.mark.timeout(300)
 def test_the_leak_of_the_guide_fails_its_gate_and_the_guard_in_ci_and_has_a_name(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
@@ -123,7 +123,6 @@ def test_the_leak_of_the_guide_fails_its_gate_and_the_guard_in_ci_and_has_a_name
 
 
 @pytest.mark.large
-@pytest.mark.alone
 @pytest.mark.timeout(1800)
 def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
     reader = Reader(tmp_path)

@@ -18,7 +18,7 @@ from tests.e2e.processes import Scheduler, descendants_of, runs, wait_until
 from tests.load.locust_run import ROOT, LocustRun
 from voxpool.scheduler.cli.exits import EXIT_INTERRUPTED
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.early
 
 SCENARIO = """
 name = "small leak"

@@ -13,7 +13,7 @@ from tests.load.watched import SETTINGS, clear_after, leaking, measured, steady_
 from tests.servers import RedisServer
 from voxpool.leakgate.report.report import WatchReport
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.early
 
 
 def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:

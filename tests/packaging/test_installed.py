@@ -14,7 +14,7 @@ from tests.e2e.processes import wait_until
 from tests.packaging.installation import ROOT, Installation
 from tests.tidy.dependencies import pinned
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.early, pytest.mark.timeout(600)]
 
 TOLERANCE = 0.1
 WORKER = '''

@@ -11,7 +11,7 @@ import pytest
 from tests.packaging.installation import ROOT, Installation
 from voxpool.scheduler import __version__
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.early, pytest.mark.timeout(600)]
 
 
 def test_the_wheel_has_one_import_name_and_its_data(wheel: Path) -> None:

@@ -175,7 +175,6 @@ def test_a_full_scan_holds_the_loop_longer_than_slices_do() -> None:
     assert 300 < ours.bytes_a_job < 700
 
 
-@pytest.mark.alone
 def test_parts_run_in_processes_and_write_what_is_asked_for(tmp_path: Any) -> None:
     options = Options(seed=3, without="M2", quick=True, out=tmp_path / "out", json=tmp_path / "leak.json")
 

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.sim.test_cli import SMALL
 
@@ -47,7 +46,6 @@ EXPORTERS = {
 DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "service.serve.", "cli.")
 
 
-@pytest.mark.alone
 def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
     simulated = built_by_the_simulation(tmp_path)
     served = built_by_the_service(tmp_path)

@@ -25,7 +25,6 @@ def fails(_tell: Tell) -> int:
     raise ConfigError("wrong on purpose")
 
 
-@pytest.mark.alone
 def test_each_part_has_a_process_of_its_own_and_results_keep_their_order() -> None:
     found = run_parts([Part("b", process_id), Part("a", process_id), Part("square", tells, (7,))], at_once=1)
 
@@ -34,7 +33,6 @@ def test_each_part_has_a_process_of_its_own_and_results_keep_their_order() -> No
     assert found["square"] == 49
 
 
-@pytest.mark.alone
 def test_a_part_that_fails_is_heard() -> None:
     with pytest.raises(ConfigError, match="wrong on purpose"):
         run_parts([Part("fails", fails), Part("works", process_id)])

@@ -32,7 +32,7 @@ LATE_MIN = 0.001
 DEVIATIONS = 3.1
 """Standard deviations that belong to LATE_MIN."""
 LATE_ANSWER_MS = 100
-"""When the store has failed, or not answered for this time, expected waits are not computed: they would not describe the
+"""When the store fails or has not answered for this time, expected waits are not computed: they would not describe the
 nodes."""
 GONE_MS_MAX = 60_000
 """How long a pair without nodes and jobs is remembered, and the longest Retry-After of one that no node serves."""
