@@ -29,7 +29,6 @@ SMALL = Size(rounds=1, loads=(0.5, 0.7), run_s=2.5, probe_s=1.5, burst=100, rete
 SETTINGS = plan(SMALL, 1)[0][0].scenario.settings
 
 
-@pytest.mark.alone
 def test_it_measures_compares_and_leaves_nothing_running(tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
     told: list[float] = []

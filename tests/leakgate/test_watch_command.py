@@ -68,7 +68,7 @@ def test_a_server_with_all_four_mended_passes() -> None:
 def test_a_signal_ends_it_with_what_is_known(tmp_path: Path, number: int) -> None:
     series, report, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.html"
     files = ["--csv", str(series), "--json", str(report), "--html", str(page)]
-    with foreign("hidden") as server, traffic(server.port):
+    with foreign("hidden") as server, traffic(server.port, rate=150):
         watching = Watching(*inside(server), "--for", "10m", "--every", "0.25s", *files)
         until(lambda: server.reports() >= 40, 90)
         watching.popen.send_signal(number)

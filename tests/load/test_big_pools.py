@@ -15,7 +15,7 @@ from voxpool.sim.report.report import Outcome
 
 @pytest.mark.alone
 def test_thirty_nodes_in_one_pool_cost_a_select_what_ten_do(tmp_path: Path) -> None:
-    found = measure(Wanted(tmp_path, nodes=30, pools=0, stores=("embedded",), rate_per_s=60.0, least_s=8.0))
+    found = measure(Wanted(tmp_path, nodes=30, pools=0, stores=("embedded",), rate_per_s=60.0, least_s=5.0))
     assert found.outcome is Outcome.HOLDS, found.checks
     few, many = found.variants["with"]["sides"]
     assert (few["name"], many["name"]) == ("10 nodes in 1 pool", "30 nodes in 1 pool")

@@ -16,8 +16,8 @@ from bench import planted_server
 from tests.e2e.processes import Scheduler, wait_until
 from tests.load.locust_run import LocustRun
 
-LOAD = ("--headless", "-u", "10", "-r", "50", "--nodes", "2", "--rate-per-user", "2", "--work-ms", "5", "--seed", "3")
-GATE = ("--gate", "memory", "--until-clear", "20", "-t", "300s")
+LOAD = ("--headless", "-u", "10", "-r", "50", "--nodes", "2", "--rate-per-user", "8", "--work-ms", "5", "--seed", "3")
+GATE = ("--gate", "memory", "--until-clear", "6", "-t", "300s")
 
 
 class Leaky(Scheduler):

@@ -14,7 +14,7 @@ from voxpool.leakgate.report.report import WatchReport
 from voxpool.leakgate.watching.watch import Watch
 from voxpool.loadtest.memory._source import SchedulerReader
 
-RATE_PER_S = 250.0
+RATE_PER_S = 150.0
 INTERVAL_S, RETENTION_S = 0.5, 1.5
 SETTINGS = ("--cleanup-interval-s", f"{INTERVAL_S:g}", "--retention-s", f"{RETENTION_S:g}", "--finished-max", "0")
 

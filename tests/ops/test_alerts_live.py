@@ -27,7 +27,7 @@ def test_the_report_has_each_alert_and_its_other_sections_stay() -> None:
     assert put_into("# A\n\n## Alerts\n\nold\n\n## B\n\nb\n", "new") == "# A\n\n## Alerts\n\nnew\n\n## B\n\nb\n"
 
 
-@pytest.mark.alone
+@pytest.mark.early
 @pytest.mark.timeout(400)
 async def test_each_alert_fires_and_resolves(tmp_path: Path) -> None:
     """All at the same time, beside a scheduler that is well; critical ones page, the others don't."""

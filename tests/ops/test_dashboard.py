@@ -13,7 +13,6 @@ from itertools import combinations
 from pathlib import Path
 
 import httpx
-import pytest
 
 from ops.dashboard import DASHBOARD, dashboard, here
 from ops.panels import ROWS
@@ -34,7 +33,6 @@ RUNBOOK_FILE = OPS.parent / RUNBOOK
 _METRIC = re.compile(r"\bvoxpool_\w+")
 
 
-@pytest.mark.alone
 async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path: Path) -> None:
     """Under a little traffic, in which one job fails and one submit is refused; traces go to nobody."""
     patient = Patient(tmp_path, "scheduler", ("--traces-endpoint", NOBODY, "--traces-sample", "1"))

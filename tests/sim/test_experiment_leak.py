@@ -42,15 +42,19 @@ def silent(_share: float) -> None:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
+    return played(SMALL)
+
+
+def played(size: Size) -> dict[str, Any]:
     """The parts that are cheap and always the same; the pauses are made up, since a test can't depend on them."""
     found: dict[str, Any] = {}
     for side in ("without", "with"):
-        found[f"M1 {side}"] = day(SMALL, 3, "memory", side, silent)
-        found[f"allocated {side}"] = allocated_run(SMALL.allocated, 3, side == "with", 0.0, silent)
-        found[f"M2 {side}"] = forgotten(SMALL.asks, 3, "memory", side, silent)
-    found["planted 64"] = allocated_run(SMALL.allocated, 3, True, 64.0, silent)
-    found["M9 without"] = [Pauses(jobs, 40.0, 90.0, 1.0, 500.0) for jobs in SMALL.tables]
-    found["M9 with"] = [Pauses(jobs, 1.0, 1.0, 1.0, 560.0) for jobs in SMALL.tables]
+        found[f"M1 {side}"] = day(size, 3, "memory", side, silent)
+        found[f"allocated {side}"] = allocated_run(size.allocated, 3, side == "with", 0.0, silent)
+        found[f"M2 {side}"] = forgotten(size.asks, 3, "memory", side, silent)
+    found["planted 64"] = allocated_run(size.allocated, 3, True, 64.0, silent)
+    found["M9 without"] = [Pauses(jobs, 40.0, 90.0, 1.0, 500.0) for jobs in size.tables]
+    found["M9 with"] = [Pauses(jobs, 1.0, 1.0, 1.0, 560.0) for jobs in size.tables]
     return found
 
 

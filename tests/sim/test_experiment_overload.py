@@ -11,7 +11,7 @@ from voxpool.sim.experiments.overload.question import QUICK, Found, one_run, rep
 from voxpool.sim.report.report import WITH, WITHOUT, Outcome
 from voxpool.sim.report.theory import bounded_queue, erlang_c_wait
 
-SIZE = replace(QUICK, loads=(0.8, 5.0))
+SIZE = replace(QUICK, duration_s=150.0, loads=(0.8, 5.0))
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from voxpool.sim.experiments.policy.size import FULL, NORMAL, PRODUCTION, Size
 from voxpool.sim.report.report import WITH, WITHOUT, Outcome
 
 SMALL = Size(
-    nodes=20, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/15", PRODUCTION), jobs=8_000,
-    part=0.35, zero_s=0.6, long_jobs=20_000, longest_jobs=20_000, long_loads=(0.7,), theory_part=0.15,
+    nodes=20, loads=(0.9,), policies=("random", "two/exact", "two/15", "least/15", PRODUCTION), jobs=5_000,
+    part=0.35, zero_s=0.6, long_jobs=12_000, longest_jobs=12_000, long_loads=(0.7,), theory_part=0.15,
     affinity_s=60.0, failing_s=45.0,
 )  # fmt: skip
 SEED = 2
