@@ -7,35 +7,57 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 
 from tests.e2e.open_load import ComeAgain, OpenLoad, main, node_of
 from tests.e2e.processes import Scheduler, until
 from voxpool.scheduler.protocol.messages import Times
 
-SLOTS = 10
-SERVICE_S = 0.1
-WAITING_MAX = 100
 OVERLOAD = 3.0
-RATE_PER_S = OVERLOAD * SLOTS / SERVICE_S
-AHEAD_MAX = WAITING_MAX + SLOTS
-"""Jobs before an accepted one: those that wait, and those that are with the store at that moment, one a free slot."""
 GROWTH_BYTES_MAX = 512 * 1024
 """Less than this is flat: a connection more or less is 20 kB, and HTTP clients open some and close some; a leak of 100
 bytes a submit would be 900 kB from the second to the last quarter of a minute."""
 ROUNDED_S = 0.002
 """By which a time may be longer than one that is made of others, all told in whole ms."""
-FLAGS = (
-    *("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60"),
-    *("--retention-s", "1", "--cleanup-interval-s", "0.5"),
-)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A node and the queue in front of it."""
+
+    slots: int = 10
+    service_s: float = 0.1
+    waiting_max: int = 100
+
+    @property
+    def capacity_per_s(self) -> float:
+        """Jobs that the node can do."""
+        return self.slots / self.service_s
+
+    @property
+    def ahead_max(self) -> int:
+        """Jobs before an accepted one: those that wait, and those with the store at that moment, one a free slot."""
+        return self.waiting_max + self.slots
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Options of the scheduler."""
+        return (
+            *("--waiting-max", str(self.waiting_max), "--waiting-timeout-s", "60"),
+            *("--retention-s", "1", "--cleanup-interval-s", "0.5"),
+        )
+
+
+FULL = Shape()
 
 
 class Overload(OpenLoad):
     """What came of it. Times in s, as the scheduler measured them."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, shape: Shape, seconds: float) -> None:
         super().__init__(seconds)
+        self.shape = shape
         self.accepted = 0
         self.states: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -45,7 +67,7 @@ class Overload(OpenLoad):
         self.ahead: list[int] = []
         """For each accepted job: how many others were sent to a node while it waited."""
         self.bounds_s: list[float] = []
-        """For each accepted job: how long AHEAD_MAX jobs and itself took to be sent to a node, then its own service."""
+        """For each accepted job: how long `ahead_max` jobs and itself took to be sent to a node, then its service."""
         self.served_s = 0.0
         """From the first submit to the last result."""
 
@@ -67,7 +89,7 @@ class Overload(OpenLoad):
     @property
     def mean_rate_s(self) -> float:
         """The same on the back of an envelope: the bound at the mean rate, then the mean service."""
-        return AHEAD_MAX / self.served_per_s + statistics.mean(self.worked_s)
+        return self.shape.ahead_max / self.served_per_s + statistics.mean(self.worked_s)
 
     def __str__(self) -> str:
         refused = ", ".join(f"{count} {reason}" for reason, count in self.refused.items())
@@ -76,7 +98,7 @@ class Overload(OpenLoad):
             f"half of them over HTTP; the last one came {1000 * self.behind_s:.0f} ms late",
             f"{self.accepted} accepted, of which ended: {dict(self.states)}; refused: {refused}; "
             f"refused without a time to retry: {self.without_retry}",
-            f"jobs before an accepted one: at most {max(self.ahead)}, bound {AHEAD_MAX}",
+            f"jobs before an accepted one: at most {max(self.ahead)}, bound {self.shape.ahead_max}",
             f"submit to end of the accepted ones: p50 {statistics.median(self.took_s):.3f} s, p99 {self.p99_s:.3f} s, "
             f"greatest {max(self.took_s):.3f} s",
             f"predicted for the p99: {self.predicted_s:.3f} s; at the mean rate of {self.served_per_s:.1f} jobs/s "
@@ -99,11 +121,11 @@ class Overload(OpenLoad):
         self.without_retry += not retry_after_ms
 
 
-async def overload(scheduler: Scheduler, seconds: float) -> Overload:
+async def overload(scheduler: Scheduler, seconds: float, shape: Shape = FULL) -> Overload:
     """Submit at random times, half over HTTP, half over WebSockets; return when every accepted job has ended."""
-    report = Overload(seconds)
-    async with node_of(scheduler, SLOTS, SERVICE_S):
-        report.served_s = await report.submit_all(scheduler, RATE_PER_S)
+    report = Overload(shape, seconds)
+    async with node_of(scheduler, shape.slots, shape.service_s):
+        report.served_s = await report.submit_all(scheduler, OVERLOAD * shape.capacity_per_s)
     await until(lambda: len(scheduler.events("job_ended")) >= report.accepted)  # the log is written a little later
     _foresee(scheduler, report)
     return report
@@ -112,8 +134,8 @@ async def overload(scheduler: Scheduler, seconds: float) -> Overload:
 def _foresee(scheduler: Scheduler, report: Overload) -> None:
     """Note the jobs before each accepted one, and the bound on its time, as the scheduler's log tells them.
 
-    When AHEAD_MAX jobs at most are before a job, it is sent to a node no later than the job that is sent as number
-    AHEAD_MAX + 1 from its submit on; when so many don't come any more, no later than the last one.
+    When `ahead_max` jobs at most are before a job, it is sent to a node no later than the job that is sent as number
+    `ahead_max` + 1 from its submit on; when so many don't come any more, no later than the last one.
     """
     submitted: dict[str, tuple[datetime, int]] = {}
     dispatched: dict[str, datetime] = {}
@@ -132,9 +154,9 @@ def _foresee(scheduler: Scheduler, report: Overload) -> None:
         else:
             served.append((*submitted[job_id], (at - dispatched[job_id]).total_seconds()))
     for began, number, served_s in served:
-        latest = sent[min(number + AHEAD_MAX, len(sent) - 1)]
+        latest = sent[min(number + report.shape.ahead_max, len(sent) - 1)]
         report.bounds_s.append((latest - began).total_seconds() + served_s)
 
 
 if __name__ == "__main__":
-    main(overload, *FLAGS)
+    main(overload, *FULL.flags)

@@ -113,7 +113,7 @@ def test_each_planted_behaviour_is_found_within_its_schedules(row: str) -> None:
 
 
 def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
-    """Defect R1: fine, failed though a node lives, found at its time-out, parked and run later. A part of the search."""
+    """Defect R1: fine, failed though a node lives, found at its time-out, parked and run later, in part of a search."""
     tally = every_end(make(COMPLETE["1-timeout-offline"][1], "R1"), Budget(runs=2500))
     ends = [str(end) for end in tally.ends]
     assert any(end.startswith("j1 failed (node_gone)") for end in ends)
