@@ -153,7 +153,7 @@ def test_a_planted_leak_that_is_missed_fails_closed(results: dict[str, Any]) -> 
     found = reported({**results, "planted 64": results["allocated with"]})
 
     assert found.exit_code == 2
-    assert math.isnan(next(line.with_ for line in found.lines if "smallest leak" in line.name))  # type: ignore[arg-type]
+    assert math.isnan(next(line.with_ for line in found.lines if "smallest planted leak" in line.name))  # type: ignore[arg-type]
 
 
 def test_a_row_can_be_run_alone_and_another_experiments_row_is_refused() -> None:
