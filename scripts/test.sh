@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test.sh PATH…: lint, all tests under .venv, those of PATH… also under .venv-other. Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
-# Tests marked `alone` measure time, or fill the machine, so they run after the others, one at a time. Most of the
+# Tests marked `alone` measure time, fill the machine or need much done in a time: they run last, one at a time. Most of the
 # others wait for processes much of their time, so three at a time are what fills two processors.
 #
 # Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
@@ -46,7 +46,7 @@ make --no-print-directory lint >"$linted" 2>&1 &
 lint=$!
 if [ -x .venv-other/bin/python ]; then
     say "lint, and beside it the tests that a Python version can change, $(.venv-other/bin/python --version)"
-    tests .venv-other/bin/python 0 -m "not alone and not large" "$@"
+    tests .venv-other/bin/python 2 -m "not alone and not large" "$@"
 elif [ "${CI:-}" = true ]; then
     fail "CI runs tests under both Pythons, and there is no .venv-other"
 fi

@@ -51,7 +51,11 @@ def verdicts(leak: str, mended: bool) -> tuple[tuple[int, str], tuple[int, str]]
         return outside.end(), within.end()
 
 
-@pytest.mark.parametrize("leak", sorted(LEAKS))
+@pytest.mark.parametrize(
+    "leak",
+    # A leak of 350 bytes an order shows in the RSS after as many orders as a busy machine does not do in this time.
+    [pytest.param(leak, marks=pytest.mark.alone if leak == "table" else ()) for leak in sorted(LEAKS)],
+)
 def test_from_its_pid_and_from_inside_a_leak_is_found(leak: str) -> None:
     (code, text), (code_within, text_within) = verdicts(leak, mended=False)
     assert (code, code_within) == (1, 1), text + text_within

@@ -50,7 +50,7 @@ def is_tracing(scheduler: Scheduler) -> bool:
     return answer.status_code == 200
 
 
-@pytest.mark.early
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler, tmp_path: Path) -> None:
     with LocustRun(tmp_path, *LOAD, *GATE, "--host", leaky.url) as run:
@@ -66,7 +66,7 @@ def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler
             assert re.search(rf"memory: leak: .*{planted_line()} \([\d,]+ B a job\)", text), run.text
 
 
-@pytest.mark.early
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_a_signal_while_the_line_is_sought_ends_the_run_with_the_leak_and_the_tracing(
     leaky: Scheduler, tmp_path: Path
