@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.packaging.installation import ROOT, Installation
+from tests.tidy.source_tree import imported
 from voxpool.scheduler import __version__
 
 pytestmark = [pytest.mark.early, pytest.mark.timeout(600)]
@@ -23,6 +26,17 @@ def test_the_wheel_has_one_import_name_and_its_data(wheel: Path) -> None:
     pages = ROOT / "scheduler" / "web" / "assets"
     assets = {f"voxpool/scheduler/web/assets/{path.relative_to(pages)}" for path in pages.rglob("*") if path.is_file()}
     assert "voxpool/scheduler/web/assets/dashboard/index.html" in assets and assets <= names
+
+
+def test_no_module_of_the_wheel_imports_one_that_is_left_out(wheel: Path) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    left_out = {name.removesuffix(".py").replace("/", ".") for name in settings["exclude"]}
+    assert left_out and [name for name in settings["exclude"] if not (ROOT / name).exists()] == []
+    with zipfile.ZipFile(wheel) as archive:
+        files = [name for name in archive.namelist() if name.endswith(".py")]
+        assert [name for name in files if name.removeprefix("voxpool/") in settings["exclude"]] == []
+        names = {full for name in files for _, full in imported(ast.parse(archive.read(name)))}
+    assert [name for name in names if name.removeprefix("voxpool.").startswith(tuple(left_out))] == []
 
 
 @pytest.mark.parametrize("command", [["voxpool"], ["python", "-m", "voxpool.scheduler"]], ids=" ".join)
