@@ -13,12 +13,14 @@ from voxpool.loadtest.report._pictures import pictures_of
 from voxpool.loadtest.report._records import LoadReport, Operation
 from voxpool.loadtest.verdict._knee import knee_note
 from voxpool.sim.report.limits import in_words, shown
-from voxpool.sim.report.page import STYLE, Cell, definitions, figures_of, table_of
+from voxpool.sim.report.page import STYLE, Cell, definitions, figures_of, table_of, tiles
 
 _MORE_STYLE = """
 .memory .no-leak strong { color:var(--holds); } .memory .leak strong { color:var(--broken); }
 .scroll + .scroll, .memory .scroll { margin:1rem 0; }
 .memory h3 { margin:.25rem 0 .5rem; font-size:1rem; font-weight:500; }
+.memory { display:grid; grid-template-columns:repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap:1.25rem; }
+.memory > * { margin:0; } .memory figure { padding:.75rem; } .memory > :not(figure) { grid-column:1 / -1; min-width:0; }
 .memory, .verdict span { overflow-wrap:anywhere; } .memory td { text-align:right; white-space:nowrap; }
 .memory table { overflow-wrap:normal; }
 .memory tbody th { min-width:8rem; color:inherit; font-weight:400; white-space:normal; overflow-wrap:anywhere; }
@@ -33,10 +35,9 @@ def html_page(report: LoadReport) -> str:
     title = f"voxpool load: {report.verdict}"
     parts = [
         ("Checks", _checks(report)),
-        ("Notes", _list(report.notes)),
-        ("Jobs", _jobs(report)),
-        ("Load generator", _generator(report)),
         ("Pictures", figures_of(pictures_of(report))),
+        ("Notes", _list(report.notes)),
+        ("Load generator", _generator(report)),
         ("Steps", _steps(report)),
         ("Operations", _operations(report.operations)),
         ("Failures by reason", _errors(report)),
@@ -55,6 +56,7 @@ def html_page(report: LoadReport) -> str:
 ended by: {escape(report.ended_by)}</p>
 <p class="verdict {report.verdict}"><b>{report.verdict}</b><span>{escape(report.why)}
 (exit code {report.exit_code})</span></p>
+{_jobs(report)}
 {body}
 </main></body></html>
 """
@@ -102,12 +104,10 @@ def _generator(report: LoadReport) -> str:
 
 
 def _jobs(report: LoadReport) -> str:
+    """Return what became of the jobs, as tiles."""
     if report.jobs is None:
         return ""
-    names = list(report.jobs.__struct_fields__)
-    return _table(
-        "jobs", [_right(name) for name in names], [[_right(f"{getattr(report.jobs, name):,}") for name in names]]
-    )
+    return tiles((name, f"{getattr(report.jobs, name):,}") for name in report.jobs.__struct_fields__)
 
 
 def _steps(report: LoadReport) -> str:

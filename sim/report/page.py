@@ -97,6 +97,12 @@ def _key_figures(report: Report) -> str:
     return f'<dl class="key">{"".join(_tile(line, report) for _, line in ranked[:KEY_FIGURES])}</dl>' if ranked else ""
 
 
+def tiles(figures: Iterable[tuple[str, str]]) -> str:
+    """Return figures with their names as tiles, in the look of a report's key figures."""
+    shown = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(figure)}</dd></div>" for name, figure in figures)
+    return f'<dl class="key">{shown}</dl>'
+
+
 def _tile(line: Line, report: Report) -> str:
     *others, (_, side) = report.columns.items()
     beside = "".join(f" <small>{escape(heading)} {escape(line.cell(one))}</small>" for heading, one in others)
