@@ -9,6 +9,8 @@ python=$(scripts/find_python.sh main) || fail "no Python from 3.11 on was found"
 rm -rf .venv-newest
 "$python" -m venv .venv-newest || fail "$python can't make a virtual environment: see scripts/setup.sh"
 pip=(.venv-newest/bin/python -m pip --disable-pip-version-check)
+scripts/system_packages.sh curl redis-server node=nodejs npm
+scripts/npm_packages.sh
 say "installing the newest release of each package into .venv-newest"
 "${pip[@]}" install -q -r requirements.in
 "${pip[@]}" install -q --upgrade --no-deps uvicorn
