@@ -90,6 +90,10 @@ class Allocations(ABC):
             call = select_explained(call)
         return call, partial(self._selected, batch)
 
+    def store_restarted(self) -> None:
+        """Register all nodes again: the store has lost its data, or may have."""
+        self.node_registry.register_all()
+
     def _next_attempt(self, job: Job) -> int:
         return job.attempt + 1
 

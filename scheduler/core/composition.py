@@ -113,7 +113,6 @@ class Core:
             instance=instance,
         )
         node_events = classes.node_events(settings, clock, dispatcher, node_registry, observer)
-        runner.on_restart = node_registry.register_all
         return cls(
             table=table,
             waiting=waiting,

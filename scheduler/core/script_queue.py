@@ -41,7 +41,7 @@ OUTAGES_MAX = 100
 
 
 class Selects(Protocol):
-    """Where the select batch comes from: the dispatcher."""
+    """Where the select batch comes from, and what follows when the store has lost its data: the dispatcher."""
 
     @property
     def wants_select(self) -> bool:
@@ -50,6 +50,10 @@ class Selects(Protocol):
 
     def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
         """Return the call for the jobs that may find a node now, or None."""
+        ...
+
+    def store_restarted(self) -> None:
+        """The store has lost its data, or may have."""
         ...
 
 
@@ -66,6 +70,7 @@ class ScriptQueue:
         on_back: Callable[[], None],
     ) -> None:
         self._runner = runner
+        self._restarts = runner.restarts
         self._clock = clock
         self._lease_ms = str(lease_ms)
         self._observer = observer
@@ -156,6 +161,9 @@ class ScriptQueue:
             answers = await self._runner.run(calls)
         except StoreUnavailable as error:
             answers = await self._repeat(calls, error)
+        if self._runner.restarts != self._restarts:  # first of all: the answers name generations of before
+            self._restarts = self._runner.restarts
+            selects.store_restarted()
         if self.outages.answered(self._clock.now_ms()):
             self._on_back()
         self.in_flight = 0

@@ -5,7 +5,7 @@ Nothing here decides; nothing here knows sockets, HTTP or Redis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 class ScriptRunner(Protocol):
     """Runs Lua scripts by name: an in-process model, one Redis server, or whatever gives the same answers."""
 
-    on_restart: Callable[[], None] | None
-    """Called when the store turned out to be another process or to have lost its data (NOSCRIPT, new run id)."""
+    @property
+    def restarts(self) -> int:
+        """How often the store turned out to be another process or to have lost its data (NOSCRIPT, new run id)."""
+        ...
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order, in one round trip, and return the answer of each as flat strings.

@@ -3,7 +3,7 @@
 | meaning   | what happened                                          | what follows                                  |
 |-----------|--------------------------------------------------------|-----------------------------------------------|
 | broken    | an error was raised inside our own script              | ScriptFailed: the process ends                |
-| lost_data | the server knows none of our scripts                   | they are loaded, on_restart, the rest is sent |
+| lost_data | the server knows none of our scripts                   | they are loaded, a restart; the rest is sent   |
 | topology  | another server has the data: a failover, a cluster     | all connections are made anew, then as not_now |
 | taken     | our keys hold data of another program                   | as not_now; nothing of theirs is deleted      |
 | not_now   | the server, its proxy or the way to it can't serve now | repeated until it can                         |

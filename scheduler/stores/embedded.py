@@ -48,18 +48,11 @@ class EmbeddedStore:
         self._server: GuardedServer | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._store: RedisStore | None = None
-        self._on_restart: Callable[[], None] | None = None
 
     @property
-    def on_restart(self) -> Callable[[], None] | None:
-        """Called when the server was restarted or lost its data."""
-        return self._on_restart
-
-    @on_restart.setter
-    def on_restart(self, call: Callable[[], None] | None) -> None:
-        self._on_restart = call
-        if self._store is not None:
-            self._store.on_restart = call
+    def restarts(self) -> int:
+        """How often the server was started again or lost its data."""
+        return 0 if self._store is None else self._store.restarts
 
     @property
     def url(self) -> str:
@@ -80,7 +73,6 @@ class EmbeddedStore:
             await self._lock_state()
             self._folder = _new_folder()
             self._store = RedisStore(self.url)
-            self._store.on_restart = self._on_restart
             await self._launch()
         except BaseException:
             await self.close()

@@ -2,7 +2,7 @@
 
 What a bad answer means is decided in answers.py: an error raised inside a script of ours is ScriptFailed, all else is
 StoreUnavailable. A server that is another process than before, or that has lost its scripts, may have lost its data:
-`on_restart` is called.
+`restarts` counts that.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class RedisStore:
     def __init__(
         self, url: str, sources: Mapping[str, ScriptSource] | None = None, answer_timeout_s: float = ANSWER_TIMEOUT_S
     ) -> None:
-        self.on_restart: Callable[[], None] | None = None
+        self.restarts = 0
+        """How often the server may have lost its data."""
         self.url = without_password(url)
         self.client: Any = Redis(connection_pool=_pool(url))
         """For everything beside the scripts: few connections, made when needed. Each use needs a time-out around it."""
@@ -164,7 +165,7 @@ class RedisStore:
         run_id = _run_id_of(info)
         known, self._run_id = self._run_id, run_id
         if known and known != run_id:
-            self._tell_restart()
+            self.restarts += 1
 
     def _loads(self) -> list[tuple[str, ...]]:
         return [("SCRIPT LOAD", source.text) for source in self._sources.values()]
@@ -176,7 +177,7 @@ class RedisStore:
             # From the first missing one on, all are called again, so that they are carried out in order.
             loaded = await self._exchange(self._loads())
             self._check(list(zip(self._sources, loaded, strict=True)))
-            self._tell_restart()
+            self.restarts += 1
             answers[missing:] = await self._evaluate(calls[missing:])
         self._check([(call.name, answer) for call, answer in zip(calls, answers, strict=True)])
         for answer in answers:
@@ -213,10 +214,6 @@ class RedisStore:
             except exceptions.ResponseError as error:
                 answers.append(error)
         return answers
-
-    def _tell_restart(self) -> None:
-        if self.on_restart is not None:
-            self.on_restart()
 
 
 def _pool(url: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import ScriptRunner
@@ -15,13 +15,9 @@ class AroundRunner:
         self.inner = inner
 
     @property
-    def on_restart(self) -> Callable[[], None] | None:
-        """Called when the store lost its data."""
-        return self.inner.on_restart
-
-    @on_restart.setter
-    def on_restart(self, call: Callable[[], None] | None) -> None:
-        self.inner.on_restart = call
+    def restarts(self) -> int:
+        """How often the store may have lost its data."""
+        return self.inner.restarts
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls`. Raises what the inner runner raises."""

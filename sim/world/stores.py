@@ -25,8 +25,10 @@ STORES = "memory, fakeredis, embedded or redis://host:port/db"
 class SimStore(Protocol):
     """The interface of a store in the simulation."""
 
-    on_restart: Callable[[], None] | None
-    """As of ScriptRunner."""
+    @property
+    def restarts(self) -> int:
+        """As of ScriptRunner."""
+        ...
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Execute `calls` and return their answers."""
@@ -59,15 +61,13 @@ class StoreSeam:
         self._delay_s = delay_s
         self._cuts = 0
         self._has_scripts = True
+        self._loads = 0
+        """How often the scripts were loaded again: the data may have gone with them."""
 
     @property
-    def on_restart(self) -> Callable[[], None] | None:
-        """As of ScriptRunner."""
-        return self._store.on_restart
-
-    @on_restart.setter
-    def on_restart(self, call: Callable[[], None] | None) -> None:
-        self._store.on_restart = call
+    def restarts(self) -> int:
+        """As of ScriptRunner: those of the store, and those of this seam."""
+        return self._loads + self._store.restarts
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Execute `calls` after the delay to the store; the answers arrive after the delay back."""
@@ -112,8 +112,7 @@ class StoreSeam:
 
     def _load_scripts(self) -> None:
         self._has_scripts = True
-        if self.on_restart is not None:
-            self.on_restart()
+        self._loads += 1
 
     def _arrive_late(self, calls: Sequence[ScriptCall], cuts: int) -> None:
         if cuts == self._cuts and self._has_scripts:
@@ -124,12 +123,13 @@ class StoreSeam:
 class FakeRedisStore:
     """fakeredis with its Lua: needs no server, and is independent of the memory store's model of Redis. Slow."""
 
+    restarts = 0
+
     def __init__(self) -> None:
         try:
             import fakeredis
         except ImportError:
             raise ConfigError("store fakeredis: it isn't installed here: pip install 'fakeredis[lua]'") from None
-        self.on_restart: Callable[[], None] | None = None
         self._client: Any = fakeredis.FakeRedis(decode_responses=True)
         self._keys = partition_keys()
         self._sha1 = {name: self._client.script_load(source.text) for name, source in load_sources().items()}
@@ -181,14 +181,10 @@ class RealStore:
             raise
 
     @property
-    def on_restart(self) -> Callable[[], None] | None:
+    def restarts(self) -> int:
         """As of ScriptRunner."""
-        call: Callable[[], None] | None = self._store.on_restart
-        return call
-
-    @on_restart.setter
-    def on_restart(self, call: Callable[[], None] | None) -> None:
-        self._store.on_restart = call
+        restarts: int = self._store.restarts
+        return restarts
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         answers: list[list[str]] = self._wait(self._store.run(calls))

@@ -112,8 +112,6 @@ class ServerSide:
     def __init__(self, name: str, url: str, runner: asyncio.Runner) -> None:
         self.name = name
         self.store = RedisStore(url, sources_with_damage())
-        self.restarts = 0
-        self.store.on_restart = self._restarted
         self._runner = runner
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
@@ -139,9 +137,6 @@ class ServerSide:
     def keys(self) -> set[str]:
         """Return every key on the server."""
         return set(self._runner.run(self.store.client.keys("*")))
-
-    def _restarted(self) -> None:
-        self.restarts += 1
 
 
 class Sides:

@@ -75,10 +75,10 @@ def test_lost_scripts_are_loaded_again_and_told(sides: list[Side]) -> None:
         side.clear()
         assert side.run(calls) == [[""], []]
         side.lose_scripts()
-        restarts = side.restarts if isinstance(side, ServerSide) else 0
+        restarts = side.store.restarts if isinstance(side, ServerSide) else 0
         assert side.run(calls) == [[""], []]
         if isinstance(side, ServerSide):
-            assert side.restarts == restarts + 1
+            assert side.store.restarts == restarts + 1
 
 
 def test_no_key_is_written_beside_the_six(sides: list[Side]) -> None:

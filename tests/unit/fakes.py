@@ -14,6 +14,9 @@ class NoSelects:
         """Return none."""
         return None
 
+    def store_restarted(self) -> None:
+        """There is no node to register again."""
+
 
 NO_SELECTS = NoSelects()
 

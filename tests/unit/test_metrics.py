@@ -190,9 +190,10 @@ async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, c
     assert await rig.value("store_failures_total", meaning="not_now" if counted else "broken") == 1
 
 
-def test_the_runner_passes_the_restart_of_the_store_on() -> None:
+def test_the_runner_passes_the_restarts_of_the_store_on() -> None:
     rig = MeteredRig()
-    assert rig.store.on_restart == rig.core.node_registry.register_all == rig.meters.runner.on_restart
+    rig.store.restarts = 2
+    assert rig.meters.runner.restarts == 2
 
 
 async def test_store_keys_are_gone_while_the_store_does_not_answer() -> None:
@@ -294,8 +295,7 @@ async def test_scrapes_at_the_same_time_all_get_the_whole() -> None:
 def test_a_label_goes_to_pairs_that_nodes_serve_and_back_when_none_did_for_long() -> None:
     now_ms = [0]
     forgotten: list[str] = []
-    labels = PairLabels(lambda: now_ms[0])
-    labels.on_forgotten = forgotten.append
+    labels = PairLabels(lambda: now_ms[0], forgotten.append)
     labels.serve(f"p{n}:en" for n in range(PAIRS_MAX))
     labels.serve(["new:en"])
     assert (labels.of("p0:en"), labels.of("new:en"), labels.of("invented:en")) == ("p0:en", "other", "other")
@@ -309,10 +309,14 @@ def test_a_label_goes_to_pairs_that_nodes_serve_and_back_when_none_did_for_long(
 
 async def test_a_pair_that_loses_its_label_loses_its_series() -> None:
     rig = MeteredRig()
-    await rig.node("ann", ["a:b"])
+    node, _ = await rig.node("ann", ["a:b"])
     await rig.submit(pair="a:b")
-    rig.meters.pairs.on_forgotten("a:b")
+    rig.desk.left(node)
+    rig.clock.ms += LATELY_MS
+    rig.meters.observer.pairs.serve(f"p{n}:en" for n in range(PAIRS_MAX))
     found = await rig.scrape()
     assert ("voxpool_jobs_submitted_total", (("pair", "a:b"),)) not in found
+    rig.clock.ms += LATELY_MS
+    await rig.node("bob", ["a:b"])
     await rig.submit(pair="a:b")
     assert await rig.value("jobs_submitted_total", pair="a:b") == 1

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tests.unit.fakes import NO_SELECTS, HandClock
+from tests.unit.fakes import NO_SELECTS, HandClock, NoSelects
 from tests.unit.rig import Rig
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
@@ -18,7 +18,7 @@ from voxpool.scheduler.protocol.messages import NodeResult
 class Recorder:
     """Answers every call with [OK …] and remembers the flushes."""
 
-    on_restart: Callable[[], None] | None = None
+    restarts = 0
 
     def __init__(self) -> None:
         self.flushes: list[list[ScriptCall]] = []
@@ -31,7 +31,7 @@ class Recorder:
 class LosesAnswers:
     """Runs the calls on another store, but the answers of the first `losses` flushes that hold a `script` get lost."""
 
-    on_restart: Callable[[], None] | None = None
+    restarts = 0
 
     def __init__(self, script: str, losses: int) -> None:
         self.store: ScriptRunner | None = None
@@ -69,6 +69,24 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
         ("release_job", ["j-3|1"]),
     ]
     assert words == ["OK", "OK", "OK"]
+
+
+async def test_a_store_that_lost_its_data_is_reported_once_and_before_the_answers() -> None:
+    """Handlers of the answers then see the new generations of the nodes."""
+    seen: list[str] = []
+
+    class Reports(NoSelects):
+        def store_restarted(self) -> None:
+            seen.append("restarted")
+
+    runner = Recorder()
+    runner.restarts = 3  # before this scheduler began
+    queue = queue_on(runner)
+    for restarts in (3, 4, 4):
+        runner.restarts = restarts
+        queue.call(drain_node("n1", "g1", "d", True), lambda answer: seen.append(answer[0]))
+        await queue.run_once(Reports())
+    assert seen == ["OK", "restarted", "OK", "OK"]
 
 
 async def test_who_waited_for_a_beat_is_released_with_its_answer() -> None:
@@ -175,7 +193,7 @@ async def test_reservations_freed_by_a_lost_answer_are_found_all_the_same() -> N
 class Down:
     """Doesn't answer until it is up."""
 
-    on_restart: Callable[[], None] | None = None
+    restarts = 0
 
     def __init__(self) -> None:
         self.is_up = False

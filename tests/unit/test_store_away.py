@@ -20,7 +20,7 @@ class Away:
     """A memory store that is away until `meanwhile`, called at each try, says that it is back."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self.on_restart: Callable[[], None] | None = None
+        self.restarts = 0
         self.meanwhile: Callable[[], bool] = lambda: True
         self._store = store
 

@@ -20,7 +20,6 @@ from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.telemetry.checkup import Inspected
 from voxpool.scheduler.telemetry.metrics.figures import FiguresCollector, take_figures
-from voxpool.scheduler.telemetry.metrics.labels import PairLabels
 from voxpool.scheduler.telemetry.metrics.loop_lag import LoopLag
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE, MetricsObserver
 from voxpool.scheduler.telemetry.metrics.residents import Residents
@@ -42,10 +41,9 @@ class Meters:
 
     def __init__(self, runner: ScriptRunner, seconds: Callable[[], float], now_ms: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
-        self.pairs = PairLabels(now_ms)
         self.seconds = seconds
         self.now_ms = now_ms
-        self.observer = MetricsObserver(self.registry, self.pairs, now_ms)
+        self.observer = MetricsObserver(self.registry, now_ms)
         self.runner = TimedRunner(runner, self.registry, seconds)
 
 
@@ -58,7 +56,7 @@ class Exporter:
         self.store = store
         self._meters = meters
         self._core = core
-        self._figures = FiguresCollector(meters.pairs)
+        self._figures = FiguresCollector(meters.observer.pairs)
         self._lag = LoopLag(meters.registry, meters.seconds)
         self._census = StoreCensus(meters.registry, store, meters.now_ms)
         self.residents = Residents(meters.registry, settings, core, meters.now_ms)
@@ -86,7 +84,7 @@ class Exporter:
         except (ValueError, TypeError):  # a version that is no number
             encode, media_type = choose_encoder("")
         async with self._one_at_a_time:
-            observer, pairs = self._meters.observer, self._meters.pairs
+            observer, pairs = self._meters.observer, self._meters.observer.pairs
             self._figures.figures = await take_figures(self._core, observer.finished, pairs)
             self.residents.show()
             return await asyncio.to_thread(encode, self._meters.registry), media_type

@@ -55,15 +55,15 @@ class PairLabels:
     """The label of each pair: itself for a pair that nodes serve, or served lately, `other` for any other one.
 
     A client may name any pair, so a name in a submit takes no label. There are `PAIRS_MAX` labels; when all are taken,
-    a newly served pair gets that of a pair which no node has served for `LATELY_MS`. `now_ms` is the wall clock.
+    a newly served pair gets that of a pair which no node has served for `LATELY_MS`. `now_ms` is the wall clock,
+    `on_forgotten` removes the series of a pair that lost its label.
     """
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self, now_ms: Callable[[], int], on_forgotten: Callable[[str], None]) -> None:
         self._now_ms = now_ms
+        self._on_forgotten = on_forgotten
         self._served_ms: dict[str, int] = {}
         """When a node served the pair last; the longest ago comes first."""
-        self.on_forgotten: Callable[[str], None] = lambda pair: None
-        """Removes the series of a pair that lost its label."""
 
     def __len__(self) -> int:
         return len(self._served_ms)
@@ -93,7 +93,7 @@ class PairLabels:
         if now_ms - last_ms < LATELY_MS:
             return False
         del self._served_ms[oldest]
-        self.on_forgotten(oldest)
+        self._on_forgotten(oldest)
         return True
 
 

@@ -38,13 +38,10 @@ PAUSE_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 
 class MetricsObserver(Observer):
-    """Counts jobs, dispatches, sweeps and failures of the store in `registry`; pairs get their labels from `pairs`.
+    """Counts jobs, dispatches, sweeps and failures of the store in `registry`. `now_ms` is the wall clock."""
 
-    `now_ms` is the wall clock.
-    """
-
-    def __init__(self, registry: CollectorRegistry, pairs: PairLabels, now_ms: Callable[[], int]) -> None:
-        self._pairs = pairs
+    def __init__(self, registry: CollectorRegistry, now_ms: Callable[[], int]) -> None:
+        self.pairs = PairLabels(now_ms, self._forget_pair)
         self._now_ms = now_ms
         self.finished = dict.fromkeys(sorted(FINAL_STATES), 0)
         """Finished jobs in the table, by state: those that ended and were not removed yet."""
@@ -98,15 +95,13 @@ class MetricsObserver(Observer):
         self._redispatched_of = {reason: self._redispatches.labels(reason) for reason in sorted(REDISPATCH_REASONS)}
         self._rejected_of = {reason: self._rejected.labels(reason) for reason in sorted(REJECT_REASONS)}
 
-        pairs.on_forgotten = self._forget_pair
-
     def node_registered(self, node: Node) -> None:
         """Its pairs get labels."""
-        self._pairs.serve(node.pairs)
+        self.pairs.serve(node.pairs)
 
     def job_submitted(self, job: Job) -> None:
         """A job waits."""
-        pair = self._pairs.of(job.pair)
+        pair = self.pairs.of(job.pair)
         child = self._submitted_of.get(pair)
         if child is None:
             child = self._submitted_of[pair] = self._submitted.labels(pair)
@@ -136,7 +131,7 @@ class MetricsObserver(Observer):
         """A job reached its final state."""
         state = job.state
         self.finished[state] += 1
-        key = (self._pairs.of(job.pair), state, one_of(END_REASONS, job.reason or NONE))
+        key = (self.pairs.of(job.pair), state, one_of(END_REASONS, job.reason or NONE))
         child = self._ended_of.get(key)
         if child is None:
             child = self._ended_of[key] = self._ended.labels(*key)

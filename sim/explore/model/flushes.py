@@ -6,7 +6,7 @@ A commit whose select may pick one of several nodes is one open step for each of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
@@ -38,10 +38,11 @@ class Flush:
 class Flushes:
     """The ScriptRunner of an explored execution."""
 
+    restarts = 0
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, histories: Histories, footprints: Footprints, names: Names
     ) -> None:
-        self.on_restart: Callable[[], None] | None = None
         self.state = histories.root
         """The present state of the store."""
         self.under_way: list[Flush] = []

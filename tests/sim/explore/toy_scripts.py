@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tests.unit.fakes import NO_SELECTS
 from voxpool.scheduler.config import Settings
@@ -68,7 +68,7 @@ class Runner:
     """A store of one flow; what it carries out waits until its step is taken."""
 
     def __init__(self, execution: ScriptFlows, flow: str) -> None:
-        self.on_restart: Callable[[], None] | None = None
+        self.restarts = 0
         self.execution = execution
         self.flow = flow
 
