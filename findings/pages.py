@@ -30,6 +30,7 @@ def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequ
     lines = [
         Line(**{{"with": "with_"}.get(key, key): value for key, value in line.items()}) for line in report["lines"]
     ]
+    is_kept = {check["name"]: check["ok"] for check in report["checks"]}
     rows = dict.fromkeys(line.row for line in lines)
     return {
         "experiment": report["experiment"],
@@ -41,7 +42,7 @@ def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequ
             {
                 "row": row,
                 "what": about.get(row, ""),
-                "lines": [_cells(line) for line in lines if line.row == row],
+                "lines": [_cells(line, is_kept) for line in lines if line.row == row],
             }
             for row in rows
         ],
@@ -92,8 +93,12 @@ def write_pages(questions: Sequence[Mapping[str, Any]], folder: Path) -> None:
         write_text(folder / f"{question['experiment']}.md", render_page(question))
 
 
-def _cells(line: Line) -> list[str]:
-    return [line.name, line.cell("without"), line.cell("with"), line.limit, line.word("both")[0]]
+def _cells(line: Line, is_kept: Mapping[str, bool]) -> list[str]:
+    name = f"{line.row} {line.name}".strip()
+    demands = [is_kept[demand] for demand in (name, f"{name}, without") if demand in is_kept]
+    # An infinite figure is null in the JSON: the line alone would be unclear.
+    word = "holds" if demands and all(demands) else line.word("both")[0]
+    return [line.name, line.cell("without"), line.cell("with"), line.limit, word]
 
 
 def _line(cells: Sequence[str]) -> str:

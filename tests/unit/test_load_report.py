@@ -75,7 +75,8 @@ def test_the_page_shows_everything_and_loads_nothing(report: LoadReport) -> None
     ):  # fmt: skip
         assert text in page
     assert page.count("data:image/svg+xml;base64,") == 6
-    places = [page.index(part) for part in ('class="key"', ">Checks<", ">Pictures<", ">Load generator<", ">Operations<")]
+    parts = ('class="key"', ">Checks<", ">Pictures<", ">Load generator<", ">Operations<")
+    places = [page.index(part) for part in parts]
     assert places == sorted(places), "key figures, verdicts and pictures come first"
     assert not re.search(r"""(src|href)=["'](?!data:)""", page)
     assert "<script" not in page
