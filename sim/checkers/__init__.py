@@ -1,4 +1,4 @@
-"""What must be true in every run: each checker is a small class whose name is a sentence."""
+"""Invariants of every run: each checker is a small class whose name is a sentence."""
 
 from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoomIsFound
 from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ALiveNodeWithRoomIsFound(Checker):
-    """The store answers "nobody" only when no living node of the pair has room at that very moment."""
+    """The store answers "nobody" only when no living node of the pair has room at that time."""
 
     sentence = "a live node with room is found"
 
@@ -32,7 +32,7 @@ class ALiveNodeWithRoomIsFound(Checker):
                 self.broke(f"the store found nobody for {pair}, and then somebody in the same call")
 
     def _found_later(self, call: ScriptCall, answer: list[str]) -> bool:
-        """Whether a pair was allocated a new slot after it had none: nothing gets free within a call."""
+        """Return whether a pair got a slot after "nobody" in the same call, in which no slot becomes free."""
         args, at, none = call.args, 4, set()
         taken = {reservation for reservation, _, _ in self._mirror.allocated}
         for i in range(0, len(answer), 2):
@@ -44,7 +44,7 @@ class ALiveNodeWithRoomIsFound(Checker):
         return False
 
     def recount(self) -> None:
-        """Each living node with room stands in each of its pools: a pool may hold too much, never too little."""
+        """Check that each living node with room is in each of its pools; a pool may have additional nodes."""
         entries = {member for member, _ in self.world.store_dump().get("capacity", [])}
         now_ms = self.world.clock.now_ms()
         for node in self._mirror.nodes.values():

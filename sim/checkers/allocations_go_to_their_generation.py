@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class AllocationsGoToTheirGeneration(Checker):
-    """What is sent was allocated by the store to the very connection that it is sent on; a generation that is gone is
-    allocated in one select call at most, since it leaves the store then. (A store may lose its data while an allocation
-    is on its way: the allocation counts all the same, and the register that follows takes the slot again.)
+    """An assign is sent on the connection to which the store allocated it; an old generation is allocated in at most
+    one select call, after which it is removed from the store. (When the store loses its data while an allocation is in
+    transit, the allocation is still valid, and the following register reserves the slot again.)
     """
 
     sentence = "an allocation goes to its generation or is stale once"
@@ -24,7 +24,7 @@ class AllocationsGoToTheirGeneration(Checker):
         super().__init__(world)
         self._reservations = world.mirror.reservations
         self._stale: dict[str, int] = {}
-        """Generation -> the select call that allocated it in vain."""
+        """Old generation -> the select call that allocated it."""
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
         reservation = f"{assign.job_id}|{assign.attempt}"

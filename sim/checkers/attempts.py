@@ -1,4 +1,4 @@
-"""What holds of the attempts of a job: each is sent once, they are few, and an old one changes nothing."""
+"""Checkers of attempts: each is sent once, their number is bounded, and results of old ones have no effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OneAssignmentAnAttempt(Checker):
-    """Each attempt is sent to one node, once, before its job has ended, and with a higher number than those before."""
+    """Each attempt is sent to one node, once, before its job has ended, and with a higher number than earlier ones."""
 
     sentence = "one assignment an attempt"
 
@@ -45,7 +45,7 @@ class AttemptsAreBounded(Checker):
 
 
 class AnOldResultChangesNothing(Checker):
-    """A result of an attempt that was given up, or of another node, leaves the job as it is; a present one counts."""
+    """A result of an old attempt, or of another node, doesn't change the job; one of the current attempt does."""
 
     sentence = "a result of an old attempt changes nothing"
 

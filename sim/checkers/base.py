@@ -1,4 +1,4 @@
-"""What a checker is: a watcher with a sentence for a name that counts how often the sentence was not true."""
+"""The base of checkers: a watcher that counts violations of the sentence that it is named by."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EXAMPLES_MAX = 5
 
 
 class Checker(Watcher):
-    """Base of all. A checker works at every step; now and then, and at the end, a full recount must agree with it.
+    """Base of all checkers. A checker checks every step; a full recount checks it periodically and at the end.
 
-    `sentence` is what must be true; `broken` counts how often it wasn't, `examples` tells of the first cases.
-    `not_checked` says why a part of it could not be checked in this run ('' = all was): such a checker has not passed.
+    `sentence` is the invariant; `broken` counts its violations, `examples` has the first ones. `not_checked` is the
+    reason why a part could not be checked in this run ('' = all was checked): such a checker has not passed.
     """
 
     sentence: ClassVar[str]
@@ -28,7 +28,7 @@ class Checker(Watcher):
         self.not_checked = ""
         self.examples: list[str] = []
         self.first_s: float | None = None
-        """When it was broken first."""
+        """Time of the first violation."""
 
     def __repr__(self) -> str:
         if self.broken:
@@ -36,12 +36,12 @@ class Checker(Watcher):
         return f"<{self.sentence}: {f'not checked: {self.not_checked}' if self.not_checked else 'holds'}>"
 
     def expect(self, is_true: bool, otherwise: str) -> None:
-        """Count the sentence as broken unless `is_true`; `otherwise` says what was seen."""
+        """Count a violation unless `is_true`; `otherwise` describes it."""
         if not is_true:
             self.broke(otherwise)
 
     def broke(self, what: str) -> None:
-        """Count the sentence as broken."""
+        """Count a violation."""
         self.broken += 1
         if self.first_s is None:
             self.first_s = self.env.now
@@ -49,7 +49,7 @@ class Checker(Watcher):
             self.examples.append(f"at {self.env.now:.3f} s: {what}")
 
     def recount(self) -> None:
-        """Compare with a full look at table, nodes and store; called when nothing is under way."""
+        """Compare with the full content of table, nodes and store; called when no calls are in transit."""
 
     def at_end(self) -> None:
-        """Look at what is left when every job has ended, nothing is broken and all retention is over."""
+        """Check the remaining state after all jobs have ended, all faults are healed and all retention has passed."""

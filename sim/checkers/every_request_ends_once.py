@@ -19,10 +19,10 @@ class EveryRequestEndsOnce(Checker):
         super().__init__(world)
         self._by_job = world.clients.by_job
         self._open: dict[str, str] = {}
-        """Request id -> its job ('' before its submit), of the requests whose clients have not heard of an end."""
+        """Request id -> job ('' before its submit), for requests whose clients have not received an end."""
 
     def scheduler_gone(self) -> None:
-        """Its jobs are gone with it; each request gets another one."""
+        """Drop the jobs of the dead scheduler; each open request gets a new one."""
         self._open = dict.fromkeys(self._open, "")
 
     def request_made(self, request: Request) -> None:
@@ -34,11 +34,11 @@ class EveryRequestEndsOnce(Checker):
         older = self._open.get(job.request_id)
         if older and self.world.core.table.find(older) is not None:
             self.broke(f"request {job.request_id} has a second job, {job.job_id} beside {older}")
-        elif older is not None:  # the first job, if there was one, has ended and was forgotten
+        elif older is not None:  # the first job, if there was one, has ended and was removed
             self._open[job.request_id] = job.job_id
 
     def job_removed(self, job: Job) -> None:
-        """Forgotten before its client came back for it: what comes under its request id now is a new job."""
+        """Drop a removed job: a later submit with its request id makes a new job."""
         if self._open.get(job.request_id) == job.job_id:
             self._open[job.request_id] = ""
 

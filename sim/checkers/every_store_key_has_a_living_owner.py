@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class EveryStoreKeyHasALivingOwner(Checker):
-    """Whatever stands in the store belongs to a node with a lease or to an attempt that goes on; a reservation of a
-    scheduler that died goes with its node's next register, or at its due time.
+    """Every entry of the store belongs to a node with a lease or to a current attempt; a reservation of a dead
+    scheduler is removed at its node's next register, or at its due time.
     """
 
     sentence = "every store key has a living owner"
@@ -21,17 +21,17 @@ class EveryStoreKeyHasALivingOwner(Checker):
         super().__init__(world)
         self._mirror = world.mirror
         self._given_up: list[str] = []
-        """Reservations whose attempts are over: as soon as nothing is under way to the store, they are gone from it."""
+        """Reservations of ended attempts, which must be removed when no calls to the store are in transit."""
         self._gone: list[Node] = []
-        """Nodes that left, likewise."""
+        """Nodes that left, which must be removed likewise."""
 
     def scheduler_built(self) -> None:
-        """Calls that a scheduler had not sent when it died are missing until the node registers again or is removed."""
+        """Exempt calls that a dead scheduler had not sent, until the node registers again or is removed."""
         self._queue = self.world.core.queue
         self._given_up.clear()
         self._gone.clear()
         self._since_ms = self.world.clock.now_ms()
-        """What has ended by its clock, which may be another one, ends now."""
+        """Treat leases that have ended by the new scheduler's clock as ended."""
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self._given_up.append(f"{job.job_id}|{attempt}")

@@ -15,26 +15,25 @@ if TYPE_CHECKING:
 SESSIONS = "dispatcher.affinity._nodes"
 """Hints, bounded by sessions_max; they need not be empty."""
 OUTAGES = "intake._outages._past"
-"""When the store was away lately."""
+"""Recent outages of the store."""
 HINTS = {"intake._pairs": PAIRS_GONE_MAX, "intake._gone": PAIRS_GONE_MAX, "intake._returns._places": PLACES_MAX}
-"""What is remembered of pairs without nodes and of refused submits, each with its own bound."""
+"""Records of pairs without nodes and of refused submits, each bounded separately."""
 NODE_DEADLINES = ("node_registry._deadlines._keys", "node_registry._deadlines._things")
 A_NODE: dict[str, int] = {
     "node_registry.nodes": 1,
     **dict.fromkeys(NODE_DEADLINES, 1),
     "queue._beats": 1,  # the call-backs of the last heartbeat call
 }
-"""What may stay for each connected node."""
+"""Entries that may remain for each connected node."""
 HEAP = "._deadlines._heap"
 """Numbers, not things; some stay when nothing is due any more (clock.py)."""
 SPARE = {"_tasks": 4, "queue._beats": 1}
-"""What may stay without any node: the roles; the beats sent last."""
+"""Entries that may remain without any node: the roles, and the last heartbeats."""
 
 
 class EveryTableIsEmptyAtTheEnd(Checker):
-    """After drain and grace nothing of a job is left in any container of the scheduler, whatever it is called, and
-    the store knows the connected nodes as the scheduler does, and nothing else. On the way each container keeps to its
-    bound.
+    """After drain and grace no container of the scheduler has entries of jobs, and the store has exactly the connected
+    nodes of the scheduler. During the run each container stays within its bound.
     """
 
     sentence = "every table is empty after drain and grace"
@@ -55,7 +54,7 @@ class EveryTableIsEmptyAtTheEnd(Checker):
             self.broke(f"past its bound: {table!r}")
 
     def recount(self) -> None:
-        """The counts that the table keeps are those of what it holds."""
+        """Compare the counts of the table with its content."""
         core = self.world.core
         counts = entries(core)
         by_id, by_request = counts.get("table._by_id", 0), counts.get("table._by_request", 0)

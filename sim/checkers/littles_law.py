@@ -13,8 +13,8 @@ ROUNDING_MS = 1.0
 
 
 class LittlesLaw(Checker):
-    """The mean number of jobs is their rate times their mean stay: of unfinished jobs in the system, of finished ones
-    in the table. The number is read from the table at every moment (by the recorder), the stay from each job's record.
+    """The mean number of jobs is their rate times their mean stay, for unfinished jobs in the system and finished ones
+    in the table. The recorder tracks the number; the stay is read from each job's record.
     """
 
     sentence = "Little's law holds for the table and the system"
@@ -24,13 +24,13 @@ class LittlesLaw(Checker):
         self._seen = world.recorder
         self._stay_unfinished_ms = self._stay_finished_ms = 0
         self._sum_ended_ms = 0
-        """Records of the finished jobs that are still retained."""
+        """Records of the retained finished jobs."""
 
     def scheduler_built(self) -> None:
         self._clock = self.world.clock
 
     def scheduler_gone(self) -> None:
-        """What dies with the scheduler has stayed until now."""
+        """End the stay of jobs that are lost with the scheduler."""
         table, now_ms = self.world.core.table, self._clock.now_ms()
         self._stay_unfinished_ms += self._stay_of_those_that_go_on(now_ms)
         self._stay_finished_ms += table.finished * now_ms - self._sum_ended_ms

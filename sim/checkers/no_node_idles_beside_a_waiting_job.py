@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class NoNodeIdlesBesideAWaitingJob(Checker):
-    """When nothing is under way to the store, no living node has room for a pair of which a job waits."""
+    """When no calls to the store are in transit, no living node has room for a pair with a waiting job."""
 
     sentence = "no node idles beside a waiting job"
 
@@ -33,7 +33,7 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
                     self.broke(f"{waiting} jobs of {pair} wait beside {len(idle)} nodes, such as {idle[0].node_id}")
 
     def recount(self) -> None:
-        """Count the nodes with room anew."""
+        """Recount the nodes with room."""
         counted: dict[tuple[str, ...], int] = {}
         for node in self._mirror.nodes.values():
             if node.has_room:

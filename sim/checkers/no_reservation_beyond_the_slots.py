@@ -26,7 +26,7 @@ class NoReservationBeyondTheSlots(Checker):
             self.broke(f"{worker!r} works on more than its slots")
 
     def recount(self) -> None:
-        """The state of the store agrees with its answers."""
+        """Compare the content of the store with its answers."""
         state = self.world.store_dump()
         mirror = self.world.mirror
         held = {member for member, _ in state.get("held", [])}
@@ -43,7 +43,7 @@ class NoReservationBeyondTheSlots(Checker):
             self.expect(node is not None and load <= node.slots, f"{node_id} holds {load} jobs")
 
     def at_end(self) -> None:
-        """Every job has ended: reservations are back to zero."""
+        """Check that no reservations are left after all jobs have ended."""
         state = self.world.store_dump()
         for family in ("held", "reservations", "due"):
             left = state.get(family, [])

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class NothingIsLost(Checker):
-    """Jobs submitted = jobs ended + jobs in the system, and jobs ended = jobs kept + jobs removed, at every moment;
-    apart from those that died with the memory of their scheduler.
+    """Jobs submitted = jobs ended + jobs in the system, and jobs ended = jobs kept + jobs removed, at all times;
+    except for jobs that were lost with their scheduler.
     """
 
     sentence = "nothing is lost"
@@ -31,7 +31,7 @@ class NothingIsLost(Checker):
             self.broke(f"{unfinished} jobs should be unfinished and {finished} kept, but {table!r}")
 
     def recount(self) -> None:
-        """Each unfinished job is found; it is queued, pauses until its deadline, or is held by a connected node."""
+        """Check that each unfinished job is queued, pauses until its deadline, or is allocated to a connected node."""
         core = self.world.core
         for request in self.world.clients.by_job.values():
             job = core.dispatcher.find(request.job_id)

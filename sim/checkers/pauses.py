@@ -1,4 +1,4 @@
-"""What holds of pauses: a busy node rests, and a job whose node answered an error is not sent again at once."""
+"""Checkers of pauses: a busy node rests, and a job is not sent again at once after a node's error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 ROUNDING_S = 0.002
-"""A pause and the moment at which it begins are whole milliseconds to the scheduler."""
+"""Tolerance, because the scheduler rounds a pause and its start to whole milliseconds."""
 
 
 class ABusyNodeRests(Checker):
-    """A node that answered busy for an attempt that it has gets no new job until its next beat, or for busy_rest_s."""
+    """A node that answered busy for its attempt gets no new job until its next heartbeat, or for busy_rest_s."""
 
     sentence = "a busy node rests"
 
@@ -52,9 +52,9 @@ class ABusyNodeRests(Checker):
 
 
 class AFailedJobPauses(Checker):
-    """After an error that its node answered a job is sent again only when its back-off is over.
+    """After a node's error a job is sent again only when its back-off has passed.
 
-    The pause is that of the settings; a node that was lost or busy costs none.
+    The pause is defined by the settings; a lost or busy node causes none.
     """
 
     sentence = "a failed job pauses"
@@ -69,7 +69,7 @@ class AFailedJobPauses(Checker):
         """Unfinished job -> when it may be sent again."""
 
     def scheduler_gone(self) -> None:
-        """Its jobs are gone with it."""
+        """Drop the jobs of the dead scheduler."""
         self._given_up.clear()
         self._pauses.clear()
 

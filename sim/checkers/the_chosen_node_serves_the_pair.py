@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 class TheChosenNodeServesThePair(Checker):
-    """The store allocates, and the scheduler sends, a job only to a node that serves its pair by the register that
-    counts at that moment.
-    """
+    """The store allocates, and the scheduler sends, a job only to a node whose current register has the job's pair."""
 
     sentence = "the chosen node serves the pair"
 

@@ -1,7 +1,7 @@
-"""`voxpool-sim explore --all`: every flow that is searched whole, one after the other, in one report.
+"""`voxpool-sim explore --all`: searches every complete flow in one report.
 
-Flows of few interleavings are searched again without sleep sets, which must reach the same ends, in as many orders
-as the runs of the sleep sets stand for.
+Flows with few interleavings are searched again without sleep sets; this must reach the same ends, in as many orders as
+the runs with sleep sets represent.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 SECONDS = 600.0
-"""Real seconds on one core for all of them together."""
+"""Real seconds on one core for all flows."""
 PLAIN_MAX = 300_000
-"""Interleavings up to which the plain search is run, too."""
+"""Maximum number of interleavings for the plain search."""
 PLAIN_MAX_QUICK = 5_000
 
 
 def explore_all(
     flows: Mapping[str, Flow], seconds: float | None, is_quick: bool, progress: Callable[[str], Any]
 ) -> Report:
-    """Search all complete flows; what `seconds` cut off is not complete, and the verdict unclear."""
+    """Search all complete flows; a search that `seconds` cut off is not complete, and the verdict unclear."""
     limit_s = SECONDS if seconds is None else seconds
     plain_max = PLAIN_MAX_QUICK if is_quick else PLAIN_MAX
     watch = Stopwatch()
@@ -50,7 +50,7 @@ def explore_all(
             lines += _compared(name, pruned, plain)
         searches.append(_figures(name, pruned, plain))
     lines.append(Line("", "all flows, by sleep sets", "s", None, round(pruned_s, 1)))
-    # Without a limit: what `seconds` cut off is not complete, and the last step may end a little after them.
+    # Without a limit: a cut off search is not complete, and the last step may end a little after `seconds`.
     lines.append(Line("", "all flows, plain searches too", "s", None, round(watch.seconds(), 1)))
     return Report(
         experiment="explore",
@@ -73,7 +73,7 @@ def _lines(name: str, tally: Tally) -> list[Line]:
         line("cut short", tally.cut_short),
         line("distinct ends", len(tally.ends)),
         line("broken", tally.broken_runs, "== 0"),
-        # Not complete is no evidence: without a figure the verdict is unclear.
+        # An incomplete search is no evidence: without a figure the verdict is unclear.
         line("complete", 1 if tally.is_complete else None, "== 1"),
     ]
 

@@ -1,7 +1,7 @@
-"""`voxpool-sim explore`: searches the orders of one flow and makes a report of what they led to.
+"""`voxpool-sim explore`: searches the orders of one flow and reports their ends.
 
-A flow of few orders is searched whole, by sleep sets; a large one near the default order, then at random and by PCT.
-What a limit of time or runs cuts off is reported as not complete: that is never a pass.
+A flow with few orders is searched completely, with sleep sets; a large one near the default order, then at random and
+by PCT. A search that a limit of time or runs cuts off is reported as not complete, which is never a pass.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ SECONDS = 600.0
 QUICK_SECONDS = 20.0
 QUICK_WALKS = 200
 SHRINK_SECONDS = 60.0
-"""For making the schedule short, at most; less when the search itself was to be short."""
+"""Maximum seconds for shrinking the schedule; less for a short search."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked of an exploration; None and False leave it to the flow."""
+    """The options of an exploration; None and False use the flow's default."""
 
     flow: str
     without: str = ""
     seed: int = 1
     departures: int | None = None
     runs: int | None = None
-    """Executions run a search at most; for random orders and PCT: how many."""
+    """Maximum number of executions per search; for random orders and PCT their number."""
     seconds: float | None = None
     pct: int | None = None
     random: bool = False
@@ -58,18 +58,18 @@ class Wanted:
 
     @property
     def limit_s(self) -> float:
-        """Real seconds for all searches together."""
+        """Return the limit in real seconds for all searches together."""
         return self.seconds if self.seconds is not None else QUICK_SECONDS if self.quick else SECONDS
 
     @property
     def walks(self) -> int:
-        """Random orders of each kind."""
+        """Return the number of random orders of each kind."""
         return self.runs if self.runs is not None else QUICK_WALKS if self.quick else WALKS
 
 
 @dataclass(slots=True)
 class Explored:
-    """What the searches of a flow found."""
+    """The results of the searches of a flow."""
 
     wanted: Wanted
     flow: Flow
@@ -77,15 +77,15 @@ class Explored:
     """The run in the default order."""
     tallies: list[Tally] = field(default_factory=list)
     sizes: Sizes | None = None
-    """What PCT's bound speaks of."""
+    """Sizes for the bound of PCT."""
     shrunk: Shrunk | None = None
-    """The first failing run, made short."""
+    """The first failing run, shrunk."""
     searches_agree: bool | None = None
-    """True when the plain search and the pruned one, both complete, reached the same ends, in as many orders."""
+    """True when the complete plain search and the complete pruned one reached the same ends, in as many orders."""
 
     @property
     def line(self) -> str:
-        """The line that runs the failing schedule again ('' = none failed)."""
+        """The command that runs the failing schedule again ('' = none failed)."""
         if self.shrunk is None:
             return ""
         without = f" --without {self.wanted.without}" if self.wanted.without else ""
@@ -99,16 +99,22 @@ class Explored:
     "--without", default="", help="Run it with one defect put back: a defect id such as R1 (docs/defects.md)."
 )
 @click.option(
-    "--departures", type=click.IntRange(0), help="All orders that leave the default one so often at most.  [3]"
+    "--departures",
+    type=click.IntRange(0),
+    help="All orders with at most this number of departures from the default one.  [3]",
 )
 @click.option("--pct", type=click.IntRange(1), metavar="D", help="Orders by PCT, for bugs of depth D.  [3]")
-@click.option("--random", is_flag=True, help="Orders with each step drawn evenly.")
-@click.option("--plain", is_flag=True, help="Every interleaving, and again by sleep sets: both have to agree.")
-@click.option("--runs", type=click.IntRange(1), help="Orders a search at most; of random ones and PCT: how many.")
-@click.option("--seconds", type=click.FloatRange(0), help="Real seconds for all searches; what is cut off is no pass.")
+@click.option("--random", is_flag=True, help="Orders with uniformly drawn steps.")
+@click.option("--plain", is_flag=True, help="Every interleaving, and again with sleep sets: both must agree.")
+@click.option(
+    "--runs", type=click.IntRange(1), help="Maximum number of orders per search; for random ones and PCT their number."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0), help="Real seconds for all searches; a cut off search is not a pass."
+)
 @click.option("--schedule", metavar="LINE", help="Run one order: the line that an exploration printed.")
-@click.option("--all", "is_all", is_flag=True, help="Every flow that is few enough to be tried whole, in one report.")
-@click.option("--steps", is_flag=True, help="Show for each step its chain and what else was open.")
+@click.option("--all", "is_all", is_flag=True, help="Every flow that can be searched completely, in one report.")
+@click.option("--steps", is_flag=True, help="Show for each step its chain and the other open steps.")
 @common
 def explore_command(
     flow: str | None,
@@ -128,9 +134,10 @@ def explore_command(
     quick: bool,
     store: str,
 ) -> int:
-    """Try the orders in which the steps of FLOW may happen: all of them where they are few enough.
+    """Run the possible orders of the steps of FLOW: all of them if their number allows.
 
-    A step is a script's commit, its reply, a delivery, a timer, a client's action or a fault. Without FLOW: the flows.
+    A step is a script's commit, its reply, a delivery, a timer, a client's action or a fault. Without FLOW, list the
+    flows.
     """
     flows = all_flows()
     if is_all:
@@ -171,21 +178,21 @@ def explore_command(
 
 
 def all_flows() -> Mapping[str, Flow]:
-    """Return the flows by name. They bring in production, which the search itself doesn't need."""
+    """Return the flows by name. The import is here because flows import production, which the search doesn't need."""
     from voxpool.sim.explore.model.flows import FLOWS
 
     return FLOWS
 
 
 def find_flow(flows: Mapping[str, Flow], name: str) -> Flow:
-    """Return the flow of that name; raises ConfigError."""
+    """Return the flow `name`; raises ConfigError."""
     if name not in flows:
         raise ConfigError(f"no flow {name!r}; {nearest(name, flows)}")
     return flows[name]
 
 
 def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explored:
-    """Search the orders of `flow`, and make the first failing schedule short."""
+    """Search the orders of `flow`, and shrink the first failing schedule."""
     make_execution = flow.execution_of(variant_without(wanted.without))
     explored = Explored(wanted, flow, follow(make_execution, ()))
     searches = _searches(flow, wanted, make_execution, explored)
@@ -206,7 +213,7 @@ Search = Callable[[float, Any], Tally]
 
 
 def _searches(flow: Flow, wanted: Wanted, make_execution: MakeExecution, explored: Explored) -> list[Search]:
-    """Return the searches that are wanted, each as a function of its seconds."""
+    """Return the requested searches, each as a function of its seconds."""
 
     def budget(seconds: float) -> Budget:
         return Budget(wanted.runs, seconds)
@@ -244,5 +251,5 @@ def _searches_agree(tallies: list[Tally]) -> bool | None:
 
 
 def replayed(flow: Flow, wanted: Wanted, schedule: str) -> Run:
-    """Run `flow` by a schedule that was pasted; raises ConfigError when it isn't one of this flow."""
+    """Run `flow` by a pasted schedule; raises ConfigError when it isn't one of this flow."""
     return follow(flow.execution_of(variant_without(wanted.without)), from_text(schedule))

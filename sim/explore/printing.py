@@ -1,4 +1,4 @@
-"""What `voxpool-sim explore` prints beside its table: steps, outcomes, the failing schedule."""
+"""The output of `voxpool-sim explore` in addition to its table: steps, outcomes, the failing schedule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def list_of(flows: Mapping[str, Flow]) -> Iterator[str]:
 
 
 def steps_of(run: Run, is_full: bool = False) -> Iterator[str]:
-    """Yield the steps of `run`; `is_full` says what else was open. A departure is marked by >."""
+    """Yield the steps of `run`; with `is_full` also the other open steps. A departure is marked by >."""
     for at, (step, steps) in enumerate(run.taken):
         mark = " " if step == steps[0] else ">"
         others = [other.label for other in steps if other != step]
@@ -44,7 +44,7 @@ def ended(run: Run) -> Iterator[str]:
 
 
 def after_the_table(explored: Explored, is_full: bool) -> Iterator[str]:
-    """Yield what a person wants to know after the table."""
+    """Yield the lines after the table."""
     yield f"steps of the default order of {explored.flow.name}:"
     yield from steps_of(explored.default, is_full)
     for tally in explored.tallies:

@@ -1,4 +1,4 @@
-"""The report of an exploration: every search has to be complete, and no interleaving may break a check."""
+"""The report of an exploration: every search must be complete, and no interleaving may break a check."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from voxpool.sim.explore.command import Explored
 
 DEPTH = 3
-"""The depth of the bugs that PCT looks for, without --pct."""
+"""The default depth of bugs for PCT."""
 ENDS_IN_REPORT = 1_000
 
 
 def report_of(explored: Explored) -> Report:
-    """Return the report: every search has to be complete, and no interleaving may break a check."""
+    """Return the report: every search must be complete, and no interleaving may break a check."""
     wanted = explored.wanted
     side = WITHOUT if wanted.without else WITH
     lines: list[Line] = []
@@ -41,7 +41,7 @@ def report_of(explored: Explored) -> Report:
         add(f"{tally.way}: distinct ends", len(tally.ends))
         add(f"{tally.way}: broken", tally.broken_runs, "== 0" if side == WITH else "")
         if side == WITH:
-            # Not complete is no evidence: without a figure the verdict is unclear.
+            # An incomplete search is no evidence: without a figure the verdict is unclear.
             add(f"{tally.way}: complete", 1 if tally.is_complete else None, "== 1")
     if side == WITHOUT:
         add("interleavings that break a check", sum(tally.broken_runs for tally in explored.tallies), "== 0")
@@ -76,7 +76,7 @@ def report_of(explored: Explored) -> Report:
 
 
 def _table(explored: Explored) -> Tally:
-    """Return the search that the picture is of: the one of all interleavings if it is complete, else the first."""
+    """Return the search for the picture: the one of all interleavings if it is complete, else the first."""
     whole = [tally for tally in explored.tallies if tally.is_complete and not tally.cut_short]
     return (whole or explored.tallies)[0]
 

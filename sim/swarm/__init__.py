@@ -1,1 +1,1 @@
-"""Swarm runs: every option of a run is drawn from its seed, many seeds are played, and what they reached is counted."""
+"""Swarm runs: every option of a run is drawn from its seed, many seeds are run, and their coverage is counted."""

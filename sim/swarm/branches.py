@@ -1,6 +1,6 @@
-"""Which blocks of lua/ were run: the scripts with a mark at the beginning of each block, for the memory store only.
+"""Counts the executed blocks of lua/ by scripts with a mark at the start of each block, for the memory store only.
 
-A block is what follows `then`, `else`, `do` or the head of a function. The marks change nothing but the speed.
+A block follows `then`, `else`, `do` or the head of a function. The marks only affect the speed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from voxpool.sim.world.stores import SimStore
 
 QUESTION = "REACHED?"
-"""Given as the first argument, a marked script answers which blocks were run, and does nothing else."""
+"""The first argument with which a marked script only returns the executed blocks."""
 
 _BLOCK = re.compile(r"\b(then|else|do)\b|\bfunction\b[^()]*\([^()]*\)")
 _HIDDEN = re.compile(r"'[^']*'|\"[^\"]*\"|--.*")
@@ -52,7 +52,7 @@ def all_blocks() -> tuple[str, ...]:
 
 
 def marked(name: str, text: str) -> str:
-    """Return the Lua `text` of the file `name` with a mark at the beginning of each block."""
+    """Return the Lua `text` of the file `name` with a mark at the start of each block."""
     lines = []
     for number, line in enumerate(text.split("\n"), 1):
         plain = _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), line)
@@ -65,6 +65,6 @@ def marked(name: str, text: str) -> str:
 
 
 def blocks_run(store: SimStore, scripts: Mapping[str, Any]) -> list[str]:
-    """Return the blocks of `scripts` that were run in `store`, which has loaded the marked ones."""
+    """Return the executed blocks of `scripts` in `store`, which must have loaded the marked ones."""
     answers = store.run_now([ScriptCall(name, [QUESTION]) for name in sorted(scripts)])
     return sorted({block for answer in answers for block in answer})

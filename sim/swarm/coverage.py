@@ -1,6 +1,6 @@
-"""What a run reached: faults, states and transitions of jobs, states of nodes, reasons; and what never happens.
+"""The coverage of a run: faults, states and transitions of jobs, states of nodes, and reasons.
 
-Counts add up over runs. What could be reached is listed here, so that what never was can be named.
+Counts are summed over runs. All possible items are listed here, so that the missing ones can be reported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from voxpool.sim.world.world import World
 
 Reached = dict[str, Counter[str]]
-"""Family -> what was reached -> how often."""
+"""Family -> item -> number of times it was reached."""
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "job states": tuple(state for state in TRANSITIONS if state not in (NEW, REMOVED)),
@@ -39,18 +39,18 @@ KNOWN: dict[str, tuple[str, ...]] = {
 
 
 def known() -> dict[str, tuple[str, ...]]:
-    """Return all that a swarm could reach, by family."""
+    """Return all items that a swarm can reach, by family."""
     return {"faults": tuple(FAULTS), **KNOWN, "script blocks": all_blocks()}
 
 
 class Coverage(Watcher):
-    """Counts what one run reaches."""
+    """Counts the items that one run reaches."""
 
     def __init__(self, world: World) -> None:
         self.reached: Reached = {family: Counter() for family in known()}
         self.world = world
         self._states: dict[str, str] = {}
-        """Job id -> state of each job that has not ended."""
+        """Job id -> state, for jobs that have not ended."""
 
     def _moves(self, job: Job, to: str) -> None:
         before = self._states.get(job.job_id, NEW)
@@ -142,7 +142,7 @@ def add(total: Reached, more: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def never(total: Reached) -> dict[str, list[str]]:
-    """Return what could be reached and never was, by family."""
+    """Return the items that were never reached, by family."""
     return {
         family: [name for name in names if not total.get(family, Counter())[name]] for family, names in known().items()
     }

@@ -1,8 +1,8 @@
-"""Draws a whole scenario from a seed: settings, nodes, traffic, delays, and which faults at which rates.
+"""Draws a scenario from a seed: settings, nodes, traffic, delays, and faults with rates.
 
-Each part has a sub-seed of its own, each kind of fault, too, so a new kind leaves what the others draw as it was. Many
-options are extreme on purpose, and each run uses a part of what there is (swarm testing, Groce et al. 2012): what all
-runs do at once hides what needs something to be absent.
+Each part and each kind of fault has a separate sub-seed, so a new kind does not change the draws of the others. Many
+options are intentionally extreme, and each run uses only some of the features (swarm testing, Groce et al. 2012),
+because some bugs only show when a feature is absent.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the runs of a swarm are: bounds, what is drawn lies below."""
+    """Upper bounds of the sizes of a swarm's runs."""
 
     name: str
     nodes_max: int
     jobs_max: int
-    """Requests a run, about."""
+    """Approximate number of requests per run."""
     lasts_s: tuple[float, float]
     strikes_max: float
-    """Times that a kind of fault strikes, about."""
+    """Approximate number of faults of each kind."""
 
 
 SMALL = Size("small", nodes_max=12, jobs_max=600, lasts_s=(30.0, 300.0), strikes_max=8.0)
@@ -41,7 +41,7 @@ SIZES = {size.name: size for size in (SMALL, LARGE)}
 
 
 def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
-    """Return the scenario of `seed`; it has no expectations but what the checkers say."""
+    """Return the scenario of `seed`; it has no expectations, only the checkers decide."""
     chance = plain_random(seed, "swarm/shape")
     duration_s = _log_even(chance, *size.lasts_s)
     pairs = PAIRS[: 1 + int(chance.random() * len(PAIRS))]
@@ -62,7 +62,7 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
 
 
 def _log_even(chance: random.Random, low: float, high: float) -> float:
-    """A number between `low` and `high` of an even order of magnitude."""
+    """Return a number between `low` and `high`, uniform on a logarithmic scale."""
     return float(round(math.exp(chance.uniform(math.log(low), math.log(high))), 4))
 
 
@@ -71,7 +71,7 @@ def _one_of(chance: random.Random, items: Sequence[Item]) -> Item:
 
 
 def _settings(chance: random.Random) -> dict[str, Any]:
-    """Each setting that decides about jobs; a few bounds so tight that they are reached."""
+    """Draw the settings that affect jobs; some bounds are so low that they are reached."""
     heartbeat_s = _log_even(chance, 0.5, 15.0)
     drawn: dict[str, Any] = {
         "heartbeat_s": heartbeat_s,
@@ -105,7 +105,7 @@ def _settings(chance: random.Random) -> dict[str, Any]:
 
 
 def _backoff(chance: random.Random) -> dict[str, Any]:
-    """The pause after an error: none, short, or longer than the time-outs of some runs."""
+    """Draw the pause after an error: none, short, or longer than the timeouts of some runs."""
     first_s = 0.0 if chance.random() < 0.25 else _log_even(chance, 0.05, 20.0)
     return {"backoff_s": first_s, "backoff_max_s": _log_even(chance, 0.1, 60.0)}
 
@@ -145,7 +145,7 @@ def _traffic(
     size: Size,
     audio_bytes_max: float,
 ) -> list[Traffic]:
-    """Streams that load the nodes from little to more than they can do, and no more jobs than `size` allows."""
+    """Draw streams with loads from low to overload, with at most the jobs that `size` allows."""
     load = chance.uniform(0.1, 1.3)
     capacity = sum(group.count * group.slots * group.speed for group in nodes)
     work_s = _log_even(chance, 0.05, 20.0)
@@ -173,7 +173,7 @@ def _traffic(
 
 
 def _faults(seed: int, nodes: Sequence[Nodes], duration_s: float, size: Size) -> list[Fault]:
-    """Each kind with an even chance of being in it, more or less often."""
+    """Draw the faults: each kind is included with probability 1/2, at a random rate."""
     total = sum(group.count for group in nodes)
     share = plain_random(seed, "swarm/faults").choice([0.0, 0.2, 0.5, 0.5, 1.0])
     drawn = []
@@ -198,7 +198,7 @@ def fault(
     lasts_s: tuple[float, float],
     between_s: tuple[float, float] | None = None,
 ) -> Fault:
-    """Return a fault that strikes `strikes` times, on average, in `over_s` seconds of a run with `nodes` nodes."""
+    """Return a fault with a mean of `strikes` occurrences in `over_s` seconds of a run with `nodes` nodes."""
     return Fault(
         kind=kind,
         per_target_per_h=strikes * 3600 / over_s / (nodes if FAULTS[kind].is_of_each_node else 1),

@@ -1,4 +1,4 @@
-"""Plays seeds again in other processes, each under a hash seed of its own, and compares the trace hashes."""
+"""Runs seeds again in other processes, each with a different hash seed, and compares the trace hashes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SEEDS_A_PROCESS = 25
 
 
 def hashes_elsewhere(seeds: Sequence[int], size: str, jobs: int, python: str = sys.executable) -> dict[int, str]:
-    """Return seed -> trace hash as other processes find it, `jobs` of them at the same time.
+    """Return seed -> trace hash computed by other processes, `jobs` of them at the same time.
 
-    A seed that such a process gives no hash for has '' (what it says goes to stderr).
+    A seed without a hash has '' (the process's output goes to stderr).
     """
     found: dict[int, str] = {}
     chunks = [seeds[at : at + SEEDS_A_PROCESS] for at in range(0, len(seeds), SEEDS_A_PROCESS)]

@@ -1,4 +1,4 @@
-"""Keeps a failing seed of a swarm as every failing run is kept (case.py), with its trace and a smaller case."""
+"""Keeps a failing seed of a swarm like any failing run (case.py), with its trace and a smaller case."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SHRUNK_MAX = 3
 
 
 def again(seed: int, size: str, store: str) -> str:
-    """Return the one line that plays `seed` again."""
+    """Return the command that runs `seed` again."""
     words = ["voxpool-sim", "soak", "--seed", str(seed), "--seeds", "1", *(["--size", size] if size != "small" else [])]
     return line_to_paste(words, store if store != "memory" else "")
 
 
 def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shrunk: bool) -> Path:
-    """Write the folder of a seed that failed, and return it; with `is_shrunk` also its trace and a smaller case."""
+    """Write the folder of a failing seed, and return it; with `is_shrunk` also its trace and a smaller case."""
     scenario = draw_scenario(result.seed, SIZES[size])
     case = Case(scenario, result.seed, store)
     place = (folder or KEPT) / case.name
@@ -37,7 +37,7 @@ def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shru
 
 
 def _signs(result: SeedResult) -> list[str]:
-    """In the words of case.py: what a smaller case must show, too."""
+    """Return the signs, in the format of case.py, that a smaller case must also show."""
     signs = [f"broken: {line.split(': broken ')[0]}" for line in result.broken if ": broken " in line]
     last = result.error.strip().splitlines()[-1:] if result.error else []
     return [*(f"died: {line.split(':')[0].split('.')[-1]}" for line in last), *signs]

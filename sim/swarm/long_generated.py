@@ -1,7 +1,7 @@
-"""The scenario of the long soak: one fleet for weeks, whose traffic and faults are drawn anew for each day.
+"""The scenario of the long soak: one fleet for weeks, with traffic and faults drawn separately for each day.
 
-Each kind of fault is on for half of the days, so that no two days have the same company of faults, and strikes often
-enough on those to be seen a hundred times in all.
+Each kind of fault is active on half of the days, so that days have different combinations, and is frequent enough to
+occur a hundred times in total.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from voxpool.sim.swarm.generated import fault
 DAY_S = 86_400.0
 PAIRS = ("zh:en", "en:zh", "en:fr", "ja:en")
 LASTS_S = (1.0, 60.0)
-"""How long what is broken stays so."""
+"""Range of the duration of faults."""
 SETTINGS: dict[str, Any] = {"sessions_max": 500, "rest_s": 15.0}
 
 
 @dataclass(frozen=True, slots=True)
 class LongSize:
-    """How long and how much."""
+    """The size of the long soak."""
 
     days: float = 30.0
     parts: int = 30
-    """Parts of the run with traffic and faults of their own: days, in the full size."""
+    """Number of parts of the run with separate traffic and faults: days, in the full size."""
     rate_per_s: float = 5.0
     strikes: float = 170.0
     """Mean number of faults of each kind over the whole run."""
     strikes_min: int = 100
     sample_s: float = 3600.0
-    """Virtual seconds between two samples of what resides."""
+    """Virtual seconds between two samples."""
 
     @property
     def duration_s(self) -> float:
@@ -80,7 +80,7 @@ def draw_long(seed: int, size: LongSize) -> Scenario:
 
 
 def _traffic(seed: int, size: LongSize) -> list[Traffic]:
-    """For each part a stream a pair; what the pairs share of the whole rate, which stays, and their work change."""
+    """Draw a stream for each part and pair; the shares of the constant total rate and the work change."""
     part_s = size.duration_s / size.parts
     chance = plain_random(seed, "long/traffic")
     made = []
@@ -107,7 +107,7 @@ def _traffic(seed: int, size: LongSize) -> list[Traffic]:
 
 
 def _faults(seed: int, size: LongSize, nodes: int) -> list[Fault]:
-    """For each kind half of the parts, on each of which it strikes twice its mean."""
+    """Draw for each kind half of the parts, with twice its mean rate."""
     part_s = size.duration_s / size.parts
     made = []
     for kind in sorted(FAULTS):

@@ -1,4 +1,4 @@
-"""`voxpool-sim soak`: weeks of virtual time with every fault; whatever is bounded must stay so, and no checker bite."""
+"""`voxpool-sim soak`: weeks of virtual time with every fault; bounds must hold, and no checker may be broken."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from voxpool.sim.swarm.long_run import LongRun, long_run, maxima
 
 SEED = 1
 FLOOR_PART = 0.1
-"""Growth over the whole run, as a part of the level, that still counts as none: a leak has no level."""
+"""Growth over the whole run, as a share of the level, that counts as none."""
 FLOOR_ENTRIES = 20.0
-"""The same in entries, for what is small: nodes and slots of the fleet are more."""
+"""The same in entries, for small series; the fleet has more nodes and slots."""
 FLOOR_BYTES = 2e6
 """The same in bytes: 0.15 bytes for each of 13 million jobs."""
 REAL_S_MAX = 1800.0
@@ -35,13 +35,13 @@ SHOWN = {
     "store: held": "#8e44ad",
     "jobs waiting": "#c0392b",
 }
-"""What the picture shows, and in which colour."""
+"""Series of the picture -> colour."""
 
 Progress = Callable[[str], AbstractContextManager[Callable[[float], None] | None]]
 
 
 def soak_days(*, days: float | None, seed: int | None, quick: bool, store: str, progress: Progress) -> Report:
-    """Play the long soak, of `days` days (the full size has 30). Raises ConfigError for an unknown store."""
+    """Run the long soak of `days` days (the full size has 30). Raises ConfigError for an unknown store."""
     size = sized(days) if days is not None else QUICK if quick else FULL
     seed = SEED if seed is None else seed
     scenario = draw_long(seed, size)
@@ -112,14 +112,14 @@ def report_of(played: LongRun, scenario: Scenario, size: LongSize, options: dict
 
 
 def _above(played: LongRun, name: str) -> int | None:
-    """Return how many readings are above their bound; None where there is none."""
+    """Return the number of readings above their bound; None without a bound."""
     bounds = played.bounds.get(name)
     return None if bounds is None else sum(n > most for n, most in zip(played.series[name], bounds, strict=True))
 
 
 def _trend_line(name: str, trend: Trend, is_bounded: bool) -> Line:
-    """Return the line of a trend. Where none can be told, no reading above the bound is enough; what has a cap may
-    rise until it is reached.
+    """Return the line of a trend. When the trend is unclear, it is enough that no reading is above its bound; a series
+    with a cap may rise until it is reached.
     """
     verdict = trend.verdict.value
     if is_bounded and (trend.verdict is Verdict.UNCLEAR or name == CAPPED):

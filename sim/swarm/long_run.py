@@ -1,4 +1,4 @@
-"""Plays the long soak and reads, at the same phase of the sweeps, the size of everything that must stay bounded."""
+"""Runs the long soak and reads, at the same phase of the sweeps, the sizes that must stay bounded."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from voxpool.sim.world.run import set_up, world_of
 from voxpool.sim.world.world import World
 
 NEVER_S = 1e18
-"""No wait of a job is recorded: the figures of the run itself would grow with it."""
+"""A warm-up that never ends: no waits are recorded, because these figures would grow with the run."""
 READ_AT = 0.02
-"""Each reading is taken so long after a sweep, in intervals between sweeps."""
+"""Delay of each reading after a sweep, in intervals between sweeps."""
 SLICE_S = 600.0
-"""Virtual time between two signs of progress."""
+"""Virtual time between two progress reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongRun:
-    """A long soak that was played. `series` holds what was read, by name, at each of `times_s`; `bounds` what some of
-    it could be at most.
+    """A finished long soak. `series` has the readings by name at each of `times_s`; `bounds` the upper bounds of some
+    of them.
     """
 
     run: dict[str, Any]
@@ -41,11 +41,11 @@ class LongRun:
     faults: dict[str, int]
     reached: Reached
     unreadable: str
-    """Why allocated bytes could not be read; '' = they were."""
+    """Reason why allocated bytes could not be read; '' = they were."""
 
 
 class Readings:
-    """Reads a world. Its arrays are as long as they will be from the start, so they don't grow with the run."""
+    """Reads a world into preallocated arrays, which don't grow with the run."""
 
     def __init__(self, world: World, readings: int) -> None:
         self.times_s = array("d", [0.0]) * readings
@@ -63,7 +63,7 @@ class Readings:
             self.series[name] = array("d", [0.0]) * readings
 
     def take(self) -> None:
-        """Note one reading."""
+        """Record one reading."""
         if self.taken < self._readings:
             self.times_s[self.taken] = self._world.env.now
             for name, value in self.read().items():
@@ -73,7 +73,7 @@ class Readings:
             self.taken += 1
 
     def read(self) -> dict[str, float]:
-        """Return the size of each thing that must stay bounded."""
+        """Return the sizes that must stay bounded."""
         world = self._world
         core, mirror, clients = world.core, world.mirror, world.clients
         census = entries(core)
@@ -105,7 +105,7 @@ class Readings:
 
 
 def long_run(scenario: Scenario, size: LongSize, store: str, tell: Callable[[float], None] | None) -> LongRun:
-    """Play `scenario`; `tell` is called with the part that is over."""
+    """Run `scenario`; `tell` is called with the completed share."""
     watch = Stopwatch()
     world = world_of(scenario, store=store, warmup_s=NEVER_S)
     coverage = Coverage(world)

@@ -1,6 +1,6 @@
-"""Plays one seed of a swarm: what was found, what was reached, and what it takes to see it again.
+"""Runs one seed of a swarm and returns its findings, its coverage, and the command to repeat it.
 
-Whatever a run ends with is an answer: a broken checker, an exception with its trace, a run that never ends.
+Every failure is a finding: a broken checker, an exception with its traceback, a run that never ends.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
 DRAIN_AT_MOST_S = 4 * 3600.0
-"""Virtual time in which every job has ended, whatever time-outs and redispatches were drawn."""
+"""Virtual time in which every job ends, with any drawn timeouts and redispatches."""
 CPU_S_MAX = 60.0
-"""A run that takes more of the processor than this is taken for one that never ends."""
+"""Processor time after which a run counts as endless."""
 
 
 NEVER_ENDS = "NeverEnds"
 
 
 class NeverEnds(Exception):
-    """A run took too much time of the processor."""
+    """A run exceeded its processor time."""
 
 
 class SeedResult(msgspec.Struct):
-    """One seed of a swarm that was played."""
+    """The result of one seed of a swarm."""
 
     seed: int
     broken: list[str]
-    """What the checkers say, and the error of a run that crashed; empty: all is well."""
+    """Findings of the checkers, and the error of a crashed run; empty = none."""
     error: str
-    """The trace of a run that crashed."""
+    """The traceback of a crashed run."""
     trace_hash: str
     events: int
     requests: int
     completed: int
-    """Jobs that completed; 0, too, when the run crashed."""
+    """Number of completed jobs; also 0 when the run crashed."""
     virtual_s: float
     wall_s: float
     reached: dict[str, dict[str, int]]
 
     @property
     def failed(self) -> bool:
-        """True when anything was found."""
+        """True when there is a finding."""
         return bool(self.broken)
 
 
 def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Variant | None = None) -> SeedResult:
-    """Play the scenario that is drawn from `seed`; `variant` plants a bug. Raises ConfigError for an unknown store."""
+    """Run the scenario drawn from `seed`; `variant` plants a bug. Raises ConfigError for an unknown store."""
     scenario = draw_scenario(seed, SIZES[size])
     watch = Stopwatch()
     seen: list[Coverage] = []
@@ -99,7 +99,7 @@ def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Va
 
 
 def _checkers_of(seen: Sequence[Coverage], error: Exception) -> list[str]:
-    """What the checkers of a run say that ended with `error`; they look at what is left when it never came to rest."""
+    """Return the findings of the checkers of a run that ended with `error`, after the final checks if it hung."""
     if not seen:
         return []
     world = seen[0].world
@@ -114,7 +114,7 @@ def _plain(reached: Reached) -> dict[str, dict[str, int]]:
 
 @contextmanager
 def _no_longer_than(cpu_s: float) -> Iterator[None]:
-    """Raise NeverEnds in the block once its limit of processor time is used up (main thread only, where supported)."""
+    """Raise NeverEnds in the block after its limit of processor time (main thread only, where supported)."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise NeverEnds(f"still running after {cpu_s:g} s of the processor")
@@ -133,7 +133,7 @@ def _no_longer_than(cpu_s: float) -> Iterator[None]:
 
 
 def main() -> None:
-    """Print the trace hash of each seed given (size, then seeds): for a process of its own."""
+    """Print the trace hash of each given seed (size, then seeds), for a separate process."""
     size, *seeds = sys.argv[1:]
     for seed in seeds:
         print(seed, play_seed(int(seed), size).trace_hash, flush=True)

@@ -1,4 +1,4 @@
-"""Plays many seeds, several at the same time, each in one of a few processes; a process that dies is a finding, too."""
+"""Runs many seeds in several processes; a process that dies is a finding, too."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from multiprocessing import get_context
 from voxpool.sim.swarm.one_seed import SeedResult, play_seed
 
 AHEAD = 2
-"""Seeds that each process has at hand, so that none waits for the next."""
+"""Number of seeds queued for each process, so that none waits."""
 
 
 def play_seeds(seeds: Sequence[int], size: str, store: str, jobs: int) -> Iterator[SeedResult]:
-    """Yield the result of each of `seeds` as it comes, out of order with more than one of `jobs` processes."""
+    """Yield the results of `seeds` on arrival, out of order with more than one of `jobs` processes."""
     if jobs == 1:
         for seed in seeds:
             yield play_seed(seed, size, store)
         return
     todo, suspects = deque(seeds), deque[int]()
     while todo or suspects:
-        # After a process has died, each of those that were under way is played alone, to tell which one it was.
+        # After a process has died, each of the running seeds is run alone, to find the one that caused it.
         alone = bool(suspects)
         source = suspects if alone else todo
         with _pool(1 if alone else jobs) as pool:

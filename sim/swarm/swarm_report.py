@@ -1,4 +1,4 @@
-"""`voxpool-sim soak --seeds N`: plays a swarm, keeps what fails, and reports what was found and what was reached."""
+"""`voxpool-sim soak --seeds N`: runs a swarm, keeps failing seeds, and reports findings and coverage."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from voxpool.sim.virtual_time.stopwatch import Stopwatch
 from voxpool.sim.world.stores import RealStore, open_store
 
 SHOWN_MAX = 10
-"""Failing seeds that are printed; all are in the JSON."""
+"""Maximum number of failing seeds that are printed; all are in the JSON."""
 NAMES_MAX = 12
-"""Names of what was never reached, a family, in the notes; all are in the JSON."""
+"""Maximum number of never reached items per family in the notes; all are in the JSON."""
 
 
 def soak_seeds(
@@ -41,7 +41,7 @@ def soak_seeds(
     python: str = sys.executable,
     is_shown: bool = False,
 ) -> Report:
-    """Play `count` seeds from `first` on; with `replay` each is played again elsewhere. Raises ConfigError."""
+    """Run `count` seeds from `first` on; with `replay` each is run again elsewhere. Raises ConfigError."""
     if size not in SIZES:
         raise ConfigError(f"size {size!r}: {nearest(size, SIZES)}")
     _check_store(store, jobs)
@@ -131,7 +131,7 @@ def report_of(
 
 
 def _check_store(store: str, jobs: int) -> None:
-    """Raise ConfigError or StoreUnavailable now rather than for each seed."""
+    """Raise ConfigError or StoreUnavailable once, before the seeds are run."""
     opened = open_store(store)
     if isinstance(opened, RealStore):
         opened.close()

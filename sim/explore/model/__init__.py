@@ -1,1 +1,1 @@
-"""The execution that is searched: production on ends whose every step is chosen."""
+"""The searched execution: production with store, links, workers and clients whose every step is chosen."""

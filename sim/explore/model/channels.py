@@ -1,8 +1,8 @@
 """The connections of an explored execution: each direction is a queue whose next delivery is an open step.
 
-A channel has two ends that are shared things of their own: who puts something in touches the back, who takes it out
-the front. A delivery is open only when something is there, so the two depend on each other only where it's the same
-thing that one puts in and the other takes out: each parcel is a shared thing, too.
+The two ends of a channel are separate shared objects: a put touches the back, a take the front. A delivery is open only
+when the channel has a parcel, so a put and a take depend on each other only when they handle the same parcel; each
+parcel is a shared object, too.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from voxpool.sim.explore.model.model_worker import ModelWorker
 
 Names = Callable[[str], str]
-"""Gives the name of a job's request in place of its id, which depends on the order of the submits."""
+"""Returns the name of a job's request instead of its id, which depends on the order of submits."""
 
 
 class Parcel(NamedTuple):
-    """Something on its way, and what its delivery does."""
+    """A message in transit, and the action of its delivery."""
 
     step: Step
     deliver: Callable[[], None]
@@ -40,7 +40,7 @@ class Channel:
         self._sent: dict[str, int] = {}
 
     def put(self, label: str, chain: str, deliver: Callable[[], None]) -> None:
-        """Put something on the way; `label` gets a number when the same was sent before."""
+        """Send a message; `label` gets a number when an equal one was sent before."""
         self._footprints.write(f"{self._name} back")
         count = self._sent[label] = self._sent.get(label, 0) + 1
         if count > 1:
@@ -49,7 +49,7 @@ class Channel:
         self.parcels.append(Parcel(Step(label, chain), deliver))
 
     def take(self) -> Callable[[], None]:
-        """Take the next one out; what is returned lets it arrive."""
+        """Remove the next message, and return the function that delivers it."""
         self._footprints.write(f"{self._name} front")
         parcel = self.parcels.popleft()
         self._footprints.write(f"parcel {self._name}: {parcel.step.label}")
@@ -57,17 +57,17 @@ class Channel:
 
 
 class Link:
-    """The scheduler's NodeLink to a worker, and the way back.
+    """The scheduler's NodeLink to a worker, and the reverse direction.
 
-    Registered and Error are not sent on: the worker does nothing when it gets them, so their deliveries would commute
-    with every other step and only multiply the orders.
+    Registered and Error are not delivered: they have no effect on the worker, so their deliveries would commute with
+    every other step and only multiply the orders.
     """
 
     def __init__(
         self, worker: ModelWorker, name: str, footprints: Footprints, names: Names, assigned: Callable[..., None]
     ) -> None:
         self.name = name
-        """The worker's, or what tells a later connection of it."""
+        """The worker's name; later connections have a suffix."""
         self.node: Node | None = None
         """The scheduler's record of this connection."""
         self.down = Channel(f"to {name}", footprints)
@@ -81,7 +81,7 @@ class Link:
     # ---- the scheduler's end: NodeLink
 
     def send(self, message: ToNode) -> None:
-        """Put `message` on the way to the worker."""
+        """Send `message` to the worker."""
         if not self.can_be_read():
             return
         worker, to = self._worker, self.name
@@ -101,16 +101,16 @@ class Link:
             assert type(message) in (Registered, Error), message
 
     def close(self, reason: str) -> None:
-        """Close it from the scheduler's side: nothing more is sent or read. Only broken ones are closed so."""
+        """Close it from the scheduler's side: nothing more is sent or read. Only used for broken connections."""
         assert reason == "replaced", reason
         self.closed()
 
     async def probe(self) -> bool:
-        """No explored execution has two processes under one name."""
+        """Not used: no explored execution has two processes with the same node id."""
         raise NotImplementedError
 
     def closed(self) -> None:
-        """The scheduler notices that the socket is closed."""
+        """Handle a closed socket in the scheduler."""
         self._footprints.write(f"link {self.name}")
         self.is_open = False
 

@@ -1,4 +1,4 @@
-"""How an explored execution ended: in words for people, and what isn't as it must be."""
+"""Describes the end of an explored execution, and checks it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from voxpool.sim.explore.model.production import Production
 
 
 def end_of(production: Production, forced: int) -> str:
-    """Return what became of each job, and what is left over; `forced` time-outs were the only way on."""
+    """Return the end of each job and leftover state; `forced` timeouts were the only possible steps."""
     observed = production.observed
     ends = []
     for job in sorted(observed.jobs.values(), key=lambda job: (job.request_id, job.sequence)):
@@ -27,7 +27,7 @@ def end_of(production: Production, forced: int) -> str:
 
 
 def broken_in(production: Production, forced: int) -> list[str]:
-    """Return what isn't true at the end: each request has one end, the right one, and nothing is left."""
+    """Return the violations at the end: each request must have exactly one end, the right one, and nothing is left."""
     observed, shape = production.observed, production.shape
     broken = list(observed.broken)
     for name in shape.job_names:
@@ -51,13 +51,13 @@ def broken_in(production: Production, forced: int) -> list[str]:
 
 
 def left_over(production: Production) -> list[str]:
-    """Return what is held, waits, or stands in the store without an owner."""
+    """Return reserved, waiting and stored entries without an owner."""
     core, observed = production.core, production.observed
     name = observed.name
     store = production.histories.dump(production.flushes.state)
     connected = [*core.node_registry.nodes]
     if "n0" not in observed.stale:
-        connected.append("n0")  # not met with: the sweep of leases takes it out when its lease has ended
+        connected.append("n0")  # not drawn: the sweep of leases removes it after the end of its lease
     left = []
     for family in ("held", "reservations", "due"):
         members = [member for member, _ in store.get(family, [])]

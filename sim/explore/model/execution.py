@@ -1,7 +1,7 @@
-"""What the search asks of an execution: the open steps, to take one, what it read and wrote, and how it ended.
+"""The interface of an execution for the search: open steps, taking a step, its footprint, and the end.
 
-An execution is one run of a flow from its start. The search makes a new one for each schedule and takes the steps that
-it wants, so an execution needs neither copies nor a way back. Nothing here knows of jobs, nodes or asyncio.
+An execution is one run of a flow from its start. The search makes a new one for each schedule and chooses the steps, so
+an execution needs neither copies nor backtracking. Nothing here depends on jobs, nodes or asyncio.
 """
 
 from __future__ import annotations
@@ -10,48 +10,48 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 Footprint = frozenset[tuple[str, str]]
-"""What a step touched: (mode, key). READ and READ of one key are independent, and so are ADD and ADD."""
+"""The accesses of a step: (mode, key). READ and READ of one key are independent, and so are ADD and ADD."""
 READ, WRITE, ADD = "r", "w", "c"
 """Modes; ADD is a write that commutes with others of its kind (a counter, a member of a set)."""
 NOTHING: Footprint = frozenset()
 
 
 class Step(NamedTuple):
-    """One thing that may happen next. It is named by what it is, so that it's the same step in another schedule."""
+    """One possible next event. Its label does not depend on the schedule, so that it identifies the step in all."""
 
     label: str
     """Such as "commit select j1|1 -> n2", "deliver assign j1|1 to n1", "timer dispatch j1", "fault offline n1"."""
     chain: str
-    """What PCT takes for a thread: (job, attempt, channel). Steps of one chain follow each other."""
+    """The thread of the step for PCT: (job, attempt, channel). Steps of one chain are ordered."""
 
 
 class Execution(Protocol):
-    """One run of a flow, from its start to the end that no step leaves open."""
+    """One run of a flow, from its start until no step is open."""
 
     def open_steps(self) -> Sequence[Step]:
-        """Return what may happen next, oldest first and faults last, each label once; empty: the end."""
+        """Return the possible next steps, oldest first and faults last, each label once; empty at the end."""
         ...
 
     def take(self, step: Step) -> Footprint:
-        """Let `step` happen, and return what it read and wrote: also whatever opened or closed another step.
+        """Take `step`, and return its reads and writes, including those that open or close other steps.
 
-        While the search repeats a known beginning it doesn't ask for the open steps between two of them.
+        While the search repeats a known prefix it doesn't request the open steps in between.
         """
         ...
 
     def end(self) -> Hashable:
-        """Return the end state as a short value for people; equal values are one end."""
+        """Return the end state as a short readable value; equal values are the same end."""
         ...
 
     def broken(self) -> list[str]:
-        """Return what isn't true at the end, a sentence each, with details behind a colon.
+        """Return the violations at the end, a sentence each, with details after a colon.
 
-        It may depend on nothing that the footprints leave out, such as the order of steps that touch nothing in common.
+        It must not depend on data outside the footprints, such as the order of independent steps.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the run holds; called in every case."""
+        """Release the resources of the run; always called."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A flow: a few parties, what may happen to them, and the question that all their orders answer."""
+"""A flow: a few jobs and nodes, their possible events, and the question that all orders answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class Flow:
     name: str
     question: str
     execution_of: Callable[[Variant], MakeExecution]
-    """Called once a search; what it returns is called for each schedule, so what is costly is prepared here."""
+    """Called once per search; the result is called for each schedule, so expensive preparation is done here."""
     is_complete: bool = True
-    """True when all of its orders are tried; otherwise those near the default order, then random ones and PCT."""
+    """True when all orders are run; otherwise those near the default order, then random ones and PCT."""

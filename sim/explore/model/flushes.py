@@ -1,6 +1,6 @@
-"""The way to the store in an explored execution: the commit of a flush and its reply are two steps.
+"""The connection to the store in an explored execution: the commit of a flush and its reply are two steps.
 
-A commit whose select may pick one of several nodes is one open step for each of them.
+A commit whose select can choose several nodes is one open step for each of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STORE = "store"
 
 
 class Flush:
-    """Calls on their way to the store and their answers on their way back."""
+    """Calls in transit to the store, or their answers in transit back."""
 
     __slots__ = ("answers", "before", "calls", "commits", "future", "key", "reply")
 
@@ -44,7 +44,7 @@ class Flushes:
         self, loop: asyncio.AbstractEventLoop, histories: Histories, footprints: Footprints, names: Names
     ) -> None:
         self.state = histories.root
-        """The present state of the store."""
+        """The current state of the store."""
         self.under_way: list[Flush] = []
         self.allocated: dict[str, str] = {}
         """job|attempt -> the generation that the store allocated it to: for the checks only."""
@@ -54,14 +54,14 @@ class Flushes:
         self._names = names
 
     async def run(self, calls: Sequence[ScriptCall]) -> Answers:
-        """Put `calls` on their way; they come back when both steps were taken (ScriptRunner)."""
+        """Send `calls`; returns after both steps were taken (ScriptRunner)."""
         flush = Flush(calls, self._loop.create_future())
         self._footprints.write(flush.key)
         self.under_way.append(flush)
         return await flush.future
 
     def commits(self, flush: Flush) -> list[tuple[Step, State]]:
-        """Return the steps that commit `flush`, each with what it leads to."""
+        """Return the steps that commit `flush`, each with the resulting state."""
         if flush.commits is None or flush.before is not self.state:
             flush.before = self.state
             states = self._histories.commit(self.state, flush.calls)
@@ -74,7 +74,7 @@ class Flushes:
         )
 
     def commit(self, flush: Flush, step: Step, state: State) -> None:
-        """Let the store carry out `flush`, with this outcome."""
+        """Execute `flush` in the store, with the outcome `state`."""
         self._footprints.write(STORE)
         self._footprints.write(flush.key)
         self.state = state
@@ -85,14 +85,14 @@ class Flushes:
         flush.reply = Step("reply " + step.label.removeprefix("commit "), STORE)
 
     def reply(self, flush: Flush) -> None:
-        """Let the answers of `flush` arrive."""
+        """Deliver the answers of `flush`."""
         self._footprints.write(flush.key)
         assert flush.answers is not None
         self.under_way.remove(flush)
         flush.future.set_result(flush.answers)
 
     def lose(self, flush: Flush) -> None:
-        """Let the answers of `flush`, which was carried out, get lost."""
+        """Lose the answers of the executed `flush`."""
         self._footprints.write(flush.key)
         self.under_way.remove(flush)
         flush.future.set_exception(StoreUnavailable("the answer got lost"))

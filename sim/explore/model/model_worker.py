@@ -1,7 +1,7 @@
-"""The model of a worker node in an explored execution: whatever it does is a step.
+"""The model of a worker node in an explored execution: each of its actions is a step.
 
-Work takes no time of the clock: its end may come at any later moment anyway, and so it never moves the clock of the
-others. A worker touches itself and the ends of its channels, nothing of the scheduler.
+Work takes no clock time: its end can be any later step, and it never advances the clock. A worker touches itself and
+the ends of its channels, nothing of the scheduler.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from voxpool.sim.explore.search.footprints import Footprints
 
 
 class SocketHandler:
-    """Where a worker's messages arrive: the scheduler's handler of its socket."""
+    """The scheduler's handler of a worker's socket, which receives its messages."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ModelWorker:
         self.slots = slots
         self.is_up = True
         self.overfull = 0
-        """Assigns that came when all slots were in use."""
+        """Assigns received while all slots were in use."""
         self.running: dict[str, tuple[int, Step]] = {}
         """Job id -> attempt, and the step that ends its work."""
         self.links: list[Link] = []
@@ -49,23 +49,23 @@ class ModelWorker:
         self._handler: SocketHandler
 
     def connect(self, handler: SocketHandler, new_link: Callable[[ModelWorker, str], Link]) -> None:
-        """Have a connection to the scheduler."""
+        """Open a connection to the scheduler."""
         self._handler = handler
         self._new_link = new_link
         self.links.append(new_link(self, self.node_id))
 
     @property
     def link(self) -> Link:
-        """Its present connection."""
+        """The current connection."""
         return self.links[-1]
 
     @property
     def up(self) -> Channel:
-        """The way to the scheduler."""
+        """The channel to the scheduler."""
         return self.link.up
 
     def register_message(self) -> Register:
-        """Return what this worker reports about itself."""
+        """Return the register message of this worker."""
         running = [(job_id, attempt) for job_id, (attempt, _) in self.running.items()]
         return Register(self.node_id, f"{self.node_id}.1", [self._pair], self.slots, running)
 
@@ -101,28 +101,28 @@ class ModelWorker:
         if self.running.get(message.job_id, (0,))[0] == message.attempt:
             del self.running[message.job_id]
 
-    # ---- what it does by itself
+    # ---- its own actions
 
     def worked(self, job_id: str) -> None:
-        """The work on a job is done."""
+        """Complete the work on a job."""
         self._footprints.write(self._key)
         attempt, _ = self.running.pop(job_id)
         self._say(NodeResult(job_id, attempt, "done"))
 
     def die(self) -> None:
-        """The process ends, and with it its socket."""
+        """End the process and close its socket."""
         self.is_up = False
         self.running.clear()
         self._break()
 
     def reconnect(self) -> None:
-        """The socket breaks, and the same process connects again at once and names what it runs."""
+        """Break the socket, reconnect at once and report the running attempts."""
         self._break()
         self.links.append(self._new_link(self, f"{self.node_id} again"))
         self.register()
 
     def _break(self) -> None:
-        """The socket closes, after the messages that were sent on it; messages under way to the worker are lost."""
+        """Close the socket after the sent messages; messages in transit to the worker are lost."""
         link = self.link
         self._footprints.write(self._key)
         self._footprints.write(f"to {link.name} front")

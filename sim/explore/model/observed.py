@@ -1,4 +1,4 @@
-"""What an explored execution observes: results reported to clients, messages sent, and promises broken on the way."""
+"""Records an explored execution: results reported to clients, messages sent, and violations on the way."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Observed(Observer):
         """Job id -> how often its end was observed."""
         self.late = 0
         self.stale: list[str] = []
-        """Nodes of the allocations that could not be used."""
+        """Nodes of unusable allocations."""
         self.parked = 0
         self.broken: dict[str, None] = {}
         self.assigned: dict[tuple[str, int], str] = {}
-        """(job id, attempt) -> the node that it was sent to."""
+        """(job id, attempt) -> node that it was sent to."""
         self.busy_until: dict[str, int] = {}
-        """Node that answered busy -> the time until which it must get no job."""
+        """Node that answered busy -> time until which it must not get a job."""
 
     def name(self, job_id: str) -> str:
         """Return the request id of a job, or its job id when it was not submitted in this execution."""
         return self.names.get(job_id, job_id)
 
     def broke(self, sentence: str, detail: str) -> None:
-        """Record a broken promise."""
+        """Record a violation."""
         self.broken[f"{sentence}: {detail}"] = None
 
     # ---- Observer
@@ -53,7 +53,7 @@ class Observed(Observer):
     # ---- reports of the ends
 
     def was_assigned(self, node: Node | None, assign: Assign, now_ms: int) -> None:
-        """An assign was sent to `node`."""
+        """Record an assign sent to `node`."""
         assert node is not None
         attempt = (assign.job_id, assign.attempt)
         label = f"{self.name(assign.job_id)}|{assign.attempt}"
@@ -64,7 +64,7 @@ class Observed(Observer):
             self.broke("a busy node rests", f"{label} was sent to {node.node_id} too early")
 
     def result_handled(self, job: Job, was: str, attempt: int, node: Node) -> None:
-        """A result was handled; before it, `job` was in the state `was`."""
+        """Check a handled result; before it, `job` was in the state `was`."""
         if job.state != was and job.state == COMPLETED:
             newest = max(number for job_id, number in self.assigned if job_id == job.job_id)
             if attempt != newest or self.assigned[job.job_id, newest] != node.node_id:

@@ -1,8 +1,8 @@
 """The second composition root of the simulation: the core that serve.py starts, for an execution whose every step is
-chosen.
+chosen by the search.
 
-Where sim/world/world.py lets virtual time say what comes next, here the search does. The core runs on the simulation's
-event loop; store, links, workers, clients and clock are ends that wait until the search lets them go on.
+In sim/world/world.py virtual time decides the next event, here the search does. The core runs on the simulation's event
+loop; store, links, workers, clients and clock wait for the search.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ SETTINGS = {
     "dispatch_timeout_s": 3.0,  # four of them come before the first heartbeat
     "waiting_timeout_s": 100.0,  # the store answers in the end
     "lease_s": 45.0,
-    "timeouts_slice": 1,  # so that two time-outs at one moment are two steps
+    "timeouts_slice": 1,  # two timeouts at the same time are then two steps
 }
 
 
 class Even:
-    """The scheduler's random source: it feeds only the seed of a select, and there each outcome is a step."""
+    """A constant random source: it is only used for the seed of a select, whose outcomes are separate steps."""
 
     def random(self) -> float:
-        """Return the middle."""
+        """Return 0.5."""
         return 0.5
 
 
 class Stage:
-    """What all runs of one search share. At most one of its runs is open at a time."""
+    """Data shared by all runs of one search, of which at most one is open at a time."""
 
     def __init__(self, shape: Shape, variant: Variant) -> None:
         self.shape = shape
@@ -58,7 +58,7 @@ class Stage:
 
 
 class Production:
-    """The scheduler and its ends. Its nodes are registered when it begins; `clients` and `faults` come then."""
+    """The scheduler with clients, workers and store. Nodes register first; then `clients` and `faults` are open."""
 
     def __init__(self, stage: Stage) -> None:
         shape = self.shape = stage.shape
@@ -107,7 +107,7 @@ class Production:
     # ---- the beginning
 
     def _begin(self, footprints: Footprints) -> None:
-        """Start the queue and let the nodes register; the other roles are their run_once here."""
+        """Start the queue and register the nodes; of the other roles only run_once is used."""
         self._leave_over()
 
         def new_link(worker: ModelWorker, name: str) -> Link:
@@ -126,14 +126,14 @@ class Production:
                 self.flushes.reply(flush)
 
     def _leave_over(self) -> None:
-        """Put into the store what a scheduler that died has left there."""
+        """Write the leftovers of a dead scheduler into the store."""
         if self.shape.leftover:
             gone = register_node(
                 self.clock.ms, self._lease_ms, "n0", "s0-1", "n0.1", self.shape.slots, "", [PAIR], "", []
             )
             self.flushes.state = self.histories.commit(self.flushes.state, [gone])[0]
 
-    # ---- what arrives
+    # ---- arrivals
 
     def _submits(self, name: str) -> Callable[[], None]:
         def submit() -> None:

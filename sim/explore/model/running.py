@@ -1,4 +1,4 @@
-"""Runs one execution by a rule that chooses each step, and returns its outcome. A step that raises ends the run."""
+"""Runs one execution with a function that chooses each step, and returns its outcome; an exception ends the run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from voxpool.sim.explore.model.execution import MakeExecution, Step
 from voxpool.sim.explore.search.schedule import Departure, Schedule, WrongSchedule
 
 Choose = Callable[[int, Sequence[Step]], Step]
-"""Takes the number of the step, from 0, and the open steps."""
+"""A function of the number of the step, from 0, and the open steps."""
 STEPS_MAX = 5_000
-"""A run that takes more is held to have no end."""
+"""A run with more steps counts as endless."""
 NO_END = f"no end after {STEPS_MAX:,} steps"
 
 
 class Taken(NamedTuple):
-    """A step of a run: what was taken, and what was open; the first of them is the default."""
+    """A step of a run: the taken step, and the open ones, of which the first is the default."""
 
     step: Step
     steps: tuple[Step, ...]
@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
     @property
     def schedule(self) -> Schedule:
-        """Return where it left the default order."""
+        """Return the departures from the default order."""
         return tuple(
             Departure(at, step.label) for at, (step, steps) in enumerate(self.taken) if step.label != steps[0].label
         )
@@ -77,11 +77,11 @@ def follow(make_execution: MakeExecution, schedule: Schedule) -> Run:
 
 
 def raised(error: Exception) -> str:
-    """Return what a step that raised says as an end and as a broken sentence."""
+    """Return the text of an exception in a step, used as end and as violation."""
     cause = error.__cause__ or error
     return f"a step raised {type(cause).__name__}: {cause}"
 
 
 def sentence(broken: str) -> str:
-    """Return which check it is that broke: what stands before the details."""
+    """Return the violated check: the text before the details."""
     return broken.partition(":")[0]

@@ -1,4 +1,4 @@
-"""What a flow is made of: who takes part, and what may happen to them how often. It is data."""
+"""The parties of a flow, and how often events may happen to them. It is data."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ PAIR = "zh:en"
 class Shape:
     """The parties of a production execution and its budgets.
 
-    Jobs are called j1, j2, …, nodes n1, n2, …; each job has a client of its own, which submits it at any time.
+    Jobs are called j1, j2, …, nodes n1, n2, …; each job has a separate client, which submits it at any time.
     """
 
     jobs: int = 1
     nodes: int = 2
     slots: int = 1
     timeouts: int = 0
-    """Dispatch time-outs that may fire at any time. More fire only when nothing else is left to happen."""
+    """Number of dispatch timeouts that may fire at any time. More fire only when no other step is open."""
     offline: tuple[str, ...] = ()
     """Nodes whose socket may close, once."""
     reconnects: tuple[str, ...] = ()
-    """Nodes whose connection may break, once, and that connect again at once."""
+    """Nodes whose connection may break once; they reconnect at once."""
     lost_answers: int = 0
-    """Flushes whose answers may get lost after the commit, so that they are repeated."""
+    """Number of flushes whose answers may be lost after the commit, so that they are repeated."""
     resubmits: tuple[str, ...] = ()
     """Jobs whose clients submit the same request id again, once."""
     cancels: tuple[str, ...] = ()
     """Jobs whose clients may cancel, once."""
     busy: int = 0
-    """Assigns that n1 answers busy, though it has room."""
+    """Number of assigns that n1 answers busy although it has room."""
     leftover: bool = False
-    """The store still has a node of a scheduler that died."""
+    """True when the store still has a node of a dead scheduler."""
     hops: int = 0
-    """Arrivals that may come between two hops of the event loop, in a run."""
+    """Number of arrivals in a run that may come between two turns of the event loop."""
 
     @property
     def job_names(self) -> list[str]:

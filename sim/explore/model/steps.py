@@ -1,4 +1,4 @@
-"""A production execution as the search sees it: which steps are open, and what taking one does."""
+"""A production execution as an Execution for the search: its open steps and their effects."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from voxpool.sim.explore.search.watched import watch_core
 from voxpool.sim.world.variant import Variant
 
 STEPS_MAX = 100
-"""An execution that takes more is held to spin."""
+"""An execution with more steps counts as endless."""
 HOP = Step("hop", "loop")
 
 Open = tuple[Step, Callable[[Any], None], Any]
-"""A step, and the call that takes it."""
+"""An open step, and the call that takes it."""
 
 
 def execution_of(shape: Shape) -> Callable[[Variant], MakeExecution]:
-    """Return what a Flow wants: from a variant to the maker of its executions."""
+    """Return the function of a Flow that maps a variant to the maker of its executions."""
 
     def make(variant: Variant) -> MakeExecution:
         stage = Stage(shape, variant)
@@ -35,7 +35,7 @@ def execution_of(shape: Shape) -> Callable[[Variant], MakeExecution]:
 
 
 class ProductionStory:
-    """One run of production code. asyncio's own hops come first, but for `hops` arrivals that may come between two."""
+    """One run of production code. Turns of asyncio come first, except that `hops` arrivals may come between two."""
 
     def __init__(self, stage: Stage) -> None:
         self.production = Production(stage)
@@ -55,14 +55,14 @@ class ProductionStory:
     # ---- Execution
 
     def open_steps(self) -> Sequence[Step]:
-        """Return what may happen next, oldest first and faults last. From the first call on footprints are recorded."""
+        """Return the open steps, oldest first and faults last. Footprints are recorded from the first call on."""
         if not self._is_recording:
             self._is_recording = True
             watch_core(self.production, self._footprints)
         return [step for step, _, _ in self._open()]
 
     def take(self, step: Step) -> Footprint:
-        """Let `step` happen, and the hops of the loop after it."""
+        """Take `step`, and run the turns of the loop after it."""
         action, argument = self._find(step)
         self._footprints.begin()
         self._steps += 1
@@ -71,11 +71,11 @@ class ProductionStory:
         return self._footprints.taken() if self._is_recording else NOTHING
 
     def end(self) -> Hashable:
-        """Return what became of each job, and what is left over."""
+        """Return the end of each job, and leftover state."""
         return end_of(self.production, self._forced)
 
     def broken(self) -> list[str]:
-        """Return what isn't as it must be."""
+        """Return the violations."""
         broken = broken_in(self.production, self._forced)
         if self._steps >= STEPS_MAX:
             broken.insert(0, f"every execution ends: not after {STEPS_MAX} steps")
@@ -87,7 +87,7 @@ class ProductionStory:
         self.production.close()
         self._footprints.forget()
 
-    # ---- what is open
+    # ---- open steps
 
     def _find(self, step: Step) -> tuple[Callable[[Any], None], Any]:
         for open_step, action, argument in self._open():
@@ -114,7 +114,7 @@ class ProductionStory:
             yield step, self._strike, step
 
     def _open_now(self) -> Iterator[Open]:
-        """All but timers of the scheduler and faults."""
+        """Yield the open steps without timers of the scheduler and faults."""
         production = self.production
         if self._loop._ready:
             yield HOP, self._hop, None
@@ -139,7 +139,7 @@ class ProductionStory:
             yield step, self._client, step
 
     def _timer(self, is_idle: bool) -> Timer | None:
-        """The scheduler's earliest timer, when its budget lets it fire, or when jobs go on and nothing else can."""
+        """Return the scheduler's earliest timer, if its budget allows, or if jobs are open and no step is."""
         if self._is_timer_under_way:
             return None
         timer = self.production.timers.earliest()
@@ -147,10 +147,10 @@ class ProductionStory:
             return timer
         return timer if is_idle and self.production.core.table.unfinished else None
 
-    # ---- what it does
+    # ---- actions
 
     def _act(self, action: Callable[..., object], *args: object) -> None:
-        """Something reaches the scheduler: at once when its loop is quiet, else behind what is ready there."""
+        """Deliver an action to the scheduler: at once when its loop is idle, else after the ready callbacks."""
         self._touch_loop()
         if self._loop._ready:
             self._hops_left -= 1
@@ -159,7 +159,7 @@ class ProductionStory:
             action(*args)
 
     def _hop_on(self) -> None:
-        """Let the loop run; it stops before each hop while an arrival may still come between two."""
+        """Run the loop; it stops before each turn while an arrival may still come between two."""
         loop = self._loop
         while loop._ready and not self._hops_left:
             loop._turn()
@@ -204,7 +204,7 @@ class ProductionStory:
 
     def _fire(self, timer: Timer) -> None:
         self._footprints.write("timers")
-        self.production.timers.earliest()  # what it depends on is noted
+        self.production.timers.earliest()  # records its reads
         if timer.kind == "dispatch" and self._timeouts_left:
             self._timeouts_left -= 1
         elif timer.kind not in ("rest", "repeat"):

@@ -1,7 +1,7 @@
-"""Time in an explored execution: a clock that only timers move, and the scheduler's earliest timer.
+"""Time in an explored execution: a clock that only timers advance, and the scheduler's earliest timer.
 
-Taking a timer moves the clock to its deadline unless that is over already; anything else leaves it. So a message or a
-fault may come at any time before the next timer, but no timer fires early or overtakes an earlier one of its party.
+Taking a timer advances the clock to its deadline unless that has passed; other steps leave the clock. A message or a
+fault can therefore come at any time before the next timer, but no timer fires early or before an earlier one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ExploredClock:
         return self.ms
 
     def move_to(self, when_ms: int) -> None:
-        """Let that moment come, unless it is over."""
+        """Advance to `when_ms`, unless that has passed."""
         if when_ms > self.ms:
             self._footprints.write("clock")
             self.ms = when_ms
@@ -53,9 +53,9 @@ class Timer(NamedTuple):
 
 
 class Timers:
-    """The timers of the scheduler: the deadlines of jobs and of nodes, each handled by the role's own run_once.
+    """The timers of the scheduler: the deadlines of jobs and of nodes, each handled by run_once of its role.
 
-    Periodic work has nothing due before the first heartbeat, which comes after the last time-out of an execution.
+    Periodic work is not due before the first heartbeat, which comes after the last timeout of an execution.
     """
 
     def __init__(self, core: Core, clock: ExploredClock, loop: VirtualLoop, names: Names) -> None:
@@ -67,7 +67,7 @@ class Timers:
         self._nodes: Any = core.leases.deadlines
 
     def earliest(self) -> Timer | None:
-        """Return the timer that comes next; of two at one moment that of a job."""
+        """Return the next timer; of two at the same time that of a job."""
         job_ms, node_ms = self._jobs.next_ms(), self._nodes.next_ms()
         if self._loop._queue:  # the queue of scripts sleeps before it repeats a flush
             repeat_ms = START_MS + round(self._loop._queue[0][0] * 1000)
@@ -86,7 +86,7 @@ class Timers:
         return Timer(kind, Step(f"timer {kind} {node.node_id}", f"timer of {node.node_id}"), node_ms)
 
     def fire(self, timer: Timer) -> None:
-        """Let the moment of `timer` come and its role look."""
+        """Advance the clock to `timer` and run its role."""
         self._clock.move_to(timer.when_ms)
         if timer.kind == "repeat":
             self._loop.timer_fired(heappop(self._loop._queue)[3])

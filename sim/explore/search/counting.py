@@ -1,8 +1,8 @@
-"""How many interleavings a run stands for: all orders of its steps in which dependent ones keep their places.
+"""Counts the interleavings that a run represents: all orders of its steps in which dependent ones keep their order.
 
-Sleep sets run at least one interleaving of each class that differs in the order of independent steps only, so the sum
-over all runs is no less than the number of interleavings that a search without them would run; it is that number unless
-a class was run twice, because a step touches more in one state than in another.
+Sleep sets run at least one interleaving of each class that differs in the order of independent steps only. The sum over
+all runs is therefore at least the number of interleavings of a search without them; it is larger only when a class was
+run twice, because a step touches more in one state than in another.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 def orders(touched: Sequence[T], opened_by: Sequence[int], are_independent: Callable[[T, T], bool]) -> int:
-    """Return the number of orders of the steps of a run, given what each touched and the number of the step that opened
-    it (-1: it was open from the start).
+    """Return the number of orders of the steps of a run, given the accesses of each and the number of the step that
+    opened it (-1: it was open from the start).
     """
     before: list[int] = []
     for i, later in enumerate(touched):
@@ -30,7 +30,7 @@ def orders(touched: Sequence[T], opened_by: Sequence[int], are_independent: Call
 
 @lru_cache(maxsize=100_000)
 def _linear_extensions(before: tuple[int, ...]) -> int:
-    """Return in how many orders all can come, when bit j of before[i] says that j comes before i."""
+    """Return the number of orders of all elements, when bit j of before[i] means that j comes before i."""
     level = {0: 1}
     for _ in before:
         following: dict[int, int] = {}

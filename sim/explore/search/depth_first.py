@@ -1,7 +1,7 @@
-"""All orders of an execution, depth first, by running it anew for each; or those that leave the default order N times.
+"""Searches all orders of an execution depth first, running it again for each; or orders with at most N departures.
 
-With sleep sets (Godefroid 1996) an order is left out when another one that was tried differs from it only in the order
-of independent steps, so each end is still reached. What a step depends on is what it was seen to touch.
+With sleep sets (Godefroid 1996) an order is skipped when a tried one differs from it only in the order of independent
+steps, so each end is still reached. Dependence is determined by the recorded accesses of a step.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ TELL_EVERY = 50
 
 
 class NotRepeatable(RuntimeError):
-    """The same beginning of an execution led to other open steps: its search would prove nothing."""
+    """The same prefix of an execution led to different open steps, so its search would prove nothing."""
 
 
 class Touched:
-    """A footprint in the form that is quickest to compare."""
+    """A footprint in a form that is fast to compare."""
 
     __slots__ = ("adds", "all", "reads", "writes")
 
@@ -43,11 +43,11 @@ class Touched:
 
 
 Asleep = dict[Step, Touched | None]
-"""Steps that need not be taken next, with what they touch (None: they raised, and nothing is known)."""
+"""Steps that need not be taken next, with their accesses (None: they raised, and these are unknown)."""
 
 
 class _Place:
-    """A place on the way through the tree of orders: what was open there, and what is being tried."""
+    """A node on the path in the tree of orders: the open steps, and the tried one."""
 
     __slots__ = ("asleep", "choices", "departed", "index", "steps", "touched")
 
@@ -56,7 +56,7 @@ class _Place:
         self.choices = choices
         self.asleep = asleep
         self.departed = departed
-        """Departures before this place."""
+        """Number of departures before this node."""
         self.index = 0
         self.touched: Touched | None = None
 
@@ -65,7 +65,7 @@ class _Place:
         return self.choices[self.index]
 
     def next(self) -> bool:
-        """Go on to the next choice; False when there is none."""
+        """Advance to the next choice; False when there is none."""
         self.asleep[self.step] = self.touched
         self.touched = None
         self.index += 1
@@ -73,7 +73,7 @@ class _Place:
 
 
 class DepthFirst:
-    """The search. `tally` counts; `budget` ends it early."""
+    """The search. `tally` counts; `budget` can end it early."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class DepthFirst:
         self._way: list[_Place] = []
 
     def run(self) -> bool:
-        """Try all orders; False when the budget ended before them."""
+        """Run all orders; False when the budget ended the search."""
         while True:
             self._run_once()
             while self._way and not self._way[-1].next():
@@ -107,7 +107,7 @@ class DepthFirst:
                 self._tell(self._part_done())
 
     def _run_once(self) -> None:
-        """Run one execution: the way so far, then always the first choice."""
+        """Run one execution: the current path, then always the first choice."""
         way = self._way
         execution = self._make_execution()
         try:
@@ -132,7 +132,7 @@ class DepthFirst:
             execution.close()
 
     def _take(self, execution: Execution) -> str | None:
-        """Take the last step of the way; return what it raised."""
+        """Take the last step of the path; return the text of its exception, if any."""
         place = self._way[-1]
         try:
             footprint = execution.take(place.step)
@@ -144,7 +144,7 @@ class DepthFirst:
         return None
 
     def _place(self, steps: tuple[Step, ...]) -> _Place:
-        """Return the place that the way has come to."""
+        """Return the node at the end of the path."""
         before = self._way[-1] if self._way else None
         departed = 0 if before is None else before.departed + (before.index > 0)
         if self._departures is not None and departed >= self._departures:
@@ -181,7 +181,7 @@ class DepthFirst:
         )
 
     def _orders(self) -> int:
-        """Return the interleavings that the present run stands for."""
+        """Return the number of interleavings that the current run represents."""
         way = self._way
         known = [place.touched for place in way if place.touched is not None]
         if len(known) < len(way):
@@ -195,7 +195,7 @@ class DepthFirst:
         return orders(known, opened_by, Touched.is_independent_of)
 
     def _part_done(self) -> float:
-        """Return about which part of the tree lies behind, as if all branches were of one size."""
+        """Return the approximate searched share of the tree, assuming branches of equal size."""
         part, share = 0.0, 1.0
         for place in self._way:
             share /= len(place.choices)

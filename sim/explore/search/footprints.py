@@ -1,9 +1,9 @@
-"""What a step touches, recorded while it runs: the objects of the core are watched at each attribute.
+"""Records the accesses of a step: each attribute of the core's objects is watched.
 
-A watched object gets a class of the same layout that notes what is read and written. Reading a container of its own
-counts as a write, since nobody sees what is done with it; the few containers where that would join everything with
-everything are replaced by ones that note single keys. So nothing is left out, and some things are coarser than they
-are: a key too many costs time, one too few would be wrong.
+A watched object gets a class with the same layout that records reads and writes. Reading a container attribute counts
+as a write, because its use is not visible; the few containers where this would make all steps dependent are replaced
+by ones that record single keys. No access is missed, and some are recorded too coarsely: an additional key costs time,
+a missing one would be wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MUTABLE = (list, dict, deque, set, asyncio.Future)
 
 
 class Footprints:
-    """Records one step at a time. One serves all runs of a search; `forget` comes between two of them."""
+    """Records one step at a time. One object is used for all runs of a search, with `forget` between runs."""
 
     def __init__(self) -> None:
         self.is_on = False
@@ -33,26 +33,26 @@ class Footprints:
     # ---- one step
 
     def read(self, key: str) -> None:
-        """Note that the step has read `key`."""
+        """Record a read of `key`."""
         self._touched.add((READ, key))
 
     def write(self, key: str) -> None:
-        """Note that the step has written `key`, or may have."""
+        """Record a possible write of `key`."""
         self._touched.add((WRITE, key))
 
     def begin(self) -> None:
-        """Note nothing of what was before."""
+        """Drop earlier records."""
         self._touched.clear()
 
     def taken(self) -> Footprint:
-        """Return what was noted since `begin`."""
+        """Return the accesses since `begin`."""
         written = {key for mode, key in self._touched if mode == WRITE}
         return frozenset(item for item in self._touched if item[0] == WRITE or item[1] not in written)
 
     # ---- one run
 
     def watch(self, thing: Any, name: str) -> None:
-        """Note from now on what happens to the attributes of `thing`, under `name`."""
+        """Record accesses to the attributes of `thing` from now on, under `name`."""
         kind = type(thing)
         watching = self._classes.get(kind)
         if watching is None:
@@ -60,11 +60,11 @@ class Footprints:
                 return
             watching = self._classes[kind] = self._watching(kind)
         self._names[id(thing)] = name
-        self._watched.append(thing)  # so that its id stays its own
+        self._watched.append(thing)  # keeps its id unique
         thing.__class__ = watching
 
     def forget(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all objects."""
         self._names.clear()
         self._watched.clear()
         self._touched.clear()
@@ -97,7 +97,7 @@ class Footprints:
 
 
 class _AnyOf:
-    """All names but those that the class itself has: the data of an object with a __dict__."""
+    """A set of all names except those of the class: the data of an object with a __dict__."""
 
     def __init__(self, kind: type) -> None:
         self._of_class = frozenset(dir(kind))
@@ -107,7 +107,7 @@ class _AnyOf:
 
 
 def _fields(kind: type) -> Any:
-    """Return what holds the names of an instance's data."""
+    """Return the container of the names of an instance's data."""
     if issubclass(kind, msgspec.Struct):
         return frozenset(kind.__struct_fields__)
     if all("__slots__" in base.__dict__ for base in kind.__mro__[:-1]):
@@ -116,7 +116,7 @@ def _fields(kind: type) -> Any:
 
 
 class NotedDict(dict[str, Any]):
-    """A dict that notes each key that is looked up or changed; whoever looks at all of it is noted, too."""
+    """A dict that records each key that is read or changed, and accesses to the whole dict."""
 
     def __init__(
         self, footprints: Footprints, name: str, content: dict[str, Any], adopt: Callable[[Any], None] | None = None

@@ -1,7 +1,7 @@
-"""The memory store in all the states that a search comes to, and what each draw there can give.
+"""The states of the memory store in a search, and the possible outcomes of each draw.
 
-A store is a function of the calls that it has carried out, since time and chance are arguments. So each history is run
-once by the scripts of lua/, however many schedules share it, and a schedule only follows what was answered.
+The state is a function of the executed calls, because time and randomness are arguments. Each history is therefore run
+once by the scripts of lua/ and shared by all schedules with it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ MODULUS, FACTOR = 2147483647, 16807
 """The generator of select_node (Park and Miller)."""
 SEED_ARGUMENT = 1
 FIRST_WANT, FIXED = 4, 5
-"""The form of select_node's arguments."""
+"""The layout of select_node's arguments."""
 DRAWS = ("select_node", "draw")
-"""Scripts with chance in them; the second is of a variant (sim/experiments/*/without/)."""
+"""Scripts with random draws; the second belongs to a variant (sim/experiments/*/without/)."""
 
 Answers = list[list[str]]
 Calls = Sequence[ScriptCall]
@@ -41,7 +41,7 @@ class State:
 
 
 class Histories:
-    """All states that were reached from the empty store; `scripts` replace lua/. It serves all runs of a search."""
+    """All states reached from the empty store; `scripts` replace lua/. It is used by all runs of a search."""
 
     def __init__(self, nodes_max: int, scripts: Mapping[str, ScriptSource] | None = None) -> None:
         self.root = State(None, (), [])
@@ -51,7 +51,7 @@ class Histories:
         self._seeds: dict[int, list[int]] = {}
 
     def commit(self, before: State, calls: Calls) -> list[State]:
-        """Return what the store can be after `calls`: one state for each different outcome of the draws in them."""
+        """Return the possible states after `calls`: one for each different outcome of their draws."""
         key = _key(calls)
         states = before.draws.get(key)
         if states is None:
@@ -59,7 +59,7 @@ class Histories:
         return states
 
     def dump(self, state: State) -> Dump:
-        """Return all that the store holds in `state`."""
+        """Return the content of the store in `state`."""
         if state.dump is None:
             self._go_to(state)
             state.dump = self._store.dump()

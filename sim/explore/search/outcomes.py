@@ -1,4 +1,4 @@
-"""The outcome table of a search: each end, how many of the interleavings lead there, and whether it is allowed."""
+"""The outcome table of a search: each end, the number of its interleavings, and whether it is allowed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Outcome(NamedTuple):
 
 
 def outcomes(tally: Tally) -> list[Outcome]:
-    """Return the ends that `tally` has counted, the most frequent first."""
+    """Return the ends of `tally`, the most frequent first."""
     rows = [Outcome(str(end), runs, runs / tally.runs, end in tally.broken_ends) for end, runs in tally.ends.items()]
     return sorted(rows, key=lambda row: (-row.runs, row.end))
 
 
 def outcome_picture(title: str, tally: Tally) -> Picture:
-    """Return the table as bars, red where something isn't true at the end."""
+    """Return the table as bars; ends with a violation are red."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,7 +1,7 @@
-"""A schedule in short: only where it leaves the default order, which always takes the first open step.
+"""A schedule as its departures from the default order, which always takes the first open step.
 
-As text it is one word to paste, such as "4:fault offline n1;9:timer dispatch j1": from 0, the number of the step and
-the label of what is taken instead of the first. Whatever a shell or this form would read is written as %XX.
+As text it is one argument to paste, such as "4:fault offline n1;9:timer dispatch j1": the number of the step, from 0,
+and the label of the step taken instead of the first. Special characters are written as %XX.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from voxpool.scheduler.errors import ConfigError
 DEFAULT = "default"
 """The text of the schedule without departures."""
 PLAIN = " |>,.:=+-_/()[]<>{}*&^@#~?'"
-"""What may stand between double quotes in any shell."""
+"""Characters that are allowed between double quotes in any shell."""
 
 
 class Departure(NamedTuple):
-    """Step number `at` is `label` and not the first that is open."""
+    """Step number `at` is `label` instead of the first open one."""
 
     at: int
     label: str
@@ -30,7 +30,7 @@ Schedule = tuple[Departure, ...]
 
 
 class WrongSchedule(ConfigError):
-    """A text that isn't a schedule, or a schedule that this flow can't follow."""
+    """A text that isn't a schedule, or a schedule that is not possible in this flow."""
 
 
 def to_text(schedule: Schedule) -> str:

@@ -1,7 +1,7 @@
-"""Makes a failing schedule short: the fewest departures from the default order, then the fewest steps.
+"""Shrinks a failing schedule: to the fewest departures from the default order, then to the fewest steps.
 
-First departures are left out while the same check still breaks, which is quick and leaves few of them. Then all orders
-with none, one, two, … departures are tried: what breaks there first is the least, unless the budget ends before.
+First departures are left out while the same check still breaks, which is fast and leaves few of them. Then all orders
+with none, one, two, … departures are run: the first failing one is minimal, unless the budget ends before.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class Instead(NamedTuple):
 
 
 class Shrunk(NamedTuple):
-    """The shortest failing run that was found, and how far that is proven."""
+    """The shortest failing run found, and whether it is proven to be minimal."""
 
     run: Run
     is_fewest: bool
-    """No order with fewer departures breaks this check: all of them were tried."""
+    """True when all orders with fewer departures were run, and none breaks this check."""
     is_shortest: bool
-    """None with as many departures breaks it in fewer steps."""
+    """True when no order with as many departures breaks it in fewer steps."""
     tries: int
 
 
 class _Search(Tally):
-    """Counts runs, and keeps the shortest that breaks the check `wanted`."""
+    """Counts runs, and keeps the shortest one that breaks the check `wanted`."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__("shrinking")
@@ -86,7 +86,7 @@ def _hints(run: Run) -> list[Instead]:
 
 
 def _following(hints: Sequence[Instead]) -> Callable[[int, Sequence[Step]], Step]:
-    """Return a choice that takes the default, but for the hints that fit; each is used once."""
+    """Return a choice that takes the default step unless an unused hint fits."""
     left = list(hints)
 
     def choose(at: int, steps: Sequence[Step]) -> Step:
@@ -103,5 +103,5 @@ def _following(hints: Sequence[Instead]) -> Callable[[int, Sequence[Step]], Step
 
 
 def is_broken(broken: Sequence[str], wanted: str) -> bool:
-    """Return whether the check named `wanted` is among those that broke."""
+    """Return whether the check `wanted` is among the broken ones."""
     return any(sentence(line) == wanted for line in broken)

@@ -1,4 +1,4 @@
-"""What a search counts: runs, ends, what broke. Its memory is bounded by the number of ends, not by that of runs."""
+"""Counts the runs, ends and violations of a search. Its memory is bounded by the number of ends."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from voxpool.sim.explore.model.running import Run, sentence
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 ENDS_MAX = 100_000
-"""Distinct ends that are listed; all later ones are counted as one entry, which says so."""
+"""Maximum number of distinct ends; further ones are counted as OTHERS."""
 OTHERS = "others (too many ends to tell apart)"
 SENTENCES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much a search may take; what is left when it is used up makes the search incomplete."""
+    """The limits of a search; a search that reaches one is incomplete."""
 
     runs: int | None = None
-    """Executions run, those that were cut short (sleep sets) among them."""
+    """Number of executions, including those cut short by sleep sets."""
     seconds: float | None = None
 
 
 @dataclass
 class Tally:
-    """What one search has found so far. `runs` are interleavings that came to their end."""
+    """The results of one search so far. `runs` is the number of completed interleavings."""
 
     way: str
     """How the orders were chosen, in words."""
     is_exhaustive: bool = False
-    """True when each end that is possible is reached when it is complete."""
+    """True when a complete search reaches every possible end."""
     runs: int = 0
     cut_short: int = 0
-    """Runs that sleep sets ended: all that could follow was seen in another order."""
+    """Number of runs ended by sleep sets, because all continuations were covered in another order."""
     interleavings: int = 0
-    """Interleavings that the runs of sleep sets stand for: what a search without them would run."""
+    """Number of interleavings that the runs with sleep sets represent."""
     repeated: int = 0
-    """Runs of an earlier round, taken again to get beyond them."""
+    """Number of repeated runs of an earlier round."""
     reached: int | None = None
-    """Departures up to which every order was run; None where they aren't counted."""
+    """Number of departures up to which every order was run; None where they aren't counted."""
     steps_max: int = 0
     is_complete: bool = False
     ends: dict[Hashable, int] = field(default_factory=dict)
     """End state -> runs."""
     standing_for: dict[Hashable, int] = field(default_factory=dict)
-    """End state -> interleavings that its runs stand for; with sleep sets only."""
+    """End state -> interleavings that its runs represent; with sleep sets only."""
     broken_ends: dict[Hashable, None] = field(default_factory=dict)
-    """Ends at which something wasn't true."""
+    """Ends with a violation."""
     broken_runs: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     """Sentence -> runs."""
@@ -57,15 +57,15 @@ class Tally:
 
     @property
     def orders(self) -> int:
-        """Interleavings that it tells of: those that the runs of sleep sets stand for, else its runs."""
+        """Return the number of covered interleavings: those represented by runs with sleep sets, else the runs."""
         return self.interleavings or self.runs
 
     def agrees(self, other: Tally) -> bool:
-        """True when another whole search of the same execution reached the same ends, in as many orders."""
+        """True when another complete search of the same execution reached the same ends, in as many orders."""
         return self.ends.keys() == other.ends.keys() and self.orders == other.orders
 
     def add(self, end: Hashable, broken: list[str], steps: int, run: Callable[[], Run]) -> None:
-        """Count a run that came to its end; `run` tells of it when it is wanted."""
+        """Count a completed run; `run` returns it when it is needed."""
         self.runs += 1
         if steps > self.steps_max:
             self.steps_max = steps
@@ -91,22 +91,22 @@ class Tally:
             self.first_broken = run()
 
     def closed(self) -> Tally:
-        """Note the time that it took."""
+        """Record the duration, and return self."""
         self.seconds = self.watch.seconds()
         return self
 
     @property
     def tries(self) -> int:
-        """Executions that were run."""
+        """Number of executions."""
         return self.runs + self.cut_short + self.repeated
 
     def is_used_up(self, budget: Budget) -> bool:
-        """Return whether the search has to end here."""
+        """Return whether the budget is used up."""
         if budget.runs is not None and self.tries >= budget.runs:
             return True
         return budget.seconds is not None and self.watch.seconds() >= budget.seconds
 
     @property
     def runs_per_s(self) -> float:
-        """Executions run in a real second."""
+        """Executions per real second."""
         return self.tries / self.seconds if self.seconds else 0.0

@@ -1,7 +1,7 @@
-"""Random orders: each step drawn evenly, or by priorities with change points (PCT).
+"""Random orders: each step drawn uniformly, or by priorities with change points (PCT).
 
 PCT is the scheduler of Burckhardt, Kothari, Musuvathi and Nagarakatte (ASPLOS 2010): it finds a bug of depth d in a
-run of at most k steps and n chains with a chance of at least 1 / (n k^(d-1)).
+run of at most k steps and n chains with a probability of at least 1 / (n k^(d-1)).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from voxpool.sim.explore.search.tally import Budget, Tally
 
 
 class Pct:
-    """One run's choices. Chains have priorities, in a random order; d - 1 times the one that just ran drops below."""
+    """The choices of one run. Chains have random priorities; d - 1 times the current chain gets a lower priority."""
 
     def __init__(self, depth: int, steps: int, random: random.Random) -> None:
         self._random = random
         self._priorities: dict[str, float] = {}
-        # The change point of number i puts its chain on priority i, below all that chains begin with.
+        # Change point number i sets its chain to priority i, below all initial priorities.
         self._changes: dict[int, list[int]] = {}
         for number in range(1, depth):
             self._changes.setdefault(random.randrange(steps), []).append(number)
@@ -31,7 +31,7 @@ class Pct:
     def choose(self, at: int, steps: Sequence[Step]) -> Step:
         """Return a step of the open chain with the highest priority."""
         chain = max(dict.fromkeys(step.chain for step in steps), key=self._priority)
-        # Several open steps of one chain are draws of one step: no chain overtakes itself.
+        # Several open steps of one chain are alternatives of one step: a chain is ordered.
         draws = [step for step in steps if step.chain == chain]
         step = draws[0] if len(draws) == 1 else draws[self._random.randrange(len(draws))]
         for number in self._changes.get(at, ()):
@@ -39,7 +39,7 @@ class Pct:
         return step
 
     def _priority(self, chain: str) -> float:
-        """Return the priority of `chain`; one that is new gets any place among the others."""
+        """Return the priority of `chain`; a new one gets a random position among the others."""
         priority = self._priorities.get(chain)
         if priority is None:
             priority = self._priorities[chain] = self._above + self._random.random()
@@ -47,19 +47,19 @@ class Pct:
 
 
 def pct_bound(depth: int, chains: int, steps: int) -> float:
-    """Return the least chance that a run finds a bug of `depth`."""
+    """Return the lower bound of the probability that a run finds a bug of `depth`."""
     return 1.0 / (chains * float(steps) ** (depth - 1))
 
 
 class Sizes:
-    """Steps and chains of the runs so far: what the change points are spread over, and what the bound speaks of."""
+    """Numbers of steps and chains of the runs so far, for the change points and the bound."""
 
     def __init__(self) -> None:
         self.steps = 1
         self.chains = 1
 
     def see(self, taken: Sequence[Step]) -> None:
-        """Take note of a run."""
+        """Record a run."""
         self.steps = max(self.steps, len(taken))
         self.chains = max(self.chains, len({step.chain for step in taken}))
 
@@ -67,7 +67,7 @@ class Sizes:
 def pct_walks(
     make_execution: MakeExecution, depth: int, runs: int, seed: int, budget: Budget, tell: Tell | None = None
 ) -> tuple[Tally, Sizes]:
-    """Run `runs` orders drawn by PCT. A run in the default order says first how long they are."""
+    """Run `runs` orders drawn by PCT, after a run in the default order that gives their length."""
     sizes = Sizes()
     first = run_execution(make_execution, lambda at, steps: steps[0])
     sizes.see([taken.step for taken in first.taken])
@@ -82,7 +82,7 @@ def pct_walks(
 def random_walks(
     make_execution: MakeExecution, runs: int, seed: int, budget: Budget, tell: Tell | None = None
 ) -> Tally:
-    """Run `runs` orders with each step drawn evenly from the open ones."""
+    """Run `runs` orders with each step drawn uniformly from the open ones."""
 
     def choices(random: random.Random) -> Choose:
         return lambda at, steps: steps[random.randrange(len(steps))]
@@ -100,7 +100,7 @@ def _walks(
     tell: Tell | None,
     sizes: Sizes,
 ) -> Tally:
-    """Run them, each from a seed of its own. `is_complete` says that all of them were run, no more than that."""
+    """Run random orders, each with a separate seed. `is_complete` only means that all of them were run."""
     tally.is_complete = True
     for number in range(runs):
         if tally.is_used_up(budget):

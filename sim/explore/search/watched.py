@@ -1,4 +1,4 @@
-"""Which objects of a core are watched for footprints: all that have a state, from the dispatcher to each job."""
+"""Selects the objects of a core that are watched for footprints: all with state, from the dispatcher to each job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PARTS = ("table", "waiting", "queue", "node_registry", "dispatcher", "node_event
 
 
 def watch_core(production: Production, footprints: Footprints) -> None:
-    """Watch all that is there, and whatever comes: jobs when the table, nodes when the node registry takes them in."""
+    """Watch all existing objects, and new jobs and nodes when table and node registry add them."""
     core: Any = production.core
 
     def watch_job(job: Job) -> None:
