@@ -26,7 +26,7 @@ A_NODE: dict[str, int] = {
 }
 """Entries that may remain for each connected node."""
 HEAP = "._deadlines._heap"
-"""Numbers, not things; some stay when nothing is due any more (clock.py)."""
+"""Heap entries that are numbers; some remain when nothing is due (clock.py)."""
 SPARE = {"_tasks": 4, "queue._beats": 1}
 """Entries that may remain without any node: the roles, and the last heartbeats."""
 
