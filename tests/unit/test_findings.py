@@ -102,6 +102,13 @@ def test_a_page_has_the_question_the_pictures_and_the_figures_of_each_defect(tmp
     assert merged_questions([question], question | {"seed": 4}) == [question | {"seed": 4}]
 
 
+def test_a_figure_that_never_ends_shows_the_defect() -> None:
+    line = Line("M1", "nodes are chosen again after", "s", float("inf"), 1.0, "<= 2", "breaks")
+    found = Report("leak", "?", 3, Options().shown(), [line], variants={}).as_dict()
+    (section,) = question_of(found, ABOUT, [])["sections"]
+    assert section["lines"] == [["nodes are chosen again after", "-", "1 s", "<= 2", "holds"]]
+
+
 def test_the_pages_are_those_that_the_findings_give_and_each_has_its_pictures() -> None:
     pages = {f"{question['experiment']}.md": render_page(question) for question in questions()}
     assert {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")} == pages
