@@ -1,0 +1,1 @@
+"""A network in virtual time: processes, links and connections in memory, for production code that uses asyncio."""

@@ -1,0 +1,148 @@
+"""The virtual loop with processes and a network: sockets, signals and threads get an end in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from voxpool.sim.network.process import PROCESS, Process
+from voxpool.sim.virtual_time.loop import VirtualLoop
+from voxpool.sim.virtual_time.loop_internals import Handle, Timer
+
+if TYPE_CHECKING:
+    from voxpool.sim.network.network import Network
+
+BURY_ROUNDS = 200
+"""Times that the tasks of ended processes are cancelled; a task may catch a cancellation and await again."""
+
+
+class NetworkLoop(VirtualLoop):
+    """Adds to VirtualLoop what a server, a client or a worker needs: `create_server`, `create_connection`, signals.
+
+    A thread takes no virtual time. Unix sockets, TLS, subprocesses and pipes are still refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network: Network | None = None
+        self.frozen = 0
+        """How many processes are frozen."""
+        self._graveyard: list[asyncio.Task[Any]] = []
+
+    # ---- processes
+
+    def create_task(self, coro: Any, *, name: object = None, context: Any = None, **options: Any) -> Any:
+        task = super().create_task(coro, name=name, context=context, **options)
+        process = PROCESS.get(None) if context is None else context.get(PROCESS)
+        if process is not None:
+            process.tasks[task] = None
+            task.add_done_callback(lambda done: process.tasks.pop(done, None), context=_NO_PROCESS)
+        return task
+
+    def forget(self, process: Process) -> None:
+        """Remove everything that `process`, which has ended, would still run."""
+        if process.is_frozen:
+            process.is_frozen = False
+            self.frozen -= 1
+            process.held.clear()
+        for handle in self._ready:
+            if not handle._cancelled and handle._context.get(PROCESS) is process:
+                handle.cancel()
+        for entry in list(self._queue):
+            timer = entry[3]
+            if type(timer) is Timer and not timer._cancelled and timer._context.get(PROCESS) is process:
+                timer.cancel()
+        for task in process.tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        # A coroutine that is collected runs its `finally` blocks; these are kept until `bury`.
+        self._graveyard.extend(process.tasks)
+        process.tasks = {}
+
+    def run_held(self, held: deque[Handle | Timer]) -> None:
+        """Run in the next turn what a frozen process had to hold back."""
+        self._ready.extend(held)
+        held.clear()
+
+    def _turn(self) -> None:
+        if self.frozen:
+            for _ in range(len(self._ready)):
+                handle = self._ready.popleft()
+                process = None if handle._cancelled else handle._context.get(PROCESS)
+                if process is not None and process.is_frozen:
+                    process.held.append(handle)
+                else:
+                    self._ready.append(handle)
+            if not self._ready:
+                return
+        super()._turn()
+
+    def bury(self) -> list[asyncio.Task[Any]]:
+        """Finish the tasks of ended processes; call it after the run. Returns those that can't be cancelled.
+
+        A task that the garbage collector found later would run its `finally` blocks in the middle of another run.
+        """
+        self.set_exception_handler(lambda _loop, _context: None)
+        logging.disable(logging.CRITICAL)
+        try:
+            with self.entered():
+                for _ in range(BURY_ROUNDS):
+                    self._queue.clear()
+                    alive = [task for task in self._graveyard if not task.done()]
+                    if not alive:
+                        break
+                    for task in alive:
+                        task.cancel()
+                    while self._ready:
+                        VirtualLoop._turn(self)
+        finally:
+            logging.disable(logging.NOTSET)
+        left = [task for task in self._graveyard if not task.done()]
+        self._graveyard.clear()
+        return left
+
+    # ---- what asyncio asks of a loop with sockets
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        context = contextvars.copy_context()
+        PROCESS.get().signals[sig] = lambda: self._ready.append(Handle(callback, args, context))
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return PROCESS.get().signals.pop(sig, None) is not None
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        return self.call_soon(callback, *args, context=context)
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """Call `func` now: a thread takes no virtual time."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
+        return self._network().addresses(host, port)
+
+    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        sock = options.get("sock")
+        if options.get("ssl") is not None:
+            return await super().create_server(protocol_factory, host, port)
+        return self._network().listen(protocol_factory, port if sock is None else sock.getsockname()[1])
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        if options.get("ssl") is not None or options.get("sock") is not None:
+            return await super().create_connection(protocol_factory, host, port)
+        return await self._network().connect(protocol_factory, host, port)
+
+    def _network(self) -> Network:
+        if self.network is None:
+            raise RuntimeError("this loop has no network")
+        return self.network
+
+
+_NO_PROCESS = contextvars.Context()
