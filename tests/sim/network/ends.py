@@ -100,6 +100,8 @@ class Loopback:
     """Connections of asyncio over 127.0.0.1."""
 
     def __init__(self) -> None:
+        self.server: asyncio.AbstractServer
+        self.port = 0
         self.accepted: list[End] = []
         self.connected: list[End] = []
 
@@ -108,8 +110,8 @@ class Loopback:
         return self.accepted[-1]
 
     async def start(self) -> None:
-        self.server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0)
-        self.port = self.server.sockets[0].getsockname()[1]
+        server = await asyncio.get_running_loop().create_server(self._accept, "127.0.0.1", 0)
+        self.server, self.port = server, server.sockets[0].getsockname()[1]
 
     async def connect_to(self, port: int) -> End:
         end = (await asyncio.get_running_loop().create_connection(End, "127.0.0.1", port))[1]
