@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from voxpool.sim.network.loop import NetworkLoop
+if TYPE_CHECKING:
+    from voxpool.sim.network.loop import NetworkLoop
 
 RETRANSMIT_S = (0.2, 1.5)
 """A segment that a cut has held back arrives after the cut has healed and a pause between these bounds."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voxpool.sim.network.process import PROCESS, Process
+from voxpool.sim.network.sockets import ListeningSocket, Server
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.virtual_time.loop_internals import Handle, Timer
 
@@ -128,11 +129,23 @@ class NetworkLoop(VirtualLoop):
     async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
         return self._network().addresses(host, port)
 
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        if not isinstance(fd, ListeningSocket):
+            super().add_reader(fd, callback, *args)
+        fd.call_when_readable(callback, args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        return bool(fd.call_no_more())
+
+    async def connect_accepted_socket(self, protocol_factory: Any, sock: Any, **options: Any) -> Any:
+        if options.get("ssl") is not None:
+            return await super().connect_accepted_socket(protocol_factory, sock)
+        return sock.end, sock.end.begin(protocol_factory)
+
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        sock = options.get("sock")
         if options.get("ssl") is not None:
             return await super().create_server(protocol_factory, host, port)
-        return self._network().listen(protocol_factory, port if sock is None else sock.getsockname()[1])
+        return Server(self, self._network().listen(port), protocol_factory)
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         if options.get("ssl") is not None or options.get("sock") is not None:

@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import errno
 import socket
 from collections.abc import Callable
 from random import Random
-from types import TracebackType
 from typing import Any
 
 from voxpool.sim.network.link import Link
 from voxpool.sim.network.loop import NetworkLoop
 from voxpool.sim.network.process import PROCESS, Process
+from voxpool.sim.network.sockets import ListeningSocket
 from voxpool.sim.network.transport import SEGMENT_BYTES, MemoryTransport
 
 FIRST_PORT = 40_000
 """The first port of outgoing connections."""
 Factory = Callable[[], asyncio.BaseProtocol]
-
-
-class ListeningSocket:
-    """The address of a listener, for code that binds a socket first and serves on it later."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._name = (host, port)
-
-    def getsockname(self) -> tuple[str, int]:
-        """Return host and port."""
-        return self._name
-
-    def close(self) -> None:
-        """The listener closes with its server."""
-
-    def __enter__(self) -> ListeningSocket:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-class Listener(asyncio.AbstractServer):
-    """What `create_server` returns: connections to its port of its machine are accepted until `close`."""
-
-    def __init__(self, network: Network, process: Process, port: int, factory: Factory) -> None:
-        self.process, self.port, self.factory = process, port, factory
-        self.context = contextvars.copy_context()
-        self.sockets = (ListeningSocket(network.address(process.name), port),)
-        self._network = network
-        process.listeners[self] = None
-        network.listening[process.name, port] = self
-
-    def close(self) -> None:
-        self.process.listeners.pop(self, None)
-        if self._network.listening.get((self.process.name, self.port)) is self:
-            del self._network.listening[self.process.name, self.port]
-
-    def get_loop(self) -> NetworkLoop:
-        return self._network.loop
-
-    def is_serving(self) -> bool:
-        return self in self.process.listeners
-
-    async def start_serving(self) -> None:
-        """Do nothing: a listener accepts from its creation on."""
-
-    async def serve_forever(self) -> None:
-        raise NotImplementedError
-
-    async def wait_closed(self) -> None:
-        """Return at once: open connections don't belong to the listener."""
 
 
 class Network:
@@ -84,7 +31,7 @@ class Network:
         self.loop, self.random, self.delay_s = loop, random, delay_s
         loop.network = self
         self.processes: dict[str, Process] = {}
-        self.listening: dict[tuple[str, int], Listener] = {}
+        self.listening: dict[tuple[str, int], ListeningSocket] = {}
         self.cuts_reads = False
         """Whether reads end at arbitrary bytes, as they may in TCP."""
         self.bytes = self.segments = 0
@@ -124,12 +71,12 @@ class Network:
         address = host if host in self._names else self.address(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
 
-    def listen(self, factory: Factory, port: int) -> Listener:
-        """Accept connections to `port` for the running process. Raises OSError when the port is in use."""
+    def listen(self, port: int) -> ListeningSocket:
+        """Return a socket that listens on `port` for the running process. Raises OSError when the port is in use."""
         process = PROCESS.get()
         if (process.name, port) in self.listening:
             raise OSError(errno.EADDRINUSE, "Address already in use")
-        return Listener(self, process, port, factory)
+        return ListeningSocket(self, process, port)
 
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, asyncio.BaseProtocol]:
         """Connect the running process; returns transport and protocol. Raises ConnectionRefusedError.
@@ -147,9 +94,9 @@ class Network:
         own, peer = server_end.get_extra_info("peername"), server_end.get_extra_info("sockname")
         transport = MemoryTransport(self, process, link, way, own, peer)
         transport.meet(server_end)
-        made = self.loop.create_future()
-        self.loop.call_soon(transport.begin, factory, made)
-        return transport, await made
+        protocol: asyncio.Future[asyncio.BaseProtocol] = self.loop.create_future()
+        self.loop.call_soon(lambda: protocol.set_result(transport.begin(factory)))
+        return transport, await protocol
 
     def _syn(
         self,
@@ -164,11 +111,11 @@ class Network:
         machine = self.processes.get(name)
         if machine is not None and machine.is_off:
             return
-        listener, end, link = self.listening.get((name, port)), None, self.link(process.name, name)
-        if listener is not None:
+        listening, end, link = self.listening.get((name, port)), None, self.link(process.name, name)
+        if listening is not None:
             here, there = (self.address(name), port), (self.address(process.name), own_port)
-            end = MemoryTransport(self, listener.process, link, 1 - way, here, there, listener.context)
-            end.begin_soon(listener.factory)
+            end = MemoryTransport(self, listening.process, link, 1 - way, here, there)
+            listening.arrived(end)
         link.carry(1 - way, SEGMENT_BYTES, _syn_ack, process, answered, end)
 
 

@@ -12,7 +12,7 @@ from voxpool.sim.virtual_time.loop_internals import Handle, Timer
 
 if TYPE_CHECKING:
     from voxpool.sim.network.loop import NetworkLoop
-    from voxpool.sim.network.network import Listener
+    from voxpool.sim.network.sockets import ListeningSocket
     from voxpool.sim.network.transport import MemoryTransport
 
 PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
@@ -32,7 +32,7 @@ class Process:
         """True when the whole machine has lost its power: it answers nothing, not even with a reset."""
         self.tasks: dict[asyncio.Task[Any], None] = {}
         self.transports: dict[MemoryTransport, None] = {}
-        self.listeners: dict[Listener, None] = {}
+        self.listening: dict[ListeningSocket, None] = {}
         self.signals: dict[int, Callable[[], None]] = {}
         self.main: asyncio.Task[Any] | None = None
         self.held: deque[Handle | Timer] = deque()
@@ -87,8 +87,8 @@ class Process:
         self.is_alive, self.is_off = False, power_off
         self.loop.forget(self)
         self.signals.clear()
-        for listener in list(self.listeners):
-            listener.close()
         transports, self.transports = self.transports, {}
+        for listening in list(self.listening):
+            listening.close()
         for transport in transports:
             transport.process_ended(power_off)

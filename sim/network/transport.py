@@ -43,12 +43,11 @@ class MemoryTransport(asyncio.Transport):
         way: int,
         name: tuple[str, int],
         peer_name: tuple[str, int],
-        context: contextvars.Context | None = None,
     ) -> None:
         super().__init__({"sockname": name, "peername": peer_name})
         self.process = process
         self._network, self._loop, self._link, self._way = network, network.loop, link, way
-        self._context = contextvars.copy_context() if context is None else context.copy()
+        self._context = contextvars.Context()
         self._peer: MemoryTransport | None = None
         self._early: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         """What this end has sent before the other one has heard that it is connected."""
@@ -88,19 +87,14 @@ class MemoryTransport(asyncio.Transport):
         for fn, args in early:
             fn(*args)
 
-    def begin_soon(self, factory: Callable[[], Any]) -> None:
-        """Make the protocol in the next turn of the process."""
-        self._soon(self.begin, factory, None)
-
-    def begin(self, factory: Callable[[], Any], made: asyncio.Future[Any] | None) -> None:
-        """Make the protocol, as `accept` or `connect` does; `made` gets it."""
-        if self._lost:
-            return
-        self._protocol = factory()
-        self._protocol.connection_made(self)
+    def begin(self, factory: Callable[[], Any]) -> asyncio.BaseProtocol:
+        """Make the protocol and return it. Its callbacks run in the context that runs now."""
+        self._context = contextvars.copy_context()
+        protocol: asyncio.BaseProtocol = factory()
+        self._protocol = protocol
+        protocol.connection_made(self)
         self._read_soon()
-        if made is not None and not made.done():
-            made.set_result(self._protocol)
+        return protocol
 
     # ---- writing
 
@@ -308,14 +302,15 @@ class MemoryTransport(asyncio.Transport):
         self._buffer.clear()
         self._size = 0
         self._closing = self._lost = True
-        self._loop.call_soon(self._end, error)
+        if self._protocol is None:
+            self._close_socket(True)
+        else:
+            self._loop.call_soon(self._end, error)
 
     def _end(self, error: BaseException | None) -> None:
         try:
-            if self._protocol is not None:
-                self._protocol.connection_lost(error)
+            self._protocol.connection_lost(error)
         finally:
-            self.process.transports.pop(self, None)
             self._close_socket(not isinstance(error, ConnectionResetError))
 
     def process_ended(self, power_off: bool) -> None:
@@ -326,8 +321,9 @@ class MemoryTransport(asyncio.Transport):
 
     def _close_socket(self, notify: bool) -> None:
         self._closed = True
-        if notify and self._inbox:
-            self._to_peer(SEGMENT_BYTES, "reset_came")  # data that nobody has read
+        self.process.transports.pop(self, None)
+        if notify and (self._inbox or self._protocol is None):
+            self._to_peer(SEGMENT_BYTES, "reset_came")  # data that nobody has read, or a connection nobody accepted
         elif notify:
             self._send_fin()
         self._inbox.clear()

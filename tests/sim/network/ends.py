@@ -151,7 +151,7 @@ class InMemory(Loopback):
     async def start(self) -> None:
         machine = self._network.process("server")
         machine.start(self._serve)
-        await until(lambda: bool(machine.listeners))
+        await until(lambda: bool(machine.listening))
 
     async def _serve(self) -> None:
         self._server_context = contextvars.copy_context()

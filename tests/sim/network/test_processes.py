@@ -204,7 +204,7 @@ def test_a_program_that_fails_ends_the_run(two: Two) -> None:
         two.in_client(main)
 
 
-@pytest.mark.parametrize("ask", ["create_unix_connection", "subprocess_exec", "connect_read_pipe", "add_reader"])
+@pytest.mark.parametrize("ask", ["create_unix_connection", "subprocess_exec", "connect_read_pipe", "add_writer"])
 def test_what_has_no_end_in_virtual_time_is_refused(two: Two, ask: str) -> None:
     """The network brings TCP connections and signals, nothing else."""
 
