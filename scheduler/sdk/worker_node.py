@@ -18,7 +18,7 @@ from typing import Any
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.core.clock import SystemClock
+from voxpool.scheduler.core.clock import Clock, SystemClock
 from voxpool.scheduler.core.jobs.error_text import cleaned, error_text, traceback_text
 from voxpool.scheduler.core.jobs.reasons import ENGINE_ERROR
 from voxpool.scheduler.engines import Engine, Work, WorkFailed
@@ -67,7 +67,8 @@ class Worker:
     traceback goes to `on_event` only.
 
     `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are those of
-    the scheduler; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used.
+    the scheduler; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used. `random` and `clock` are for
+    simulations; by default they are the system's.
     """
 
     def __init__(
@@ -84,10 +85,12 @@ class Worker:
         ping_s: float = PING_S,
         on_event: Callable[[str], None] = lambda text: None,
         random: random.Random | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if isinstance(pairs, str):
             raise ConfigError(f"pairs is a list: write pairs=[{pairs!r}]")
         self._random = random or fresh_random()
+        self._clock = clock
         self._door = Door.of(given_url(url), "/ws/node", ca_file, ping_s)
         self._token = given_token(token)
         self.node_id = node_id
@@ -196,7 +199,8 @@ class Worker:
             self._holding(),
             version=__version__,
             token=self._token,
-            now_ms=SystemClock().now_ms(),  # the present clock: the system may have corrected it meanwhile
+            # A new clock at each registration: the system may have corrected its time.
+            now_ms=(self._clock or SystemClock()).now_ms(),
         )
 
     def _holding(self) -> list[Attempt]:

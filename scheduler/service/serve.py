@@ -1,28 +1,21 @@
-"""The composition root of production: real clock, real store, real sockets around the core."""
+"""The composition root of production: the machine's clock, store and sockets around the core."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
 import signal
-import socket
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from prometheus_client import disable_created_metrics
 
-from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.config import Settings, ms
-from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.errors import CannotStart, VoxpoolError
 from voxpool.scheduler.security.secret_files import SecretFiles
 from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_knows
-from voxpool.scheduler.service.open_files import connections_within
-from voxpool.scheduler.stores.opening import open_store
+from voxpool.scheduler.service.machine import Machine
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.scheduler.telemetry.dashboard.history import DashboardHistory
 from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
@@ -35,7 +28,7 @@ from voxpool.scheduler.telemetry.traces.tracing import open_tracing
 from voxpool.scheduler.web.app import Doors
 from voxpool.scheduler.web.health import Health
 from voxpool.scheduler.web.sessions.results import Results
-from voxpool.scheduler.web.wire.server import HURRY_S, DoorServer, listen, url_of, uvicorn_config
+from voxpool.scheduler.web.wire.server import HURRY_S, DoorServer, url_of, uvicorn_config
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -45,7 +38,7 @@ class StoreLost(VoxpoolError):
     """Another scheduler works on the store of this one."""
 
 
-async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> int:
+async def serve(settings: Settings, log: Log, machine: Machine) -> int:
     """Run a scheduler until SIGTERM or SIGINT; return the exit code. The event scheduler_started names its URL.
 
     Raises ConfigError, CannotStart or StoreUnavailable when it can't start.
@@ -55,19 +48,19 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
     secrets.listen()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # each series would have a twin: when it was made
     async with AsyncExitStack() as closing:
-        listener = closing.enter_context(listen(settings))
+        listener = closing.enter_context(machine.listen(settings))
         url = url_of(listener, secrets.tls)
-        wanted, settings = settings, connections_within(settings, log)
-        clock = SystemClock()
-        random = fresh_random()
+        wanted, settings = settings, machine.within_limits(settings, log)
+        clock = machine.clock()
+        random = machine.random()
         instance = f"{random.getrandbits(40):010x}"  # nosec B311  # a name, no secret
-        tracing = open_tracing(settings, clock, fresh_random(), log, instance)
+        tracing = open_tracing(settings, clock, machine.random(), log, instance)
         if tracing is not None:
             closing.push_async_callback(tracing.close)
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        owner = f"{socket.gethostname()}, process {os.getpid()}, {url}"
+        owner = f"{machine.process_name()}, {url}"
         try:
-            store = await open_store(settings.store, state_dir, owner, lambda reason: _fail(lost, reason))
+            store = await machine.open_store(settings.store, owner, lambda reason: _fail(lost, reason))
         except OSError as error:
             raise CannotStart(f"store {without_password(settings.store)}: {error}") from None
         deadline = Deadline(settings.stop_s)
@@ -77,7 +70,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         meters = Meters(store, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
         history = DashboardHistory(clock)
-        observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history]
+        observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history, *machine.observers()]
         runner: ScriptRunner = meters.runner
         if tracing is not None:
             observers.insert(0, tracing.observer)  # before the observers that log the ids of traces
@@ -109,8 +102,7 @@ async def serve(settings: Settings, log: Log, state_dir: Path | None = None) -> 
         server = DoorServer(config, doors.connections, secrets.tls)
         await server.startup([listener])
         stop.listen()
-        gc.collect()
-        gc.freeze()  # the objects of the start stay: the collector need not visit them again
+        machine.started(core, doors)
         log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store))
         secrets.warn(listener.getsockname()[0], url)
         failures: list[asyncio.Future[None]] = [failed, lost]

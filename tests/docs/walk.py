@@ -23,6 +23,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.protocol.codec import encode, to_client, to_node
 from voxpool.scheduler.protocol.messages import Assign, Hello, JobResult, NodeResult, Register, Submit
+from voxpool.scheduler.service.machine import Machine
 from voxpool.scheduler.service.serve import serve
 from voxpool.scheduler.telemetry.logs.log import open_log
 
@@ -94,7 +95,7 @@ async def _one_job(client: ClientConnection, node: ClientConnection, submit: byt
 async def walk() -> list[str]:
     """Return the files that the second job passes."""
     url = _Url()
-    service = asyncio.ensure_future(serve(Settings(store="memory", port=0), open_log(url, SystemClock())))
+    service = asyncio.ensure_future(serve(Settings(store="memory", port=0), open_log(url, SystemClock()), Machine()))
     either: list[asyncio.Future[Any]] = [service, url.found]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     files = _Files()

@@ -43,7 +43,7 @@ EXPORTERS = {
     "telemetry.metrics.timed_runner.TimedRunner",
 }
 """What watches the core in production, around it; the simulation has checkers in their place."""
-DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "service.serve.", "cli.")
+DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "service.serve.", "service.machine.", "cli.")
 
 
 def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:

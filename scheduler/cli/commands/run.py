@@ -40,10 +40,11 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
         return 0
     import uvloop
 
+    from voxpool.scheduler.service.machine import Machine
     from voxpool.scheduler.service.serve import serve as run
 
     with _open_log(log_level, settings.log_buffer_bytes_max) as log:
-        return uvloop.run(run(settings, log, state_dir))
+        return uvloop.run(run(settings, log, Machine(state_dir)))
 
 
 @click.command(cls=GroupedCommand)

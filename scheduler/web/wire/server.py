@@ -40,6 +40,7 @@ class DoorServer(Server):
 
     def __init__(self, config: Config, connections: Connections, tls: ServerTls | None = None) -> None:
         super().__init__(config)
+        self.server_state.connections = _InOrder()  # type: ignore[assignment]
         self._connections = connections
         self._tls = tls
         self._acceptors: list[Acceptor] = []
@@ -86,6 +87,23 @@ class DoorServer(Server):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _InOrder(dict[Any, None]):
+    """The open connections in the order of their accept, in place of uvicorn's set.
+
+    A set has the order of addresses in memory: connections would be closed in another order in each process.
+    """
+
+    def add(self, connection: Any) -> None:
+        """Add `connection`."""
+        self[connection] = None
+
+    def discard(self, connection: Any) -> None:
+        """Remove `connection` if it is there."""
+        self.pop(connection, None)
+
+    remove = discard
 
 
 def uvicorn_config(settings: Settings, app: RequestFilter, incoming: Incoming, observer: Observer, log: Log) -> Config:

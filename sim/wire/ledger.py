@@ -1,0 +1,137 @@
+"""What the clients of a run have asked for and received, and the rules that their results must keep.
+
+The ledger is outside of the system under test: it stands for the memory of the people who use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.seams import Observer
+
+LATE_S = 1.0
+"""A result arrives within this time after the job has ended, or after its client's trouble is over."""
+
+
+def output_of(job_id: str, audio: bytes) -> dict[str, str]:
+    """Return the output of simulated work: a function of the job and its audio, so that a mix-up is visible."""
+    return {"job": job_id, "audio": blake2b(audio, digest_size=8).hexdigest()}
+
+
+@dataclass
+class Asked:
+    """One request of a client. Times are virtual seconds."""
+
+    client: str
+    number: int
+    audio: bytes
+    request_id: str
+    life: int
+    """The process of the client that has submitted it: 1 for the first."""
+    in_order: bool
+    states: list[str] = field(default_factory=list)
+    """The state of each result that the client has received."""
+    received_by: int = 0
+    """The process that has received the first result."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a result has come."""
+        return bool(self.states)
+
+
+class Ledger(Observer):
+    """All requests by id. `broken` lists what a client must not see; the scheduler's own view is only used for times.
+
+    `quiet_from_s` is per client the time at which its last fault is over.
+    """
+
+    def __init__(self, in_order_grace_s: float) -> None:
+        self.asked: dict[str, Asked] = {}
+        self.broken: list[str] = []
+        self.quiet_from_s: dict[str, float] = {}
+        self.lives: dict[str, int] = {}
+        self.accepted: set[str] = set()
+        """Requests that the present scheduler has accepted."""
+        self.ended_s: dict[str, float] = {}
+        self.repeated = 0
+        """Results that came again to a later process, which could not know them."""
+        self.now_s = 0.0
+        self._in_order_grace_s = in_order_grace_s
+        self._ends: dict[str, int] = {}
+
+    # ---- what the scheduler reports
+
+    def job_submitted(self, job: Job) -> None:
+        self.accepted.add(job.request_id)
+
+    def job_ended(self, job: Job) -> None:
+        self.ended_s[job.request_id] = self.now_s
+        self._ends[job.job_id] = self._ends.get(job.job_id, 0) + 1
+        if self._ends[job.job_id] > 1:
+            self.broken.append(f"{job.job_id} ended {self._ends[job.job_id]} times")
+
+    def scheduler_started(self) -> None:
+        """A new scheduler knows none of the jobs."""
+        self.accepted.clear()
+
+    # ---- what the clients do and receive
+
+    def asks(self, asked: Asked) -> None:
+        """A client submits."""
+        self.asked[asked.request_id] = asked
+
+    @property
+    def unanswered(self) -> list[Asked]:
+        """The requests without a result."""
+        return [asked for asked in self.asked.values() if not asked.is_answered]
+
+    def received(self, request_id: str, life: int, result: Any) -> None:
+        """The process `life` of a client has received `result`, a JobResult or the exception of its submit."""
+        asked = self.asked[request_id]
+        state = getattr(result, "state", None) or repr(result)
+        if asked.is_answered and life > asked.received_by:
+            self.repeated += 1  # the earlier process could die before its acknowledgement was sent
+            return
+        asked.states.append(state)
+        asked.received_by = life
+        if len(asked.states) > 1:
+            self.broken.append(f"{request_id} got {len(asked.states)} results")
+        elif state != "completed":
+            self.broken.append(f"{request_id} ended {state} {getattr(result, 'error', '')}")
+        else:
+            if result.output != output_of(result.job_id, asked.audio):
+                self.broken.append(f"{request_id}, job {result.job_id}, got the output {result.output}")
+            self._check_order(asked, life)
+            self._check_time(asked)
+
+    def _check_order(self, asked: Asked, life: int) -> None:
+        if not asked.in_order or life != asked.life:
+            return
+        earlier = [
+            other
+            for other in self.asked.values()
+            if other.client == asked.client
+            and other.life == life
+            and other.number < asked.number
+            and not other.is_answered
+        ]
+        if not earlier:
+            return
+        first = min(other.number for other in earlier)
+        waited_s = max(
+            self.now_s - self.ended_s.get(other.request_id, self.now_s)
+            for other in self.asked.values()
+            if other.client == asked.client and other.life == life and other.number > first
+        )
+        if waited_s < self._in_order_grace_s - 0.01:
+            self.broken.append(f"{asked.request_id} overtook {earlier[0].request_id}")
+
+    def _check_time(self, asked: Asked) -> None:
+        since_s = max(self.ended_s.get(asked.request_id, self.now_s), self.quiet_from_s.get(asked.client, 0.0))
+        bound_s = LATE_S + (self._in_order_grace_s if asked.in_order else 0.0)
+        if self.now_s - since_s > bound_s:
+            self.broken.append(f"{asked.request_id} was received {self.now_s - since_s:.2f} s after its end")
