@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 RETRANSMIT_S = (0.2, 1.5)
 """A segment that a cut has held back arrives after the cut has healed and a pause between these bounds."""
+
+
+Arrival = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class Link:
@@ -25,7 +29,11 @@ class Link:
         self.bytes_per_s = 0.0
         self.is_cut = False
         self._last_arrival_s = [0.0, 0.0]
-        self._held: list[tuple[int, Callable[..., None], tuple[Any, ...]]] = []
+        self._on_the_way: tuple[deque[Arrival], deque[Arrival]] = (deque(), deque())
+        """What was sent and has not arrived, for each direction, in its order."""
+        self._held = [0, 0]
+        """How many arrivals a cut holds back."""
+        self._open_from_s = 0.0
 
     def carry(self, way: int, size: int, fn: Callable[..., None], *args: Any) -> None:
         """Call `fn(*args)` when `size` bytes have arrived at the other end of the direction `way`, 0 or 1."""
@@ -36,12 +44,17 @@ class Link:
         elif at_s < last_s:
             at_s = last_s
         self._last_arrival_s[way] = at_s
-        self._loop.at(at_s, self._arrive, way, fn, args)
+        self._on_the_way[way].append((fn, args))
+        self._loop.at(at_s, self._arrive, way)
 
-    def _arrive(self, way: int, fn: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def _arrive(self, way: int) -> None:
+        """Something is due: the oldest that is on the way arrives, so that no cut changes the order."""
         if self.is_cut:
-            self._held.append((way, fn, args))
+            self._held[way] += 1
+        elif self._loop.env._now < self._open_from_s:
+            self._loop.at(self._open_from_s, self._arrive, way)
         else:
+            fn, args = self._on_the_way[way].popleft()
             fn(*args)
 
     def cut(self) -> None:
@@ -53,8 +66,8 @@ class Link:
         if not self.is_cut:
             return
         self.is_cut = False
-        again_s = self._loop.env._now + self._random.uniform(*RETRANSMIT_S)
-        held, self._held = self._held, []
-        for way, fn, args in held:
-            self._last_arrival_s[way] = max(self._last_arrival_s[way], again_s)
-            self._loop.at(self._last_arrival_s[way], self._arrive, way, fn, args)
+        self._open_from_s = self._loop.env._now + self._random.uniform(*RETRANSMIT_S)
+        for way, count in enumerate(self._held):
+            for _ in range(count):
+                self._loop.at(self._open_from_s, self._arrive, way)
+        self._held = [0, 0]

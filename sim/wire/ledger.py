@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+import simpy
+
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.seams import Observer
 
@@ -49,7 +51,7 @@ class Ledger(Observer):
     `quiet_from_s` is per client the time at which its last fault is over.
     """
 
-    def __init__(self, in_order_grace_s: float) -> None:
+    def __init__(self, env: simpy.Environment, in_order_grace_s: float) -> None:
         self.asked: dict[str, Asked] = {}
         self.broken: list[str] = []
         self.quiet_from_s: dict[str, float] = {}
@@ -59,7 +61,7 @@ class Ledger(Observer):
         self.ended_s: dict[str, float] = {}
         self.repeated = 0
         """Results that came again to a later process, which could not know them."""
-        self.now_s = 0.0
+        self._env = env
         self._in_order_grace_s = in_order_grace_s
         self._ends: dict[str, int] = {}
 
@@ -69,7 +71,7 @@ class Ledger(Observer):
         self.accepted.add(job.request_id)
 
     def job_ended(self, job: Job) -> None:
-        self.ended_s[job.request_id] = self.now_s
+        self.ended_s[job.request_id] = self._env._now
         self._ends[job.job_id] = self._ends.get(job.job_id, 0) + 1
         if self._ends[job.job_id] > 1:
             self.broken.append(f"{job.job_id} ended {self._ends[job.job_id]} times")
@@ -123,7 +125,7 @@ class Ledger(Observer):
             return
         first = min(other.number for other in earlier)
         waited_s = max(
-            self.now_s - self.ended_s.get(other.request_id, self.now_s)
+            self._env._now - self.ended_s.get(other.request_id, self._env._now)
             for other in self.asked.values()
             if other.client == asked.client and other.life == life and other.number > first
         )
@@ -131,7 +133,7 @@ class Ledger(Observer):
             self.broken.append(f"{asked.request_id} overtook {earlier[0].request_id}")
 
     def _check_time(self, asked: Asked) -> None:
-        since_s = max(self.ended_s.get(asked.request_id, self.now_s), self.quiet_from_s.get(asked.client, 0.0))
+        since_s = max(self.ended_s.get(asked.request_id, self._env._now), self.quiet_from_s.get(asked.client, 0.0))
         bound_s = LATE_S + (self._in_order_grace_s if asked.in_order else 0.0)
-        if self.now_s - since_s > bound_s:
-            self.broken.append(f"{asked.request_id} was received {self.now_s - since_s:.2f} s after its end")
+        if self._env._now - since_s > bound_s:
+            self.broken.append(f"{asked.request_id} was received {self._env._now - since_s:.2f} s after its end")

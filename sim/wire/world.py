@@ -74,7 +74,7 @@ class WireWorld:
         # An address: without tokens a scheduler refuses names that a foreign page could have brought.
         self.url = f"ws://{self.network.address(SCHEDULER)}:{PORT}"
         self.trace = Trace(self.loop.env)
-        self.ledger = Ledger(self.settings.in_order_grace_s)
+        self.ledger = Ledger(self.loop.env, self.settings.in_order_grace_s)
         self.store = MemoryStore()
         self.machine: SimulatedMachine | None = None
         self.workers: dict[str, Worker] = {}
@@ -168,7 +168,6 @@ class WireWorld:
 
     def received(self, request_id: str, life: int, result: Any) -> None:
         """A client has received the end of a request."""
-        self.ledger.now_s = self.now_s
         output = result.output if isinstance(result, JobResult) else ""
         state = f"{getattr(result, 'state', type(result).__name__)} {output}"
         self.trace.request_told(RequestOf(request_id), state)  # type: ignore[arg-type]

@@ -146,6 +146,26 @@ def test_a_cut_link_holds_everything_back_until_it_heals(two: Two) -> None:
     assert (two.accepted[0].bytes, two.accepted[0].events) == (3, ["made", "data"])
 
 
+def test_no_cut_changes_the_order(two: Two) -> None:
+    """A segment is on its way when the link heals, and the link is cut again before the retransmission."""
+    link = two.network.link("client", "server")
+    received = bytearray()
+    two.accepted[0].data_received = received.extend  # type: ignore[method-assign]
+    link.cut()
+    two.end.transport.write(b"a")
+    two.run(1.0)
+    two.end.transport.write(b"b")  # arrives after the link has healed
+    link.heal()
+    two.run(DELAY_S / 2)
+    two.end.transport.write(b"c")
+    link.cut()
+    two.run(10.0)
+    assert received == b""
+    link.heal()
+    two.run(2.0)
+    assert received == b"abc"
+
+
 def test_a_slow_link_takes_the_time_of_its_bandwidth(two: Two) -> None:
     """100 kB at 10 kB a second."""
     two.network.link("client", "server").bytes_per_s = 10_000
