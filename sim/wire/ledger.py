@@ -11,7 +11,7 @@ from typing import Any
 
 import simpy
 
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, Job
 from voxpool.scheduler.core.seams import Observer
 
 LATE_S = 1.0
@@ -34,6 +34,8 @@ class Asked:
     life: int
     """The process of the client that has submitted it: 1 for the first."""
     in_order: bool
+    may_be_cancelled: bool = False
+    """Its client has cancelled it."""
     states: list[str] = field(default_factory=list)
     """The state of each result that the client has received."""
     received_by: int = 0
@@ -91,6 +93,10 @@ class Ledger(Observer):
         """The requests without a result."""
         return [asked for asked in self.asked.values() if not asked.is_answered]
 
+    def of(self, client: str) -> list[Asked]:
+        """Return the requests of `client` in their order."""
+        return [asked for asked in self.asked.values() if asked.client == client]
+
     def received(self, request_id: str, life: int, result: Any) -> None:
         """The process `life` of a client has received `result`, a JobResult or the exception of its submit."""
         asked = self.asked[request_id]
@@ -102,7 +108,9 @@ class Ledger(Observer):
         asked.received_by = life
         if len(asked.states) > 1:
             self.broken.append(f"{request_id} got {len(asked.states)} results")
-        elif state != "completed":
+        elif state == CANCELLED and asked.may_be_cancelled:
+            return
+        elif state != COMPLETED:
             self.broken.append(f"{request_id} ended {state} {getattr(result, 'error', '')}")
         else:
             if result.output != output_of(result.job_id, asked.audio):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from voxpool.sim.chance.seeds import plain_random
@@ -21,7 +23,12 @@ SETTINGS = {
 }
 """Time-outs that no fault reaches, so that every job has to complete."""
 FAULTS = 8
-NODES = CLIENTS = 3
+NODES = 3
+CLIENTS = 4
+HTTP_CLIENT = 3
+"""The number of the client that speaks HTTP; the others use the SDK, number 1 with its results in order."""
+SEEDS_A_TOKEN_FILE = 3
+"""Each third seed runs with tokens."""
 JOBS = 20
 AUDIO_BYTES = (4_000, 300_000, 1_200_000)
 
@@ -42,18 +49,24 @@ def play_wire(
     seed: int, strikes: Sequence[Strike] | None = None, jobs: int = JOBS, nodes: int = NODES, clients: int = CLIENTS
 ) -> WireRun:
     """Play `seed`: `clients` clients with `jobs` requests each, under `strikes` or the faults of the seed."""
+    with TemporaryDirectory(prefix="voxpool-wire-") as folder:
+        token_file = Path(folder, "tokens.toml") if seed % SEEDS_A_TOKEN_FILE == 0 else None
+        world = WireWorld(seed=seed, settings=SETTINGS, token_file=token_file)
+        return _run(world, draw_strikes(seed, FAULTS) if strikes is None else strikes, jobs, nodes, clients)
+
+
+def _run(world: WireWorld, strikes: Sequence[Strike], jobs: int, nodes: int, clients: int) -> WireRun:
     watch = Stopwatch()
-    world = WireWorld(seed=seed, settings=SETTINGS)
     broken = world.ledger.broken
     try:
-        _play(world, draw_strikes(seed, FAULTS) if strikes is None else strikes, jobs, nodes, clients)
+        _play(world, strikes, jobs, nodes, clients)
     except Exception as error:
         lines = traceback.format_exception(error.__cause__ or error)
         broken.append(f"crashed: {error!r} {''.join(lines)[-1500:]}")
     finally:
         world.stop()
     return WireRun(
-        seed,
+        world.seed,
         broken,
         world.trace.hexdigest(),
         world.trace.events,
@@ -78,7 +91,10 @@ def _play(world: WireWorld, strikes: Sequence[Strike], jobs: int, nodes: int, cl
     def start_client(name: str) -> None:
         number = int(name.removeprefix("client-"))
         size = AUDIO_BYTES[(world.seed + number) % 3] if number == 2 else AUDIO_BYTES[0]
-        world.start_client(name, jobs, lambda: random.expovariate(4), size, in_order=number % 3 == 1)
+        if number == HTTP_CLIENT:
+            world.start_http_client(name, jobs)
+            return
+        world.start_client(name, jobs, lambda: random.expovariate(4), size, in_order=number == 1)
 
     cast = Cast(
         [f"node-{number}" for number in range(nodes)],

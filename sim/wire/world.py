@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client
 from voxpool.scheduler.sdk.worker_node import Worker
 from voxpool.scheduler.service.serve import serve
@@ -25,8 +26,10 @@ from voxpool.sim.network.network import Network
 from voxpool.sim.network.process import Process
 from voxpool.sim.observing.trace import Trace
 from voxpool.sim.wire.audio import wav
+from voxpool.sim.wire.http_client import HttpProgram
 from voxpool.sim.wire.ledger import Asked, Ledger, output_of
 from voxpool.sim.wire.machine import MachineClock, SimulatedMachine
+from voxpool.sim.wire.tokens import write_tokens
 
 SCHEDULER = "scheduler"
 PORT = 5010
@@ -58,27 +61,40 @@ class RequestOf(NamedTuple):
 
 
 class WireWorld:
-    """One run. `delay_ms` bounds the delay of a segment on each link."""
+    """One run. `delay_ms` bounds the delay of a segment on each link; with a `token_file` tokens are needed."""
 
     def __init__(
-        self, *, seed: int, settings: dict[str, Any] | None = None, delay_ms: tuple[float, float] = (0.2, 3.0)
+        self,
+        *,
+        seed: int,
+        settings: dict[str, Any] | None = None,
+        delay_ms: tuple[float, float] = (0.2, 3.0),
+        token_file: Path | None = None,
     ) -> None:
         self.seed = seed
+        self.tokens = {} if token_file is None else write_tokens(token_file, seed)
         self.settings = msgspec.convert(
-            {"host": "0.0.0.0", "port": PORT, **(settings or {})},  # nosec B104
+            {
+                "host": "0.0.0.0",  # nosec B104
+                "port": PORT,
+                "access_file": str(token_file or ""),
+                **(settings or {}),
+            },
             Settings,
         )
         self.loop = NetworkLoop()
         links, (low_ms, high_ms) = plain_random(seed, "links"), delay_ms
         self.network = Network(self.loop, plain_random(seed, "network"), lambda: links.uniform(low_ms, high_ms) / 1000)
         # An address: without tokens a scheduler refuses names that a foreign page could have brought.
-        self.url = f"ws://{self.network.address(SCHEDULER)}:{PORT}"
+        self.address = self.network.address(SCHEDULER)
+        self.url = f"ws://{self.address}:{PORT}"
         self.trace = Trace(self.loop.env)
         self.ledger = Ledger(self.loop.env, self.settings.in_order_grace_s)
         self.store = MemoryStore()
         self.machine: SimulatedMachine | None = None
         self.workers: dict[str, Worker] = {}
         self.clients: dict[str, Client] = {}
+        self.http_clients: dict[str, HttpProgram] = {}
         self.scheduler_starts = 0
         self.scheduler_is_away = False
         self.scheduler_fault_s = float("-inf")
@@ -141,6 +157,7 @@ class WireWorld:
                 pairs=[PAIR],
                 work=work,
                 slots=slots,
+                token=self.tokens.get("node"),
                 random=plain_random(self.seed, f"{name}/{life}"),
                 clock=MachineClock(self.loop.env),
             )
@@ -155,6 +172,21 @@ class WireWorld:
         program = ClientProgram(self, name, self.life(name), jobs, gap_s, audio_bytes, in_order)
         self.network.process(name).start(program.main)
 
+    def start_http_client(self, name: str, jobs: int) -> None:
+        """Run a client that speaks HTTP."""
+        life = self.life(name)
+        program = HttpProgram(self, name, life, jobs, plain_random(self.seed, f"{name}/{life}"))
+        self.http_clients[name] = program
+        self.network.process(name).start(program.main)
+
+    def new_request(
+        self, name: str, number: int, random: Random, audio_bytes: int = 4000, life: int = 1, in_order: bool = False
+    ) -> Asked:
+        """Return the request `number` of a client, with audio of its own."""
+        request_id = f"{name}-{number}"
+        samples = f"{request_id}/".encode() + random.randbytes(8) * (audio_bytes // 8)
+        return Asked(name, number, wav(samples), request_id, life, in_order)
+
     def kill_client(self, name: str) -> None:
         """Kill the process of a client."""
         is_sure = not self.process(SCHEDULER).is_frozen and self.ledger.quiet_from_s.get(name, 0.0) < self.now_s
@@ -168,8 +200,7 @@ class WireWorld:
 
     def received(self, request_id: str, life: int, result: Any) -> None:
         """A client has received the end of a request."""
-        output = result.output if isinstance(result, JobResult) else ""
-        state = f"{getattr(result, 'state', type(result).__name__)} {output}"
+        state = f"{getattr(result, 'state', type(result).__name__)} {getattr(result, 'output', '')}"
         self.trace.request_told(RequestOf(request_id), state)  # type: ignore[arg-type]
         self.ledger.received(request_id, life, result)
 
@@ -194,7 +225,9 @@ class WireWorld:
         self._check_that_nothing_is_left()
 
     def _clients_have_ended(self) -> bool:
-        return not self.ledger.unanswered and not any(self.process(name).is_alive for name in self.clients)
+        return not self.ledger.unanswered and not any(
+            self.process(name).is_alive for name in [*self.clients, *self.http_clients]
+        )
 
     def _check_that_nothing_is_left(self) -> None:
         machine = self.machine
@@ -241,13 +274,14 @@ class ClientProgram:
     async def main(self) -> None:
         """Submit all requests and wait for their results."""
         world, ledger, name, life = self._world, self._world.ledger, self._name, self._life
-        mine = [asked for asked in ledger.asked.values() if asked.client == name]
+        mine = ledger.of(name)
         before = [asked for asked in mine if not asked.is_answered]
         brought = [asked for asked in before if world.must_bring(asked)]
         client = world.clients[name] = Client(
             world.url,
             session_id=f"s-{name}",
             resume=life > 1,
+            token=world.tokens.get("client"),
             on_result=lambda result: world.received(result.request_id, life, result),
             in_order=self._in_order,
             random=plain_random(world.seed, f"{name}/{life}"),
@@ -257,17 +291,12 @@ class ClientProgram:
                 if asked not in brought:
                     group.create_task(self._submit(client, asked))
             for number in range(len(mine), self._jobs):
-                asked = self._new_request(number)
+                asked = world.new_request(name, number, self._random, self._audio_bytes, life, self._in_order)
                 ledger.asks(asked)
                 group.create_task(self._submit(client, asked))
                 await asyncio.sleep(self._gap_s())
             if brought:
                 await self._receive_brought(client, brought)
-
-    def _new_request(self, number: int) -> Asked:
-        request_id = f"{self._name}-{number}"
-        samples = f"{request_id}/".encode() + self._random.randbytes(8) * (self._audio_bytes // 8)
-        return Asked(self._name, number, wav(samples), request_id, self._life, self._in_order)
 
     async def _submit(self, client: Client, asked: Asked) -> None:
         try:
