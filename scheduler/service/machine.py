@@ -67,7 +67,10 @@ class Machine:
         """Return what observes the core beside logs, metrics, traces and dashboard."""
         return []
 
-    def started(self, core: Core, doors: Doors) -> None:
+    def built(self, core: Core, doors: Doors) -> None:
+        """Receive the parts of a scheduler before it does anything."""
+
+    def started(self) -> None:
         """The scheduler accepts connections: exempt the objects of the start, which stay, from garbage collection."""
         gc.collect()
         gc.freeze()

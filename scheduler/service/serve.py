@@ -94,6 +94,7 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         )
         let_in = secrets.authentication
         doors = Doors(settings, core, results, health, observer, random, log, exporter, let_in, dashboard, wanted)
+        machine.built(core, doors)
         failed = core.start()
         closing.push_async_callback(core.stop)
         exporter.start()
@@ -102,7 +103,7 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         server = DoorServer(config, doors.connections, secrets.tls)
         await server.startup([listener])
         stop.listen()
-        machine.started(core, doors)
+        machine.started()
         log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store))
         secrets.warn(listener.getsockname()[0], url)
         failures: list[asyncio.Future[None]] = [failed, lost]

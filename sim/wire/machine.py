@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import simpy
@@ -11,6 +11,7 @@ import simpy
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.service.machine import Machine
 from voxpool.scheduler.stores.memory import MemoryStore
@@ -19,6 +20,7 @@ from voxpool.scheduler.web.app import Doors
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.network.network import Network
 from voxpool.sim.virtual_time.clock import VirtualClock
+from voxpool.sim.world.stores import StoreSeam
 
 
 class MachineClock(SystemClock):
@@ -37,18 +39,35 @@ class MachineClock(SystemClock):
         return self._env._now
 
 
+class ObservedStore(MemoryStore):
+    """The store of the world as one scheduler sees it: calls go through `seam`, which reports them to the watchers."""
+
+    def __init__(self, store: MemoryStore, seam: StoreSeam) -> None:
+        self.__dict__ = store.__dict__
+        self._seam = seam
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        return await self._seam.run(calls)
+
+
 class SimulatedMachine(Machine):
     """One start of the scheduler on a machine of `network`; `name` distinguishes it from other starts.
 
-    `store` outlives the scheduler, as a Redis server does.
+    `store` outlives the scheduler, as a Redis server does. `on_built` is called before the scheduler does anything.
     """
 
-    def __init__(self, network: Network, seed: int, name: str, store: MemoryStore, observers: list[Observer]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        seed: int,
+        name: str,
+        store: MemoryStore,
+        observer: Observer,
+        on_built: Callable[[Core, Doors], None],
+    ) -> None:
         super().__init__()
-        self.core: Core | None = None
-        self.doors: Doors | None = None
         self._network, self._seed, self._name = network, seed, name
-        self._store, self._observers = store, observers
+        self._store, self._observer, self._on_built = store, observer, on_built
         self._sources = 0
 
     def clock(self) -> SystemClock:
@@ -71,7 +90,10 @@ class SimulatedMachine(Machine):
         return self._store
 
     def observers(self) -> list[Observer]:
-        return self._observers
+        return [self._observer]
 
-    def started(self, core: Core, doors: Doors) -> None:
-        self.core, self.doors = core, doors
+    def built(self, core: Core, doors: Doors) -> None:
+        self._on_built(core, doors)
+
+    def started(self) -> None:
+        """Leave the garbage collector as it is: other runs follow in this process."""
