@@ -70,14 +70,14 @@ class Dispatcher(Allocations):
         self.table = table
         self._deadlines = deadlines
         self._sink = sink
-        self._instance = instance
+        self.instance = instance
         self._submits = 0
         self._waiting_ms = ms(settings.waiting_timeout_s)
         self._dispatch_ms = ms(settings.dispatch_timeout_s)
         self._retries = Retries(settings)
 
     def __repr__(self) -> str:
-        return f"<dispatcher {self._instance} {self.table!r} {self.waiting!r} {len(self.node_registry)} nodes>"
+        return f"<dispatcher {self.instance} {self.table!r} {self.waiting!r} {len(self.node_registry)} nodes>"
 
     # ---- clients
 
@@ -209,7 +209,7 @@ class Dispatcher(Allocations):
     # ---- the small steps
 
     def _job_id(self, sequence: int) -> str:
-        return f"{self._instance}-{sequence}"
+        return f"{self.instance}-{sequence}"
 
     def _wait(self, job: Job) -> None:
         self._set_deadline(job, job.waits_from_ms + self._waiting_ms)

@@ -35,6 +35,8 @@ class Process:
         self.listening: dict[ListeningSocket, None] = {}
         self.signals: dict[int, Callable[[], None]] = {}
         self.main: asyncio.Task[Any] | None = None
+        self.at_end: Callable[[], None] | None = None
+        """Called once when the process ends, however it does."""
         self.held: deque[Handle | Timer] = deque()
         """Callbacks that became due while the process was frozen."""
 
@@ -85,6 +87,8 @@ class Process:
         if not self.is_alive:
             return
         self.is_alive, self.is_off = False, power_off
+        if self.at_end is not None:
+            self.at_end()
         self.loop.forget(self)
         self.signals.clear()
         transports, self.transports = self.transports, {}

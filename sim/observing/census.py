@@ -36,7 +36,7 @@ def entries(core: Core) -> dict[str, int]:
             if thing and not _is_of_containers(thing):
                 counts[path] = counts.get(path, 0) + len(thing)
             todo.extend((path, item) for item in inner)
-        elif any(kind.__module__.startswith("voxpool.scheduler.") for kind in type(thing).__mro__):
+        elif any(kind.__module__.startswith("voxpool.scheduler.core.") for kind in type(thing).__mro__):
             todo.extend((f"{path}.{name}".lstrip("."), value) for name, value in attributes_of(thing))
     return counts
 

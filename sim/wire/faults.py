@@ -58,13 +58,13 @@ def strike(world: WireWorld, cast: Cast, fault: Strike) -> None:
     name = names[fault.target % len(names)]
     process = world.process(name)
     if process.is_alive and not process.is_frozen:
-        world.trace.fault_began(fault.kind, name)
+        world.hub.fault_began(fault.kind, name)
         KINDS[fault.kind](world, cast, name, fault.lasts_s)
 
 
 def _trouble(world: WireWorld, name: str, for_s: float) -> None:
     quiet = world.ledger.quiet_from_s
-    quiet[name] = max(quiet.get(name, 0.0), world.now_s + for_s)
+    quiet[name] = max(quiet.get(name, 0.0), world.env.now + for_s)
 
 
 def _node_crash(world: WireWorld, cast: Cast, name: str, lasts_s: float) -> None:
@@ -130,7 +130,7 @@ def _client_crash(world: WireWorld, cast: Cast, name: str, lasts_s: float) -> No
 
 
 def _scheduler_in_trouble(world: WireWorld, cast: Cast) -> None:
-    world.scheduler_fault_s = world.now_s
+    world.scheduler_fault_s = world.env.now
     for client in cast.clients:
         _trouble(world, client, 30.0)
 

@@ -40,7 +40,7 @@ class HttpProgram:
         headers = [] if token is None else [("authorization", f"Bearer {token}")]
         http = HttpConnections(self._world.address, self._world.settings.port, headers, POLL_S + PATIENCE_S)
         await self._post_all(http)
-        if self._world.scheduler_starts == 1:
+        if self._world.starts == 1:
             await self._list_all(http)
         http.close()
 
@@ -53,7 +53,6 @@ class HttpProgram:
             for number in range(len(mine), self._jobs):
                 asked = self._world.new_request(self._name, number, self._random, life=self._life)
                 asked.may_be_cancelled = self._random.random() < CANCELLED_SHARE
-                self._world.ledger.asks(asked)
                 group.create_task(self._one(http, asked))
                 await asyncio.sleep(self._random.expovariate(4))
 
@@ -69,7 +68,7 @@ class HttpProgram:
                 cursor = page.next_cursor
         except OSError:
             return
-        is_whole = len(listed) == self._jobs or self._world.scheduler_starts > 1
+        is_whole = len(listed) == self._jobs or self._world.starts > 1
         if not is_whole or len(set(listed)) != len(listed):
             self._world.ledger.broken.append(f"{self._name} has {self._jobs} jobs, and the list {sorted(listed)}")
 

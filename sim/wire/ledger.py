@@ -12,7 +12,7 @@ from typing import Any
 import simpy
 
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, Job
-from voxpool.scheduler.core.seams import Observer
+from voxpool.sim.observing.watch import Watcher
 
 LATE_S = 1.0
 """A result arrives within this time after the job has ended, or after its client's trouble is over."""
@@ -47,7 +47,7 @@ class Asked:
         return bool(self.states)
 
 
-class Ledger(Observer):
+class Ledger(Watcher):
     """All requests by id. `broken` lists what a client must not see; the scheduler's own view is only used for times.
 
     `quiet_from_s` is per client the time at which its last fault is over.

@@ -62,12 +62,14 @@ class SimulatedMachine(Machine):
         seed: int,
         name: str,
         store: MemoryStore,
-        observer: Observer,
+        seam: StoreSeam,
+        observers: list[Observer],
         on_built: Callable[[Core, Doors], None],
     ) -> None:
         super().__init__()
         self._network, self._seed, self._name = network, seed, name
-        self._store, self._observer, self._on_built = store, observer, on_built
+        self._store = ObservedStore(store, seam)
+        self._observers, self._on_built = observers, on_built
         self._sources = 0
 
     def clock(self) -> SystemClock:
@@ -90,7 +92,7 @@ class SimulatedMachine(Machine):
         return self._store
 
     def observers(self) -> list[Observer]:
-        return [self._observer]
+        return self._observers
 
     def built(self, core: Core, doors: Doors) -> None:
         self._on_built(core, doors)

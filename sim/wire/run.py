@@ -19,6 +19,7 @@ SETTINGS = {
     "no_node_grace_s": 600.0,
     "attempts_max": 20,
     "dispatch_timeout_s": 60.0,
+    "retention_s": 60.0,
     "store": "memory",
 }
 """Time-outs that no fault reaches, so that every job has to complete."""
@@ -71,7 +72,7 @@ def _run(world: WireWorld, strikes: Sequence[Strike], jobs: int, nodes: int, cli
         world.trace.hexdigest(),
         world.trace.events,
         len(world.ledger.asked),
-        world.now_s,
+        world.env.now,
         watch.seconds(),
     )
 
@@ -109,11 +110,12 @@ def _play(world: WireWorld, strikes: Sequence[Strike], jobs: int, nodes: int, cl
     for name in cast.clients:
         start_client(name)
     for fault in strikes:
-        if fault.at_s > world.now_s:
-            world.run(fault.at_s - world.now_s)
+        if fault.at_s > world.env.now:
+            world.run(fault.at_s - world.env.now)
         strike(world, cast, fault)
-    world.run(max(0.0, 1.0 - world.now_s))
-    world.finish()
+    world.run(max(0.0, 1.0 - world.env.now))
+    world.come_to_rest()
+    world.ledger.broken += world.broken_checkers()
 
 
 def shrink(seed: int) -> tuple[list[Strike], int, int]:

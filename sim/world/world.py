@@ -13,7 +13,6 @@ import msgspec
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
-from voxpool.scheduler.stores.memory import Dump
 from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
@@ -31,18 +30,15 @@ from voxpool.sim.world.clients import Audio, Clients, Request
 from voxpool.sim.world.door import Door
 from voxpool.sim.world.mirror import StoreMirror
 from voxpool.sim.world.nodes import SimNode
+from voxpool.sim.world.observed_world import ObservedWorld
 from voxpool.sim.world.scheduler_life import FIRST, SchedulerLife
 from voxpool.sim.world.stores import RealStore, StoreSeam, open_store
 from voxpool.sim.world.variant import Variant
 
-RECOUNT_STEPS_MIN = 1000
-RECOUNT_STEPS_A_RECORD = 10
-"""Steps between two full recounts: RECOUNT_STEPS_MIN, and RECOUNT_STEPS_A_RECORD for each reservation."""
-RUN_UNTIL_AT_MOST_S = 3600.0
 DRAIN_AT_MOST_S = 30 * 86400.0
 
 
-class World(SchedulerLife):
+class World(SchedulerLife, ObservedWorld):
     """One simulated scheduler with its nodes and clients.
 
     `delay_ms` is the delay between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
@@ -111,10 +107,6 @@ class World(SchedulerLife):
         self.jobs_at_end = 0
         """Number of finished jobs left after draining, retention and one sweep."""
         self._requests = 0
-        self._is_stopped = False
-        self._is_marked = False
-        self._moments = 0
-        self._recount_after = RECOUNT_STEPS_MIN
 
         self.core = self.new_core(FIRST)
         self.mirror = StoreMirror()
@@ -181,23 +173,6 @@ class World(SchedulerLife):
         with self.loop.entered():
             action(*args)
 
-    # ---- time
-
-    def run(self, for_s: float = 0.0) -> None:
-        """Run for `for_s` virtual seconds (0: run the events that are due now)."""
-        self.loop.run(until_s=self.env.now + for_s)
-
-    def run_to(self, at_s: float) -> None:
-        """Run to the virtual time `at_s`; do nothing if it is past."""
-        if at_s > self.env.now:
-            self.loop.run(until_s=at_s)
-
-    def run_until(self, condition: Callable[[], bool], at_most_s: float = RUN_UNTIL_AT_MOST_S) -> None:
-        """Run until `condition()` is true; raises TimeoutError after `at_most_s` virtual seconds."""
-        if not self.loop.run(until_s=self.env.now + at_most_s, done=condition):
-            waiters = "; ".join(self.loop.waiters())
-            raise TimeoutError(f"not within {at_most_s:g} virtual seconds: {self!r}; waiting: {waiters}")
-
     # ---- state
 
     def node(self, node_id: str) -> SimNode:
@@ -215,52 +190,6 @@ class World(SchedulerLife):
     def attempts(self, job: Job) -> int:
         """Return the number of allocations of the job."""
         return job.attempt
-
-    def store_dump(self) -> Dump:
-        """Return the content of the store."""
-        return self.store.dump()
-
-    def store_keys(self) -> int:
-        """Return the number of members of all families in the store."""
-        return sum(self.store.census().values())
-
-    @property
-    def orphan_ms(self) -> float:
-        """Time after its lease's end for which a disconnected node may stay in the store: two sweeps."""
-        return 2000 * self.settings.store_sweep_s
-
-    # ---- checkers
-
-    def mark(self) -> None:
-        """Call the watchers at the end of this instant, because jobs or the store have changed."""
-        if not self._is_marked:
-            self._is_marked = True
-            self.loop.when_instant_ends(self._instant_over)
-
-    def _instant_over(self) -> None:
-        self._is_marked = False
-        self.hub.instant_over()
-        self._moments += 1
-        if self._moments >= self._recount_after and self.core.queue.idle:
-            self._recount()
-
-    def _recount(self) -> None:
-        self._moments = 0
-        for checker in self.checkers:
-            checker.recount()
-        held = len(self.core.table) + self.store_keys() if self.checkers else 0
-        self._recount_after = max(RECOUNT_STEPS_MIN, RECOUNT_STEPS_A_RECORD * held)
-
-    def broken_checkers(self) -> list[str]:
-        """Do a full recount, and return a line for each broken checker, with its first example."""
-        if not self._is_stopped:
-            self.run_until(lambda: self.core.queue.idle)
-            self._recount()
-        return [
-            f"{checker.sentence}: broken {checker.broken} times, first {checker.examples[0]}"
-            for checker in self.checkers
-            if checker.broken
-        ]
 
     # ---- the end
 
@@ -280,12 +209,6 @@ class World(SchedulerLife):
             rest_s += settings.dispatch_timeout_s + CLOCK_OFF_MS / 1000
         self.run(for_s=rest_s)
         self.end_checks()
-
-    def end_checks(self) -> None:
-        """Run the checks of the end of a run."""
-        self.loop.run(until_s=self.env.now + 5, done=lambda: self.core.queue.idle)
-        for checker in self.checkers:
-            checker.at_end()
 
     def finish(self) -> list[str]:
         """Come to rest and stop; return the result of broken_checkers."""
