@@ -20,7 +20,12 @@ LATE_S = 1.0
 
 def output_of(job_id: str, audio: bytes) -> dict[str, str]:
     """Return the output of simulated work: a function of the job and its audio, so that a mix-up is visible."""
-    return {"job": job_id, "audio": blake2b(audio, digest_size=8).hexdigest()}
+    return {"job": job_id, "audio": digest_of(audio)}
+
+
+def digest_of(audio: bytes) -> str:
+    """Return a short digest of `audio`."""
+    return blake2b(audio, digest_size=8).hexdigest()
 
 
 @dataclass
@@ -41,6 +46,12 @@ class Asked:
     received_by: int = 0
     """The process that has received the first result."""
 
+    digest: str = ""
+    """That of the audio."""
+
+    def __post_init__(self) -> None:
+        self.digest = digest_of(self.audio)
+
     @property
     def is_answered(self) -> bool:
         """Whether a result has come."""
@@ -56,6 +67,8 @@ class Ledger(Watcher):
     def __init__(self, env: simpy.Environment, in_order_grace_s: float) -> None:
         self.asked: dict[str, Asked] = {}
         self.broken: list[str] = []
+        self.waiting = 0
+        """Requests without a result."""
         self.quiet_from_s: dict[str, float] = {}
         self.lives: dict[str, int] = {}
         self.accepted: set[str] = set()
@@ -87,6 +100,7 @@ class Ledger(Watcher):
     def asks(self, asked: Asked) -> None:
         """A client submits."""
         self.asked[asked.request_id] = asked
+        self.waiting += 1
 
     @property
     def unanswered(self) -> list[Asked]:
@@ -104,6 +118,7 @@ class Ledger(Watcher):
         if asked.is_answered and life > asked.received_by:
             self.repeated += 1  # the earlier process could die before its acknowledgement was sent
             return
+        self.waiting -= not asked.is_answered
         asked.states.append(state)
         asked.received_by = life
         if len(asked.states) > 1:
@@ -113,7 +128,7 @@ class Ledger(Watcher):
         elif state != COMPLETED:
             self.broken.append(f"{request_id} ended {state} {getattr(result, 'error', '')}")
         else:
-            if result.output != output_of(result.job_id, asked.audio):
+            if result.output != {"job": result.job_id, "audio": asked.digest}:
                 self.broken.append(f"{request_id}, job {result.job_id}, got the output {result.output}")
             self._check_order(asked, life)
             self._check_time(asked)
@@ -121,24 +136,15 @@ class Ledger(Watcher):
     def _check_order(self, asked: Asked, life: int) -> None:
         if not asked.in_order or life != asked.life:
             return
-        earlier = [
-            other
-            for other in self.asked.values()
-            if other.client == asked.client
-            and other.life == life
-            and other.number < asked.number
-            and not other.is_answered
-        ]
-        if not earlier:
+        of_this_life = [other for other in self.of(asked.client) if other.life == life]
+        missing = [other for other in of_this_life if other.number < asked.number and not other.is_answered]
+        if not missing:
             return
-        first = min(other.number for other in earlier)
-        waited_s = max(
-            self._env._now - self.ended_s.get(other.request_id, self._env._now)
-            for other in self.asked.values()
-            if other.client == asked.client and other.life == life and other.number > first
-        )
+        now_s, first = self._env._now, missing[0].number
+        later = [other for other in of_this_life if other.number > first]
+        waited_s = max(now_s - self.ended_s.get(other.request_id, now_s) for other in later)
         if waited_s < self._in_order_grace_s - 0.01:
-            self.broken.append(f"{asked.request_id} overtook {earlier[0].request_id}")
+            self.broken.append(f"{asked.request_id} overtook {missing[0].request_id}")
 
     def _check_time(self, asked: Asked) -> None:
         since_s = max(self.ended_s.get(asked.request_id, self._env._now), self.quiet_from_s.get(asked.client, 0.0))

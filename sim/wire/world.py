@@ -295,7 +295,7 @@ class WireWorld(ObservedWorld):
         self.end_checks()
 
     def _clients_have_ended(self) -> bool:
-        return not self.ledger.unanswered and not any(
+        return not self.ledger.waiting and not any(
             self.process(name).is_alive for name in [*self.sdk_clients, *self.http_clients]
         )
 
