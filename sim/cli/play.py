@@ -155,7 +155,7 @@ def _again(case: Case, options: dict[str, Any]) -> str:
     return line_to_paste([*words, *(["--quick"] if options["quick"] else [])], case.store)
 
 
-def report_of(case: Case, played: Played, options: dict[str, Any]) -> Report:
+def report_of(case: Case, played: Played[Any], options: dict[str, Any]) -> Report:
     """Return the report of one run: expectations, then checkers, then other figures."""
     scenario, run = case.scenario, played.run
     expectations = scenario.expectations

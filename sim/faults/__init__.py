@@ -2,6 +2,6 @@
 
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.scheduler import CLOCK_OFF_MS
-from voxpool.sim.faults.strikes import FAULTS, Faults, check_fault
+from voxpool.sim.faults.strikes import FAULTS, Faults, check_fault, faults_of
 
-__all__ = ["CLOCK_OFF_MS", "FAULTS", "FaultKind", "Faults", "Target", "check_fault"]
+__all__ = ["CLOCK_OFF_MS", "FAULTS", "FaultKind", "Faults", "Target", "check_fault", "faults_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import simpy
@@ -11,15 +11,17 @@ import simpy
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.chance.seeds import plain_random
-from voxpool.sim.faults.clients import CLIENT_FAULTS, draw_client
+from voxpool.sim.faults.clients import CLIENT_FAULTS
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.links import LINK_FAULTS
-from voxpool.sim.faults.nodes import NODE_FAULTS, make_whole
+from voxpool.sim.faults.nodes import NODE_FAULTS
 from voxpool.sim.faults.scheduler import SCHEDULER_FAULTS
 from voxpool.sim.faults.store import STORE_FAULTS
+from voxpool.sim.faults.wire import WIRE_FAULTS
 
 if TYPE_CHECKING:
     from voxpool.sim.scenario.scenario import Fault
+    from voxpool.sim.wire.world import WireWorld
     from voxpool.sim.world.world import World
 
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
@@ -28,11 +30,17 @@ LASTS_S = (5.0, 60.0)
 """Default duration of a fault."""
 
 
-def check_fault(fault: Fault, place: str) -> None:
-    """Raise ConfigError, in one line, when `fault`, a table of a scenario, is not valid."""
-    if fault.kind not in FAULTS:
-        raise ConfigError(f"{place}.kind = {fault.kind!r}: {nearest(fault.kind, FAULTS)}")
-    if FAULTS[fault.kind].is_momentary and fault.lasts_s is not None:
+def faults_of(ends: str) -> dict[str, FaultKind]:
+    """Return the kinds of faults for runs with these ends, "model" or "wire"."""
+    return WIRE_FAULTS if ends == "wire" else FAULTS
+
+
+def check_fault(fault: Fault, place: str, ends: str) -> None:
+    """Raise ConfigError, in one line, when `fault`, a table of a scenario with these ends, is not valid."""
+    kinds = faults_of(ends)
+    if fault.kind not in kinds:
+        raise ConfigError(f'{place}.kind = {fault.kind!r} with ends = "{ends}": {nearest(fault.kind, kinds)}')
+    if kinds[fault.kind].is_momentary and fault.lasts_s is not None:
         raise ConfigError(f"{place}.lasts_s: a {fault.kind} has no duration; remove the key")
     for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
         if span is not None and span[0] > span[1]:
@@ -54,12 +62,13 @@ class Faults:
     `counts` has the number of faults begun by kind, `left_out` the number of those that found no suitable target.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World | WireWorld, kinds: Mapping[str, FaultKind] = FAULTS) -> None:
         self.begun = 0
         self.healed = 0
         self.left_out = 0
         self.counts: dict[str, int] = {}
-        self._world = world
+        self._world: Any = world
+        self._kinds = kinds
         self._loop = world.loop
         self._broken: dict[tuple[Target, str], Broken] = {}
         self._is_over = False
@@ -71,7 +80,7 @@ class Faults:
     def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
         env, nodes = self._loop.env, self._world.nodes
         begins_s, ends_s = fault.between_s or (0.0, duration_s)
-        kind = FAULTS[fault.kind]
+        kind = self._kinds[fault.kind]
         rate_per_s = fault.per_target_per_h * (len(nodes) if kind.is_of_each_node else 1) / 3600
         if not rate_per_s:
             return
@@ -95,11 +104,11 @@ class Faults:
             return self._world.store_seam
         if kind.target is Target.SCHEDULER:
             return self._world
-        return draw_client(self._world.clients, rng)
+        return self._world.draw_client(rng)
 
     def _begin_if_it_can(self, name: str, thing: Any) -> int:
         """Inject the fault into `thing` and return its number; 0 when that is not possible now."""
-        kind = FAULTS[name]
+        kind = self._kinds[name]
         if thing is None or (kind.target, _name(kind, thing)) in self._broken or not kind.can_strike(thing):
             self.left_out += 1
             return 0
@@ -108,7 +117,7 @@ class Faults:
 
     def begin(self, name: str, thing: Any = None) -> None:
         """Inject the fault into `thing` (a node, for links and nodes; a client) now, whatever its state."""
-        kind = FAULTS[name]
+        kind = self._kinds[name]
         self.begun += 1
         self.counts[name] = self.counts.get(name, 0) + 1
         chance = plain_random(self._world.seed, f"faults/{name}/{self.counts[name]}")
@@ -138,7 +147,7 @@ class Faults:
     def _heal(self, key: tuple[Target, str]) -> None:
         broken = self._broken.pop(key)
         self.healed += 1
-        FAULTS[broken.kind].heal(broken.thing, broken.state)
+        self._kinds[broken.kind].heal(broken.thing, broken.state)
         self._world.hub.fault_healed(broken.kind, key[1])
 
     def heal_all(self) -> None:
@@ -148,7 +157,7 @@ class Faults:
             for key in [key for key in self._broken if key[0] is target]:
                 self._heal(key)
         for node in self._world.nodes:
-            make_whole(node)
+            self._world.make_whole(node)
 
 
 def _name(kind: FaultKind, thing: Any) -> str:

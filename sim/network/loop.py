@@ -33,6 +33,10 @@ class NetworkLoop(VirtualLoop):
         self.frozen = 0
         """How many processes are frozen."""
         self._graveyard: list[asyncio.Task[Any]] = []
+        self._has_dead = False
+        """Whether any process has ended."""
+        self._still: list[Handle | Timer] = []
+        """What processes that have ended would have run: their tasks are woken up by what they waited for."""
 
     # ---- processes
 
@@ -44,15 +48,25 @@ class NetworkLoop(VirtualLoop):
             task.add_done_callback(lambda done: process.tasks.pop(done, None), context=_NO_PROCESS)
         return task
 
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
+        handle = Handle(callback, args, context)
+        if self._has_dead and self._is_of_dead(handle):
+            self._still.append(handle)
+        else:
+            self._ready.append(handle)
+        return handle
+
     def forget(self, process: Process) -> None:
         """Remove everything that `process`, which has ended, would still run."""
+        self._has_dead = True
         if process.is_frozen:
             process.is_frozen = False
             self.frozen -= 1
+            self._still.extend(process.held)
             process.held.clear()
-        for handle in self._ready:
-            if not handle._cancelled and handle._context.get(PROCESS) is process:
-                handle.cancel()
+        for _ in range(len(self._ready)):
+            handle = self._ready.popleft()
+            (self._still if self._is_of_dead(handle) else self._ready).append(handle)
         for entry in list(self._queue):
             timer = entry[3]
             if type(timer) is Timer and not timer._cancelled and timer._context.get(PROCESS) is process:
@@ -62,6 +76,10 @@ class NetworkLoop(VirtualLoop):
         # A coroutine that is collected runs its `finally` blocks; these are kept until `bury`.
         self._graveyard.extend(process.tasks)
         process.tasks = {}
+
+    def _is_of_dead(self, handle: Handle | Timer) -> bool:
+        process = None if handle._cancelled else handle._context.get(PROCESS)
+        return process is not None and not process.is_alive
 
     def run_held(self, held: deque[Handle | Timer]) -> None:
         """Run in the next turn what a frozen process had to hold back."""
@@ -87,6 +105,7 @@ class NetworkLoop(VirtualLoop):
         A task that the garbage collector found later would run its `finally` blocks in the middle of another run.
         """
         self.set_exception_handler(lambda _loop, _context: None)
+        self._has_dead = False
         logging.disable(logging.CRITICAL)
         try:
             with self.entered():
@@ -97,6 +116,8 @@ class NetworkLoop(VirtualLoop):
                         break
                     for task in alive:
                         task.cancel()
+                    self._ready.extend(self._still)
+                    self._still.clear()
                     while self._ready:
                         VirtualLoop._turn(self)
         finally:

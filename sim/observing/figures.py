@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from voxpool.sim.world.world import World
+    from voxpool.sim.world.observed_world import ObservedWorld
 
 RECORD_BYTES = 610
 """Size of the record of one finished job in the table, as measured by `python -m bench.table`."""
 
 
 def run_figures(
-    world: World, *, traffic_s: float, busy_s: float, wall_s: float, jobs_end: int | None = None
+    world: ObservedWorld, *, traffic_s: float, busy_s: float, wall_s: float, jobs_end: int | None = None
 ) -> dict[str, Any]:
     """Return the RUN of a world that has drained and isn't stopped yet.
 
@@ -93,7 +93,7 @@ def spread(values: array[float]) -> dict[str, float]:
     }
 
 
-def shares(world: World) -> dict[str, float]:
+def shares(world: ObservedWorld) -> dict[str, float]:
     """Return the greatest and smallest share of dispatches, and chi-square against equal shares of equal nodes."""
     dispatches = world.recorder.dispatches
     total = sum(dispatches.values())

@@ -22,8 +22,10 @@ from voxpool.scheduler.sdk.worker_node import Worker
 from voxpool.scheduler.web.sessions import session as door_session
 from voxpool.scheduler.web.sessions.door import SessionDoor
 from voxpool.scheduler.web.views import job_result
-from voxpool.sim.wire.run import play_wire
+from voxpool.sim.swarm.one_seed import play_seed
 
+WIRE = "wire"
+"""The size of swarm whose runs find these bugs."""
 Replaced = tuple[type[Any], str, Callable[..., Any]]
 """A class, the name of its method, and what replaces it."""
 
@@ -230,7 +232,7 @@ def main() -> None:
         found: dict[int, str] = {}
         with planted(bug):
             for seed in range(int(first), int(last) + 1):
-                run = play_wire(seed)
+                run = play_seed(seed, WIRE)
                 if run.broken:
                     found[seed] = run.broken[0].split("\n")[0][:120]
         print(f"{name}: {len(found)} seeds, {list(found)[:8]}; {next(iter(found.values()), '')}", flush=True)

@@ -21,10 +21,11 @@ from voxpool.scheduler.small_file import read_json
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.play import play
 from voxpool.sim.report.written import write_bytes
 from voxpool.sim.scenario.expect import figure_at
 from voxpool.sim.scenario.scenario import Scenario, check_scenario, with_files
-from voxpool.sim.world.run import Played, play
+from voxpool.sim.world.run import Played
 from voxpool.sim.world.stores import OF_THIS_MACHINE
 from voxpool.sim.world.world import World
 
@@ -68,7 +69,7 @@ def run_case(
     follow: Sequence[str] = (),
     watchers: Sequence[Callable[[World], Watcher]] = (),
     progress: Callable[[float], None] | None = None,
-) -> tuple[Found, Played | None]:
+) -> tuple[Found, Played[Any] | None]:
     """Run `case`; returns no Played when the run raised. Raises ConfigError and StoreUnavailable."""
     try:
         played = play(
@@ -89,7 +90,7 @@ def run_case(
     return found_in(case, played), played
 
 
-def found_in(case: Case, played: Played) -> Found:
+def found_in(case: Case, played: Played[Any]) -> Found:
     """Return the outcome of `played`: broken checkers, and expectations of the scenario that do not hold."""
     broken = [checker for checker in played.world.checkers if checker.broken]
     missed = [

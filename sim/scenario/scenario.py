@@ -101,6 +101,8 @@ class Traffic(_Table, frozen=True):
     """Number of sessions, used in turn by the jobs; 0 = none."""
     affinity: bool = False
     """Request the node of the session's last job."""
+    over: Literal["session", "in_order", "http"] = "session"
+    """How the clients of ends = "wire" submit: over a session, over one with its results in order, or over HTTP."""
 
 
 class Fault(_Table, frozen=True):
@@ -125,6 +127,10 @@ class Scenario(_Table, frozen=True):
     """Duration of the traffic; then faults heal and all jobs drain."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
     """Seed of all random numbers: the same seed gives the same run."""
+    ends: Literal["model", "wire"] = "model"
+    """Clients and nodes: simulated ones beside the core, or the real SDK, endpoints and server on a virtual network."""
+    tokens: bool = False
+    """Whether the scheduler of ends = "wire" asks for tokens."""
     schedulers: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Number of schedulers; always 1, because one scheduler at a time uses a store."""
     warmup_s: NotNegative = 0.0
@@ -228,10 +234,14 @@ def check_scenario(scenario: Scenario, place: str) -> None:
         raise ConfigError(f"{place}: [expect] {error}") from None
     if scenario.schedulers != 1:
         raise ConfigError(f"{place}: schedulers = {scenario.schedulers}: jobs live in one scheduler's memory: use 1")
+    if scenario.ends == "model":
+        _check_model(scenario, place)
+    else:
+        _check_wire(scenario, place)
     if scenario.warmup_s >= scenario.duration_s:
         raise ConfigError(f"{place}: warmup_s = {scenario.warmup_s:g} must be below duration_s")
     for i, fault in enumerate(scenario.faults):
-        check_fault(fault, f"{place}: faults[{i}]")
+        check_fault(fault, f"{place}: faults[{i}]", scenario.ends)
     for i, traffic in enumerate(scenario.traffic):
         if traffic.affinity and not traffic.sessions:
             raise ConfigError(f"{place}: traffic[{i}].affinity needs traffic[{i}].sessions above 0")
@@ -240,6 +250,23 @@ def check_scenario(scenario: Scenario, place: str) -> None:
             raise ConfigError(
                 f"{place}: traffic[{i}].audio_bytes: a mean of {least:g} is above the setting audio_bytes_max"
             )
+
+
+def _check_model(scenario: Scenario, place: str) -> None:
+    """Refuse what only real clients and endpoints have."""
+    if scenario.tokens:
+        raise ConfigError(f'{place}: tokens = true needs ends = "wire": the model has no endpoints')
+    for i, traffic in enumerate(scenario.traffic):
+        if traffic.over != "session":
+            raise ConfigError(f'{place}: traffic[{i}].over = "{traffic.over}" needs ends = "wire"')
+
+
+def _check_wire(scenario: Scenario, place: str) -> None:
+    """Refuse what real clients and nodes can't be given."""
+    if scenario.loop != Loop():
+        raise ConfigError(f'{place}: [loop] needs ends = "model": on the wire the scheduler handles real bytes')
+    if "store" in scenario.settings:
+        raise ConfigError(f'{place}: settings.store needs ends = "model": on the wire the store is in memory')
 
 
 def distribution(value: float | Distribution) -> Distribution:

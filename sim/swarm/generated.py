@@ -17,6 +17,7 @@ from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Ga
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FAULTS
 from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
+from voxpool.sim.swarm.wire_generated import draw_wire_scenario
 
 PAIRS = ("zh:en", "en:zh", "en:fr", "fr:en", "ja:en", "ko:en")
 Item = TypeVar("Item")
@@ -37,11 +38,15 @@ class Size:
 
 SMALL = Size("small", nodes_max=12, jobs_max=600, lasts_s=(30.0, 300.0), strikes_max=8.0)
 LARGE = Size("large", nodes_max=60, jobs_max=3000, lasts_s=(60.0, 1800.0), strikes_max=30.0)
-SIZES = {size.name: size for size in (SMALL, LARGE)}
+WIRE = Size("wire", nodes_max=5, jobs_max=120, lasts_s=(4.0, 10.0), strikes_max=8.0)
+"""Runs with production's clients, nodes and endpoints."""
+SIZES = {size.name: size for size in (SMALL, LARGE, WIRE)}
 
 
 def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     """Return the scenario of `seed`; it has no expectations, only the checkers decide."""
+    if size is WIRE:
+        return draw_wire_scenario(seed)
     chance = plain_random(seed, "swarm/shape")
     duration_s = _log_even(chance, *size.lasts_s)
     pairs = PAIRS[: 1 + int(chance.random() * len(PAIRS))]

@@ -14,11 +14,11 @@ from types import FrameType
 
 import msgspec
 
+from voxpool.sim.play import play
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.run import play
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
@@ -69,7 +69,7 @@ def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Va
         seen.append(Coverage(world))
         return seen[-1]
 
-    is_marked = store == "memory" and variant is None
+    is_marked = store == "memory" and variant is None and scenario.ends == "model"
     if is_marked:
         variant = Variant(scripts=marked_scripts())
     result = SeedResult(scenario.seed, [], "", "", 0, 0, 0, 0.0, 0.0, {})

@@ -9,25 +9,9 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.observing.watch import Hub, Watcher
 from voxpool.sim.world.clients import Request
-from voxpool.sim.world.nodes import Work
 
 if TYPE_CHECKING:
     import simpy
-
-
-class WireNode:
-    """A machine with a worker. `running` maps job ids to work of the present process."""
-
-    speed = 1.0
-
-    def __init__(self, node_id: str, pairs: list[str], slots: int) -> None:
-        self.node_id, self.pairs, self.slots = node_id, pairs, slots
-        self.running: dict[str, Work] = {}
-        self.busy_s = 0.0
-        self.is_whole = True
-
-    def __repr__(self) -> str:
-        return f"<wire node {self.node_id} {len(self.running)}/{self.slots}>"
 
 
 class Requests:
@@ -48,11 +32,14 @@ class Requests:
         self.open[request.request_id] = request
         self._hub.request_made(request)
 
-    def told(self, request_id: str, state: str) -> None:
-        """Its client has received the end."""
+    def told(self, request_id: str, state: str, output: object) -> None:
+        """Its client has received the end, with this output."""
         request = self.open.pop(request_id, None)
         if request is not None:
-            self._hub.request_told(request, state)
+            self._hub.request_told(request, state if output is None else f"{state} {output}")
+
+    def job_ended(self, job: Job) -> None:
+        """Do nothing: the empty core, whose result sink this is, has no jobs."""
 
 
 class Sent(NamedTuple):

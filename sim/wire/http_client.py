@@ -1,9 +1,8 @@
-"""A client that speaks plain HTTP: posts jobs, polls for their ends, cancels some, and lists them."""
+"""A machine with a client that speaks plain HTTP: posts jobs, polls for their ends, cancels some, and lists them."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +10,10 @@ import msgspec
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, FAILED
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.protocol.answers import JobPage, JobView
+from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.wire.http_connection import Answer, HttpConnections
 from voxpool.sim.wire.ledger import Asked
+from voxpool.sim.wire.sdk_client import WireClient
 
 if TYPE_CHECKING:
     from voxpool.sim.wire.world import WireWorld
@@ -28,61 +29,54 @@ PASSING = frozenset({404, 429, 503})
 """Answers after which the job is posted again: the scheduler does not know it, or can't take it now."""
 
 
-class HttpProgram:
-    """The program of one client process; `main` ends when every job has ended."""
+class WireHttpClient(WireClient):
+    """A client that speaks HTTP, over connections that it keeps."""
 
-    def __init__(self, world: WireWorld, name: str, life: int, jobs: int, random: random.Random) -> None:
-        self._world, self._name, self._life, self._jobs, self._random = world, name, life, jobs, random
+    def __init__(self, world: WireWorld, name: str) -> None:
+        super().__init__(world, name)
+        self._random = plain_random(world.seed, f"{name}/http")
 
     async def main(self) -> None:
-        """Post all jobs, and check that the list shows those that the scheduler still has."""
-        token = self._world.tokens.get("client")
+        token = self.world.tokens.get("client")
         headers = [] if token is None else [("authorization", f"Bearer {token}")]
-        http = HttpConnections(self._world.address, self._world.settings.port, headers, POLL_S + PATIENCE_S)
-        await self._post_all(http)
-        if self._world.starts == 1:
-            await self._list_all(http)
+        http = HttpConnections(self.world.address, self.world.settings.port, headers, POLL_S + PATIENCE_S)
+        async with asyncio.TaskGroup() as group:
+            for asked in self.unfinished():
+                group.create_task(self._one(http, asked))
+            while (new := await self.next_request()) is not None:
+                new.may_be_cancelled = self._random.random() < CANCELLED_SHARE
+                group.create_task(self._one(http, new))
+        await self._list_all(http)
         http.close()
 
-    async def _post_all(self, http: HttpConnections) -> None:
-        async with asyncio.TaskGroup() as group:
-            mine = self._world.ledger.of(self._name)
-            for asked in mine:
-                if not asked.is_answered:  # by an earlier process
-                    group.create_task(self._one(http, asked))
-            for number in range(len(mine), self._jobs):
-                asked = self._world.new_request(self._name, number, self._random, life=self._life)
-                asked.may_be_cancelled = self._random.random() < CANCELLED_SHARE
-                group.create_task(self._one(http, asked))
-                await asyncio.sleep(self._random.expovariate(4))
-
     async def _list_all(self, http: HttpConnections) -> None:
-        """Read the list of jobs page by page; it has all of this client's, and each once."""
+        """Read the list of jobs page by page: it shows no job twice."""
         listed: list[str] = []
         cursor: str | None = ""
         try:
             while cursor is not None:
-                answer = await http.ask("GET", "/v1/jobs", {"limit": 7, **({"cursor": cursor} if cursor else {})})
+                answer = await http.ask("GET", "/v1/jobs", {"limit": 50, **({"cursor": cursor} if cursor else {})})
                 page = msgspec.json.decode(answer.body, type=JobPage)
-                listed += [job.request_id for job in page.jobs if job.request_id.startswith(f"{self._name}-")]
+                listed += [job.job_id for job in page.jobs]
                 cursor = page.next_cursor
         except OSError:
             return
-        is_whole = len(listed) == self._jobs or self._world.starts > 1
-        if not is_whole or len(set(listed)) != len(listed):
-            self._world.ledger.broken.append(f"{self._name} has {self._jobs} jobs, and the list {sorted(listed)}")
+        if len(set(listed)) != len(listed):
+            self.world.ledger.broke(f"a list shows jobs twice: {sorted(listed)}")
 
     async def _one(self, http: HttpConnections, asked: Asked) -> None:
         job = await self._ended(http, asked)
         while job is None:
             await asyncio.sleep(self._random.uniform(*AGAIN_S))
             job = await self._ended(http, asked)
-        self._world.received(asked.request_id, self._life, job)
+        self.world.received(asked.request_id, self.starts, job)
 
     async def _ended(self, http: HttpConnections, asked: Asked) -> JobView | None:
         """Return the ended job; None when it has to be posted again."""
         try:
-            query = {"pair": "en:en", "wait_s": self._random.choice([0, 1])}
+            query: dict[str, object] = {"pair": asked.pair, "wait_s": self._random.choice([0, 1])}
+            if asked.timeout_ms is not None:
+                query["timeout_ms"] = asked.timeout_ms
             answer = await http.ask("POST", "/v1/jobs", query, asked.audio, [("idempotency-key", asked.request_id)])
             if asked.may_be_cancelled and answer.is_success:
                 answer = await http.ask("DELETE", f"/v1/jobs/{_job(answer).job_id}")

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
-
-import simpy
+from typing import TYPE_CHECKING, Any
 
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, Job
-from voxpool.sim.observing.watch import Watcher
+from voxpool.scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected
+from voxpool.sim.checkers import Checker
+
+if TYPE_CHECKING:
+    from voxpool.sim.wire.world import WireWorld
 
 LATE_S = 1.0
-"""A result arrives within this time after the job has ended, or after its client's trouble is over."""
+"""A result arrives within this time after the job has ended, or after the trouble of its client is over."""
+RECOVERED_S = 75.0
+"""The time after a fault in which both ends have noticed dead connections by their pings, and reconnected."""
+ABSENT_SHARE = 0.8
+"""A client that was in trouble for less than this share of session_grace_s must not lose its session."""
 
 
 def output_of(job_id: str, audio: bytes) -> dict[str, str]:
@@ -30,27 +36,25 @@ def digest_of(audio: bytes) -> str:
 
 @dataclass
 class Asked:
-    """One request of a client. Times are virtual seconds."""
+    """One request of a client."""
 
     client: str
     number: int
-    audio: bytes
     request_id: str
-    life: int
-    """The process of the client that has submitted it: 1 for the first."""
+    pair: str
+    audio: bytes
     in_order: bool
+    digest: str
+    timeout_ms: int | None = None
+    affinity: bool = False
+    life: int = 0
+    """The process of the client that has submitted it: 1 for the first, 0 before."""
     may_be_cancelled: bool = False
-    """Its client has cancelled it."""
+    """Its client cancels it."""
     states: list[str] = field(default_factory=list)
     """The state of each result that the client has received."""
     received_by: int = 0
     """The process that has received the first result."""
-
-    digest: str = ""
-    """That of the audio."""
-
-    def __post_init__(self) -> None:
-        self.digest = digest_of(self.audio)
 
     @property
     def is_answered(self) -> bool:
@@ -58,27 +62,46 @@ class Asked:
         return bool(self.states)
 
 
-class Ledger(Watcher):
-    """All requests by id. `broken` lists what a client must not see; the scheduler's own view is only used for times.
+class Trouble:
+    """The faults of one target: whether one is on, since when all is well, and the longest one."""
 
-    `quiet_from_s` is per client the time at which its last fault is over.
-    """
+    def __init__(self) -> None:
+        self.since_s: float | None = None
+        self.well_from_s = float("-inf")
+        self.longest_s = 0.0
 
-    def __init__(self, env: simpy.Environment, in_order_grace_s: float) -> None:
+    def began(self, now_s: float) -> None:
+        """A fault has begun; one of a moment is over at once."""
+        self.since_s = now_s
+        self.well_from_s = now_s + RECOVERED_S
+
+    def healed(self, now_s: float) -> None:
+        """It is over."""
+        if self.since_s is not None:
+            self.longest_s = max(self.longest_s, now_s - self.since_s)
+            self.since_s = None
+            self.well_from_s = now_s + RECOVERED_S
+
+
+class Ledger(Checker):
+    """All requests by id, with what their clients have received."""
+
+    sentence = "every client receives its own results, once, in order and in time"
+
+    def __init__(self, world: WireWorld) -> None:
+        super().__init__(world)  # type: ignore[arg-type]
         self.asked: dict[str, Asked] = {}
-        self.broken: list[str] = []
         self.waiting = 0
         """Requests without a result."""
-        self.quiet_from_s: dict[str, float] = {}
-        self.lives: dict[str, int] = {}
         self.accepted: set[str] = set()
         """Requests that the present scheduler has accepted."""
-        self.ended_s: dict[str, float] = {}
         self.repeated = 0
         """Results that came again to a later process, which could not know them."""
-        self._env = env
-        self._in_order_grace_s = in_order_grace_s
-        self._ends: dict[str, int] = {}
+        self._ended_s: dict[str, float] = {}
+        self._of: dict[str, list[Asked]] = {}
+        self._grace_s = world.settings.session_grace_s
+        self._in_order_grace_s = world.settings.in_order_grace_s
+        self._troubles: dict[str, Trouble] = {}
 
     # ---- what the scheduler reports
 
@@ -86,52 +109,75 @@ class Ledger(Watcher):
         self.accepted.add(job.request_id)
 
     def job_ended(self, job: Job) -> None:
-        self.ended_s[job.request_id] = self._env._now
-        self._ends[job.job_id] = self._ends.get(job.job_id, 0) + 1
-        if self._ends[job.job_id] > 1:
-            self.broken.append(f"{job.job_id} ended {self._ends[job.job_id]} times")
+        self._ended_s[job.request_id] = self.env._now
 
-    def scheduler_started(self) -> None:
+    def scheduler_built(self) -> None:
         """A new scheduler knows none of the jobs."""
         self.accepted.clear()
+
+    # ---- faults
+
+    def fault_began(self, kind: str, target: str) -> None:
+        self.trouble(target).began(self.env._now)
+        if kind in ("client_reset", "client_dark"):  # they have no end
+            self.trouble(target).since_s = None
+
+    def fault_healed(self, kind: str, target: str) -> None:
+        self.trouble(target).healed(self.env._now)
+
+    def trouble(self, target: str) -> Trouble:
+        """Return the faults of `target`: a client, `scheduler` or `store`."""
+        return self._troubles.setdefault(target, Trouble())
+
+    def well_from_s(self, client: str) -> float:
+        """Return since when, or from when on, no fault is in the way of `client`; inf while one is."""
+        troubles = [self.trouble(target) for target in (client, "scheduler", "store")]
+        if any(trouble.since_s is not None for trouble in troubles):
+            return float("inf")
+        return max(trouble.well_from_s for trouble in troubles)
 
     # ---- what the clients do and receive
 
     def asks(self, asked: Asked) -> None:
-        """A client submits."""
+        """A client has a new request."""
         self.asked[asked.request_id] = asked
+        self._of.setdefault(asked.client, []).append(asked)
         self.waiting += 1
-
-    @property
-    def unanswered(self) -> list[Asked]:
-        """The requests without a result."""
-        return [asked for asked in self.asked.values() if not asked.is_answered]
 
     def of(self, client: str) -> list[Asked]:
         """Return the requests of `client` in their order."""
-        return [asked for asked in self.asked.values() if asked.client == client]
+        return self._of.get(client, [])
 
-    def received(self, request_id: str, life: int, result: Any) -> None:
-        """The process `life` of a client has received `result`, a JobResult or the exception of its submit."""
-        asked = self.asked[request_id]
-        state = getattr(result, "state", None) or repr(result)
+    def received(self, asked: Asked, life: int, result: Any) -> None:
+        """The process `life` of a client has received `result`: a result, or the exception of its submit."""
         if asked.is_answered and life > asked.received_by:
             self.repeated += 1  # the earlier process could die before its acknowledgement was sent
             return
+        state = getattr(result, "state", None) or f"{type(result).__name__}: {result}"
         self.waiting -= not asked.is_answered
         asked.states.append(state)
         asked.received_by = life
         if len(asked.states) > 1:
-            self.broken.append(f"{request_id} got {len(asked.states)} results")
-        elif state == CANCELLED and asked.may_be_cancelled:
-            return
-        elif state != COMPLETED:
-            self.broken.append(f"{request_id} ended {state} {getattr(result, 'error', '')}")
-        else:
+            self.broke(f"{asked.request_id} got {len(asked.states)} results: {asked.states}")
+        elif isinstance(result, Exception):
+            self._check_error(asked, result)
+        elif state == CANCELLED:
+            self._check_cancelled(asked)
+        elif state == COMPLETED:
             if result.output != {"job": result.job_id, "audio": asked.digest}:
-                self.broken.append(f"{request_id}, job {result.job_id}, got the output {result.output}")
+                self.broke(f"{asked.request_id}, job {result.job_id}, got the output {result.output}")
             self._check_order(asked, life)
             self._check_time(asked)
+
+    def _check_error(self, asked: Asked, error: Exception) -> None:
+        is_unreachable = isinstance(error, SchedulerUnreachable) and self.well_from_s(asked.client) > self.env._now
+        if not is_unreachable and not isinstance(error, SubmitRejected):
+            self.broke(f"{asked.request_id} ended with {error!r}")
+
+    def _check_cancelled(self, asked: Asked) -> None:
+        is_gone = self.trouble(asked.client).longest_s >= ABSENT_SHARE * self._grace_s
+        if not asked.may_be_cancelled and not is_gone:
+            self.broke(f"{asked.request_id} was cancelled")
 
     def _check_order(self, asked: Asked, life: int) -> None:
         if not asked.in_order or life != asked.life:
@@ -140,14 +186,25 @@ class Ledger(Watcher):
         missing = [other for other in of_this_life if other.number < asked.number and not other.is_answered]
         if not missing:
             return
-        now_s, first = self._env._now, missing[0].number
+        now_s, first = self.env._now, missing[0].number
         later = [other for other in of_this_life if other.number > first]
-        waited_s = max(now_s - self.ended_s.get(other.request_id, now_s) for other in later)
+        waited_s = max(now_s - self._ended_s.get(other.request_id, now_s) for other in later)
         if waited_s < self._in_order_grace_s - 0.01:
-            self.broken.append(f"{asked.request_id} overtook {missing[0].request_id}")
+            self.broke(f"{asked.request_id} overtook {missing[0].request_id}")
 
     def _check_time(self, asked: Asked) -> None:
-        since_s = max(self.ended_s.get(asked.request_id, self._env._now), self.quiet_from_s.get(asked.client, 0.0))
+        now_s = self.env._now
+        since_s = max(self._ended_s.get(asked.request_id, now_s), self.well_from_s(asked.client))
         bound_s = LATE_S + (self._in_order_grace_s if asked.in_order else 0.0)
-        if self._env._now - since_s > bound_s:
-            self.broken.append(f"{asked.request_id} was received {self._env._now - since_s:.2f} s after its end")
+        if now_s - since_s > bound_s:
+            self.broke(f"{asked.request_id} was received {now_s - since_s:.2f} s after its end")
+
+    # ---- the end
+
+    def at_end(self) -> None:
+        """Every request has its result, and nothing of a request is left anywhere."""
+        unanswered = [asked.request_id for asked in self.asked.values() if not asked.is_answered]
+        self.expect(not unanswered, f"{len(unanswered)} requests never ended: {unanswered[:5]}")
+        world: WireWorld = self.world  # type: ignore[assignment]
+        for what, count in world.leftovers().items():
+            self.expect(count == 0, f"{count} {what} are left")

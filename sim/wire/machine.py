@@ -63,7 +63,7 @@ class SimulatedMachine(Machine):
         name: str,
         store: MemoryStore,
         seam: StoreSeam,
-        observers: list[Observer],
+        observers: Sequence[Observer],
         on_built: Callable[[Core, Doors], None],
     ) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class SimulatedMachine(Machine):
         return self._store
 
     def observers(self) -> list[Observer]:
-        return self._observers
+        return [*self._observers]
 
     def built(self, core: Core, doors: Doors) -> None:
         self._on_built(core, doors)

@@ -1,14 +1,15 @@
-"""A client that uses the SDK: it submits, and, after a crash, resumes what its last process has begun."""
+"""A machine with an SDK client: it submits, and, after a crash, resumes what its last process has begun."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from voxpool.scheduler.sdk import Client
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.wire.ledger import Asked
+from voxpool.sim.wire.peers import Peer
 
 if TYPE_CHECKING:
     from voxpool.sim.wire.world import WireWorld
@@ -16,67 +17,130 @@ if TYPE_CHECKING:
 RESUME_S = 60.0
 """The time after which a resumed client has the results of its last process."""
 LOOK_S = 0.5
+RETRY_S = 600.0
+"""How long a client that retries submits again after refusals."""
 
 
-class ClientProgram:
-    """The program of one client process; `main` ends when every request has its result."""
+class WireClient(Peer):
+    """A machine with a client program. Requests come by `take`; the program ends after `close`, when all have ended."""
 
-    def __init__(
-        self,
-        world: WireWorld,
-        name: str,
-        life: int,
-        jobs: int,
-        gap_s: Callable[[], float],
-        audio_bytes: int,
-        in_order: bool,
-    ) -> None:
-        self._world, self._name, self._life = world, name, life
-        self._jobs, self._gap_s, self._audio_bytes, self._in_order = jobs, gap_s, audio_bytes, in_order
-        self._random = plain_random(world.seed, f"{name}/audio/{life}")
+    def __init__(self, world: WireWorld, name: str) -> None:
+        super().__init__(world, name)
+        self.pending: deque[Asked] = deque()
+        self.is_over = False
+        self._news = asyncio.Event()
+
+    def take(self, asked: Asked) -> None:
+        """Submit `asked`, at once or when the process runs again."""
+        self.pending.append(asked)
+        self._wake()
+
+    def close(self) -> None:
+        """No more requests come."""
+        self.is_over = True
+        self._wake()
+
+    def start(self) -> None:
+        self._news = asyncio.Event()
+        super().start()
+
+    def _wake(self) -> None:
+        if self.process is not None and self.process.is_alive:
+            self._news.set()
+
+    async def next_request(self) -> Asked | None:
+        """Return the next request, or None when no more come."""
+        while not self.pending:
+            if self.is_over:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        asked = self.pending.popleft()
+        asked.life = self.starts
+        return asked
+
+    def unfinished(self) -> list[Asked]:
+        """Return the requests of earlier processes without a result."""
+        return [asked for asked in self.world.ledger.of(self.name) if asked.life and not asked.is_answered]
+
+
+class SdkClient(WireClient):
+    """A client of the SDK with one session."""
+
+    def __init__(self, world: WireWorld, name: str, in_order: bool, retries: bool) -> None:
+        super().__init__(world, name)
+        self.client: Client | None = None
+        self._in_order, self._retry_s = in_order, RETRY_S if retries else 0.0
+        self._crashed_s = 0.0
+        self._crash_was_clean = False
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that the SDK holds."""
+        return 0 if self.client is None else len(self.client._session._requests)
+
+    def crash(self) -> None:
+        self._crashed_s = self.world.env.now
+        self._crash_was_clean = self.world.ledger.well_from_s(self.name) < self._crashed_s
+        super().crash()
+
+    def _must_bring(self, asked: Asked) -> bool:
+        """Whether the resumed session brings the result of `asked` without a new submit: the scheduler has its job."""
+        world = self.world
+        absent_s = world.env.now - self._crashed_s
+        return (
+            self._crash_was_clean
+            and absent_s < world.settings.session_grace_s - 1
+            and asked.request_id in world.ledger.accepted
+        )
 
     async def main(self) -> None:
-        """Submit all requests and wait for their results."""
-        world, ledger, name, life = self._world, self._world.ledger, self._name, self._life
-        mine = ledger.of(name)
-        before = [asked for asked in mine if not asked.is_answered]
-        brought = [asked for asked in before if world.must_bring(asked)]
-        client = world.sdk_clients[name] = Client(
+        world, life = self.world, self.starts
+        before = self.unfinished()
+        brought = [asked for asked in before if self._must_bring(asked)]
+        client = self.client = Client(
             world.url,
-            session_id=f"s-{name}",
-            resume=life > 1,
             token=world.tokens.get("client"),
+            session_id=f"s-{self.name}",
+            resume=life > 1,
             on_result=lambda result: world.received(result.request_id, life, result),
             in_order=self._in_order,
-            random=plain_random(world.seed, f"{name}/{life}"),
+            retry_s=self._retry_s,
+            random=plain_random(world.seed, f"{self.name}/{life}"),
         )
         async with client, asyncio.TaskGroup() as group:
             for asked in before:
                 if asked not in brought:
-                    group.create_task(self._submit(client, asked))
-            for number in range(len(mine), self._jobs):
-                asked = world.new_request(name, number, self._random, self._audio_bytes, life, self._in_order)
-                group.create_task(self._submit(client, asked))
-                await asyncio.sleep(self._gap_s())
+                    group.create_task(self._submit(client, asked, life))
             if brought:
-                await self._receive_brought(client, brought)
+                group.create_task(self._receive(client, brought, life))
+            while (new := await self.next_request()) is not None:
+                group.create_task(self._submit(client, new, life))
 
-    async def _submit(self, client: Client, asked: Asked) -> None:
+    async def _submit(self, client: Client, asked: Asked, life: int) -> None:
         try:
-            result: Any = await client.submit(asked.audio, self._world.pair, request_id=asked.request_id)
+            result: Any = await client.submit(
+                asked.audio,
+                asked.pair,
+                request_id=asked.request_id,
+                timeout_ms=asked.timeout_ms,
+                session_affinity=asked.affinity,
+            )
         except Exception as error:
             result = error
-        self._world.received(asked.request_id, self._life, result)
+        self.world.received(asked.request_id, life, result)
 
-    async def _receive_brought(self, client: Client, brought: list[Asked]) -> None:
+    async def _receive(self, client: Client, brought: list[Asked], life: int) -> None:
         """Wait for the results that resume brings; after a new start of the scheduler they are submitted again."""
-        world, starts, until_s = self._world, self._world.starts, self._world.env.now + RESUME_S
+        world, starts, until_s = self.world, self.world.starts, self.world.env.now + RESUME_S
         while waiting := [asked for asked in brought if not asked.is_answered]:
             await asyncio.sleep(LOOK_S)
-            is_lost = world.scheduler_is_away or starts != world.starts
-            if not is_lost and world.env.now > until_s and world.scheduler_fault_s < until_s - RESUME_S:
-                world.ledger.broken.append(f"{[asked.request_id for asked in waiting]}: resume did not bring them")
+            is_lost = starts != world.starts or world.core.dispatcher.instance != world.instance
+            is_lost = is_lost or any(asked.request_id not in world.ledger.accepted for asked in waiting)
+            if not is_lost and world.env.now > until_s and world.ledger.well_from_s(self.name) < until_s - RESUME_S:
+                world.ledger.broke(f"{[asked.request_id for asked in waiting]}: resume did not bring them")
             if is_lost or world.env.now > until_s:
-                for asked in waiting:
-                    if not asked.is_answered:
-                        await self._submit(client, asked)
+                async with asyncio.TaskGroup() as group:
+                    for asked in waiting:
+                        if not asked.is_answered:
+                            group.create_task(self._submit(client, asked, life))

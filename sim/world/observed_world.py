@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import simpy
 
@@ -10,6 +11,9 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.stores.memory import Dump
 from voxpool.sim.checkers import Checker
+from voxpool.sim.faults import Faults
+from voxpool.sim.observing.recorder import Recorder
+from voxpool.sim.observing.trace import Trace
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.stores import SimStore
@@ -23,13 +27,24 @@ RUN_UNTIL_AT_MOST_S = 3600.0
 class ObservedWorld:
     """A scheduler's core with its store and watchers, whatever its ends are."""
 
+    seed: int
     loop: VirtualLoop
     env: simpy.Environment
     settings: Settings
     hub: Hub
     store: SimStore
     core: Core
+    """The core of the running scheduler; an empty one while none runs."""
+    recorder: Recorder
+    trace: Trace | None
     checkers: Sequence[Checker]
+    faults: Faults
+    clients: Any
+    """Requests by id and by job: Clients or Requests."""
+    nodes: Sequence[Any]
+    """SimNodes or WireNodes."""
+    jobs_at_end: int
+    """Finished jobs left after draining, retention and one sweep."""
 
     _is_stopped = False
     _is_marked = False
@@ -106,3 +121,17 @@ class ObservedWorld:
         self.loop.run(until_s=self.env.now + 5, done=lambda: self.core.queue.idle)
         for checker in self.checkers:
             checker.at_end()
+
+    # ---- the end
+
+    def come_to_rest(self) -> None:
+        """Let every request end, wait for the end of retention, and run the final checks."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End the run in good order."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close all resources of the run, whatever its state."""
+        raise NotImplementedError

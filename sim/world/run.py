@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Generic, TextIO, TypeVar
 
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
@@ -12,6 +12,7 @@ from voxpool.sim.observing.figures import run_figures
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.observed_world import ObservedWorld
 from voxpool.sim.world.traffic import Stream
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
@@ -22,13 +23,16 @@ SLICES = 200
 Progress = Callable[[float], None]
 
 
+AnyWorld = TypeVar("AnyWorld", bound=ObservedWorld)
+
+
 @dataclass(frozen=True)
-class Played:
+class Played(Generic[AnyWorld]):
     """A finished run: its figures (a RUN), the results of the checkers, and the world."""
 
     run: dict[str, Any]
     broken: list[str]
-    world: World
+    world: AnyWorld
 
 
 def play(
@@ -44,13 +48,12 @@ def play(
     follow: Sequence[str] = (),
     progress: Progress | None = None,
     watchers: Sequence[Callable[[World], Watcher]] = (),
-) -> Played:
+) -> Played[World]:
     """Run `scenario` with `seed`, by default the scenario's. `progress` is called with the completed share of the
     traffic, 0 to 1; `watchers` make additional watchers of the run.
 
     Raises ConfigError for an unknown store, StoreUnavailable when a real one can't be reached.
     """
-    watch = Stopwatch()
     world = world_of(
         scenario,
         seed=scenario.seed if seed is None else seed,
@@ -62,6 +65,18 @@ def play(
         own_audio=own_audio,
         follow=follow,
     )
+    return play_in(world, scenario, set_up, watchers, progress)
+
+
+def play_in(
+    world: AnyWorld,
+    scenario: Scenario,
+    set_up: Callable[[AnyWorld, Scenario], None],
+    watchers: Sequence[Callable[[AnyWorld], Watcher]],
+    progress: Progress | None,
+) -> Played[AnyWorld]:
+    """Play `scenario` in `world`, which is still empty, from its set-up to its end."""
+    watch = Stopwatch()
     try:
         world.hub.add([make(world) for make in watchers])
         set_up(world, scenario)
@@ -101,7 +116,7 @@ def set_up(world: World, scenario: Scenario) -> None:
         world.faults.strike(fault, scenario.duration_s, plain_random(world.seed, f"faults/{i}/{fault.kind}"))
 
 
-def _run_traffic(world: World, duration_s: float, progress: Progress | None) -> float:
+def _run_traffic(world: ObservedWorld, duration_s: float, progress: Progress | None) -> float:
     """Run to the end of the traffic; return the slot seconds of work until then."""
     settings = world.settings
     mean_from_s = settings.retention_s + settings.cleanup_interval_s
@@ -117,5 +132,6 @@ def _run_traffic(world: World, duration_s: float, progress: Progress | None) -> 
     if mean_from_s < duration_s:
         world.recorder.end_mean()
     now = world.env.now
-    running = sum(now - work.started_at for node in world.nodes for work in node.running.values())
-    return running + sum(node.busy_s for node in world.nodes)
+    busy_s: float = sum(node.busy_s for node in world.nodes)
+    busy_s += sum(now - work.started_at for node in world.nodes for work in node.running.values())
+    return busy_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import simpy
@@ -11,7 +12,15 @@ import simpy
 from voxpool.sim.chance.distributions import BLOCK, Draw, draws
 from voxpool.sim.chance.seeds import generator
 from voxpool.sim.scenario.scenario import Traffic, distribution
-from voxpool.sim.world.clients import Clients, Request
+from voxpool.sim.world.clients import Request
+
+
+class TakesRequests(Protocol):
+    """The clients that a stream sends its requests to."""
+
+    def request(self, request: Request) -> None:
+        """Take a new request, now."""
+        ...
 
 
 class Stream:
@@ -26,7 +35,7 @@ class Stream:
         self._ends_s = duration_s if traffic.end_s is None else min(traffic.end_s, duration_s)
         self._number = 0
 
-    def run(self, env: simpy.Environment, clients: Clients) -> Generator[simpy.Event, None, None]:
+    def run(self, env: simpy.Environment, clients: TakesRequests) -> Generator[simpy.Event, None, None]:
         """Send the requests: a SimPy process."""
         timeout, together = env.timeout, self._together
         for at in self._moments():

@@ -7,6 +7,7 @@ run.py runs a whole scenario in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from typing import Any, TextIO
 
 import msgspec
@@ -17,6 +18,8 @@ from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.faults import CLOCK_OFF_MS, Faults
+from voxpool.sim.faults.clients import Client, draw_client
+from voxpool.sim.faults.nodes import make_whole
 from voxpool.sim.observing.perfetto import Perfetto
 from voxpool.sim.observing.recorder import Recorder
 from voxpool.sim.observing.trace import Trace
@@ -190,6 +193,16 @@ class World(SchedulerLife, ObservedWorld):
     def attempts(self, job: Job) -> int:
         """Return the number of allocations of the job."""
         return job.attempt
+
+    # ---- targets of faults
+
+    def draw_client(self, random: Random) -> Client | None:
+        """Return the client of one of the open requests, or None when there are none."""
+        return draw_client(self.clients, random)
+
+    def make_whole(self, node: SimNode) -> None:
+        """Start or resume `node`, whichever fault it had."""
+        make_whole(node)
 
     # ---- the end
 

@@ -88,6 +88,23 @@ def test_a_killed_process_runs_no_line_more_and_its_sockets_close(two: Two) -> N
     assert two.loop.bury() == []
 
 
+def test_what_a_killed_process_waited_for_does_not_wake_it_up(two: Two) -> None:
+    """Such as the answer of a store outside."""
+    steps: list[str] = []
+    answers: list[asyncio.Future[str]] = []
+
+    async def main() -> None:
+        answers.append(asyncio.get_running_loop().create_future())
+        steps.append(await answers[0])
+
+    two.in_client(main)
+    two.network.processes["other"].kill()
+    answers[0].set_result("answer")
+    two.run()
+    assert steps == []
+    assert two.loop.bury() == []
+
+
 def test_a_machine_without_power_answers_nothing(two: Two) -> None:
     """Its peers read nothing, connections to it are not refused, and after a new start what they send is reset."""
     two.server.kill(power_off=True)
