@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.protocol.in_order import InOrder
-from voxpool.scheduler.protocol.outbox import Outbox
 from voxpool.scheduler.sdk.wire import acknowledgements
 from voxpool.scheduler.sdk.wire import connection as sdk_connection
 from voxpool.scheduler.sdk.wire import session as sdk_session
 from voxpool.scheduler.sdk.worker_node import Worker
 from voxpool.scheduler.web.sessions import session as door_session
 from voxpool.scheduler.web.sessions.door import SessionDoor
-from voxpool.scheduler.web.views import job_result
+from voxpool.scheduler.web.sessions.results import Outbox
+from voxpool.scheduler.web.sessions.session import job_result
 from voxpool.sim.swarm.one_seed import play_seed
 
 WIRE = "wire"
