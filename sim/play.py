@@ -31,7 +31,7 @@ def play(
     Raises ConfigError, StoreUnavailable when a real store can't be reached.
     """
     if scenario.ends == "wire":
-        check_options(store, follow, variant is not None)
+        check_options(store, follow, variant)
         return play_on_wire(
             scenario, seed=seed, checkers=checkers, trace_file=trace_file, progress=progress, watchers=watchers
         )

@@ -130,7 +130,12 @@ def run(
 
 @cli.command()
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds to run, from --seed (or 1) on.")
-@click.option("--size", default="small", show_default=True, help="small or large: how large the runs of a swarm are.")
+@click.option(
+    "--size",
+    default="small",
+    show_default=True,
+    help="small or large: how large the runs of a swarm are; wire: with real clients, nodes and endpoints.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for failing seeds.")
 @click.option("--replay", is_flag=True, help="Run each seed again in another process and compare the trace hashes.")

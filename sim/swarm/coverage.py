@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, NEW, REMOVED, TRANSITIONS, WAITING, Job
 from voxpool.scheduler.core.nodes.node import GONE, JOINING, READY, Node
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.sim.faults import FAULTS
+from voxpool.sim.faults import faults_of
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.swarm.branches import all_blocks
 
@@ -38,9 +38,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }
 
 
-def known() -> dict[str, tuple[str, ...]]:
-    """Return all items that a swarm can reach, by family."""
-    return {"faults": tuple(FAULTS), **KNOWN, "script blocks": all_blocks()}
+def known(ends: str = "model") -> dict[str, tuple[str, ...]]:
+    """Return all that a swarm with these ends could reach, by family; the blocks of scripts are marked in the model."""
+    blocks = {"script blocks": all_blocks()} if ends == "model" else {}
+    return {"faults": tuple(faults_of(ends)), **KNOWN, **blocks}
 
 
 class Coverage(Watcher):
@@ -141,8 +142,9 @@ def add(total: Reached, more: Mapping[str, Mapping[str, int]]) -> None:
         total.setdefault(family, Counter()).update(counts)
 
 
-def never(total: Reached) -> dict[str, list[str]]:
-    """Return the items that were never reached, by family."""
+def never(total: Reached, ends: str = "model") -> dict[str, list[str]]:
+    """Return what could be reached and never was, by family."""
     return {
-        family: [name for name in names if not total.get(family, Counter())[name]] for family, names in known().items()
+        family: [name for name in names if not total.get(family, Counter())[name]]
+        for family, names in known(ends).items()
     }

@@ -17,7 +17,7 @@ import msgspec
 from voxpool.sim.play import play
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
-from voxpool.sim.swarm.generated import SIZES, draw_scenario
+from voxpool.sim.swarm.generated import SIZES, draw_scenario, size_of
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
@@ -136,7 +136,7 @@ def main() -> None:
     """Print the trace hash of each given seed (size, then seeds), for a separate process."""
     size, *seeds = sys.argv[1:]
     for seed in seeds:
-        print(seed, play_seed(int(seed), size).trace_hash, flush=True)
+        print(seed, play_seed(int(seed), size_of(int(seed), size, "memory")).trace_hash, flush=True)
 
 
 if __name__ == "__main__":

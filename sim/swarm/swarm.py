@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
+from voxpool.sim.swarm.generated import size_of
 from voxpool.sim.swarm.one_seed import SeedResult, play_seed
 
 AHEAD = 2
@@ -18,7 +19,7 @@ def play_seeds(seeds: Sequence[int], size: str, store: str, jobs: int) -> Iterat
     """Yield the results of `seeds` on arrival, out of order with more than one of `jobs` processes."""
     if jobs == 1:
         for seed in seeds:
-            yield play_seed(seed, size, store)
+            yield play_seed(seed, size_of(seed, size, store), store)
         return
     todo, suspects = deque(seeds), deque[int]()
     while todo or suspects:
@@ -30,7 +31,7 @@ def play_seeds(seeds: Sequence[int], size: str, store: str, jobs: int) -> Iterat
             while source or running:
                 while source and len(running) < (1 if alone else AHEAD * jobs):
                     seed = source.popleft()
-                    running[pool.submit(play_seed, seed, size, store)] = seed
+                    running[pool.submit(play_seed, seed, size_of(seed, size, store), store)] = seed
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 try:
                     for future in sorted(done, key=running.__getitem__):

@@ -15,7 +15,7 @@ from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.report.progress import progress_bar
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
-from voxpool.sim.swarm.generated import SIZES
+from voxpool.sim.swarm.generated import SIZES, WIRE, size_of
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
 from voxpool.sim.swarm.kept import SHRUNK_MAX, again, keep
 from voxpool.sim.swarm.one_seed import SeedResult
@@ -48,14 +48,16 @@ def soak_seeds(
     watch = Stopwatch()
     seeds = range(first, first + count)
     results: list[SeedResult] = []
-    reached: Reached = {family: Counter() for family in known()}
+    reached: Reached = {family: Counter() for family in known(_ends(size))}
     folders: dict[int, Path] = {}
     with progress_bar(f"{count} seeds", is_shown) as tell:
         for result in play_seeds(seeds, size, store, jobs):
             results.append(result)
             add(reached, result.reached)
             if result.failed:
-                folders[result.seed] = keep(result, size, store, keep_in, len(folders) < SHRUNK_MAX)
+                folders[result.seed] = keep(
+                    result, size_of(result.seed, size, store), store, keep_in, len(folders) < SHRUNK_MAX
+                )
             if tell is not None:
                 tell(len(results) / count)
     results.sort(key=_seed)
@@ -92,8 +94,8 @@ def report_of(
     ]
     if differ is not None:
         lines.append(Line("", "seeds with another trace in another process", "", None, len(differ), limit="== 0"))
-    missing = never(reached)
-    for family, names in known().items():
+    missing = never(reached, _ends(size))
+    for family, names in known(_ends(size)).items():
         got = len(names) - len(missing[family])
         lines.append(Line("", f"{family} reached, of {len(names)}", "", None, got))
     notes = [f"never reached, {family}: {_named(names)}" for family, names in missing.items() if names]
@@ -101,7 +103,9 @@ def report_of(
         notes.append(f"another trace in another process: seeds {', '.join(map(str, differ[:SHOWN_MAX]))}")
     for result in failed[:SHOWN_MAX]:
         notes.append(f"seed {result.seed}: {result.broken[0]}")
-        notes.append(f"kept: {folders[result.seed]}; again: {again(result.seed, size, store)}")
+        notes.append(
+            f"kept: {folders[result.seed]}; again: {again(result.seed, size_of(result.seed, size, store), store)}"
+        )
     whole = hashlib.blake2b("".join(result.trace_hash for result in results).encode(), digest_size=16).hexdigest()
     return Report(
         experiment="soak",
@@ -121,7 +125,7 @@ def report_of(
                     "seed": result.seed,
                     "broken": result.broken,
                     "error": result.error,
-                    "again": again(result.seed, size, store),
+                    "again": again(result.seed, size_of(result.seed, size, store), store),
                     "folder": str(folders.get(result.seed, "")),
                 }
                 for result in failed
@@ -137,6 +141,10 @@ def _check_store(store: str, jobs: int) -> None:
         opened.close()
     if "://" in store and jobs > 1:
         raise ConfigError(f"store {without_password(store)!r} can serve one run at a time: use --jobs 1")
+
+
+def _ends(size: str) -> str:
+    return "wire" if size == WIRE.name else "model"
 
 
 def _named(names: Sequence[str]) -> str:

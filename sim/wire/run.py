@@ -15,6 +15,7 @@ from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.wire.world import StreamEnd, WireWorld
 from voxpool.sim.world.run import Played, Progress, play_in
 from voxpool.sim.world.traffic import Stream
+from voxpool.sim.world.variant import Variant
 
 
 def play_on_wire(
@@ -54,11 +55,11 @@ def set_up(world: WireWorld, scenario: Scenario) -> None:
         world.faults.strike(fault, scenario.duration_s, plain_random(world.seed, f"faults/{i}/{fault.kind}"))
 
 
-def check_options(store: str, follow: Sequence[str], is_variant: bool) -> None:
+def check_options(store: str, follow: Sequence[str], variant: Variant | None) -> None:
     """Raise ConfigError for what a run with production ends can't have."""
     if store != "memory":
         raise ConfigError(f'store {store!r}: a run with ends = "wire" has its store in memory')
     if follow:
         raise ConfigError('why: a run with ends = "wire" follows no job')
-    if is_variant:
+    if variant not in (None, Variant()):
         raise ConfigError('without: a run with ends = "wire" is played with production only')

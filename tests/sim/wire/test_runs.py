@@ -1,86 +1,135 @@
-"""The whole stack in virtual time: seeds under faults break nothing, and a seed is one run everywhere."""
+"""Runs whose ends are production code: seeds under faults break nothing, and a seed is one run everywhere."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from voxpool.sim.wire.faults import KINDS, Strike, draw_strikes
-from voxpool.sim.wire.run import FAULTS, play_wire
+from tests.sim.test_determinism import other_python
+from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.faults import faults_of
+from voxpool.sim.play import play
+from voxpool.sim.scenario.scenario import Scenario, parse_scenario
+from voxpool.sim.swarm.generated import WIRE, draw_scenario
+from voxpool.sim.swarm.hashes import hashes_elsewhere
+from voxpool.sim.swarm.one_seed import play_seed
 
-ROOT = Path(__file__).parents[3]
-OTHER_PYTHON = ROOT / ".venv-other" / "bin" / "python"
 SEEDS = range(1, 13)
 FRESH = range(1000, 2000)
 """Seeds on which nothing was tuned."""
+BASE = {
+    "name": "wire",
+    "ends": "wire",
+    "duration_s": 5,
+    "settings": {"waiting_timeout_s": 600, "retention_s": 30, "attempts_max": 20, "no_node_grace_s": 600},
+    "links": {"delay_ms": 2},
+    "nodes": [{"count": 3, "pairs": ["zh:en"], "slots": 2}],
+    "traffic": [
+        {"pair": "zh:en", "rate_per_s": 4, "work_s": 0.3, "retries": 1, "sessions": 2},
+        {"pair": "zh:en", "rate_per_s": 3, "work_s": 0.3, "over": "in_order"},
+        {"pair": "zh:en", "rate_per_s": 2, "work_s": 0.3, "over": "http"},
+    ],
+}
+
+
+def scenario(**changes: object) -> Scenario:
+    return parse_scenario({**BASE, **changes}, "test")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_under_faults_breaks_nothing(seed: int) -> None:
-    """Each request completes once, with its own output, in order where that was asked for, and nothing is left."""
-    run = play_wire(seed)
-    assert run.broken == []
-    assert run.requests == 60
-    assert run.events > 6 * 60
+    """Each client gets its own results, once, in order where it asked for that, and nothing is left."""
+    result = play_seed(seed, "wire")
+    assert result.broken == []
+    assert result.completed > 10
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", faults_of("wire"))
 def test_each_kind_of_fault_is_survived(kind: str) -> None:
-    """The fault strikes twice, and leaves a trace of its own."""
-    quiet = play_wire(3, [])
-    struck = play_wire(3, [Strike(0.7, kind, 0, 3.0), Strike(2.0, kind, 1, 8.0)])
-    assert quiet.broken == struck.broken == []
-    assert struck.trace_hash != quiet.trace_hash
+    """The fault strikes about five times, and leaves a trace of its own."""
+    fault: dict[str, object] = {
+        "kind": kind,
+        "per_target_per_h": 3600 if kind.startswith(("store", "scheduler", "client")) else 1200,
+    }
+    if not faults_of("wire")[kind].is_momentary:
+        fault["lasts_s"] = [0.3, 3.0]
+    played = play(scenario(faults=[fault]))
+    assert played.broken == []
+    assert played.run["faults"]["kinds"][kind] >= 1
+    assert played.run["trace_hash"] != play(scenario()).run["trace_hash"]
 
 
-def test_the_draws_reach_every_kind() -> None:
-    """Within the seeds of the next test."""
-    drawn = {strike.kind for seed in SEEDS for strike in draw_strikes(seed, FAULTS)}
-    assert drawn == set(KINDS)
+def test_with_tokens_everybody_gets_in_with_the_right_one() -> None:
+    """The same jobs complete; clients, nodes and HTTP requests are authenticated."""
+    with_tokens, without = play(scenario(tokens=True)), play(scenario())
+    assert with_tokens.broken == without.broken == []
+    assert with_tokens.run["jobs"]["completed"] == without.run["jobs"]["completed"] > 30
+
+
+def test_the_draws_reach_every_kind_of_fault_and_client() -> None:
+    """Within some seeds."""
+    drawn = [draw_scenario(seed, WIRE) for seed in range(1, 40)]
+    assert {fault.kind for one in drawn for fault in one.faults} == set(faults_of("wire"))
+    assert {traffic.over for one in drawn for traffic in one.traffic} == {"session", "in_order", "http"}
+    assert {one.tokens for one in drawn} == {True, False}
 
 
 def test_a_seed_has_one_trace_hash_in_other_processes_with_other_hash_seeds() -> None:
-    """Also after other seeds in the same process."""
-    here = [play_wire(seed).trace_hash for seed in (2, 5, 7)]
-    assert hashes(sys.executable, "0") == hashes(sys.executable, "11") == here
+    """Also after other seeds in the same process, and under the other Python."""
+    seeds = [2, 5, 7]
+    here = {seed: play_seed(seed, "wire").trace_hash for seed in seeds}
+    assert hashes_elsewhere(seeds, "wire", 1) == here
+    other = other_python()
+    if other is not None:
+        assert hashes_elsewhere(seeds, "wire", 1, other) == here
 
 
-def hashes(python: str | Path, hash_seed: str, first: int = 2, last: int = 7) -> list[str]:
-    """Return the trace hashes of seeds 2, 5 and 7, or of a range, as another process finds them."""
-    seeds = "(2, 5, 7)" if (first, last) == (2, 7) else f"range({first}, {last + 1})"
-    code = f"from voxpool.sim.wire.run import play_wire\nfor s in {seeds}: print(play_wire(s).trace_hash)"
-    done = subprocess.run(
-        [python, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
+def test_a_second_stop_keeps_the_order() -> None:
+    """Jobs are handed back while later ones of the session wait for their turn: the next scheduler brings all."""
+    stops = [{"kind": "scheduler_stop", "per_target_per_h": 2400, "lasts_s": [0.3, 1.0]}]
+    settings = {**BASE["settings"], "drain_s": 0.5}  # type: ignore[dict-item]
+    for seed in range(1, 6):
+        played = play(scenario(faults=stops, settings=settings), seed=seed)
+        assert played.broken == []
 
 
-def test_a_second_signal_keeps_the_order() -> None:
-    """A job is handed back while a later one of the session waits for its turn: the next scheduler brings both."""
-    strikes = [Strike(1.324, "scheduler_terminate", 0, 36.0), Strike(2.758, "scheduler_terminate", 0, 1.4)]
-    assert play_wire(86, strikes, jobs=5).broken == []
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loop": {"message_ms": 1}}, r'\[loop\] needs ends = "model"'),
+        ({"settings": {"store": "memory"}}, 'settings.store needs ends = "model"'),
+        ({"faults": [{"kind": "link_loss", "per_target_per_h": 1}]}, 'link_loss.*with ends = "wire"'),
+        ({"ends": "model"}, 'traffic.1..over = "in_order" needs ends = "wire"'),
+        ({"ends": "model", "traffic": [], "tokens": True}, 'tokens = true needs ends = "wire"'),
+    ],
+)
+def test_what_the_ends_can_not_have_is_one_line(changes: dict[str, object], message: str) -> None:
+    """It names the key and what it needs."""
+    with pytest.raises(ConfigError, match=message):
+        scenario(**changes)
+
+
+def test_options_of_the_model_are_refused() -> None:
+    """Another store, followed jobs and old behaviours."""
+    with pytest.raises(ConfigError, match="in memory"):
+        play(scenario(), store="embedded")
+    with pytest.raises(ConfigError, match="follows no job"):
+        play(scenario(), follow=["s1-1"])
 
 
 @pytest.mark.large
 def test_sixty_seeds_have_one_trace_hash_each_under_both_pythons() -> None:
-    """Three hash seeds, Python 3.11 and 3.13."""
-    here = hashes(sys.executable, "0", 1, 60)
-    assert len(set(here)) == 60
-    assert hashes(sys.executable, "11", 1, 60) == here
-    assert hashes(OTHER_PYTHON, "12", 1, 60) == here
+    """Hash seeds differ from process to process."""
+    seeds = list(range(1, 61))
+    here = {seed: play_seed(seed, "wire").trace_hash for seed in seeds}
+    assert len(set(here.values())) == 60
+    assert hashes_elsewhere(seeds, "wire", 2) == here
+    other = other_python()
+    assert other is not None
+    assert hashes_elsewhere(seeds, "wire", 2, other) == here
 
 
 @pytest.mark.large
 def test_a_thousand_fresh_seeds_break_nothing() -> None:
     """The time of it is in docs/reports/wire.md."""
-    broken = {seed: run.broken[:2] for seed in FRESH if (run := play_wire(seed)).broken}
+    broken = {seed: result.broken[:2] for seed in FRESH if (result := play_seed(seed, "wire")).broken}
     assert broken == {}
