@@ -21,8 +21,10 @@ SETTINGS = {
     "dispatch_timeout_s": 60.0,
     "retention_s": 60.0,
 }
-STRIKES = 8.0
+STRIKES = 12.0
 """Faults a run, about."""
+CLIENT_WEIGHT = 2.0
+"""How much more often faults of clients strike: each hits one of several."""
 SHARE_OF_KINDS = 0.6
 SHORT_S, LONG_S = (0.3, 6.0), (5.0, 40.0)
 """Durations of faults; a run has short or long ones of a kind."""
@@ -38,8 +40,7 @@ def draw_wire_scenario(seed: int) -> Scenario:
     duration_s = chance.uniform(4.0, 10.0)
     nodes = chance.randint(2, 5)
     slots = chance.randint(1, 3)
-    slow = chance.choice([0.0, 0.03, 0.2])
-    work = Even(mean=0.2, spread=0.9) if not slow else Lognormal(mean=0.1 + 5 * slow, cv=3.0)
+    work = chance.choice([Even(mean=0.2, spread=0.9), Lognormal(mean=0.5, cv=3.0), Lognormal(mean=1.5, cv=4.0)])
     traffic = [
         _stream(chance, over, work, large=chance.random() < 0.3 and over == "session")
         for over in ("session", "in_order", "http")
@@ -50,7 +51,11 @@ def draw_wire_scenario(seed: int) -> Scenario:
         duration_s=duration_s,
         ends="wire",
         tokens=chance.random() < 0.3,
-        settings={**SETTINGS, "in_order_grace_s": chance.choice([2.0, 5.0])},
+        settings={
+            **SETTINGS,
+            "in_order_grace_s": chance.choice([2.0, 5.0]),
+            "drain_s": chance.choice([0.0, 1.0, 30.0]),
+        },
         links=Links(delay_ms=Even(mean=chance.choice([0.5, 1.6, 30.0]), spread=0.8)),
         store=StoreDelay(delay_ms=chance.choice([0.0, 0.0, 0.5, 20.0])),
         nodes=[Nodes(count=nodes, pairs=[PAIR], slots=slots)],
@@ -62,10 +67,10 @@ def draw_wire_scenario(seed: int) -> Scenario:
 def _stream(chance: random.Random, over: str, work: object, large: bool) -> Traffic:
     return Traffic(
         pair=PAIR,
-        rate_per_s=chance.uniform(1.0, 4.0),
+        rate_per_s=chance.uniform(1.0, 5.0 if over == "in_order" else 3.0),
         work_s=work,  # type: ignore[arg-type]
         audio_bytes=chance.choice(LARGE_AUDIO_BYTES) if large else Exponential(4000.0),
-        sessions=0 if over == "http" else chance.randint(1, 2),
+        sessions={"http": 0, "in_order": 1, "session": chance.randint(1, 2)}[over],
         affinity=over == "session" and chance.random() < 0.3,
         retries=0 if over == "in_order" else 1,  # a submit that is sent again takes a new place in the order
         over=over,  # type: ignore[arg-type]
@@ -75,7 +80,10 @@ def _stream(chance: random.Random, over: str, work: object, large: bool) -> Traf
 def _faults(chance: random.Random, duration_s: float, nodes: int) -> list[Fault]:
     """Return the faults of a run, which has a part of the kinds (swarm testing)."""
     kinds = [name for name in sorted(faults_of("wire")) if chance.random() < SHARE_OF_KINDS]
-    return [_fault(chance, name, faults_of("wire")[name], duration_s, nodes, STRIKES / len(kinds)) for name in kinds]
+    weights = {name: CLIENT_WEIGHT if name.startswith("client") else 1.0 for name in kinds}
+    each = STRIKES / sum(weights.values())
+    table = faults_of("wire")
+    return [_fault(chance, name, table[name], duration_s, nodes, each * weights[name]) for name in kinds]
 
 
 def _fault(chance: random.Random, name: str, kind: FaultKind, duration_s: float, nodes: int, strikes: float) -> Fault:

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, Job
 from voxpool.scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected
 from voxpool.sim.checkers import Checker
+from voxpool.sim.faults import faults_of
 
 if TYPE_CHECKING:
     from voxpool.sim.wire.world import WireWorld
 
 LATE_S = 1.0
 """A result arrives within this time after the job has ended, or after the trouble of its client is over."""
-RECOVERED_S = 75.0
-"""The time after a fault in which both ends have noticed dead connections by their pings, and reconnected."""
+RECOVERED_S = 10.0
+"""The time after a fault in which a client has reconnected and the store or the scheduler has caught up."""
+NOTICED_S = 75.0
+"""The time in which both ends have noticed a dead connection by their pings, and reconnected."""
+UNNOTICED = ("client_dark", "client_partition", "client_narrow", "client_freeze", "scheduler_stall")
+"""Faults whose connections may be dead without a sign."""
 ABSENT_SHARE = 0.8
 """A client that was in trouble for less than this share of session_grace_s must not lose its session."""
 
@@ -70,17 +75,20 @@ class Trouble:
         self.well_from_s = float("-inf")
         self.longest_s = 0.0
 
-    def began(self, now_s: float) -> None:
+    def began(self, kind: str, now_s: float) -> None:
         """A fault has begun; one of a moment is over at once."""
-        self.since_s = now_s
-        self.well_from_s = now_s + RECOVERED_S
+        self.since_s = None if faults_of("wire")[kind].is_momentary else now_s
+        self._recovers(kind, now_s)
 
-    def healed(self, now_s: float) -> None:
+    def healed(self, kind: str, now_s: float) -> None:
         """It is over."""
         if self.since_s is not None:
             self.longest_s = max(self.longest_s, now_s - self.since_s)
             self.since_s = None
-            self.well_from_s = now_s + RECOVERED_S
+            self._recovers(kind, now_s)
+
+    def _recovers(self, kind: str, now_s: float) -> None:
+        self.well_from_s = max(self.well_from_s, now_s + (NOTICED_S if kind in UNNOTICED else RECOVERED_S))
 
 
 class Ledger(Checker):
@@ -118,12 +126,10 @@ class Ledger(Checker):
     # ---- faults
 
     def fault_began(self, kind: str, target: str) -> None:
-        self.trouble(target).began(self.env._now)
-        if kind in ("client_reset", "client_dark"):  # they have no end
-            self.trouble(target).since_s = None
+        self.trouble(target).began(kind, self.env._now)
 
     def fault_healed(self, kind: str, target: str) -> None:
-        self.trouble(target).healed(self.env._now)
+        self.trouble(target).healed(kind, self.env._now)
 
     def trouble(self, target: str) -> Trouble:
         """Return the faults of `target`: a client, `scheduler` or `store`."""

@@ -167,7 +167,7 @@ def test_no_cut_changes_the_order(two: Two) -> None:
     """A segment is on its way when the link heals, and the link is cut again before the retransmission."""
     link = two.network.link("client", "server")
     received = bytearray()
-    two.accepted[0].data_received = received.extend  # type: ignore[method-assign]
+    two.accepted[0].data_received = received.extend  # type: ignore[assignment,method-assign]
     link.cut()
     two.end.transport.write(b"a")
     two.run(1.0)
