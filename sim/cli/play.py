@@ -14,11 +14,11 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import line_to_paste, without_password
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.observing.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.observing.timeline import Timeline
 from voxpool.sim.replay.case import Case, RunDied, keep, run_case
 from voxpool.sim.replay.command import again, keep_failing
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
-from voxpool.sim.report.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.report.written import replaced
 from voxpool.sim.scenario.evidence import missing_evidence_of
 from voxpool.sim.scenario.expect import Expectation, figure_at, not_simulated

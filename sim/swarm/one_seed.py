@@ -24,6 +24,8 @@ from voxpool.sim.world.world import World
 
 DRAIN_AT_MOST_S = 4 * 3600.0
 """Virtual time in which every job ends, with any drawn timeouts and redispatches."""
+WIRE_DRAIN_AT_MOST_S = 1800.0
+"""The same for runs of the wire, whose time-outs are shorter than half an hour."""
 CPU_S_MAX = 60.0
 """Processor time after which a run counts as endless."""
 
@@ -65,7 +67,7 @@ def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Va
     seen: list[Coverage] = []
 
     def seeing(world: World) -> Coverage:
-        world.drain_at_most_s = DRAIN_AT_MOST_S
+        world.drain_at_most_s = DRAIN_AT_MOST_S if scenario.ends == "model" else WIRE_DRAIN_AT_MOST_S
         seen.append(Coverage(world))
         return seen[-1]
 

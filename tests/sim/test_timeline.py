@@ -3,8 +3,8 @@
 from typing import Any
 
 from voxpool.sim.observing import timeline
+from voxpool.sim.observing.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.observing.timeline import Timeline
-from voxpool.sim.report.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.scenario.scenario import Fault, Nodes, Scenario, Traffic
 from voxpool.sim.world.run import Played, play
 from voxpool.sim.world.world import World
