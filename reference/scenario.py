@@ -13,7 +13,8 @@ from reference.blocks import Generator, table
 from voxpool.scheduler.config import Settings
 from voxpool.sim.chance.distributions import Distribution
 from voxpool.sim.cli.new_scenario import TEMPLATE
-from voxpool.sim.faults import FAULTS
+from voxpool.sim.faults import FAULTS, faults_of
+from voxpool.sim.faults.wire import WIRE_FAULTS
 from voxpool.sim.scenario import scenario
 from voxpool.sim.scenario.expect import FIGURES, FigureOf
 
@@ -92,7 +93,14 @@ def distributions() -> str:
 
 def faults() -> str:
     """Return each kind of fault with what it does."""
-    return table(("kind", "what happens"), [(f"`{name}`", kind.what) for name, kind in FAULTS.items()])
+    kinds = FAULTS | WIRE_FAULTS
+    rows = [(f"`{name}`", kind.what, _ends_of(name)) for name, kind in kinds.items()]
+    return table(("kind", "what happens", "ends"), rows)
+
+
+def _ends_of(kind: str) -> str:
+    """Return the values of `ends` with which a scenario may have faults of `kind`."""
+    return ", ".join(ends for ends in ("model", "wire") if kind in faults_of(ends))
 
 
 def figures() -> str:
@@ -119,7 +127,7 @@ def schema() -> str:
     [settings], more = msgspec.json.schema_components([Settings], ref_template=_REF)
     parts |= more
     parts[scenario.Scenario.__name__]["properties"]["settings"] |= settings | {"default": {}}
-    parts[scenario.Fault.__name__]["properties"]["kind"]["enum"] = list(FAULTS)
+    parts[scenario.Fault.__name__]["properties"]["kind"]["enum"] = list(FAULTS | WIRE_FAULTS)
     parts[scenario.Scenario.__name__]["properties"]["expect"]["propertyNames"] = {"enum": list(FIGURES)}
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A scenario of voxpool", **top}
     text = json.dumps(whole | {"$defs": parts}, indent=1)

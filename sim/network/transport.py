@@ -70,15 +70,10 @@ class MemoryTransport(asyncio.Transport):
         self._dark = False
         process.transports[self] = None
 
-    def __repr__(self) -> str:
-        return f"<connection {self.get_extra_info('sockname')} {self.get_extra_info('peername')}>"
-
     @property
     def unread_bytes(self) -> int:
         """The bytes that have arrived and that the process has not read."""
         return sum(map(len, self._inbox))
-
-    # ---- the beginning
 
     def meet(self, peer: MemoryTransport) -> None:
         """Join both ends; called at the one that has connected."""
@@ -341,8 +336,6 @@ class MemoryTransport(asyncio.Transport):
         self._dark = True
         if self._peer is not None:
             self._peer._dark = True
-
-    # ---- the rest
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol

@@ -15,7 +15,7 @@ _FENCE = re.compile(
 )
 _HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|href)=\"([^\"]+)\"")
-_ANCHOR = re.compile(r"\b(?:id|name)=\"([^\"]+)\"")
+_ANCHOR = re.compile(r"(?:\b(?:id|name)=\"|\{ #)([\w.-]+)(?:\"| \})")
 
 
 class Block(NamedTuple):

@@ -11,6 +11,7 @@ import pytest
 
 from voxpool.sim.cli import root as cli
 from voxpool.sim.faults import FAULTS
+from voxpool.sim.faults.wire import WIRE_FAULTS
 
 SMALL = """
 name = "small"
@@ -148,7 +149,7 @@ def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     for word in ("node_freeze", "nothing is lost", "rush", "experiments:"):
         assert word in everything
     assert voxpool_sim("list", "faults", monkeypatch=monkeypatch) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FAULTS)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*FAULTS, "faults", *WIRE_FAULTS]
 
 
 def test_the_module_is_the_command() -> None:

@@ -30,7 +30,7 @@ message_ms = 7.0
 """
 
 
-def one_job(**tables: Any) -> Played:
+def one_job(**tables: Any) -> Played[World]:
     """One job of 1 s on one node."""
     traffic = Traffic(pair="zh:en", rate_per_s=1.0, work_s=1.0, arrivals="even", start_s=1.0, end_s=2.5)
     nodes = [Nodes(count=1, pairs=["zh:en"])]

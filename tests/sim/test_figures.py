@@ -10,6 +10,7 @@ from voxpool.sim.observing.figures import spread
 from voxpool.sim.scenario.expect import FIGURES, figure_at
 from voxpool.sim.scenario.scenario import Links, Nodes, Scenario, Traffic
 from voxpool.sim.world.run import Played, play
+from voxpool.sim.world.world import World
 
 PROMISED = {
     "trace_hash": None,
@@ -27,7 +28,7 @@ PROMISED = {
 
 
 @pytest.fixture(scope="module")
-def played() -> Played:
+def played() -> Played[World]:
     """Ten minutes of one job a second, each 2 s long, on four nodes, 10 ms away."""
     return play(
         Scenario(
@@ -41,7 +42,7 @@ def played() -> Played:
     )
 
 
-def test_a_run_has_what_a_report_promises(played: Played) -> None:
+def test_a_run_has_what_a_report_promises(played: Played[World]) -> None:
     for name, below in PROMISED.items():
         assert name in played.run
         if below is not None:
@@ -50,7 +51,7 @@ def test_a_run_has_what_a_report_promises(played: Played) -> None:
     assert FIGURES["lost_jobs"] == FIGURES["jobs.lost"]
 
 
-def test_figures_that_can_be_known_beforehand(played: Played) -> None:
+def test_figures_that_can_be_known_beforehand(played: Played[World]) -> None:
     run = played.run
     assert run["jobs"]["submitted"] == run["jobs"]["completed"] == 599
     assert (run["failures"], run["rate"]) == (0, pytest.approx(1.0, rel=0.01))

@@ -20,7 +20,7 @@ QUEUE = Scenario(
 """One job a second for two nodes that need six seconds each; in the sixth second they crash."""
 
 
-def seen_in(**options: Any) -> tuple[Timeline, Played]:
+def seen_in(**options: Any) -> tuple[Timeline, Played[World]]:
     seen: list[Timeline] = []
 
     def make(world: World) -> Timeline:
