@@ -194,16 +194,20 @@ WIRE_BUGS: dict[str, WireBug] = {
         [(_Client, "_resubmit", _sends_new_submits_before_the_old_ones)], 4
     ),
     "a reconnect does not resume": WireBug([(_Client, "_hello", _says_hello_without_resume)], 18),
-    "a client acknowledges what it has not received": WireBug([(_Client, "_hello", _acknowledges_all_at_hello)], 18),
     "resume brings nothing that has ended": WireBug([(Outbox, "unacknowledged", _tells_nothing_at_resume)], 4),
-    "a session without a connection forgets its jobs": WireBug([(_Session, "detach", _forgets_who_waits)], 22),
+    "a session without a connection forgets its jobs": WireBug([(_Session, "detach", _forgets_who_waits)], 58),
     "no gap is ever skipped": WireBug([(_Session, "_watch_gap", _never_watches_a_gap)], 1),
     "only the first gap is skipped": WireBug([(_Session, "_gap_is_due", _watches_only_the_first_gap)], 19),
     "the order begins anew at a reconnect": WireBug([(Outbox, "put_in_order", _makes_the_order_anew)], 24),
-    "a job that is handed back is overtaken": WireBug([(_Session, "job_ended", _hands_back_in_its_place)], 86),
+    "a job that is handed back is overtaken": WireBug([(_Session, "job_ended", _hands_back_in_its_place)], 78),
     "the grace of a session goes on after the return": WireBug([(_Door, "_begin", _cancels_who_came_back)], 4),
     "a full buffer is never given up (R-13)": WireBug(
-        [(sdk_connection._StallingSocket, "_check_stall", _never_aborts_a_stall)], 1
+        [(sdk_connection._StallingSocket, "_check_stall", _never_aborts_a_stall)], 55
+    ),
+    "a client acknowledges what it has not received": WireBug(
+        [(_Client, "_hello", _acknowledges_all_at_hello)],
+        0,
+        "the client submits what has no result again, under the same id",
     ),
     "a client takes a result twice": WireBug(
         [(acknowledgements.Acknowledgements, "came_before", _takes_results_again)],
