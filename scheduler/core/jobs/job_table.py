@@ -64,9 +64,9 @@ class JobTable:
 
     def add(self, job: Job) -> None:
         """Take in an unfinished job with a new id; check_room comes first. Its request id is found as this job's."""
-        self._by_id[_shard(job.job_id)][job.job_id] = job
+        self._by_id[shard_of(job.job_id)][job.job_id] = job
         key = job.request_key
-        by_request = self._by_request[_shard(key)]
+        by_request = self._by_request[shard_of(key)]
         self.begun_anew += key in by_request
         by_request[key] = job
         if job.owner:
@@ -76,12 +76,12 @@ class JobTable:
 
     def find(self, job_id: str) -> Job | None:
         """Return the job of that id, or None when it was never here or is already forgotten."""
-        return self._by_id[_shard(job_id)].get(job_id)
+        return self._by_id[shard_of(job_id)].get(job_id)
 
     def find_request(self, request_id: str, owner: str = "") -> Job | None:
         """Return the job that `owner` submitted under that request id, or None."""
         key = key_of(owner, request_id)
-        return self._by_request[_shard(key)].get(key)
+        return self._by_request[shard_of(key)].get(key)
 
     def count_of(self, owner: str) -> int:
         """Return how many jobs of `owner`, a token, are here."""
@@ -141,9 +141,9 @@ class JobTable:
             self._open = []
             self._head = 0
         self.finished -= 1
-        del self._by_id[_shard(job.job_id)][job.job_id]
+        del self._by_id[shard_of(job.job_id)][job.job_id]
         key = job.request_key
-        by_request = self._by_request[_shard(key)]
+        by_request = self._by_request[shard_of(key)]
         if by_request[key] is job:
             del by_request[key]
         else:
@@ -157,6 +157,6 @@ class JobTable:
         return job
 
 
-def _shard(key: str) -> int:
+def shard_of(key: str) -> int:
     """Return the shard of `key`: the same in each process, as the order of `shards` must be. hash() is not."""
     return crc32(key.encode()) % SHARDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from voxpool.scheduler.core.jobs.job import Job
-from voxpool.scheduler.core.jobs.job_table import SHARDS, JobTable
+from voxpool.scheduler.core.jobs.job_table import JobTable, shard_of
 
 
 class AgeFromCreation(JobTable):
@@ -27,6 +27,6 @@ class AgeFromCreation(JobTable):
             return None
         job = heapq.heappop(self._by_creation)[2]
         self.finished -= 1
-        del self._by_id[hash(job.job_id) % SHARDS][job.job_id]
-        del self._by_request[hash(job.request_id) % SHARDS][job.request_id]
+        del self._by_id[shard_of(job.job_id)][job.job_id]
+        del self._by_request[shard_of(job.request_id)][job.request_id]
         return job

@@ -7,7 +7,7 @@ from typing import Any
 
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import COMPLETED, WAITING, Job
-from voxpool.scheduler.core.jobs.job_table import SHARDS
+from voxpool.scheduler.core.jobs.job_table import shard_of
 from voxpool.scheduler.core.jobs.waiting import SelectBatch
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_events import NodeEvents
@@ -109,7 +109,7 @@ class ChecksThenActs(Dispatcher):
     def submit(self, *, request_id: str, **what: Any) -> Job:
         known = self.table.find_request(request_id)
         if known is not None and self._clock.now_ms() - known.submitted_ms < ROUND_TRIP_MS:
-            del self.table._by_request[hash(request_id) % SHARDS][request_id]
+            del self.table._by_request[shard_of(request_id)][request_id]
         return super().submit(request_id=request_id, **what)
 
 
