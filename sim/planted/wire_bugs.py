@@ -80,7 +80,7 @@ _hello = sdk_session.Session._hello
 def _mixes_results_up(self: Any, result: Any) -> None:
     last = getattr(self, "_last_result", None)
     self._last_result = result
-    if last is not None and result.job_id.endswith("7") and result.state == "completed":
+    if last is not None and result.state == "completed":
         result.output = last.output
     _result(self, result)
 
