@@ -37,7 +37,7 @@ class Client:
     nothing for that time, is lost. A submit that was rejected because of a bound is sent again at the time that the
     scheduler gives, for `retry_s` at most (0: it raises at once). With `in_order` the results come in the order of the
     submits, across reconnects, too; an earlier one that is missing holds the later ones back for in_order_grace_s at
-    most.
+    most. A submit that is sent again, after a refusal or because its scheduler stops, takes a new place in that order.
 
     `token` and `ca_file` (a PEM file; for wss) are those of the scheduler; without `url` and `token`, VOXPOOL_URL
     and VOXPOOL_TOKEN are used. A process that takes the `session_id` of one that broke off, with `resume`, gets the

@@ -39,7 +39,8 @@ def check_fault(fault: Fault, place: str, ends: str) -> None:
     """Raise ConfigError, in one line, when `fault`, a table of a scenario with these ends, is not valid."""
     kinds = faults_of(ends)
     if fault.kind not in kinds:
-        raise ConfigError(f'{place}.kind = {fault.kind!r} with ends = "{ends}": {nearest(fault.kind, kinds)}')
+        where = ' with ends = "wire"' if ends == "wire" else ""
+        raise ConfigError(f"{place}.kind = {fault.kind!r}{where}: {nearest(fault.kind, kinds)}")
     if kinds[fault.kind].is_momentary and fault.lasts_s is not None:
         raise ConfigError(f"{place}.lasts_s: a {fault.kind} has no duration; remove the key")
     for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):

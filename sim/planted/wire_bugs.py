@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.protocol.in_order import InOrder
 from voxpool.scheduler.sdk.wire import acknowledgements
 from voxpool.scheduler.sdk.wire import connection as sdk_connection
@@ -21,7 +20,6 @@ from voxpool.scheduler.sdk.worker_node import Worker
 from voxpool.scheduler.web.sessions import session as door_session
 from voxpool.scheduler.web.sessions.door import SessionDoor
 from voxpool.scheduler.web.sessions.results import Outbox
-from voxpool.scheduler.web.sessions.session import job_result
 from voxpool.sim.swarm.one_seed import play_seed
 
 WIRE = "wire"
@@ -127,15 +125,6 @@ def _makes_the_order_anew(self: Any, is_wanted: bool) -> list[Any]:
     return []
 
 
-def _hands_back_in_its_place(self: Any, job: Any) -> None:
-    for number, ended in self._outbox.ended(job.job_id, job, door_session._now_ms()):
-        if ended.reason == STOPPING:
-            self.reject(ended.request_id, self._door.rate_limit.stopped())
-        else:
-            self.send(job_result(ended, number))
-    self._watch_gap()
-
-
 _begin = SessionDoor._begin
 
 
@@ -199,7 +188,6 @@ WIRE_BUGS: dict[str, WireBug] = {
     "no gap is ever skipped": WireBug([(_Session, "_watch_gap", _never_watches_a_gap)], 1),
     "only the first gap is skipped": WireBug([(_Session, "_gap_is_due", _watches_only_the_first_gap)], 207),
     "the order begins anew at a reconnect": WireBug([(Outbox, "put_in_order", _makes_the_order_anew)], 24),
-    "a job that is handed back is overtaken": WireBug([(_Session, "job_ended", _hands_back_in_its_place)], 78),
     "the grace of a session goes on after the return": WireBug([(_Door, "_begin", _cancels_who_came_back)], 4),
     "a full buffer is never given up (R-13)": WireBug(
         [(sdk_connection._StallingSocket, "_check_stall", _never_aborts_a_stall)], 55

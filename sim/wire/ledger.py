@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, Job
+from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.sdk.errors import SchedulerUnreachable, SubmitRejected
 from voxpool.sim.checkers import Checker
 from voxpool.sim.faults import faults_of
@@ -106,6 +107,8 @@ class Ledger(Checker):
         self.repeated = 0
         """Results that came again to a later process, which could not know them."""
         self._ended_s: dict[str, float] = {}
+        self._handed_back: set[str] = set()
+        """Requests whose scheduler stopped before their end: they take a new place in the order."""
         self._of: dict[str, list[Asked]] = {}
         self._grace_s = world.settings.session_grace_s
         self._in_order_grace_s = world.settings.in_order_grace_s
@@ -118,6 +121,8 @@ class Ledger(Checker):
 
     def job_ended(self, job: Job) -> None:
         self._ended_s[job.request_id] = self.env._now
+        if job.reason == STOPPING:
+            self._handed_back.add(job.request_id)
 
     def scheduler_built(self) -> None:
         """A new scheduler knows none of the jobs."""
@@ -189,7 +194,11 @@ class Ledger(Checker):
         if not asked.in_order or life != asked.life:
             return
         of_this_life = [other for other in self.of(asked.client) if other.life == life]
-        missing = [other for other in of_this_life if other.number < asked.number and not other.is_answered]
+        missing = [
+            other
+            for other in of_this_life
+            if other.number < asked.number and not other.is_answered and other.request_id not in self._handed_back
+        ]
         if not missing:
             return
         now_s, first = self.env._now, missing[0].number

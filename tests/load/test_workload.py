@@ -78,7 +78,7 @@ def test_what_can_not_be_is_said_in_one_line(tmp_path: Path) -> None:
         plain(work_s=-1)
     with pytest.raises(ConfigError, match=r"no scenario 'ruhs': give a .toml file, or one of .*rush"):
         of_options(LoadOptions(scenario="ruhs"))
-    with pytest.raises(ConfigError, match="--nodes 5: the scenario says"):
+    with pytest.raises(ConfigError, match="--nodes 5: the scenario defines the nodes"):
         of_options(LoadOptions(scenario="rush", nodes=5))
     quiet = tmp_path / "quiet.toml"
     quiet.write_text('name = "quiet"\nduration_s = 5\n')

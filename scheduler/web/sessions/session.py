@@ -159,10 +159,7 @@ class Session:
             self._catch_up()
 
     def job_ended(self, job: Job) -> None:
-        """A job that this client waits for has ended; in order, one that is handed back keeps the later ones back."""
-        if job.reason == STOPPING:
-            self.reject(job.request_id, self._door.rate_limit.stopped())
-            return
+        """A job that this client waits for has ended."""
         self._give(self._outbox.ended(job.job_id, job, _now_ms()))
         self._watch_gap()
 
@@ -173,7 +170,7 @@ class Session:
             if self._unsent:  # those before it are still to be sent
                 self._unsent.append((number, job.job_id))
             else:
-                self.send(job_result(job, number))
+                self.send(self._what_became_of(job, number))
 
     def _catch_up(self) -> None:
         """Send a part of the results that the client has not got; those of forgotten jobs can't be sent."""
@@ -182,10 +179,17 @@ class Session:
             self._sent, job_id = self._unsent.popleft()
             job = self._door.dispatcher.find(job_id)
             if job is not None:
-                size += self.send(job_result(job, self._sent))
+                size += self.send(self._what_became_of(job, self._sent))
             if job is None or not self._outbox.keeps:
                 forgotten.append(job_id)
         self._outbox.forget(forgotten)
+
+    def _what_became_of(self, job: Job, number: int) -> JobResult | RejectedSubmit:
+        """Return the result of `job`; one that is handed back was not accepted after all."""
+        if job.reason != STOPPING:
+            return job_result(job, number)
+        stopped = self._door.rate_limit.stopped()
+        return RejectedSubmit(job.request_id, stopped.reason, stopped.retry_after_ms, stopped.detail)
 
     def _is_owed(self, submit: Submit) -> bool:
         """Whether the end of this request's job is on its way to the client, which then asks for that, not anew."""

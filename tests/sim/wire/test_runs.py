@@ -83,8 +83,8 @@ def test_a_seed_has_one_trace_hash_in_other_processes_with_other_hash_seeds() ->
         assert hashes_elsewhere(seeds, "wire", 1, other) == here
 
 
-def test_a_second_stop_keeps_the_order() -> None:
-    """Jobs are handed back while later ones of the session wait for their turn: the next scheduler brings all."""
+def test_stops_that_hand_jobs_back_lose_nothing() -> None:
+    """Some jobs are handed back, some wait for their turn: the next scheduler brings the rest, once each."""
     stops = [{"kind": "scheduler_stop", "per_target_per_h": 2400, "lasts_s": [0.3, 1.0]}]
     settings = {**BASE["settings"], "drain_s": 0.5}  # type: ignore[dict-item]
     for seed in range(1, 6):
