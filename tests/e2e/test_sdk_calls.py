@@ -77,8 +77,10 @@ async def test_map_yields_what_came_of_each_and_keeps_to_its_bound(scheduler: Sc
         nonlocal most
         at_work.add(work.job_id)
         most = max(most, len(at_work))
-        await asyncio.sleep(0.01)
-        at_work.discard(work.job_id)
+        try:
+            await asyncio.sleep(0.01)
+        finally:  # also when it is cancelled
+            at_work.discard(work.job_id)
         return len(work.audio)
 
     def audios() -> Iterator[bytes]:

@@ -82,7 +82,7 @@ def test_what_can_not_be_is_said_in_one_line(tmp_path: Path) -> None:
         of_options(LoadOptions(scenario="rush", nodes=5))
     quiet = tmp_path / "quiet.toml"
     quiet.write_text('name = "quiet"\nduration_s = 5\n')
-    with pytest.raises(ConfigError, match="nothing to ask"):
+    with pytest.raises(ConfigError, match=r"needs \[\[traffic\]\]"):
         of_options(LoadOptions(scenario=str(quiet)))
     with pytest.raises(ConfigError, match="can't be read"):
         of_options(LoadOptions(scenario=str(tmp_path / "none.toml")))
