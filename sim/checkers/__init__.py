@@ -5,6 +5,7 @@ from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsG
 from voxpool.sim.checkers.attempts import AnOldResultChangesNothing, AttemptsAreBounded, OneAssignmentAnAttempt
 from voxpool.sim.checkers.base import Checker
 from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
+from voxpool.sim.checkers.every_result_is_its_own import EveryResultIsItsOwn
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from voxpool.sim.checkers.littles_law import LittlesLaw
@@ -16,6 +17,7 @@ from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeSe
 
 CHECKERS: tuple[type[Checker], ...] = (
     EveryRequestEndsOnce,
+    EveryResultIsItsOwn,
     NothingIsLost,
     NoReservationBeyondTheSlots,
     ALiveNodeWithRoomIsFound,
@@ -42,6 +44,7 @@ __all__ = [
     "AttemptsAreBounded",
     "Checker",
     "EveryRequestEndsOnce",
+    "EveryResultIsItsOwn",
     "EveryStoreKeyHasALivingOwner",
     "EveryTableIsEmptyAtTheEnd",
     "LittlesLaw",

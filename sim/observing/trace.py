@@ -118,7 +118,7 @@ class Trace(Watcher):
 
     def request_told(self, request: Request, state: str) -> None:
         self._at(self._env._now)
-        self._add(f"told {request.request_id} {state}")
+        self._add(f"told {request.request_id} {state} {request.output}")
 
     def fault_began(self, kind: str, target: str) -> None:
         self._at(self._env._now)

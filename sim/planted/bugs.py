@@ -290,3 +290,29 @@ class KeepsEmptyQueues(WaitingJobs):
 def replaced(**classes: type) -> Variant:
     """Return the variant that replaces production classes by `classes`."""
     return Variant("/".join(part.__name__ for part in classes.values()), classes=CoreClasses(**classes))
+
+
+class MixesOutputsUp(NodeEvents):
+    """A job gets the output of the result before, now and then."""
+
+    _last: NodeResult | None = None
+
+    def result(self, node: Node, result: NodeResult) -> None:
+        last, self._last = self._last, result
+        if last is not None and result.error is None and not result.busy and result.job_id.endswith("7"):
+            result = NodeResult(result.job_id, result.attempt, last.output)
+        super().result(node, result)
+
+
+class SwapsAudio(Dispatcher):
+    """A job is sent with the audio of the job before, now and then."""
+
+    _last: bytes | None = None
+
+    def _dispatch(self, job: Job, node: Node, now_ms: int) -> None:
+        own, last = job.audio, self._last
+        self._last = own
+        if last is not None and job.job_id.endswith("3"):
+            job.audio = last
+        super()._dispatch(job, node, now_ms)
+        job.audio = own

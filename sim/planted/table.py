@@ -18,6 +18,7 @@ from voxpool.sim.checkers import (
     AttemptsAreBounded,
     Checker,
     EveryRequestEndsOnce,
+    EveryResultIsItsOwn,
     EveryStoreKeyHasALivingOwner,
     EveryTableIsEmptyAtTheEnd,
     LittlesLaw,
@@ -50,6 +51,8 @@ class PlantedBug(NamedTuple):
 
 PLANTED: dict[str, PlantedBug] = {
     "an end is reported twice": PlantedBug(lambda: replaced(dispatcher=bugs.ReportsTwice), EveryRequestEndsOnce, 3, 1),
+    "outputs are mixed up": PlantedBug(lambda: replaced(node_events=bugs.MixesOutputsUp), EveryResultIsItsOwn, 5, 2),
+    "audio is swapped": PlantedBug(lambda: replaced(dispatcher=bugs.SwapsAudio), EveryResultIsItsOwn, 5, 2),
     "a request id makes two jobs (R12)": PlantedBug(
         lambda: replaced(job_table=bugs.ForgetsRequestIds), EveryRequestEndsOnce, 10, 2
     ),

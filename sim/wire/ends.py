@@ -36,7 +36,8 @@ class Requests:
         """Its client has received the end, with this output."""
         request = self.open.pop(request_id, None)
         if request is not None:
-            self._hub.request_told(request, state if output is None else f"{state} {output}")
+            request.output = output
+            self._hub.request_told(request, state)
 
     def job_ended(self, job: Job) -> None:
         """Do nothing: the empty core, whose result sink this is, has no jobs."""

@@ -24,7 +24,7 @@ from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.app import Doors
 from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
-from voxpool.sim.checkers import CHECKERS, ABusyNodeRests, AnOldResultChangesNothing, Checker
+from voxpool.sim.checkers import CHECKERS, ABusyNodeRests, AnOldResultChangesNothing, Checker, EveryResultIsItsOwn
 from voxpool.sim.faults import Faults, faults_of
 from voxpool.sim.network.loop import NetworkLoop
 from voxpool.sim.network.network import Network
@@ -58,8 +58,8 @@ UNEXPECTED = frozenset({Event.HTTP_SERVER, Event.SCHEDULER_FAILED})
 """Events that report a bug of the scheduler, whatever their level."""
 EXPECTED = frozenset({Event.OPEN_TO_ALL, Event.STORE_FAILED})
 """Errors that faults and settings of a run cause."""
-NOT_OBSERVED = (ABusyNodeRests, AnOldResultChangesNothing)
-"""Checkers that need to see each message of a node as it arrives; only the links of the model show it."""
+NOT_OBSERVED = (ABusyNodeRests, AnOldResultChangesNothing, EveryResultIsItsOwn)
+"""Checkers that need to see each message of a node as it arrives, and the one whose work the ledger does."""
 DRAIN_AT_MOST_S = 6 * 3600.0
 
 

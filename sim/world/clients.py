@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
 from voxpool.sim.virtual_time.loop import VirtualLoop
 from voxpool.sim.world.busy import BusyLoop
+from voxpool.sim.world.content import audio_of
 
 SHARED_SIZES_MAX = 64
 """Number of audio sizes for which one object is shared by all jobs of that size."""
@@ -59,6 +61,8 @@ class Request(msgspec.Struct, gc=False, eq=False):
     """Number of times that nodes completed the work."""
     ended: int = 0
     """Number of times that the dispatcher reported the end of its job."""
+    output: Any = None
+    """The output of its job, when that has ended."""
     is_retrying: bool = False
     """True when it was refused and will be retried."""
 
@@ -69,14 +73,18 @@ class Request(msgspec.Struct, gc=False, eq=False):
 
 
 class Audio:
-    """Makes the audio of jobs. When shared, jobs of one size use one object; else each has a copy, as over a socket."""
+    """Makes the audio of a job. Shared: jobs of one size have one object; marked: each has its own, with its mark."""
 
-    def __init__(self, is_shared: bool) -> None:
+    def __init__(self, is_shared: bool, is_marked: bool) -> None:
         self._is_shared = is_shared
+        self._is_marked = is_marked
         self._of_size: dict[int, bytes] = {}
 
-    def of_size(self, size: int) -> bytes:
-        """Return `size` bytes of silence."""
+    def of(self, request: Request) -> bytes:
+        """Return the audio of `request`, in its size."""
+        size = request.audio_bytes
+        if self._is_marked:
+            return audio_of(request.request_id, size)
         audio = self._of_size.get(size)
         if audio is None:
             audio = bytes(size)
@@ -236,7 +244,7 @@ class Clients:
         self.submitting = request
         return self._submit(
             pair=request.pair,
-            audio=self._audio.of_size(request.audio_bytes),
+            audio=self._audio.of(request),
             request_id=request.request_id,
             session_id=request.session_id,
             timeout_ms=request.timeout_ms,
@@ -246,6 +254,7 @@ class Clients:
     def _arrive_again(self, request: Request) -> None:
         job = self._arrive(request)
         if job is not None and job.ended:
+            request.output = job.output
             self._loop.after(self._way(), self._tell, request, job.state, self._life)
 
     def _arrive(self, request: Request) -> Job | None:
@@ -272,6 +281,7 @@ class Clients:
         request = self.by_job.pop(job.job_id, None)
         if request is None:
             return
+        request.output = job.output
         if self._delay_s is None and not self._absent:
             self._told(request, job.state)
         else:

@@ -32,6 +32,7 @@ class Door:
         keepalive_s: float,
         overhead_s: Draw | None = None,
         busy: BusyLoop | None = None,
+        has_content: bool = False,
     ) -> None:
         self.loop = loop
         self.env = loop.env
@@ -50,6 +51,8 @@ class Door:
         """Overhead of an attempt on a node; None = none."""
         self.busy = busy
         """Model of the scheduler's loop; None = handling a message takes no time."""
+        self.has_content = has_content
+        """True when outputs depend on job and audio (content.py)."""
         self.nodes: dict[str, SimNode] = {}
         """All nodes by their current and former ids."""
         self.connections: dict[Connection, None] = {}

@@ -26,6 +26,7 @@ from voxpool.scheduler.protocol.messages import (
     ToNode,
 )
 from voxpool.sim.world.clients import Request
+from voxpool.sim.world.content import output_of
 from voxpool.sim.world.door import Door
 from voxpool.sim.world.links import Connection
 
@@ -49,15 +50,14 @@ class Work(msgspec.Struct, gc=False, eq=False):
     started_at: float
     ends_at: float
     timer: int = 0
+    output: Any = None
 
     def __repr__(self) -> str:
         return f"<work {self.job_id}|{self.attempt}>"
 
 
 class SimNode:
-    """One node. `running` maps job ids to work; `output` is the output of every result."""
-
-    output: Any = None
+    """One node. `running` maps job ids to work."""
 
     def __init__(
         self, door: Door, node_id: str, pairs: list[str], slots: int, speed: float, random: random.Random
@@ -283,7 +283,8 @@ class SimNode:
         now, left_s = self._env._now, request.work_s / self.speed
         if self._overhead_s is not None:
             left_s += self._overhead_s()
-        work = Work(assign.job_id, assign.attempt, request, now, now + left_s)
+        output = output_of(assign.job_id, assign.audio) if self.door.has_content else None
+        work = Work(assign.job_id, assign.attempt, request, now, now + left_s, output=output)
         self.running[assign.job_id] = work
         self._hub.work_started(self, work)
         self._loop.after(left_s, self.worked, work, 0)
@@ -324,7 +325,7 @@ class SimNode:
 
     def result_of(self, work: Work) -> NodeResult:
         """Return the result of completed work."""
-        return NodeResult(work.job_id, work.attempt, self.output)
+        return NodeResult(work.job_id, work.attempt, work.output)
 
     def _stop(self, work: Work) -> None:
         work.timer += 1

@@ -16,7 +16,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
-from voxpool.sim.checkers import CHECKERS, Checker
+from voxpool.sim.checkers import CHECKERS, Checker, EveryResultIsItsOwn
 from voxpool.sim.faults import CLOCK_OFF_MS, Faults
 from voxpool.sim.faults.clients import Client, draw_client
 from voxpool.sim.faults.nodes import make_whole
@@ -79,11 +79,12 @@ class World(SchedulerLife, ObservedWorld):
         self.store = open_store(store, self.variant.scripts)
         self.store_seam = StoreSeam(self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
         message_s = self._delay(message_ms, "loop")
+        has_content = EveryResultIsItsOwn in checkers
         busy = None if message_s is None else BusyLoop(self.loop, message_s)
         self.clients = Clients(
             self.loop,
             self.hub,
-            Audio(not own_audio),
+            Audio(not own_audio, has_content),
             self._delay(delay_ms, "clients"),
             plain_random(seed, "clients"),
             self.settings.session_grace_s,
@@ -100,6 +101,7 @@ class World(SchedulerLife, ObservedWorld):
             2 * self.settings.heartbeat_s + self.settings.lease_s,
             self._delay(overhead_ms, "service"),
             busy,
+            has_content,
         )
         self._nodes_by_id = self.door.nodes
         self.faults = Faults(self)

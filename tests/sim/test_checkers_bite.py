@@ -211,6 +211,8 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "a failed job does not pause": (a_node_that_fails, LINKS),
     "every job is sent twice (R9)": (some_jobs, LINKS),
     "an end is reported twice": (some_jobs, {}),
+    "outputs are mixed up": (some_jobs, {}),
+    "audio is swapped": (some_jobs, {}),
     "a failed job has no end": (a_job_without_a_node, {}),
     "a failed job is not counted": (a_job_without_a_node, {}),
     "ages count from the submit (M2)": (some_jobs, {}),

@@ -134,7 +134,7 @@ class _AnswersTwice(Watcher):
 
     def work_ended(self, worker: SimNode, work: Work, is_done: bool) -> None:
         if is_done and worker.connection is not None:
-            again = NodeResult(work.job_id, work.attempt, worker.output)
+            again = NodeResult(work.job_id, work.attempt, work.output)
             self._loop.after(0.01, worker.connection.to_scheduler, again)
 
 

@@ -1,0 +1,30 @@
+"""The content of results: a mix-up and an audio swap are found in every seed of the swarm, and change the trace hash."""
+
+from __future__ import annotations
+
+import pytest
+
+from voxpool.sim.checkers import EveryResultIsItsOwn
+from voxpool.sim.planted.table import PLANTED
+from voxpool.sim.swarm.one_seed import play_seed
+from voxpool.sim.world.content import audio_of, output_of
+
+SEEDS = range(2, 12)
+"""In seed 1 no job completes."""
+
+
+@pytest.mark.parametrize("name", ["outputs are mixed up", "audio is swapped"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mix_up_is_found_in_each_seed(name: str, seed: int) -> None:
+    """By the checker at the client, and by the trace hash."""
+    mixed, whole = play_seed(seed, variant=PLANTED[name].make()), play_seed(seed)
+    assert any(line.startswith(EveryResultIsItsOwn.sentence) for line in mixed.broken)
+    assert mixed.trace_hash != whole.trace_hash
+
+
+def test_audio_and_output_tell_jobs_apart() -> None:
+    """Also audio of the same size, and the same audio of two jobs."""
+    one, two = audio_of("r1", 1000), audio_of("r2", 1000)
+    assert (len(one), one == two) == (1000, False)
+    outputs = [output_of("j1", one), output_of("j1", two), output_of("j2", one), output_of("j1", audio_of("r1", 999))]
+    assert len({str(output) for output in outputs}) == 4
