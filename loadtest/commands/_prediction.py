@@ -117,6 +117,7 @@ def predict(scenario: Scenario, settings: Mapping[str, Any], seconds: float, lea
         store_delay_ms=played.store.delay_ms,
         variant=Variant(classes=classes, node=_AnsweringNode, connection=_WireConnection),
         checkers=(),
+        content=False,
         is_traced=False,
         warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job
     )

@@ -8,6 +8,7 @@ from voxpool.sim.world.content import audio_of, output_of
 
 if TYPE_CHECKING:
     from voxpool.sim.world.clients import Request
+    from voxpool.sim.world.world import World
 
 
 class EveryResultIsItsOwn(Checker):
@@ -15,7 +16,12 @@ class EveryResultIsItsOwn(Checker):
 
     sentence = "every result is that of its own job and audio"
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        if not world.content:
+            self.not_checked = "audio and outputs have no content"
+
     def request_told(self, request: Request, state: str) -> None:
-        if state == COMPLETED:
+        if state == COMPLETED and not self.not_checked:
             own = output_of(request.job_id, audio_of(request.request_id, request.audio_bytes))
             self.expect(request.output == own, f"{request.request_id} got {request.output}, its own is {own}")

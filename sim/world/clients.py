@@ -73,22 +73,21 @@ class Request(msgspec.Struct, gc=False, eq=False):
 
 
 class Audio:
-    """Makes the audio of a job. Shared: jobs of one size have one object; marked: each has its own, with its mark."""
+    """Makes the audio of a job: with content each has its own; without it jobs of one size share one object."""
 
-    def __init__(self, is_shared: bool, is_marked: bool) -> None:
-        self._is_shared = is_shared
-        self._is_marked = is_marked
+    def __init__(self, content: bool) -> None:
+        self._content = content
         self._of_size: dict[int, bytes] = {}
 
     def of(self, request: Request) -> bytes:
         """Return the audio of `request`, in its size."""
         size = request.audio_bytes
-        if self._is_marked:
+        if self._content:
             return audio_of(request.request_id, size)
         audio = self._of_size.get(size)
         if audio is None:
             audio = bytes(size)
-            if self._is_shared and len(self._of_size) < SHARED_SIZES_MAX:
+            if len(self._of_size) < SHARED_SIZES_MAX:
                 self._of_size[size] = audio
         return audio
 

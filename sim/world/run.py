@@ -44,7 +44,6 @@ def play(
     checkers: Sequence[type[Checker]] = CHECKERS,
     is_traced: bool = True,
     trace_file: TextIO | None = None,
-    own_audio: bool = False,
     follow: Sequence[str] = (),
     progress: Progress | None = None,
     watchers: Sequence[Callable[[World], Watcher]] = (),
@@ -62,7 +61,6 @@ def play(
         checkers=checkers,
         is_traced=is_traced,
         trace_file=trace_file,
-        own_audio=own_audio,
         follow=follow,
     )
     return play_in(world, scenario, set_up, watchers, progress)

@@ -16,7 +16,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
-from voxpool.sim.checkers import CHECKERS, Checker, EveryResultIsItsOwn
+from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.faults import CLOCK_OFF_MS, Faults
 from voxpool.sim.faults.clients import Client, draw_client
 from voxpool.sim.faults.nodes import make_whole
@@ -46,8 +46,9 @@ class World(SchedulerLife, ObservedWorld):
 
     `delay_ms` is the delay between scheduler, nodes and clients, `store_delay_ms` that to the store (each way).
     `overhead_ms` is added to the work of each attempt; `message_ms` is the time of the scheduler's loop per message.
-    `settings` override the defaults, those of `variant` override both. `own_audio` gives each job a separate copy of
-    its audio. `why` records the decisions about the jobs in `follow`, whose ids are named in advance.
+    `settings` override the defaults, those of `variant` override both. Without `content` audio is shared silence and
+    outputs are None: for measurements of memory. `why` records the decisions about the jobs in `follow`, whose ids are
+    named in advance.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class World(SchedulerLife, ObservedWorld):
         checkers: Sequence[type[Checker]] = CHECKERS,
         is_traced: bool = True,
         trace_file: TextIO | None = None,
-        own_audio: bool = False,
+        content: bool = True,
         warmup_s: float = 0.0,
         follow: Sequence[str] = (),
     ) -> None:
@@ -79,12 +80,12 @@ class World(SchedulerLife, ObservedWorld):
         self.store = open_store(store, self.variant.scripts)
         self.store_seam = StoreSeam(self.loop, self.store, self.hub, self._delay(store_delay_ms, "store"), self.mark)
         message_s = self._delay(message_ms, "loop")
-        has_content = EveryResultIsItsOwn in checkers
+        self.content = content
         busy = None if message_s is None else BusyLoop(self.loop, message_s)
         self.clients = Clients(
             self.loop,
             self.hub,
-            Audio(not own_audio, has_content),
+            Audio(content),
             self._delay(delay_ms, "clients"),
             plain_random(seed, "clients"),
             self.settings.session_grace_s,
@@ -101,7 +102,7 @@ class World(SchedulerLife, ObservedWorld):
             2 * self.settings.heartbeat_s + self.settings.lease_s,
             self._delay(overhead_ms, "service"),
             busy,
-            has_content,
+            content,
         )
         self._nodes_by_id = self.door.nodes
         self.faults = Faults(self)

@@ -1,4 +1,4 @@
-"""The content of results: a mix-up and an audio swap are found in every seed of the swarm, and change the trace hash."""
+"""The content of results: a mix-up and an audio swap are found in every seed, and change the trace hash."""
 
 from __future__ import annotations
 

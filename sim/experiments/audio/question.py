@@ -136,7 +136,7 @@ def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
     )
     chosen = variant(side)
     checkers = production_checkers(chosen)
-    world = World(seed=seed, settings=scenario.settings, store=store, variant=chosen, checkers=checkers, own_audio=True)
+    world = World(seed=seed, settings=scenario.settings, store=store, variant=chosen, checkers=checkers)
     seen = _Listener()
     world.hub.add([seen])
     set_up(world, scenario)

@@ -72,6 +72,7 @@ def allocated_run(size: AllocatedSize, seed: int, clean_up: bool, leak_bytes: fl
         settings=settings,
         variant=Variant(classes=CoreClasses(job_table=leaking(leak_bytes))),
         checkers=(),
+        content=False,
         is_traced=False,
         warmup_s=NEVER_S,  # no waits are recorded: they would grow by 24 bytes a job
     )

@@ -9,6 +9,7 @@ from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.experiments.race.without.results import GAP_S, MarksBeforeItSends
 from voxpool.sim.experiments.rows import Figures, Stage
 from voxpool.sim.observing.watch import Watcher
+from voxpool.sim.world.content import audio_of
 from voxpool.sim.world.nodes import SimNode, Work
 from voxpool.sim.world.world import World
 
@@ -20,6 +21,9 @@ STORE_MS = 20.0
 """Delay each way to the store: a redispatch takes two of them."""
 LATE_S = 30.0
 """A job with one second of work that takes longer than this was lost for a while."""
+
+TWICE_BYTES = 100
+"""The audio of a request that is submitted twice."""
 
 
 def old_connections_close(stage: Stage) -> Figures:
@@ -174,7 +178,7 @@ def submits_come_twice(stage: Stage) -> Figures:
     chance = plain_random(stage.seed, "gaps")
     for number in range(stage.size.jobs):
         request_id = f"twice-{number}"
-        world.submit(PAIR, work_s=0.3, request_id=request_id, audio_bytes=100)
+        world.submit(PAIR, work_s=0.3, request_id=request_id, audio_bytes=TWICE_BYTES)
         world.run(for_s=0.02 * chance.random())
         world.do(_submit_again, world, request_id)
         world.run(for_s=0.2)
@@ -185,7 +189,7 @@ def submits_come_twice(stage: Stage) -> Figures:
 
 
 def _submit_again(world: World, request_id: str) -> None:
-    world.core.dispatcher.submit(pair=PAIR, audio=bytes(100), request_id=request_id)
+    world.core.dispatcher.submit(pair=PAIR, audio=audio_of(request_id, TWICE_BYTES), request_id=request_id)
 
 
 def dies_between_mark_and_send(stage: Stage) -> Figures:
