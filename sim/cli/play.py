@@ -14,8 +14,10 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import line_to_paste, without_password
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.observing.event_file import EventFile
 from voxpool.sim.observing.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.observing.timeline import Timeline
+from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.replay.case import Case, RunDied, keep, run_case
 from voxpool.sim.replay.command import again, keep_failing
 from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
@@ -95,6 +97,7 @@ def play_file(
     without: str = "",
     why: Sequence[str] = (),
     costs: Path | None = None,
+    events: Path | None = None,
 ) -> tuple[Report, Sequence[str]]:
     """Simulate a scenario; return its report, and lines to print when it doesn't hold. Raises ConfigError.
 
@@ -130,14 +133,17 @@ def play_file(
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             trace_file = stack.enter_context(replaced(out / "trace.json"))
+        watchers: list[Callable[[World], Watcher]] = [timeline]
+        if events is not None:
+            event_file = stack.enter_context(replaced(events))
+            watchers.append(lambda world: stack.enter_context(EventFile(event_file, world)))
         tell = stack.enter_context(progress(scenario.name))
-        found, played = run_case(case, trace_file=trace_file, follow=why, watchers=[timeline], progress=tell)
+        found, played = run_case(case, trace_file=trace_file, follow=why, watchers=watchers, progress=tell)
     if played is None:
         raise RunDied("\n".join([*found.details, shown, again(case, keep(case, found, out))]))
     report = report_of(case, played, options)
     report.pictures = [partial(draw, seen[-1]) for draw in (jobs_picture, memory_picture)]
-    if out is not None:
-        report.written.append(out / "trace.json")
+    report.written += [*([out / "trace.json"] if out is not None else []), *([events] if events is not None else [])]
     told = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
         return report, told

@@ -31,6 +31,7 @@ def main() -> None:
 
 COMMANDS = {
     "calibrate": ("voxpool.sim.calibrate.command", "calibrate_command"),
+    "diff": ("voxpool.sim.cli.diff", "diff_command"),
     "explore": ("voxpool.sim.explore.command", "explore_command"),
     "replay": ("voxpool.sim.replay.command", "replay_command"),
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
@@ -39,7 +40,7 @@ COMMANDS = {
 HEADINGS = {
     "Scenarios": ("run", "list", "scenario"),
     "Sizes and times": ("capacity", "calibrate"),
-    "Search for failures": ("soak", "explore", "replay", "shrink"),
+    "Search for failures": ("soak", "explore", "replay", "shrink", "diff"),
 }
 
 
@@ -91,12 +92,14 @@ def cli() -> None:
     help="Costs that `calibrate` wrote, in place of the scenario's.",
 )
 @click.option("--why", multiple=True, metavar="JOB", help="Print the decisions about this job, such as s1-17.")
+@click.option("--events", type=click.Path(path_type=Path, dir_okay=False), help="Write every event there, for `diff`.")
 @common
 def run(
     scenario: Path,
     without: str,
     costs: Path | None,
     why: tuple[str, ...],
+    events: Path | None,
     seed: int | None,
     json_path: Path | None,
     out: Path | None,
@@ -118,6 +121,7 @@ def run(
             without=without,
             why=why,
             costs=costs,
+            events=events,
         )
     except RunDied as died:
         say(str(died), err=True)
