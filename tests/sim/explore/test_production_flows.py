@@ -12,6 +12,7 @@ from voxpool.sim.explore.model.shape import Shape
 from voxpool.sim.explore.model.steps import execution_of
 from voxpool.sim.explore.search.depth_first import every_end, every_order
 from voxpool.sim.explore.search.tally import Budget
+from voxpool.sim.explore.search.walks import random_walks
 
 ALL = Budget()
 SMALL = {
@@ -53,6 +54,20 @@ def test_and_with_one_arrival_between_two_hops_of_the_loop() -> None:
     assert tally.is_complete and not tally.broken
     assert tally.interleavings == 479_192
     assert all(str(end).startswith("j1 completed, reported 1x") for end in tally.ends)
+
+
+CHECKED = ("1-timeout-offline", "1-timeout-offline-resubmit-cancel", "1-timeout-lost")
+RANDOM_RUNS = 100
+
+
+@pytest.mark.parametrize("flow", CHECKED)
+def test_random_orders_reach_no_end_that_a_complete_search_has_not(flow: str) -> None:
+    """The search leaves orders out and claims to reach every end; random orders have no such reason to miss one."""
+    tally = every_end(make(COMPLETE[flow][1]), ALL)
+    walks = random_walks(make(COMPLETE[flow][1]), RANDOM_RUNS, 1, ALL)
+    assert tally.is_complete and walks.runs >= RANDOM_RUNS
+    assert set(walks.ends) <= set(tally.ends)
+    assert len(walks.ends) > 1
 
 
 def test_both_draws_of_a_select_are_open_steps() -> None:
