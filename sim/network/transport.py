@@ -196,7 +196,7 @@ class MemoryTransport(asyncio.Transport):
 
     def data_came(self, data: bytes) -> None:
         """Data has arrived in the kernel's buffer."""
-        if self._closed:
+        if self._closed or isinstance(self._last, BaseException):
             if not self._network.processes[self.process.name].is_off:
                 self._to_peer(SEGMENT_BYTES, "reset_came")
             return

@@ -48,6 +48,7 @@ class HttpConnections:
                 answer = await connection.ask(h11.Request(method=method, target=target, headers=lines), body)
             except BaseException:
                 connection.close()
+                self.close()  # the idle ones are likely to be dead, too
                 raise
         if connection.is_idle:
             self._idle.append(connection)

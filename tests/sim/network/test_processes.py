@@ -216,6 +216,17 @@ def test_a_reset_from_outside_reaches_both_ends(two: Two) -> None:
     assert two.end.events == two.accepted[0].events == ["made", "lost reset"]
 
 
+def test_what_is_on_its_way_at_a_reset_is_lost(two: Two) -> None:
+    """Also when the process that was reset stands still and reads later."""
+    two.server.freeze()
+    two.end.transport.write(b"x")
+    two.end.transport.reset()
+    two.run()
+    two.server.thaw()
+    two.run()
+    assert two.accepted[0].events == ["made", "lost reset"]
+
+
 def test_a_connection_whose_client_died_during_the_handshake_is_reset(two: Two) -> None:
     """The server has accepted it by then."""
     two.network.process("other").start(lambda: two.stay_connected(End()))
