@@ -61,10 +61,14 @@ EXPECTED = frozenset({Event.OPEN_TO_ALL, Event.STORE_FAILED})
 NOT_OBSERVED = (ABusyNodeRests, AnOldResultChangesNothing, EveryResultIsItsOwn)
 """Checkers that need to see each message of a node as it arrives, and the one whose work the ledger does."""
 DRAIN_AT_MOST_S = 6 * 3600.0
+"""Virtual time in which every job ends, with the time-outs of a scenario."""
 
 
 class WireWorld(ObservedWorld):
-    """One run. `delay_ms` is the delay of a segment on each link; with a `token_file` tokens are needed."""
+    """One run. `delay_ms` is the delay of a segment on each link; with a `token_file` tokens are needed.
+
+    Raises msgspec.ValidationError for settings that are not valid; a scenario's are checked before.
+    """
 
     loop: NetworkLoop
     store: MemoryStore
@@ -113,7 +117,6 @@ class WireWorld(ObservedWorld):
         self._ending: Process | None = None
         """The process that was asked to stop."""
         self._numbers: dict[str, int] = {}
-        self._scheduler_log: list[str] = []
 
         self.mirror = StoreMirror()
         self.recorder = Recorder(self, warmup_s)  # type: ignore[arg-type]
