@@ -228,9 +228,11 @@ class WireWorld(ObservedWorld):
             node.start()
         return added
 
-    def make_whole(self, node: WireNode) -> None:
-        """Start or resume `node`, whichever fault it had."""
-        _make_whole(node)
+    def make_whole(self, peer: Peer) -> None:
+        """Start or resume `peer`, whichever fault it had."""
+        if peer.state == "down":
+            peer.start()
+        peer.thaw()
 
     # ---- clients
 
@@ -274,7 +276,7 @@ class WireWorld(ObservedWorld):
         """Heal all faults, and run until every client has received the end of its requests and has ended."""
         self.faults.heal_all()
         for client in self.client_machines.values():
-            _make_whole(client)
+            self.make_whole(client)
             client.close()
         self.run_until(self._clients_have_ended, at_most_s=self.drain_at_most_s)
 
@@ -335,12 +337,6 @@ class StreamEnd:
         """Hand a new request to its client."""
         client = self._world.add_client(request.session_id or self._name, self._traffic)
         self._world.ask(client, request, self._traffic.over == "in_order")
-
-
-def _make_whole(peer: Peer) -> None:
-    if peer.state == "down":
-        peer.start()
-    peer.thaw()
 
 
 def _no_time() -> float:
