@@ -1,1 +1,4 @@
-"""What `make bench` measures: one subject a module. Each has `run()` and runs alone, too (`python -m bench.table`)."""
+"""The measurements of `make bench`, one subject a module.
+
+Each module has `run()` and can be run alone (`python -m bench.table`).
+"""

@@ -1,7 +1,7 @@
 """Runs every module of bench/ and prints one table: python -m bench [MODULE…]
 
-A module has `run()`. Rows that it returns go into the table; what it prints itself stands above it. A module that fails
-is reported, the others still run, and the exit code is 1.
+A module has `run()`. The rows that it returns go into the table; its own output is printed above the table. A module
+that fails is reported, the others still run, and the exit code is 1.
 """
 
 from __future__ import annotations

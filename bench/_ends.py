@@ -1,8 +1,8 @@
-"""Many short runs of the gate on memory: does each one that finds the leak exit with 1 and leave a report?
+"""Many short runs of the memory gate: does each run that finds the leak exit with 1 and write a report?
 
-`python -m bench._ends [--leaky N] [--healthy N] [--jobs N]` plays runs with `--until-clear`, some at a time. The leak
-is that of the brief: the clean-up is off, so that finished jobs stay for ever. Of both kinds, half run on a machine
-that is kept busy, and half with a memory report that takes 0.7 s. The exit code is 1 when a leaky run ends with
+`python -m bench._ends [--leaky N] [--healthy N] [--jobs N]` plays runs with `--until-clear`, several at a time. The
+leak is that of the brief: the clean-up is off, so that finished jobs are never removed. Half of the runs of either kind
+have a busy machine; the others have a memory report that takes 0.7 s. The exit code is 1 when a leaky run ends with
 anything but 1 and a report, when a healthy one ends with 1, or when any run ends with 0 without a report.
 """
 
@@ -25,7 +25,8 @@ from voxpool.loadtest.report._records import JSON_NAME, read_report
 
 LOAD = ("-u", "40", "-r", "40", "--gate", "memory", "--until-clear", "5")
 AT_MOST = {True: "120s", False: "25s"}
-"""Leaky or not -> the longest time of a run: a leak must be found, health may stay unclear."""
+"""Leaky or not -> the longest time of a run. A leak must be found in it; a healthy run may end without a clear verdict.
+"""
 SWEPT, NEVER_SWEPT = "--retention-s 1 --cleanup-interval-s 0.5", "--retention-s 1 --cleanup-interval-s 0"
 SLOW = ("tests.load.slow_memory_server", "0.7", "0")
 BUSY = "while True: pass"
@@ -43,7 +44,7 @@ class Ended(NamedTuple):
 
 
 def play(number: int, is_leaky: bool, is_slow: bool, out: Path) -> Ended:
-    """Play one run; without a slow report the machine is kept busy meanwhile."""
+    """Play one run, either with a slow memory report or on a busy machine."""
     folder = out / f"{'leaky' if is_leaky else 'healthy'}-{number}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_NAME).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Real schedulers with planted leaks, and with what only looks like one, under the recommended load: what does the gate
-say? `python -m bench._gate [PLANT…] [--jobs N] [--out FOLDER]` plays them, some at a time, and prints a table.
+"""Real schedulers with planted leaks, and with growth that is no leak, under the recommended load: what is the verdict?
+`python -m bench._gate [PLANT…] [--jobs N] [--out FOLDER]` plays them, several at a time, and prints a table.
 
-It takes an hour, so that `python -m bench` leaves it out. The exit code is 1 when the demands are missed: of the leaks
-one may stay unclear and none may be called "no leak"; of the others none may be called a leak, and two may be unclear.
+It takes an hour; `python -m bench` leaves it out. The exit code is 1 when the demands are missed: one leak may stay
+unclear and none may be called "no leak"; no healthy process may be called a leak, and two may be unclear.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from voxpool.loadtest.processes._own_scheduler import OwnScheduler
 from voxpool.loadtest.report._records import read_report
 
 LOAD = ("-u", "60", "-r", "60", "-t", "10m", "--audio-bytes", "1000", "--gate", "memory", "--until-clear", "360")
-"""30 jobs a second, for six minutes at least and ten at most: what docs/memory-watch.md recommends."""
+"""30 jobs a second, for 6 to 10 minutes, as docs/memory-watch.md recommends."""
 SERVE = "--retention-s 15 --cleanup-interval-s 3"
 UNCLEAR_MAX = {"leak": 1, "healthy": 2}
 
 
 class Plant(NamedTuple):
-    """A process to be judged: the name of bench/planted_server.py, the truth, and what the load does beside."""
+    """A process to be judged: its name in bench/planted_server.py, whether it leaks, and extra options of the load."""
 
     name: str
     truth: str
@@ -60,7 +60,7 @@ PLANTS = (
 
 
 class Found(NamedTuple):
-    """What the gate said."""
+    """The verdict of the gate on one plant."""
 
     plant: Plant
     exit_code: int
@@ -70,7 +70,7 @@ class Found(NamedTuple):
 
 
 def play(plant: Plant, out: Path, seed: int) -> Found:
-    """Play one plant and return what the gate said."""
+    """Play one plant and return the verdict."""
     folder = out / f"{plant.name}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def play(plant: Plant, out: Path, seed: int) -> Found:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/gate"), show_default=True)
 def main(names: tuple[str, ...], jobs: int, seed: int, out: Path) -> None:
-    """Ask the gate about planted leaks, and about what only looks like one."""
+    """Judge all plants, leaks and healthy ones, and print the table."""
     wanted = [plant for plant in PLANTS if not names or plant.name in names]
     with ThreadPoolExecutor(jobs) as pool:
         found = []

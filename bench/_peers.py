@@ -1,4 +1,4 @@
-"""The ends of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
+"""The peers of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
 
 Usage: python -m bench._peers relay PORT | worker URL | node URL | receiver PORT (of spans). All use the same WebSocket
 library and event loop.
@@ -24,7 +24,7 @@ REPLY = b'{"n":%d}'
 
 
 async def relay(port: str) -> None:
-    """Pass each frame of one end on to the other, unread: what no scheduler between two sockets can beat."""
+    """Pass each frame on to the other end without reading it: no scheduler between two sockets can be faster."""
     ends: dict[str, ServerConnection] = {}
     both = asyncio.Event()
 
@@ -45,7 +45,7 @@ async def relay(port: str) -> None:
 
 
 async def worker(url: str) -> None:
-    """Answer each frame with its first four bytes and how long it was."""
+    """Answer each frame with its first four bytes and its length."""
     async with connect(url, compression=None, max_size=None) as socket:
         async for frame in socket:
             assert isinstance(frame, bytes)
@@ -53,7 +53,7 @@ async def worker(url: str) -> None:
 
 
 async def node(url: str) -> None:
-    """Answer each assign at once with how long its audio was."""
+    """Answer each assign at once with the length of its audio."""
     async with connect(url, compression=None, max_size=None) as socket:
         register = Register("bench", "bench", [PAIR], NODE_SLOTS, [])
         await socket.send(codec.encode(register, binary=True))
@@ -68,7 +68,7 @@ async def node(url: str) -> None:
 
 
 async def receiver(port: str) -> None:
-    """Take spans by OTLP over HTTP, and forget them."""
+    """Receive spans by OTLP over HTTP and discard them."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -12,7 +12,7 @@ from voxpool.sim.report.limits import Figure, holds, shown
 
 
 class Row(NamedTuple):
-    """One measured figure. `goal` is a limit such as '<= 5' ('' = none), `beside` what was measured next to it."""
+    """One measured figure. `goal` is a limit such as '<= 5' ('' = none), `beside` the figure to compare it with."""
 
     subject: str
     what: str
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 
 def print_rows(rows: Iterable[Row], title: str) -> None:
-    """Print `rows` as a table; goals that are missed stand out."""
+    """Print `rows` as a table; missed goals are highlighted."""
     table = Table(title=title, title_justify="left")
     for name, justify in (
         ("subject", "left"), ("what", "left"), ("figure", "right"), ("goal", "left"), ("", "left"), ("beside", "left"),

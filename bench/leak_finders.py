@@ -3,7 +3,8 @@
     pip install psleak pytest-memray pytest msgspec numpy scipy httpx prometheus-client  # in an environment of its own
     python -m bench.leak_finders
 
-Each case is a pytest process of its own, at the tool's defaults: found = it failed. docs/leakgate.md has the table.
+Each case is a pytest process of its own with the tool's defaults; a leak counts as found when the test fails.
+docs/leakgate.md has the table.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ def main() -> None:
 
 
 def outcome(tool: str, text: str, mended: bool) -> str:
-    """Run one test; return what the tool made of it."""
+    """Run one test and return its outcome under the tool."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "test_it.py"
         file.write_text(text)
         env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         if tool == "psleak":
-            env["PYTHONMALLOC"] = "malloc"  # it demands that
+            env["PYTHONMALLOC"] = "malloc"  # psleak demands it
         options = ["-p", PLUGINS[tool]] if tool in PLUGINS else ["--memray"] if "memray" in tool else []
         command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", folder, *options, str(file)]
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=600)

@@ -1,5 +1,7 @@
-"""A scheduler with a planted leak, or with something that only looks like one: `python -m bench.planted_server PLANT
-serve …` is a `voxpool serve` that keeps something. bench/gate.py asks the gate on memory about each.
+"""A scheduler with a planted leak, or with growth that only looks like a leak.
+
+`python -m bench.planted_server PLANT serve …` is a `voxpool serve` with that growth. bench/_gate.py runs the memory
+gate on each of them.
 """
 
 from __future__ import annotations
@@ -27,12 +29,12 @@ KB = 1000
 _libc = ctypes.CDLL(None)
 _libc.malloc.restype = _libc.mmap.restype = ctypes.c_void_p
 _hidden: list[Any] = []
-"""Where no table of the scheduler shows it."""
+"""Planted memory that is in no table of the scheduler."""
 _numbers = itertools.count()
 
 
 def each_job(keep: Callable[[Results, Job], None]) -> None:
-    """Have `keep` called with each job that ended."""
+    """Call `keep` with each job that ended."""
     ended = Results.job_ended
 
     def job_ended(results: Results, job: Job) -> None:
@@ -70,17 +72,17 @@ def hidden_1000(results: Results, job: Job) -> None:
 
 
 def ctypes_2000(results: Results, job: Job) -> None:
-    """2,000 bytes of malloc a job, which Python knows nothing of."""
+    """2,000 bytes of malloc a job, which Python does not know about."""
     ctypes.memset(_libc.malloc(ctypes.c_size_t(2 * KB)), 1, 2 * KB)
 
 
 def log_buffer_1000(results: Results, job: Job) -> None:
-    """Log lines of 1,000 characters that a buffer keeps."""
+    """Log lines of 1,000 characters are kept in a buffer."""
     _hidden.append(f"{time.time():.6f} job {job.job_id} ended ".ljust(KB, "."))
 
 
 def task_never_done(results: Results, job: Job) -> None:
-    """A task that waits for ever, for one job of twenty."""
+    """A task that waits for ever, for one job in twenty."""
     if next(_numbers) % 20 == 0:
         _hidden.append(asyncio.get_running_loop().create_task(_for_ever()))
 
@@ -96,7 +98,7 @@ def mmap_6500(results: Results, job: Job) -> None:
 
 
 def one_percent(results: Results, job: Job) -> None:
-    """10 kB for one job of a hundred."""
+    """10 kB for one job in a hundred."""
     if next(_numbers) % 100 == 0:
         _table(results, "_leaked")[job.job_id] = _fresh(10 * KB)
 
@@ -108,7 +110,7 @@ def per_cancel(results: Results, job: Job) -> None:
 
 
 def plant_per_connection() -> None:
-    """Each node that leaves leaves an object."""
+    """One object is kept for each node that leaves."""
     left = NodeEvents.left
 
     def leaky(desk: NodeEvents, node: Node) -> None:
@@ -119,7 +121,7 @@ def plant_per_connection() -> None:
 
 
 def plant_error_kept() -> None:
-    """Each error of a peer is kept, with its traceback."""
+    """Each error of a peer is kept with its traceback."""
     make = BadInput.__init__
 
     def leaky(error: BadInput, *arguments: Any, **more: Any) -> None:
@@ -130,7 +132,7 @@ def plant_error_kept() -> None:
 
 
 def plant_redis_keys() -> None:
-    """A key of the store for each flush of scripts."""
+    """A key in the store for each flush of scripts."""
     run = RedisStore.run
 
     async def leaky(store: RedisStore, calls: Sequence[ScriptCall]) -> list[list[str]]:
@@ -140,7 +142,7 @@ def plant_redis_keys() -> None:
     patch.object(RedisStore, "run", leaky).start()
 
 
-# ---- what only looks like a leak
+# ---- no leaks, although they grow
 
 
 def cache_2000(results: Results, job: Job) -> None:
@@ -152,7 +154,7 @@ def cache_2000(results: Results, job: Job) -> None:
 
 
 def hidden_cache_2000(results: Results, job: Job) -> None:
-    """2,000 kB in no table."""
+    """A cache of 2,000 kB that is in no table."""
     _hidden.append(_fresh(KB))
     if len(_hidden) > 2000:
         del _hidden[0]
@@ -181,7 +183,7 @@ def warm_up_60_s(results: Results, job: Job) -> None:
 
 
 def survivors(results: Results, job: Job) -> None:
-    """A record of 1 kB for each of 1,000 users, who come back by chance."""
+    """A record of 1 kB for each of 1,000 users, who return at random."""
     _table(results, "_users").setdefault(random.randrange(1000), _fresh(KB))
 
 
@@ -195,7 +197,7 @@ def spike(results: Results, job: Job) -> None:
 
 
 def random_walk(results: Results, job: Job) -> None:
-    """1 kB is added or removed with each job, by chance."""
+    """1 kB is added or removed with each job, at random."""
     if not _hidden:
         _hidden.extend(_fresh(KB) for _ in range(1000))
     if random.random() < 0.5:

@@ -1,7 +1,8 @@
 """Round trips of `voxpool serve`: client -> scheduler -> node -> scheduler -> client, beside a bare WebSocket relay.
 
 Each is three processes on this machine; the client sends 10 kB of audio, the node answers at once. The relay reads
-nothing and keeps nothing: the ratio is what a scheduler costs. Run alone: python -m bench.round_trips [SECONDS]
+nothing and stores nothing, so the ratio of the two is the cost of the scheduler. Run alone: python -m bench.round_trips
+[SECONDS]
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Call = Callable[[], Awaitable[None]]
 
 
 class Figures(NamedTuple):
-    """What one number in flight gave; in the order of their speed."""
+    """The round trips measured with one number of jobs in flight; figures are ordered by speed."""
 
     per_s: float
     p50_ms: float
@@ -100,7 +101,7 @@ async def _read_relay(connection: ClientConnection, waiting: dict[bytes, asyncio
 
 
 async def through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[int, Figures], float]:
-    """Return the figures of each number in flight, and the scheduler's CPU a job in us with the last of them."""
+    """Return the figures of each number in flight, and the scheduler's CPU time a job in us with the last of them."""
     waiting: dict[str, asyncio.Future[None]] = {}
     async with connect(f"ws://127.0.0.1:{port}/ws/session", compression=None, max_size=None) as connection:
         await connection.send(codec.encode(Hello(), binary=True))
@@ -111,7 +112,7 @@ async def through_scheduler(port: int, pid: int, seconds: float) -> tuple[dict[i
         async def call() -> None:
             nonlocal calls
             calls += 1
-            key = f"r-{turn}-{calls}"  # one that was used before would bring the old job's result
+            key = f"r-{turn}-{calls}"  # an id used before would bring the old job's result
             future = waiting[key] = asyncio.get_running_loop().create_future()
             await connection.send(codec.encode(Submit(key, PAIR, AUDIO), binary=True))
             await future
@@ -166,7 +167,7 @@ def _relay() -> Iterator[int]:
 
 @contextlib.contextmanager
 def scheduler(store: str, *flags: str, log: Path | None = None) -> Iterator[tuple[int, int]]:
-    """A scheduler with a node that answers at once; gives its port and process id. What it logs goes to `log`."""
+    """Run a scheduler with a node that answers at once; yield its port and process id. Its log goes to `log`."""
     port = free_port()
     words = ("voxpool.scheduler", "serve", "--port", str(port), "--store", store, *flags)
     with process(*words, log=log) as server:
@@ -181,7 +182,7 @@ def scheduler(store: str, *flags: str, log: Path | None = None) -> Iterator[tupl
 
 @contextlib.contextmanager
 def process(module: str, *arguments: str, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of this Python, ended at the end; its standard error goes to `log`."""
+    """Run a Python process and end it on exit; its standard error goes to `log`."""
     with contextlib.ExitStack() as closing:
         errors = closing.enter_context(log.open("wb")) if log is not None else None
         started = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=errors)
@@ -193,7 +194,7 @@ def process(module: str, *arguments: str, log: Path | None = None) -> Iterator[s
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that is not in use."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -201,7 +202,7 @@ def free_port() -> int:
 
 
 def until_listening(port: int) -> None:
-    """Wait until somebody listens on `port`."""
+    """Wait until `port` accepts connections."""
     deadline_s = time.monotonic() + 10
     while True:
         with socket.socket() as probe:
@@ -212,7 +213,7 @@ def until_listening(port: int) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the seconds of processor time that a process has taken."""
+    """Return the processor time that a process has used, in seconds."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

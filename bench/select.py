@@ -1,7 +1,7 @@
-"""What choosing a node costs, by the number of nodes in a pool and by the number of pools, in batches of 64 jobs.
+"""The cost of choosing a node, by the number of nodes in a pool and by the number of pools, in batches of 64 jobs.
 
-The measuring is that of `voxpool-sim pools` (sim/experiments/pools/select_cost.py); here are the goals, and this
-machine's Redis beside the Valkey that comes with us. Run alone: python -m bench.select
+The measurement is that of `voxpool-sim pools` (sim/experiments/pools/select_cost.py). This module adds the goals, and
+measures the machine's Redis beside the embedded Valkey. Run alone: python -m bench.select
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ POOLS_GOAL = "<= 1.5"
 
 
 def run() -> list[Row]:
-    """Measure all shapes on all stores. Raises AssertionError when a select's commands depend on the size."""
+    """Measure all shapes on all stores.
+
+    Raises AssertionError when the number of commands of a select depends on the size.
+    """
     rows = []
     counted = {f"{nodes:,} nodes": commands(Shape(nodes, 1)) for nodes in NODES_IN_ONE_POOL}
     assert len(set(counted.values())) == 1, f"the commands of a select depend on the size: {counted}"

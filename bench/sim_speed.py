@@ -1,7 +1,7 @@
 """Simulated jobs a second on one core: the full production path with trace, checkers and recorder on, 1,000 nodes.
 
-Each job goes a way of 2 ms from its client, to its node and back; nodes beat every 15 s. Beside it, in one process:
-bare SimPy timeouts, so that the figure can be compared between machines. Run alone: python -m bench.sim_speed [JOBS]
+Each link has a delay of 2 ms; nodes send a heartbeat every 15 s. Bare SimPy timeouts are measured in the same process,
+so that the figure can be compared between machines. Run alone: python -m bench.sim_speed [JOBS]
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ JOBS = 100_000
 GOAL = ">= 15000"
 NODES, SLOTS, LOAD, MEAN_WORK_S = 1000, 2, 0.7, 2.0
 WARM_UP_S = 20.0
-"""Virtual time until the pool is in its swing; not measured."""
+"""Virtual time of the warm-up, which is not measured."""
 ROUNDS = 3
 TIMEOUTS = 300_000
 
 
 def run(jobs: int = JOBS) -> list[Row]:
-    """Measure `jobs` jobs, three times each; the medians are shown."""
+    """Measure `jobs` jobs three times and return the medians."""
     full, bare, timeouts = [], [], []
     for _ in range(ROUNDS):
         timeouts.append(bare_timeouts(TIMEOUTS))
@@ -89,7 +89,7 @@ def jobs_per_s(jobs: int, checkers: tuple[type[Checker], ...], is_traced: bool) 
 
 
 def bare_timeouts(count: int) -> float:
-    """Return how many timeouts a second of processor time a hundred plain SimPy processes get through."""
+    """Return how many timeouts a second of processor time a hundred plain SimPy processes handle."""
     env = simpy.Environment()
 
     def process() -> simpy.events.ProcessGenerator:

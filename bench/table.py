@@ -1,6 +1,6 @@
-"""The table of jobs up to a million residents: bytes a finished job, and how long it holds the loop.
+"""The table of jobs with up to a million entries: bytes a finished job, and how long it blocks the loop.
 
-Beside it, on the same machine and in the same way: one plain dict that each sweep reads from end to end. Pauses are CPU
+It is compared with a plain dict that each sweep reads from end to end, measured on the same machine. Pauses are CPU
 time of the thread (sim/virtual_time/pause_watch.py). Run alone: python -m bench.table [JOBS]
 """
 
@@ -17,7 +17,7 @@ PAUSE_GOAL = "<= 5"
 
 
 def run(jobs: int = JOBS) -> list[Row]:
-    """Measure up to `jobs` resident finished jobs."""
+    """Measure tables of up to `jobs` finished jobs."""
     sizes = [max(1, jobs // 10), jobs]
     ours, plain = production(sizes), before(sizes)
     at = f"up to {jobs:,} jobs"

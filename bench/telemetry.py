@@ -1,9 +1,10 @@
-"""What logs and traces cost a running scheduler: CPU a job and round trips, each beside one that tells nothing.
+"""The cost of logs and traces in a running scheduler: CPU a job and round trips, compared with a scheduler without
+them.
 
-Four schedulers, each with a node that answers at once, take turns with the client: without logs and traces, with its
-log, with 1 % of the jobs traced, with all of them. A turn ends when the last span has left; the receiver is a process
-of its own, which forgets what it reads. Shown is the median of the rounds' ratios, each to the neighbour of the same
-round. Run alone: python -m bench.telemetry [SECONDS]
+Four schedulers, each with a node that answers at once, take turns with the client: without logs and traces, with a log,
+with 1 % of the jobs traced, with all jobs traced. A turn ends when the last span is exported; the receiver is a process
+of its own that discards what it reads. The result is the median of the rounds' ratios, each to the other scheduler of
+the same round. Run alone: python -m bench.telemetry [SECONDS]
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from bench.round_trips import IN_FLIGHT, QUIET, cpu_s, free_port, process, sched
 SECONDS = 2.0
 ROUNDS = 5
 CALM_S = 1.5
-"""Spans have all left when their number has not changed for so long: three times what they may linger."""
+"""All spans count as exported when their number has not changed for this time: three times their longest delay."""
 LOG_GOAL = "<= 1000"
 BASE = "nothing told"
 LOGS, SOME, ALL = "log at info", "1 % of jobs traced", "all jobs traced"
 
 
 class Turn(NamedTuple):
-    """What one scheduler did in one turn."""
+    """The measurements of one scheduler in one turn."""
 
     cpu_us: float
     per_s: float
@@ -69,7 +70,7 @@ def _row(rounds: list[dict[str, Turn]], name: str, what: str, figures: list[floa
 
 
 def _turn(port: int, pid: int, seconds: float) -> Turn:
-    """Let the client work, wait until all spans have left, and count what that took."""
+    """Run the client, wait until all spans are exported, and return the measurements."""
     before_s, jobs, spans = cpu_s(pid), *_counts(port)
     figures, _ = uvloop.run(through_scheduler(port, pid, seconds))
     left = (0.0, 0.0)
@@ -79,7 +80,7 @@ def _turn(port: int, pid: int, seconds: float) -> Turn:
 
 
 def _counts(port: int) -> tuple[float, float]:
-    """Return how many jobs have ended, and how many spans have left. Raises AssertionError when one was lost."""
+    """Return how many jobs have ended and how many spans were exported. Raises AssertionError when one was lost."""
     counts = {"voxpool_jobs_ended_total": 0.0, "voxpool_trace_spans_total": 0.0}
     text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     for family in text_string_to_metric_families(text):

@@ -1,4 +1,4 @@
-"""Take a job's id, ask why it is where it is, and cancel it: python examples/cancel.py (no node is needed)."""
+"""Cancel a job by its id, after asking why it waits: python examples/cancel.py (no node is needed)."""
 
 import asyncio
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The dashboard full of life: a scheduler, twelve nodes in several pools, traffic that rises and falls, and mishaps.
+"""Fills the dashboard: a scheduler, twelve nodes in several pools, traffic that rises and falls, and failures.
 
-Run it as `make dashboard-demo`, or `python examples/dashboard_demo.py`; Ctrl-C ends all of it. Nodes lose their
-connection, answer with errors, fail job after job, and are drained now and then, so that there is something to see.
+Run it as `make dashboard-demo`, or `python examples/dashboard_demo.py`; Ctrl-C ends it. Now and then nodes lose their
+connection, answer with errors, fail several jobs in a row, or are drained.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ RATES: dict[str, float] = {
 """Jobs a second of each pair, on average."""
 SERVICE_S = 0.6
 SWELL_S = 90.0
-"""Traffic rises and falls in so much time, each pair at a moment of its own."""
+"""Period in which the traffic rises and falls; each pair has its own phase."""
 FULL_CHARTS_S = 330.0
-"""After so long the charts, which show five minutes, are full."""
+"""The charts show five minutes and are full after this time."""
 
 
 class Fleet:
-    """The nodes, all in this process; each can lose its connection, or fail everything for a while."""
+    """The nodes, all in this process. Each can lose its connection or fail all jobs for some time."""
 
     def __init__(self, url: str, chance: random.Random) -> None:
         self._url = url
@@ -96,17 +96,17 @@ class Fleet:
         self._tasks[name] = asyncio.create_task(worker.run())
 
     async def stop(self, name: str) -> None:
-        """Cut a node off, whatever it works on."""
+        """Disconnect a node, even while it works."""
         task = self._tasks.pop(name)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     async def stop_all(self) -> None:
-        """Cut all off."""
+        """Disconnect all nodes."""
         await asyncio.gather(*(self.stop(name) for name in list(self._tasks)))
 
     async def mishaps(self, every_s: float) -> None:
-        """Let something go wrong again and again."""
+        """Make a random failure happen from time to time, until cancelled."""
         while True:
             await asyncio.sleep(self._chance.expovariate(1 / every_s))
             name = self._chance.choice(sorted(self._tasks))
@@ -129,7 +129,7 @@ class Fleet:
 
 
 class Traffic:
-    """Submits jobs at random moments; what becomes of them is for the dashboard to tell."""
+    """Submits jobs at random times; the results are shown by the dashboard only."""
 
     def __init__(self, client: Client, chance: random.Random, speed: float) -> None:
         self._client = client
@@ -139,7 +139,7 @@ class Traffic:
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Submit until cancelled."""
+        """Submit jobs until cancelled."""
         await asyncio.gather(*(self._pair(pair, rate, place) for place, (pair, rate) in enumerate(RATES.items())))
 
     async def _pair(self, pair: str, rate: float, place: int) -> None:
@@ -170,7 +170,7 @@ def audio() -> bytes:
 
 
 async def run(url: str, options: argparse.Namespace) -> None:
-    """Keep it alive until the time is up or somebody has enough."""
+    """Run the demo until its time is up or a signal ends it."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -197,10 +197,10 @@ async def run(url: str, options: argparse.Namespace) -> None:
 
 
 async def screenshot(url: str, options: argparse.Namespace) -> None:
-    """Have Chromium draw the page into a PNG file."""
+    """Let Chromium take a screenshot of the page as a PNG file."""
     import shutil
 
-    from playwright.async_api import async_playwright  # comes with the environment of `make setup`
+    from playwright.async_api import async_playwright  # is installed by `make setup`
 
     width, height = (int(side) for side in options.size.split("x"))
     async with async_playwright() as playwright:
@@ -217,14 +217,14 @@ async def screenshot(url: str, options: argparse.Namespace) -> None:
 
 
 async def show_dashboard(page: Page, url: str) -> None:
-    """Open the dashboard, and let it move a little."""
+    """Open the dashboard and let it run for a moment."""
     await page.goto(url)
     await page.locator("[data-stream=live] body.full").wait_for()
     await page.wait_for_timeout(2500)
 
 
 async def show_try(page: Page, url: str) -> None:
-    """Open /try, and send the file of an example to two pools."""
+    """Open /try, and send an example file to two pools."""
     await page.goto(f"{url}/try")
     await page.locator("#pair option[value='zh:en']").wait_for(state="attached")
     await page.locator("#file").set_input_files(Path(__file__).with_name("station.wav"))
@@ -253,7 +253,7 @@ def scheduler(port: int) -> Iterator[str]:
         *KEPT,
     ]
     with log.open("wb") as file:
-        # In a session of its own: Ctrl-C is for this process, which then ends the other in good order.
+        # It has its own session: Ctrl-C reaches this process only, which then ends the other in order.
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
         wait_for_port(process, port, log)
@@ -270,7 +270,7 @@ def scheduler(port: int) -> Iterator[str]:
 
 
 def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until the scheduler listens."""
+    """Wait until the scheduler accepts connections."""
     while True:
         if process.poll() is not None:
             raise SystemExit(f"The scheduler did not start:\n{log.read_text()}")
@@ -279,7 +279,7 @@ def wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> Non
 
 
 def choose_port(wanted: int | None) -> int:
-    """Return `wanted`, or the usual port when nobody has it, or a free one."""
+    """Return `wanted`, or the usual port if it is not in use, or a free port."""
     for port in [wanted] if wanted else [PORT, 0]:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -292,7 +292,7 @@ def choose_port(wanted: int | None) -> int:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Return the options."""
+    """Parse the options."""
     parser = argparse.ArgumentParser(prog="make dashboard-demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--port", type=int, help=f"where to listen; {PORT} or a free port unless given")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")

@@ -1,7 +1,7 @@
-"""The demo: a scheduler and two nodes as processes, real audio, a node killed in the middle of a job, then the leak.
+"""The demo: a scheduler and two nodes as processes, real audio, a node killed in the middle of a job, the leak.
 
-Run it as `make demo`, or `python examples/demo.py`; with `--no-leak` the simulation at the end is left out. It needs no
-Redis, no root and no network, and leaves no process.
+Run it as `make demo`, or `python examples/demo.py`; `--no-leak` leaves out the simulation at the end. It needs no
+Redis, no root and no network, and leaves no process behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def main() -> int:
-    """Show everything; return the exit code of the simulation, or 1."""
+    """Run all parts; return the exit code of the simulation, or 1."""
     out = Path(tempfile.mkdtemp(prefix="voxpool-demo-"))
     print(f"Logs, report and pictures go to {out}")
     with ExitStack() as processes:
@@ -84,7 +84,7 @@ async def over_websocket(url: str) -> None:
 
 
 def kill_a_node(client: HttpClient, nodes: dict[str, subprocess.Popen[bytes]]) -> bool:
-    """Kill the node that works on a job; return whether the job ended well, on the other one."""
+    """Kill the node that works on a job; return True when the job ended well on the other node."""
     say("A node dies in the middle of a job (SIGKILL)")
     job_id = client.submit(WAVS[0].read_bytes(), PAIR).job_id
 
@@ -127,7 +127,7 @@ def url_in(log: Path) -> str | None:
 
 
 def wait_for(what: str, look: Callable[[], T | None], needs: subprocess.Popen[bytes] | None = None) -> T:
-    """Return what `look` finds, as soon as that is something; the process that it needs must go on meanwhile."""
+    """Return the first value of `look` that is not None. Fails when the process that it depends on ends."""
     end_s = time.monotonic() + PATIENCE_S
     while not (found := look()):
         if needs is not None and needs.poll() is not None:
@@ -139,7 +139,7 @@ def wait_for(what: str, look: Callable[[], T | None], needs: subprocess.Popen[by
 
 
 def measured(output: object) -> str:
-    """Return an output of the engine `measure` as a line."""
+    """Format an output of the engine `measure` as a line."""
     assert isinstance(output, dict), output
     loudness = "silence" if output["loudness_dbfs"] is None else f"{output['loudness_dbfs']:.1f} dBFS"
     return f"{output['duration_s']:.2f} s long, {loudness}, {output['voice_s']:.2f} s of voice"

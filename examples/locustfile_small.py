@@ -1,10 +1,10 @@
-"""A load test of your own on voxpool's session user: callers say a sentence, hear it through, think, and say the next.
+"""A load test of your own on voxpool's session user: callers submit a sentence, wait for its result, and think.
 
     voxpool serve &
     voxpool node --id n1 --pairs zh:en,en:zh --slots 10 &
     locust -f examples/locustfile_small.py --headless -u 5 -t 10s --host http://127.0.0.1:5010
 
--T sentence leaves out those who hang up. Results are in Locust's own statistics, page and exit code.
+-T sentence leaves out the task that hangs up. Results are in Locust's own statistics, page and exit code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAIRS = ["zh:en", "en:zh"]
 
 
 class Caller(SessionCaller):
-    """Connects once, and talks until the test is over."""
+    """Connects once and submits sentences until the test ends."""
 
     wait_time = between(0.2, 1.0)  # time to think
 

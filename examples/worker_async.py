@@ -7,7 +7,7 @@ from voxpool import Work, worker
 
 @worker(pairs=["en:en", "zh:en"], slots=100, drain_s=20)
 async def relay(work: Work) -> dict[str, int]:
-    """Ask somebody else, here nobody. A cancelled job cancels this coroutine."""
+    """Stand in for a call of another service. A cancelled job cancels this coroutine."""
     await asyncio.sleep(0.05)
     return {"bytes": len(work.audio)}
 

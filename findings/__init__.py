@@ -1,1 +1,1 @@
-"""Runs the experiments and writes what they found into docs/findings.md: one line for each defect."""
+"""Runs the experiments and writes their findings into docs/findings.md: one line for each defect."""

@@ -1,7 +1,7 @@
-"""python -m findings: runs the experiments and writes what they found: findings.json, a table, and pages with pictures.
+"""python -m findings: runs the experiments and writes their findings: findings.json, a table, and pages with pictures.
 
-The table is that of docs/findings.md, the pages are in docs/findings/. Experiments that aren't run stay as they are, so
-that one of them can be measured again alone.
+The table is that of docs/findings.md, the pages are in docs/findings/. The findings of experiments that are not run are
+kept, so that one experiment can be measured again alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PAGES = ROOT / "docs" / "findings"
 @click.option("--table", "render_only", is_flag=True, help="Run nothing: write the table and pages from the JSON.")
 @click.option("--seed", default=1, help="Of each experiment.")
 def main(quick: bool, only: tuple[str, ...], render_only: bool, seed: int) -> None:
-    """Write what the experiments found into docs/findings.md and docs/findings/."""
+    """Run the experiments and write their findings into docs/findings.md and docs/findings/."""
     content = json.loads(FINDINGS.read_text(encoding="utf-8")) if FINDINGS.exists() else {}
     findings, questions = content.get("findings", []), content.get("questions", [])
     if not render_only:
@@ -60,7 +60,7 @@ def main(quick: bool, only: tuple[str, ...], render_only: bool, seed: int) -> No
 
 
 def write(findings: list[Mapping[str, Any]], questions: list[Mapping[str, Any]], file: Path = FINDINGS) -> None:
-    """Write the JSON, from which the table and the pages are made."""
+    """Write the JSON that the table and the pages are made from."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(
         json.dumps({"findings": findings, "questions": questions}, indent=1, ensure_ascii=False) + "\n",
@@ -69,7 +69,7 @@ def write(findings: list[Mapping[str, Any]], questions: list[Mapping[str, Any]],
 
 
 def _found(name: str, options: Options) -> Found:
-    """Run an experiment, or the two explorations, and return what it found."""
+    """Run an experiment, or the two explorations, and return its findings."""
     if name == EXPLORE:
         return explored.found(_explore(explored.ROW, options), _explore("", options))
     experiment = BY_NAME[name]

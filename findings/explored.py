@@ -1,4 +1,4 @@
-"""Row R1 is answered by an exploration: the same flow in every order, with production's code and without the fix."""
+"""Defect R1 is tested by an exploration: the same flow in every order, with production's code and without the fix."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def finding_of(without: Mapping[str, Any], with_: Mapping[str, Any]) -> dict[str
 
 
 def found(without: Report, with_: Report) -> Found:
-    """Return what both explorations found, with a picture of each."""
+    """Return the finding of both explorations, with a picture of each."""
     finding = finding_of(without.as_dict(), with_.as_dict())
     drawn = [
         replace(draw(), name=side, title=f"{FLOW}, {side} the fix: how its orders end")

@@ -1,6 +1,6 @@
 """A page of docs/findings/ for each experiment: its question, its pictures, and the figures of each defect.
 
-The pages are made from what findings.json has of a report; the pictures are files beside them.
+The pages are made from the report's part of findings.json; the pictures are files beside them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEAD = "| figure | without | with | limit | verdict |\n|---|--:|--:|---|---|"
 
 
 class Found(NamedTuple):
-    """What an experiment found: its rows of the table, and its page with pictures."""
+    """The result of an experiment: its rows of the table, and its page with pictures."""
 
     rows: list[dict[str, Any]]
     question: dict[str, Any]
@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequence[Picture]) -> dict[str, Any]:
-    """Return what the page needs of `report` (the JSON of an experiment); `about` says what each row is."""
+    """Return the page's part of `report` (the JSON of an experiment); `about` has a text for each row."""
     lines = [
         Line(**{{"with": "with_"}.get(key, key): value for key, value in line.items()}) for line in report["lines"]
     ]
@@ -52,13 +52,13 @@ def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequ
 
 
 def merged_questions(old: Sequence[Mapping[str, Any]], new: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return all questions by name; a new one replaces that of the same experiment."""
+    """Return all questions by name; a new question replaces the old one of the same experiment."""
     by_name = {question["experiment"]: question for question in (*old, new)}
     return [by_name[name] for name in sorted(by_name)]
 
 
 def write_pictures(drawn: Sequence[Picture], experiment: str, folder: Path) -> None:
-    """Write the pictures of an experiment; those that it had before are removed."""
+    """Write the pictures of an experiment and remove its old ones."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{experiment}-*.svg"):
         old.unlink()
@@ -96,7 +96,7 @@ def write_pages(questions: Sequence[Mapping[str, Any]], folder: Path) -> None:
 def _cells(line: Line, is_kept: Mapping[str, bool]) -> list[str]:
     name = f"{line.row} {line.name}".strip()
     demands = [is_kept[demand] for demand in (name, f"{name}, without") if demand in is_kept]
-    # An infinite figure is null in the JSON: the line alone would be unclear.
+    # An infinite figure is null in the JSON; the line would be unclear without a reason.
     word = "holds" if demands and all(demands) else line.word("both")[0]
     return [line.name, line.cell("without"), line.cell("with"), line.limit, word]
 

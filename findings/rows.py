@@ -1,4 +1,4 @@
-"""What a report says about the defects: the figures that have to show something, and a verdict each."""
+"""The findings of a report: for each defect its verdict, and the figures that have to show it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from voxpool.sim.report.limits import shown
 
 FIGURES_MAX = 2
-"""Figures of a row in the table; the report has all of them."""
+"""Most figures of a row in the table; the report has all of them."""
 CATALOGUE = (
     *(f"M{number}" for number in range(1, 10)),
     *(f"C{number}" for number in range(1, 10)),
     *(f"R{number}" for number in range(1, 25) if number not in (8, 18, 19)),
 )
-"""The rows that one scheduler can show; R8, R18 and R19 need several."""
+"""The defects that one scheduler can show; R8, R18 and R19 need several."""
 SIZES = ("quick", "full")
-"""Options by which an experiment is smaller or larger than by default."""
+"""Options that make an experiment smaller or larger than its default."""
 _ID = re.compile(r"([MCR])(\d+)")
 
 
 def rows_of(report: Mapping[str, Any], about: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a finding for each row of `report` (the JSON of an experiment); `about` says what each row is."""
+    """Return a finding for each row of `report` (the JSON of an experiment); `about` has a text for each row."""
     found = []
     for row in about:
         lines = [line for line in report["lines"] if line["row"] == row]
@@ -42,18 +42,18 @@ def rows_of(report: Mapping[str, Any], about: Mapping[str, str]) -> list[dict[st
 
 
 def size_of(options: Mapping[str, Any]) -> str:
-    """Return the flag of the size that a report was made with; '' = the default one."""
+    """Return the option of the size that a report was made with; '' is the default size."""
     return next((f"--{size}" for size in SIZES if options.get(size)), "")
 
 
 def merged(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return all findings in the order of the ids; a new one replaces that of the same row and experiment."""
+    """Return all findings ordered by id; a new finding replaces the old one of the same row and experiment."""
     by_key = {(finding["row"], finding["experiment"]): finding for finding in (*old, *new)}
     return sorted(by_key.values(), key=lambda finding: (_place(finding["row"]), finding["experiment"]))
 
 
 def _telling(lines: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The lines that show the defect and have a limit; else those that have one of both; else the first."""
+    """The lines that show the defect and have a limit; else those that have one of the two; else the first line."""
     for wanted in (all, any):
         chosen = [line for line in lines if wanted((line["limit"], line["shows"]))]
         if chosen:

@@ -10,14 +10,14 @@ HEAD = "| defect | what went wrong | command | figure | without | with | verdict
 
 
 def render(findings: Sequence[Mapping[str, Any]], questions: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return the table, a line for each finding; its id is a link when a page of `questions` has it."""
+    """Return the table with a line for each finding; the id is a link when a page of `questions` has it."""
     there = {(question["experiment"], section["row"]) for question in questions for section in question["sections"]}
     lines = [_line(finding, (finding["experiment"].split()[0], finding["row"]) in there) for finding in findings]
     return "\n".join([HEAD, "|---|---|---|---|---|---|---|", *lines])
 
 
 def put_into(text: str, table: str) -> str:
-    """Return `text` with `table` between the markers. Raises ValueError unless both are there once, in order."""
+    """Return `text` with `table` between the markers. Raises ValueError unless there is one of each, in order."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ValueError(f"the place of the table must be marked by one {BEGIN} and, after it, one {END}")
     before, _, rest = text.partition(BEGIN)
@@ -25,7 +25,7 @@ def put_into(text: str, table: str) -> str:
 
 
 def taken_from(text: str) -> str:
-    """Return the table that stands between the markers."""
+    """Return the table between the markers."""
     return text.partition(BEGIN)[2].partition(END)[0].strip()
 
 

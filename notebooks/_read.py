@@ -1,7 +1,7 @@
-"""What the notebooks call: reads the JSON that a command wrote (or lets it write one), says it in words, draws it.
+"""Functions of the notebooks: they read the JSON of a command, put it into words, and draw it.
 
-Reports lie in out/reports, or in the folder that VOXPOOL_REPORTS names. A report that isn't there is made by its
-command in the quick size.
+Reports are read from out/reports, or from the folder named by VOXPOOL_REPORTS. A missing report is made by its command
+in the quick size.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "calibrate": ["calibrate"],
     "leak-measured": ["leak-measured"],
 }
-"""Name of the JSON -> what `voxpool-sim`, or `voxpool-load`, is told."""
+"""Name of the JSON -> arguments of `voxpool-sim` or `voxpool-load`."""
 BY_LOADTEST = ("leak-measured",)
-"""Reports of `voxpool-load`: of real servers."""
+"""Reports of `voxpool-load`, which measures real servers."""
 
 ENDS_SHOWN = 20
 _MEASURED_AND_SIMULATED: tuple[tuple[str, Literal["line", "dotted"]], ...] = (
@@ -45,27 +45,27 @@ _STYLES: Mapping[str, Literal["line", "dotted", "predicted"]] = {
     "predicted": "predicted",
     "predicted without costs": "dotted",
 }
-"""How the variants of a report are drawn that are no sides of a fix."""
+"""Drawing of the variants of a report that are not sides of a fix."""
 
 
 def report(name: str) -> Found:
-    """Return the report of that name, made now in the quick size when it isn't there."""
+    """Return the report of that name; a missing one is made now in the quick size."""
     file = Path(os.environ.get("VOXPOOL_REPORTS", ROOT / "out" / "reports")) / f"{name}.json"
     if not file.exists():
         module = "voxpool.loadtest" if name in BY_LOADTEST else "voxpool.sim"
         command = [sys.executable, "-m", module, *COMMANDS[name], "--quick", "--json", str(file)]
-        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # its exit code is its verdict
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)  # its exit code is the verdict
     return Found(json.loads(file.read_text(encoding="utf-8")))
 
 
 class Found:
-    """A report. Every method returns something that a notebook shows."""
+    """A report. Every method returns something that a notebook can show."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.content = content
 
     def question(self) -> Markdown:
-        """What was asked, of how much, and the verdict."""
+        """Return the question, the size and the verdict."""
         content = self.content
         size = "quick" if content["options"].get("quick") else "full"
         program = "voxpool-load" if content["experiment"] in BY_LOADTEST else "voxpool-sim"
@@ -75,30 +75,30 @@ class Found:
         )
 
     def words(self, *rows: str) -> Markdown:
-        """A sentence for each figure of `rows` (all without any) that has to show or to keep something."""
+        """Return a sentence for each figure of `rows` (default: all) that has to show a defect or keep a limit."""
         lines = [line for line in self.content["lines"] if not rows or line["row"] in rows]
         return Markdown("\n".join(f"- {_sentence(line)}" for line in lines if line["limit"] or line["shows"]))
 
     def notes(self) -> Markdown:
-        """What the report itself says beside its figures."""
+        """Return the notes of the report."""
         return Markdown("\n".join(f"- {note}" for note in self.content["notes"] or ["nothing"]))
 
     def checks(self) -> Markdown:
-        """A sentence for each demand of the report."""
+        """Return a sentence for each check of the report."""
         return Markdown("\n".join(f"- {_demand(check)}" for check in self.content["checks"]))
 
     def tables(self) -> Markdown:
-        """The tables that the report has beside its lines."""
+        """Return the further tables of the report."""
         return Markdown("\n\n".join(_table(table) for table in self.content["tables"]))
 
     def bars(self, row: str, unit: str = "") -> SVG:
-        """The figures of a row that are numbers of this unit, without beside with."""
+        """Draw the figures of a row that have this unit, without the fix beside with it."""
         lines = [line for line in self.content["lines"] if line["row"] == row and line["unit"] == unit]
         groups = [Bar(_short(line["name"]), _number(line["without"]), _number(line["with"])) for line in lines]
         return SVG(bars(row, f"{row}: without and with the fix", unit or "count", groups, "", "symlog").svg)
 
     def curves(self, path: str, x: str, y: str, scale: Scale = "log", x_scale: Scale = "log") -> SVG:
-        """`y` over `x` of the points that lie at `path` (names with dots) of each variant."""
+        """Draw `y` over `x` of the points at `path` (names with dots) of each variant."""
         drawn = []
         for side, run in self.content["variants"].items():
             for label, points in _lists(_at(run, path), side):
@@ -109,7 +109,7 @@ class Found:
         return SVG(picture.svg)
 
     def beside(self, x: str, y: str, scale: Scale = "linear") -> SVG:
-        """`y` over `x` of each variant: what was measured, and dotted what was simulated."""
+        """Draw `y` over `x` of each variant: measured values as a line, simulated ones dotted."""
         drawn = []
         for side, run in self.content["variants"].items():
             for what, style in _MEASURED_AND_SIMULATED:
@@ -119,7 +119,7 @@ class Found:
         return SVG(curves("beside", f"{y} against {x}", x, y, drawn, "", y_scale=scale).svg)
 
     def by_policy(self, path: str, y: str) -> SVG:
-        """`y` over the load, a curve for each policy, of the points at `path` of the report."""
+        """Draw `y` over the load, a curve for each policy, from the points at `path` of the report."""
         figure, axes = canvas(f"{y} against load, a curve a policy")
         points = _at(self.content, path)
         for policy in dict.fromkeys(point["policy"] for point in points):
@@ -132,7 +132,7 @@ class Found:
         return SVG(svg_of(figure))
 
     def ends(self) -> SVG:
-        """The ends of the first search, each with its share of the interleavings run."""
+        """Draw the ends of the first search, each with its share of the interleavings."""
         side, run = next(iter(self.content["variants"].items()))
         ends = run["searches"][0]["ends"][:ENDS_SHOWN][::-1]
         figure, axes = canvas(f"How the interleavings end, {side} the fix (red: a check is broken)")
@@ -143,7 +143,7 @@ class Found:
         return SVG(svg_of(figure))
 
     def searches(self) -> Markdown:
-        """How many interleavings were run, and the ends that they came to."""
+        """Draw the number of interleavings of each search, and the ends that they reached."""
         lines = []
         for side, run in self.content["variants"].items():
             for search in run["searches"]:
@@ -187,7 +187,7 @@ def _at(tree: Any, path: str) -> Any:
 
 
 def _lists(tree: Any, label: str) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-    """Yield the lists of points in `tree`, each with a label that says where it was."""
+    """Yield the lists of points in `tree`, each with a label for its place."""
     if isinstance(tree, Mapping):
         for name, part in tree.items():
             yield from _lists(part, label if name == label else f"{label}, {name}")

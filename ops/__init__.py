@@ -1,1 +1,1 @@
-"""What runs around a scheduler: alert rules, dashboard, containers, units. The Python here only writes files."""
+"""The surroundings of a scheduler: alert rules, dashboard, containers, units. The Python code only writes files."""

@@ -14,12 +14,12 @@ DASHBOARD = Path(__file__).parent / "grafana" / "voxpool.json"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH, HEIGHT, COLUMNS = 8, 8, 3
 SCHEMA = 39
-"""Of Grafana 10.4; later ones read it and bring it up to date."""
+"""The schema of Grafana 10.4; later versions migrate it when they load it."""
 _METRIC = re.compile(r"\b(voxpool_\w+)(\{)?")
 
 
 def dashboard() -> str:
-    """Return the JSON file."""
+    """Return the dashboard as JSON."""
     whole = {
         "uid": "voxpool",
         "title": "voxpool",
@@ -38,7 +38,7 @@ def dashboard() -> str:
 
 
 def here(expression: str) -> str:
-    """Return `expression` for the schedulers that the dashboard is about."""
+    """Return `expression` restricted to the schedulers selected in the dashboard."""
     return _METRIC.sub(lambda m: f'{m[1]}{{instance=~"$instance"' + (", " if m[2] else "}"), expression)
 
 

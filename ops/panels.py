@@ -1,4 +1,4 @@
-"""The dashboard, as data: rows of panels, each with its queries. render.py makes a Grafana file of it.
+"""The dashboard as data: rows of panels, each with its queries. render.py turns it into a Grafana file.
 
 Queries are PromQL without the label of the scheduler: render.py adds it to every metric of ours.
 """
@@ -13,7 +13,10 @@ RATE = "[$__rate_interval]"
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression; `legend` names its series, with labels in {{}}. `exemplars`: traces are points of it."""
+    """One PromQL expression; `legend` names its series, with labels in {{}}.
+
+    `exemplars`: its traces are shown as points.
+    """
 
     expression: str
     legend: str
@@ -22,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `unit` is Grafana's word; `text` says what to look for. `stacked` areas add up to a whole."""
+    """One chart. `unit` is Grafana's name of the unit; `text` says what to look for. `stacked` areas form a total."""
 
     title: str
     unit: str
@@ -37,7 +40,7 @@ def _rate(metric: str, label: str = "") -> str:
 
 
 def _by(metric: str, label: str) -> tuple[Query, ...]:
-    """One series for each value of `label`, a second."""
+    """Return one series, a second, for each value of `label`."""
     return (Query(_rate(metric, label), f"{{{{{label}}}}}"),)
 
 

@@ -23,7 +23,7 @@ HEAD = """\
 
 
 def render(rules: tuple[Rule, ...] = RULES, scale: float = 1.0, runbook: str = RUNBOOK) -> str:
-    """Return the rule file of `rules` with all durations times `scale`; `runbook` is what the links begin with."""
+    """Return the rule file of `rules` with all durations times `scale`; `runbook` is the start of each link."""
     lines = ["groups:", "  - name: voxpool", "    rules:"]
     for rule in rules:
         lines += [

@@ -1,5 +1,5 @@
-"""The alert rules, as data. Durations stand in angle brackets so that render.py can scale them: <5m> is a duration,
-<5m in s> the same as a number of seconds.
+"""The alert rules as data. Durations are written in angle brackets so that render.py can scale them: <5m> is a
+duration, <5m in s> the same as a number of seconds.
 
 Every rule has a section of its name in docs/runbook.md.
 """
@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CRITICAL = "critical"
-"""Jobs are lost or stand still: wake somebody."""
+"""Jobs are lost or not processed: page somebody."""
 WARNING = "warning"
-"""It gets worse or wastes work: look at it today."""
+"""The service gets worse or wastes work: look at it the same day."""
 
 REFUSED_FOR_WANT_OF_ROOM = "jobs_max|audio_total_bytes_max|result_waiters_max|waiting_max|overloaded|no_node"
-"""Reasons that say that the scheduler is full; a submit that is wrong, or one client that is too fast, is no alert."""
+"""Rejections because the scheduler is full. A wrong submit, or one client that is too fast, raises no alert."""
 NOT_LET_IN_FOR_WANT_OF_ROOM = "connections_max|sessions_max"
-"""The same of connections."""
+"""The same for connections."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One alert. `holds` is how long the expression must hold; `todo` says what to do first."""
+    """One alert. `holds` is how long the expression must be true; `todo` says what to do first."""
 
     name: str
     severity: str

@@ -1,4 +1,4 @@
-"""The blocks of docs/reference/commands.md: the help of each command, as the command itself prints it."""
+"""The blocks of docs/reference/commands.md: the help of each command, as the command prints it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS: dict[str, click.Group] = {
     "leakgate": leakgate,
 }
 WIDTH = 100
-"""Columns of the help."""
+"""Width of the help in columns."""
 
 
 def helps(name: str) -> str:

@@ -1,4 +1,7 @@
-"""The block of docs/reference/http.md and docs/reference/openapi.json: what a scheduler says of its HTTP interface."""
+"""The block of docs/reference/http.md, and docs/reference/openapi.json:
+
+the HTTP interface as the scheduler describes it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from voxpool.scheduler.web.openapi.operations import operations
 
 
 def openapi() -> str:
-    """Return the document that a scheduler with tokens and default settings gives."""
+    """Return the document that a scheduler with tokens and default settings serves."""
     return json.dumps(_document(), indent=1) + "\n"
 
 
@@ -22,7 +25,7 @@ def _document() -> dict[str, Any]:
 
 
 def http() -> str:
-    """Return each operation with its parameters and answers."""
+    """Return each operation with its parameters and responses."""
     return "\n\n".join(_operations())
 
 

@@ -1,4 +1,4 @@
-"""The block of docs/reference/metrics.md: each metric that a scheduler has, read from its own registry."""
+"""The block of docs/reference/metrics.md: each metric of a scheduler, read from its registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.telemetry.metrics.exporter import Exporter, Meters
 from voxpool.scheduler.web.sessions.results import Results
 
 SUFFIXES = {"counter": "_total"}
-"""What the text format adds to a name."""
+"""Suffixes that the text format adds to a name."""
 
 
 def metrics() -> str:
@@ -36,7 +36,7 @@ def metrics() -> str:
 
 
 async def _registry() -> CollectorRegistry:
-    """Return the registry of a scheduler in which nothing has happened yet."""
+    """Return the registry of a new scheduler."""
     settings, clock, store = Settings(), SystemClock(), MemoryStore()
     meters = Meters(store, clock.seconds, clock.now_ms)
     sink: ResultSink = Results(1, 1)

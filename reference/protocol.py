@@ -58,7 +58,7 @@ def fields_table(cls: type[msgspec.Struct]) -> str:
 
 
 def kind_of(annotation: Any) -> str:
-    """Return what may stand in a field, in words."""
+    """Describe the values that a field may have, in words."""
     for known, words in KINDS.items():
         if annotation == known:
             return words
@@ -93,7 +93,7 @@ def _reasons(reasons: dict[str, Reason]) -> str:
 
 
 def limits() -> str:
-    """Return what the scheduler bounds, with the defaults of the settings."""
+    """Return the bounds of the scheduler, with the defaults of the settings."""
     usual = Settings()
     sizes = [
         ("audio of a job", usual.audio_bytes_max, "`audio_bytes_max`, in `welcome.limits`"),

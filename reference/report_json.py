@@ -28,7 +28,7 @@ SIMULATED: dict[str, str] = {
     "tables": "further tables for people: `title`, `columns`, `rows`",
     "notes": "sentences for people",
 }
-"""Keys of a report of the simulation, in their order; an experiment may add more behind them."""
+"""Keys of a report of the simulation, in their order; an experiment may add more after them."""
 _REF = "#/$defs/{name}"
 
 

@@ -1,4 +1,4 @@
-"""The blocks of docs/reference/scenario.md and its JSON Schema: what a scenario file may have."""
+"""The blocks of docs/reference/scenario.md and its JSON Schema: the keys that a scenario file may have."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def distributions() -> str:
 
 
 def faults() -> str:
-    """Return each kind of fault with what it does."""
+    """Return each kind of fault with its effect."""
     kinds = FAULTS | WIRE_FAULTS
     rows = [(f"`{name}`", kind.what, _ends_of(name)) for name, kind in kinds.items()]
     return table(("kind", "what happens", "ends"), rows)

@@ -12,7 +12,7 @@ from voxpool.scheduler.config import SECONDS_MAX, Settings
 from voxpool.scheduler.config_groups import GROUPS, OTHER, group_of
 
 UNBOUNDED = SECONDS_MAX
-"""From here on a bound only keeps a number readable for scripts and timers."""
+"""Bounds from here on only keep a number readable for scripts and timers."""
 
 
 def settings() -> str:

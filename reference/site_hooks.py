@@ -1,6 +1,6 @@
-"""Files of the repository outside docs/ as part of the site: they are pages below repository/ there.
+"""Adds files of the repository outside docs/ to the site, as pages below repository/.
 
-In the repository a page links to `../SECURITY.md`, which works in every viewer of files. MkDocs knows docs/ only, so
+In the repository a page links to `../SECURITY.md`, which works in every viewer of files. MkDocs reads docs/ only, so
 its pages get a link to `repository/SECURITY.md` instead.
 """
 
@@ -20,7 +20,7 @@ PAGES = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "DESIGN.md", "README.md", "SECURITY.md"),
     *("lua/README.md", "notebooks/README.md", "ops/README.md"),
 )
-"""Pages outside docs/ that the site has; those that are not in the navigation are reached by links."""
+"""Pages outside docs/ that the site includes; those that are not in the navigation are reached by links."""
 _LINK = re.compile(r"(\]\(|\b(?:src|href)=\")([^)\s\"#:]+)(?=[)\"#\s])")
 
 
@@ -32,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point links that cross the border of docs/ to where the site has their targets."""
+    """Rewrite links that cross the border of docs/ to the places of their targets in the site."""
     return relinked(markdown, page.file.src_uri)
 
 
@@ -48,10 +48,10 @@ def relinked(markdown: str, page: str) -> str:
 
 
 def _in_repository(path: str) -> str:
-    """Return where a file of the site stands in the repository."""
+    """Return the path of a file of the site in the repository."""
     return path.removeprefix(OUTSIDE) if path.startswith(OUTSIDE) else f"docs/{path}"
 
 
 def _in_site(path: str) -> str:
-    """Return where the site has a file of the repository."""
+    """Return the path of a file of the repository in the site."""
     return path.removeprefix("docs/") if path.startswith("docs/") else OUTSIDE + path

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class Certificate(NamedTuple):
-    """Two PEM files. A client trusts the first one by itself."""
+    """Two PEM files. A client can trust the first one directly."""
 
     cert: Path
     key: Path
 
 
 def make_certificate(folder: Path, name: str = "self", subjects: str = "DNS:localhost,IP:127.0.0.1") -> Certificate:
-    """Write NAME-cert.pem and NAME-key.pem for `subjects` into `folder`, or new ones in their place."""
+    """Write NAME-cert.pem and NAME-key.pem for `subjects` into `folder`, replacing old ones."""
     made = Certificate(folder / f"{name}-cert.pem", folder / f"{name}-key.pem")
     subprocess.run(
         [

@@ -1,1 +1,1 @@
-"""The HTTP door against its own document, and nonsense at both WebSocket doors."""
+"""Tests of the HTTP interface against its document, and of both WebSocket endpoints with invalid input."""

@@ -1,6 +1,6 @@
-"""Somebody who does nothing wrong while others do: a job in flight over the whole time, and a node that echoes.
+"""A well-behaved client and node beside misbehaving peers: one job is in flight the whole time, a node echoes.
 
-And what a scheduler must look like afterwards.
+It also compares the scheduler's memory before and afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLAGS = (
 PAIR = "held:en"
 
 HISTORY = "dashboard._history."
-"""Tables of the dashboard's history, which a young scheduler fills up to a bound."""
+"""Tables of the dashboard's history; a new scheduler fills them up to a bound."""
 
 
 BOUNDED = frozenset(
@@ -34,16 +34,17 @@ BOUNDED = frozenset(
         *("sessions.log._this_second", "sessions.cut_offs._reasons", "core.why.followed", "core.why._failures"),
         "core.dispatcher._deadlines._heap",  # numbers of deadlines that were replaced
         *("core.intake._pairs", "core.intake._gone", "core.intake._returns._places"),
-        "core.queue._beats",  # the beats on their way to the store, of nodes that are there
+        "core.queue._beats",  # heartbeats of connected nodes that are on their way to the store
     }
 )
-"""Tables that keep the last so many whatever happens, or what is on its way just now."""
+"""Tables that keep a fixed number of the last entries, or entries that are being sent."""
 
 
 class Bystander:
-    """Within it a job is held by a node. At the end it must complete, at its first attempt, over one connection.
+    """A context in which a node works on a job. At the end the job must complete at its first attempt, over one
+    connection.
 
-    It is a process of its own: hypothesis takes a thread that draws random numbers for a strategy that does.
+    It is a process of its own: hypothesis mistakes random numbers drawn in another thread for those of a strategy.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -64,7 +65,7 @@ class Bystander:
 
 
 class Ended(msgspec.Struct):
-    """What became of the bystander's job, and how often its client had to connect."""
+    """The outcome of the bystander's job, and how often its client had to connect."""
 
     state: str
     attempts: int
@@ -72,7 +73,7 @@ class Ended(msgspec.Struct):
 
 
 async def stand_by(url: str) -> None:
-    """Have a job done that takes as long as nobody closes our standard input; print its id, then an Ended."""
+    """Run a job that lasts until standard input is closed; print its id, then an Ended."""
     gate = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, gate.set)
 
@@ -93,7 +94,7 @@ async def stand_by(url: str) -> None:
 
 
 def left_behind(scheduler: Scheduler, before: dict[str, Any], patience_s: float = PATIENCE_S) -> dict[str, Any]:
-    """Return what of `before` (a memory_of) has not come back: path -> (then, now). Empty when all has."""
+    """Return the entries of `before` (a memory_of) that have not come back: path -> (then, now)."""
     left: dict[str, Any] = {}
 
     def gone() -> bool:
@@ -120,13 +121,13 @@ def memory_of(scheduler: Scheduler) -> dict[str, int]:
 
 
 def allocated_bytes_of(scheduler: Scheduler) -> int:
-    """Return the bytes that its allocators have given out, after a collection."""
+    """Return the bytes allocated in the process, after a collection."""
     allocated: int = scheduler.get("/v1/debug/memory?gc=1&types=0")["memory"]["allocated_bytes"]
     return allocated
 
 
 def script_errors_of(scheduler: Scheduler) -> float:
-    """Return how many calls of scripts failed, of all kinds."""
+    """Return how many calls of scripts failed."""
     text = httpx.get(f"{scheduler.url}/metrics", trust_env=False).text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     return sum(sample.value for sample in families["voxpool_script_errors"].samples)

@@ -1,8 +1,8 @@
-"""Plays scripts of frames.py at a WebSocket door of a running scheduler: is anybody lost, does anything stay behind?
+"""Plays scripts of frames.py at a WebSocket endpoint of a running scheduler, and checks connections and memory.
 
-Of each connection one of two things must come: the answer to a last message that only a handler at work can give, or a
-close frame with a code that says what was wrong. python -m tests.api.frame_fuzz DOOR --frames N [--seed S], or
---script '…' for the one line that a failure prints. Exit codes: 0 nothing found, 1 something.
+Each connection must end in one of two ways: the last message is answered, which only a working handler does, or a close
+frame comes with a code that gives the reason. python -m tests.api.frame_fuzz DOOR --frames N [--seed S], or --script
+'…' for the one line that a failure prints. Exit codes: 0 nothing found, 1 a failure found.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from tests.e2e.processes import TONE, Scheduler
 from voxpool.scheduler.protocol import codec
 
 CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 4000})
-"""What the scheduler may close with; 1011 would be a bug of ours, and 0 is no close frame at all."""
+"""Close codes that the scheduler may send; 1011 would be a bug of ours, and 0 means that no close frame came."""
 DIED = 1011
-"""A handler that dies closes with it; but a close of the peer with that code comes back as it is (RFC 6455, 5.5.1)."""
+"""The code of a handler that failed. A close of the peer with that code is echoed, however (RFC 6455, 5.5.1)."""
 _numbers = itertools.count(1)
 
 
 class Lost(AssertionError):
-    """A connection that is neither served nor closed for a reason."""
+    """A connection that was neither served nor closed with a reason."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """One of the two doors: how to greet there, and a message that is answered whatever happened before."""
+    """One of the two endpoints: its greeting, and a message that is always answered."""
 
     name: str
     path: str
@@ -83,12 +83,12 @@ DOORS = {
 
 @dataclass
 class Player:
-    """Plays scripts at `door` of the scheduler at `port`, and counts what happened."""
+    """Plays scripts at `door` of the scheduler at `port`, and counts the outcomes."""
 
     door: Door
     url: str
     held: str
-    """A job that another node holds all the time."""
+    """A job that another node is working on during the whole run."""
     patience_s: float = PATIENCE_S
     frames: int = 0
     connections: int = 0
@@ -125,9 +125,11 @@ class Player:
             self._others, self._wire = [], None
 
     def summary(self) -> str:
-        """Say what happened."""
-        closes, heard = (dict(counted.most_common()) for counted in (self.closes, self.reasons))
-        return f"{self.door.name}: {self.frames} frames, {self.connections} connections, closed {closes}, heard {heard}"
+        """Summarise the outcomes in one line."""
+        closes, reasons = (dict(counted.most_common()) for counted in (self.closes, self.reasons))
+        return (
+            f"{self.door.name}: {self.frames} frames, {self.connections} connections, closes {closes}, errors {reasons}"
+        )
 
     def _open(self, greeted: bool = True) -> Wire:
         self.connections += 1
@@ -137,7 +139,7 @@ class Player:
         return wire
 
     def _burst(self, burst: list[Step]) -> None:
-        """Send it all at once, then see whether somebody answers, if that can be expected."""
+        """Send a burst at once, then check for an answer if one can be expected."""
         wire = self._wire or self._open()
         for step in burst:
             if isinstance(step, Again):
@@ -165,7 +167,7 @@ class Player:
             wire.send(frame.encode(frame.payload))
 
     def _hear(self, wire: Wire) -> None:
-        """Read until the last word is answered or the connection is closed. A broken one can only be closed."""
+        """Read until the last message is answered or the connection is closed. A broken one can only be closed."""
         name = f"last-word-{next(_numbers)}"
         if wire.broken:
             wire.finish()
@@ -191,7 +193,7 @@ class Player:
             self._wire = None
 
     def _take(self, payload: bytes, binary: bool, name: str) -> bool:
-        """Look at a message; return whether it answers the last word."""
+        """Check a message; return True when it answers the last message."""
         message = self.door.answers.decode(payload, binary)
         kind = type(message).__name__
         self.reasons[getattr(message, "reason", kind) if kind in ("Error", "RejectedSubmit") else kind] += 1
@@ -209,7 +211,7 @@ def _closes_with(step: Message | Frame, code: int) -> bool:
 
 
 def _is_allowed(step: Message | Frame) -> bool:
-    """Whether the connection goes on after that step, as far as the frames are concerned."""
+    """True when the frames of that step permit the connection to go on."""
     if isinstance(step, Message):
         return True
     kind = step.first & 0x0F
@@ -218,7 +220,7 @@ def _is_allowed(step: Message | Frame) -> bool:
 
 
 def fuzz(player: Player, frames_wanted: int, seed: int) -> None:
-    """Play scripts until so many frames were sent. Raises Lost with the shrunk script as one line to paste."""
+    """Play scripts until `frames_wanted` frames were sent. Raises Lost with the shrunk script as one line to paste."""
 
     def rounds(examples: int, seed: int) -> None:
         @hypothesis.seed(seed)
@@ -240,7 +242,8 @@ def fuzz(player: Player, frames_wanted: int, seed: int) -> None:
             except Lost as lost:
                 found = f"{lost}\n{line_to_paste(player.door.name, script, greeted)}"
             if found:
-                # Not above: hypothesis tells failures apart by all that led to them, and reset or end is a race.
+                # The exception is raised here because hypothesis distinguishes failures by their whole context, and
+                # reset or end is a race.
                 raise Lost(found)
 
         one()

@@ -1,7 +1,7 @@
-"""What a broken or hostile peer may send, as hypothesis strategies: right messages, wrong ones, and no messages at all.
+"""Hypothesis strategies for what a broken or hostile peer may send: valid messages, invalid ones, and other bytes.
 
-A script is a list of bursts, a burst a list of steps: what is sent before the peer looks whether anybody answers.
-Everything is a plain value whose repr can be pasted.
+A script is a list of bursts, a burst a list of steps that are sent before the peer reads an answer. Everything is a
+plain value whose repr can be pasted.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tests.api.wire import BINARY, CLOSE, FIN, PING, PONG, TEXT, Frame
 from tests.e2e.processes import TONE
 
 JOB, ATTEMPT, HELD = "$JOB", "$ATTEMPT", "$HELD"
-"""Stand for the last job of this connection, its attempt, and a job that another node holds."""
+"""Placeholders for the last job of this connection, its attempt, and a job that another node holds."""
 ECHO, NOBODY = "echo:en", "nobody:en"
-"""A pair whose node answers at once, and one without a node but those of the fuzz."""
+"""A pair whose node answers at once, and a pair that only the fuzzer's nodes serve."""
 
 
 class Message(NamedTuple):
-    """One message, right or wrong. `drop` bytes are missing at its end; it is sent in so many `pieces`."""
+    """One message, valid or not. `drop` bytes are cut off at its end; it is sent in `pieces` fragments."""
 
     binary: bool
     fields: dict[str, Any]
@@ -34,7 +34,7 @@ class Message(NamedTuple):
     ascii: bool = True
 
     def encode(self, values: dict[str, Any]) -> list[Frame]:
-        """Return its frames; `values` are what JOB, ATTEMPT and HELD stand for."""
+        """Return its frames; `values` are the values of JOB, ATTEMPT and HELD."""
         fields = _with_values(self.fields, values)
         body = _messagepack(fields) if self.binary else _json(fields, self.ascii)
         body = body[: len(body) - self.drop]
@@ -54,17 +54,17 @@ class Raw(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Send this beginning of something, and reset the connection."""
+    """Send the beginning of a message, and reset the connection."""
 
     data: bytes
 
 
 class Again(NamedTuple):
-    """Open another connection, and leave this one as it is until the end of the script."""
+    """Open another connection; this one stays open until the end of the script."""
 
 
 class Job(NamedTuple):
-    """Have a client submit a job for the node of the fuzz."""
+    """Let a client submit a job for the fuzzer's node."""
 
 
 Step: TypeAlias = Message | Frame | Raw | Cut | Again | Job
@@ -171,7 +171,7 @@ ODD: SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def messages(draw: st.DrawFn, kinds: dict[str, SearchStrategy[dict[str, Any]]], wrong: bool) -> Message:
-    """A message of one of `kinds`; if `wrong` with something in it that should not be."""
+    """A message of one of `kinds`; if `wrong`, with an invalid part."""
     kind = draw(st.sampled_from(sorted(kinds)))
     fields: dict[str, Any] = {"type": kind, **draw(kinds[kind])}
     drop = 0
@@ -193,7 +193,7 @@ def messages(draw: st.DrawFn, kinds: dict[str, SearchStrategy[dict[str, Any]]], 
 
 @st.composite
 def deep(draw: st.DrawFn) -> Frame:
-    """Lists in lists in lists."""
+    """Deeply nested lists."""
     levels = draw(st.sampled_from([10, 100, 1000, 2000, 50_000]))
     if draw(st.booleans()):
         return Frame(FIN | BINARY, b"\x82\xa4type\xa5hello\xa1x" + b"\x91" * levels + b"\xc0")
@@ -211,7 +211,7 @@ GARBAGE = st.builds(
         st.sampled_from([b"", b"{}", b"[]", b"null", b'"', b"NaN", b"\xff\xfe", b"\xed\xa0\x80", b"\x00" * 70_000]),
         st.just(b'{"type":"hello","type":"cancel","job_id":"a","job_id":"b"}'),
         st.just(b"\x81\xa4type\xc7\x01\x05x"),  # an extension type
-        st.just(b"\xdf\xff\xff\xff\xff"),  # a map that says it has four billion entries
+        st.just(b"\xdf\xff\xff\xff\xff"),  # a map with a declared size of four billion entries
         st.just(b"\x81\x91\xc0\xc0"),  # a list as a key
     ),
 )
@@ -237,7 +237,7 @@ FORBIDDEN = st.one_of(
     st.builds(Frame, st.integers(0, 255), st.binary(max_size=10)),  # any opcode, any reserved bit
     st.builds(Frame, st.just(FIN | TEXT), st.just(b"{}"), st.just(False)),  # no mask
     st.builds(Frame, st.just(FIN | PING), st.binary(min_size=126, max_size=130)),
-    st.builds(Frame, st.sampled_from([PING, CLOSE, TEXT, BINARY]), st.binary(max_size=5)),  # not the last piece
+    st.builds(Frame, st.sampled_from([PING, CLOSE, TEXT, BINARY]), st.binary(max_size=5)),  # not the last fragment
     st.builds(Frame, st.just(FIN | TEXT), st.just(b"{}"), st.just(True), st.sampled_from([126, 127])),
     st.builds(
         Frame,
@@ -271,7 +271,7 @@ def steps(draw: st.DrawFn, kinds: dict[str, SearchStrategy[dict[str, Any]]]) -> 
 
 
 def scripts(kinds: dict[str, SearchStrategy[dict[str, Any]]]) -> SearchStrategy[Script]:
-    """What one peer does."""
+    """The script of one peer."""
     return st.lists(st.lists(steps(kinds), min_size=1, max_size=4), min_size=1, max_size=12)
 
 
@@ -296,7 +296,7 @@ def _json(fields: dict[str, Any], ascii_only: bool) -> bytes:
 
 
 def _messagepack(thing: Any) -> bytes:
-    """Like msgspec's encoder, but it also writes what can't be said right: numbers above 64 bits, surrogates."""
+    """Like msgspec's encoder, but it also encodes invalid values: numbers above 64 bits, surrogates."""
     if isinstance(thing, dict):
         items = [_messagepack(part) for item in thing.items() for part in item]
         return (

@@ -1,6 +1,6 @@
 """A scheduler with one planted bug, to prove that the fuzzers find it: python -m tests.api.planted BUG serve …
 
-Nothing in production knows of it.
+Production code does not depend on it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from voxpool.scheduler.web.sessions.door import SessionDoor
 
 
 def dies_of_a_missing_field() -> None:
-    """What can't be decoded kills the handler instead of being answered."""
+    """A message that can't be decoded ends the handler instead of being answered."""
     explain = Codec._explain
 
     def planted(self: Codec[Any], error: Exception, binary: bool) -> BadInput:
@@ -34,8 +34,8 @@ def dies_of_a_missing_field() -> None:
     Codec._explain = planted  # type: ignore[method-assign]
 
 
-def hears_nothing_after_a_drain() -> None:
-    """A node that asks for jobs again is never heard again, but stays connected."""
+def ignores_a_node_after_a_drain() -> None:
+    """A node that takes jobs again after a drain is ignored, but stays connected."""
     on_frame = NodeConnection._on_frame
     deaf: set[int] = set()
 
@@ -48,7 +48,7 @@ def hears_nothing_after_a_drain() -> None:
 
 
 def leaves_a_task() -> None:
-    """Somebody waits for ever for each client that was turned away."""
+    """A task waits for ever for each client that was rejected."""
     turn_away = SessionDoor._turn_away
     tasks = []
 
@@ -60,7 +60,7 @@ def leaves_a_task() -> None:
 
 
 def keeps_sessions() -> None:
-    """A session whose client went away without a goodbye is kept."""
+    """A session whose client disconnected without a goodbye is kept."""
     stays_away = SessionDoor._stays_away
 
     def planted(self: SessionDoor, key: str) -> None:
@@ -84,7 +84,7 @@ def fails_on_a_page_of_one() -> None:
 
 
 def takes_any_cursor() -> None:
-    """A cursor of pools that can't be one is taken."""
+    """An invalid cursor of pools is accepted."""
     pools = FleetDoor.pools
 
     async def planted(self: FleetDoor, request: Request) -> Response:
@@ -99,7 +99,7 @@ def takes_any_cursor() -> None:
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug
     for bug in (
-        *(dies_of_a_missing_field, hears_nothing_after_a_drain, leaves_a_task, keeps_sessions),
+        *(dies_of_a_missing_field, ignores_a_node_after_a_drain, leaves_a_task, keeps_sessions),
         *(fails_on_a_page_of_one, takes_any_cursor),
     )
 }

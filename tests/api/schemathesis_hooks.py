@@ -1,4 +1,4 @@
-"""What schemathesis can't know from the document: how a WAV file looks, and which parameters exclude each other."""
+"""Hooks of schemathesis for rules that the document can't express: the format of a WAV file, exclusive parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemathesis.core.failures import AcceptedNegativeData, Failure
 
 SUBMIT = "POST /v1/jobs"
 SLOW = {"GET /v1/debug/memory": ("sizes", "1"), "POST /v1/debug/memory": ("trace", "start")}
-"""Operation -> parameter and value that take the scheduler seconds, or slow it down; tests/e2e asks for these."""
+"""Operation -> parameter and value that take the scheduler seconds, or slow it down; tests/e2e covers them."""
 _numbers = itertools.count(1)
 
 
@@ -28,9 +28,9 @@ schemathesis.openapi.media_type("audio/wav", st.binary(max_size=2000).map(wav), 
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
-    """Make what is valid by the schemas valid by the words beside them, too: a pair, a WAV file, nothing said twice.
+    """Make requests that are valid by the schemas valid by their descriptions, too: a pair, a WAV file, no duplicates.
 
-    Nothing is touched that is meant to be refused.
+    Requests that are meant to be rejected are not changed.
     """
     name, slow = SLOW.get(case.operation.label, ("", ""))
     if name and str(case.query.get(name)) == slow:
@@ -56,12 +56,12 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
-    """Drop a valid case that was taken, but isn't valid by the schemas any more, since `before_call` changed it."""
+    """Drop a failure whose case was accepted but no longer matches the schemas, because `before_call` changed it."""
     said = case.meta.phase.data.description if case.meta is not None else ""
     valid = (said or "").lower() == "positive test case"
     return not (isinstance(failure, AcceptedNegativeData) and valid)
 
 
 def _another(request_id: str) -> str:
-    """Return a request id that no other case has: the same one with other audio is a conflict."""
+    """Return an unused request id: the same id with other audio is a conflict."""
     return f"{request_id[:50]}-{next(_numbers)}"

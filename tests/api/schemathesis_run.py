@@ -1,7 +1,7 @@
 """schemathesis against a running scheduler with nodes: python -m tests.api.schemathesis_run --examples N [--tokens].
 
-All its checks but use_after_free, after the server's own document (schemathesis.toml, schemathesis_hooks.py). Then the
-server must still serve a job, and its log must have no error. Exit codes: 0 clean, 1 not.
+All checks except use_after_free run against the server's own document (schemathesis.toml, schemathesis_hooks.py). Then
+the server must still serve a job, and its log must have no error. Exit codes: 0 clean, 1 not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FLAGS = (
 PAIRS = "zh:en,en:zh"
 NODES = ("n-1", "n-2")
 UNDRAIN_S = 0.5
-"""Nodes that a case has drained get jobs again so soon."""
+"""Nodes that a case has drained take jobs again after this time."""
 UNFINISHED = ("waiting", "dispatched")
 ENDED = ("completed", "failed", "cancelled")
 SUMMARY = re.compile(r"(\d+) generated")
@@ -48,24 +48,24 @@ SUMMARY = re.compile(r"(\d+) generated")
 
 @dataclass
 class Outcome:
-    """What a run found. `text` is what schemathesis said, with a curl line to paste for each failure."""
+    """The findings of a run. `text` is the output of schemathesis, with a curl line to paste for each failure."""
 
     clean: bool
     cases: int
     text: str
     seconds: float
     wrong: list[str]
-    """What was wrong with the server afterwards."""
+    """Defects of the server after the run."""
     states: dict[str, int]
-    """How the jobs ended that are still known."""
+    """How the jobs that are still in memory ended."""
 
     def summary(self) -> str:
-        """Say what happened."""
+        """Summarise the findings in one line."""
         return f"{self.cases} cases in {self.seconds:.0f} s, jobs {self.states}; afterwards: {self.wrong or 'all well'}"
 
 
 def run(folder: Path, examples: int, seed: int, tokens: bool) -> Outcome:
-    """Start a scheduler, with `tokens` or not, and nodes, and have each operation called with so many examples.
+    """Start a scheduler, with `tokens` or not, and nodes, and call each operation with `examples` examples.
 
     Phases with cases of their own, one for each edge of each schema and one for sequences of calls, come on top.
     """
@@ -94,7 +94,7 @@ def run(folder: Path, examples: int, seed: int, tokens: bool) -> Outcome:
 
 
 def called(folder: Path, bug: str, path: str) -> tuple[int, str]:
-    """Call one path of a scheduler with a planted bug."""
+    """Call one path of a scheduler that has a planted bug."""
     planted = type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)})
     scheduler = planted(folder, "memory", *FLAGS)
     try:
@@ -104,7 +104,7 @@ def called(folder: Path, bug: str, path: str) -> tuple[int, str]:
 
 
 def call(url: str, folder: Path, examples: int, seed: int, *options: str) -> tuple[int, str]:
-    """Run schemathesis in a process of its own; return its exit code and what it said."""
+    """Run schemathesis in a process of its own; return its exit code and output."""
     command = [
         *(str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run"),
         *(f"{url}/openapi.json", "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure"),
@@ -116,13 +116,13 @@ def call(url: str, folder: Path, examples: int, seed: int, *options: str) -> tup
         "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
         "PYTHONPATH": str(HERE.parents[1]),
     }
-    # Its folder is where it keeps caches.
+    # It keeps its caches in this folder.
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 def what_is_wrong_with(scheduler: Scheduler, client: httpx.Client) -> list[str]:
-    """Return what is wrong with a scheduler after all that: errors in its log, jobs that don't end, no new job."""
+    """Return the defects of a scheduler after the run: errors in its log, jobs that don't end, a new job that fails."""
     wrong = [f"log: {line}" for line in scheduler.events() if line["level"] == "error"]
     try:
         wait_until(lambda: not any(client.get(f"/v1/jobs?state={state}").json()["jobs"] for state in UNFINISHED))
@@ -139,7 +139,7 @@ def what_is_wrong_with(scheduler: Scheduler, client: httpx.Client) -> list[str]:
 
 @contextlib.contextmanager
 def undrained(client: httpx.Client) -> Iterator[None]:
-    """Give the nodes jobs again and again: the cases find out their names, and drain them."""
+    """Let drained nodes take jobs again, until cancelled: the cases learn their names and drain them."""
     over = threading.Event()
 
     def undrain() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the routes are the same, both ways; and each error has the status that it says."""
+"""The OpenAPI document describes all routes and no others; each error has its documented status."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Pairs = set[tuple[str, str]]
 
 @pytest.fixture
 async def routes() -> list[BaseRoute]:
-    """The routes of all doors."""
+    """All routes."""
     rig = MeteredRig()
     results, log = Results(1, 1), Log(lambda **fields: None, level=100)
-    dashboard = cast("Dashboard", object())  # nobody looks at it
+    dashboard = cast("Dashboard", object())  # it is not read
     observer, chance = rig.meters.observer, random.Random(1)
     doors = Doors(SETTINGS, rig.core, results, Health(), observer, chance, log, rig.exporter, dashboard=dashboard)
     return list(doors.app.routes)
@@ -39,12 +39,12 @@ async def routes() -> list[BaseRoute]:
 
 @pytest.fixture(params=[False, True], ids=["open", "secured"])
 def shown(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The document without and with tokens."""
+    """The served document, without and with tokens."""
     return document(operations(SETTINGS), secured=request.param)
 
 
 def of_routes(routes: list[BaseRoute]) -> Pairs:
-    """What the doors answer; HEAD comes with each GET."""
+    """The methods of the routes; HEAD comes with each GET."""
     found = set()
     for route in routes:
         assert isinstance(route, Route | WebSocketRoute), route
@@ -57,12 +57,12 @@ def of_document(document: dict[str, Any]) -> Pairs:
     return {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
 
 
-async def test_each_route_is_described_and_nothing_else_is(routes: list[BaseRoute], shown: dict[str, Any]) -> None:
+async def test_exactly_the_routes_are_described(routes: list[BaseRoute], shown: dict[str, Any]) -> None:
     assert of_routes(routes) == of_document(shown)
 
 
 async def test_a_route_without_an_entry_is_noticed(routes: list[BaseRoute], shown: dict[str, Any]) -> None:
-    """A planted bug, either way."""
+    """A planted bug, in either direction."""
 
     async def answer(request: Any) -> Any:
         raise AssertionError
@@ -72,7 +72,7 @@ async def test_a_route_without_an_entry_is_noticed(routes: list[BaseRoute], show
     assert of_routes(routes) - of_document(shown) == {("GET", "/v1/pools")}
 
 
-def test_each_reference_leads_somewhere_and_each_operation_has_a_name_of_its_own(shown: dict[str, Any]) -> None:
+def test_references_resolve_and_operations_have_unique_names(shown: dict[str, Any]) -> None:
     names = [operation["operationId"] for methods in shown["paths"].values() for operation in methods.values()]
     assert len(names) == len(set(names))
     for name in references(shown):
@@ -86,7 +86,7 @@ def test_parameters_in_the_path_are_described(shown: dict[str, Any]) -> None:
             assert re.findall(r"{(\w+)}", path) == named
 
 
-def test_each_error_says_its_reasons_and_they_have_that_status(shown: dict[str, Any]) -> None:
+def test_each_error_lists_its_reasons_and_they_have_that_status(shown: dict[str, Any]) -> None:
     reasons: dict[str, str] = {}
     for methods in shown["paths"].values():
         for operation in methods.values():
@@ -104,7 +104,7 @@ def test_each_error_says_its_reasons_and_they_have_that_status(shown: dict[str, 
 
 
 class Links(HTMLParser):
-    """Collects where a page leads, what it loads, and its ids."""
+    """Collects the links of a page, the files that it loads, and its ids."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Links(HTMLParser):
                 self.ids.append(value or "")
 
 
-def test_the_page_of_the_document_has_all_of_it_and_loads_nothing_from_elsewhere(shown: dict[str, Any]) -> None:
+def test_the_page_shows_the_whole_document_and_loads_no_foreign_files(shown: dict[str, Any]) -> None:
     links = Links()
     links.feed(page(shown))
     assert "script" not in links.tags and len(links.ids) == len(set(links.ids))
@@ -131,7 +131,7 @@ def test_the_page_of_the_document_has_all_of_it_and_loads_nothing_from_elsewhere
         assert target[1:] in links.ids if target.startswith("#") else target.startswith("/"), target
 
 
-def test_what_the_page_shows_is_escaped(shown: dict[str, Any]) -> None:
+def test_the_page_escapes_its_texts(shown: dict[str, Any]) -> None:
     shown["info"]["description"] = "<script>alert(1)</script> & `<b>`"
     assert "<script>" not in page(shown) and "<code>&lt;b&gt;</code>" in page(shown)
 

@@ -1,4 +1,4 @@
-"""Each error that HTTP can answer with is provoked on a running scheduler: it is as the document of that one says."""
+"""Each HTTP error is provoked on a running scheduler and compared with the scheduler's own document."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FLAGS = (
 PAIR = {"pair": "a:b"}
 WAV = {"content": TONE}
 NOBODY = {"job_id": "nobody-knows-it", "node_id": "nobody", "folder": "try", "file": "nothing.js"}
-"""Parts of paths that lead nowhere."""
+"""Path parameters that do not exist."""
 ELSEWHERE = {
     *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
     *("audio_total_bytes_max", "jobs_max", "result_waiters_max", "incoming_bytes_max", "overloaded", "no_node"),
     *("out_of_memory", "unacknowledged_max"),
 }
-"""Reasons that are the business of other tests: a bug, a store that is gone, an end, bounds of many."""
+"""Reasons that other tests cover: a bug, a lost store, a stop, bounds of many connections."""
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture(scope="module")
 def document(server: Secured) -> dict[str, Any]:
-    """What the scheduler says of itself."""
+    """The document that the scheduler serves."""
     shown: dict[str, Any] = server.ask(None, "GET", "/openapi.json").json()
     return shown
 
 
 def violations(document: dict[str, Any], method: str, path: str, answer: httpx.Response) -> list[str]:
-    """Return in what an error is other than the document says of that operation."""
+    """Return the differences between an error and its description in the document."""
     described = document["paths"][path][method.lower()]["responses"].get(str(answer.status_code))
     if described is None:
         return [f"{answer.status_code} of {method} {path} is not described"]
@@ -119,7 +119,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("reason", "method", "who", "path", "options"), CASES)
-def test_a_refusal_is_as_described(
+def test_a_rejection_is_as_described(
     server: Secured, document: dict[str, Any], reason: str, method: str, who: str | None, path: str, options: Any
 ) -> None:
     answer = server.ask(who, method, path.format(**NOBODY), **options)
@@ -128,7 +128,7 @@ def test_a_refusal_is_as_described(
 
 
 def test_bounds_are_as_described(server: Secured, document: dict[str, Any]) -> None:
-    """429 and 503, each with a time to try again; and a request id that is another job's."""
+    """429 and 503 have a time after which to retry; a request id of another job is a conflict."""
 
     def submit(who: str, key: str, audio: bytes = TONE) -> httpx.Response:
         return server.ask(who, "POST", JOBS, params=PAIR, content=audio, headers={"idempotency-key": key})
@@ -145,12 +145,12 @@ def test_bounds_are_as_described(server: Secured, document: dict[str, Any]) -> N
 
 
 def limited(server: Secured) -> list[httpx.Response]:
-    """Let bob submit once more than he may, at some time."""
+    """Let bob submit one job more than he may."""
     answer = server.ask("bob", "POST", JOBS, params=PAIR, content=TONE)
     return [answer] if answer.status_code == 429 else []
 
 
-def test_a_stream_for_more_viewers_than_may_watch(server: Secured, document: dict[str, Any]) -> None:
+def test_a_stream_beyond_the_limit_of_viewers_is_rejected(server: Secured, document: dict[str, Any]) -> None:
     with httpx.stream("GET", server.url + DASHBOARD, headers=server.keys.header("root"), trust_env=False) as first:
         assert first.status_code == 200
         answer = server.ask("root", "GET", DASHBOARD)
@@ -170,9 +170,7 @@ RAW = {
 
 
 @pytest.mark.parametrize("reason", RAW)
-def test_what_is_no_request_is_answered_as_described_too(
-    server: Secured, document: dict[str, Any], reason: str
-) -> None:
+def test_malformed_requests_are_answered_as_described(server: Secured, document: dict[str, Any], reason: str) -> None:
     sent = RAW[reason].replace(b"%b", server.keys.secrets["ann"].encode())
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
         with contextlib.suppress(ConnectionError):
@@ -197,7 +195,7 @@ def test_what_is_no_request_is_answered_as_described_too(
         (b"GET /v1/jobs" + UPGRADE + b"Sec-WebSocket-Key: %b\r\n\r\n", 404),
     ],
 )
-def test_a_handshake_that_is_refused_is_answered_with_a_problem(
+def test_a_rejected_handshake_is_answered_with_a_problem(
     server: Secured, document: dict[str, Any], sent: bytes, status: int
 ) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
@@ -208,16 +206,16 @@ def test_a_handshake_that_is_refused_is_answered_with_a_problem(
     jsonschema_rs.Draft202012Validator(schema).validate(json.loads(body))
 
 
-def test_more_connections_than_may_be_open(server: Secured, document: dict[str, Any]) -> None:
+def test_a_connection_beyond_the_limit_is_rejected(server: Secured, document: dict[str, Any]) -> None:
     with contextlib.ExitStack() as open_ones:
-        for _ in range(6):  # silent ones would give way
+        for _ in range(6):  # idle connections would be closed to make room
             known = open_ones.enter_context(httpx.Client(base_url=server.url, trust_env=False))
             known.get(JOBS, headers=server.keys.header("root"))
         answer = refused(server)[0]
     assert violations(document, "GET", JOBS, answer) == []
 
 
-def test_paths_and_methods_that_are_not_there_are_problems(server: Secured, document: dict[str, Any]) -> None:
+def test_unknown_paths_and_methods_are_problems(server: Secured, document: dict[str, Any]) -> None:
     schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     for method, path, status in (("GET", "/v1/nothing", 404), ("PUT", JOBS, 405)):
         answer = server.ask("root", method, path)
@@ -225,7 +223,7 @@ def test_paths_and_methods_that_are_not_there_are_problems(server: Secured, docu
         jsonschema_rs.Draft202012Validator(schema).validate(answer.json())
 
 
-def test_nothing_that_has_a_status_is_left_out(document: dict[str, Any]) -> None:
+def test_every_reason_with_a_status_is_tested(document: dict[str, Any]) -> None:
     described = {
         reason
         for methods in document["paths"].values()
@@ -239,13 +237,13 @@ def test_nothing_that_has_a_status_is_left_out(document: dict[str, Any]) -> None
 
 
 def refused(server: Secured) -> list[httpx.Response]:
-    """Ask for something; return the answer if it is that the scheduler is busy."""
+    """Send a request; return the response if the scheduler is busy."""
     answer = server.ask("root", "GET", JOBS)
     return [answer] if answer.status_code == 503 else []
 
 
 def answer_of(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Return head and body of the one answer that comes before the connection ends."""
+    """Return head and body of the single response that comes before the connection ends."""
     received = b""
     with contextlib.suppress(ConnectionError):
         while part := connection.recv(65536):

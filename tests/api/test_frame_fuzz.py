@@ -1,4 +1,4 @@
-"""Nonsense at both WebSocket doors: nobody is lost, nothing stays behind, and what others do goes on undisturbed."""
+"""Invalid input at both WebSocket endpoints: each is served or closed, no memory stays, others are not disturbed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.e2e.processes import Scheduler
 
 SEED = 4
 SHORT_S = 0.5
-"""For who is known not to answer; the search waits so long many times."""
+"""Patience for a peer that is known not to answer; the search waits this long many times."""
 GROWTH_BYTES_MAX = 500_000
-"""Of the second half: a leak of 100 bytes a frame would be as much in the large size; buffers are not always alike."""
+"""Growth allowed in the second half: a leak of 100 bytes a frame would be that much in the large size; buffers vary."""
 
 
 @contextlib.contextmanager
 def running(folder: Path, bug: str = "") -> Iterator[Scheduler]:
-    """A scheduler, perhaps with a planted bug."""
+    """Start a scheduler, with or without a planted bug."""
     kind = (
         type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)})
         if bug
@@ -41,7 +41,7 @@ def running(folder: Path, bug: str = "") -> Iterator[Scheduler]:
 
 
 def fuzzed(folder: Path, door: str, count: int) -> Player:
-    """Send so many frames, and look at the scheduler before and after."""
+    """Send `count` frames and compare the scheduler before and after."""
     with running(folder) as scheduler:
         with Bystander(scheduler) as bystander:
             before = memory_of(scheduler)
@@ -79,10 +79,10 @@ def test_10_000_frames(tmp_path: Path, door: str) -> None:
     ("bug", "door", "said", "patience_s"),
     [
         ("dies_of_a_missing_field", "session", "the connection ended: 0", PATIENCE_S),
-        ("hears_nothing_after_a_drain", "node", "nobody answered", SHORT_S),
+        ("ignores_a_node_after_a_drain", "node", "nobody answered", SHORT_S),
     ],
 )
-def test_a_planted_handler_that_dies_is_found_and_told_in_one_line(
+def test_a_planted_handler_failure_is_found_and_reported_in_one_line(
     tmp_path: Path, bug: str, door: str, said: str, patience_s: float
 ) -> None:
     with running(tmp_path, bug) as scheduler:
@@ -95,7 +95,7 @@ def test_a_planted_handler_that_dies_is_found_and_told_in_one_line(
         assert line.startswith(f"python -m tests.api.frame_fuzz {door} "), first
 
 
-def test_a_close_with_the_code_of_a_dead_handler_comes_back_and_is_none(tmp_path: Path) -> None:
+def test_an_echoed_close_code_of_a_failed_handler_is_no_failure(tmp_path: Path) -> None:
     with running(tmp_path) as scheduler, Player(DOORS["node"], scheduler.url, "nobody") as player:
         player.play([[Frame(FIN | CLOSE, DIED.to_bytes(2, "big"))]], True)
         assert dict(player.closes) == {DIED: 1}
@@ -112,7 +112,7 @@ def test_a_planted_leak_is_found(tmp_path: Path, bug: str, what: str) -> None:
         assert what in left_behind(scheduler, before, patience_s=3)
 
 
-def test_a_line_to_paste_is_the_script_again() -> None:
+def test_a_pasted_line_is_the_same_script() -> None:
     script: frames.Script = [
         [Message(True, {"type": "x", "load": math.nan, "a": -math.inf, "\ud800": b"\0"}), Frame(129, b"\xff\x00'")],
         [frames.Raw(b"\n"), frames.Again(), frames.Job()],

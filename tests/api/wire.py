@@ -1,6 +1,6 @@
-"""A WebSocket client below all rules: sends frames as they are asked for, right or wrong, and reads what comes.
+"""A WebSocket client without rules: it sends any frames, valid or not, and reads the answers.
 
-Blocking, one connection at a time, so that hypothesis can drive it.
+It blocks and has one connection at a time, so that hypothesis can drive it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Frame(NamedTuple):
-    """One frame to send. `form` is how the length is written (0 = the shortest way, else 126 or 127), `declared` what
-    is written as the length (-1 = the true one).
+    """One frame to send.
+
+    `form` is the encoding of the length (0 = the shortest, else 126 or 127), `declared` the length that is written (-1
+    = the true one).
     """
 
     first: int
@@ -42,18 +44,18 @@ class Frame(NamedTuple):
             head = struct.pack("!BB", self.first, mask_bit | (length & 0x7F))
         if not self.masked:
             return head + payload
-        return head + b"\0\0\0\0" + payload  # a mask of zeros is as good as another
+        return head + b"\0\0\0\0" + payload  # a mask of zeros serves as well
 
 
 class Reply(NamedTuple):
-    """A frame that came; fragments never do."""
+    """A frame that was received; fragments are never received."""
 
     opcode: int
     payload: bytes
 
 
 class Closed(Exception):
-    """The connection has ended; `code` is that of its close frame, 0 when none came."""
+    """The connection has ended; `code` is the code of its close frame, 0 when none came."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -61,15 +63,15 @@ class Closed(Exception):
 
 
 class Wire:
-    """One connection to the WebSocket at `path`, whose handshake is done."""
+    """One connection to the WebSocket at `path`, after its handshake."""
 
     def __init__(self, port: int, path: str, patience_s: float = PATIENCE_S) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._buffer = b""
         self.broken = False
-        """Whether something was sent after which no answer can be expected, but the end."""
+        """True when something was sent after which the only expected answer is a close."""
         self.may_echo = False
-        """Whether the code that it closes with may be the one that it was sent."""
+        """True when it may be closed with the code that it was sent."""
         try:
             self._shake_hands(port, path)
             self._socket.settimeout(patience_s)
@@ -78,7 +80,7 @@ class Wire:
             raise
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are. What the other end does not take any more is lost: its close is read later."""
+        """Send bytes unchanged. Bytes that the other end no longer accepts are lost; its close is read later."""
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(data)
 
@@ -98,7 +100,7 @@ class Wire:
         return Reply(first & 0x0F, payload)
 
     def finish(self) -> None:
-        """Send nothing any more; the other end notices."""
+        """Close the sending side; the other end notices."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 

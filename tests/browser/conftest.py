@@ -1,4 +1,4 @@
-"""A Chromium, a page that tolerates no error, and a scheduler with nodes, for the tests of this folder.
+"""Fixtures of this folder: Chromium, a page that tolerates no error, and a scheduler with nodes.
 
 Tests here are coroutines on one event loop of the session, because the browser's connection lives there.
 """
@@ -31,7 +31,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # The microphone hears a file, again and again; a page gets it when its context has the permission.
+    # The microphone plays a file in a loop; a page may use it when its context has the permission.
     "--use-fake-device-for-media-stream",
     f"--use-file-for-fake-audio-capture={EXAMPLES / 'station.wav'}",
 ]
@@ -39,12 +39,12 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 GONE = [
     "WebSocket connection to",
-    "net::ERR_CON",  # refused, reset, closed; or a body that is shorter than was said
+    "net::ERR_CON",  # refused, reset, closed; or a body shorter than declared
     "net::ERR_EMPTY_RESPONSE",
     "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
     "net::ERR_INTERNET_DISCONNECTED",
 ]
-"""What Chromium says of a server or a network that goes away, at whatever moment of a request."""
+"""Errors of Chromium when a server or a network goes away in the middle of a request."""
 ON_SESSION_LOOP = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium, Debian's, for all tests."""
+    """One Chromium for all tests, the package of Debian."""
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield chromium
@@ -66,7 +66,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 class Watched:
-    """What a page did that no page may: errors in the console, exceptions, requests to another host."""
+    """Forbidden actions of a page: errors in the console, exceptions, requests to another host."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.tolerated: list[str] = []
@@ -93,14 +93,14 @@ class Watched:
 
 
 class PageMaker:
-    """Makes pages with options of their own, such as a viewport or a colour scheme; all are watched."""
+    """Makes pages with their own options, such as a viewport or a colour scheme; all are watched."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._contexts: list[tuple[BrowserContext, Watched]] = []
 
     async def new(self, **options: Any) -> tuple[Page, Watched]:
-        """Return a page in a fresh context, and what is noted about it."""
+        """Return a page in a fresh context, and its Watched."""
         context = await self._browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         watched = Watched(context)
@@ -108,7 +108,7 @@ class PageMaker:
         return await context.new_page(), watched
 
     async def close(self) -> list[str]:
-        """Close all pages and return what they did wrong."""
+        """Close all pages and return the complaints about them."""
         complaints: list[str] = []
         for context, watched in self._contexts:
             await context.close()
@@ -118,7 +118,7 @@ class PageMaker:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pages(browser: Browser) -> AsyncIterator[PageMaker]:
-    """Makes pages; the test fails when one of them did what no page may."""
+    """Makes pages; the test fails when one of them did something forbidden."""
     maker = PageMaker(browser)
     yield maker
     assert await maker.close() == []
@@ -131,17 +131,17 @@ async def page(pages: PageMaker) -> Page:
 
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>'\"&amp;"
-"""Text that owns a page which takes it for HTML."""
+"""Text that takes over a page that inserts it as HTML."""
 
 
 async def violations(page: Page) -> list[str]:
-    """What axe has to say about a page."""
+    """Return the violations that axe finds in a page."""
     results = await Axe().run(page)
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in results.response["violations"]]
 
 
 async def fits(page: Page) -> bool:
-    """Whether nothing of the page sticks out of its window."""
+    """True when nothing of the page sticks out of its window."""
     is_fitting: bool = await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     return is_fitting
 
@@ -150,16 +150,16 @@ NODES = {"ann": ["en:en", "zh:en"], "bob": ["en:en", "zh:en"], "cyd": ["en:en"]}
 
 
 class Served:
-    """A scheduler process with the NODES in this process, of two slots each."""
+    """A scheduler process, and the NODES in this process, with two slots each."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.url = scheduler.url
         self.gate = asyncio.Event()
-        """Set: jobs end at once. Cleared: they stay with their nodes."""
+        """When set, jobs end at once; when cleared, they stay with their nodes."""
         self.gate.set()
         self.output: Any = {"text": "hello"}
-        """What the nodes answer; an exception is raised."""
+        """The answer of the nodes; an exception is raised."""
         self.workers = {
             name: Worker(self.url, node_id=name, pairs=pairs, slots=2, work=self._work) for name, pairs in NODES.items()
         }
@@ -183,7 +183,7 @@ def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def served(browsed: Scheduler) -> AsyncIterator[Served]:
-    """A scheduler with three nodes that are connected as long as the test runs."""
+    """A scheduler with three nodes that are connected while the test runs."""
     served = Served(browsed)
     async with contextlib.AsyncExitStack() as stack:
         for worker in served.workers.values():

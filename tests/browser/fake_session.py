@@ -1,4 +1,4 @@
-"""The other end of a page's session, played by the test: for what no real scheduler says when a test wants it."""
+"""The server end of a page's session, played by the test: it sends what no real scheduler would send on request."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from playwright.async_api import Page, WebSocketRoute
 
 Message = dict[str, Any]
 Answer = Message | str | int
-"""A message, text that is none, or the code of a close."""
+"""A message, a text that is no message, or the code of a close."""
 WELCOME: Message = {"type": "welcome", "session_id": "s", "limits": {}, "protocol": 1}
 
 
 class FakeSession:
     """Answers each message of the page with what `answer(connection, message)` returns; connections count from 1.
 
-    What the page sent is in `heard`.
+    The messages of the page are in `received`.
     """
 
     def __init__(self, answer: Callable[[int, Message], list[Answer]]) -> None:
-        self.heard: list[Message] = []
+        self.received: list[Message] = []
         self.connections = 0
         self._answer = answer
 
     async def serve(self, page: Page) -> None:
-        """Take the place of the scheduler's door."""
+        """Take the place of the scheduler's endpoint."""
         await page.route_web_socket("**/ws/session", self._connected)
 
     def _connected(self, socket: WebSocketRoute) -> None:
@@ -35,7 +35,7 @@ class FakeSession:
 
         async def take(data: str | bytes) -> None:
             message = json.loads(data)
-            self.heard.append(message)
+            self.received.append(message)
             for answer in self._answer(connection, message):
                 if isinstance(answer, int):
                     await socket.close(code=answer)

@@ -1,4 +1,4 @@
-"""Streams for pages that a scheduler can't be brought to send in a test: very large ones, and hostile text."""
+"""Streams that no real scheduler sends in a test: very large ones, and hostile text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard, Past, Snap
 
 
 class FakeStream:
-    """What GET /v1/dashboard would send of a scheduler in this process; `now` may be changed before it is served."""
+    """The events that GET /v1/dashboard would send for a scheduler in this process; `now` may be changed before."""
 
     def __init__(self, past: Past, now: Snapshot) -> None:
         self.past = past
@@ -23,7 +23,7 @@ class FakeStream:
 
     @classmethod
     async def of(cls, rig: Rig) -> FakeStream:
-        """Take it from a rig, by the code that takes it in production."""
+        """Read them from a rig with production's code."""
         history = DashboardHistory(rig.clock)
         history.attach(rig.core, lambda: (0.0, 0.0))
         rig.clock.ms += 1000
@@ -38,7 +38,7 @@ class FakeStream:
         return cls(past, msgspec.json.decode(newer[1], type=Snapshot))
 
     async def serve(self, page: Page, snapshots: int = 1) -> None:
-        """Answer the page's stream with the past and so many snapshots, each a second later; then it ends."""
+        """Answer the page's stream with the past and `snapshots` snapshots, a second apart; then end it."""
         events = [("past", msgspec.json.encode(self.past))]
         for _ in range(snapshots):
             events.append(("now", msgspec.json.encode(self.now)))

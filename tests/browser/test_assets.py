@@ -1,4 +1,4 @@
-"""What a browser is given: the right types, headers that allow no script from elsewhere, and nothing twice."""
+"""The files for a browser: the right types, headers that forbid foreign scripts, and no duplicates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.browser.conftest import Served
 from voxpool.scheduler.web import assets
 
 
-async def test_each_file_has_its_type_and_lets_nothing_in_from_elsewhere(served: Served) -> None:
+async def test_each_file_has_its_type_and_forbids_foreign_content(served: Served) -> None:
     async with httpx.AsyncClient(base_url=served.url, trust_env=False) as http:
         for path in [*assets.PAGES, *(f"/assets/{file}" for file in assets.FILES)]:
             answer = await http.get(path)

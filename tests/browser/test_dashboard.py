@@ -1,4 +1,4 @@
-"""The dashboard shows what the scheduler does, follows it by itself, and drains a node; a job tells its life."""
+"""The dashboard shows the state of the scheduler, updates itself, and drains a node; a job shows its history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.sdk import Client, WorkFailed
 
 
 async def opened(page: Page, served: Served) -> Page:
-    """The dashboard, once it is live."""
+    """The dashboard, once its stream is connected."""
     await page.goto(served.url)
     await expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
     return page
@@ -39,7 +39,7 @@ async def submit(served: Served, pair: str = "en:en", **query: Any) -> dict[str,
         return job
 
 
-async def test_nodes_pools_and_jobs_appear_and_follow_by_themselves(page: Page, served: Served) -> None:
+async def test_nodes_pools_and_jobs_appear_and_update_by_themselves(page: Page, served: Served) -> None:
     await opened(page, served)
     for name in served.workers:
         await expect(row(page, "Nodes", name)).to_contain_text("ready")
@@ -73,7 +73,7 @@ async def test_failed_jobs_are_found_among_the_others(page: Page, served: Served
     await expect(row(page, "Last ended jobs", good)).to_have_count(0)
 
 
-async def test_draining_a_node_asks_first_and_then_really_drains(page: Page, served: Served) -> None:
+async def test_draining_a_node_asks_for_confirmation(page: Page, served: Served) -> None:
     await opened(page, served)
     button = page.get_by_role("button", name="Drain ann")
     await button.click()
@@ -92,7 +92,7 @@ async def test_draining_a_node_asks_first_and_then_really_drains(page: Page, ser
     await until(lambda: "ann" in served.scheduler.node_ids())
 
 
-async def test_a_drain_that_is_refused_says_why(pages: PageMaker, served: Served) -> None:
+async def test_a_rejected_drain_shows_its_reason(pages: PageMaker, served: Served) -> None:
     page, watched = await pages.new()
     watched.tolerated.append("404 (Not Found)")
     await opened(page, served)
@@ -103,7 +103,7 @@ async def test_a_drain_that_is_refused_says_why(pages: PageMaker, served: Served
     await expect(page.get_by_role("alert")).to_contain_text("That did not work")
 
 
-async def test_a_job_tells_its_life(page: Page, served: Served) -> None:
+async def test_a_job_shows_its_history(page: Page, served: Served) -> None:
     served.output = WorkFailed("engine_error", "no such speaker", retryable=True)
     served.gate.clear()
     job_id = (await submit(served, why=1, backoff_ms=0))["job_id"]
@@ -127,7 +127,7 @@ async def test_a_job_tells_its_life(page: Page, served: Served) -> None:
     assert "#" not in page.url
 
 
-async def test_a_job_that_was_not_followed_says_how_to(page: Page, served: Served) -> None:
+async def test_a_job_without_history_shows_how_to_record_it(page: Page, served: Served) -> None:
     job = await submit(served, wait_s=5)
     await page.goto(f"{served.url}/#job={job['job_id']}")
     life = page.get_by_role("dialog", name=f"Job {job['job_id']}")
@@ -137,7 +137,7 @@ async def test_a_job_that_was_not_followed_says_how_to(page: Page, served: Serve
     await expect(life).to_contain_text("3 nodes: 3 with room.")
 
 
-async def test_an_unknown_job_is_told_plainly(pages: PageMaker, served: Served) -> None:
+async def test_an_unknown_job_has_a_plain_message(pages: PageMaker, served: Served) -> None:
     page, watched = await pages.new()
     watched.tolerated.append("404 (Not Found)")
     await opened(page, served)
@@ -173,7 +173,7 @@ async def test_nothing_moves_when_a_chart_is_read(pages: PageMaker, served: Serv
         assert await page.evaluate(places) == before
 
 
-async def test_what_has_one_name_has_one_colour(page: Page, served: Served) -> None:
+async def test_series_of_one_name_have_one_colour(page: Page, served: Served) -> None:
     await opened(page, served)
     marks = await page.evaluate("""() => [...document.querySelectorAll(".key, .counts li, h2:has(i)")].map(one => {
       const style = getComputedStyle(one.querySelector("i"));
@@ -198,7 +198,7 @@ async def test_nothing_sticks_out_at_any_width(pages: PageMaker, served: Served,
     assert await page.get_by_role("button", name="Drain ann").is_visible()
 
 
-async def test_the_colours_follow_the_system_until_somebody_chooses(pages: PageMaker, served: Served) -> None:
+async def test_the_colours_follow_the_system_until_a_scheme_is_chosen(pages: PageMaker, served: Served) -> None:
     page, _ = await pages.new(color_scheme="dark")
     await opened(page, served)
     background = "() => getComputedStyle(document.body).backgroundColor"

@@ -1,4 +1,4 @@
-"""What `make dashboard-demo` runs: it comes to life by itself, draws its picture, and leaves nothing behind."""
+"""`make dashboard-demo`: the dashboard fills by itself, draws its picture, and no process stays behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = EXAMPLES.parent
 
 @contextlib.asynccontextmanager
 async def demo(*options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The demo as a process, killed if the test did not end it."""
+    """The demo as a process; it is killed if the test did not end it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(DEMO), *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -33,7 +33,7 @@ async def demo(*options: str) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
-async def test_it_is_full_of_life_and_ctrl_c_ends_all_of_it(page: Page) -> None:
+async def test_the_dashboard_fills_and_ctrl_c_ends_every_process(page: Page) -> None:
     async with demo("--mishap-s", "0.5") as process:
         assert process.stdout is not None
         said = (await process.stdout.readline()).decode()
@@ -53,7 +53,7 @@ async def test_it_is_full_of_life_and_ctrl_c_ends_all_of_it(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", ["dashboard", "try"])
-async def test_it_draws_its_picture(tmp_path: Path, page: str) -> None:
+async def test_the_demo_draws_its_picture(tmp_path: Path, page: str) -> None:
     picture = tmp_path / "page.png"
     options = ("--seconds", "1", "--page", page, "--size", "800x600")
     async with demo(*options, "--screenshot", str(picture)) as process:

@@ -1,4 +1,4 @@
-"""What a dashboard meets beside a calm day: hostile text, a scheduler that goes, many nodes, tokens, no mouse."""
+"""Edge cases of the dashboard: hostile text, a scheduler that stops, many nodes, tokens, no mouse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIVE = "[data-stream=live]"
 
 
 async def test_text_from_outside_stays_text(page: Page, served: Served) -> None:
-    """Where the doors let it in: the output of a node, and the id in the address."""
+    """Hostile text where the interface accepts it: the output of a node, and the id in the address."""
     served.output = {"text": HOSTILE, HOSTILE: [HOSTILE]}
     job = await submit(served, wait_s=5)
     await page.goto(f"{served.url}/#job={job['job_id']}")
@@ -31,7 +31,7 @@ async def test_text_from_outside_stays_text(page: Page, served: Served) -> None:
 
 
 async def test_hostile_text_in_every_field_stays_text(pages: PageMaker, served: Served) -> None:
-    """Where the doors don't let it in, the page must not count on them."""
+    """The page must not rely on the checks of the interface."""
     page, watched = await pages.new()
     watched.tolerated += ["404 (Not Found)", "422 (Unprocessable"]
     fake = await FakeStream.of(Rig())
@@ -60,8 +60,8 @@ async def test_hostile_text_in_every_field_stays_text(pages: PageMaker, served: 
     assert await page.title() == "voxpool"
 
 
-async def test_a_script_that_got_in_would_not_run(pages: PageMaker, served: Served) -> None:
-    """The planted bug: somebody makes HTML of text after all. The policy is the second wall."""
+async def test_the_policy_blocks_an_inserted_script(pages: PageMaker, served: Served) -> None:
+    """The planted bug inserts text as HTML; the content security policy must stop it."""
     page, watched = await pages.new()
     watched.tolerated += ["Content Security Policy", "404 (Not Found)"]
     await opened(page, served)
@@ -75,7 +75,7 @@ async def test_a_script_that_got_in_would_not_run(pages: PageMaker, served: Serv
     assert any("Content Security Policy" in text for text in watched.complaints)
 
 
-async def test_it_says_that_it_is_cut_off_and_comes_back_by_itself(pages: PageMaker, tmp_path: Path) -> None:
+async def test_a_lost_connection_is_shown_and_restored(pages: PageMaker, tmp_path: Path) -> None:
     page, watched = await pages.new()
     watched.tolerated += GONE
     scheduler = Scheduler(tmp_path, "memory", name="first")
@@ -93,7 +93,7 @@ async def test_it_says_that_it_is_cut_off_and_comes_back_by_itself(pages: PageMa
     assert await asyncio.to_thread(again.stop) == 0
 
 
-async def test_a_thousand_nodes_and_four_hundred_pairs_are_paged_and_found(pages: PageMaker, served: Served) -> None:
+async def test_large_tables_are_paged_and_searched(pages: PageMaker, served: Served) -> None:
     rig = Rig()
     for i in range(1000):
         pairs = [f"s{(i + j) % 400:03}:en" for j in range(3)]
@@ -131,7 +131,7 @@ async def test_rows_keep_their_places_under_the_pointer(pages: PageMaker, served
     await asyncio.gather(*jobs)
 
 
-async def test_a_token_is_asked_for_and_kept_in_this_tab_only(pages: PageMaker, served: Served) -> None:
+async def test_a_token_is_requested_and_kept_in_this_tab_only(pages: PageMaker, served: Served) -> None:
     page, watched = await pages.new()
     watched.tolerated += ["401 (Unauthorized)", "403 (Forbidden)"]
     status = {None: 401, "Bearer bad": 401, "Bearer client": 403}
@@ -218,7 +218,7 @@ async def test_axe_finds_a_planted_fault(page: Page, served: Served) -> None:
     assert any("color-contrast" in violation for violation in await violations(page))
 
 
-async def test_a_tab_that_nobody_sees_lets_go_and_comes_back(pages: PageMaker, served: Served) -> None:
+async def test_a_hidden_tab_disconnects_and_reconnects(pages: PageMaker, served: Served) -> None:
     page, _ = await pages.new()
     await page.clock.install()
     await opened(page, served)

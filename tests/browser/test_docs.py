@@ -1,4 +1,4 @@
-"""The page /docs: no word breaks, in both colours and at any width, and each of its curl commands works."""
+"""The page /docs: words are not broken, in both colour schemes and at any width, and its curl commands work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BROKEN_WORDS = """() => [...document.querySelectorAll("th, td")].flatMap(cell =>
     }
   return found;
 })"""
-"""What returns the words of tables that stand on more than one line."""
+"""A script that returns the words of tables that are broken over several lines."""
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -39,14 +39,14 @@ async def test_no_word_of_a_table_breaks_and_nothing_sticks_out(pages: PageMaker
     assert await violations(page) == []
 
 
-async def test_it_says_how_to_give_a_token_and_leads_back(page: Page, served: Served) -> None:
+async def test_docs_explain_tokens_and_link_back(page: Page, served: Served) -> None:
     await page.goto(served.url + "/docs")
     await expect(page.locator("#how ~ p").first).to_contain_text("Authorization: Bearer")
     await page.get_by_role("link", name="Dashboard", exact=True).click()
     await expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
 
 
-async def test_each_curl_command_of_it_works(page: Page, served: Served, tmp_path: Path) -> None:
+async def test_each_curl_command_of_docs_works(page: Page, served: Served, tmp_path: Path) -> None:
     (tmp_path / "speech.wav").write_bytes(TONE)
     await page.goto(served.url + "/docs")
     _, job = await run('curl --data-binary @speech.wav "$VOXPOOL_URL/v1/jobs?pair=en:en&wait_s=9"', served, tmp_path)
@@ -62,7 +62,7 @@ async def test_each_curl_command_of_it_works(page: Page, served: Served, tmp_pat
 
 
 async def run(command: str, served: Served, folder: Path) -> tuple[int, str]:
-    """Return the status and the body of what a shell got; streams are cut off."""
+    """Return the status and the body of a curl command; streams are cut off."""
     quiet = command.replace("curl", "curl --silent --max-time 3 --write-out '\n%{http_code}'", 1)
     process = await asyncio.create_subprocess_shell(
         quiet, cwd=folder, stdout=asyncio.subprocess.PIPE, env={**os.environ, "VOXPOOL_URL": served.url}

@@ -1,4 +1,4 @@
-"""Locust's own page for a load test: its form has our options, a run is started, watched and stopped there."""
+"""Locust's own page for a load test: its form has our options, and it starts, shows and stops a run."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def run_on_the_page(pages: PageMaker, run: LocustRun) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether somebody serves a page there."""
+    """True when a page is served there."""
     try:
         return httpx.get(url, trust_env=False).is_success
     except httpx.TransportError:
@@ -79,5 +79,5 @@ def answers(url: str) -> bool:
 
 
 async def fill(page: Page, label: str, value: str) -> None:
-    """Write into the field whose label begins so."""
+    """Fill the field whose label starts with `label`."""
     await page.get_by_label(re.compile(f"^{label} ?[(\u2009]|^{label}")).first.fill(value)

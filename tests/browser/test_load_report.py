@@ -1,4 +1,4 @@
-"""The report of a load run in a browser: readable at any width, whole without a network, and deaf to what it quotes."""
+"""The report of a load run in a browser: readable at any width, complete without a network, quotes are escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.loadtest.report._records import ErrorCount
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-async def test_it_is_whole_and_nothing_sticks_out(pages: PageMaker, width: int, colours: str) -> None:
+async def test_the_load_report_fits_and_needs_no_network(pages: PageMaker, width: int, colours: str) -> None:
     page, watched = await pages.new(viewport={"width": width, "height": 900}, color_scheme=colours, offline=True)
     await page.set_content(html_page(load_report(1, lasts_s=60, failing=0.05, bytes_a_job=200)))
     assert await page.evaluate("() => document.documentElement.scrollWidth") <= width
@@ -24,7 +24,7 @@ async def test_it_is_whole_and_nothing_sticks_out(pages: PageMaker, width: int, 
     assert [url for url in watched.requests if not url.startswith("data:")] == []
 
 
-async def test_what_it_quotes_stays_text(pages: PageMaker) -> None:
+async def test_the_load_report_escapes_quoted_texts(pages: PageMaker) -> None:
     page, _ = await pages.new()
     report = msgspec.structs.replace(
         load_report(1, lasts_s=60),

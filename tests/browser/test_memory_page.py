@@ -45,7 +45,7 @@ async def look_at_the_page(pages: PageMaker, url: str) -> None:
     first = await page.locator("#content").inner_html()
     await page.get_by_text("All figures").click()
     await page.wait_for_function("first => document.getElementById('content').innerHTML !== first", arg=first)
-    await expect(page.get_by_role("row", name="allocated bytes").first).to_be_visible()  # stays unfolded
+    await expect(page.get_by_role("row", name="allocated bytes").first).to_be_visible()  # stays expanded
     assert await fits(page)
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""The report of a simulation in a browser: readable at any width, in light and dark, also by keys."""
+"""The report of a simulation in a browser: readable at any width, in light and dark, usable by keyboard."""
 
 import io
 from statistics import median
@@ -17,7 +17,7 @@ HASH = "trace hash " + "ff3d2c02f4ba7fea" * 4
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 360])
-async def test_it_fits_in_both_colours_and_its_tables_are_reached_by_keys(
+async def test_the_report_fits_in_both_colours_and_its_tables_are_reached_by_keyboard(
     pages: PageMaker, width: int, colours: str
 ) -> None:
     line = Line("M1", "jobs left after the last sweep", "jobs", without=480, with_=0, limit="== 0", shows="== 480")

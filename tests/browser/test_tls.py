@@ -1,4 +1,4 @@
-"""The pages by https: the stream of the dashboard, and the WebSocket of /try, which is wss then."""
+"""The pages over https: the stream of the dashboard, and the WebSocket of /try as wss."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def secured(tmp_path: Path, certificate: Certificate) -> Iterator[Secured]:
     assert scheduler.keys.shown_in(scheduler.log.read_bytes()) == []
 
 
-async def test_both_pages_work_by_https(secured: Secured, certificate: Certificate, pages: PageMaker) -> None:
+async def test_both_pages_work_over_https(secured: Secured, certificate: Certificate, pages: PageMaker) -> None:
     keys = secured.keys.secrets
     worker = Worker(
         secured.url, node_id="ann", pairs=["en:en"], work=lambda work: 1, token=keys["gpu"], ca_file=certificate.cert

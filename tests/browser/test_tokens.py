@@ -1,4 +1,4 @@
-"""Pages of a scheduler with tokens: each asks for the one that it needs, and keeps it in its tab only."""
+"""Pages of a scheduler with tokens: each asks for the token that it needs and keeps it in its tab only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WANTED = "This scheduler wants a token"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Secured]:
-    """A scheduler with tokens, and a node that showed its own."""
+    """A scheduler with tokens, and a node that authenticated with its own."""
     folder = tmp_path_factory.mktemp("guarded")
     scheduler = Secured(folder, Keys(folder))
     secret = scheduler.keys.secrets["gpu"]
@@ -34,13 +34,13 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sec
 
 
 async def kept(page: Page) -> tuple[bool, str]:
-    """Whether the tab keeps a token, and all that outlives it or is seen elsewhere."""
+    """Return whether the tab keeps a token, and everything that outlives the tab or is visible elsewhere."""
     is_kept = await page.evaluate("() => JSON.stringify(sessionStorage).includes('vxp_')")
     return is_kept, await page.evaluate("() => JSON.stringify(localStorage) + document.cookie + location.href")
 
 
 async def enter(page: Page, secret: str) -> None:
-    """Type a token where it is asked for."""
+    """Enter a token in the page's form."""
     await page.get_by_role("dialog", name=WANTED).get_by_label("Token of").fill(secret)
     await page.keyboard.press("Enter")
 
@@ -61,7 +61,9 @@ async def test_try_asks_for_the_token_of_a_client(pages: PageMaker, guarded: Sec
     await expect(question).to_be_hidden()
     await expect(page.locator(".state")).to_contain_text("Connected")
     await page.get_by_role("button", name="Take a test tone").click()
-    await page.get_by_role("textbox", name="Language pair").fill("zh:en")  # a client does not see what is offered
+    await page.get_by_role("textbox", name="Language pair").fill(
+        "zh:en"
+    )  # a client does not see which pairs are served
     await page.get_by_role("button", name="Send", exact=True).click()
     await expect(answers(page).first.locator("blockquote")).to_have_text("heard")
     is_kept, elsewhere = await kept(page)
@@ -74,7 +76,7 @@ async def test_try_asks_for_the_token_of_a_client(pages: PageMaker, guarded: Sec
     assert await kept(page) == (False, elsewhere)
 
 
-async def test_try_offers_an_admin_what_there_is(pages: PageMaker, guarded: Secured) -> None:
+async def test_try_lists_the_served_pairs_for_an_admin(pages: PageMaker, guarded: Secured) -> None:
     page, watched = await pages.new()
     watched.tolerated += REFUSED
     await page.goto(f"{guarded.url}/try")
@@ -106,7 +108,7 @@ async def test_the_dashboard_is_for_admins_and_so_is_its_drain_button(pages: Pag
     await expect(row(page, "Nodes", "gpu")).to_contain_text("ready")
 
 
-async def test_a_token_that_is_taken_back_ends_both_pages(pages: PageMaker, guarded: Secured) -> None:
+async def test_a_revoked_token_ends_both_pages(pages: PageMaker, guarded: Secured) -> None:
     dashboard, watched = await pages.new()
     watched.tolerated += REFUSED
     attempt, watched = await pages.new()

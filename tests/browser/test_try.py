@@ -1,4 +1,4 @@
-"""/try on a calm day: a sound is recorded, chosen, dropped or made, and what a real node makes of it is shown."""
+"""/try in normal use: audio is recorded, chosen, dropped or generated, and a real node's result is shown."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.e2e.processes import EXAMPLES, Process, Scheduler, wait_until
 
 PAIRS = "en:en,zh:en"
 AUDIO_BYTES_MAX = 50_000
-"""What a page is told in some tests; a second and a half of what it records."""
+"""The limit that some tests send to the page: a second and a half of its recording."""
 STATION = EXAMPLES / "station.wav"
 MICROPHONE: dict[str, Any] = {"permissions": ["microphone"]}
 
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler process with a node process that measures; one job may wait for a pair that nobody serves."""
+    """A scheduler process with a node process that measures; one job may wait for a pair without a node."""
     folder = tmp_path_factory.mktemp("tried")
     flags = ("--waiting-max", "1", "--waiting-timeout-s", "60", "--no-node-grace-s", "86400")
     scheduler = Scheduler(folder, "memory", *flags)
@@ -35,8 +35,8 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     assert scheduler.events("scheduler_failed") == []
 
 
-async def tell_small_limit(page: Page) -> None:
-    """Let the page hear from the scheduler that AUDIO_BYTES_MAX are the most."""
+async def announce_small_limit(page: Page) -> None:
+    """Let the page receive AUDIO_BYTES_MAX as the scheduler's limit."""
 
     def pass_on(route: WebSocketRoute) -> None:
         server = route.connect_to_server()
@@ -54,12 +54,12 @@ async def opened(page: Page, scheduler: Scheduler) -> Page:
 
 
 def answers(page: Page) -> Locator:
-    """The cards of what was sent, newest first."""
+    """The cards of the sent jobs, newest first."""
     return page.get_by_role("region", name="Results").get_by_role("listitem").filter(has=page.get_by_role("heading"))
 
 
 async def choose(page: Page, pair: str) -> None:
-    """Choose one of the pairs that are offered, or type another one."""
+    """Choose a listed pair, or type another one."""
     select = page.get_by_role("combobox", name="Language pair")
     if pair in PAIRS:
         await select.select_option(pair)
@@ -69,14 +69,14 @@ async def choose(page: Page, pair: str) -> None:
 
 
 async def send(page: Page, pair: str) -> Locator:
-    """Send the chosen sound; return its card."""
+    """Send the chosen audio; return its card."""
     await choose(page, pair)
     await page.get_by_role("button", name="Send", exact=True).click()
     return answers(page).first
 
 
 def fact(card: Locator, name: str) -> Locator:
-    """What the node says under that name."""
+    """Return the node's value of that name."""
     return card.locator("dl > div").filter(has=card.page.locator("dt", has_text=name)).locator("dd")
 
 
@@ -86,7 +86,7 @@ async def number(card: Locator, name: str) -> float:
     return float(text.split(" ")[0].replace(",", ""))
 
 
-async def test_an_uploaded_wav_goes_as_it_is_and_its_result_comes_back(page: Page, tried: Scheduler) -> None:
+async def test_an_uploaded_wav_is_sent_unchanged_and_its_result_shown(page: Page, tried: Scheduler) -> None:
     await opened(page, tried)
     await page.get_by_label("Sound file").set_input_files(STATION)
     await expect(page.locator("#sound-facts")).to_have_text("2.14\u202fs · 68.6\u202fkB")
@@ -106,7 +106,7 @@ async def test_an_uploaded_wav_goes_as_it_is_and_its_result_comes_back(page: Pag
     await expect(page.get_by_role("dialog", name=f"Job {job_id}")).to_contain_text("ann")
 
 
-async def test_the_microphone_is_recorded_and_its_result_comes_back(pages: PageMaker, tried: Scheduler) -> None:
+async def test_the_microphone_is_recorded_and_its_result_shown(pages: PageMaker, tried: Scheduler) -> None:
     page, _ = await pages.new(**MICROPHONE)
     await opened(page, tried)
     await page.get_by_role("button", name="Record").click()
@@ -124,9 +124,9 @@ async def test_the_microphone_is_recorded_and_its_result_comes_back(pages: PageM
     assert (await number(card, "sample rate"), await number(card, "channels")) == (16_000, 1)
 
 
-async def test_a_recording_stops_where_the_scheduler_takes_no_more(pages: PageMaker, tried: Scheduler) -> None:
+async def test_a_recording_stops_at_the_limit_of_the_scheduler(pages: PageMaker, tried: Scheduler) -> None:
     page, _ = await pages.new(**MICROPHONE)
-    await tell_small_limit(page)
+    await announce_small_limit(page)
     await opened(page, tried)
     await page.get_by_role("button", name="Record").click()
     await expect(page.locator("#recording-sub")).to_contain_text("after 1")
@@ -136,7 +136,7 @@ async def test_a_recording_stops_where_the_scheduler_takes_no_more(pages: PageMa
     assert abs(await number(card, "duration") - AUDIO_BYTES_MAX / 32_000) < 0.01
 
 
-async def test_a_sound_of_another_kind_is_dropped_anywhere_and_made_a_wav(page: Page, tried: Scheduler) -> None:
+async def test_audio_of_another_format_is_dropped_anywhere_and_converted_to_wav(page: Page, tried: Scheduler) -> None:
     await opened(page, tried)
     await page.evaluate(DROP_OPUS)
     await expect(page.locator("#sound-name")).to_have_text("voice.webm")
@@ -167,7 +167,7 @@ DROP_OPUS = """async () => {
 }"""
 
 
-async def test_all_of_it_works_by_keyboard(page: Page, tried: Scheduler) -> None:
+async def test_try_works_by_keyboard(page: Page, tried: Scheduler) -> None:
     await opened(page, tried)
     await expect(page.get_by_role("combobox", name="Language pair")).to_be_visible()
 
@@ -194,8 +194,8 @@ async def test_all_of_it_works_by_keyboard(page: Page, tried: Scheduler) -> None
     await expect(page.locator("#said")).to_have_text("Test tone: completed")
 
 
-async def test_what_is_missing_or_wrong_is_said_at_its_place(page: Page, tried: Scheduler) -> None:
-    await tell_small_limit(page)
+async def test_missing_or_invalid_input_is_reported_at_its_field(page: Page, tried: Scheduler) -> None:
+    await announce_small_limit(page)
     await opened(page, tried)
     alert = page.locator("#sound-failure")
     await page.get_by_role("button", name="Send", exact=True).click()
@@ -220,7 +220,7 @@ async def test_what_is_missing_or_wrong_is_said_at_its_place(page: Page, tried: 
     await expect(answers(page).first).to_contain_text("completed")
 
 
-async def test_a_wav_that_nobody_can_read_is_judged_by_the_node(page: Page, tried: Scheduler) -> None:
+async def test_an_unreadable_wav_is_rejected_by_the_node(page: Page, tried: Scheduler) -> None:
     await opened(page, tried)
     broken = b"RIFF\0\0\0\0WAVE" + b"?" * 100
     await page.get_by_label("Sound file").set_input_files(
@@ -245,7 +245,7 @@ async def test_a_wav_that_nobody_can_read_is_judged_by_the_node(page: Page, trie
     ],
     ids=["refused", "insecure", "none"],
 )
-async def test_why_there_is_no_microphone(pages: PageMaker, tried: Scheduler, how: str, says: str) -> None:
+async def test_a_missing_microphone_has_a_reason(pages: PageMaker, tried: Scheduler, how: str, says: str) -> None:
     page, _ = await pages.new()
     await page.add_init_script(how)
     await opened(page, tried)
@@ -255,7 +255,7 @@ async def test_why_there_is_no_microphone(pages: PageMaker, tried: Scheduler, ho
     await expect(page.get_by_role("alert").filter(has_text=says)).to_have_count(0)
 
 
-async def test_what_is_refused_for_now_is_sent_again_and_what_waits_is_cancelled(page: Page, tried: Scheduler) -> None:
+async def test_a_busy_scheduler_is_retried_and_a_waiting_job_is_cancelled(page: Page, tried: Scheduler) -> None:
     await opened(page, tried)
     await page.get_by_role("button", name="Take a test tone").click()
     await send(page, "xx:yy")
@@ -271,8 +271,8 @@ async def test_what_is_refused_for_now_is_sent_again_and_what_waits_is_cancelled
     assert states == {"cancelled"}
 
 
-async def test_what_it_records_and_sends_is_right_to_the_byte(page: Page, tried: Scheduler) -> None:
-    """Base64 across the borders of its pieces, and a WAV file that Python reads back."""
+async def test_a_recording_is_sent_byte_for_byte(page: Page, tried: Scheduler) -> None:
+    """Base64 is right across the borders of its chunks, and Python reads the WAV file."""
     await opened(page, tried)
     size, same = await page.evaluate(
         """async () => {

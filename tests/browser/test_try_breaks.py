@@ -1,4 +1,4 @@
-"""/try when something breaks: a scheduler that dies, a network that goes, a scheduler that wants nothing of it."""
+"""/try under failures: a scheduler that crashes, a network that fails, a scheduler that rejects its jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TONE = "Take a test tone"
 
 
 def request_id(sent: list[Message]) -> set[str]:
-    """The ids of all submits."""
+    """Return the request ids of all submits."""
     return {message["request_id"] for message in sent if message["type"] == "submit"}
 
 
 @contextlib.asynccontextmanager
 async def node(url: str, gate: asyncio.Event) -> AsyncIterator[Worker]:
-    """A node in this process that stays with its job until the gate is open."""
+    """A node in this process that works on its job until the gate is open."""
 
     async def work(work: Work) -> str:
         await gate.wait()
@@ -45,7 +45,7 @@ async def node(url: str, gate: asyncio.Event) -> AsyncIterator[Worker]:
 
 @contextlib.contextmanager
 def scheduler(folder: Path, name: str, port: int = 0) -> Iterator[Scheduler]:
-    """A scheduler process that does not outlive the test."""
+    """A scheduler process that ends with the test."""
     process = Scheduler(folder, "memory", port=port, name=name)
     try:
         yield process
@@ -54,8 +54,8 @@ def scheduler(folder: Path, name: str, port: int = 0) -> Iterator[Scheduler]:
         process.popen.wait()
 
 
-async def test_a_scheduler_that_dies_in_the_middle_costs_no_result(pages: PageMaker, tmp_path: Path) -> None:
-    """The page comes back by itself, submits the same request to the next scheduler, and shows one result."""
+async def test_a_crash_of_the_scheduler_loses_no_result(pages: PageMaker, tmp_path: Path) -> None:
+    """The page reconnects by itself, submits the same request to the next scheduler, and shows one result."""
     page, watched = await pages.new()
     watched.tolerated += GONE
     gate = asyncio.Event()
@@ -82,7 +82,7 @@ async def test_a_scheduler_that_dies_in_the_middle_costs_no_result(pages: PageMa
         await page.goto("about:blank")
 
 
-async def test_a_result_that_came_while_the_network_was_away_is_brought_later(pages: PageMaker, served: Served) -> None:
+async def test_a_result_during_a_network_failure_is_delivered_later(pages: PageMaker, served: Served) -> None:
     page, watched = await pages.new()
     watched.tolerated += GONE
     await opened(page, served.scheduler)
@@ -103,7 +103,7 @@ async def test_a_result_that_came_while_the_network_was_away_is_brought_later(pa
     assert jobs[0]["request_id"] == await shown_request(card)
 
 
-async def test_a_cancel_while_the_network_is_away_counts_later(pages: PageMaker, served: Served) -> None:
+async def test_a_cancel_during_a_network_failure_is_sent_later(pages: PageMaker, served: Served) -> None:
     page, watched = await pages.new()
     watched.tolerated += GONE
     await opened(page, served.scheduler)
@@ -156,10 +156,10 @@ async def test_a_cancel_reaches_the_node(page: Page, served: Served) -> None:
     ],
     ids=["older", "newer", "replaced", "full", "garbled", "cut"],
 )
-async def test_why_there_is_no_connection_is_said(
+async def test_the_reason_of_a_lost_connection_is_shown(
     page: Page, served: Served, answer: Answer, says: str, button: str
 ) -> None:
-    """What passes by itself is tried again without a click."""
+    """Temporary failures are retried without a click."""
     is_mended = asyncio.Event()
     fake = FakeSession(lambda connection, message: [WELCOME if is_mended.is_set() else answer])
     await fake.serve(page)
@@ -172,7 +172,7 @@ async def test_why_there_is_no_connection_is_said(
     await expect(page.get_by_text(says)).to_have_count(0)
 
 
-async def test_a_scheduler_that_stops_hands_the_request_to_the_next_one(page: Page, served: Served) -> None:
+async def test_a_stopping_scheduler_leaves_the_request_to_the_next_one(page: Page, served: Served) -> None:
     def answer(connection: int, message: Message) -> list[Answer]:
         if message["type"] == "hello":
             return [WELCOME]
@@ -190,14 +190,14 @@ async def test_a_scheduler_that_stops_hands_the_request_to_the_next_one(page: Pa
     card = await send(page, "en:en")
     await expect(card).to_contain_text("done")
     await expect(answers(page)).to_have_count(1)
-    assert len(request_id(fake.heard)) == 1
-    greetings = [message for message in fake.heard if message["type"] == "hello"]
+    assert len(request_id(fake.received)) == 1
+    greetings = [message for message in fake.received if message["type"] == "hello"]
     assert [greeting["resume"] for greeting in greetings] == [False, True]
     assert len({greeting["session_id"] for greeting in greetings}) == 1
 
 
-async def test_a_result_is_acknowledged_and_one_that_comes_twice_is_shown_once(page: Page, served: Served) -> None:
-    """The connection breaks behind the result; the next greeting says what the page has, and the same comes again."""
+async def test_a_result_is_acknowledged_and_a_repeated_one_is_shown_once(page: Page, served: Served) -> None:
+    """The connection breaks after the result; the next hello lists received results, and the result comes again."""
 
     def answer(connection: int, message: Message) -> list[Answer]:
         if message["type"] == "hello":
@@ -215,14 +215,14 @@ async def test_a_result_is_acknowledged_and_one_that_comes_twice_is_shown_once(p
     await page.get_by_role("button", name=TONE).click()
     card = await send(page, "en:en")
     await expect(card).to_contain_text("done")
-    await until(lambda: [message["type"] for message in fake.heard].count("hello") == 2)
-    assert [message["number"] for message in fake.heard if message["type"] == "ack"] == [1]
-    second = [message for message in fake.heard if message["type"] == "hello"][1]
+    await until(lambda: [message["type"] for message in fake.received].count("hello") == 2)
+    assert [message["number"] for message in fake.received if message["type"] == "ack"] == [1]
+    second = [message for message in fake.received if message["type"] == "hello"][1]
     assert (second["acks"], second["resume"], second["generation"], second["ack"]) == (True, True, "g", 1)
     await expect(answers(page)).to_have_count(1)
 
 
-async def test_a_message_that_is_too_large_for_a_proxy_is_not_sent_for_ever(page: Page, served: Served) -> None:
+async def test_a_message_too_large_for_a_proxy_is_not_retried_for_ever(page: Page, served: Served) -> None:
     fake = FakeSession(lambda connection, message: [WELCOME if message["type"] == "hello" else 1009])
     await fake.serve(page)
     await page.goto(f"{served.url}/try")
@@ -230,14 +230,14 @@ async def test_a_message_that_is_too_large_for_a_proxy_is_not_sent_for_ever(page
     card = await send(page, "en:en")
     await expect(card).to_contain_text("Not taken. The sound is too large")
     await expect(page.locator(".state")).to_contain_text("Connected")
-    assert len([message for message in fake.heard if message["type"] == "submit"]) == 1
+    assert len([message for message in fake.received if message["type"] == "submit"]) == 1
 
 
 def newest_state(served: Served) -> Any:
-    """The state of the job that was submitted last."""
+    """Return the state of the job that was submitted last."""
     return served.scheduler.get("/v1/jobs")["jobs"][0]["state"]
 
 
 async def shown_request(card: Locator) -> str:
-    """The request id on a card."""
+    """Return the request id on a card."""
     return (await card.get_by_text("request r-").inner_text()).removeprefix("request ")

@@ -1,4 +1,4 @@
-"""/try and people: hostile text stays text, nothing sticks out at any width, and axe finds nothing."""
+"""Edge cases of /try: hostile text stays text, nothing sticks out at any width, and axe finds no violation."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.e2e.processes import EXAMPLES
 from voxpool.scheduler.sdk import WorkFailed
 
 UNSERVED = re.compile("it waits for a node|No node that serves this pair")
-"""A scheduler that has just started takes it, a later one refuses it."""
+"""A size that a new scheduler accepts and a later one rejects."""
 LONG = "a-very-long-name-without-any-place-to-break-" * 4
 
 
 async def upload(page: Page, name: str) -> None:
-    """Choose a sound that has that name."""
+    """Choose a file with that name."""
     wav: FilePayload = {"name": name, "mimeType": "audio/wav", "buffer": (EXAMPLES / "tone.wav").read_bytes()}
     await page.get_by_label("Sound file").set_input_files(wav)
     await expect(page.locator("#sound-name")).to_have_text(name)
 
 
 async def unharmed(page: Page) -> bool:
-    """Whether no text has become a part of the page."""
+    """True when no text has become a part of the page."""
     return await page.title() == "voxpool: try it" and await page.locator("img:not([role]), main script").count() == 0
 
 
@@ -51,7 +51,7 @@ async def test_text_from_outside_stays_text(page: Page, served: Served) -> None:
 
 
 async def test_text_of_the_scheduler_stays_text(page: Page, served: Served) -> None:
-    """The page must not count on a scheduler that says nothing bad."""
+    """The page must not rely on a benign scheduler."""
 
     def answer(connection: int, message: Message) -> list[Answer]:
         if message["type"] == "hello":
@@ -77,7 +77,7 @@ async def test_text_of_the_scheduler_stays_text(page: Page, served: Served) -> N
 
 
 async def filled(page: Page, served: Served) -> None:
-    """Bring the page to one card of each kind."""
+    """Show one card of each kind on the page."""
     await opened(page, served.scheduler)
     await upload(page, f"{LONG}.wav")
     outputs: list[Any] = [{"text": LONG, "score": 0.93}, {"a": [1]}, WorkFailed(LONG), {f"{LONG}_s": 1.5, LONG: LONG}]

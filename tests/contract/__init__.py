@@ -1,1 +1,1 @@
-"""Every store answers every sequence of calls in the same way."""
+"""Every store gives the same answers to the same sequence of calls."""

@@ -1,4 +1,4 @@
-"""The stores of the comparison, started once for all its tests."""
+"""The stores of the comparison, started once for all tests."""
 
 from __future__ import annotations
 

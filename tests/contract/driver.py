@@ -1,7 +1,7 @@
-"""Drives stores by random script calls and compares them with each other and with what must hold.
+"""Drives stores by random script calls and compares them with each other and with the expected state.
 
-A step is a kind and a number; all its details are drawn from the number, relative to the state that was reached. So a
-list of steps can be shortened by hypothesis and still makes sense.
+A step is a kind and a number; all its details are drawn from the number, relative to the current state. Hypothesis can
+therefore shorten a list of steps and the rest is still valid.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.contract.sides import Side
 from voxpool.scheduler.core import scripts
 from voxpool.scheduler.core.scripts import ScriptCall, Want
 
-# Names that sort unlike they look, or are the beginning of another.
+# Names with an unexpected sort order, and names that are prefixes of others.
 NODES = ("n", "n-1", "n.1", "N", "n1", "n_")
 PAIRS = ("a:b", "b:a", "a-b:c", "a:bb", "zh:en")
 PROCESSES = ("p", "q")
@@ -40,11 +40,11 @@ KINDS = {
     "lose_scripts": 1,
     "purge": 1,
 }
-"""Kind of a step -> how often it comes."""
+"""Kind of a step -> its frequency."""
 
 
 class Driver:
-    """The calls of two schedulers whose clocks are `skew_ms` apart, carried out on all `sides`."""
+    """The calls of two schedulers whose clocks differ by `skew_ms`, executed on all `sides`."""
 
     def __init__(self, sides: Sequence[Side], skew_ms: int = 0) -> None:
         self._sides = sides
@@ -57,12 +57,12 @@ class Driver:
         self._generations: dict[str, list[str]] = {}
         self.expected = Expected()
         self.reached: Counter[str] = Counter()
-        """How often each script gave each word, or an allocation, or freed something."""
+        """How often each script returned each word, an allocation, or freed something."""
         for side in sides:
             side.clear()
 
     def step(self, kind: str, number: int) -> None:
-        """Carry out one step. Raises AssertionError when a store differs or something doesn't hold."""
+        """Execute one step. Raises AssertionError when stores differ or an expectation fails."""
         self._chance = random.Random(f"{kind} {number}")
         getattr(self, f"_{kind}")()
         self._check_state()
@@ -155,11 +155,11 @@ class Driver:
         self._call(scripts.lapsed_nodes(self._time(), self._chance.choice((1, 3, 100))))
 
     def _repeat(self) -> None:
-        """The answers of the last flush were lost: its calls come again, in order."""
+        """The answers of the last flush were lost: its calls are repeated in order."""
         self._call(*self._recent[-self._chance.randrange(1, 4) :])
 
     def _sweep(self) -> None:
-        """Every node whose lease has ended goes, also one of which only the lease is left."""
+        """Every node with an expired lease is removed, also a node of which only the lease is left."""
         now_ms = self._time()
         (listed,) = self._call(scripts.lapsed_nodes(now_ms, 100))
         for node, generation in zip(listed[::2], listed[1::2], strict=True):
@@ -189,7 +189,7 @@ class Driver:
             side.lose_scripts()
 
     def _purge(self) -> None:
-        """When all nodes are gone nothing is left but entries of damaged nodes that a draw removes."""
+        """When all nodes are removed, only entries of damaged nodes are left, which a draw removes."""
         for name, node in sorted(self.expected.nodes.items()):
             self._call(scripts.node_offline(name, node.generation if node.known else ""))
         self._call(scripts.expire_reservations(self._now_ms + 10 * LEASE_MS, 1000))
@@ -198,7 +198,7 @@ class Driver:
         for side in self._sides:
             assert set(side.dump()) <= {"capacity"}
 
-    # ---- their details
+    # ---- details of the steps
 
     def _time(self) -> int:
         return self._now_ms + (self._skew_ms if self._chance.random() < 0.5 else 0)
@@ -217,10 +217,10 @@ class Driver:
             return known.generation
         return self._chance.choice(self._generations.get(node, ["never"])[-3:])
 
-    # ---- the comparison
+    # ---- comparison
 
     def _call(self, *calls: ScriptCall) -> list[list[str]]:
-        """Run one flush on every side and check its answers."""
+        """Run one flush on every side and check the answers."""
         self._recent = [*self._recent, *calls][-3:]
         first, *others = self._sides
         answers = first.run(calls)

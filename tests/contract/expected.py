@@ -1,4 +1,4 @@
-"""What must hold, in plain Python: which answers the scripts may give, and which states may follow.
+"""The expected behaviour in plain Python: the answers that scripts may give, and the states that may follow.
 
 It draws nothing: where a script chooses, it knows the admissible choices and learns which one was taken.
 """
@@ -15,7 +15,7 @@ AGAIN = Reply.AGAIN.value
 
 @dataclass
 class ExpectedNode:
-    """A node as the store must know it. `lease_ms` None = it has no lease; `known` False = its record was lost."""
+    """A node as the store must have it. `lease_ms` None = it has no lease; `known` False = its record was lost."""
 
     generation: str
     process: str
@@ -27,22 +27,25 @@ class ExpectedNode:
 
     @property
     def record(self) -> str:
-        """Its record."""
+        """Return its record."""
         return "|".join([self.generation, self.process, str(self.slots), self.flags, f",{','.join(self.pairs)},"])
 
 
 @dataclass
 class Expected:
-    """The state. `free` holds what stands in the pools, but for what selects have removed: the dump shows that."""
+    """The expected state.
+
+    `free` has the entries of the pools, except those that selects have removed: the dump shows them.
+    """
 
     nodes: dict[str, ExpectedNode] = field(default_factory=dict)
     reservations: dict[str, tuple[str, int]] = field(default_factory=dict)
     free: set[tuple[str, str]] = field(default_factory=set)
     lapsing_ms: int = -1
-    """The latest time of any select: it may have removed a node whose lease had ended by then."""
+    """The latest time of a select, which may have removed a node whose lease had expired by then."""
 
     def check_answer(self, call: ScriptCall, answer: list[str]) -> None:
-        """Assert that `answer` is admissible, and become the state after it."""
+        """Assert that `answer` is admissible, and apply it to the state."""
         getattr(self, f"_{call.name}")(call.args, answer)
 
     def forget(self) -> None:
@@ -52,20 +55,20 @@ class Expected:
         self.free.clear()
 
     _removals_max: int = 0
-    """How much may have been removed since the last look at the state."""
+    """Upper bound of the entries removed since the last dump."""
 
-    # ---- what a node is
+    # ---- a node
 
     def load(self, node: str) -> int:
-        """How many jobs it holds."""
+        """Return how many jobs it holds."""
         return sum(1 for holder, _ in self.reservations.values() if holder == node)
 
     def mine(self, node: str) -> list[str]:
-        """What it holds, in order."""
+        """Return the jobs that it holds, in order."""
         return sorted(reservation for reservation, (holder, _) in self.reservations.items() if holder == node)
 
     def has_room(self, node: str, now_ms: int) -> bool:
-        """Whether it may get a job of its pairs."""
+        """True when it may get a job of its pairs."""
         it = self.nodes.get(node)
         return it is not None and it.known and self._alive(it, now_ms) and not it.flags and self.load(node) < it.slots
 
@@ -209,7 +212,7 @@ class Expected:
             self.nodes[args[0]].lease_ms = None
 
     def _select_explained(self, args: list[str], answer: list[str]) -> None:
-        """The nodes are chosen as by select_node; each told node that has room is told with its load."""
+        """Check that nodes are chosen as by select_node; each node with room that is listed has its load."""
         now, jobs, at = int(args[0]), 0, 4
         while at < len(args):
             jobs, at = jobs + 1, at + 5 + int(args[at + 4])
@@ -265,7 +268,7 @@ class Expected:
                 if not self.has_room(node, now):
                     self.free.discard((pair, node))
                     stale += len(self.nodes[node].pairs)
-            self._removals_max += 1  # a job looks at least at one node
+            self._removals_max += 1  # a job considers at least one node
         assert not answers
 
     def _check_choice(self, node: str, able: set[str], prefer: str, avoid: set[str], choices: int) -> None:
@@ -281,10 +284,10 @@ class Expected:
     def _fill(self, node: str) -> float:
         return self.load(node) / self.nodes[node].slots
 
-    # ---- the state
+    # ---- the stored state
 
     def check_state(self, dump: Dump) -> None:
-        """Assert that `dump` is the state, and learn what a select has removed or found lapsed."""
+        """Assert that `dump` is the state, and learn which entries a select has removed."""
         leases = {node: int(score) for node, score in dump.get("leases", [])}
         for name, it in self.nodes.items():
             if leases.get(name) == 0 and (it.lease_ms or 0) <= self.lapsing_ms and it.known:

@@ -1,4 +1,4 @@
-"""The stores that must not be told apart, behind one plain interface."""
+"""The stores under comparison, behind one plain interface."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _DAMAGE = {
     "forget_about": "redis.call('HDEL', KEYS[2], ARGV[1]) return {}",
     "forget_lease": "redis.call('ZREM', KEYS[1], ARGV[1]) return {}",
 }
-"""Scripts of the tests alone, called with a node: Redis has lost a part of its data."""
+"""Scripts of the tests alone, called with a node: they make Redis lose a part of its data."""
 
 
 def sources_with_damage(sources: Sources | None = None) -> Sources:
-    """Return the scripts and those that play damage."""
+    """Return the production scripts and those that damage data."""
     damage = {name: ScriptSource("", body) for name, body in _DAMAGE.items()}
     return {**(load_sources() if sources is None else sources), **damage}
 
@@ -38,11 +38,11 @@ class Side(Protocol):
     name: str
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """Run `calls` in order in one flush and return their answers."""
+        """Run `calls` in order in one flush and return the answers."""
         ...
 
     def dump(self) -> Dump:
-        """Return its whole state."""
+        """Return the stored state."""
         ...
 
     def clear(self) -> None:
@@ -50,7 +50,7 @@ class Side(Protocol):
         ...
 
     def lose_scripts(self) -> None:
-        """Lose the scripts, where that can happen."""
+        """Lose the scripts, if the store can lose them."""
         ...
 
 
@@ -66,11 +66,11 @@ class MemorySide:
         self.clear = self.store.clear
 
     def lose_scripts(self) -> None:
-        """Scripts are part of the object."""
+        """The scripts are part of the object."""
 
 
 class FakeredisSide:
-    """fakeredis: Lua 5.1 on a model of Redis that isn't ours."""
+    """fakeredis: Lua 5.1 on an independent model of Redis."""
 
     name = "fakeredis"
 
@@ -80,13 +80,13 @@ class FakeredisSide:
         self._sources = sources_with_damage()
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """See Side."""
+        """Run the calls one by one."""
         return [
             self._client.eval(self._sources[name].text, len(self._keys), *self._keys, *args) for name, args in calls
         ]
 
     def dump(self) -> Dump:
-        """See Side."""
+        """Read the state with commands."""
         whole: Dump = {}
         for family, key in zip(FAMILIES, self._keys, strict=True):
             if family in SORTED_SETS:
@@ -99,15 +99,15 @@ class FakeredisSide:
         return whole
 
     def clear(self) -> None:
-        """See Side."""
+        """Flush the data."""
         self._client.flushall()
 
     def lose_scripts(self) -> None:
-        """It is called with the whole script each time."""
+        """Do nothing: each call sends the complete script."""
 
 
 class ServerSide:
-    """A real server, through the store that production uses."""
+    """A real server behind production's store."""
 
     def __init__(self, name: str, url: str, runner: asyncio.Runner) -> None:
         self.name = name
@@ -115,23 +115,23 @@ class ServerSide:
         self._runner = runner
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        """See Side."""
+        """Run the calls in production's store."""
         return self._runner.run(self.store.run(calls))
 
     def dump(self) -> Dump:
-        """See Side."""
+        """Read the state with commands."""
         return self._runner.run(self.store.dump())
 
     def clear(self) -> None:
-        """See Side."""
+        """Flush the data."""
         self._runner.run(self.store.client.flushall())
 
     def lose_scripts(self) -> None:
-        """See Side."""
+        """Flush the scripts."""
         self._runner.run(self.store.client.script_flush())
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._runner.run(self.store.close())
 
     def keys(self) -> set[str]:
@@ -140,7 +140,7 @@ class ServerSide:
 
 
 class Sides:
-    """The stores by name, each opened when it is first asked for; all are closed at the end of the block."""
+    """The stores by name, each opened at its first use; all are closed at the end of the block."""
 
     def __init__(self) -> None:
         self._closing = ExitStack()
@@ -154,11 +154,11 @@ class Sides:
         }
 
     def __enter__(self) -> Sides:
-        """Nothing is open yet."""
+        """Open nothing yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close what was opened."""
+        """Close every opened store."""
         self._closing.close()
 
     def __getitem__(self, name: str) -> Side:

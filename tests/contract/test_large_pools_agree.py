@@ -1,4 +1,4 @@
-"""The memory store's own data structures at sizes where their blocks split, their heaps are cleaned and groups go."""
+"""The memory store's data structures at sizes where blocks split, heaps are compacted and groups are removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POPULAR = PAIRS[:3]
 
 
 class Crowd:
-    """Random calls of a large system: many nodes, a few of their pairs in great demand."""
+    """Random calls of a large system: many nodes, a few of their pairs in high demand."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
@@ -81,8 +81,8 @@ class Crowd:
         return [scripts.expire_reservations(self._now_ms, 300), scripts.lapsed_nodes(self._now_ms, 300)]
 
 
-def test_a_crowd_of_nodes_gets_the_same_answers_from_a_server_and_from_memory(sides: list[Side]) -> None:
-    """Thousands of entries in a pool, thousands of reservations; then all of it goes again."""
+def test_many_nodes_get_the_same_answers_from_a_server_and_from_memory(sides: list[Side]) -> None:
+    """There are thousands of entries in a pool and thousands of reservations; then all of them are removed."""
     memory, redis = sides[0], sides[1]
     for side in (memory, redis):
         side.clear()

@@ -1,4 +1,4 @@
-"""The contract test must bite: each bug that is planted into a script is found within a few thousand steps."""
+"""The contract test finds each bug that is planted into a script within a few thousand steps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from voxpool.scheduler.stores.script_sources import ScriptSource, assemble, read
 
 STEPS = 1_500
 SEEDS = range(1, 40)
-"""Most bugs are found with the first; the last by the twentieth."""
+"""Most bugs are found with the first seed; the last is found by the twentieth."""
 SKEW_MS = 2_000
 
 
 class Bug(NamedTuple):
-    """`right` of the file `name` becomes `wrong`."""
+    """In the file `name`, `right` is replaced by `wrong`."""
 
     name: str
     right: str
@@ -138,7 +138,7 @@ BUGS = {
 
 @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
 def test_a_planted_bug_is_found(bug: Bug) -> None:
-    """Two schedulers with clocks apart, random calls, damage: the wrong script is told from the right one."""
+    """Two schedulers with different clocks, random calls, damage: the wrong script differs from the right one."""
     sources = _with(bug)
     with pytest.raises((AssertionError, ScriptFailed)):
         for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""RedisStore when the server is slow, gone, restarted, full, or holds what isn't ours."""
+"""RedisStore when the server is slow, down, restarted, full, or holds foreign data."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
 
 
 async def test_a_flush_is_answered_in_order(store: RedisStore) -> None:
-    """Each call has its answer, whatever came before in the same flush."""
+    """Each call has its own answer, whatever precedes it in the same flush."""
     assert await store.run([REGISTER, SELECT, RELEASE, RELEASE]) == [["OK"], ["n", "g-1"], ["n"], [""]]
     assert await store.census() == {"leases": 1, "nodes": 1, "held": 0, "reservations": 0, "due": 0, "capacity": 1}
 
 
-async def test_a_server_that_died_is_unavailable_until_it_is_back_and_that_is_told(
+async def test_a_dead_server_is_unavailable_until_it_is_back_and_reported(
     store: RedisStore, server: RedisServer
 ) -> None:
-    """The repeated calls are carried out on the new, empty server."""
+    """The repeated calls are executed on the new, empty server."""
     await store.run([REGISTER])
     server.kill()
     with pytest.raises(StoreUnavailable):
@@ -61,17 +61,17 @@ async def test_a_server_that_died_is_unavailable_until_it_is_back_and_that_is_to
 
 
 async def test_a_broken_connection_to_the_same_server_is_no_restart(store: RedisStore) -> None:
-    """The data are still there, so nobody has to register again."""
+    """The data are still there, so no node has to register again."""
     await store.run([REGISTER])
     await store.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     assert await run_when_back(store, [SELECT]) == [["n", "g-1"]]
     assert store.restarts == 0
 
 
-async def test_a_server_that_hangs_is_given_up_in_time_and_its_late_answers_are_never_read(
+async def test_a_hanging_server_times_out_and_its_late_answers_are_never_read(
     store: RedisStore, server: RedisServer
 ) -> None:
-    """What the frozen server did after all shows in the repeated call: the same node, not a second slot."""
+    """The repeated call shows what the frozen server executed later: the same node, not a second slot."""
     await store.run([REGISTER])
     server.freeze()
     with pytest.raises(StoreUnavailable):
@@ -83,7 +83,7 @@ async def test_a_server_that_hangs_is_given_up_in_time_and_its_late_answers_are_
 
 
 async def test_a_cancelled_flush_leaves_no_answer_for_the_next(store: RedisStore, server: RedisServer) -> None:
-    """The connection is dropped, since somebody else would read what was meant for the cancelled one."""
+    """The connection is dropped, since the next flush would read the answers of the cancelled one."""
     await store.run([REGISTER])
     server.freeze()
     flush = asyncio.create_task(store.run([SELECT]))
@@ -95,8 +95,8 @@ async def test_a_cancelled_flush_leaves_no_answer_for_the_next(store: RedisStore
     assert await run_when_back(store, [REGISTER]) == [["OK"]]
 
 
-async def test_scripts_that_vanish_in_the_middle_are_loaded_and_the_rest_is_called_again(store: RedisStore) -> None:
-    """SCRIPT FLUSH: nothing is lost, and the order of the calls stays."""
+async def test_scripts_lost_during_a_flush_are_loaded_and_the_rest_is_called_again(store: RedisStore) -> None:
+    """After SCRIPT FLUSH nothing is lost, and the order of the calls is kept."""
     await store.run([REGISTER])
     await store.client.script_flush()
     assert await store.run([SELECT, RELEASE, SELECT]) == [["n", "g-1"], ["n"], ["n", "g-1"]]
@@ -104,7 +104,7 @@ async def test_scripts_that_vanish_in_the_middle_are_loaded_and_the_rest_is_call
 
 
 async def test_foreign_data_under_our_keys_are_named_and_left_alone(store: RedisStore) -> None:
-    """Nothing of it is deleted; when somebody has moved it, the repeated call is carried out."""
+    """They are not deleted; when they have been moved, the repeated call is executed."""
     await store.client.set("vp:{0}:nodes", "somebody else's")
     with pytest.raises(StoreUnavailable, match=r"WRONGTYPE.*data of another program") as refused:
         await store.run([REGISTER])
@@ -120,7 +120,9 @@ INNOCENT = ("return redis.call('HGET', KEYS[1], 'n')", "return redis.error_reply
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])
 async def test_only_an_error_raised_inside_our_script_is_its_failure(server: RedisServer, kind: str) -> None:
-    """As a real Redis and a real Valkey word them; what the server answers to one of its commands is not."""
+    """The wordings are those of a real Redis and a real Valkey; a server's answer to one of its commands is no such
+    failure.
+    """
     own = EmbeddedStore()
     await own.start()
     try:
@@ -135,7 +137,7 @@ async def test_only_an_error_raised_inside_our_script_is_its_failure(server: Red
         await own.close()
 
 
-async def test_rights_that_are_missing_inside_a_script_are_no_failure_of_it(store: RedisStore) -> None:
+async def test_missing_permissions_inside_a_script_are_no_failure_of_the_script(store: RedisStore) -> None:
     await store.run([REGISTER])
     await store.client.execute_command("ACL", "SETUSER", "default", "-hget")
     with pytest.raises(StoreUnavailable, match="ACL failure in script"):
@@ -144,10 +146,10 @@ async def test_rights_that_are_missing_inside_a_script_are_no_failure_of_it(stor
     assert await run_when_back(store, [SELECT]) == [["n", "g-1"]]
 
 
-async def test_every_time_out_says_what_was_waited_for_and_how_long() -> None:
-    """A server that accepts and never answers; each question to it has its own words."""
+async def test_every_timeout_names_its_operation_and_duration() -> None:
+    """A server accepts and never answers; each request to it has its own message."""
 
-    listening = socket.create_server(("127.0.0.1", 0))  # the kernel accepts, nobody reads
+    listening = socket.create_server(("127.0.0.1", 0))  # the kernel accepts, no process reads
     url = f"redis://127.0.0.1:{listening.getsockname()[1]}/0"
     store = RedisStore(url, answer_timeout_s=0.1)
     for question, what in (
@@ -166,7 +168,7 @@ async def test_every_time_out_says_what_was_waited_for_and_how_long() -> None:
 
 
 async def test_a_full_server_and_a_replica_are_unavailable_not_failures(store: RedisStore, server: RedisServer) -> None:
-    """They will serve again; the call was not carried out."""
+    """They may recover; the call was not executed."""
     await store.run([REGISTER])
     await store.client.config_set("maxmemory", "1")
     with pytest.raises(StoreUnavailable, match="maxmemory"):
@@ -180,7 +182,7 @@ async def test_a_full_server_and_a_replica_are_unavailable_not_failures(store: R
 
 
 async def test_two_flushes_at_a_time_are_a_bug(store: RedisStore) -> None:
-    """The queue never does that; the answers would be mixed up."""
+    """The queue never runs two at a time; the answers would be mixed up."""
     first = asyncio.create_task(store.run([REGISTER]))
     await asyncio.sleep(0)
     with pytest.raises(AssertionError, match="second flush"):
@@ -188,8 +190,8 @@ async def test_two_flushes_at_a_time_are_a_bug(store: RedisStore) -> None:
     assert await first == [["OK"]]
 
 
-async def test_an_unusable_address_is_told_without_its_password() -> None:
-    """What can't be read is a setting to correct, what doesn't answer is not there."""
+async def test_an_unusable_address_is_reported_without_its_password() -> None:
+    """An unreadable address is a wrong setting; a server that doesn't answer is unavailable."""
     with pytest.raises(ConfigError, match="none of embedded, memory"):
         await open_store("postgres://here")
     with pytest.raises(ConfigError, match="redis://HOST:PORT/DB"):
@@ -200,7 +202,7 @@ async def test_an_unusable_address_is_told_without_its_password() -> None:
 
 
 async def test_the_dump_has_the_order_and_the_form_of_redis(store: RedisStore) -> None:
-    """Only families with members, scores as text."""
+    """There are only families with members; scores are text."""
     await store.run([REGISTER, SELECT])
     assert await store.dump() == {
         "leases": [("n", "1700000045000")],

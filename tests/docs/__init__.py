@@ -1,1 +1,1 @@
-"""The documentation: what is generated is up to date, what is linked is there, what is shown works."""
+"""Tests of the documentation: generated parts are up to date, links have targets, snippets work."""

@@ -1,4 +1,4 @@
-"""Whether a shell line of a page is one that our commands accept: parsed by their own parsers, and not run."""
+"""Checks that a shell line of a page is valid for our commands: their own parsers parse it, but it is not run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.docs.markdown import blocks, prose
 
 SHELLS = ("sh", "bash", "console")
 PLACEHOLDER = re.compile(r"[|…\[\]{}<>*]|^[A-Z_]+$")
-"""A value that stands for others."""
+"""Values that stand for others."""
 CHECKED = (click.Choice, click.IntRange, click.FloatRange)
 """Types whose values are checked, too."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -41,7 +41,7 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def wrong_with(line: str, locust_options: str) -> str | None:
-    """Return what is wrong with `line`; None when it is right, or none of our commands."""
+    """Return the error in `line`; None when it is valid, or is no command of ours."""
     try:
         words = shlex.split(line, comments=True)
     except ValueError:
@@ -87,7 +87,7 @@ def _wrong_arguments(group: click.Group, name: str, arguments: list[str]) -> str
 
 
 def _wrong_options(command: click.Command, context: click.Context, arguments: list[str]) -> str | None:
-    """Parse without the checks of files and of what is required; a bracketed option is an option all the same."""
+    """Parse without the checks of files and of required options; a bracketed option counts as an option."""
     plain = [word.strip("[]") if word.startswith("[-") or word.endswith("]") else word for word in arguments]
     given = [word for word in plain if word not in ("…", "...", "")]
     try:

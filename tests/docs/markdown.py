@@ -1,4 +1,4 @@
-"""What the pages of the repository contain: links, anchors, code blocks. Headings and code are told apart."""
+"""Reads the Markdown pages of the repository: links, anchors, code blocks. Headings and code are distinguished."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def links(text: str) -> Iterator[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return what a link to this page may have behind its `#`."""
+    """Return the anchors of this page."""
     slugs: set[str] = set(_ANCHOR.findall(text))
     for heading in _HEADING.findall(prose(text)):
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")

@@ -1,6 +1,6 @@
-"""All in which the tests do not run a snippet of the pages literally; tests/docs/test_snippets_run.py reads it.
+"""Exceptions for tests/docs/test_snippets_run.py: statements of pages that are not run literally.
 
-A row that fits no statement of a page fails the tests, and so does a statement that fails and has no row.
+A row that matches no statement of a page fails the tests, and so does a statement that fails and has no row.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """What is run in the place of a statement ("" = nothing), the reason, and the exit codes that it may have."""
+    """The replacement of a statement ("" = it is not run), the reason, and the exit codes that it may have."""
 
     run: str
     reason: str
@@ -19,18 +19,18 @@ class Row(NamedTuple):
 
 
 class Endless(NamedTuple):
-    """A command that goes on until a signal ends it; it answers when its output has `sign`, or NODE holds."""
+    """A command that runs until a signal ends it; it is ready when its output has `sign`, or when NODE is connected."""
 
     begins: str
     sign: str
     ended_by: signal.Signals = signal.SIGTERM
     exit_codes: tuple[int, ...] = (0,)
     stays: bool = False
-    """It is ended by the next one of its kind or with the page, and not at once."""
+    """It is ended by the next command of its kind or with the page."""
 
 
 NODE = "a node more is registered"
-"""A sign that the scheduler shows, not the output."""
+"""A sign in the scheduler, not in the output."""
 
 ENDLESS = (
     Endless("voxpool serve", '"event":"scheduler_started"'),
@@ -43,15 +43,15 @@ ENDLESS = (
 RUN_ELSEWHERE: Mapping[str, str] = {
     "docs/prove-a-leak-fix.md": "tests/load/test_guide.py",
 }
-"""A page with a test of its own that runs its commands."""
+"""Pages with a test of their own that runs their commands."""
 
 EVIDENCE = (0, 1, 2)
-"""A short run may prove too little, and a busy machine may break a limit; 3 would be a wrong command line."""
+"""A short run may be unclear, and a busy machine may exceed a limit; 3 would be a wrong command line."""
 BOUND = "the page records a run of minutes; here one bounded in size"
 MINUTES = "the page records a run of minutes"
 
 ROWS: Mapping[str, Row] = {
-    # what would change the machine, or needs what tests have not
+    # changes the machine, or needs something that tests do not have
     "pip install 'voxpool[server]'": Row("", "tests/packaging/test_installed.py installs the wheel"),
     "pip install 'voxpool[traces]'": Row("", "tests/packaging/test_extras.py has what each extra brings"),
     "docker run --rm -p 16686:16686 -p 4318:4318 jaegertracing/jaeger:latest": Row(
@@ -60,7 +60,7 @@ ROWS: Mapping[str, Row] = {
     "python -m venv .venv && . .venv/bin/activate": Row(
         "python -m venv --without-pip .venv && . .venv/bin/activate", "pip takes most of the time"
     ),
-    # what sets up or tests the whole tree: make prints what it would do
+    # sets up or tests the whole tree: make prints the commands
     "make demo": Row("python examples/demo.py --no-leak", "the set-up and the simulation (20 s) are left out"),
     "make setup": Row("make -n setup", "installs everything"),
     "make lint": Row("make -n lint", "is a part of the run that this is a part of"),

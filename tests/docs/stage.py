@@ -1,4 +1,4 @@
-"""Where the snippets of the pages run: a folder, a scheduler, nodes, and the files that the snippets speak of."""
+"""The environment in which the snippets of the pages run: a folder, a scheduler, nodes, and files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from voxpool.sim.scenario.scenario import load_scenario
 
 PATIENCE_S = 200.0
 LINKED = ("examples", "loadtest", "scripts", "Makefile", "pyproject.toml", "tests", "requirements.lock")
-"""Of the tree, what snippets read."""
+"""Parts of the tree that snippets read."""
 SPEECH, NODE_ID = "speech.wav", "spare"
 REST = 'name = "part"\nduration_s = 1\n[[nodes]]\ncount = 1\npairs = ["zh:en"]\n'
-"""What a part of a scenario lacks."""
+"""The parts that an incomplete scenario lacks."""
 FAILING = REST + '[expect]\ncompleted_jobs = ">= 1"\n'
 SHOP = "def order(item: str) -> str:\n    return item\n"
-"""A program of the reader that docs/leakgate.md looks into."""
+"""A program of the reader that docs/leakgate.md attaches to."""
 MODEL = "def transcribe(audio: bytes) -> str:\n    return 'text'\n"
 PRELUDE = f"my_model = lambda audio: 'text'\nwav_bytes = open({SPEECH!r}, 'rb').read()\n"
-"""What the snippets of Python take for granted."""
+"""Names that snippets of Python presuppose."""
 
 
 class Stage:
-    """A scheduler, with the nodes of the tests, for all pages; each page gets a copy of the folder `files`."""
+    """A scheduler with the nodes of the tests, for all pages; each page gets a copy of the folder `files`."""
 
     def __init__(self, folder: Path) -> None:
         self.scheduler = Scheduler(folder, "embedded", patience_s=PATIENCE_S)
@@ -59,7 +59,7 @@ class Stage:
 
     @contextmanager
     def nodes(self) -> Iterator[None]:
-        """Two nodes that do every job of the pages: one is drained by them."""
+        """Two nodes that do every job of the pages; the pages drain one of them."""
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
         thread.start()
@@ -82,7 +82,7 @@ class Stage:
 
 
 def _files(folder: Path) -> Path:
-    """Write the files that snippets speak of."""
+    """Write the files that the snippets use."""
     folder.mkdir()
     for name in LINKED:
         (folder / name).symlink_to(ROOT / name)
@@ -103,7 +103,7 @@ def _files(folder: Path) -> Path:
 
 
 class Running:
-    """A process of a snippet that goes on."""
+    """A process of a snippet that keeps running."""
 
     def __init__(self, process: subprocess.Popen[bytes], statement: str, endless: Endless) -> None:
         self.process = process
@@ -111,14 +111,14 @@ class Running:
         self.endless = endless
 
     def end(self) -> str:
-        """End it as its user does; return what is wrong, or ''."""
+        """End it as its user does; return the error, or ''."""
         self.process.send_signal(self.endless.ended_by)
         code = self.process.wait(PATIENCE_S)
         return "" if code in self.endless.exit_codes else f"{self.statement}: exit code {code} after the signal"
 
 
 class Page:
-    """One page on the stage: runs its blocks one after the other. `wrong` has what did not work."""
+    """One page on the stage: runs its blocks one after the other. `wrong` collects the failures."""
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self.wrong: list[str] = []
@@ -152,7 +152,7 @@ class Page:
                 self._run(row.run if row else statement, row.exit_codes if row else (0,))
 
     def python(self, text: str) -> None:
-        """Run a block of Python as a program; in a coroutine when it awaits outside of one."""
+        """Run a block of Python as a program; in a coroutine when it awaits at the top level."""
         if re.search(r"^def test_", text, re.MULTILINE):
             (self.folder / "test_snippet.py").write_text(text)
             self._run("python -m pytest -q -p no:cacheprovider -c /dev/null --rootdir . test_snippet.py", (0,))
@@ -209,7 +209,7 @@ class Page:
             wait_until(lambda: len(self._scheduler.node_ids()) <= 2, PATIENCE_S)
 
     def _here(self, text: str) -> str:
-        """Return a snippet with the addresses and names of this stage in the place of those of the pages."""
+        """Return a snippet with the addresses and names of this stage instead of those of the pages."""
         if "JOB_ID" in text and not self._job_id:
             with HttpClient(self._scheduler.url) as client:
                 self._job_id = client.submit((self.folder / SPEECH).read_bytes(), "nobody:here").job_id
@@ -226,7 +226,7 @@ class Page:
 
 
 def check_scenario_part(text: str, folder: Path) -> None:
-    """Read a block of TOML as `voxpool-sim run` does; one without nodes is a part of a scenario. Raises ConfigError."""
+    """Read a block of TOML as `voxpool-sim run` does; a scenario without nodes is a part of one. Raises ConfigError."""
     (folder / "part.toml").write_text(text if "[[nodes]]" in text else REST + text)
     load_scenario(folder / "part.toml")
 

@@ -10,7 +10,7 @@ _COMMENT = re.compile(r"(?:^|\s+)#\s")
 
 
 def statements(text: str) -> Iterator[str]:
-    """Yield each statement of `text`. One goes on in the next line after a backslash and within quotes."""
+    """Yield each statement of `text`. A statement continues on the next line after a backslash and within quotes."""
     taken = ""
     for line in text.splitlines():
         taken = _without_comment(taken + line, len(taken))
@@ -23,11 +23,11 @@ def statements(text: str) -> Iterator[str]:
                 yield re.sub(r" {2,}", " ", taken.strip())
             taken = ""
     if taken:
-        yield taken  # bash says what is wrong with it
+        yield taken  # bash reports the error
 
 
 def _without_comment(text: str, begin: int) -> str:
-    """Return `text` without the comment that begins behind `begin`; what is quoted is none."""
+    """Return `text` without the comment that starts after `begin`; a quoted # starts none."""
     for found in _COMMENT.finditer(text, begin):
         if not _is_open(text[: found.start()]):
             return text[: found.start()]
@@ -35,7 +35,7 @@ def _without_comment(text: str, begin: int) -> str:
 
 
 def _is_open(text: str) -> bool:
-    """Return whether a quotation goes on behind `text`."""
+    """Return whether a quotation is open after `text`."""
     try:
         shlex.split(text)
     except ValueError:

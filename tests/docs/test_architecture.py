@@ -1,4 +1,4 @@
-"""docs/architecture.md: its rooms are those of the import contracts, its walk is what runs, its patches apply."""
+"""docs/architecture.md: its layers are those of the import contracts, its walk is the real one, its patches apply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDED = (
     *("voxpool", "scheduler", "sim", "leakgate", "loadtest", "lua", "ops", "examples", "docs", "tests"),
     *("pyproject.toml",),
 )
-"""What the tests of the patches need of the tree."""
+"""Parts of the tree that the tests of the patches need."""
 FILES_MAX = 3
 WALK_FILES_MAX = 20
 CHANGES = {"policy", "fault", "checker", "metric", "engine", "http-field"}
@@ -34,7 +34,7 @@ def section(title: str) -> str:
 
 
 def layers_of_the_page() -> dict[str, list[list[str]]]:
-    """Return package -> its layers from top to bottom, each with the names that stand in it."""
+    """Return package -> its layers from top to bottom, each with its names."""
     found = {}
     for package, table in re.findall(r"^`(voxpool[\w.]*)`\n\n\| layer.*\n\|.*\n((?:\|.*\n)+)", TEXT, re.MULTILINE):
         found[package] = [re.findall(r"`([\w.]+)`", line.split("|")[1]) for line in table.splitlines()]
@@ -52,12 +52,12 @@ def layers_of_the_contracts() -> dict[str, list[list[str]]]:
     }
 
 
-def test_the_rooms_are_those_of_the_import_contracts() -> None:
+def test_the_layers_are_those_of_the_import_contracts() -> None:
     assert layers_of_the_page() == layers_of_the_contracts()
 
 
 def test_a_job_walks_through_the_files_of_the_page() -> None:
-    """A file that is new on the way, or no longer on it, has to be written down or taken out."""
+    """If this fails, a file is new on the way or no longer on it: update the page."""
     walk = section("The walk of one job")
     handed_on = re.findall(r"^\d+\. `([\w/.]+)`", walk, re.MULTILINE)
     looked_into = re.findall(r"^- `([\w/.]+)`", walk, re.MULTILINE)
@@ -74,7 +74,7 @@ def test_a_job_walks_through_the_files_of_the_page() -> None:
 
 
 def files_of(patch: Path) -> tuple[list[str], list[str]]:
-    """Return the files that a patch touches, and those of them that are its tests."""
+    """Return the files that a patch changes, and which of them are tests."""
     files = re.findall(r"^\+\+\+ b/(.*)$", patch.read_text(), re.MULTILINE)
     return files, [file for file in files if file.startswith("tests/")]
 
@@ -103,7 +103,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_the_patches_apply_and_their_tests_pass(tree: Path) -> None:
-    """Each applies to the tree as it is; their tests fail without them, and pass on all of them together."""
+    """Each patch applies to the current tree; their tests fail without them, and pass when all are applied."""
     for patch in PATCHES:
         assert run(tree, "git", "apply", "--check", str(patch)).returncode == 0, patch.name
     tests = [test for patch in PATCHES for test in files_of(patch)[1] if not (ROOT / test).exists()]
@@ -121,7 +121,7 @@ def test_the_patches_apply_and_their_tests_pass(tree: Path) -> None:
 
 
 def run(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the copy, as if no repository were around it."""
+    """Run a command in the copy, outside any repository."""
     environment = os.environ | {"PYTHONPATH": str(tree), "GIT_CEILING_DIRECTORIES": str(tree.parent)}
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=100)
 

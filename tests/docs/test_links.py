@@ -1,4 +1,4 @@
-"""Every link of every Markdown file leads to something, and every file that is named is there."""
+"""Every link of every Markdown file has a target, and every file that is named exists."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not p
 NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w*/]")
 """A path of the repository in a text."""
 NAMES_REMOVED = {"CHANGELOG.md"}
-"""Pages that name what is not here any more, since they say that it was removed."""
+"""Pages that name removed files, because they describe the removal."""
 
 
 def broken_links(page: Path, text: str) -> list[str]:
-    """The links of `page` that lead nowhere in this repository."""
+    """Return the links of `page` that have no target in this repository."""
     found = []
     for link in links(text):
         target, _, anchor = link.partition("#")
@@ -32,25 +32,25 @@ def broken_links(page: Path, text: str) -> list[str]:
 
 
 def missing_files(text: str) -> list[str]:
-    """The paths in `text` that name no file and no folder."""
+    """Return the paths in `text` that are no file and no folder."""
     without_targets = re.sub(r"\]\([^)]*\)", "]", text)
     named = [path for path in NAMED.findall(without_targets) if not re.search(r"[A-Z]{2,}(?!\w*\.md)", path)]
     return [path for path in named if not any(ROOT.glob(path.rstrip("/")))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     assert broken_links(page, page.read_text()) == []
 
 
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page.name not in NAMES_REMOVED], ids=lambda page: str(page.relative_to(ROOT))
 )
-def test_files_that_are_named_are_there(page: Path) -> None:
+def test_named_files_exist(page: Path) -> None:
     assert missing_files(page.read_text()) == []
 
 
-def test_what_leads_nowhere_is_found() -> None:
+def test_broken_links_are_found() -> None:
     page = ROOT / "README.md"
     text = "# One\n[a](nowhere.md) [b](#one) [c](#two) [d](https://x.org) `docs/nowhere.md`, docs/*.md or tests/docs/"
     assert broken_links(page, text) == ["nowhere.md", "#two"]

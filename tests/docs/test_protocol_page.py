@@ -27,7 +27,7 @@ MESSAGES = [cls for channel in CHANNELS.values() for union in channel for cls in
 
 
 def decoded(frame: str, directions: tuple[Codec[Any], Codec[Any]]) -> Any:
-    """The message, in the direction in which its type exists."""
+    """Decode the message in the direction in which its type exists."""
     kind = json.loads(frame)["type"]
     into, out = directions
     return (into if kind in into.types else out).decode(frame.encode(), binary=False)
@@ -40,7 +40,7 @@ def test_an_example_has_messages_with_known_fields_only(channel: str, frames: li
         assert {field for field in json.loads(frame) if field != "type"} <= set(message.__struct_fields__)
 
 
-def test_the_audio_of_the_examples_is_taken() -> None:
+def test_the_audio_of_the_examples_is_accepted() -> None:
     [submit] = [message for frame in EXAMPLES[0] if (message := json.loads(frame))["type"] == "submit"]
     check_audio(codec.from_client.decode(json.dumps(submit).encode(), binary=False).audio, 100)  # type: ignore[union-attr]
 
@@ -50,7 +50,7 @@ def test_each_field_has_a_text(cls: type[msgspec.Struct]) -> None:
     assert set(field_texts(cls)) == set(cls.__struct_fields__)
 
 
-def test_the_document_for_tools_refers_to_what_it_has() -> None:
+def test_references_of_the_asyncapi_document_resolve() -> None:
     text = document()
     whole = json.loads(text)
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', text):

@@ -1,4 +1,4 @@
-"""The generated parts of docs/ are what the source says now."""
+"""The generated parts of docs/ are up to date with the source."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PAGES = generated()
 
 
 @pytest.mark.parametrize("path", sorted(PAGES), ids=lambda path: str(path.relative_to(DOCS)))
-def test_what_is_committed_is_what_is_generated(path: Path) -> None:
+def test_the_committed_pages_are_up_to_date(path: Path) -> None:
     """If this fails: python -m reference"""
     assert path.read_text() == PAGES[path]
 
 
 def test_each_block_that_can_be_generated_stands_in_one_page() -> None:
-    """A message, a setting or a command that was added must not be left out of the pages."""
+    """New messages, settings and commands must not be missing from the pages."""
     used = sorted(name for path in DOCS.rglob("*.md") for name in names_of(path.read_text()))
     assert used == sorted(generators())
 

@@ -1,4 +1,4 @@
-"""The reference of scenario files: every key has a text, and schema and template agree with what is read."""
+"""The reference of scenario files: every key has a text, and schema and template agree with the parser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(json.loads(schema()))
 
 
 def wrong_in(table: dict[str, Any]) -> list[str]:
-    """What the schema says against a scenario."""
+    """Return the errors of a scenario according to the schema."""
     return [error.message for error in VALIDATOR.iter_errors(table)]
 
 
@@ -46,7 +46,7 @@ def test_the_template_has_every_key() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.toml")), ids=lambda file: file.stem)
-def test_the_schema_accepts_the_scenarios_that_come_along(file: Path) -> None:
+def test_the_schema_accepts_the_packaged_scenarios(file: Path) -> None:
     assert wrong_in(tomllib.loads(file.read_text())) == []
 
 
@@ -54,7 +54,7 @@ def test_the_schema_accepts_the_scenarios_that_come_along(file: Path) -> None:
     "more",
     [{"nodez": []}, {"settings": {"prot": 1}}, {"faults": [{"kind": "sulk", "per_target_per_h": 1}]}, {"seed": -1}],
 )
-def test_the_schema_refuses_what_the_reader_refuses(more: dict[str, Any]) -> None:
+def test_the_schema_rejects_what_the_parser_rejects(more: dict[str, Any]) -> None:
     table = {"name": "odd", "duration_s": 1} | more
     assert wrong_in(table) != []
     with pytest.raises(ConfigError):

@@ -1,4 +1,4 @@
-"""The documentation builds in strict mode, and what is built loads nothing from elsewhere."""
+"""The documentation builds in strict mode, and the built site loads no foreign files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ ELSEWHERE = re.compile(
 
 
 def built(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build the site of `root` strictly: a missing page, picture or anchor ends it, or a page without a place."""
+    """Build the site of `root` strictly:
+
+    a missing page, picture or anchor is an error, and so is a page outside the navigation.
+    """
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -40,7 +43,7 @@ def test_a_page_needs_no_network(site: Path) -> None:
     assert [str(page) for page in pages if ELSEWHERE.search(page.read_text())] == []
 
 
-def test_a_page_from_elsewhere_would_be_found() -> None:
+def test_a_foreign_file_is_found() -> None:
     assert ELSEWHERE.search('<script async src="https://cdn.example/x.js">')
     assert ELSEWHERE.search('<link rel="stylesheet" href="https://fonts.example/css">')
     assert not ELSEWHERE.search('<a href="https://zensical.example">')
@@ -56,12 +59,12 @@ def test_a_page_from_elsewhere_would_be_found() -> None:
         ("protocol.md", "[a](#limits) [b](https://example.org/x)", "[a](#limits) [b](https://example.org/x)"),
     ],
 )
-def test_links_cross_the_border_of_docs(page: str, link: str, there: str) -> None:
+def test_links_to_pages_outside_docs_are_rewritten(page: str, link: str, there: str) -> None:
     assert relinked(link, page) == there
 
 
 def test_a_broken_link_ends_the_build(tmp_path: Path) -> None:
-    """--quiet, for one, would switch the warnings off that a strict build counts."""
+    """--quiet, for example, would suppress the warnings that a strict build counts."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("[a](nowhere.md)")
     settings = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]

@@ -1,4 +1,4 @@
-"""What the pages show fits the package: commands have these options, Python has these types."""
+"""The snippets of the pages match the package: commands have these options, Python code type-checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from typing import Any
 my_model: Callable[[bytes], str]
 wav_bytes: bytes
 """
-"""What the snippets use without saying so."""
+"""Names that the snippets use without defining them."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def locust_options() -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_accept_what_is_shown(page: Path, locust_options: str) -> None:
+def test_commands_accept_the_lines_of_the_pages(page: Path, locust_options: str) -> None:
     found = {line: wrong_with(line, locust_options) for line in lines_of(page.read_text())}
     assert {line: wrong for line, wrong in found.items() if wrong} == {}
 
@@ -72,14 +72,17 @@ def test_a_wrong_line_is_found(line: str, wrong: str | None) -> None:
 
 
 def python_blocks() -> Iterator[tuple[str, str]]:
-    """A name and the code of each block of Python."""
+    """Yield a name and the code of each block of Python."""
     for page in PAGES:
         for number, block in enumerate(block for block in blocks(page.read_text()) if block.language == "python"):
             yield f"{page.relative_to(ROOT).with_suffix('')}_{number}".replace("/", "_").replace("-", "_"), block.text
 
 
 def module_of(code: str) -> str:
-    """The code with what it takes for granted; in a coroutine when it awaits outside of one. A test needs no types."""
+    """Return the code with the names that it presupposes; in a coroutine when it awaits at the top level.
+
+    Types are optional.
+    """
     if re.search(r"^def test_", code, re.MULTILINE):
         code = f"# mypy: allow-untyped-defs\n{code}"
     if any(line.startswith(("async with", "await ", "async for")) for line in code.splitlines()):
@@ -94,7 +97,7 @@ def test_python_has_the_types_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "wrong.py").write_text(module_of("from voxpool import Client\nClient(1).submit('text')\n"))
     options = ["--strict", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
-    found, failed, _ = api.run([*options, str(tmp_path)])  # what it imports is in the cache of `make lint`
+    found, failed, _ = api.run([*options, str(tmp_path)])  # its imports are in the cache of `make lint`
     lines = [line for line in found.splitlines() if ": error:" in line and str(tmp_path.name) in line]
     assert failed == "", failed
     assert [line for line in lines if "wrong.py" not in line] == []

@@ -1,4 +1,6 @@
-"""Every snippet of README.md, CONTRIBUTING.md and docs/ is executed, on a real scheduler; snippet_table.py says how."""
+"""Every snippet of README.md, CONTRIBUTING.md and docs/ is executed on a real scheduler; snippet_table.py has
+exceptions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ NAMES = ["README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path 
 SHELL, OUTPUT = "sh", "text"
 LANGUAGES = (SHELL, "python", "toml", "json", OUTPUT)
 PROGRAMS = {*COMMANDS, "make", "locust", "curl", "pip", "python", "docker", "git"}
-"""What a block of output does not begin with: it would be a command that is not run."""
+"""Beginnings that a block of output must not have: it would be a command that is not run."""
 
 
 def blocks_of(name: str) -> list[Block]:
@@ -26,7 +28,7 @@ def blocks_of(name: str) -> list[Block]:
 
 
 def misplaced(text: str) -> list[str]:
-    """The blocks of a page whose language says nothing, or that are hidden as output or by indentation."""
+    """Return the blocks of a page whose language is unknown, or that are hidden as output or by indentation."""
     found = [f"no language of ours: {block.text}" for block in blocks(text) if block.language not in LANGUAGES]
     for block in blocks(text):
         if block.language == OUTPUT and (block.text.split() or [""])[0] in PROGRAMS:
@@ -49,7 +51,7 @@ def play(page: Page, text: str) -> None:
 
 
 def runs(block: Block) -> bool:
-    """Whether something of a block is executed."""
+    """True when something of a block is executed."""
     if block.language == SHELL:
         return any(line not in ROWS or ROWS[line].run for line in statements(block.text))
     return block.language == "python"
@@ -101,7 +103,7 @@ def test_each_row_of_the_table_is_for_a_statement_of_a_page() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_what_does_not_work_is_found(stage: Stage, tmp_path: Path) -> None:
+def test_a_failing_snippet_is_found(stage: Stage, tmp_path: Path) -> None:
     with Page(stage, tmp_path) as page:
         play(
             page,
@@ -114,7 +116,7 @@ def test_what_does_not_work_is_found(stage: Stage, tmp_path: Path) -> None:
     assert "Clientt" in second and "404" in third
 
 
-def test_what_is_hidden_is_found() -> None:
+def test_a_hidden_command_is_found() -> None:
     hidden = "```\nvoxpool serve\n```\n\n```text\nvoxpool serve\n```\n\n    voxpool serve\n"
     assert [line.split(":")[0] for line in misplaced(hidden)] == [
         "no language of ours",
@@ -123,6 +125,6 @@ def test_what_is_hidden_is_found() -> None:
     ]
 
 
-def test_a_statement_is_what_a_reader_pastes() -> None:
+def test_shell_blocks_are_split_into_statements() -> None:
     text = "one --a \\\n    'b # c'   # a comment\n\n# nothing\ntwo '\n  three'  # end\n"
     assert list(statements(text)) == ["one --a 'b # c'", "two '\n three'"]

@@ -1,4 +1,6 @@
-"""docs/reports/wire.md lists which modules of the scheduler no run of the whole stack enters; this test finds them."""
+"""docs/reports/wire.md lists the modules of the scheduler that no run of the whole stack enters; the list is checked
+here.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def documented() -> list[str]:
 
 
 def with_code() -> set[Path]:
-    """Return the modules that have a function which does something: records, protocols and constants have none."""
+    """Return the modules with a function that has a body: records, protocols and constants have none."""
     return {
         path for path in SCHEDULER.rglob("*.py") if any(map(_does_something, ast.walk(ast.parse(path.read_text()))))
     }
@@ -41,7 +43,7 @@ def _does_something(node: ast.AST) -> bool:
 
 
 def entered() -> set[Path]:
-    """Return the modules of which a run of the packaged scenario calls a function."""
+    """Return the modules with a function that a run of the packaged scenario calls."""
     files: set[str] = set()
 
     def called(frame: FrameType, event: str, _argument: Any) -> None:
@@ -59,7 +61,7 @@ def entered() -> set[Path]:
 
 
 def test_the_page_lists_the_modules_that_no_run_enters() -> None:
-    """No more and no fewer: a module that is new, or that a run begins to enter, changes the page."""
+    """If this fails, a module is new or a run has begun to enter it: update the page."""
     never = {str(path.relative_to(SCHEDULER)) for path in with_code() - entered()}
     listed = {str(path.relative_to(SCHEDULER)) for pattern in documented() for path in SCHEDULER.glob(pattern)}
     assert never == {name for name in listed if SCHEDULER / name in with_code()}

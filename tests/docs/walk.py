@@ -1,8 +1,8 @@
-"""Runs a scheduler with the memory store, a node and a client in this process, and prints the files that a job passes.
+"""Runs a scheduler with the memory store, a node and a client in one process, and prints the files that a job passes.
 
 `python -m tests.docs.walk` prints a JSON list: the files of scheduler/ in which a function was called between the
-submit's frame and the result's, in the order of the first call. Files of telemetry/, and calls from there, are left
-out: they observe. The job is the second one, so that nothing that happens only once is in the list.
+submit's frame and the result's, in the order of the first call. Files of telemetry/, and calls from there, are left out
+because they only observe. The second job is traced, so that one-time work is not in the list.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _audio() -> bytes:
 
 
 async def _one_job(client: ClientConnection, node: ClientConnection, submit: bytes, files: _Files | None) -> None:
-    """Send one job through; only what runs between the frames of the peers is recorded, not the peers' own coding."""
+    """Process one job; only code between the frames of the peers is recorded, not the peers' own coding."""
 
     async def turn(sender: ClientConnection, frame: bytes, receiver: ClientConnection) -> bytes:
         sys.setprofile(files)

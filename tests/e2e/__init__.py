@@ -1,1 +1,1 @@
-"""Real processes on real sockets."""
+"""Tests with real processes on real sockets."""

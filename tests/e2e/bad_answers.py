@@ -1,6 +1,6 @@
-"""What servers that speak RESP, and proxies in front of them, answer when they can't do what they are asked to.
+"""Error answers of servers that speak RESP, and of proxies in front of them.
 
-The words are those of their sources: Redis 8.0 and Valkey 9.1 (server.c, script.c, sentinel.c, cluster.c), Envoy
+The texts are from their sources: Redis 8.0 and Valkey 9.1 (server.c, script.c, sentinel.c, cluster.c), Envoy
 (redis_proxy's command_splitter_impl), twemproxy (msg_get_error: strerror of its connection) and HAProxy.
 """
 
@@ -68,7 +68,7 @@ TEXTS = (*REDIS, *VALKEY, *REPLICAS, *CLUSTER, *SENTINEL, *ENVOY, *TWEMPROXY, *N
 GARBAGE = (
     b"HTTP/1.0 503 Service Unavailable\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n",  # HAProxy
     b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n",  # TLS where none was expected
-    b"$3\r\n\xff\xfe\xfd\r\n",  # no UTF-8
-    b"$-1\r\n",  # nil: well-formed, and no answer of a script
+    b"$3\r\n\xff\xfe\xfd\r\n",  # not UTF-8
+    b"$-1\r\n",  # nil: well-formed, but no answer of a script
 )
 ANSWERS = (*(f"-{text}\r\n".encode() for text in TEXTS), *GARBAGE)

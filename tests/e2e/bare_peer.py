@@ -1,6 +1,6 @@
 """One end of a WebSocket without a library: thousands of them fit into a process, and it can stop at any byte.
 
-It answers pings and counts what it sees; messages are decoded, and handed on or kept until somebody asks.
+It answers pings and counts frames; messages are decoded and passed to a callback, or kept until they are read.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import msgspec
 from voxpool.scheduler.protocol.codec import Codec, encode, to_client, to_node
 
 PATIENCE_S = 60.0
-"""For an answer, on a machine that has other things to do."""
+"""Patience for an answer, on a busy machine."""
 BINARY, PING, PONG, CLOSE = 0x2, 0x9, 0xA, 0x8
 MASK = b"\x00\x00\x00\x00"
-"""A mask that changes nothing (RFC 6455, 5.3 asks for a mask, its value is the sender's)."""
+"""A mask that changes nothing (RFC 6455, 5.3 requires a mask; its value is up to the sender)."""
 
 
 class Gone(Exception):
-    """The connection ended while an answer was waited for."""
+    """The connection ended while an answer was awaited."""
 
 
 def handshake(path: str) -> bytes:
@@ -55,12 +55,12 @@ def said(message: msgspec.Struct) -> bytes:
 class BarePeer(asyncio.Protocol):
     """A connection; `open` makes it a WebSocket, `reset` and `end` break it without a goodbye.
 
-    Messages go to `on_message` if there is one, else `answer` returns them.
+    Messages are passed to `on_message` if it is set; else `answer` returns them.
     """
 
     def __init__(self, codec: Codec[Any], on_message: Callable[[Any], None] | None = None) -> None:
         self.pings = 0
-        """That the other end sent; each was answered."""
+        """Pings from the other end; each was answered."""
         self.pongs = 0
         self.gone = False
         self._codec = codec
@@ -73,19 +73,19 @@ class BarePeer(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, port: int, codec: Codec[Any], on_message: Callable[[Any], None] | None = None) -> BarePeer:
-        """Return a TCP connection to that port of this machine, over which nothing was said yet."""
+        """Open a TCP connection to that port of this machine."""
         loop = asyncio.get_running_loop()
         _, peer = await loop.create_connection(lambda: cls(codec, on_message), "127.0.0.1", port)
         return peer
 
     async def open(self, path: str) -> None:
-        """Make it a WebSocket. Raises Gone when that is refused."""
+        """Upgrade the connection to a WebSocket. Raises Gone when that is refused."""
         self.write(handshake(path))
         while not self._upgraded:
             await self._more()
 
     def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self.transport.write(data)
 
     def say(self, message: msgspec.Struct) -> None:
@@ -97,7 +97,7 @@ class BarePeer(asyncio.Protocol):
         self.write(frame(b"bare", PING))
 
     async def answer(self, kind: type[Any]) -> Any:
-        """Return the next message of that kind, throw others away. Raises Gone."""
+        """Return the next message of that kind and discard others. Raises Gone."""
         while True:
             while self._messages:
                 message = self._messages.popleft()
@@ -106,25 +106,25 @@ class BarePeer(asyncio.Protocol):
             await self._more()
 
     async def reply(self) -> bytes:
-        """Return what has come, of something that is no WebSocket. Raises Gone."""
+        """Return the received bytes of an answer that is not a WebSocket's. Raises Gone."""
         while not self._buffer:
             await self._more()
         return bytes(self._buffer)
 
     def reset(self) -> None:
-        """Break it with a RST: what is on its way is lost."""
+        """Close the connection with a RST: data in flight are lost."""
         linger = struct.pack("ii", 1, 0)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.transport.abort()
 
     def end(self) -> None:
-        """Break it with a FIN, once what was written is sent, and no close frame."""
+        """Close the connection with a FIN after the written bytes are sent, without a close frame."""
         self.transport.close()
 
-    # ---- what the loop calls
+    # ---- called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is one in all but its class
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone = True

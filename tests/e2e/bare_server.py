@@ -1,6 +1,6 @@
-"""The least that a connection can cost: the HTTP server of the doors with nothing behind it. It welcomes, and listens.
+"""The lower bound of the cost of a connection: production's HTTP server without a scheduler. It only sends a welcome.
 
-`python -m tests.e2e.bare_server serve …` prints one line like that of a scheduler that has started.
+`python -m tests.e2e.bare_server serve …` prints one line like the ready line of a scheduler.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from voxpool.scheduler.protocol.messages import Welcome
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer the first message of a WebSocket; over HTTP tell the memory as GET /v1/debug/memory does."""
+    """Answer the first message of a WebSocket; over HTTP report the memory as GET /v1/debug/memory does."""
     if scope["type"] == "http":
         now = AllocatedBytes(collect=True).read()
         report = {"memory": {"allocated_bytes": now.allocated, "rss_bytes": now.rss}}

@@ -1,4 +1,5 @@
-"""Honest work beside strangers: 50 jobs a second and a health check each 100 ms, without and with 8 of each kind.
+"""Regular work beside hostile peers: 50 jobs a second and a health check each 100 ms, without and with 8 peers of each
+kind.
 
 `python -m tests.e2e.beside_strangers [SECONDS [ROUNDS]]` prints the table of docs/reports/service.md.
 """
@@ -25,21 +26,21 @@ EACH = 8
 JOBS_PER_S = 50
 HEALTH_S = 0.1
 PATIENCE_S = 5.0
-"""For a health check."""
+"""Patience for a health check."""
 PAIR = "zh:en"
 SECONDS, ROUNDS = 20.0, 3
 
 
 @dataclass
 class Honest:
-    """What honest peers saw; times in s."""
+    """The measurements of the regular peers; times in s."""
 
     jobs_s: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     health_s: list[float] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
-    """Of the scheduler."""
+    """CPU time of the scheduler."""
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -53,7 +54,7 @@ class Honest:
 
 @dataclass
 class Beside:
-    """The same without and with strangers, in turns; and how the strangers' connections ended, by kind."""
+    """The measurements without and with strangers, in turns; and how the strangers' connections ended, by kind."""
 
     quiet: Honest = field(default_factory=Honest)
     crowded: Honest = field(default_factory=Honest)
@@ -72,7 +73,7 @@ class Beside:
 
 
 async def beside(scheduler: Secured, seconds: float, rounds: int) -> Beside:
-    """Work for `seconds` without strangers and as long with them, `rounds` times."""
+    """Work for `seconds` without strangers and then with them, `rounds` times."""
     seen = Beside()
     tokens = scheduler.keys.secrets
     worker = Worker(
@@ -102,7 +103,7 @@ async def beside(scheduler: Secured, seconds: float, rounds: int) -> Beside:
 
 
 async def _work(client: Client, scheduler: Secured, seconds: float, seen: Honest) -> None:
-    """Submit at fixed moments, whatever became of the jobs before, and ask for health as well."""
+    """Submit at fixed times, independent of earlier jobs, and check the health in between."""
     loop = asyncio.get_running_loop()
     start_s, cpu_s = loop.time(), _cpu_s(scheduler.pid)
     async with asyncio.TaskGroup() as tasks:
@@ -116,7 +117,7 @@ async def _work(client: Client, scheduler: Secured, seconds: float, seen: Honest
 
 
 def _cpu_s(pid: int) -> float:
-    """Return what a process has used of the CPU."""
+    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -156,7 +157,7 @@ def _ms(times: list[float]) -> str:
 
 
 def main(seconds: float, rounds: int) -> None:
-    """Measure at a scheduler of its own and print it."""
+    """Measure with a scheduler of its own and print the results."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scheduler = Secured(folder, Keys(folder), "--log-level", "info", "--log-sample", "0", store="embedded")

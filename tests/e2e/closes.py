@@ -1,4 +1,4 @@
-"""What a scheduler keeps of connections that broke: its tables, tasks, objects and bytes, and the keys of its store.
+"""Measures what a scheduler keeps of broken connections: tables, tasks, objects and bytes, and keys of its store.
 
 `python -m tests.e2e.closes CLOSES` prints the figures of docs/reports/service.md.
 """
@@ -29,53 +29,55 @@ FLAGS = (
     *("--session-grace-s", "0.3", "--retention-s", "0.5", "--cleanup-interval-s", "0.25", "--log-sample", "0"),
     *("--waiting-timeout-s", "600"),
 )
-"""So that whatever may stay for a while is gone after two seconds; an idle HTTP connection after five."""
+"""Everything that may stay for a while is removed after two seconds; an idle HTTP connection after five."""
 WARM_UP = 100 * len(POINTS)
-"""Connections before the first look: from then on every table, cache and series that is bounded is as it stays."""
+"""Connections before the first look; after them every bounded table, cache and series has its final size."""
 TEARERS = 2
-"""Processes that tear connections at the same time."""
+"""Processes that break connections at the same time."""
 LOOK_S = 0.5
 STEADY_LOOKS = 12
 PATIENCE_S = 60.0
 BYTES_MAX = 192 * 1024
-"""Allocated bytes that may be more than before: buffers and free lists are not always of the same size."""
+"""Allowed increase of the allocated bytes: buffers and free lists vary in size."""
 HISTORY_BYTES_A_SECOND = 2000
-"""And these of the history that the dashboard shows: an entry for each of the last 300 s, whatever happens."""
+"""Allowed increase by the dashboard's history: it has an entry for each of the last 300 s."""
 OPEN_BYTES_MAX = 4 * 1024**2
-"""Allocated bytes of the connections that are open at one moment, however many were torn before."""
+"""Allocated bytes of the connections that are open at one time, however many were broken before."""
 OURS = ("voxpool.scheduler.", "uvicorn.", "websockets.", "httptools.", "starlette.")
-"""Modules whose objects belong to connections and jobs; what else there is, the bytes tell."""
+"""Modules whose objects belong to connections and jobs; others are covered by the allocated bytes."""
 HISTORY = ("dashboard._history.", "core.intake.")
-"""Tables of the dashboard's history, which a young scheduler fills, second by second, up to a bound; and of the pairs
-whose last node or job went within a minute (intake.py)."""
+"""Tables that a new scheduler fills up to a bound:
+
+the dashboard's history, and the pairs whose last node or job left within a minute (intake.py).
+"""
 BY_TIME = (
     "voxpool.scheduler.telemetry.",
     "voxpool.scheduler.core.admission.intake.",
     "voxpool.scheduler.core.admission.wait_times.",
 )
-"""But for these, such as the entries of the history, and of the pairs that are remembered."""
+"""Allocations outside these tables, such as the entries of the history and of the remembered pairs."""
 SPARE_FILES = 2
-"""Connections to the store that its client makes when two ask at the same time, and keeps."""
+"""Connections that the store's client opens when two requests overlap, and keeps."""
 KINDS = ("table ", "task ", "object ", "key ", "open files")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a scheduler and its store have at one moment."""
+    """The contents of a scheduler and its store at one time."""
 
     counts: dict[str, int]
-    """Name -> number of everything that must be as before."""
+    """Name -> number of everything that must be the same as before."""
     allocated_bytes: int
     rss_bytes: int
     at_s: float
 
     @property
     def tables(self) -> dict[str, int]:
-        """Those of the counts that are tables of the scheduler."""
+        """The counts that are tables of the scheduler."""
         return {name: count for name, count in self.counts.items() if name.startswith("table ")}
 
     def more_than(self, before: Kept) -> dict[str, int]:
-        """Return what there is more of than before, with how much."""
+        """Return what has increased, and by how much."""
         more = {name: count - before.counts.get(name, 0) for name, count in self.counts.items()}
         more = {name: count for name, count in more.items() if count > (SPARE_FILES if name == "open files" else 0)}
         if self.allocated_bytes > before.allocated_bytes + BYTES_MAX + HISTORY_BYTES_A_SECOND * (
@@ -87,23 +89,23 @@ class Kept:
 
 @dataclass(frozen=True)
 class Closes:
-    """What came of it."""
+    """The result of a run."""
 
     torn: Counter[str]
     seconds: float
     before: Kept
     after: Kept
     most_bytes: int
-    """Allocated bytes, the most that was seen while connections were torn."""
+    """The maximum of the allocated bytes while connections were broken."""
 
     @property
     def more(self) -> dict[str, int]:
-        """What there was more of than before, when it had stopped to go away."""
+        """What had increased when the values no longer fell."""
         return self.after.more_than(self.before)
 
     @property
-    def meanwhile_bytes(self) -> int:
-        """By how much the allocated bytes were more while connections were torn."""
+    def bytes_under_load(self) -> int:
+        """Increase of the allocated bytes while connections were broken."""
         return self.most_bytes - self.before.allocated_bytes
 
     def __str__(self) -> str:
@@ -115,7 +117,7 @@ class Closes:
         lines = (
             f"{self.torn.total()} connections torn in {self.seconds:.1f} s at {len(POINTS)} points, half by RST",
             f"of {kinds} there is more than before: {self.more or 'nothing'}",
-            f"allocated bytes {self.before.allocated_bytes:,}, at most {self.meanwhile_bytes:+,} meanwhile, "
+            f"allocated bytes {self.before.allocated_bytes:,}, at most {self.bytes_under_load:+,} meanwhile, "
             f"{allocated:+,} in the end",
             f"RSS {self.before.rss_bytes:,}, {rss:+,} in the end",
         )
@@ -123,7 +125,7 @@ class Closes:
 
 
 def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM_UP) -> Closes:
-    """Tear `count` connections at `scheduler`, and wait until nothing of them is left, or what is left stays."""
+    """Break `count` connections at `scheduler`, and wait until nothing of them is left or the rest is constant."""
     _tear(scheduler, 0, warm_up)
     before = _of_each(max, _settled(scheduler, store_url))
     start_s = time.monotonic()
@@ -139,7 +141,7 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
 
 
 def look(scheduler: Scheduler, store_url: str) -> Kept:
-    """Return what `scheduler` has now, after a collection, and what is in its store."""
+    """Collect, then count the contents of `scheduler` and of its store."""
     report = _report(scheduler, types=1000)
     counts = {f"table {path}": size for path, size in report["tables"].items() if not path.startswith(HISTORY)}
     counts |= {f"task {name}": number for name, number in report["tasks"]["functions"].items()}
@@ -158,7 +160,7 @@ def _report(scheduler: Scheduler, types: int) -> Any:
 
 
 def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -> list[Kept]:
-    """Return one look that finds no more than `before`, or the last ones when the tables have stopped changing."""
+    """Return a look without an increase over `before`, or the last looks when the tables no longer change."""
     end_s = time.monotonic() + PATIENCE_S
     looks: list[Kept] = []
     while True:
@@ -173,7 +175,7 @@ def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -
 
 
 def _of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> Kept:
-    """Return what there is in all of `looks`, of each name the least or the most."""
+    """Combine `looks`: the minimum or the maximum of each name."""
     names = dict.fromkeys(name for one in looks for name in one.counts)
     return Kept(
         {name: choose(one.counts.get(name, 0) for one in looks) for name in names},

@@ -1,4 +1,4 @@
-"""Runs the commands of voxpool as a user does, and servers that are no schedulers."""
+"""Runs the commands of voxpool as a user does, and servers that are not schedulers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMAND = (sys.executable, "-m", "voxpool.scheduler")
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return this process's environment without settings of voxpool, with `more`."""
+    """Return this process's environment without settings of voxpool, plus `more`."""
     return {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")} | more
 
 
@@ -42,7 +42,7 @@ def voxpool(*arguments: str | Path, **environment: str) -> Ran:
 
 
 def voxpool_here(*arguments: str | Path, **environment: str) -> Ran:
-    """Run a command to its end in this process, from its arguments to its exit code: much quicker."""
+    """Run a command to its end in this process, from its arguments to its exit code, which is much faster."""
     said, complained = io.StringIO(), io.StringIO()
     command = ["voxpool", *map(str, arguments)]
     with pytest.MonkeyPatch.context() as patch:
@@ -58,7 +58,7 @@ def voxpool_here(*arguments: str | Path, **environment: str) -> Ran:
 
 
 def one_line(done: Ran, code: int) -> str:
-    """Return the one line that a command which failed with `code` said."""
+    """Return the only line that a command printed which failed with `code`."""
     assert (done.returncode, done.stdout) == (code, ""), (done.stdout, done.stderr)
     lines = done.stderr.splitlines()
     assert len(lines) == 1 and "Traceback" not in lines[0], done.stderr
@@ -67,7 +67,7 @@ def one_line(done: Ran, code: int) -> str:
 
 @contextlib.contextmanager
 def stranger(answer: bytes, tls: ssl.SSLContext | None = None, heard: list[bytes] | None = None) -> Iterator[int]:
-    """A server that answers all that it is sent, which `heard` gets, with `answer`, and closes; yields its port."""
+    """A server that answers each request, which is added to `requests`, with `answer`, and closes; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

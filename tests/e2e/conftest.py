@@ -1,4 +1,4 @@
-"""A scheduler shared by the tests of this folder; each test has a language pair of its own, so they don't meet."""
+"""A scheduler shared by the tests of this folder; each test has its own language pair, so they do not interfere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FLAGS = (
     *("--audio-bytes-max", "1000000", "--send-stall-s", "1", "--heartbeat-s", "1", "--lease-s", "5"),
     *("--waiting-timeout-s", "60"),
 )
-"""Jobs that wait, wait for longer than a test with many commands takes on a slow machine; most of them have no node."""
+"""Longer than a test with many commands takes on a slow machine; most waiting jobs have no node."""
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A real scheduler process with the embedded store, for all tests that don't hurt it."""
+    """A real scheduler process with the embedded store, for all tests that do not disturb it."""
     running = Scheduler(tmp_path_factory.mktemp("scheduler"), "embedded", *FLAGS)
     yield running
     assert running.stop() == 0
@@ -35,7 +35,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the logs of the processes of one test go."""
+    """The folder for the logs of the processes of one test."""
     return tmp_path
 
 
@@ -46,7 +46,7 @@ def pair() -> str:
 
 
 class GoodFlow:
-    """A node that works on a job until `finish`: whatever happens meanwhile must not disturb it."""
+    """A node that works on a job until `finish`; the test must not disturb it."""
 
     def __init__(self, scheduler: Scheduler, pair: str) -> None:
         self.pair = pair
@@ -64,7 +64,7 @@ class GoodFlow:
 
 @pytest.fixture
 async def good_flow(scheduler: Scheduler, pair: str) -> AsyncIterator[GoodFlow]:
-    """A job in flight over the whole test: it ends well, at its first attempt, on its node, which stayed connected."""
+    """A job in flight during the test: it completes at its first attempt, on its node, which stays connected."""
     flow = GoodFlow(scheduler, pair)
     async with running(flow.worker) as working, flow.client:
         job = asyncio.create_task(flow.client.submit(TONE, pair))
@@ -81,7 +81,7 @@ async def good_flow(scheduler: Scheduler, pair: str) -> AsyncIterator[GoodFlow]:
 
 @contextlib.asynccontextmanager
 async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker in this process, which stops in good order at the end."""
+    """Run a worker in this process; it stops in good order at the end."""
     task = asyncio.create_task(worker.run())
     try:
         yield task

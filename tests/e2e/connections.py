@@ -1,4 +1,4 @@
-"""A scheduler with thousands of connections: what each costs, whether all are kept alive, how quick a job still is.
+"""A scheduler with thousands of connections: the memory of each, keep-alive of all, the latency of a job.
 
 `python -m tests.e2e.connections SESSIONS NODES BEAT_S BEATS` prints the figures of docs/reports/service.md.
 """
@@ -25,12 +25,12 @@ AUDIO = b"RIFF\x00\x00\x00\x00WAVE" + bytes(2000)
 BYTES_A_CONNECTION_GOAL = 40_000
 SLOWER_GOAL = 2.0
 WARM_UP = 200
-"""Connections that come and go before the first look at the memory."""
+"""Connections opened and closed before the memory is first measured."""
 JOBS = 400
-"""Round trips at each of the two schedulers, one here, one there."""
+"""Round trips at each of the two schedulers, in turn."""
 WARM_UP_JOBS = 20
 LEASE_BEATS = 3
-"""As in the default settings."""
+"""The interval of the default settings."""
 PATIENCE_S = 120.0
 LOOK_S = 1.0
 
@@ -43,19 +43,19 @@ class BareServer(Scheduler):
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one process, in bytes."""
+    """The memory of one process, in bytes."""
 
     allocated: int
     rss: int
 
     @classmethod
     def of(cls, scheduler: Scheduler) -> Memory:
-        """Return what it is now, after a collection."""
+        """Return the current memory, after a collection."""
         now = scheduler.get("/v1/debug/memory?gc=1")["memory"]
         return cls(now["allocated_bytes"], now["rss_bytes"])
 
     def each(self, before: Memory, connections: int) -> Memory:
-        """Return what each of `connections` has added."""
+        """Return the increase per connection."""
         return Memory((self.allocated - before.allocated) // connections, (self.rss - before.rss) // connections)
 
     def __str__(self) -> str:
@@ -64,22 +64,22 @@ class Memory:
 
 @dataclass(frozen=True)
 class Connections:
-    """What came of it. Memory is that of one connection; round trips are in s, in pairs taken one after the other."""
+    """The results. Memory is per connection; round trips are in s, in pairs taken one after the other."""
 
     server: Memory
-    """Of the HTTP server alone."""
+    """The HTTP server alone."""
     session: Memory
     node: Memory
     sessions: Tally
     nodes: Tally
     lost: list[str]
-    """What the scheduler says of connections that it gave up, as reasons."""
+    """Connections that the scheduler closed, by reason."""
     idle_s: list[float]
     crowded_s: list[float]
 
     @property
     def slower(self) -> float:
-        """The p50 of a job's round trip against that of an idle scheduler."""
+        """The p50 of a job's round trip relative to an idle scheduler."""
         return statistics.median(self.crowded_s) / statistics.median(self.idle_s)
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Connections:
 def connections(
     crowded: Scheduler, idle: Scheduler, bare: Scheduler, sessions: int, nodes: int, beat_s: float, beats: int
 ) -> Connections:
-    """Open all, stay until each peer was asked, and has asked, `beats` times whether the other is there; run jobs."""
+    """Open all connections, wait until each peer has exchanged `beats` pings in both directions; run jobs."""
     server = _each(bare, sessions, beat_s)
     for kind in ("sessions", "nodes"):
         with crowd(crowded.port, kind, WARM_UP, beat_s):
@@ -134,7 +134,7 @@ def _each(scheduler: Scheduler, sessions: int, beat_s: float) -> Memory:
 
 
 def _stay(crowds: Sequence[CrowdProcess], beats: int, patience_s: float) -> None:
-    """Return when each peer has had that many pings and pongs; asking is work for the crowd, so it is done seldom."""
+    """Return when each peer has had that many pings and pongs. It polls rarely, since a poll costs the crowd CPU."""
     end_s = time.monotonic() + patience_s
     while min(min(tally.pings_least, tally.pongs_least) for tally in (one.tally() for one in crowds)) < beats:
         assert time.monotonic() < end_s, [one.tally() for one in crowds]
@@ -142,7 +142,7 @@ def _stay(crowds: Sequence[CrowdProcess], beats: int, patience_s: float) -> None
 
 
 async def _round_trips(*schedulers: Scheduler) -> Sequence[list[float]]:
-    """Return how long jobs took at each, one after the other, so that whatever else runs here slows them alike."""
+    """Measure jobs at both schedulers in turn, so that other load slows both alike."""
     peers = [await client(scheduler.port) for scheduler in schedulers]
     for peer in peers:
         peer.say(Hello())
@@ -166,7 +166,7 @@ async def _round_trip(peer: BarePeer, request_id: str) -> float:
 
 
 def measured(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) -> Connections:
-    """Do it with two schedulers and a bare HTTP server of its own."""
+    """Measure with two schedulers and a bare HTTP server of its own."""
     allow_files()
     beat = ("--heartbeat-s", str(beat_s), "--lease-s", str(LEASE_BEATS * beat_s))
     with ExitStack() as stack:

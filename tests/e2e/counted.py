@@ -1,4 +1,4 @@
-"""How many connections a scheduler has cut off and why, as its metrics count them."""
+"""Counts the connections that a scheduler has closed, by reason, from its metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PEERS_ABORTED = re.compile(r'voxpool_peers_aborted_total\{reason="(\w+)"\} (\S+)
 
 @contextlib.asynccontextmanager
 async def cut_off(scheduler: Scheduler, **expected: int) -> AsyncIterator[None]:
-    """Within it as many connections are cut off as `expected` says for each reason, and none for another one."""
+    """Check that within the block connections are closed as `expected`: reason -> number, and no others."""
     before = await cut_offs(scheduler)
     yield
     async with asyncio.timeout(PATIENCE_S):
@@ -28,7 +28,7 @@ async def cut_off(scheduler: Scheduler, **expected: int) -> AsyncIterator[None]:
 
 
 async def cut_offs(scheduler: Scheduler) -> Counter[str]:
-    """How many connections were cut off so far, by reason."""
+    """Return how many connections were closed so far, by reason."""
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         lines = (await http.get("/metrics")).text.splitlines()
     found = [PEERS_ABORTED.fullmatch(line) for line in lines]

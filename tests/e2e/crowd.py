@@ -1,7 +1,7 @@
-"""Thousands of peers that stay: sessions that do nothing but live, and nodes that beat and answer at once.
+"""Thousands of peers that stay connected: idle sessions, and nodes that send heartbeats and answer at once.
 
 `python -m tests.e2e.crowd PORT sessions|nodes COUNT FIRST BEAT_S` opens them and then, for each line that it reads,
-prints a Tally of them as JSON; at the end of its input it is gone.
+prints a Tally of them as JSON; at the end of its input it exits.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ OPENED_AT_ONCE = 50
 
 
 class Tally(msgspec.Struct):
-    """What the peers have seen; `least` counts are of that peer which has the least."""
+    """Counts of the peers; `least` counts are those of the peer with the lowest count."""
 
     peers: int
     gone: int
-    """Connections that ended."""
+    """Connections that were closed."""
     beats: int
     """Heartbeats (of nodes), each followed by a ping, or pings alone (of sessions)."""
     pings_least: int
-    """That the scheduler sent."""
+    """Pings from the scheduler."""
     pongs_least: int
     unanswered_most: int
-    """Beats of one peer that no pong has followed yet."""
+    """Maximum number of heartbeats of one peer that were not answered by a pong."""
     registers_most: int
-    """Of one node: 1 unless it was told to register again."""
+    """Registrations of one node: 1 unless it had to register again."""
     others: int
-    """Messages that a peer in good standing doesn't get."""
+    """Unexpected messages."""
     jobs: int
 
 
@@ -57,7 +57,7 @@ class Crowd:
         self._jobs = 0
 
     async def open(self, kind: str, count: int, first: int) -> None:
-        """Open `count` sessions or nodes, and have them beat."""
+        """Open `count` sessions or nodes and start their heartbeats."""
         self._nodes = kind == "nodes"
         numbers = iter(range(first, first + count))
         async with asyncio.TaskGroup() as tasks:
@@ -104,7 +104,7 @@ class Crowd:
             asyncio.get_running_loop().call_later(self.beat_s, self._beat, peer)
 
     def tally(self) -> Tally:
-        """Return what the peers have seen so far."""
+        """Return the counts of the peers so far."""
         return Tally(
             peers=len(self.peers),
             gone=sum(peer.gone for peer in self.peers),
@@ -129,20 +129,20 @@ class CrowdProcess:
         self.tally()
 
     def tally(self) -> Tally:
-        """Return what the peers have seen; the first one comes when all are open."""
+        """Return the counts of the peers; the first call returns when all are connected."""
         assert self._popen.stdin is not None and self._popen.stdout is not None
         self._popen.stdin.write(b"\n")
         self._popen.stdin.flush()
         return msgspec.json.decode(self._popen.stdout.readline(), type=Tally)
 
     def leave(self) -> None:
-        """Close all connections; return when the process is gone."""
+        """Close all connections; return when the process has ended."""
         self._popen.communicate()
 
 
 @contextmanager
 def crowd(port: int, kind: str, count: int, beat_s: float, first: int = 0) -> Iterator[CrowdProcess]:
-    """Have a crowd meanwhile; it has arrived when the block begins."""
+    """Run a crowd during the block; all its peers are connected when the block begins."""
     process = CrowdProcess(port, kind, count, first, beat_s)
     try:
         yield process
@@ -151,7 +151,7 @@ def crowd(port: int, kind: str, count: int, beat_s: float, first: int = 0) -> It
 
 
 def allow_files() -> None:
-    """Let this process have as many files open as the machine allows."""
+    """Raise this process's limit of open files to the maximum."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

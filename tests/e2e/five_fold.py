@@ -1,7 +1,7 @@
-"""Five times as many jobs as the nodes can do, at the default settings: who is refused, and is the time given right?
+"""Five times as many jobs as the nodes can do, at the default settings: which are rejected, is Retry-After right?
 
-Some of the refused submits come again under their request ids: the punctual ones at the time that they were given, the
-hasty ones at half of it. `python -m tests.e2e.five_fold SECONDS` prints the figures of docs/reports/service.md.
+Some rejected submits are repeated with their request ids: punctual ones at the given time, hasty ones at half of it.
+`python -m tests.e2e.five_fold SECONDS` prints the figures of docs/reports/service.md.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ SERVICE_S = 0.5
 CAPACITY_PER_S = SLOTS / SERVICE_S
 OVERLOAD = 5.0
 RECORD_BYTES = 1023
-"""Allocated bytes of a finished job, as `make leak-measured` measures them; retained jobs are no growth by refusals."""
+"""Allocated bytes of a finished job, as `make leak-measured` measures them; retained jobs are no growth by rejections.
+"""
 GROWTH_BYTES_MAX = 1024 * 1024
-"""A leak of 100 bytes a refusal is 1.2 MB from the second to the last quarter of five minutes."""
+"""A leak of 100 bytes a rejection is 1.2 MB from the second to the last quarter of five minutes."""
 FLAGS = ("--no-node-grace-s", "10")
 FRESH, PUNCTUAL, HASTY = "fresh", "punctual", "hasty"
 KINDS = (PUNCTUAL, HASTY, *[FRESH] * 8)
-"""What the refused submits do, in turn: one of ten is punctual, one hasty, the rest never come again."""
+"""Kinds of rejected submits, in turn: one in ten is punctual, one hasty, the others are not repeated."""
 
 
 class FiveFold(OpenLoad):
-    """What came of it: the first answer to each submit, and the second one to those that came again.
+    """The results: the first answer to each submit, and the second answer to repeated ones.
 
-    The allocated bytes are without the records of the jobs that have ended, which are retained.
+    The allocated bytes exclude the records of ended jobs, which are retained.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -45,11 +46,11 @@ class FiveFold(OpenLoad):
         self.without_retry = 0
         self.waited_s: list[float] = []
         self._kinds: dict[str, str] = {}
-        """Request id of a submit that comes again -> its kind."""
+        """Request id of a repeated submit -> its kind."""
 
     @property
     def accepted(self) -> int:
-        """All jobs that were accepted, at once or when they came again."""
+        """All accepted jobs, at the first or the second submit."""
         return self.first["accepted"] + sum(each["accepted"] for each in self.again.values())
 
     @property
@@ -58,7 +59,7 @@ class FiveFold(OpenLoad):
         return self.states["completed"] / max(1, self.accepted)
 
     def accepted_share(self, kind: str) -> float:
-        """The share of the submits of that kind that were accepted when they came again."""
+        """The share of the submits of that kind that were accepted when they were repeated."""
         return self.again[kind]["accepted"] / max(1, sum(self.again[kind].values()))
 
     def __str__(self) -> str:
@@ -92,7 +93,7 @@ class FiveFold(OpenLoad):
             self.errors[error or state] += 1
 
     def on_refused(self, request_id: str, reason: str, retry_after_ms: int | None, again: ComeAgain) -> None:
-        """Note a refusal; some of the first ones come again."""
+        """Count a rejection; some of the first ones are repeated."""
         kind = self._kinds.pop(request_id, FRESH)
         self._note(kind, reason)
         if not retry_after_ms:

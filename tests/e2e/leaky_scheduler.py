@@ -1,6 +1,7 @@
-"""A scheduler with planted leaks: `python -m tests.e2e.leaky_scheduler serve …` is a `voxpool serve` that keeps
-something of the connections that broke, in each kind of place, and shows a series for each node. The checkers of
-closes.py and series.py must find all of it.
+"""A scheduler with planted leaks, for the checkers of closes.py and series.py.
+
+`python -m tests.e2e.leaky_scheduler serve …` is a `voxpool serve` that keeps something of broken connections in each
+kind of place, and shows a series for each node. The checkers must find all of it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _tasks: list[asyncio.Task[None]] = []
 
 
 def leak_in_a_table() -> None:
-    """The door of sessions keeps the keys of those that have ended."""
+    """The session endpoint keeps the keys of ended sessions."""
     give_up = SessionDoor._give_up
 
     def leaky(door: SessionDoor, session: Session) -> None:
@@ -40,7 +41,7 @@ def leak_in_a_table() -> None:
 
 
 def leak_a_task() -> None:
-    """Each node that leaves leaves a task that waits for ever."""
+    """A task that waits for ever remains of each node that leaves."""
     left = NodeEvents.left
 
     def leaky(desk: NodeEvents, node: Node) -> None:
@@ -51,7 +52,7 @@ def leak_a_task() -> None:
 
 
 def leak_an_object_and_bytes() -> None:
-    """Sessions, and text, are kept where no table of the scheduler shows them."""
+    """Sessions and strings are kept where no table of the scheduler shows them."""
     release = Session.release
 
     def leaky(session: Session) -> list[str]:
@@ -74,7 +75,7 @@ def leak_in_the_store() -> None:
 
 
 def leak_in_labels() -> None:
-    """Jobs are counted by node and pair, however many there are of both."""
+    """Jobs are counted by node and pair, which is unbounded."""
     dispatches = Counter("dispatches_by_node", "Planted.", ["node", "pair"], namespace=NAMESPACE, registry=None)
     dispatched = MetricsObserver.job_dispatched
     build = MetricsObserver.__init__

@@ -1,4 +1,4 @@
-"""A steady client over HTTP that keeps account: what was accepted must be completed in the end."""
+"""A steady client over HTTP that records its jobs: every accepted job must be completed in the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE_S = 60.0
 
 
 class Ledger:
-    """Submits a job every `every_s`; `accepted` are the ids of those that were taken, `refused` counts the reasons."""
+    """Submits a job every `every_s`; `accepted` are the ids of accepted jobs, `refused` counts the reasons."""
 
     def __init__(self, scheduler: Scheduler, every_s: float) -> None:
         self.accepted: list[str] = []
@@ -32,7 +32,7 @@ class Ledger:
         self._numbers = itertools.count()
 
     async def submit(self, request_id: str = "") -> httpx.Response:
-        """Submit one job now, and note what was answered."""
+        """Submit one job now, and record the answer."""
         headers = {"idempotency-key": request_id or f"ledger-{next(self._numbers)}"}
         answer = await self.http.post("/v1/jobs", params={"pair": PAIR}, headers=headers, content=TONE)
         if answer.status_code == 202:
@@ -69,7 +69,7 @@ class Ledger:
 
 @contextlib.asynccontextmanager
 async def steady_jobs(scheduler: Scheduler, every_s: float = 0.02) -> AsyncIterator[Ledger]:
-    """A node and a ledger whose jobs flow; at the end every job that was accepted has been completed."""
+    """Run a node and a ledger with steady jobs; at the end every accepted job must have completed."""
 
     async def work(work: Work) -> int:
         await asyncio.sleep(WORK_S)

@@ -1,6 +1,6 @@
-"""A line between clients and a scheduler that is cut, goes dead, or loses what the scheduler sends.
+"""A proxy between clients and a scheduler that breaks connections, hangs, or drops what the scheduler sends.
 
-A dead one tells neither end: what a lost router or a closed laptop does.
+When it hangs neither end notices, as with a lost router or a closed laptop.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class Line:
         self._pipes: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def cut(self) -> None:
-        """Break every connection by RST, and each new one, until it is mended."""
+        """Break every connection by RST, and each new one, until `mend`."""
         self._is_cut = True
         for writer in self._pipes.values():
             writer.transport.abort()
 
     def mend(self) -> None:
-        """Let new connections through."""
+        """Accept new connections again."""
         self._is_cut = self._loses_answers = False
 
     def lose_answers(self) -> None:
-        """From now on nothing that the scheduler sends arrives, though nobody notices."""
+        """From now on nothing that the scheduler sends arrives, and neither end notices."""
         self._loses_answers = True
 
     def go_dead(self) -> None:
-        """Let the open connections hang; new ones work."""
+        """Let the open connections hang; new connections work."""
         self._living.clear()
         self._living = asyncio.Event()
         self._living.set()

@@ -1,6 +1,6 @@
-"""A TCP server that speaks RESP: it passes commands on to a real Redis and gives some of them answers of its own.
+"""A TCP server that speaks RESP: it forwards commands to a real Redis and answers some of them itself.
 
-So it plays proxies that fail, servers that refuse, and an address that moves to another server (`target`).
+It imitates failing proxies, servers that refuse, and an address that moves to another server (`target`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POINTS = {
     "middle": frozenset({"EVALSHA"}),
     "claim": frozenset({"EVAL", "SET", "GET"}),
 }
-"""Where a bad answer is given -> the commands that get it; "middle": each second of them, "connect": before any."""
+"""The points at which an answer is replaced -> the commands; "middle": every second command, "connect": before any."""
 
 
 class Lookalike:
@@ -29,10 +29,10 @@ class Lookalike:
 
     def __init__(self, target: int) -> None:
         self.target = target
-        """New connections go there; those that are open stay where they are."""
+        """New connections go there; open connections keep their server."""
         self.url = ""
         self.given: Counter[str] = Counter()
-        """How often a bad answer was given, by command."""
+        """The number of replaced answers, by command."""
         self._answer = b""
         self._commands: frozenset[str] = frozenset()
         self._skips = False
@@ -53,10 +53,10 @@ class Lookalike:
             self.drop()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            await asyncio.sleep(0)  # transports that were aborted release their sockets
+            await asyncio.sleep(0)  # aborted transports release their sockets
 
     def misbehave(self, answer: bytes, *points: str) -> None:
-        """Give `answer`, as raw bytes, at these points of POINTS until `behave`."""
+        """Answer with the raw bytes `answer` at these points of POINTS until `behave`."""
         self.given.clear()
         self._answer = answer
         self._commands = frozenset().union(*(POINTS[point] for point in points))
@@ -66,7 +66,7 @@ class Lookalike:
             self.drop()
 
     def behave(self) -> None:
-        """Pass everything on again."""
+        """Forward everything again."""
         self._commands = frozenset()
         self._at_connect = False
 
@@ -94,7 +94,7 @@ class Lookalike:
                 self._peers.discard(to_there)
                 to_there.close()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # one of the two is gone
+            pass  # one of the two has closed
         finally:
             self._peers.discard(writer)
             self._tasks.discard(task)

@@ -1,6 +1,6 @@
-"""Clients that never wait for anything before they submit again: what an overload is made of.
+"""Open load: clients that submit without waiting for earlier jobs, which makes an overload possible.
 
-Half of the submits go over HTTP, half over WebSockets; a measurement is an OpenLoad that notes what becomes of them.
+Half of the submits go over HTTP, half over WebSockets; a measurement is an OpenLoad that records their outcomes.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, Reje
 PAIR = "en:en"
 SOCKETS = 5
 AUDIO = TONE[:2000]
-"""So small that the audio of the waiting jobs does not hide a leak."""
+"""The audio is so small that the waiting jobs do not hide a leak."""
 SAMPLE_S = 0.5
 ComeAgain = Callable[[], Coroutine[Any, Any, None]]
 
 
 class OpenLoad(ABC):
-    """The load of one run, and what comes of it: a subclass notes the answers."""
+    """The load of one run and its results; a subclass records the answers."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.allocated_bytes: list[float] = []
-        """Of the scheduler, each half second."""
+        """Allocated bytes of the scheduler, each half second."""
         self.behind_s = 0.0
-        """By how much the last submit was late: the load is only as large as it should be while this is small."""
+        """Maximum delay of a submit; the load has its intended size only while this is small."""
         self.tasks: asyncio.TaskGroup
-        """Submits that are under way; the run waits for them."""
+        """Submits in progress; the run waits for them."""
 
     @abstractmethod
     def on_accepted(self, request_id: str) -> None:
@@ -56,15 +56,17 @@ class OpenLoad(ABC):
 
     @abstractmethod
     def on_refused(self, request_id: str, reason: str, retry_after_ms: int | None, again: ComeAgain) -> None:
-        """A submit was refused; `again` submits it once more."""
+        """A submit was rejected; `again` repeats it."""
 
     def on_sample(self, allocated_bytes: int) -> None:
-        """The scheduler has that many bytes allocated now."""
+        """The scheduler has that many bytes allocated at this time."""
         self.allocated_bytes.append(allocated_bytes)
 
     @property
     def growth_bytes(self) -> float:
-        """Median allocated bytes in the last quarter less that in the second one; the first one fills the tables."""
+        """Median of the allocated bytes in the last quarter minus that in the second; the first quarter fills the
+        tables.
+        """
         quarter = len(self.allocated_bytes) // 4
         return statistics.median(self.allocated_bytes[-quarter:]) - statistics.median(
             self.allocated_bytes[quarter : 2 * quarter]
@@ -124,7 +126,7 @@ class SubmitSocket:
         self._connection: ClientConnection | None = None
 
     async def run(self, scheduler: Scheduler) -> None:
-        """Report what comes to the load."""
+        """Pass messages to the load."""
         async with connected(scheduler.session_url) as self._connection:
             await self._connection.send(encode(Hello(), binary=True))
             async for frame in self._connection:
@@ -152,7 +154,7 @@ class SubmitSocket:
 
 @contextlib.asynccontextmanager
 async def node_of(scheduler: Scheduler, slots: int, service_s: float) -> AsyncIterator[None]:
-    """Have one node in the scheduler, a process of its own."""
+    """Connect one node, a process of its own, to the scheduler."""
     words = ("--id", "node", "--pairs", PAIR, "--slots", str(slots), "--engine", f"sleep:{service_s}")
     node = Process(scheduler.log.parent, "node", "node", "--url", scheduler.url, *words)
     try:
@@ -164,15 +166,15 @@ async def node_of(scheduler: Scheduler, slots: int, service_s: float) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def http_of(scheduler: Scheduler) -> AsyncIterator[httpx.AsyncClient]:
-    """Open an HTTP client that takes any number of connections."""
-    # A connection that was idle is not used again: the scheduler might be closing it just then.
+    """Return an HTTP client without a limit of connections."""
+    # Idle connections are not used again, since the scheduler might close them at the same time.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=1.0)
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=90, limits=limits) as http:
         yield http
 
 
 def main(measure: Callable[[Scheduler, float], Coroutine[Any, Any, OpenLoad]], *flags: str) -> None:
-    """Print the figures of a run of as many seconds as the command line says, at a scheduler of its own."""
+    """Run for the seconds given on the command line, with a scheduler of its own, and print the results."""
     with tempfile.TemporaryDirectory() as folder:
         scheduler = Scheduler(Path(folder), "embedded", *flags)
         try:

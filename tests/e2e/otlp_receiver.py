@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP for the tests: takes spans in protobuf and tells them apart; may be slow or refuse."""
+"""A receiver of OTLP over HTTP for the tests: it decodes spans from protobuf; it may be slow or refuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ERROR = trace_pb2.Status.StatusCode.STATUS_CODE_ERROR
 
 @dataclass(frozen=True)
 class Received:
-    """A span as it came over the wire; attributes without their prefix `voxpool.`."""
+    """A decoded span; attributes without their prefix `voxpool.`."""
 
     name: str
     service: str
@@ -34,7 +34,7 @@ class Received:
 
 
 class Receiver:
-    """`spans` are those that came; `raw` is the last bodies. `status` is what it answers, after `gate` has opened."""
+    """`spans` are the received spans; `raw` is the last bodies. `status` is the answer, sent once `gate` is open."""
 
     def __init__(self) -> None:
         self.spans: list[Received] = []
@@ -55,13 +55,13 @@ class Receiver:
         return sorted((span for span in list(self.spans) if span.trace == trace), key=lambda span: span.start_ns)
 
     def job(self, job_id: str) -> Received | None:
-        """Return the span of that job, if it came."""
+        """Return the span of that job, or None."""
         found = [span for span in self.named("job") if span.attributes["job_id"] == job_id]
         assert len(found) <= 1, found
         return found[0] if found else None
 
     def take(self, path: str, kind: str, body: bytes) -> None:
-        """Note what came."""
+        """Decode a body."""
         self.requests += 1
         self.paths.add((path, kind))
         if self.status != 200:
@@ -76,7 +76,7 @@ class Receiver:
 
 @contextmanager
 def receiving(port: int = 0) -> Iterator[Receiver]:
-    """A receiver that listens at its `url`."""
+    """Run a receiver that listens at its `url`."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -110,7 +110,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
 def tree(spans: Sequence[Received], root: str = "", label: Callable[[Received], str] | None = None) -> list[Any]:
     """Return the spans under `root` (a span id) as nested [label, children…], in the order of their starts.
 
-    Raises AssertionError when a span hangs in the air.
+    Raises AssertionError when the parent of a span is missing.
     """
     ids = {span.span for span in spans}
     assert len(ids) == len(spans)

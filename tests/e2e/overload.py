@@ -1,4 +1,4 @@
-"""A scheduler at a multiple of its capacity: who is accepted, who is refused, how long the accepted ones take.
+"""A scheduler at a multiple of its capacity: which jobs are accepted and rejected, how long the accepted ones take.
 
 `python -m tests.e2e.overload SECONDS` prints the figures of docs/reports/service.md.
 """
@@ -16,15 +16,18 @@ from voxpool.scheduler.protocol.messages import Times
 
 OVERLOAD = 3.0
 GROWTH_BYTES_MAX = 512 * 1024
-"""Less than this is flat: a connection more or less is 20 kB, and HTTP clients open some and close some; a leak of 100
-bytes a submit would be 900 kB from the second to the last quarter of a minute."""
+"""Less growth than this counts as flat.
+
+One connection is 20 kB, and HTTP clients open and close some. A leak of 100 bytes a submit would be 900 kB from the
+second to the last quarter of a minute.
+"""
 ROUNDED_S = 0.002
-"""By which a time may be longer than one that is made of others, all told in whole ms."""
+"""Tolerance of a time that is a sum of others, all rounded to ms."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A node and the queue in front of it."""
+    """A node, and the queue in front of it."""
 
     slots: int = 10
     service_s: float = 0.1
@@ -32,12 +35,12 @@ class Shape:
 
     @property
     def capacity_per_s(self) -> float:
-        """Jobs that the node can do."""
+        """Jobs a second that the node can do."""
         return self.slots / self.service_s
 
     @property
     def ahead_max(self) -> int:
-        """Jobs before an accepted one: those that wait, and those with the store at that moment, one a free slot."""
+        """Maximum number of jobs before an accepted one: waiting jobs, and one a free slot that is with the store."""
         return self.waiting_max + self.slots
 
     @property
@@ -53,7 +56,7 @@ FULL = Shape()
 
 
 class Overload(OpenLoad):
-    """What came of it. Times in s, as the scheduler measured them."""
+    """The results. Times in s, as measured by the scheduler."""
 
     def __init__(self, shape: Shape, seconds: float) -> None:
         super().__init__(seconds)
@@ -65,11 +68,11 @@ class Overload(OpenLoad):
         self.took_s: list[float] = []
         self.worked_s: list[float] = []
         self.ahead: list[int] = []
-        """For each accepted job: how many others were sent to a node while it waited."""
+        """For each accepted job: the number of others sent to a node while it waited."""
         self.bounds_s: list[float] = []
-        """For each accepted job: how long `ahead_max` jobs and itself took to be sent to a node, then its service."""
+        """For each accepted job: the time until `ahead_max` jobs and itself were sent to a node, plus its service."""
         self.served_s = 0.0
-        """From the first submit to the last result."""
+        """Time from the first submit to the last result."""
 
     @property
     def served_per_s(self) -> float:
@@ -78,17 +81,17 @@ class Overload(OpenLoad):
 
     @property
     def p99_s(self) -> float:
-        """Of the accepted jobs, from the submit to the end."""
+        """p99 of the accepted jobs, from the submit to the end."""
         return sorted(self.took_s)[int(0.99 * len(self.took_s))]
 
     @property
     def predicted_s(self) -> float:
-        """What the bound on the queue predicts for the p99: that of the bounds of the single jobs."""
+        """The p99 that the bound on the queue predicts: the p99 of the bounds of the single jobs."""
         return sorted(self.bounds_s)[int(0.99 * len(self.bounds_s))]
 
     @property
     def mean_rate_s(self) -> float:
-        """The same on the back of an envelope: the bound at the mean rate, then the mean service."""
+        """A rough estimate of the same: the bound at the mean rate, plus the mean service."""
         return self.shape.ahead_max / self.served_per_s + statistics.mean(self.worked_s)
 
     def __str__(self) -> str:
@@ -132,10 +135,10 @@ async def overload(scheduler: Scheduler, seconds: float, shape: Shape = FULL) ->
 
 
 def _foresee(scheduler: Scheduler, report: Overload) -> None:
-    """Note the jobs before each accepted one, and the bound on its time, as the scheduler's log tells them.
+    """Read from the scheduler's log how many jobs were before each accepted one, and compute the bound on its time.
 
-    When `ahead_max` jobs at most are before a job, it is sent to a node no later than the job that is sent as number
-    `ahead_max` + 1 from its submit on; when so many don't come any more, no later than the last one.
+    A job with at most `ahead_max` jobs before it is sent to a node no later than the job number `ahead_max` + 1 that is
+    sent from its submit on; when fewer are sent, no later than the last one.
     """
     submitted: dict[str, tuple[datetime, int]] = {}
     dispatched: dict[str, datetime] = {}

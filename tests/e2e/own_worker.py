@@ -1,6 +1,6 @@
-"""A worker as a user writes it: python -m tests.e2e.own_worker --url URL --id NODE_ID
+"""A worker like a user's: python -m tests.e2e.own_worker --url URL --id NODE_ID
 
-Its code raises an error for each job; for audio that ends with `sleep` it sleeps and looks at no cancellation.
+Its code raises an error for each job; for audio that ends with `sleep` it sleeps and ignores cancellation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real processes for the tests: a scheduler on a free port, nodes; and waiting for conditions."""
+"""Real processes for the tests (a scheduler on a free port, nodes), and functions that wait for conditions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Process:
     """One process of voxpool; its log goes into a file."""
 
     program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "voxpool.scheduler")
-    """What is run; it takes the arguments of `voxpool`."""
+    """The program; it takes the arguments of `voxpool`."""
 
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.log = folder / f"{name}.log"
@@ -39,7 +39,7 @@ class Process:
         self.pid = self.popen.pid
 
     def events(self, event: str = "") -> list[dict[str, Any]]:
-        """Return the lines of the log, or those of one event. What is still being written is no line yet."""
+        """Return the lines of the log, or those of one event. An incomplete last line is left out."""
         whole = self.log.read_bytes().rpartition(b"\n")[0]
         lines = [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
         return [line for line in lines if not event or line["event"] == event]
@@ -63,9 +63,9 @@ class Process:
 
 
 class Scheduler(Process):
-    """A `voxpool serve` that is ready when the constructor returns; it waits for no job when it stops.
+    """A `voxpool serve` that is ready when the constructor returns; it does not wait for jobs when it stops.
 
-    Unless `flags` say otherwise it accepts jobs that no node serves: most tests need no node, however old it is.
+    By default it accepts jobs that no node serves, at any age: most tests need no node.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Scheduler(Process):
         self.node_url = self.url.replace("http", "ws", 1) + "/ws/node"
 
     def get(self, path: str) -> Any:
-        """Return what GET answers there."""
+        """Return the JSON answer of a GET."""
         return httpx.get(self.url + path, trust_env=False).json()
 
     def node_ids(self) -> list[str]:
@@ -101,13 +101,13 @@ class Scheduler(Process):
 
 
 class LeakyScheduler(Scheduler):
-    """One with planted leaks, for the checks of checks."""
+    """A scheduler with planted leaks, to test the checkers."""
 
     program = (sys.executable, "-m", "tests.e2e.leaky_scheduler")
 
 
 def wait_until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """Return what `look` finds, as soon as that is something."""
+    """Return the first value of `look` that is not None."""
     end_s = time.monotonic() + patience_s
     while not (found := look()):
         assert time.monotonic() < end_s, f"waited {patience_s} s in vain"
@@ -116,7 +116,7 @@ def wait_until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
 
 
 async def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """Return what `look` finds, as soon as that is something; the loop goes on meanwhile."""
+    """Return the first value of `look` that is not None; the loop runs in between."""
     async with asyncio.timeout(patience_s):
         while not (found := look()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -125,7 +125,7 @@ async def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
 
 @contextlib.asynccontextmanager
 async def connected(url: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A WebSocket to `url`, closed at the end."""
+    """Connect a WebSocket to `url`; it is closed at the end."""
     connection = await connect(url, compression=None, **options)
     try:
         yield connection
@@ -135,7 +135,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[ClientConnection]
 
 
 def cut(peer: Worker | Client) -> bool:
-    """Break the connection of `peer` without a goodbye; return whether it had one."""
+    """Break the connection of `peer` without a goodbye; return whether it was open."""
     connection = peer._connection if isinstance(peer, Worker) else peer._session._connection
     if connection is None:
         return False

@@ -1,4 +1,4 @@
-"""HTTP byte by byte, for what no well-behaved client would send."""
+"""HTTP at the level of bytes, for requests that no well-behaved client sends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 PATIENCE_S = 15.0
 TRICKLE_S = 0.02
-"""Between two pieces of something slow."""
+"""Pause between two pieces of a slow request."""
 
 
 class Raw:
@@ -19,13 +19,13 @@ class Raw:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Send at once; what the other end no longer takes is lost."""
+        """Send at once; bytes that the other end no longer accepts are lost."""
         with contextlib.suppress(ConnectionError):
             self.writer.write(data)
             await self.writer.drain()
 
     async def trickle(self, piece: bytes) -> bytes:
-        """Send `piece` again and again until the other end closes, and return what it said."""
+        """Send `piece` again and again until the other end closes, and return its answer."""
         answer = asyncio.create_task(self.rest())
         while not answer.done():
             await self.send(piece)
@@ -33,7 +33,7 @@ class Raw:
         return await answer
 
     async def rest(self) -> bytes:
-        """Return all that comes until the other end closes or cuts off the connection."""
+        """Return all bytes until the other end closes the connection."""
         received = b""
         async with asyncio.timeout(PATIENCE_S):
             with contextlib.suppress(ConnectionError):
@@ -56,7 +56,7 @@ class Raw:
 
 @contextlib.asynccontextmanager
 async def raw(port: int) -> AsyncIterator[Raw]:
-    """Connect; cut off at the end."""
+    """Connect; the connection is aborted at the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
     try:
         yield Raw(reader, writer)
@@ -70,6 +70,6 @@ def status_of(answer: bytes) -> int:
 
 
 def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
-    """Return a request; a Content-Length is the caller's business."""
+    """Return a request; the caller adds a Content-Length."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body

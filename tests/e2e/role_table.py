@@ -1,4 +1,4 @@
-"""Tries every door of a running scheduler as everybody, and says where the answer isn't that of the table of roles."""
+"""Tries every endpoint of a running scheduler in every role, and reports deviations from the table of roles."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ STRANGERS = ("nobody", "wrong")
 WHO = (*STRANGERS, *A_NAME.values())
 ROLE = {name: role for role, name in A_NAME.items()}
 ENDS = {"/v1/dashboard": "?snapshots=1"}
-"""What makes an endless answer end."""
+"""Bytes that end an endless answer."""
 
 
 def holes_of_http(scheduler: Secured) -> list[str]:
-    """Ask for each operation of the document as everybody: without a token, with a wrong one, with each role."""
+    """Call each operation of the document without a token, with a wrong one, and with each role."""
     found = []
     with httpx.Client(base_url=scheduler.url, verify=scheduler.verify, trust_env=False, timeout=30) as http:
         document = http.get("/openapi.json").json()
@@ -40,7 +40,7 @@ def holes_of_http(scheduler: Secured) -> list[str]:
 
 
 def _status(method: str, path: str, who: str) -> int:
-    """Return the refusal that `who` must get, or 0 when it must get none."""
+    """Return the status with which `who` must be refused, or 0."""
     roles = roles_of("GET" if method == "HEAD" else method, path)
     if roles is OPEN:
         return 0
@@ -62,7 +62,7 @@ def _wrong(answer: httpx.Response, refusal: int, method: str) -> str:
 
 
 async def holes_of_sockets(scheduler: Secured) -> list[str]:
-    """Connect to both WebSockets as everybody: by the header, by the first message, by both of all kinds."""
+    """Connect to both WebSockets in every role: by header, by the first message, and by both in all combinations."""
     found = []
     for path, header, message in itertools.product(("/ws/session", "/ws/node"), WHO, WHO):
         expected = _expected(path, header, message)
@@ -72,7 +72,7 @@ async def holes_of_sockets(scheduler: Secured) -> list[str]:
 
 
 def _expected(path: str, header: str, message: str) -> str:
-    """A token in the header must be right; one in the message goes before it."""
+    """A token in the header must be valid; a token in the message takes precedence."""
     roles = roles_of(WEBSOCKET, path)
     if header == "wrong":
         return "401"
@@ -83,7 +83,7 @@ def _expected(path: str, header: str, message: str) -> str:
 
 
 async def greeted(scheduler: Secured, path: str, header: str, message: str, query: str = "") -> str:
-    """Return `in`, the reason of the refusal, or the status of a refused handshake."""
+    """Return `in`, the reason of the rejection, or the status of a refused handshake."""
     keys = scheduler.keys
     tokens = {} if message == "nobody" else {"token": keys.header(message)["authorization"].removeprefix("Bearer ")}
     head = keys.header(None if header == "nobody" else header)
@@ -103,7 +103,7 @@ async def greeted(scheduler: Secured, path: str, header: str, message: str, quer
 
 
 def greeting(path: str, **fields: Any) -> dict[str, Any]:
-    """The first message of a client or of a node."""
+    """Return the first message of a client or of a node."""
     if path == "/ws/session":
         return {"type": "hello", **fields}
     return {

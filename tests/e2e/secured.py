@@ -1,4 +1,4 @@
-"""A scheduler with tokens for the tests: a token file of its own, requests and sockets of whoever a test wants."""
+"""A scheduler with tokens for the tests: its own token file, and requests and sockets in any role."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Keys:
             append_token(self.file, caller)
 
     def write(self, callers: Iterable[Caller]) -> None:
-        """Have the file let in `callers` only."""
+        """Write a file with the tokens of `callers` only."""
         self.file.write_text("".join(entry_text(caller) for caller in callers))
 
     def header(self, name: str | None) -> dict[str, str]:
-        """The header by which `name` shows its token; of nobody, none."""
+        """Return the header with the token of `name`; without a name, no header."""
         return {} if name is None else {"authorization": f"Bearer {self.secrets.get(name, WRONG)}"}
 
     def shown_in(self, text: bytes) -> list[str]:
-        """Return whose secret or hash stands in `text`, in whatever form."""
+        """Return the names whose secret or hash occurs in `text`, in any encoding."""
         needles = [(name, secret) for name, secret in self.secrets.items()]
         needles += [(name, secret.removeprefix("vxp_")) for name, secret in needles]
         needles += [(f"hash of {name}", caller.digest) for name, caller in self.callers.items()]
@@ -55,7 +55,7 @@ class Keys:
 
 
 class Secured(Scheduler):
-    """A scheduler whose token file is that of `keys`; it logs all that it can. `get` asks as an admin."""
+    """A scheduler with the token file of `keys`; it logs everything. `get` sends the admin's token."""
 
     def __init__(
         self, folder: Path, keys: Keys, *flags: str, name: str = "secured", verify: Any = True, store: str = "memory"
@@ -65,24 +65,24 @@ class Secured(Scheduler):
         super().__init__(folder, store, "--access-file", str(keys.file), "--log-level", "debug", *flags, name=name)
 
     def get(self, path: str) -> Any:
-        """Return what GET answers an admin there."""
+        """Return the answer to a GET by an admin."""
         return self.ask("root", "GET", path).json()
 
     def ask(self, who: str | None, method: str, path: str, **options: Any) -> httpx.Response:
-        """Return what `who` is answered."""
+        """Return the answer to a request by `who`."""
         headers = {**self.keys.header(who), **options.pop("headers", {})}
         return httpx.request(
             method, self.url + path, headers=headers, verify=self.verify, trust_env=False, timeout=30, **options
         )
 
     def hang_up(self, event: str = "tokens_loaded") -> dict[str, Any]:
-        """Send SIGHUP and return the line that tells what came of it."""
+        """Send SIGHUP and return the log line with its outcome."""
         before = len(self.events(event))
         self.signal(signal.SIGHUP)
         return wait_until(lambda: self.events(event)[before:])[0]
 
 
 async def told(socket: ClientConnection) -> dict[str, Any]:
-    """Return the next message, which comes in JSON."""
+    """Return the next message, which is JSON."""
     message: dict[str, Any] = json.loads(await socket.recv())
     return message

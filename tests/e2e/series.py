@@ -1,4 +1,4 @@
-"""How many time series a scheduler shows, however many jobs, nodes, sessions and pairs it has seen.
+"""Counts the time series of a scheduler after many jobs, nodes, sessions and pairs.
 
 `python -m tests.e2e.series JOBS NODES SESSIONS` prints the figures of docs/reports/service.md.
 """
@@ -25,12 +25,12 @@ AUDIO = b"RIFF\x00\x00\x00\x00WAVE"
 BEAT_S = 15.0
 WARM_UP = 20
 TOLD_APART_MAX = PAIRS_MAX + len([OTHER])
-"""Pairs that a metric may tell apart."""
+"""Maximum number of pairs in the labels of a metric."""
 PAIRS = PAIRS_MAX + 50
-"""Language pairs that are named by jobs and nodes in the end."""
+"""Number of language pairs that jobs and nodes have named at the end."""
 EXPIRES_MS = 200
 LABELS = frozenset({"meaning", "pair", "state", "reason", "result", "script", "family", "version", "python", "le"})
-"""All labels of all metrics (interfaces.md); none of them names a job, a node or a session."""
+"""All labels of all metrics (interfaces.md); none of them is a job, a node or a session."""
 OPENED_AT_ONCE = 50
 
 Series = frozenset[tuple[str, tuple[tuple[str, str], ...]]]
@@ -41,24 +41,24 @@ class Grown:
     """The series after each step."""
 
     warm: Series
-    """Of a few jobs, nodes and sessions of one pair."""
+    """After a few jobs, nodes and sessions of one pair."""
     crowded: Series
-    """After the many, of the same pair."""
+    """After many, of the same pair."""
     paired: Series
-    """After more pairs than have labels."""
+    """After more pairs than may be labels."""
 
     @property
     def added(self) -> Series:
-        """What the many have added."""
+        """The series that the many have added."""
         return self.crowded - self.warm
 
     def pairs_of(self, name: str) -> set[str]:
-        """Return the pairs that a metric tells apart."""
+        """Return the pairs in the labels of a metric."""
         return {dict(labels)["pair"] for found, labels in self.paired if found == name and "pair" in dict(labels)}
 
     @property
     def paired_names(self) -> list[str]:
-        """Metrics that have a pair label."""
+        """Return the metrics that have a pair label."""
         return sorted({name for name, labels in self.paired if "pair" in dict(labels)})
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class Grown:
 
 
 async def series(scheduler: Scheduler, jobs: int, nodes: int, sessions: int) -> Grown:
-    """Let few and then many jobs, nodes and sessions come and go, then many pairs; look at /metrics after each."""
+    """Let few and then many jobs, nodes and sessions come and go, then many pairs; read /metrics after each step."""
     await _come_and_go(scheduler, WARM_UP, WARM_UP, WARM_UP, "warm")
     warm = await _shown(scheduler)
     await _come_and_go(scheduler, jobs, nodes, sessions, "many")
@@ -101,7 +101,7 @@ async def _come_and_go(scheduler: Scheduler, jobs: int, nodes: int, sessions: in
 
 
 async def _name_pairs(scheduler: Scheduler) -> None:
-    """Have a node, and a job that nobody does in time, of each of many pairs."""
+    """Register a node with many pairs, and submit a job of each that times out."""
     pairs = [f"p{number}:en" for number in range(PAIRS)]
     worker = await node(scheduler.port)
     worker.say(Register("polyglot", "p", pairs, 1, []))

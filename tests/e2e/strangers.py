@@ -1,9 +1,9 @@
-"""Strangers of seven kinds at one scheduler, in a process of their own; none has a token.
+"""Hostile peers of seven kinds at one scheduler, in a process of their own; none has a token.
 
 `python -m tests.e2e.strangers PORT EACH` keeps EACH of each kind connected until its standard input ends, then prints
-one line of JSON: what became of their connections, by kind. One that was closed comes back after PAUSE_S. They send as
-fast as the scheduler reads, but for a rest of REST_S after each block, and at the lowest priority: what is measured is
-the scheduler, not the machine that one more busy process leaves it.
+one line of JSON: how their connections ended, by kind. A closed peer reconnects after PAUSE_S. They send as fast as the
+scheduler reads, with a pause of REST_S after each block, and at the lowest priority, so that the scheduler is measured
+and not the load of the machine.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from collections.abc import Awaitable, Callable
 PAUSE_S = 0.5
 REST_S = 0.01
 STEP_S = 0.1
-"""Between two bytes of something slow, and two looks at something silent."""
+"""Pause between two bytes of a slow peer, and between two checks of a silent one."""
 BLOCK_BYTES = 64 * 1024
 BODY_BYTES = 1_000_000
 ASKS = 5_000
-"""Requests whose answers nobody reads; each is about 50 kB."""
+"""Requests whose answers are not read; each answer is about 50 kB."""
 _CLOSE = re.compile(rb"\x88[\x02-\x7d](..)", re.DOTALL)
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 
 
 class Stranger:
-    """One connection; `ending` is a close code, a status, or that it was just closed."""
+    """One connection; `ending` is a close code, a status, or a mark for a plain close."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -41,7 +41,7 @@ class Stranger:
         self._tail = b""
 
     async def run(self, act: Callable[[Stranger], Awaitable[None]]) -> str:
-        """Connect, `act` until the other end closes, and return how it did."""
+        """Connect, `act` until the other end closes, and return how it was closed."""
         self._socket.setblocking(False)
         with self._socket, contextlib.suppress(OSError):
             await self._loop.sock_connect(self._socket, ("127.0.0.1", self._port))
@@ -64,7 +64,7 @@ class Stranger:
             self._tail = (self._tail + data)[-4096:]
 
     async def open(self) -> None:
-        """Ask for a WebSocket and wait until it is open."""
+        """Upgrade to a WebSocket."""
         key = base64.b64encode(os.urandom(16)).decode()
         words = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
         await self.send(head("GET", "/ws/session", *words))
@@ -75,7 +75,7 @@ class Stranger:
             self._tail += data
 
     async def send_on(self, data: bytes, rest_s: float = REST_S) -> None:
-        """Send `data` again and again, and read what comes, until the other end closes."""
+        """Send `data` repeatedly and read the answers, until the other end closes."""
         reading = asyncio.create_task(self.read())
         try:
             with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ class Stranger:
             reading.cancel()
 
     async def send_unread(self, data: bytes) -> None:
-        """Send `data` and read nothing; return when the other end has broken the connection."""
+        """Send `data` without reading; return when the other end has closed the connection."""
         sending = asyncio.create_task(self.send(data))
         try:
             while not sending.done() or not sending.exception():
@@ -109,36 +109,36 @@ def blocks(piece: bytes) -> bytes:
 
 
 async def tiny_frames(stranger: Stranger) -> None:
-    """Empty pongs."""
+    """Send empty pongs."""
     await stranger.open()
     await stranger.send_on(blocks(b"\x8a\x80\0\0\0\0"))
 
 
 async def pings(stranger: Stranger) -> None:
-    """Pings, each of which asks for a pong."""
+    """Send pings, each of which requires a pong."""
     await stranger.open()
     await stranger.send_on(blocks(b"\x89\xfd\0\0\0\0" + bytes(125)))
 
 
 async def chunks(stranger: Stranger) -> None:
-    """A body in chunks of one byte."""
+    """Send a body in chunks of one byte."""
     await stranger.send(head("POST", "/v1/jobs?pair=a:b", "Transfer-Encoding: chunked"))
     await stranger.send_on(blocks(b"1\r\ny\r\n"))
 
 
 async def slow_heads(stranger: Stranger) -> None:
-    """A head that never ends."""
+    """Send a head that never ends."""
     await stranger.send(b"GET /healthz HTTP/1.1\r\n")
     await stranger.send_on(b"x", STEP_S)
 
 
 async def silent(stranger: Stranger) -> None:
-    """Nothing at all."""
+    """Send nothing."""
     await stranger.read()
 
 
 async def bodies(stranger: Stranger) -> None:
-    """A body of which a tenth never comes."""
+    """Send bodies without their last tenth."""
     await stranger.send(head("POST", "/v1/jobs?pair=a:b", f"Content-Length: {BODY_BYTES}"))
     with contextlib.suppress(OSError):
         await stranger.send(bytes(BODY_BYTES * 9 // 10))
@@ -146,7 +146,7 @@ async def bodies(stranger: Stranger) -> None:
 
 
 async def unread(stranger: Stranger) -> None:
-    """Answers that nobody reads."""
+    """Request answers and do not read them."""
     await stranger.send_unread(head("GET", "/openapi.json") * ASKS)
 
 
@@ -162,7 +162,7 @@ KINDS: dict[str, Callable[[Stranger], Awaitable[None]]] = {
 
 
 async def crowd(port: int, each: int) -> dict[str, Counter[str]]:
-    """Keep `each` of each kind busy until standard input ends; return how their connections ended."""
+    """Run `each` peers of each kind until standard input ends; return how their connections ended."""
     endings: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
 
     async def again_and_again(kind: str) -> None:

@@ -1,4 +1,4 @@
-"""A Redis that says something else than it is: a server behind a wire that changes its words."""
+"""A Redis behind a proxy that changes its answers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Change = Callable[[bytes], bytes]
 
 
 def of_version(version: bytes) -> Change:
-    """Let a server say that it is of this version, in as many letters as it needs for its own."""
+    """Make a server report this version, padded to the length of its own."""
     return lambda said: re.sub(
         rb"redis_version:([0-9.]+)", lambda found: b"redis_version:" + version.ljust(len(found[1]), b"0"), said
     )
 
 
 def with_clock(ahead_s: int) -> Change:
-    """Let the clock of a server go wrong by `ahead_s`."""
+    """Make the clock of a server wrong by `ahead_s`."""
     return lambda said: re.sub(
         rb"\A\*2\r\n\$10\r\n([0-9]{10})\r\n", lambda found: b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + ahead_s), said
     )
@@ -27,7 +27,7 @@ def with_clock(ahead_s: int) -> Change:
 
 @contextlib.contextmanager
 def tampered(port: int, change: Change) -> Iterator[str]:
-    """Yield the URL of a Redis that is the one at `port`, but for what `change` makes of its answers."""
+    """Yield the URL of the Redis at `port`, whose answers are changed by `change`."""
     with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as sockets:
 
         def carry(source: socket.socket, sink: socket.socket, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""Results are acknowledged by number, as any client may do it; what is kept for one that does not is bounded (R-5)."""
+"""Results are acknowledged by number; unacknowledged results are stored up to a bound (R-5)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from voxpool.scheduler.sdk import Work, Worker
 
 @pytest.fixture(scope="module")
 def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that keeps few results, and has little room for what waits to be sent."""
+    """A scheduler that keeps few results and has a small send buffer."""
     flags = ("--unacknowledged-max", "8", "--send-buffer-bytes-max", "6000000", "--audio-bytes-max", "1000000")
     with started(Scheduler(tmp_path_factory.mktemp("bounded"), "memory", *flags)) as scheduler:
         yield scheduler
 
 
-async def test_a_session_gets_again_exactly_what_it_has_not_acknowledged(scheduler: Scheduler, pair: str) -> None:
+async def test_a_session_gets_exactly_its_unacknowledged_results_again(scheduler: Scheduler, pair: str) -> None:
     session_id = f"acks-{pair.split(':')[0]}"
     async with gates_at(scheduler, pair) as gates:
         async with connected(scheduler.session_url) as socket:
@@ -47,16 +47,16 @@ async def test_a_session_gets_again_exactly_what_it_has_not_acknowledged(schedul
             assert again["generation"] == welcome["generation"]
             assert [(one["number"], one["job_id"]) for one in await rest(socket)] == [(3, job_ids[2]), (4, job_ids[3])]
             submit = {"type": "submit", "request_id": f"{session_id}-3", "pair": pair, "audio": TONE}
-            await socket.send(text(**submit, ack=3))  # 4 is on its way to it
+            await socket.send(text(**submit, ack=3))  # 4 is in flight
             assert [one["type"] for one in await rest(socket)] == ["accepted"]
-            await socket.send(text(**submit, ack=4))  # it has 4, and asks for it once more
+            await socket.send(text(**submit, ack=4))  # it has received 4 and repeats its request
             assert [one.get("number", 0) for one in await rest(socket)] == [0, 5]
             await socket.send(text(type="ack", number=6))
             assert (await message(socket))["reason"] == "bad_ack"
 
 
-async def test_a_failure_that_the_client_has_not_received_is_no_reason_for_a_new_job(folder: Path) -> None:
-    """A client that comes back sends its request again before it reads: it gets the end of its job, then asks anew."""
+async def test_a_failure_that_was_not_received_makes_no_new_job(folder: Path) -> None:
+    """A reconnected client repeats its request before it reads: it gets the end of its job, and then asks again."""
     with started(Scheduler(folder, "memory", "--waiting-timeout-s", "0.3")) as scheduler:
         async with connected(scheduler.session_url) as socket:
             welcome = await reconnected(socket, "back", acks=True)
@@ -78,7 +78,7 @@ async def test_a_failure_that_the_client_has_not_received_is_no_reason_for_a_new
             assert (await message(socket))["job_id"] != job_id, "it has the failure, and asks anew"
 
 
-async def test_a_client_that_never_acknowledges_is_refused_past_a_bound(bounded: Scheduler, pair: str) -> None:
+async def test_a_client_that_never_acknowledges_is_rejected_past_a_bound(bounded: Scheduler, pair: str) -> None:
     async with gates_at(bounded, pair) as gates, connected(bounded.session_url) as socket:
         await reconnected(socket, "owes", acks=True)
 
@@ -96,10 +96,8 @@ async def test_a_client_that_never_acknowledges_is_refused_past_a_bound(bounded:
         assert (await submitted(8))["type"] == "accepted"
 
 
-async def test_results_that_are_sent_again_come_in_parts_that_the_client_acknowledges(
-    bounded: Scheduler, pair: str
-) -> None:
-    """Eight results of 1 MB: all at once they would be more than may wait to be sent to one peer."""
+async def test_repeated_results_are_sent_in_acknowledged_parts(bounded: Scheduler, pair: str) -> None:
+    """Eight results of 1 MB at once would be more than the send buffer of one peer."""
     gate = asyncio.Event()
 
     async def work(work: Work) -> str:

@@ -1,4 +1,4 @@
-"""Each bound on what comes in, over both doors: a reason, a time to retry; what was accepted goes on undisturbed."""
+"""Each bound on submits, over HTTP and WebSocket: a reason, a time to retry; accepted jobs are undisturbed."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FLOOD = 300
 
 @pytest.fixture
 def tight(folder: Path) -> Iterator[Scheduler]:
-    """Three jobs of a pair may wait, and two submits come at once, then one in a hundred seconds."""
+    """Three jobs of a pair may wait; the rate allows a burst of two submits, then one in a hundred seconds."""
     flags = ("--waiting-max", "3", "--waiting-timeout-s", "60", "--retry-after-s", "2.5")
     with started(Scheduler(folder, "memory", *flags)) as scheduler:
         yield scheduler
 
 
 async def greeted(socket: Any, **fields: Any) -> None:
-    """Say hello."""
+    """Send hello."""
     await socket.send(text(type="hello", **fields))
     assert (await answer(socket))["type"] == "welcome"
 
 
-async def test_a_pair_with_too_many_waiting_jobs_is_refused_and_others_are_not(tight: Scheduler) -> None:
+async def test_only_a_pair_with_too_many_waiting_jobs_is_rejected(tight: Scheduler) -> None:
     async with httpx.AsyncClient(base_url=tight.url, trust_env=False) as http, connected(tight.session_url) as socket:
         for _ in range(3):
             assert (await http.post("/v1/jobs", params={"pair": "a:b"}, content=TONE)).status_code == 202
@@ -52,7 +52,7 @@ async def test_a_pair_with_too_many_waiting_jobs_is_refused_and_others_are_not(t
 
 
 async def test_a_flood_of_one_pair_does_not_disturb_the_jobs_of_another(tight: Scheduler) -> None:
-    """Beside hundreds of submits that nobody can do, each of which is refused or waits, a flow goes on as if alone."""
+    """A steady flow continues beside hundreds of submits without a node, each of which is rejected or waits."""
     worker = Worker(tight.url, node_id="good", pairs=["good:en"], work=lambda work: len(work.audio))
     async with running(worker), Client(tight.url) as client, httpx.AsyncClient(base_url=tight.url) as http:
         await until(lambda: tight.node_ids() == ["good"])
@@ -67,7 +67,7 @@ async def test_a_flood_of_one_pair_does_not_disturb_the_jobs_of_another(tight: S
 
 
 async def flood(scheduler: Scheduler, http: httpx.AsyncClient) -> Counter[str]:
-    """Submit jobs of a pair that nobody serves over both doors; return how often which answer came."""
+    """Submit jobs of a pair without a node over both endpoints; return the number of each answer."""
     answers: Counter[str] = Counter()
 
     async def post() -> None:
@@ -90,7 +90,7 @@ async def flood(scheduler: Scheduler, http: httpx.AsyncClient) -> Counter[str]:
     return answers
 
 
-async def test_past_its_rate_a_submit_is_refused_and_asking_again_for_what_was_accepted_is_free(folder: Path) -> None:
+async def test_past_its_rate_a_submit_is_rejected_and_a_repeated_accepted_one_is_free(folder: Path) -> None:
     with started(Scheduler(folder, "memory", "--rate-per-s", "0.01", "--rate-burst", "2")) as scheduler:
         async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
 
@@ -113,13 +113,13 @@ async def test_past_its_rate_a_submit_is_refused_and_asking_again_for_what_was_a
                 assert (await answer(socket))["type"] == "accepted"
 
 
-async def test_past_the_connections_allowed_new_ones_are_answered_and_closed(folder: Path) -> None:
-    """The handshake of a WebSocket, too; health and metrics still answer, and a connection that goes makes room."""
+async def test_connections_past_the_limit_are_answered_and_closed(folder: Path) -> None:
+    """Handshakes of WebSockets count, too; health and metrics still answer, and a closed connection makes room."""
     with started(Scheduler(folder, "memory", "--connections-max", "3")) as scheduler:
         async with connected(scheduler.session_url) as first, connected(scheduler.session_url) as second:
             async with connected(scheduler.session_url) as third:
                 for socket in (first, second, third):
-                    await greeted(socket)  # a peer that has not said hello would give way to a new connection
+                    await greeted(socket)  # a peer without a hello would be closed to make room
                 with pytest.raises(InvalidStatus) as refused:
                     await first_frame(scheduler)
                 response = refused.value.response

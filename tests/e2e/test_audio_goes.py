@@ -1,4 +1,4 @@
-"""The audio of a job goes when the job ends, also out of the hands of the connection that it came by."""
+"""The audio of a job is released when the job ends, also by the connection that it came from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.sdk import Work, Worker
 
 AUDIO = wav_of(bytes(4_000_000))
 SOON_S = 5.0
-"""Sooner than the next ping, which would have released it."""
+"""Less than the ping interval: a ping would release it."""
 
 
 def allocated_bytes(scheduler: Scheduler) -> int:
@@ -30,7 +30,7 @@ async def answer(work: Work) -> int:
 
 
 async def test_an_idle_session_holds_no_audio_of_a_job_that_has_ended(tmp_path: Path) -> None:
-    """The parser of frames keeps the last one until another comes."""
+    """The parser of frames keeps its last frame until another one arrives."""
     scheduler = Scheduler(tmp_path, "memory")
     try:
         worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
@@ -53,7 +53,7 @@ async def ask(socket: Any, audio: bytes) -> None:
     assert message["output"] == len(audio)
 
 
-async def test_a_kept_connection_of_http_holds_none_either(tmp_path: Path) -> None:
+async def test_a_keep_alive_http_connection_holds_no_audio_either(tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path, "memory")
     try:
         worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)

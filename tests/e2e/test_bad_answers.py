@@ -1,4 +1,4 @@
-"""A store that answers what nobody wants to read: the scheduler lives, loses no job, and goes on afterwards."""
+"""A store with invalid answers: the scheduler keeps running, loses no job, and recovers afterwards."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.servers import RedisServer, redis_server
 
 FLAGS = ("--heartbeat-s", "1", "--lease-s", "20", "--waiting-timeout-s", "60")
 A_ROW = 3
-"""Bad answers one after the other, before the store is well again for a moment."""
+"""The number of invalid answers in a row before the store answers correctly for a moment."""
 AT_A_FLUSH = ("connect", "info", "load", "flush", "middle")
 
 
 def ready(scheduler: Scheduler) -> bool:
-    """Whether it can place jobs; it must live."""
+    """Return whether it can place jobs; it must be running."""
     try:
         return bool(scheduler.get("/readyz") == {"status": "ready"})
     except httpx.TransportError:
@@ -30,7 +30,7 @@ def ready(scheduler: Scheduler) -> bool:
 
 
 async def goes_on(scheduler: Scheduler, ledger: Ledger) -> None:
-    """The store is back, and a job that is submitted now is completed."""
+    """Check that the store is back and that a new job completes."""
     await until(lambda: ready(scheduler))
     answer = await ledger.submit()
     assert answer.status_code == 202, answer.json()
@@ -51,8 +51,10 @@ async def behind_a_lookalike(server: RedisServer, folder: Path) -> AsyncIterator
         assert scheduler.events("scheduler_failed") == []
 
 
-async def test_each_bad_answer_is_lived_through(tmp_path: Path) -> None:
-    """Given at connect, to INFO, SCRIPT LOAD and EVALSHA, in the middle of a pipeline; and each time to the claim."""
+async def test_the_scheduler_survives_each_invalid_answer(tmp_path: Path) -> None:
+    """It is given at connect, to INFO, SCRIPT LOAD and EVALSHA, in the middle of a pipeline; and each time to the
+    claim.
+    """
     assert len(ANSWERS) >= 40
     with redis_server() as server:
         async with behind_a_lookalike(server, tmp_path) as (scheduler, lookalike), steady_jobs(scheduler) as ledger:
@@ -61,7 +63,7 @@ async def test_each_bad_answer_is_lived_through(tmp_path: Path) -> None:
                 lookalike.misbehave(answer, point, "claim")
                 gets_it = {"connect", *POINTS[point]}
                 await until(lambda wanted=gets_it: lookalike.given.keys() & wanted)  # type: ignore[misc]
-                if b"BANANA" in answer:  # it was sent; the next one closes the connections, read or not
+                if b"BANANA" in answer:  # it was sent; the next one closes the connections in any case
                     await until(lambda: logged_as_unknown(scheduler, "BANANA"))
                 if number % A_ROW == 0:
                     lookalike.behave()
@@ -71,13 +73,13 @@ async def test_each_bad_answer_is_lived_through(tmp_path: Path) -> None:
 
 
 def logged_as_unknown(scheduler: Scheduler, word: str) -> bool:
-    """Whether the scheduler logged an answer with `word` as one that it does not know."""
+    """Return whether the scheduler logged an unknown answer with `word`."""
     errors = {event["error"] for event in scheduler.events("store_failed")}
     return any(word in error and "does not know" in error for error in errors)
 
 
 async def until_refused(ledger: Ledger) -> httpx.Response:
-    """Submit until the first one is refused."""
+    """Submit until a submit is rejected."""
     async with asyncio.timeout(PATIENCE_S):
         while (answer := await ledger.submit()).status_code == 202:  # noqa: ASYNC110 - the scheduler tells nobody
             await asyncio.sleep(0.05)

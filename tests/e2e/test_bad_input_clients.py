@@ -1,4 +1,4 @@
-"""Bad input over the WebSocket of clients: each gets a typed answer, and the jobs in flight go on."""
+"""Invalid input over the WebSocket of clients: each message gets a typed answer, and the jobs in flight continue."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MB = 1_000_000
 
 
 def text(**fields: Any) -> str:
-    """A message as JSON, bytes as base64."""
+    """Encode a message as JSON, bytes as base64."""
     return json.dumps({key: base64.b64encode(v).decode() if isinstance(v, bytes) else v for key, v in fields.items()})
 
 
 def binary(**fields: Any) -> bytes:
-    """A message as MessagePack."""
+    """Encode a message as MessagePack."""
     return msgspec.msgpack.encode(fields)
 
 
 @pytest.fixture
 async def socket(scheduler: Scheduler) -> AsyncIterator[ClientConnection]:
-    """A client that has said hello in JSON."""
+    """A client that has sent hello in JSON."""
     async with connected(scheduler.session_url) as connection:
         await connection.send(text(type="hello"))
         assert json.loads(await connection.recv())["type"] == "welcome"
@@ -38,7 +38,7 @@ async def socket(scheduler: Scheduler) -> AsyncIterator[ClientConnection]:
 
 
 async def answer(socket: ClientConnection) -> dict[str, Any]:
-    """The next message, which comes in JSON, as the greeting did."""
+    """Return the next message, which is JSON like the hello."""
     frame = await socket.recv()
     assert isinstance(frame, str)
     message: dict[str, Any] = json.loads(frame)
@@ -58,7 +58,7 @@ async def answer(socket: ClientConnection) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("encode", [text, binary])
-async def test_a_submit_that_cannot_be_taken_is_rejected_by_its_request_id(
+async def test_an_invalid_submit_is_rejected_by_its_request_id(
     socket: ClientConnection, good_flow: GoodFlow, fields: dict[str, Any], reason: str, encode: Any
 ) -> None:
     await socket.send(
@@ -87,7 +87,7 @@ async def test_a_submit_that_cannot_be_taken_is_rejected_by_its_request_id(
         (text(type="hello"), "hello_twice"),
     ],
 )
-async def test_other_nonsense_is_answered_and_the_connection_goes_on(
+async def test_other_invalid_messages_are_answered_and_the_connection_stays(
     socket: ClientConnection, good_flow: GoodFlow, frame: str | bytes, reason: str
 ) -> None:
     await socket.send(frame)
@@ -105,14 +105,14 @@ async def test_a_frame_of_100_mb_is_refused_with_1009(socket: ClientConnection, 
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
-async def test_a_message_in_many_pieces_has_the_same_bound(socket: ClientConnection, good_flow: GoodFlow) -> None:
+async def test_a_fragmented_message_has_the_same_bound(socket: ClientConnection, good_flow: GoodFlow) -> None:
     with pytest.raises(ConnectionClosed) as closed:
         await socket.send(b"\x00" * MB for _ in range(100))
         await socket.recv()
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
 
-async def test_who_sends_nothing_but_nonsense_is_closed(socket: ClientConnection, good_flow: GoodFlow) -> None:
+async def test_a_peer_that_sends_only_invalid_messages_is_closed(socket: ClientConnection, good_flow: GoodFlow) -> None:
     with pytest.raises(ConnectionClosed) as closed:
         for _ in range(100):
             await socket.send("nonsense")
@@ -129,7 +129,7 @@ async def test_who_sends_nothing_but_nonsense_is_closed(socket: ClientConnection
         ("nonsense", "broken_json"),
     ],
 )
-async def test_a_client_that_greets_wrongly_is_told_and_closed(
+async def test_a_client_with_an_invalid_hello_gets_an_error_and_is_closed(
     scheduler: Scheduler, good_flow: GoodFlow, frame: str, reason: str
 ) -> None:
     async with connected(scheduler.session_url) as connection:
@@ -141,7 +141,7 @@ async def test_a_client_that_greets_wrongly_is_told_and_closed(
 
 
 async def test_unknown_fields_are_ignored(socket: ClientConnection, good_flow: GoodFlow) -> None:
-    """Older meets newer."""
+    """Peers of different versions work together."""
     await socket.send(
         text(
             type="submit",

@@ -1,4 +1,4 @@
-"""Bad input over HTTP: each gets a problem that says what to do, and the job in flight goes on."""
+"""Invalid input over HTTP: each request gets a problem that says what to do, and the job in flight continues."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def is_problem(response: httpx.Response, status: int, reason: str) -> dict[str, 
         (TONE + b"\x00" * MB, 413, "audio_too_large"),
     ],
 )
-async def test_audio_that_cannot_be_a_wav_is_refused(
+async def test_audio_that_cannot_be_a_wav_is_rejected(
     http: httpx.AsyncClient, good_flow: GoodFlow, audio: bytes, status: int, reason: str
 ) -> None:
     is_problem(await http.post("/v1/jobs", params={"pair": good_flow.pair}, content=audio), status, reason)
 
 
-async def test_audio_in_pieces_is_refused_as_soon_as_it_is_too_large(
+async def test_chunked_audio_is_rejected_as_soon_as_it_is_too_large(
     http: httpx.AsyncClient, good_flow: GoodFlow
 ) -> None:
-    """Without a Content-Length the door counts."""
+    """Without a Content-Length the scheduler counts bytes."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
@@ -57,13 +57,13 @@ async def test_audio_in_pieces_is_refused_as_soon_as_it_is_too_large(
     is_problem(await http.post("/v1/jobs", params={"pair": good_flow.pair}, content=pieces()), 413, "audio_too_large")
 
 
-async def test_a_body_of_100_mb_is_refused_before_it_is_read(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
+async def test_a_body_of_100_mb_is_rejected_before_it_is_read(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
     response = await http.post("/v1/jobs", params={"pair": good_flow.pair}, content=b"\x00" * (100 * MB))
     is_problem(response, 413, "audio_too_large")
 
 
 @pytest.mark.parametrize("wrong", ["", "zh", "zh:", "ZH:EN", "zh:en:fr", "zh en", "a" * 17 + ":en", "zh:en\n"])
-async def test_a_pair_of_wrong_form_is_refused(http: httpx.AsyncClient, good_flow: GoodFlow, wrong: str) -> None:
+async def test_an_invalid_pair_is_rejected(http: httpx.AsyncClient, good_flow: GoodFlow, wrong: str) -> None:
     body = is_problem(await http.post("/v1/jobs", params={"pair": wrong}, content=TONE), 422, "bad_pair")
     assert "zh:en" in body["detail"]
 
@@ -103,7 +103,7 @@ async def test_unknown_jobs_paths_and_methods_are_problems_too(http: httpx.Async
 
 
 async def test_a_request_id_names_one_job_only(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
-    """The same id with the same audio is the same job; with other audio it is a mistake."""
+    """The same id with the same audio is the same job; with other audio it is a conflict."""
     key = {"idempotency-key": f"key-{good_flow.pair.replace(':', '-')}"}
     params = {"pair": good_flow.pair}
     first = await http.post("/v1/jobs", params=params, headers=key, content=TONE)
@@ -113,14 +113,14 @@ async def test_a_request_id_names_one_job_only(http: httpx.AsyncClient, good_flo
     is_problem(await http.post("/v1/jobs", params=params, headers=key, content=TONE + TONE), 409, "request_id_conflict")
 
 
-async def test_a_head_without_end_is_cut_off(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
-    """The HTTP parser has no bound of its own; ours answers 431 and closes."""
+async def test_a_head_without_end_is_closed(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
+    """The HTTP parser has no limit; ours answers 431 and closes."""
     response = await http.get("/healthz", headers={"x-long": "x" * 200_000})
     assert response.status_code == 431
 
 
-async def test_fields_of_a_form_that_nobody_knows_are_ignored(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
-    """Older meets newer, as in the messages; a field that is known must stand there once."""
+async def test_unknown_fields_of_a_form_are_ignored(http: httpx.AsyncClient, good_flow: GoodFlow) -> None:
+    """Peers of different versions work together, as with messages; a known field must occur once."""
     odd: list[Any] = [("mood", (None, "x" * 5000)), ("mood", (None, "")), ("audio", ("a.wav", TONE))]
     pair = ("pair", (None, good_flow.pair))
     assert (await http.post("/v1/jobs", files=[*odd, pair])).status_code == 202

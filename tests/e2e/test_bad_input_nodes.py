@@ -1,4 +1,4 @@
-"""Bad input from nodes: told, closed when it can't be trusted any more, and no job of anybody else is touched."""
+"""Invalid input from nodes: it is answered, the connection is closed if necessary, and no other job is affected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxpool.scheduler.sdk import Client, Refused, Worker
 
 
 def register(pair: str, **fields: Any) -> dict[str, Any]:
-    """A register as the protocol wants it, but for `fields`."""
+    """A valid register, except for `fields`."""
     node_id = f"odd-{pair.split(':')[0]}"
     good = {"type": "register", "node_id": node_id, "process_id": "p-odd", "pairs": [pair], "slots": 1, "running": []}
     return good | fields
@@ -27,13 +27,13 @@ def register(pair: str, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def odd_pair(pair: str) -> str:
-    """The pair of a node that misbehaves."""
+    """The pair of a misbehaving node."""
     return f"odd-{pair}"
 
 
 @pytest.fixture
 async def node(scheduler: Scheduler, odd_pair: str) -> AsyncIterator[ClientConnection]:
-    """A node that has registered."""
+    """A registered node."""
     async with connected(scheduler.node_url) as connection:
         await connection.send(text(**register(odd_pair)))
         assert (await answer(connection))["type"] == "registered"
@@ -41,7 +41,7 @@ async def node(scheduler: Scheduler, odd_pair: str) -> AsyncIterator[ClientConne
 
 
 async def closed_with(connection: ClientConnection, code: int) -> None:
-    """The connection is closed by the other end."""
+    """Return the code with which the other end closes the connection."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             await connection.recv()
@@ -62,7 +62,7 @@ async def closed_with(connection: ClientConnection, code: int) -> None:
         ({"type": "assign"}, "unknown_type"),
     ],
 )
-async def test_a_node_that_registers_wrongly_is_told_and_closed(
+async def test_a_node_with_an_invalid_register_gets_an_error_and_is_closed(
     scheduler: Scheduler, good_flow: GoodFlow, odd_pair: str, fields: dict[str, Any], reason: str
 ) -> None:
     async with connected(scheduler.node_url) as connection:
@@ -82,7 +82,7 @@ async def test_a_node_that_registers_wrongly_is_told_and_closed(
         (text(type="heartbeat"), "bad_running"),
     ],
 )
-async def test_a_node_that_talks_nonsense_is_closed_and_its_job_goes_to_another(
+async def test_a_node_that_sends_invalid_messages_is_closed_and_its_job_is_redispatched(
     scheduler: Scheduler, good_flow: GoodFlow, node: ClientConnection, odd_pair: str, frame: str | bytes, reason: str
 ) -> None:
     async with Client(scheduler.url) as client:
@@ -107,7 +107,7 @@ async def test_a_node_that_sends_100_mb_is_closed_with_1009(good_flow: GoodFlow,
 async def test_a_result_for_a_job_that_the_node_does_not_hold_changes_nothing(
     scheduler: Scheduler, good_flow: GoodFlow, node: ClientConnection, odd_pair: str
 ) -> None:
-    """Neither a job of another node, nor one of another attempt, nor one that never was."""
+    """The job belongs to another node or to another attempt, or never existed."""
     nodes = scheduler.get("/v1/nodes")["nodes"]
     assert [entry["running"] for entry in nodes if entry["node_id"] == good_flow.worker.node_id] == [1]
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
@@ -138,7 +138,7 @@ async def test_a_result_for_a_job_that_the_node_does_not_hold_changes_nothing(
         (text, 2**70, "bad_output"),
     ],
 )
-async def test_an_output_that_no_client_could_be_told_fails_the_job_with_a_reason(
+async def test_an_output_that_cannot_be_sent_to_a_client_fails_the_job_with_a_reason(
     scheduler: Scheduler, good_flow: GoodFlow, odd_pair: str, encode: Any, output: Any, reason: str
 ) -> None:
     async with connected(scheduler.node_url) as node, Client(scheduler.url) as client:
@@ -153,7 +153,7 @@ async def test_an_output_that_no_client_could_be_told_fails_the_job_with_a_reaso
 
 
 async def test_a_worker_keeps_an_output_that_is_too_large_and_its_connection(scheduler: Scheduler, pair: str) -> None:
-    """Sent, it would close the connection with 1009, and the job would go to the next node."""
+    """If it were sent, the connection would be closed with 1009, and the job would go to the next node."""
     came: list[str] = []
     name = pair.split(":")[0]
     worker = Worker(
@@ -165,10 +165,10 @@ async def test_a_worker_keeps_an_output_that_is_too_large_and_its_connection(sch
         assert len([event for event in came if event.startswith("registered")]) == 1
 
 
-async def test_a_long_reason_in_chinese_is_cut_without_harm(
+async def test_a_long_reason_in_chinese_is_cut_between_characters(
     scheduler: Scheduler, good_flow: GoodFlow, node: ClientConnection, odd_pair: str
 ) -> None:
-    """The earlier scheduler cut an error text in the middle of a character, and its handler died (R20)."""
+    """The earlier scheduler cut an error text in the middle of a character, and its handler failed (R20)."""
     async with Client(scheduler.url) as client:
         job = asyncio.create_task(client.submit(TONE, odd_pair))
         assign = await answer(node)
@@ -179,16 +179,16 @@ async def test_a_long_reason_in_chinese_is_cut_without_harm(
         assert (result.state, result.error, result.detail) == ("failed", "engine_error", "音" * 499 + "…")
 
 
-async def test_of_two_nodes_with_one_name_the_second_is_refused(scheduler: Scheduler, good_flow: GoodFlow) -> None:
+async def test_the_second_of_two_nodes_with_one_name_is_refused(scheduler: Scheduler, good_flow: GoodFlow) -> None:
     second = Worker(scheduler.url, node_id=good_flow.worker.node_id, pairs=[good_flow.pair], work=lambda work: None)
     with pytest.raises(Refused, match="name_taken"):
         await second.run()
 
 
-async def test_a_node_that_takes_nothing_is_cut_off_and_its_jobs_go_on(
+async def test_a_node_that_reads_nothing_is_closed_and_its_jobs_are_redispatched(
     scheduler: Scheduler, good_flow: GoodFlow, odd_pair: str
 ) -> None:
-    """It registers, then never reads: what it was sent goes to another node within a few seconds."""
+    """It registers, then never reads: its jobs go to another node within a few seconds."""
     async with connected(scheduler.node_url, max_queue=1, close_timeout=0.1) as stuck, Client(scheduler.url) as client:
         await stuck.send(text(**register(odd_pair, slots=40)))
         assert json.loads(await stuck.recv())["type"] == "registered"

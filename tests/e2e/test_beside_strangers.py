@@ -1,4 +1,4 @@
-"""8 strangers of each of seven kinds beside 50 jobs a second: the honest lose nothing, and each stranger is closed."""
+"""8 hostile peers of each of seven kinds beside 50 jobs a second: no job is lost, and each hostile peer is closed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.test_processes import started
 pytestmark = pytest.mark.alone
 
 HASTY = ("--head-s", "1", "--send-stall-s", "1", "--log-sample", "0", "--log-level", "info")
-"""So that even the strangers who do next to nothing are closed in the short time of a test."""
+"""Short limits, so that even nearly idle peers are closed within a short test."""
 ENDINGS = {
     "tiny frames": {"1008"},
     "pings": {"1008"},
@@ -24,11 +24,12 @@ ENDINGS = {
     "90 % bodies": {"401"},
     "unread answers": {"closed"},
 }
-"""How a connection of each kind ends: by a close code or a status; those who read nothing or said nothing, without."""
+"""How a connection of each kind ends: with a close code or a status, or without one for peers that never read or sent.
+"""
 
 
-async def test_honest_work_goes_on_beside_strangers(folder: Path) -> None:
-    """What it takes longer is printed and told in docs/reports/service.md; how long that is, is the machine's."""
+async def test_regular_work_continues_beside_strangers(folder: Path) -> None:
+    """The additional latency depends on the machine; it is printed, and docs/reports/service.md has it."""
     with started(Secured(folder, Keys(folder), *HASTY, store="embedded")) as scheduler:
         seen = await beside(scheduler, seconds=6, rounds=1)
     print(seen)

@@ -1,4 +1,4 @@
-"""Bounds that a scheduler keeps whatever its peers want: each refusal has its reason and a time to retry."""
+"""Bounds of the scheduler's endpoints: each rejection has its reason and a time to retry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that has room for two of everything, and forgets soon."""
+    """A scheduler with room for two of everything and a short memory."""
     with started(Scheduler(tmp_path_factory.mktemp("small"), "memory", *FLAGS)) as scheduler:
         yield scheduler
 
@@ -50,14 +50,16 @@ async def http(small: Scheduler) -> AsyncIterator[httpx.AsyncClient]:
 
 @contextlib.asynccontextmanager
 async def session(small: Scheduler, **hello: Any) -> AsyncIterator[ClientConnection]:
-    """A client that has said hello and is let in."""
+    """A client whose hello was accepted."""
     async with connected(small.session_url) as socket:
         await socket.send(text(type="hello", **hello))
         assert json.loads(await socket.recv())["type"] == "welcome"
         yield socket
 
 
-async def test_the_audio_of_all_jobs_is_bounded_and_comes_back(small: Scheduler, http: httpx.AsyncClient) -> None:
+async def test_the_audio_of_all_jobs_is_bounded_and_its_budget_returns(
+    small: Scheduler, http: httpx.AsyncClient
+) -> None:
     audio = TONE[:44] + b"\x00" * 80_000
     job = (await http.post("/v1/jobs", params={"pair": "a:b"}, content=audio)).json()
     refused = await http.post("/v1/jobs", params={"pair": "a:b"}, content=audio)
@@ -73,8 +75,8 @@ async def test_the_audio_of_all_jobs_is_bounded_and_comes_back(small: Scheduler,
     await http.delete(f"/v1/jobs/{again.json()['job_id']}")
 
 
-async def test_what_has_come_in_part_is_bounded_over_all_peers(small: Scheduler) -> None:
-    """Two bodies of which a byte is missing fill it; a third one, or a message, has to wait until they are done."""
+async def test_partly_received_messages_are_bounded_over_all_peers(small: Scheduler) -> None:
+    """Two bodies without their last byte fill it; a third body, or a message, has to wait for them."""
     part = request("POST", "/v1/jobs?pair=a:b", "Content-Length: 100000") + b"y" * 99_999
     async with raw(small.port) as first, raw(small.port) as second:
         for wire in (first, second):
@@ -96,14 +98,14 @@ async def test_what_has_come_in_part_is_bounded_over_all_peers(small: Scheduler)
 
 
 async def all_taken(small: Scheduler, *wires: Raw) -> None:
-    """Return when all that was sent has been read: it has left this process, and the other had several turns."""
+    """Return when everything sent was read: it has left this process, and the other end had several turns."""
     await until(lambda: not any(wire.writer.transport.get_write_buffer_size() for wire in wires))
     async with httpx.AsyncClient(base_url=small.url, trust_env=False) as http:
         for _ in range(10):
             await http.get("/healthz")
 
 
-async def test_who_waits_is_counted_and_bounded(http: httpx.AsyncClient) -> None:
+async def test_waiting_requests_are_counted_and_bounded(http: httpx.AsyncClient) -> None:
     job = (await http.post("/v1/jobs", params={"pair": "a:b"}, content=TONE)).json()["job_id"]
     waits = [asyncio.create_task(http.get(f"/v1/jobs/{job}", params={"wait_s": 60}, timeout=60)) for _ in range(2)]
     try:
@@ -119,13 +121,13 @@ async def test_who_waits_is_counted_and_bounded(http: httpx.AsyncClient) -> None
 
 
 async def requests_that_wait(http: httpx.AsyncClient, count: int) -> None:
-    """Return when so many requests wait for the end of a job."""
+    """Return when `count` requests wait for the end of a job."""
     async with asyncio.timeout(15):
         while (await http.get("/v1/debug/memory")).json()["tasks"]["functions"].get("_gone", 0) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_sessions_are_bounded_and_one_that_is_known_comes_back(small: Scheduler) -> None:
+async def test_sessions_are_bounded_and_a_known_one_can_reconnect(small: Scheduler) -> None:
     await nobody_is_connected(small)
     async with session(small, session_id="one"), session(small, session_id="two"):
         async with connected(small.session_url) as third:
@@ -141,7 +143,7 @@ async def test_sessions_are_bounded_and_one_that_is_known_comes_back(small: Sche
 
 
 async def nobody_is_connected(scheduler: Scheduler) -> None:
-    """Wait until the ends of all sessions have been heard of, and nobody is waited for."""
+    """Wait until the ends of all sessions are processed and no request waits."""
 
     def sessions() -> int:
         tables = scheduler.get("/v1/debug/memory")["tables"]
@@ -151,7 +153,7 @@ async def nobody_is_connected(scheduler: Scheduler) -> None:
 
 
 async def test_nodes_are_bounded(small: Scheduler) -> None:
-    await until(lambda: small.get("/v1/nodes")["nodes"] == [])  # those of the test before
+    await until(lambda: small.get("/v1/nodes")["nodes"] == [])  # the nodes of the test before
     async with contextlib.AsyncExitStack() as stack:
         for number in range(3):
             node = await stack.enter_async_context(connected(small.node_url))
@@ -162,9 +164,7 @@ async def test_nodes_are_bounded(small: Scheduler) -> None:
     await until(lambda: small.node_ids() == [])
 
 
-async def test_a_result_that_was_missed_is_told_within_its_retention_only(
-    small: Scheduler, http: httpx.AsyncClient
-) -> None:
+async def test_a_missed_result_is_sent_within_its_retention_only(small: Scheduler, http: httpx.AsyncClient) -> None:
     gate = asyncio.Event()
 
     async def work(work: Work) -> str:
@@ -189,7 +189,7 @@ async def test_a_result_that_was_missed_is_told_within_its_retention_only(
             assert json.loads(await socket.recv())["output"] == "done"
 
 
-async def test_a_session_moves_to_another_node_when_its_own_is_gone_and_stays_there(small: Scheduler) -> None:
+async def test_a_session_moves_when_its_node_leaves_and_stays_there(small: Scheduler) -> None:
     ran: list[str] = []
 
     def worker(name: str) -> Worker:
@@ -203,7 +203,7 @@ async def test_a_session_moves_to_another_node_when_its_own_is_gone_and_stays_th
         await until(lambda: small.node_ids() == ["other"])
         async with running(worker("first")):
             await until(lambda: small.node_ids() == ["first", "other"])
-            while ran[-1:] != ["first"]:  # its node is chosen by chance; a new session each time
+            while ran[-1:] != ["first"]:  # its node is chosen at random; each try is a new session
                 async with Client(small.url) as stranger:
                     await stranger.submit(TONE, "l:l", session_affinity=True)
             await client.submit(TONE, "l:l", session_affinity=True)
@@ -216,8 +216,8 @@ async def test_a_session_moves_to_another_node_when_its_own_is_gone_and_stays_th
             assert (await client.submit(TONE, "l:l", session_affinity=True)).output == "other"
 
 
-async def test_a_node_that_fails_five_in_a_row_rests_and_works_again(small: Scheduler) -> None:
-    """What it spoils goes to the other one as long as the error may pass; the rest is seen, counted, and ends."""
+async def test_a_node_that_fails_five_jobs_in_a_row_is_paused_and_works_again(small: Scheduler) -> None:
+    """Retryable failures go to the other node; final ones are counted and end their jobs."""
     ran: Counter[str] = Counter()
     ill = True
 
@@ -248,8 +248,8 @@ async def test_a_node_that_fails_five_in_a_row_rests_and_works_again(small: Sche
 
 
 @pytest.mark.parametrize("door", ["/ws/session", "/ws/node"])
-async def test_a_stranger_sends_no_large_message(folder: Path, door: str) -> None:
-    """Before hello or register was accepted, with a token in the header too; afterwards the door's own size counts."""
+async def test_an_unknown_peer_cannot_send_a_large_message(folder: Path, door: str) -> None:
+    """The small limit holds until hello or register is accepted, also with a token in the header."""
     keys = Keys(folder)
     name, greeting = ("ann", {"type": "hello"}) if door == "/ws/session" else ("gpu", register("a:b"))
     with started(Secured(folder, keys)) as scheduler:

@@ -1,4 +1,4 @@
-"""`voxpool-sim calibrate` with a real scheduler and real nodes, in a size of seconds; figures are not the question."""
+"""`voxpool-sim calibrate` with a real scheduler and real nodes, in a size of seconds; the figures do not matter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL = Size(rounds=1, loads=(0.5, 0.7), run_s=2.5, probe_s=1.5, burst=100, rete
 SETTINGS = plan(SMALL, 1)[0][0].scenario.settings
 
 
-def test_it_measures_compares_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_calibrate_measures_compares_and_leaves_nothing_running(tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
     told: list[float] = []
     report, costs = command.calibrate(SMALL, seed=1, store="embedded", tell=told.append)
@@ -59,7 +59,7 @@ def _schedule(run: Run) -> Iterator[tuple[float, Request]]:
     return Stream(traffic, "t0", run.scenario.seed, run.scenario.duration_s).schedule()
 
 
-def test_a_scheduler_that_dies_in_mid_run_is_told() -> None:
+def test_a_crash_of_the_scheduler_is_reported() -> None:
     others = set(children_of(os.getpid()))
 
     async def main() -> Measured:
@@ -122,12 +122,12 @@ def test_wrong_input_is_one_line_and_exit_3(words: list[str], said: str) -> None
     assert done.stderr.startswith(said) and done.stderr.count("\n") == 1
 
 
-def test_metrics_are_read_as_they_stand_there() -> None:
+def test_metrics_are_parsed() -> None:
     text = '# HELP voxpool_x y\nvoxpool_x 3.0\nvoxpool_jobs_resident{state="completed"} 1e+02\nother 7\n'
     assert parse_metrics(text) == {"x": 3.0, 'jobs_resident{state="completed"}': 100.0, "other": 7.0}
 
 
-def test_the_work_stands_in_the_audio() -> None:
+def test_the_work_is_encoded_in_the_audio() -> None:
     from voxpool.scheduler.protocol.codec import check_audio
     from voxpool.scheduler.sdk import Work
 

@@ -1,4 +1,4 @@
-"""The commands that look at a running scheduler and change it, run as processes."""
+"""The commands that inspect a running scheduler and change it, run as processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from voxpool.scheduler.sdk import Worker
 from voxpool.scheduler.sdk.http import HttpClient
 
 
-def test_the_life_of_a_job_on_the_command_line(scheduler: Scheduler, pair: str, folder: Path) -> None:
-    """Submitted without a node it waits, `why` tells so, `jobs` lists it, `cancel` ends it; each also as JSON."""
+def test_a_job_from_submit_to_cancel_on_the_command_line(scheduler: Scheduler, pair: str, folder: Path) -> None:
+    """It is submitted without a node and waits, `why` explains it, `jobs` lists it, `cancel` ends it; each also as
+    JSON.
+    """
     wav = folder / "a file.wav"
     wav.write_bytes(TONE)
     submitted = voxpool("submit", "--url", scheduler.url, "--pair", pair, "--why", "--json", wav)
@@ -49,7 +51,7 @@ def test_the_life_of_a_job_on_the_command_line(scheduler: Scheduler, pair: str, 
     assert again.returncode == 0 and again.stdout.split()[:2] == [job_id, "cancelled"]
 
 
-async def test_a_drained_node_gets_no_jobs_until_it_is_told_off(scheduler: Scheduler, pair: str) -> None:
+async def test_a_drained_node_gets_no_jobs_until_it_is_undrained(scheduler: Scheduler, pair: str) -> None:
     worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], work=lambda work: 1)
     async with running(worker):
         await until(lambda: worker.node_id in scheduler.node_ids())
@@ -66,8 +68,8 @@ async def test_a_drained_node_gets_no_jobs_until_it_is_told_off(scheduler: Sched
         assert [worker.node_id, "ready", "0", "1", pair] in [line.split() for line in nodes]
 
 
-def test_what_is_not_there_is_one_line(scheduler: Scheduler) -> None:
-    """Ids come from people, so one may be anything; it never becomes another path."""
+def test_an_unknown_id_is_one_line(scheduler: Scheduler) -> None:
+    """Ids are user input and may contain anything; they never change the path of a request."""
     at = ("--url", scheduler.url)
     assert "no job 'j-1'" in one_line(voxpool_here("jobs", "j-1", *at), 1)
     assert "voxpool: " in one_line(voxpool_here("cancel", "../nodes", *at), 1)
@@ -77,8 +79,8 @@ def test_what_is_not_there_is_one_line(scheduler: Scheduler) -> None:
     assert one_line(voxpool_here("cancel", *at), 3).startswith("voxpool cancel: Missing argument 'JOB_IDS...'")
 
 
-def test_a_reader_that_has_enough_is_no_error(scheduler: Scheduler) -> None:
-    """As `head` does it: the other end of the pipe is closed. No trace of it."""
+def test_a_closed_pipe_is_no_error(scheduler: Scheduler) -> None:
+    """`head`, for example, closes the other end of the pipe. No traceback is printed."""
     end, pipe = os.pipe()
     os.close(end)
     command = [*COMMAND, "nodes", "--url", scheduler.url]
@@ -88,8 +90,8 @@ def test_a_reader_that_has_enough_is_no_error(scheduler: Scheduler) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
-def test_each_command_and_each_option_says_what_it_is_for(name: str) -> None:
-    """The help of all of them, in this process."""
+def test_each_command_and_each_option_has_help(name: str) -> None:
+    """The help of all commands is read in this process."""
     command = cli.commands[name]
     shown = CliRunner().invoke(cli, [name, "--help"], prog_name="voxpool")
     assert shown.exit_code == 0 and f"Usage: voxpool {name} " in shown.output

@@ -1,4 +1,4 @@
-"""Shell completion: the script of each shell, and what a real bash offers with it."""
+"""Shell completion: the script of each shell, and the words that a real bash offers with it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _voxpool_completion voxpool
 printf '%s\\n' "${COMPREPLY[@]}"
 """
-"""What bash does at a press of the tab key."""
+"""The commands that bash runs when the tab key is pressed."""
 
 
 @pytest.fixture
 def voxpool_on_path(folder: Path) -> str:
-    """A PATH on which `voxpool` is the one of this tree."""
+    """A PATH with the `voxpool` of this tree."""
     command = folder / "voxpool"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m voxpool.scheduler "$@"\n')
     command.chmod(0o755)
@@ -53,8 +53,8 @@ def test_bash_completes_commands_options_and_words(voxpool_on_path: str) -> None
     assert offered(voxpool_on_path, "jobs", "--state", "c") == ["completed", "cancelled"]
 
 
-def test_bash_completes_what_the_scheduler_knows(scheduler: Scheduler, pair: str, voxpool_on_path: str) -> None:
-    """The newest jobs; and without a scheduler nothing, without a word of complaint."""
+def test_bash_completes_ids_of_the_scheduler(scheduler: Scheduler, pair: str, voxpool_on_path: str) -> None:
+    """It offers the newest jobs; without a scheduler it offers nothing and prints no error."""
     with HttpClient(scheduler.url) as client:
         job_id = client.submit(TONE, pair).job_id
         assert job_id in offered(voxpool_on_path, "why", job_id[:2], VOXPOOL_URL=scheduler.url)
@@ -70,5 +70,5 @@ def test_each_shell_has_its_script(shell: str, sign: str) -> None:
     assert done.returncode == 0 and sign in done.stdout and "_VOXPOOL_COMPLETE" in done.stdout
 
 
-def test_another_shell_is_told_which_there_are() -> None:
+def test_for_an_unknown_shell_the_supported_ones_are_listed() -> None:
     assert "'csh' is not one of 'bash', 'zsh', 'fish'" in one_line(voxpool_here("completion", "csh"), 3)

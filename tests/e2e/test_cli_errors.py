@@ -1,4 +1,4 @@
-"""Whatever prevents an answer is one line that says what and where; the exit code tells wrong input from bad luck."""
+"""An error is one line with its cause and place; the exit code distinguishes wrong input from failures."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_tls_to_a_scheduler_without_it() -> None:
     assert "it does not speak TLS there: write http://" in line
 
 
-def test_a_token_is_shown_to_the_scheduler_and_a_refused_one_told(folder: Path) -> None:
+def test_a_token_is_sent_and_a_rejected_one_is_reported(folder: Path) -> None:
     """The token comes from the option, from a file that it names, or from the environment."""
     seen: list[bytes] = []
     with stranger(http(b'{"nodes": [], "next_cursor": null}'), heard=seen) as port:
@@ -116,18 +116,18 @@ def _bearer(request: bytes) -> str | None:
         ("@/dev/null", "--token @/dev/null: is empty"),
     ],
 )
-def test_a_token_that_can_not_be_one(token: str, text: str) -> None:
+def test_a_malformed_token_is_reported(token: str, text: str) -> None:
     assert text in one_line(voxpool_here("nodes", "--token", token), 3)
 
 
 def test_a_node_that_can_never_connect_ends() -> None:
-    """One that may connect later goes on trying."""
+    """A node that may be able to connect later keeps trying."""
     line = one_line(voxpool("node", "--url", "nonsense", "--id", "n", "--pairs", "en:en"), 3)
     assert "'nonsense' is not the URL of a scheduler" in line
 
 
-def test_a_node_goes_on_trying_and_says_why(folder: Path) -> None:
-    """Over a WebSocket the errors are wrapped otherwise; what is said is the same."""
+def test_a_node_keeps_trying_and_logs_the_reason(folder: Path) -> None:
+    """Errors of a WebSocket are wrapped differently; the message is the same."""
     node = Process(folder, "node", "node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "en:en")
     said = "can't reach ws://127.0.0.1:1/ws/node: nothing listens there: start `voxpool serve`"
     wait_until(lambda: [line for line in node.events("worker") if said in line["message"]])

@@ -1,4 +1,4 @@
-"""`voxpool submit`: many files at a time, each told as it ends, with a bar on a terminal."""
+"""`voxpool submit`: many files at a time, each reported when it ends, with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def files(folder: Path) -> list[Path]:
 
 
 class Engine:
-    """Answers with the length of the audio; notes how many it was given at a time."""
+    """Answers with the length of the audio; records the maximum number of concurrent jobs."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
         self.wanted = 1
-        """None ends before it had so many at a time."""
+        """No job ends before this many were active at once."""
         self.gate = asyncio.Event()
         self.gate.set()
         self._enough = asyncio.Event()
@@ -58,7 +58,7 @@ class Engine:
 
 @pytest.fixture
 async def engine(scheduler: Scheduler, pair: str) -> AsyncIterator[Engine]:
-    """The engine of a node with room for all files."""
+    """The engine of a node with a slot for each file."""
     work = Engine()
     worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], slots=FILES, work=work)
     async with running(worker):
@@ -78,7 +78,7 @@ def told(done: Ran) -> list[dict[str, object]]:
 async def test_many_files_at_a_time_but_not_too_many(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine
 ) -> None:
-    """Three at a time are three at a time; without a terminal there is no bar."""
+    """At most three files are active with a limit of three; without a terminal there is no bar."""
     engine.wanted = 3
     arguments = submitting(scheduler, pair, "--at-most", "3", *files)
     done = await asyncio.to_thread(voxpool_here, *arguments)
@@ -92,7 +92,7 @@ async def test_many_files_at_a_time_but_not_too_many(
 async def test_a_bar_on_a_terminal_and_the_results_in_a_file(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine, folder: Path
 ) -> None:
-    """Standard error is a terminal, standard output is not: not a letter of the bar gets into it."""
+    """Standard error is a terminal, standard output is not: the bar is only written to the terminal."""
     ours, theirs = pty.openpty()
     results = folder / "results"
     with results.open("wb") as output:
@@ -105,7 +105,7 @@ async def test_a_bar_on_a_terminal_and_the_results_in_a_file(
     assert f"{FILES}/{FILES}" in shown and pair in shown
 
 
-async def test_what_does_not_end_in_time_is_cancelled_and_told(
+async def test_a_job_that_does_not_end_in_time_is_cancelled_and_reported(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine
 ) -> None:
     engine.gate.clear()
@@ -117,7 +117,7 @@ async def test_what_does_not_end_in_time_is_cancelled_and_told(
     await until(lambda: engine.now == 0)
 
 
-async def test_ctrl_c_cancels_what_has_not_ended(
+async def test_ctrl_c_cancels_the_unfinished_jobs(
     scheduler: Scheduler, pair: str, files: list[Path], engine: Engine
 ) -> None:
     engine.gate.clear()
@@ -131,7 +131,7 @@ async def test_ctrl_c_cancels_what_has_not_ended(
 
 
 def test_without_waiting_the_jobs_stay(scheduler: Scheduler, pair: str, files: list[Path]) -> None:
-    """In the order of the files, over HTTP."""
+    """They are listed in the order of the files, over HTTP."""
     done = voxpool_here("submit", "--url", scheduler.url, "--pair", pair, "--json", *files)
     assert [(job["file"], job["state"]) for job in told(done)] == [(str(file), "waiting") for file in files]
     with HttpClient(scheduler.url) as client:
@@ -140,7 +140,7 @@ def test_without_waiting_the_jobs_stay(scheduler: Scheduler, pair: str, files: l
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
-def test_what_is_refused_is_told_and_the_rest_goes_on(
+def test_a_rejected_file_is_reported_and_the_others_continue(
     scheduler: Scheduler, pair: str, files: list[Path], wait: tuple[str, ...]
 ) -> None:
     files[0].write_bytes(b"this is no audio")
@@ -164,8 +164,8 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(
     assert jobs[str(files[1])]["state"] == ("cancelled" if wait else "waiting")
 
 
-def test_a_scheduler_that_is_not_there_is_told_at_once(files: list[Path]) -> None:
-    """Though with --wait one that goes away is waited for."""
+def test_a_missing_scheduler_is_reported_at_once(files: list[Path]) -> None:
+    """With --wait, however, a scheduler that goes away is waited for."""
     for wait in ((), ("--wait",)):
         done = voxpool_here("submit", "--url", "http://127.0.0.1:1", "--pair", "en:en", *wait, *files)
         assert "nothing listens there" in one_line(done, 1)
@@ -176,7 +176,7 @@ def _start(command: list[str], **streams: Any) -> subprocess.Popen[bytes]:
 
 
 def _read_all(terminal: int) -> str:
-    """Return what is shown on a terminal until nobody has it open any more."""
+    """Return the output of a terminal until its other end is closed."""
     return b"".join(_pieces(terminal)).decode()
 
 

@@ -1,4 +1,4 @@
-"""`voxpool jobs` is a table with a header, can be watched, and long helps are grouped."""
+"""`voxpool jobs` is a table with a header and can be watched; long helps are grouped."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HEADER = ["job", "pair", "state", "node", "attempts", "age", "reason"]
 
 
 def table(text: str) -> list[dict[str, str]]:
-    """Return the rows of a table by the names of its columns. Each row has a word for each column."""
+    """Return the rows of a table by the names of its columns. Each row has a value for each column."""
     head, *rows = [line.split() for line in text.splitlines()]
     assert head == HEADER, text
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 async def test_jobs_are_listed_in_columns(scheduler: Scheduler, pair: str, folder: Path) -> None:
-    """Of each job its pair, state, node, attempts, age and why it failed; whole jobs have their output below."""
+    """Each job has its pair, state, node, attempts, age and reason of failure; a single job has its output below."""
 
     def work(work: Work) -> str:
         if work.audio != TONE:
@@ -70,7 +70,7 @@ async def test_jobs_are_listed_in_columns(scheduler: Scheduler, pair: str, folde
 
 
 class Watching:
-    """A `voxpool jobs --watch`, and what it has written so far."""
+    """A `voxpool jobs --watch`, and its output so far."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.log = folder / "watch.log"
@@ -90,12 +90,12 @@ class Watching:
         return self.log.read_text()
 
     def states(self, job_id: str) -> list[str]:
-        """Return the states of a job, as they were shown."""
+        """Return the displayed states of a job."""
         return [row["state"] for row in table(self.text) if row["job"] == job_id]
 
 
 async def test_a_watch_of_jobs_ends_with_them(scheduler: Scheduler, pair: str, folder: Path) -> None:
-    """It adds a row for each change, and its exit code is 0."""
+    """It prints a row for each change, and its exit code is 0."""
     with HttpClient(scheduler.url) as client:
         job = await asyncio.to_thread(client.submit, TONE, pair)
     with Watching(folder, job.job_id, "--url", scheduler.url) as watching:
@@ -113,7 +113,7 @@ async def test_a_watch_of_jobs_ends_with_them(scheduler: Scheduler, pair: str, f
 async def test_a_watch_of_jobs_exits_with_1_when_one_of_them_does_not_complete(
     scheduler: Scheduler, pair: str, folder: Path
 ) -> None:
-    """A script that waits for jobs needs no second look. A plain listing exits with 0: it shows what was asked for."""
+    """A script that waits for jobs can use the exit code. A plain listing exits with 0."""
     worker = Worker(scheduler.url, node_id=f"node-{pair[:-3]}", pairs=[pair], work=lambda work: 1)
     async with running(worker):
         await until(lambda: worker.node_id in scheduler.node_ids())
@@ -129,7 +129,7 @@ async def test_a_watch_of_jobs_exits_with_1_when_one_of_them_does_not_complete(
     assert codes == [0, 1, 0]
 
 
-def test_a_watched_listing_shows_what_comes(scheduler: Scheduler, pair: str, folder: Path) -> None:
+def test_a_watched_listing_shows_new_jobs(scheduler: Scheduler, pair: str, folder: Path) -> None:
     with Watching(folder, "--limit", "5", "--url", scheduler.url) as watching:
         wait_until(lambda: "attempts" in watching.text or watching.process.poll() is not None)
         assert watching.process.poll() is None, watching.text
@@ -140,10 +140,10 @@ def test_a_watched_listing_shows_what_comes(scheduler: Scheduler, pair: str, fol
         wait_until(lambda: watching.states(job.job_id)[-1] == "cancelled")
 
 
-async def test_a_watched_listing_misses_no_change_though_it_lists_few(
+async def test_a_watched_listing_misses_no_change_although_it_lists_few(
     scheduler: Scheduler, pair: str, folder: Path
 ) -> None:
-    """More jobs come between two looks than are listed; each has a row when it comes and one when it ends."""
+    """More jobs come between two requests than are listed; each has a row when it comes and one when it ends."""
     (folder / "state").mkdir()
     at = ("--limit", "2", "--url", scheduler.url)
     with Watching(folder, *at) as watching, Watching(folder / "state", "--state", "waiting", *at) as waiting:
@@ -160,7 +160,7 @@ async def test_a_watched_listing_misses_no_change_though_it_lists_few(
                 )
 
 
-def test_commands_are_listed_in_groups_with_a_whole_sentence_each() -> None:
+def test_commands_are_listed_in_groups_with_a_complete_sentence_each() -> None:
     for program in ("voxpool.scheduler", "voxpool.sim", "voxpool.loadtest"):
         done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=True)
         commands = done.stdout.split("Options:")[1]
@@ -181,7 +181,7 @@ def test_commands_are_listed_in_groups_with_a_whole_sentence_each() -> None:
     ],
 )
 def test_the_help_of_commands_with_many_options_is_grouped(command: str, headings: list[str]) -> None:
-    """No group is so long that nobody reads it, and each option stands in one."""
+    """Groups are short, and each option is in one group."""
     done = voxpool_here(command, "--help")
     assert done.returncode == 0
     lines = done.stdout.splitlines()

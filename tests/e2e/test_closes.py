@@ -1,4 +1,4 @@
-"""After connections broke at every point of their life, a scheduler and its store are as they were before (M7)."""
+"""After connections broke at every point of the protocol, a scheduler and its store are as they were before (M7)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tests.servers import redis_server
 
 
 def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
-    """Tear `count` connections at a scheduler of its own, with a redis-server of its own."""
+    """Break `count` connections at a scheduler of its own with a redis-server of its own."""
     with redis_server() as server, started(kind(folder, server.url, *FLAGS)) as scheduler:
         report = closes(scheduler, server.url, count, warm_up)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
-    assert report.most_bytes > 0 and report.meanwhile_bytes < OPEN_BYTES_MAX, "nothing waits to be released"
+    assert report.most_bytes > 0 and report.bytes_under_load < OPEN_BYTES_MAX, "nothing waits to be released"
     assert report.torn.total() == count and len(report.torn) == 2 * len(POINTS), "each point, by RST and by FIN"
     assert scheduler.events("http_server") == [] and scheduler.events("scheduler_failed") == []
     return report
 
 
 @pytest.mark.alone
-def test_ten_thousand_torn_connections_leave_nothing(folder: Path) -> None:
+def test_ten_thousand_broken_connections_leave_nothing(folder: Path) -> None:
     assert torn(folder, 10_000).more == {}
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1800)
-def test_a_hundred_thousand_torn_connections_leave_nothing(folder: Path) -> None:
+def test_a_hundred_thousand_broken_connections_leave_nothing(folder: Path) -> None:
     assert torn(folder, 100_000).more == {}
 
 
-def test_a_scheduler_that_keeps_something_is_found_out(folder: Path) -> None:
-    """The check of the check: a table, a task, an object, bytes and a key of the store that grow."""
+def test_planted_leaks_of_connections_are_found(folder: Path) -> None:
+    """The planted leaks are a table, a task, an object, bytes and a key of the store that grow."""
     more = torn(folder, 20 * len(POINTS), LeakyScheduler, warm_up=2 * len(POINTS)).more
     found = {name: count for name, count in more.items() if "kept" in name or name.split()[0] in ("task", "allocated")}
     assert set(found) == {"table sessions.kept", "task _for_ever", "key vp:{0}:kept", "allocated bytes"}, more

@@ -1,4 +1,4 @@
-"""Many connections at one scheduler: each costs little, none is lost, and a job is hardly slower."""
+"""Many connections at one scheduler: each costs little, none is lost, and jobs are hardly slower."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.alone
 
 
 def lived(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) -> Connections:
-    """The connections, and what must hold at any size."""
+    """Open the connections and check what must hold at any size."""
     report = measured(folder, sessions, nodes, beat_s, beats)
     print(report)
     for tally, peers in ((report.sessions, sessions), (report.nodes, nodes)):
@@ -32,7 +32,9 @@ def test_five_hundred_sessions_and_a_hundred_nodes(folder: Path) -> None:
 @pytest.mark.large
 @pytest.mark.timeout(900)
 def test_five_thousand_sessions_and_a_thousand_nodes_for_a_minute(folder: Path) -> None:
-    """Longer than a lease of the default settings; a job takes less than twice as long as at an idle scheduler."""
+    """The minute is longer than a lease of the default settings; a job takes less than twice as long as at an idle
+    scheduler.
+    """
     report = lived(folder, sessions=5000, nodes=1000, beat_s=15, beats=4)
     assert max(report.session.rss, report.node.rss) < BYTES_A_CONNECTION_GOAL
     assert report.slower < SLOWER_GOAL

@@ -1,4 +1,4 @@
-"""Open connections and descriptors are bounded from the accept on; peers that say nothing give way."""
+"""Open connections and descriptors are bounded from the accept on; idle peers are closed to make room."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tests.e2e.test_strangers import is_well
 
 CONNECTIONS_MAX = 50
 BESIDE = 32
-"""Room for strangers beside the connections that are known, and for one that is being closed."""
+"""Room for unknown connections beside the known ones, and for one that is being closed."""
 
 
 class Confined(Scheduler):
-    """One that may open 256 files."""
+    """A scheduler that may open 256 files."""
 
     program = ("prlimit", "--nofile=256:256", *Scheduler.program)
 
 
 def silent(port: int, count: int) -> list[socket.socket]:
-    """Open that many connections that say nothing."""
+    """Open `count` connections that send nothing."""
     return [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
 
 
 def still_open(connections: list[socket.socket]) -> int:
-    """Count those that the other end has not closed."""
+    """Count the connections that the other end has not closed."""
     count = 0
     for connection in connections:
         connection.setblocking(False)
@@ -46,7 +46,7 @@ def still_open(connections: list[socket.socket]) -> int:
 
 
 async def test_connections_max_counts_connections_and_not_requests(folder: Path) -> None:
-    """Those that say nothing give way, the oldest first; a newcomer is answered as ever."""
+    """Idle connections are closed to make room, the oldest first; a new one is answered as usual."""
     flags = ("--connections-max", str(CONNECTIONS_MAX), "--head-s", "60")
     with started(Scheduler(folder, "memory", *flags)) as scheduler, contextlib.ExitStack() as closing:
         connections = silent(scheduler.port, 6 * CONNECTIONS_MAX)
@@ -60,7 +60,7 @@ async def test_connections_max_counts_connections_and_not_requests(folder: Path)
 
 
 async def asking(scheduler: Scheduler, path: str) -> httpx.Response:
-    """Return what a new connection is answered."""
+    """Return the answer to a new connection."""
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=5) as http:
         return await http.get(path)
 
@@ -81,8 +81,8 @@ async def test_connections_in_their_tls_handshake_are_counted_too(folder: Path) 
             assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_a_machine_with_few_descriptors_answers_health_whoever_connects(folder: Path) -> None:
-    """What the process may open is known at the start; the store, logs and health keep their part of it."""
+async def test_a_machine_with_few_descriptors_still_answers_health(folder: Path) -> None:
+    """The limit of open files is read at the start; the store, logs and health have a reserve."""
     with started(Confined(folder, "embedded", "--head-s", "60")) as scheduler, contextlib.ExitStack() as closing:
         (event,) = scheduler.events("few_open_files")
         assert event["connections_max"] < 256
@@ -94,8 +94,8 @@ async def test_a_machine_with_few_descriptors_answers_health_whoever_connects(fo
         assert (await asking(scheduler, "/readyz")).json() == {"status": "ready"}
 
 
-async def test_no_descriptor_at_an_accept_is_logged_counted_and_passes(folder: Path) -> None:
-    """The bound was lowered while it runs, which no scheduler can foresee."""
+async def test_a_lack_of_descriptors_at_an_accept_is_logged_and_counted(folder: Path) -> None:
+    """The limit is lowered at run time, which no scheduler can foresee."""
     with started(Scheduler(folder, "memory", "--head-s", "60")) as scheduler, contextlib.ExitStack() as closing:
         assert await is_well(scheduler)
         lowered = f"--nofile={open_files(scheduler.pid) + 20}:"

@@ -1,4 +1,4 @@
-"""The dashboard's stream on a real scheduler: what it sends, how many may watch, and that nobody holds up its stop."""
+"""The dashboard's stream on a real scheduler: its events, the limit of viewers, and that it does not delay a stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.sdk import Client, Worker
 
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
-    """Yield (event, data) as a browser reads them."""
+    """Yield (event, data) as a browser does."""
     kind = ""
     async for line in response.aiter_lines():
         if line.startswith("event: "):
@@ -38,7 +38,7 @@ async def watching(scheduler: Scheduler, query: str = "") -> AsyncIterator[Async
         yield events(response)
 
 
-async def test_the_past_comes_first_then_what_is_now(scheduler: Scheduler, pair: str) -> None:
+async def test_the_past_comes_first_then_the_current_state(scheduler: Scheduler, pair: str) -> None:
     worker = Worker(scheduler.url, node_id=f"seen-{pair[:2]}", pairs=[pair], slots=3, work=lambda work: "done")
     async with running(worker), Client(scheduler.url) as client, watching(scheduler) as stream:
         await until(lambda: worker.node_id in scheduler.node_ids())
@@ -67,7 +67,7 @@ async def test_viewers_are_bounded_and_a_stop_waits_for_none(folder: Path) -> No
             assert refused.headers["retry-after"]
             assert (await http.head("/v1/dashboard")).status_code == 200
     async with asyncio.timeout(10):
-        while True:  # those who left are not counted any more
+        while True:  # closed viewers no longer count
             with contextlib.suppress(AssertionError):
                 async with watching(scheduler) as third:
                     await anext(third)
@@ -76,11 +76,11 @@ async def test_viewers_are_bounded_and_a_stop_waits_for_none(folder: Path) -> No
                     rest = [kind async for kind, _ in third]
                     assert set(rest) <= {"now"}
                     break
-    assert await asyncio.to_thread(scheduler.end) == 0  # long before stop_s
+    assert await asyncio.to_thread(scheduler.end) == 0  # much less than stop_s
     assert scheduler.events("http_server") == []
 
 
-async def test_a_viewer_that_breaks_off_is_forgotten(scheduler: Scheduler) -> None:
+async def test_a_viewer_that_disconnects_is_forgotten(scheduler: Scheduler) -> None:
     for _ in range(20):
         async with watching(scheduler) as stream:
             await anext(stream)

@@ -1,4 +1,4 @@
-"""GET /v1/debug/memory of a real scheduler: it tells of the connections and jobs that it has just now."""
+"""GET /v1/debug/memory of a real scheduler: it reports the connections and jobs of the moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def memory(scheduler: Scheduler, query: str = "") -> dict[str, Any]:
     return report
 
 
-async def test_it_tells_what_is_there(scheduler: Scheduler, good_flow: GoodFlow) -> None:
+async def test_the_memory_report_has_connections_and_jobs(scheduler: Scheduler, good_flow: GoodFlow) -> None:
     report = memory(scheduler, "?gc=1&types=3")
     tables = report["tables"]
     assert tables["core.node_registry.nodes"] >= 1 and tables["core.table._by_id"] >= 1
@@ -44,7 +44,7 @@ def test_the_history_of_the_dashboard_is_declared_with_its_bound(scheduler: Sche
 
 
 def test_allocations_are_traced_on_demand(folder: Path) -> None:
-    """Meanwhile allocated bytes are unreadable, which the report says; then all is as before."""
+    """While tracing is on, allocated bytes are unreadable and the report says so; then all is as before."""
     with started(Scheduler(folder, "memory")) as own:
         switch = f"{own.url}/v1/debug/memory"
         on = httpx.post(switch, params={"trace": "start", "frames": 2}, trust_env=False, timeout=30).json()
@@ -61,7 +61,7 @@ def test_allocations_are_traced_on_demand(folder: Path) -> None:
 
 
 async def test_sessions_that_come_and_go_leave_no_table_fuller(folder: Path) -> None:
-    """The doors' part of it: what 20 sessions with goodbyes add is gone with them."""
+    """The entries that 20 sessions add are removed with them."""
     with started(Scheduler(folder, "memory")) as own:
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(20):
@@ -71,7 +71,7 @@ async def test_sessions_that_come_and_go_leave_no_table_fuller(folder: Path) -> 
 
 
 @pytest.mark.parametrize("query", ["?gc=2", "?gc=yes", "?types=1001", "?types=-1", "?sizes=2"])
-def test_what_cant_be_used_is_refused(scheduler: Scheduler, query: str) -> None:
+def test_invalid_parameters_of_memory_are_rejected(scheduler: Scheduler, query: str) -> None:
     response = httpx.get(f"{scheduler.url}/v1/debug/memory{query}", trust_env=False)
     assert response.status_code == 422
     assert response.json()["reason"] == f"bad_{query[1:].partition('=')[0]}"

@@ -1,4 +1,4 @@
-"""`voxpool doctor` where no scheduler runs: each trouble is really made, found, and nothing else with it."""
+"""`voxpool doctor` without a running scheduler: each problem is made for real, and exactly that problem is found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voxpool.scheduler.service.open_files import wanted
 from voxpool.scheduler.stores.claim import OWNER_KEY
 
 SMALL = ("--connections-max", "100")
-"""Any machine allows so many open files."""
+"""A number of open files that any machine allows."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def client(server: RedisServer) -> Iterator[redis.Redis]:
-    """A client of that server, which is as it was afterwards."""
+    """A client of that server; settings that it changes are restored."""
     with redis.Redis(port=server.port, decode_responses=True) as connected:
         yield connected
         connected.replicaof("NO", "ONE")
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def found(*arguments: str | Path, code: int = 1) -> list[dict[str, Any]]:
-    """Return what the doctor finds."""
+    """Return the findings of the doctor."""
     done = voxpool_here("doctor", "--json", *SMALL, *arguments)
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (code, ""), (done.stdout, done.stderr)
@@ -57,14 +57,14 @@ def found(*arguments: str | Path, code: int = 1) -> list[dict[str, Any]]:
 
 
 def the_one(trouble: str, *arguments: str | Path) -> dict[str, Any]:
-    """Return the only finding, which is of that kind."""
+    """Return the single finding, which must be of that kind."""
     findings = found(*arguments)
     assert [one["trouble"] for one in findings] == [trouble], findings
     return findings[0]
 
 
-def test_a_machine_where_all_is_well(free_port: int, server: RedisServer, folder: Path) -> None:
-    """With each kind of store; a state folder that isn't there is not made by looking."""
+def test_a_machine_without_problems(free_port: int, server: RedisServer, folder: Path) -> None:
+    """With each kind of store; a missing state folder is not created by the check."""
     port = ("--port", str(free_port))
     assert found(*port, code=0) == []
     assert found(*port, "--state-dir", folder, code=0) == []
@@ -74,8 +74,8 @@ def test_a_machine_where_all_is_well(free_port: int, server: RedisServer, folder
     assert found("--port", "0", "--store", "memory", code=0) == []
 
 
-def test_what_it_says_to_people(free_port: int) -> None:
-    """As a process: findings, then what they cover."""
+def test_the_printed_findings(free_port: int) -> None:
+    """Run as a process: it prints findings, then the checked areas."""
     options = ("--port", str(free_port), "--store", "memory", *SMALL)
     well = voxpool("doctor", *options)
     assert (well.returncode, well.stderr) == (0, "")
@@ -91,11 +91,11 @@ def test_what_it_says_to_people(free_port: int) -> None:
     assert "write redis://HOST:PORT/DB" in one_line(voxpool_here("doctor", "--store", "mongodb://x", *SMALL), 3)
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use() -> None:
     with stranger(b"220 mail\r\n") as port:
         one = the_one("port_taken", "--port", str(port), "--store", "memory")
     assert one["where"] == f"127.0.0.1:{port}" and f"process {os.getpid()} (" in one["what"]
-    with socket.socket() as silent:  # bound, but nobody listens: it is found by trying
+    with socket.socket() as silent:  # bound, but not listening: found by trying
         silent.bind(("127.0.0.1", 0))
         the_one("port_taken", "--port", str(silent.getsockname()[1]), "--store", "memory")
 
@@ -113,7 +113,7 @@ def test_a_store_that_does_not_answer(free_port: int) -> None:
         the_one("store_unreachable", "--port", "0", "--store", f"redis://127.0.0.1:{port}/0")
 
 
-def test_a_store_that_throws_keys_away(server: RedisServer, client: redis.Redis) -> None:
+def test_a_store_that_evicts_keys(server: RedisServer, client: redis.Redis) -> None:
     client.config_set("maxmemory-policy", "allkeys-lru")
     one = the_one("store_eviction", "--port", "0", "--store", server.url)
     assert (one["where"], one["what"].split(":")[0]) == (server.url, "maxmemory-policy = allkeys-lru")
@@ -139,8 +139,8 @@ def test_a_store_whose_clock_is_wrong(server: RedisServer) -> None:
         assert found("--port", "0", "--store", url, code=0) == []
 
 
-def test_a_store_that_another_scheduler_has(server: RedisServer, client: redis.Redis, folder: Path) -> None:
-    """Only while it lives; and it has a right to be there when it is the one that was asked."""
+def test_a_store_in_use_by_another_scheduler(server: RedisServer, client: redis.Redis, folder: Path) -> None:
+    """Only a running scheduler counts; the doctor accepts the scheduler that it was asked about."""
     other = Scheduler(folder, server.url, *SMALL)
     one = the_one("second_scheduler", "--port", "0", "--store", server.url)
     assert f"process {other.pid}, {other.url}" in one["what"]
@@ -157,12 +157,12 @@ def test_tokens_that_are_unset_on_a_public_address() -> None:
     assert found("--port", "0", "--host", "localhost", "--store", "memory", code=0) == []
 
 
-def test_a_token_file_that_can_not_be_read() -> None:
+def test_an_unreadable_token_file() -> None:
     one = the_one("secret_file", "--port", "0", "--store", "memory", "--access-file", "/no/such/file")
     assert "/no/such/file" in one["what"]
 
 
-def test_a_clean_up_that_is_off() -> None:
+def test_a_disabled_clean_up() -> None:
     the_one("cleanup_off", "--port", "0", "--store", "memory", "--cleanup-interval-s", "0")
 
 
@@ -173,7 +173,7 @@ def test_too_few_open_files() -> None:
 
 
 def test_an_embedded_store_that_can_not_be_started(folder: Path) -> None:
-    """Its place is a file; what lies in it is broken; another scheduler has it."""
+    """The folder is a file, its data are broken, or another scheduler uses it."""
     (folder / "file").touch()
     one = the_one("store_start", "--port", "0", "--state-dir", folder / "file" / "state")
     assert f"{folder / 'file'} is no folder that can be written" in one["what"]
