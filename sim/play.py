@@ -8,7 +8,6 @@ from typing import Any, TextIO
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.scenario.scenario import Scenario
-from voxpool.sim.wire.run import check_options, play_on_wire
 from voxpool.sim.world.run import Played, Progress
 from voxpool.sim.world.run import play as play_model
 from voxpool.sim.world.variant import Variant
@@ -31,6 +30,8 @@ def play(
     Raises ConfigError, StoreUnavailable when a real store can't be reached.
     """
     if scenario.ends == "wire":
+        from voxpool.sim.wire.run import check_options, play_on_wire  # the server, which takes half a second
+
         check_options(store, follow, variant)
         return play_on_wire(
             scenario, seed=seed, checkers=checkers, trace_file=trace_file, progress=progress, watchers=watchers

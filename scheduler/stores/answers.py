@@ -25,12 +25,9 @@ from collections.abc import AsyncIterator
 from redis import exceptions
 
 from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.stores.meanings import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN
 
 CONNECT_TIMEOUT_S = 2.0
-
-BROKEN, LOST_DATA, TOPOLOGY, TAKEN, NOT_NOW = "broken", "lost_data", "topology", "taken", "not_now"
-UNKNOWN = "unknown"
-MEANINGS = (BROKEN, LOST_DATA, TOPOLOGY, TAKEN, NOT_NOW, UNKNOWN)
 
 CODES = {
     "NOSCRIPT": LOST_DATA,

@@ -13,8 +13,8 @@ from typing import Any
 
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.answers import FAULTS, asked
+from voxpool.scheduler.stores.facts import OWNER_KEY
 
-OWNER_KEY = "vp:{0}:owner"
 PARTITIONS_KEY = "vp:partitions"
 OWNER_LEASE_MS = 10_000
 """A scheduler that died is succeeded after this time; one that hangs for longer loses the store."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from voxpool.scheduler.stores.claim import OWNER_KEY
+OWNER_KEY = "vp:{0}:owner"
+"""The key of the claim (claim.py): its value names the scheduler that works on the store."""
 
 
 class StoreFacts(msgspec.Struct):

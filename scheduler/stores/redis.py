@@ -21,10 +21,8 @@ from redis.backoff import NoBackoff
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
 from voxpool.scheduler.stores.answers import (
-    BROKEN,
     CONNECT_TIMEOUT_S,
     FAULTS,
-    TOPOLOGY,
     asked,
     meaning_of,
     text_of,
@@ -32,6 +30,7 @@ from voxpool.scheduler.stores.answers import (
 )
 from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
 from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
+from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
 from voxpool.scheduler.stores.memory import Dump
 from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
 from voxpool.scheduler.stores.shown import without_password

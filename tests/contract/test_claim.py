@@ -12,7 +12,8 @@ from tests.e2e.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.core.scripts import lapsed_nodes
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
-from voxpool.scheduler.stores.claim import OWNER_KEY, PARTITIONS_KEY, Claim
+from voxpool.scheduler.stores.claim import PARTITIONS_KEY, Claim
+from voxpool.scheduler.stores.facts import OWNER_KEY
 from voxpool.scheduler.stores.opening import open_store
 from voxpool.scheduler.stores.redis import RedisStore
 

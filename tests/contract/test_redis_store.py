@@ -12,8 +12,8 @@ from tests.contract.conftest import run_when_back
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.core.scripts import Want, register_node, release_job, select_node
 from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
-from voxpool.scheduler.stores.answers import TAKEN
 from voxpool.scheduler.stores.embedded import EmbeddedStore
+from voxpool.scheduler.stores.meanings import TAKEN
 from voxpool.scheduler.stores.opening import open_store
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.stores.script_sources import ScriptSource

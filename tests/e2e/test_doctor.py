@@ -18,7 +18,7 @@ from tests.e2e.processes import Scheduler
 from tests.e2e.tampering import of_version, tampered, with_clock
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.service.open_files import wanted
-from voxpool.scheduler.stores.claim import OWNER_KEY
+from voxpool.scheduler.stores.facts import OWNER_KEY
 
 SMALL = ("--connections-max", "100")
 """A number of open files that any machine allows."""

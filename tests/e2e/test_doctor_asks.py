@@ -25,7 +25,7 @@ from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.security.caller import Role
 from voxpool.scheduler.security.tokens import append_token, new_token
 from voxpool.scheduler.service.open_files import wanted
-from voxpool.scheduler.stores.claim import OWNER_KEY
+from voxpool.scheduler.stores.facts import OWNER_KEY
 
 SMALL = ("--connections-max", "100", "--waiting-timeout-s", "60")
 

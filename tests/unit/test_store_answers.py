@@ -6,7 +6,8 @@ import pytest
 from redis._parsers import BaseParser
 
 from tests.e2e import bad_answers
-from voxpool.scheduler.stores.answers import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN, meaning_of, text_of
+from voxpool.scheduler.stores.answers import meaning_of, text_of
+from voxpool.scheduler.stores.meanings import BROKEN, LOST_DATA, NOT_NOW, TAKEN, TOPOLOGY, UNKNOWN
 
 MEANS = {
     **dict.fromkeys((*bad_answers.REDIS, *bad_answers.VALKEY, *bad_answers.ENVOY, *bad_answers.TWEMPROXY), NOT_NOW),

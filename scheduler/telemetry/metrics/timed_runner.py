@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import ScriptFailed, StoreUnavailable
-from voxpool.scheduler.stores.answers import MEANINGS
+from voxpool.scheduler.stores.meanings import MEANINGS
 from voxpool.scheduler.stores.script_sources import load_sources
 from voxpool.scheduler.telemetry.around_runner import AroundRunner
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE
