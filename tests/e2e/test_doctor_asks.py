@@ -1,4 +1,4 @@
-"""`voxpool doctor` where a scheduler runs: it is asked, and tells what is wrong with it."""
+"""`voxpool doctor` with a running scheduler: the doctor queries it and reports its problems."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def on_redis(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def found(running: Scheduler | str, *arguments: str | Path, code: int = 1) -> list[dict[str, Any]]:
-    """Return what the doctor finds there."""
+    """Return the findings of the doctor."""
     url = running if isinstance(running, str) else running.url
     done = voxpool_here("doctor", "--json", "--url", url, *arguments)
     assert (done.returncode, done.stderr) == (code, ""), (done.stdout, done.stderr)
@@ -53,14 +53,14 @@ def found(running: Scheduler | str, *arguments: str | Path, code: int = 1) -> li
 
 
 def the_one(trouble: str, running: Scheduler | str, *arguments: str | Path) -> dict[str, Any]:
-    """Return the only finding, which is of that kind."""
+    """Return the single finding, which must be of that kind."""
     findings = found(running, *arguments)
     assert [one["trouble"] for one in findings] == [trouble], findings
     return findings[0]
 
 
-def test_a_scheduler_that_is_well(on_redis: Scheduler, server: RedisServer, folder: Path) -> None:
-    """Also without --url, when the settings lead there; a node that serves all that waits is no trouble."""
+def test_a_scheduler_without_problems(on_redis: Scheduler, server: RedisServer, folder: Path) -> None:
+    """Also without --url, when the settings give it; a node that serves all waiting pairs is no problem."""
     words = ("--url", on_redis.url, "--id", "n", "--pairs", "en:en", "--engine", "sleep:60")
     with started(Process(folder, "node", "node", *words)):
         wait_until(lambda: on_redis.node_ids() == ["n"])
@@ -78,8 +78,8 @@ def test_a_scheduler_that_is_well(on_redis: Scheduler, server: RedisServer, fold
     wait_until(lambda: on_redis.node_ids() == [])
 
 
-def test_jobs_that_nobody_can_do(on_redis: Scheduler, folder: Path) -> None:
-    """No node for the pair; then one that takes no jobs; then one that does."""
+def test_jobs_without_a_usable_node(on_redis: Scheduler, folder: Path) -> None:
+    """There is no node for the pair; then one that takes no jobs; then one that does."""
     with HttpClient(on_redis.url) as client:
         job_id = client.submit(TONE, "zh:en").job_id
         one = the_one("no_node", on_redis)
@@ -97,7 +97,7 @@ def test_jobs_that_nobody_can_do(on_redis: Scheduler, folder: Path) -> None:
 
 
 async def test_a_node_whose_clock_is_wrong(on_redis: Scheduler) -> None:
-    """An hour behind: what it says at its register, in JSON as a node in another language may."""
+    """The clock in its register is an hour slow, in JSON as a node in another language may send it."""
     register = {"type": "register", "node_id": "late", "process_id": "p", "pairs": ["a:b"], "slots": 1, "running": []}
     async with connected(on_redis.node_url) as node:
         await node.send(json.dumps({**register, "now_ms": SystemClock().now_ms() - 3_600_000}))
@@ -108,14 +108,14 @@ async def test_a_node_whose_clock_is_wrong(on_redis: Scheduler) -> None:
     await until(lambda: on_redis.node_ids() == [])
 
 
-def test_a_store_that_changes_under_a_scheduler(on_redis: Scheduler, server: RedisServer) -> None:
-    """Keys that it throws away; then it is gone, then it is back."""
+def test_a_store_that_changes_at_run_time(on_redis: Scheduler, server: RedisServer) -> None:
+    """It evicts keys; then it is down, then back."""
     with redis.Redis(port=server.port) as client:
         client.config_set("maxmemory-policy", "volatile-ttl")
         assert the_one("store_eviction", on_redis)["where"] == server.url
         client.config_set("maxmemory-policy", "noeviction")
     server.kill()
-    wait_until(lambda: on_redis.events("store_failed"))  # a job that waits would be a trouble, too
+    wait_until(lambda: on_redis.events("store_failed"))  # a waiting job would be a problem, too
     one = the_one("store_unreachable", on_redis)
     assert one["where"] == f"the store of {on_redis.url}" and "127.0.0.1" in one["what"]
     server.start()
@@ -123,8 +123,8 @@ def test_a_store_that_changes_under_a_scheduler(on_redis: Scheduler, server: Red
     assert found(on_redis, code=0) == []
 
 
-def test_a_store_that_was_emptied_is_no_other_schedulers(on_redis: Scheduler, server: RedisServer) -> None:
-    """Until the claim is renewed it has no owner; who works on it knows its own name all the same."""
+def test_a_flushed_store_is_not_taken_for_another_schedulers(on_redis: Scheduler, server: RedisServer) -> None:
+    """Until the claim is renewed the store has no owner; the scheduler still knows its own name."""
     with redis.Redis(port=server.port) as client:
         client.delete(OWNER_KEY)
     told = on_redis.get("/v1/debug/checkup")["store"]
@@ -132,7 +132,7 @@ def test_a_store_that_was_emptied_is_no_other_schedulers(on_redis: Scheduler, se
 
 
 def test_an_old_store_whose_clock_is_wrong(server: RedisServer, folder: Path) -> None:
-    """On another database, since the first one has its scheduler."""
+    """It uses another database, since the first one has its scheduler."""
 
     def both(said: bytes) -> bytes:
         return of_version(b"6.2.1")(with_clock(-90)(said))
@@ -143,7 +143,7 @@ def test_an_old_store_whose_clock_is_wrong(server: RedisServer, folder: Path) ->
         assert running.stop() == 0
 
 
-def test_settings_that_are_unwise(folder: Path) -> None:
+def test_unwise_settings(folder: Path) -> None:
     """A public address without tokens, no clean-up, and fewer open files than connections."""
     command = [
         sys.executable,
@@ -172,8 +172,8 @@ def test_settings_that_are_unwise(folder: Path) -> None:
     assert f"300 open files are allowed; 900 connections need {wanted(900)}" in findings[2]["what"]
 
 
-def test_who_has_no_token_is_told_less(folder: Path) -> None:
-    """What only an admin may see is left out and told; a token that doesn't count is a finding."""
+def test_without_a_token_the_findings_are_limited(folder: Path) -> None:
+    """What only an admin may see is left out, and the output says so; an invalid token is a finding."""
     tokens, secrets = folder / "tokens.toml", {}
     for role in Role:
         secrets[role], caller = new_token(f"a-{role}", role, None)
@@ -193,7 +193,7 @@ def test_who_has_no_token_is_told_less(folder: Path) -> None:
 
 
 def test_no_scheduler_at_the_url(on_redis: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody, somebody else, and one of another version."""
+    """There is nothing, another service, or a scheduler of another version."""
     one = the_one("scheduler_down", "http://no-such-host.invalid:5010")
     assert "there is no such host" in one["what"]
     with stranger(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as port:

@@ -1,4 +1,4 @@
-"""What the doors promise: jobs over HTTP, sessions in both kinds of frames, bounds with a time to retry."""
+"""The interface to clients: jobs over HTTP, sessions in both kinds of frames, bounds with a time to retry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def http(scheduler: Scheduler) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class Gate:
-    """A worker whose jobs end when `open` is set; it remembers what it was given and what was cancelled."""
+    """A worker whose jobs end when `open` is set; it records the jobs that it got and those that were cancelled."""
 
     def __init__(self, scheduler: Scheduler, pair: str) -> None:
         self.open = asyncio.Event()
@@ -88,7 +88,7 @@ async def test_a_cancelled_job_is_taken_from_its_node(http: httpx.AsyncClient, g
     await until(lambda: gate.works)
     assert (await http.delete(f"/v1/jobs/{job_id}")).json()["state"] == "cancelled"
     await until(gate.works[0].cancelled.is_set)
-    assert (await http.delete(f"/v1/jobs/{job_id}")).json()["state"] == "cancelled"  # again changes nothing
+    assert (await http.delete(f"/v1/jobs/{job_id}")).json()["state"] == "cancelled"  # a repeated cancel changes nothing
 
 
 async def test_jobs_are_listed_newest_first_in_pages_and_by_state(
@@ -117,7 +117,7 @@ async def test_nodes_and_pools_are_listed(http: httpx.AsyncClient, gate: Gate, p
     assert (nodes[gate.worker.node_id]["running"], nodes[gate.worker.node_id]["slots"]) == (4, 4)
     pools = {pool["pair"]: pool for pool in (await http.get("/v1/pools")).json()["pools"]}
     assert pools[pair] == {"pair": pair, "nodes": 1, "slots": 4, "running": 4, "waiting": 1}
-    async with asyncio.timeout(10):  # the end of a node of another test may be heard of just now
+    async with asyncio.timeout(10):  # the end of a node of another test may not be processed yet
         while True:
             first = (await http.get("/v1/nodes", params={"limit": 1})).json()
             if first["total"] == len((await http.get("/v1/nodes")).json()["nodes"]):
@@ -128,10 +128,13 @@ async def test_nodes_and_pools_are_listed(http: httpx.AsyncClient, gate: Gate, p
         await state_of(http, job.json()["job_id"], "completed")
 
 
-async def test_it_is_told_why_a_job_went_where_it_went(
+async def test_why_explains_the_choice_of_a_node(
     http: httpx.AsyncClient, scheduler: Scheduler, gate: Gate, pair: str
 ) -> None:
-    """Of a job that was submitted with why; of another only how its pool is now. The command says the same."""
+    """A job submitted with why has its decisions; another job only has the current state of its pool.
+
+    The command prints the same.
+    """
     asked, plain = [
         (await http.post("/v1/jobs", params={"pair": pair, "why": why}, content=TONE)).json()["job_id"]
         for why in (1, 0)
@@ -158,7 +161,7 @@ async def test_it_is_told_why_a_job_went_where_it_went(
 
 
 @pytest.mark.parametrize("encode", [text, binary])
-async def test_a_session_answers_in_the_kind_it_was_greeted_in(
+async def test_a_session_answers_in_the_kind_of_frame_of_its_hello(
     scheduler: Scheduler, gate: Gate, pair: str, encode: Any
 ) -> None:
     gate.open.set()
@@ -183,7 +186,7 @@ async def test_a_session_answers_in_the_kind_it_was_greeted_in(
 
 
 async def greeted(socket: Any, session_id: str, resume: bool = False) -> None:
-    """Say hello in JSON."""
+    """Send hello in JSON."""
     await socket.send(text(type="hello", session_id=session_id, resume=resume))
     assert json.loads(await socket.recv())["type"] == "welcome"
 
@@ -196,10 +199,10 @@ async def submitted(socket: Any, request_id: str, pair: str) -> str:
     return str(message["job_id"])
 
 
-async def test_a_client_that_says_goodbye_takes_its_jobs_with_it(
+async def test_the_jobs_of_a_client_that_says_goodbye_are_cancelled(
     scheduler: Scheduler, http: httpx.AsyncClient, gate: Gate, pair: str
 ) -> None:
-    """Nobody waits for them any more: node seconds are not wasted (R16)."""
+    """Nobody waits for them any more, so they would waste node time (R16)."""
     name = pair.split(":")[0]
     async with connected(scheduler.session_url) as socket:
         await greeted(socket, f"bye-{name}")
@@ -209,7 +212,7 @@ async def test_a_client_that_says_goodbye_takes_its_jobs_with_it(
     await until(gate.works[0].cancelled.is_set)
 
 
-async def test_a_client_whose_connection_broke_comes_back_for_its_results(
+async def test_a_client_whose_connection_broke_reconnects_for_its_results(
     scheduler: Scheduler, http: httpx.AsyncClient, gate: Gate, pair: str
 ) -> None:
     name = pair.split(":")[0]
@@ -241,7 +244,7 @@ async def test_a_second_connection_of_a_session_takes_over(scheduler: Scheduler,
         assert (result["type"], result["job_id"], result["state"]) == ("result", job_id, "completed")
 
 
-async def test_only_the_own_jobs_of_a_session_can_be_cancelled(scheduler: Scheduler, gate: Gate, pair: str) -> None:
+async def test_a_session_can_only_cancel_its_own_jobs(scheduler: Scheduler, gate: Gate, pair: str) -> None:
     name = pair.split(":")[0]
     async with connected(scheduler.session_url) as one, connected(scheduler.session_url) as other:
         await greeted(one, f"one-{name}")

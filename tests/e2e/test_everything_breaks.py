@@ -1,4 +1,4 @@
-"""Break, heal, then demand: connections are cut, the store is killed, and each request ends once."""
+"""Break, heal, then check: connections are cut, the store is killed, and each request ends once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAGS = ("--heartbeat-s", "0.5", "--lease-s", "2", "--waiting-timeout-s", "60", 
 
 
 class Trouble:
-    """Cuts connections at random until it has done enough, with one seed for one order of events."""
+    """Cuts connections at random a number of times; the seed determines the order of events."""
 
     def __init__(self, scheduler: Scheduler, workers: list[Worker], clients: list[Client]) -> None:
         self.done: Counter[str] = Counter()
@@ -32,7 +32,7 @@ class Trouble:
         self._random = random.Random(7)
 
     async def make(self) -> None:
-        """Break things; the store only when it has recovered from the last time."""
+        """Make failures; the store fails only when it has recovered from the last time."""
         while not (
             self.done["node"] >= CUTS_OF_NODES
             and self.done["client"] >= CUTS_OF_CLIENTS
@@ -58,8 +58,8 @@ class Trouble:
 
 
 @pytest.mark.alone
-async def test_whatever_breaks_each_request_ends_once_and_well(folder: Path) -> None:
-    """Two dozen requests are always under way; at the end nothing is held, nothing waits, and nobody was told twice."""
+async def test_each_request_ends_once_under_all_failures(folder: Path) -> None:
+    """Two dozen requests are always in progress; at the end nothing is held, nothing waits, no result came twice."""
 
     async def work(work: Work) -> int:
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The examples run as they are, each a process, against a real scheduler; and what they show is typed."""
+"""Each example runs unchanged as a process against a real scheduler; the examples pass mypy."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def main(client: Client) -> None:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler for the examples: they serve and use en:en."""
+    """A scheduler for the examples, which serve and use en:en."""
     with started(Scheduler(tmp_path_factory.mktemp("examples"), "memory")) as scheduler:
         yield scheduler
 
 
 def environment(scheduler: Scheduler) -> dict[str, str]:
-    """The examples find the scheduler by VOXPOOL_URL."""
+    """The environment in which the examples find the scheduler, by VOXPOOL_URL."""
     return {**os.environ, "VOXPOOL_URL": scheduler.url, "PYTHONPATH": os.getcwd()}
 
 
@@ -85,9 +85,9 @@ def test_clients_and_nodes_of_ten_lines_work_together(own: Scheduler, node: str)
     wait_until(lambda: own.node_ids() == [])
 
 
-def test_a_load_test_of_ones_own_runs_on_our_session_user(own: Scheduler, tmp_path: Path) -> None:
-    """Its pairs, audio, think time and tasks are its own; connects, submits, results and cancels are in Locust's
-    statistics, and no load run of ours is needed.
+def test_a_custom_load_test_runs_on_our_session_user(own: Scheduler, tmp_path: Path) -> None:
+    """Its pairs, audio, think time and tasks are its own; Locust's statistics have connects, submits, results and
+    cancels; no load run of ours is needed.
     """
     node = Process(tmp_path, "node", "node", "--url", own.url, "--id", "n1", "--pairs", "zh:en,en:zh", "--slots", "5")
     try:
@@ -114,12 +114,12 @@ def test_a_load_test_of_ones_own_runs_on_our_session_user(own: Scheduler, tmp_pa
     wait_until(lambda: own.node_ids() == [])
 
 
-def test_a_job_is_looked_at_and_cancelled(own: Scheduler) -> None:
+def test_a_job_is_inspected_and_cancelled(own: Scheduler) -> None:
     first, last = output_of(own, "cancel.py")
     assert first.endswith("nodes of its pair: 0") and last == "cancelled"
 
 
-def test_a_node_that_is_used_wrongly_says_how(own: Scheduler) -> None:
+def test_wrong_usage_of_a_node_prints_the_usage(own: Scheduler) -> None:
     command = [sys.executable, str(EXAMPLES / "worker.py"), "--slots", "0"]
     done = subprocess.run(command, env=environment(own), capture_output=True, text=True, timeout=60)
     assert done.returncode == 3 and "1<=x<=1000" in done.stderr
@@ -128,7 +128,7 @@ def test_a_node_that_is_used_wrongly_says_how(own: Scheduler) -> None:
 
 
 def test_the_examples_are_typed_and_misuse_is_found(tmp_path: Path) -> None:
-    """mypy --strict passes over the examples, and complains about each wrong line of a misuse."""
+    """mypy --strict passes on the examples, and reports each wrong line of a misuse."""
     wrong = tmp_path / "misuse.py"
     wrong.write_text(MISUSE)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--no-pretty", "--no-error-summary"]

@@ -1,6 +1,6 @@
-"""Overload at the default settings: what is accepted is done in time, what is refused learns when to come again.
+"""Overload at the default settings: accepted jobs are done in time, rejected ones get a time to retry.
 
-Pairs that no node serves take no jobs, and a job that never started begins anew under its request id.
+Pairs that no node serves accept no jobs, and a job that never started is started anew under its request id.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voxpool.scheduler.sdk import Client, SubmitRejected, Worker
 
 
 async def played(folder: Path, seconds: float) -> FiveFold:
-    """The overload, and what must hold at any size."""
+    """Play the overload and check what must hold at any size."""
     with started(Scheduler(folder, "embedded", *FLAGS)) as scheduler:
         report = await five_fold(scheduler, seconds)
         assert scheduler.get("/readyz") == {"status": "ready"}
@@ -27,7 +27,7 @@ async def played(folder: Path, seconds: float) -> FiveFold:
     assert set(report.first) == {"accepted", "overloaded"} and report.without_retry == 0, report
     assert report.accepted >= 0.8 * CAPACITY_PER_S * seconds, f"more could have been done: {report}"
     assert report.accepted_share(PUNCTUAL) >= 0.75, f"the time that was given is too short: {report}"
-    # In a short run the first refusals, whose times are short, weigh more than in five minutes (8.5 %).
+    # In a short run the first rejections, whose times are short, weigh more than in five minutes (8.5 %).
     assert report.accepted_share(HASTY) <= 0.6, f"half of it would have been enough: {report}"
     return report
 
@@ -45,8 +45,10 @@ async def test_five_fold_overload_for_five_minutes_with_its_memory(folder: Path)
     assert report.growth_bytes < GROWTH_BYTES_MAX, report
 
 
-async def test_a_pair_that_no_node_serves_is_refused_and_a_worker_that_restarts_loses_no_client(folder: Path) -> None:
-    """For as long as a restart takes its jobs are accepted, and done when it is back; then they are refused at once."""
+async def test_a_pair_without_a_node_is_rejected_after_a_grace_for_restarts(folder: Path) -> None:
+    """While a worker restarts its jobs are accepted, and done when it is back; after the grace they are rejected at
+    once.
+    """
 
     async def work(_work: object) -> str:
         return "done"
@@ -71,7 +73,7 @@ async def test_a_pair_that_no_node_serves_is_refused_and_a_worker_that_restarts_
                 return None
 
             rejected = None
-            for _ in range(60):  # each of them waits for its time-out while the grace lasts
+            for _ in range(60):  # each of them waits for its timeout during the grace
                 rejected = await refused()
                 if rejected is not None:
                     break
@@ -81,8 +83,8 @@ async def test_a_pair_that_no_node_serves_is_refused_and_a_worker_that_restarts_
             assert int(answer.headers["retry-after"]) >= 10
 
 
-async def test_a_job_that_never_started_is_done_when_it_is_asked_for_again_under_its_id(folder: Path) -> None:
-    """The stored failure was the answer until retention ended; over HTTP and over a WebSocket."""
+async def test_a_job_that_never_started_is_started_by_a_repeated_submit(folder: Path) -> None:
+    """The stored failure used to be the answer until retention ended; over HTTP and over a WebSocket."""
 
     async def work(_work: object) -> str:
         return "done"

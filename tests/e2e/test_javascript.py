@@ -1,4 +1,4 @@
-"""The client and the worker in JavaScript, which were written from docs/protocol.md, against a real scheduler."""
+"""The client and the worker in JavaScript, written from docs/protocol.md alone, against a real scheduler."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SIZES = {file: Path(file).stat().st_size for file in FILES}
 
 
 class NodeProgram(Process):
-    """A program of Node.js; what it prints is in `lines`."""
+    """A program of Node.js; its output is in `lines`."""
 
     program: ClassVar[tuple[str, ...]] = ("node",)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the JSON lines that it has printed."""
+        """Return the printed JSON lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 class Programs:
-    """Starts programs of Node.js, which are ended with the test."""
+    """Starts programs of Node.js, which end with the test."""
 
     def __init__(self, folder: Path, pair: str) -> None:
         self.folder = folder
@@ -43,11 +43,11 @@ class Programs:
         self.started: list[NodeProgram] = []
 
     def client(self, url: str, *files: str) -> NodeProgram:
-        """The client of the examples; it submits `files`."""
+        """Start the client of the examples, which submits `files`."""
         return self.start(str(JAVASCRIPT / "client.mjs"), "--url", url, "--pair", self.pair, *files)
 
     def worker(self, url: str, slots: int = 1) -> NodeProgram:
-        """The worker of the examples; its jobs are at work until `finish`."""
+        """Start the worker of the examples; its jobs run until `finish`."""
         return self.start(str(GATED_WORKER), url, self.node_id, self.pair, str(slots), str(self.folder / "finish"))
 
     def finish(self) -> None:
@@ -78,7 +78,7 @@ async def ended(program: NodeProgram) -> int:
 
 
 def test_each_file_is_short() -> None:
-    """They are examples: each can be read at one sitting."""
+    """Examples should be readable at one sitting."""
     assert max(len(file.read_text().splitlines()) for file in JAVASCRIPT.glob("*.mjs")) <= 150
 
 
@@ -91,8 +91,10 @@ async def test_jobs_of_the_client_are_done_by_a_worker_in_python(scheduler: Sche
     assert {(line["state"], line["attempts"]) for line in client.lines()} == {("completed", 1)}
 
 
-async def test_a_client_that_is_cut_off_gets_each_result_once(scheduler: Scheduler, programs: Programs) -> None:
-    """One job ends before the connection breaks, one while the client is away, one when it is back."""
+async def test_a_client_that_loses_its_connection_gets_each_result_once(
+    scheduler: Scheduler, programs: Programs
+) -> None:
+    """One job ends before the connection breaks, one while the client is disconnected, one after the reconnect."""
     may_end = {size: asyncio.Event() for size in SIZES.values()}
     ran: list[int] = []
 
@@ -120,10 +122,8 @@ async def test_a_client_that_is_cut_off_gets_each_result_once(scheduler: Schedul
     assert sorted(ran) == sorted(SIZES.values()), "no job ran twice"
 
 
-async def test_the_client_acknowledges_results_and_submits_again_what_there_was_no_room_for(
-    programs: Programs, folder: Path
-) -> None:
-    """Two jobs at a time are taken, and no more once two results are not acknowledged."""
+async def test_the_client_acknowledges_results_and_retries_rejected_submits(programs: Programs, folder: Path) -> None:
+    """Two jobs at a time are accepted, and none while two results are not acknowledged."""
     bounds = ("--jobs-max", "2", "--unacknowledged-max", "2", "--retry-after-s", "0.05")
     with started(Scheduler(folder, "memory", *bounds)) as scheduler:
         node = Worker(scheduler.url, node_id="py", pairs=[programs.pair], slots=2, work=lambda work: len(work.audio))
@@ -135,7 +135,7 @@ async def test_the_client_acknowledges_results_and_submits_again_what_there_was_
 
 
 async def test_the_client_and_the_worker_outlive_the_scheduler(programs: Programs, folder: Path) -> None:
-    """The next scheduler knows neither the jobs nor the numbers of the session; the client submits them again."""
+    """The next scheduler does not know the jobs or the numbers of the session; the client submits them again."""
     with started(Scheduler(folder, "memory", name="first")) as first:
         worker = programs.worker(first.url, slots=2)
         client = programs.client(first.url, *FILES)
@@ -148,7 +148,7 @@ async def test_the_client_and_the_worker_outlive_the_scheduler(programs: Program
             assert len(client.lines()) == len(second.events("job_ended")) == len(FILES)
 
 
-async def test_what_is_refused_and_what_fails_ends_the_client_with_1(
+async def test_a_rejection_or_a_failure_ends_the_client_with_1(
     scheduler: Scheduler, programs: Programs, folder: Path
 ) -> None:
     text = folder / "text.wav"
@@ -167,7 +167,7 @@ async def test_what_is_refused_and_what_fails_ends_the_client_with_1(
 
 
 async def test_a_job_of_a_client_in_python_is_done_by_the_worker(scheduler: Scheduler, programs: Programs) -> None:
-    """It runs as many jobs at a time as it has slots, and its beats keep it in the fleet meanwhile."""
+    """It runs as many jobs at a time as it has slots, and its heartbeats keep it registered."""
     worker = programs.worker(scheduler.url, slots=2)
 
     def node() -> dict[str, Any]:
@@ -187,9 +187,7 @@ async def test_a_job_of_a_client_in_python_is_done_by_the_worker(scheduler: Sche
     ] * 5
 
 
-async def test_a_worker_that_is_cut_off_comes_back_and_each_result_comes_once(
-    scheduler: Scheduler, programs: Programs
-) -> None:
+async def test_a_worker_reconnects_and_each_result_comes_once(scheduler: Scheduler, programs: Programs) -> None:
     async with Line(scheduler.port).open() as line, Client(scheduler.url) as client:
         worker = programs.worker(line.url, slots=2)
         jobs = [await client.start(TONE, programs.pair) for _ in range(4)]
@@ -210,9 +208,7 @@ async def test_a_worker_that_is_cut_off_comes_back_and_each_result_comes_once(
     assert {result.state for result in results} == {"completed"}
 
 
-async def test_the_worker_stops_what_is_cancelled_and_drains_on_sigterm(
-    scheduler: Scheduler, programs: Programs
-) -> None:
+async def test_the_worker_stops_cancelled_jobs_and_drains_on_sigterm(scheduler: Scheduler, programs: Programs) -> None:
     worker = programs.worker(scheduler.url)
     async with Client(scheduler.url) as client:
         unwanted, wanted, too_late = [await client.start(TONE, programs.pair) for _ in range(3)]

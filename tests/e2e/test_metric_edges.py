@@ -1,4 +1,4 @@
-"""What a stranger's submit does to the metrics, how old a figure is, and a process without standard streams."""
+"""Edge cases of metrics: invented pairs, the age of figures, and a process without standard streams."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def labels(found: Samples) -> set[str]:
     return {value for _, names in found for name, value in names if name == "pair"}
 
 
-async def test_invented_pairs_take_no_label_of_a_pair_that_a_node_serves(folder: Path) -> None:
-    """They share one; their jobs are counted all the same."""
+async def test_invented_pairs_take_no_label_from_a_served_pair(folder: Path) -> None:
+    """They share one label; their jobs are still counted."""
     scheduler = Scheduler(folder, "memory", "--waiting-timeout-s", "60")
     try:
         async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
@@ -52,8 +52,8 @@ async def test_invented_pairs_take_no_label_of_a_pair_that_a_node_serves(folder:
         assert scheduler.stop() == 0
 
 
-def test_the_age_of_the_store_s_figures_is_told(scheduler: Scheduler) -> None:
-    """They are counted at intervals; each family says when, so that nobody takes an old figure for a new one."""
+def test_the_age_of_the_store_s_figures_is_exposed(scheduler: Scheduler) -> None:
+    """They are counted at intervals; each family has its time, so that an old figure is not taken for a new one."""
     found = wait_until(lambda: _keys(scheduler.url))
     counted = {dict(names)["family"]: at_s for (name, names), at_s in found.items() if name.endswith("_seconds")}
     families = {dict(names)["family"] for name, names in found if name == "voxpool_store_keys"}
@@ -66,7 +66,7 @@ def _keys(url: str) -> Samples:
 
 
 def test_a_scheduler_without_standard_streams_works() -> None:
-    """As a supervisor may start it: `<&- >&- 2>&-`. No connection gets the descriptor that errors are written to."""
+    """A supervisor may start it so: `<&- >&- 2>&-`. No connection gets the descriptor that errors are written to."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

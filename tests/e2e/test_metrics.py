@@ -1,4 +1,4 @@
-"""What a real scheduler tells Prometheus while jobs run."""
+"""The metrics of a real scheduler while jobs run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scrape(scheduler: Scheduler) -> Samples:
 
 @pytest.fixture
 def fresh(folder: Path) -> Iterator[Scheduler]:
-    """A scheduler that has seen no pair yet: the shared one gives no label to a pair after its hundredth."""
+    """A scheduler that has seen no pair yet: in the shared one a pair after the hundredth has no label."""
     scheduler = Scheduler(folder, "embedded")
     yield scheduler
     assert scheduler.stop() == 0
@@ -66,7 +66,7 @@ async def test_a_scrape_under_jobs(fresh: Scheduler, pair: str) -> None:
     assert any(name == "voxpool_store_keys" for name, _ in scrape(scheduler))
 
 
-def test_every_name_of_the_interface_is_exposed_and_nothing_is_said_twice(scheduler: Scheduler) -> None:
+def test_every_documented_metric_is_exposed_once(scheduler: Scheduler) -> None:
     response = httpx.get(f"{scheduler.url}/metrics", trust_env=False)
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = families(response.text)
@@ -76,7 +76,7 @@ def test_every_name_of_the_interface_is_exposed_and_nothing_is_said_twice(schedu
 
 
 @pytest.mark.parametrize("version", ["0.0.1", "1.0.0"])
-def test_openmetrics_is_spoken_when_asked_for(scheduler: Scheduler, version: str) -> None:
+def test_openmetrics_is_served_on_request(scheduler: Scheduler, version: str) -> None:
     accept = f"application/openmetrics-text; version={version}"
     response = httpx.get(f"{scheduler.url}/metrics", headers={"accept": accept}, trust_env=False)
     if version == "1.0.0":

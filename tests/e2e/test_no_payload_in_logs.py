@@ -1,4 +1,4 @@
-"""No log line of a real scheduler, at any level, carries audio or output, whatever goes wrong with them (row O1)."""
+"""No log line of a real scheduler, at any level, contains audio or output, whatever error they cause (row O1)."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def chatty(folder: Path) -> Iterator[Scheduler]:
     assert scheduler.stop() == 0
 
 
-async def test_no_payload_whatever_happens(chatty: Scheduler) -> None:
+async def test_no_payload_is_logged(chatty: Scheduler) -> None:
     said = HEARD.decode()
     answers: list[Any] = [
         {"text": said},
         {"text": said * 100},  # too large
-        {1: said},  # can't be said in JSON
+        {1: said},  # can't be encoded in JSON
         WorkFailed(said, retryable=False),
         WorkFailed(said[:20], retryable=True),
         RuntimeError(said),
@@ -71,7 +71,7 @@ async def test_no_payload_whatever_happens(chatty: Scheduler) -> None:
 
 
 async def _broken_frames(scheduler: Scheduler) -> None:
-    """Both doors get frames that carry the payload where it doesn't belong, or are cut in the middle of it."""
+    """Send frames to both endpoints that have the payload in a wrong place, or are cut in the middle of it."""
     said = HEARD.decode()
     submit = encode(Submit("r", PAIR, AUDIO), binary=True)
     text = encode(Submit("r", PAIR, AUDIO), binary=False).decode()

@@ -1,4 +1,4 @@
-"""A scheduler sees to the files that its connections need, and says so where the machine has fewer."""
+"""A scheduler raises its limit of open files as needed, and reports when the machine allows fewer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SOFT, HARD = 48, CONNECTIONS + BESIDE_CONNECTIONS
 
 
 class Confined(Scheduler):
-    """One on a machine that allows HARD open files, and no more than SOFT to who does not ask."""
+    """A scheduler with a hard limit of HARD open files and a soft limit of SOFT."""
 
     program = ("prlimit", f"--nofile={SOFT}:{HARD}", *Scheduler.program)
 
 
-async def test_a_machine_with_too_few_files_lowers_connections_max_and_says_so(folder: Path) -> None:
-    """The connections past that are refused with a reason; everything else, the store too, can still be opened."""
+async def test_a_low_limit_of_open_files_lowers_connections_max_and_is_reported(folder: Path) -> None:
+    """Connections past it are rejected with a reason; everything else, the store included, can still be opened."""
     with started(Confined(folder, "embedded")) as scheduler:
         (event,) = scheduler.events("few_open_files")
         told = {name: event[name] for name in ("level", "allowed", "wanted", "connections_max")}
@@ -40,7 +40,7 @@ async def test_the_limit_is_raised_as_far_as_needed(folder: Path) -> None:
 
 
 async def _greeted(scheduler: Scheduler, count: int) -> None:
-    """See that `count` sessions can be open at the same time, and not one more."""
+    """Check that `count` sessions can be open at the same time, and not one more."""
     peers: list[BarePeer] = []
     with contextlib.ExitStack() as closing:
         for number in range(count):

@@ -1,4 +1,4 @@
-"""Three times as many jobs as the nodes can do: who is taken is served in a bounded time, who is not is told when."""
+"""Three times as many jobs as the nodes can do: accepted ones end in a bounded time, others may retry."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.e2e.processes import Scheduler
 from tests.e2e.test_processes import started
 
 SMALL = Shape(slots=4, service_s=0.4, waiting_max=10)
-"""Three times what this node can do is little for the scheduler: a slow machine receives all of it in time, too."""
+"""Three times what this node can do is a small load for the scheduler: a slow machine can generate it in time, too."""
 
 
 async def played(folder: Path, shape: Shape, seconds: float) -> Overload:
-    """The overload, and what must hold at any size."""
+    """Play the overload and check what must hold at any size."""
     with started(Scheduler(folder, "embedded", *shape.flags)) as scheduler:
         report = await overload(scheduler, seconds, shape)
         assert scheduler.get("/readyz") == {"status": "ready"}

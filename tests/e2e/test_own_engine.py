@@ -1,4 +1,4 @@
-"""`voxpool node --engine module:function`: any function of one's own, from the folder where the command is run."""
+"""`voxpool node --engine module:function`: a user's function, imported from the working directory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ number = 5
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the module; commands are run in it, and find voxpool where the tests do."""
+    """A folder with the module; commands run in it, and find voxpool where the tests do."""
     monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -59,7 +59,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_functions_of_ones_own_do_the_work(scheduler: Scheduler, pair: str, place: Path) -> None:
+def test_custom_functions_do_the_work(scheduler: Scheduler, pair: str, place: Path) -> None:
     engines = {
         "my_engines:plain": {"plain": len(TONE)},
         "my_engines:slow": {"async": ""},
@@ -102,7 +102,7 @@ def test_functions_of_ones_own_do_the_work(scheduler: Scheduler, pair: str, plac
         ("whisper", "unknown engine 'whisper'; known are measure"),
     ],
 )
-def test_what_is_wrong_is_one_line(place: Path, engine: str, said: str) -> None:
-    """Before a connection is tried; exit code 3."""
+def test_an_invalid_engine_is_one_line(place: Path, engine: str, said: str) -> None:
+    """The error comes before a connection is tried; exit code 3."""
     words = ("node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "a:b", "--engine", engine)
     assert said in one_line(voxpool_here(*words), 3)

@@ -1,4 +1,4 @@
-"""Processes that die or stop: nodes, the embedded store, the scheduler itself. No job is lost, no process is left."""
+"""Processes that crash or stop: nodes, the embedded store, the scheduler. No job is lost, no process stays behind."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def node(folder: Path, scheduler: Scheduler, name: str, engine: str = "measure")
 
 @pytest.fixture
 def own(folder: Path) -> Iterator[Scheduler]:
-    """A scheduler that may be hurt."""
+    """A scheduler that a test may damage."""
     scheduler = Scheduler(folder, "embedded", "--heartbeat-s", "0.5", "--lease-s", "2")
     with started(scheduler):
         yield scheduler
 
 
 def test_the_job_of_a_killed_node_ends_on_another(folder: Path, own: Scheduler) -> None:
-    """SIGKILL in the middle of a job: its socket closes, the job goes on at once, with a second attempt."""
+    """SIGKILL in the middle of a job closes its socket; the job is redispatched at once, with a second attempt."""
     with started(node(folder, own, "slow", "measure:30")) as slow, HttpClient(own.url) as client:
         job_id = client.submit(TONE, PAIR).job_id
         wait_until(lambda: client.job(job_id).node_id == "slow")
@@ -62,8 +62,8 @@ def test_the_job_of_a_killed_node_ends_on_another(folder: Path, own: Scheduler) 
     assert job.output["duration_s"] == 1.5
 
 
-def test_a_frozen_node_loses_its_job_at_the_end_of_its_lease_and_comes_back(folder: Path, own: Scheduler) -> None:
-    """SIGSTOP: no socket closes, so it is the lease that tells; after SIGCONT it registers again by itself."""
+def test_a_frozen_node_loses_its_job_at_the_end_of_its_lease_and_returns(folder: Path, own: Scheduler) -> None:
+    """After SIGSTOP no socket closes, so the lease decides; after SIGCONT it registers again by itself."""
     with started(node(folder, own, "frozen", "measure:1")) as frozen, HttpClient(own.url) as client:
         job_id = client.submit(TONE, PAIR).job_id
         wait_until(lambda: client.job(job_id).state == "dispatched")
@@ -77,7 +77,7 @@ def test_a_frozen_node_loses_its_job_at_the_end_of_its_lease_and_comes_back(fold
 
 
 def test_a_killed_store_is_started_again_and_jobs_go_on(folder: Path, own: Scheduler) -> None:
-    """Valkey is killed with jobs in flight: its data are gone, nodes are registered again, every job ends once."""
+    """Valkey is killed with jobs in flight: its data are lost, nodes are registered again, every job ends once."""
 
     async def work(work: Work) -> int:
         await asyncio.sleep(0.05)
@@ -101,7 +101,7 @@ def test_a_killed_store_is_started_again_and_jobs_go_on(folder: Path, own: Sched
 
 
 def test_a_killed_scheduler_leaves_no_store_behind(folder: Path) -> None:
-    """SIGKILL can't be caught: whatever guards the store must notice by itself."""
+    """SIGKILL can't be caught: the guard of the store must notice by itself."""
     with started(Scheduler(folder, "embedded")) as scheduler:
         family = descendants_of(scheduler.pid)
         assert store_of(scheduler) in family
@@ -111,7 +111,7 @@ def test_a_killed_scheduler_leaves_no_store_behind(folder: Path) -> None:
 
 
 def test_a_stopped_scheduler_says_goodbye_and_leaves_nothing(folder: Path) -> None:
-    """SIGTERM with a client waiting over HTTP and a node at work: both are told, the exit code is 0."""
+    """At SIGTERM a client waits over HTTP and a node works: both are informed, the exit code is 0."""
     scheduler = Scheduler(folder, "embedded")
     family = descendants_of(scheduler.pid)
 
@@ -132,7 +132,7 @@ def test_a_stopped_scheduler_says_goodbye_and_leaves_nothing(folder: Path) -> No
     asyncio.run(story())
     assert scheduler.end() == 0
     assert [event["event"] for event in scheduler.events()][-1] == "scheduler_stopped"
-    wait_until(lambda: not any(runs(pid) for pid in family))  # the store's guard ends its own helper, a moment later
+    wait_until(lambda: not any(runs(pid) for pid in family))  # the store's guard ends a moment later
 
 
 def test_of_two_node_processes_with_one_name_the_second_ends_with_a_clear_line(folder: Path, own: Scheduler) -> None:
@@ -143,7 +143,7 @@ def test_of_two_node_processes_with_one_name_the_second_ends_with_a_clear_line(f
         assert own.node_ids() == ["twin"]
 
 
-def test_a_node_told_to_stop_finishes_its_job_first(folder: Path, own: Scheduler) -> None:
+def test_a_stopping_node_finishes_its_job_first(folder: Path, own: Scheduler) -> None:
     with started(node(folder, own, "leaving", "measure:0.5")) as leaving, HttpClient(own.url) as client:
         job_id = client.submit(TONE, PAIR).job_id
         wait_until(lambda: client.job(job_id).state == "dispatched")
@@ -165,14 +165,14 @@ def test_a_node_told_to_stop_finishes_its_job_first(folder: Path, own: Scheduler
         (("--config", "/nowhere/voxpool.toml"), 3, "can't be read"),
     ],
 )
-def test_what_prevents_the_start_is_one_clear_line(folder: Path, flags: tuple[str, ...], code: int, line: str) -> None:
+def test_an_error_at_the_start_is_one_clear_line(folder: Path, flags: tuple[str, ...], code: int, line: str) -> None:
     process = Process(folder, "wrong", "serve", "--port", "0", *flags)
     assert process.end() == code
     said = [text for text in process.log.read_text().splitlines() if not text.startswith("{")]
     assert len(said) == 1 and line in said[0], said
 
 
-def test_a_port_that_is_taken_is_one_clear_line(folder: Path) -> None:
+def test_a_port_in_use_is_one_clear_line(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

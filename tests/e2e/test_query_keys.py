@@ -1,4 +1,4 @@
-"""A key of a query is taken or refused, never ignored: a misspelt one must not look as if it had been taken."""
+"""A key of a query is accepted or rejected, never ignored: a misspelt key must be noticed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def http(scheduler: Scheduler) -> Iterator[httpx.Client]:
 
 
 def refused(answer: httpx.Response) -> str:
-    """Return why a request was refused with 422."""
+    """Return the reason of a 422."""
     assert answer.status_code == 422, (answer.status_code, answer.text)
     detail: str = answer.json()["detail"]
     return detail
 
 
 def test_a_request_id_in_the_query_makes_one_job(http: httpx.Client, pair: str) -> None:
-    """As in the header and in JSON. Two places at a time are refused: nobody knows which one counts."""
+    """As in the header and in JSON. Two places at a time are rejected, since it is unclear which one counts."""
     query = {"pair": pair, "request_id": f"q-{pair[:-3]}"}
     first = http.post("/v1/jobs", params=query, content=TONE).json()
     again = http.post("/v1/jobs", params=query, content=TONE).json()
@@ -67,7 +67,7 @@ def test_a_request_id_in_the_query_makes_one_job(http: httpx.Client, pair: str) 
         ("GET", "/openapi.json?x=1", "'x'"),
     ],
 )
-def test_an_unknown_key_is_refused_on_every_route(http: httpx.Client, method: str, target: str, hint: str) -> None:
+def test_an_unknown_key_is_rejected_on_every_route(http: httpx.Client, method: str, target: str, hint: str) -> None:
     content = TONE if method == "POST" and "jobs" in target else None
     with http.stream(method, target, content=content) as answer:  # one of them would never end
         assert answer.status_code == 422
@@ -76,15 +76,15 @@ def test_an_unknown_key_is_refused_on_every_route(http: httpx.Client, method: st
             assert hint in answer.json()["detail"]
 
 
-async def test_a_web_socket_takes_no_query(scheduler: Scheduler) -> None:
-    """A token there, as other services take it, would be ignored, and be in every log of a proxy."""
+async def test_a_web_socket_accepts_no_query(scheduler: Scheduler) -> None:
+    """A token in the query, as other services accept it, would be in the log of every proxy."""
     for path in ("/ws/session", "/ws/node"):
         async with raw(scheduler.port) as peer:
             await peer.send(handshake(f"{path}?token=vxp_1"))
             assert await peer.status() == 422
 
 
-def test_an_unknown_key_in_json_is_refused_too(http: httpx.Client, pair: str) -> None:
+def test_an_unknown_key_in_json_is_rejected_too(http: httpx.Client, pair: str) -> None:
     body = {"pair": pair, "audio": base64.b64encode(TONE).decode(), "requestid": "1"}
     assert "requestid is not known here: did you mean request_id?" in refused(http.post("/v1/jobs", json=body))
 
@@ -101,7 +101,7 @@ def test_an_unknown_key_in_json_is_refused_too(http: httpx.Client, pair: str) ->
         ("audio", "?", "audio must be base64"),
     ],
 )
-def test_what_is_wrong_is_a_sentence(http: httpx.Client, pair: str, field: str, value: object, sentence: str) -> None:
+def test_each_error_is_a_sentence(http: httpx.Client, pair: str, field: str, value: object, sentence: str) -> None:
     body = {"pair": pair, "audio": base64.b64encode(TONE).decode(), field: value}
     detail = refused(http.post("/v1/jobs", json=body))
     assert detail.startswith(sentence) and "`" not in detail

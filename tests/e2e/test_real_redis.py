@@ -1,4 +1,4 @@
-"""A scheduler on a redis-server of the user's: jobs flow, and go on after the server died, hung or lost its data."""
+"""A scheduler on a user's redis-server: jobs flow, also after the server died, hung or lost its data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scheduler(server: RedisServer, folder: Path) -> Iterator[Scheduler]:
 
 @asynccontextmanager
 async def traffic(scheduler: Scheduler) -> AsyncIterator[list[asyncio.Task[JobResult]]]:
-    """Two nodes and jobs under way; at the end all of them must have been completed, over the same connections."""
+    """Two nodes with jobs in flight; at the end all of them must have completed, over the same connections."""
 
     async def work(work: Work) -> int:
         await asyncio.sleep(0.02)
@@ -55,7 +55,7 @@ async def traffic(scheduler: Scheduler) -> AsyncIterator[list[asyncio.Task[JobRe
 
 
 async def test_jobs_flow_and_leave_nothing_in_redis(server: RedisServer, scheduler: Scheduler) -> None:
-    """While nodes are connected the store holds them; afterwards no key is left but the scheduler's own two."""
+    """While nodes are connected the store has them; afterwards only the scheduler's own two keys are left."""
     async with traffic(scheduler):
         pass
     await until(lambda: scheduler.node_ids() == [])
@@ -63,9 +63,7 @@ async def test_jobs_flow_and_leave_nothing_in_redis(server: RedisServer, schedul
         await until(lambda: sorted(client.scan_iter()) == ["vp:partitions", "vp:{0}:owner"])
 
 
-async def test_a_redis_that_hangs_is_told_by_readyz_and_goes_on_later(
-    server: RedisServer, scheduler: Scheduler
-) -> None:
+async def test_readyz_reports_a_hanging_redis_until_it_recovers(server: RedisServer, scheduler: Scheduler) -> None:
     async with traffic(scheduler), httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         assert (await http.get("/readyz")).status_code == 200
         server.freeze()
@@ -80,7 +78,7 @@ async def test_a_redis_that_hangs_is_told_by_readyz_and_goes_on_later(
 def test_a_second_scheduler_with_jobs_in_memory_refuses_the_same_redis(
     server: RedisServer, scheduler: Scheduler, folder: Path
 ) -> None:
-    """Each would hand back the other's allocations for ever."""
+    """Each would free the other's allocations again and again."""
     second = Process(folder, "second", "serve", "--port", "0", "--store", server.url, "--connections-max", "100")
     assert second.end() == 3
     said = second.log.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A session that asks for it gets its results in the order of its submits; a gap is skipped after its grace (R17)."""
+"""A session can get its results in the order of its submits; a gap is skipped after its grace (R17)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxpool.scheduler.sdk import Client, Work, Worker
 
 
 class Gates:
-    """A worker that ends each job when its own gate is opened; jobs are numbered as they were submitted."""
+    """A worker that ends each job when its own gate is opened; jobs are numbered in the order of the submits."""
 
     def __init__(self, scheduler: Scheduler, pair: str) -> None:
         self.gates: dict[str, asyncio.Event] = {}
@@ -40,14 +40,14 @@ async def gates_at(scheduler: Scheduler, pair: str) -> AsyncIterator[Gates]:
 
 
 async def message(socket: Any) -> dict[str, Any]:
-    """The next message, which comes soon."""
+    """Return the next message."""
     async with asyncio.timeout(30):
         found: dict[str, Any] = json.loads(await socket.recv())
     return found
 
 
 async def submits(socket: Any, session_id: str, pair: str, count: int, resume: bool = False) -> list[str]:
-    """Say hello, submit `count` jobs, and return their ids."""
+    """Send hello, submit `count` jobs, and return their ids."""
     await socket.send(text(type="hello", session_id=session_id, in_order=True, resume=resume))
     assert (await message(socket))["type"] == "welcome"
     job_ids = []
@@ -58,7 +58,7 @@ async def submits(socket: Any, session_id: str, pair: str, count: int, resume: b
 
 
 async def has_ended(scheduler: Scheduler, job_id: str) -> None:
-    """Wait until the scheduler has the job's result."""
+    """Wait until the scheduler has received the job's result."""
     await until(lambda: any(event["job_id"] == job_id for event in scheduler.events("job_ended")))
 
 
@@ -74,8 +74,8 @@ async def test_results_wait_for_those_before_them(scheduler: Scheduler, pair: st
         assert [(await message(socket))["job_id"] for _ in range(3)] == [first, second, third]
 
 
-async def test_one_after_the_other_none_sticks(scheduler: Scheduler, pair: str) -> None:
-    """The buffer is empty after each of them; the old one forgot then where it was."""
+async def test_no_result_is_stuck_when_jobs_run_one_after_the_other(scheduler: Scheduler, pair: str) -> None:
+    """The buffer is empty after each of them; the earlier scheduler lost its position then."""
     async with gates_at(scheduler, pair) as gates, Client(scheduler.url, in_order=True) as client:
         for number in range(5):
             name = f"stick-{pair.split(':')[0]}-{number}"
@@ -86,7 +86,7 @@ async def test_one_after_the_other_none_sticks(scheduler: Scheduler, pair: str) 
                 assert (await submit).state == "completed"
 
 
-async def test_results_that_are_held_back_are_not_lost_with_the_connection(scheduler: Scheduler, pair: str) -> None:
+async def test_buffered_results_are_not_lost_with_the_connection(scheduler: Scheduler, pair: str) -> None:
     session_id = f"held-{pair.split(':')[0]}"
     async with gates_at(scheduler, pair) as gates:
         async with connected(scheduler.session_url) as socket:

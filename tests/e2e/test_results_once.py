@@ -1,7 +1,7 @@
-"""Each result is given once, in the promised order, however the connection breaks (R-4, R-5, R-14).
+"""Each result is delivered once, in the promised order, however the connection breaks (R-4, R-5, R-14).
 
-A ledger counts what a client was given by submit() and by on_result; a line between it and the scheduler is cut, or
-loses what the scheduler sends.
+A ledger counts the results from submit() and from on_result; a proxy between client and scheduler breaks connections,
+or drops what the scheduler sends.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from voxpool.scheduler.sdk import Client, Work, Worker
 
 @pytest.fixture(scope="module")
 def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that waits for nobody for long."""
+    """A scheduler with short timeouts."""
     flags = ("--session-grace-s", "2", "--in-order-grace-s", "0.3")
     with started(Scheduler(tmp_path_factory.mktemp("brief"), "memory", *flags)) as scheduler:
         yield scheduler
 
 
 async def closed(scheduler: Scheduler, session_id: str) -> None:
-    """Wait until the scheduler has noticed that the connection of the session is gone."""
+    """Wait until the scheduler has noticed that the connection of the session is closed."""
     await until(lambda: any(event["session_id"] == session_id for event in scheduler.events("session_closed")))
 
 
 async def rest(socket: Any) -> list[dict[str, Any]]:
-    """Return what has come, and was not read, up to the answer to a question asked now."""
+    """Return the unread messages up to the answer to a request that is sent now."""
     await socket.send(text(type="cancel", job_id="nobody-1"))
     found = []
     while (next_one := await message(socket))["type"] != "error":
@@ -49,7 +49,7 @@ async def rest(socket: Any) -> list[dict[str, Any]]:
 
 
 async def reconnected(socket: Any, session_id: str, **hello: Any) -> dict[str, Any]:
-    """Say hello once more and return the welcome."""
+    """Send hello again and return the welcome."""
     await socket.send(text(type="hello", session_id=session_id, resume=True, **hello))
     welcome = await message(socket)
     assert welcome["type"] == "welcome", welcome
@@ -59,8 +59,8 @@ async def reconnected(socket: Any, session_id: str, **hello: Any) -> dict[str, A
 # ---- R-5
 
 
-async def test_what_submit_returned_is_not_given_to_on_result_too(scheduler: Scheduler, pair: str) -> None:
-    """Five jobs end while the client is away; it submits them again, as after every reconnect."""
+async def test_a_result_returned_by_submit_is_not_passed_to_on_result(scheduler: Scheduler, pair: str) -> None:
+    """Five jobs end while the client is disconnected; it submits them again, as after every reconnect."""
     surplus: list[JobResult] = []
     async with (
         gates_at(scheduler, pair) as gates,
@@ -75,7 +75,7 @@ async def test_what_submit_returned_is_not_given_to_on_result_too(scheduler: Sch
             await has_ended(scheduler, job.job_id)
         line.mend()
         given = [(await job.result()).job_id for job in jobs]
-        last = await client.start(TONE, pair)  # whatever was sent before its result has come when that has
+        last = await client.start(TONE, pair)  # when its result has come, everything sent before has come, too
         gates.open(last.job_id)
         await last.result()
     assert given == [job.job_id for job in jobs]
@@ -85,8 +85,8 @@ async def test_what_submit_returned_is_not_given_to_on_result_too(scheduler: Sch
 # ---- R-14
 
 
-async def test_a_result_that_was_held_back_is_given_once_after_a_reconnect(scheduler: Scheduler, pair: str) -> None:
-    """The client submits again what it has no answer for, as the SDK does."""
+async def test_a_buffered_result_is_delivered_once_after_a_reconnect(scheduler: Scheduler, pair: str) -> None:
+    """The client repeats its unanswered submits, as the SDK does."""
     session_id = f"once-{pair.split(':')[0]}"
     async with gates_at(scheduler, pair) as gates:
         async with connected(scheduler.session_url) as socket:
@@ -102,9 +102,7 @@ async def test_a_result_that_was_held_back_is_given_once_after_a_reconnect(sched
             assert await rest(socket) == []
 
 
-async def test_later_results_do_not_overtake_one_that_was_lost_with_the_connection(
-    scheduler: Scheduler, pair: str
-) -> None:
+async def test_later_results_do_not_overtake_a_lost_one(scheduler: Scheduler, pair: str) -> None:
     """The first result was sent and did not arrive; the second job ends after the reconnect."""
     order: list[str] = []
     async with (
@@ -129,7 +127,7 @@ async def test_later_results_do_not_overtake_one_that_was_lost_with_the_connecti
 
 
 async def test_new_submits_follow_those_that_are_submitted_again() -> None:
-    """A client has large submits open, reconnects, and submits another one while they are on their way."""
+    """A client with large open submits reconnects, and submits another one while they are in flight."""
     names = [f"r{number}" for number in range(4)]
     got: list[list[str]] = []
     reads_on = asyncio.Event()
@@ -166,8 +164,8 @@ async def test_new_submits_follow_those_that_are_submitted_again() -> None:
     assert got[1] == names
 
 
-async def test_the_next_process_gets_what_was_sent_to_one_that_was_dead(scheduler: Scheduler, pair: str) -> None:
-    """The scheduler sent the result before it noticed; once it was acknowledged it is not sent again."""
+async def test_the_next_process_gets_results_sent_to_a_dead_one(scheduler: Scheduler, pair: str) -> None:
+    """The scheduler sent the result before it noticed the close; once acknowledged it is not sent again."""
     session_id = f"next-{pair.split(':')[0]}"
     missed: list[JobResult] = []
     async with gates_at(scheduler, pair) as gates, Line(scheduler.port).open() as line:
@@ -177,7 +175,7 @@ async def test_the_next_process_gets_what_was_sent_to_one_that_was_dead(schedule
             gates.open(job.job_id)
             await has_ended(scheduler, job.job_id)
             assert first._runner is not None
-            first._runner.cancel()  # the process dies: no goodbye
+            first._runner.cancel()  # the process dies without a goodbye
             line.cut()
             await closed(scheduler, session_id)
         for _ in range(2):
@@ -189,7 +187,7 @@ async def test_the_next_process_gets_what_was_sent_to_one_that_was_dead(schedule
     assert [result.job_id for result in missed] == [job.job_id]
 
 
-async def test_the_gap_timer_goes_on_while_the_client_is_away(brief: Scheduler, pair: str) -> None:
+async def test_the_gap_timer_runs_while_the_client_is_disconnected(brief: Scheduler, pair: str) -> None:
     async with gates_at(brief, pair) as gates:
         async with connected(brief.session_url) as socket:
             first, second = await submits(socket, "away", pair, 2)
@@ -207,10 +205,10 @@ async def test_the_gap_timer_goes_on_while_the_client_is_away(brief: Scheduler, 
 # ---- R-4
 
 
-async def test_a_job_that_was_given_up_while_its_client_was_away_is_done_when_it_is_back(
+async def test_a_job_given_up_while_its_client_was_disconnected_is_done_after_the_reconnect(
     brief: Scheduler, pair: str
 ) -> None:
-    """The break is longer than the grace: nobody cancelled the job, so it is done anew, and stays done."""
+    """The break is longer than the grace. The client did not cancel the job, so it runs anew and stays completed."""
     async with (
         gates_at(brief, pair) as gates,
         Line(brief.port).open() as line,
@@ -230,15 +228,15 @@ async def test_a_job_that_was_given_up_while_its_client_was_away_is_done_when_it
         assert brief.get(f"/v1/jobs/{before}")["error"] == "session_gone"
 
 
-async def test_the_sessions_of_a_client_last_as_long_as_its_patience_at_the_defaults(scheduler: Scheduler) -> None:
-    """The client waits for 60 s for its connection to come back."""
+async def test_the_default_lifetime_of_a_session_is_the_patience_of_a_client(scheduler: Scheduler) -> None:
+    """By default a client tries for 60 s to reconnect."""
     async with Client(scheduler.url) as client:
         await until(lambda: client.connects)
         assert client.limits["session_grace_ms"] >= 60_000
         assert client.limits["session_grace_ms"] == 1000 * client._session.patience_s, "all that it asked for"
 
 
-async def test_a_client_is_granted_what_it_asks_for_within_the_bound(brief: Scheduler) -> None:
+async def test_a_client_gets_the_lifetime_that_it_requests_within_the_bound(brief: Scheduler) -> None:
     for asked_ms, granted_ms in ((700, 700), (3_600_000, 2000), (None, 2000)):
         async with connected(brief.session_url) as socket:
             hello = {} if asked_ms is None else {"patience_ms": asked_ms}
@@ -261,12 +259,14 @@ async def test_a_job_that_another_session_waits_for_is_not_given_up(scheduler: S
         assert (result["job_id"], result["state"]) == (job_id, "completed")
 
 
-# ---- all of it together
+# ---- all together
 
 
 @pytest.mark.parametrize("in_order", [False, True])
-async def test_the_ledger_is_right_under_twenty_breaks(scheduler: Scheduler, pair: str, in_order: bool) -> None:
-    """Two hundred jobs; every other break loses what the scheduler sends for a while before anybody notices."""
+async def test_each_result_is_delivered_once_under_twenty_breaks(
+    scheduler: Scheduler, pair: str, in_order: bool
+) -> None:
+    """Two hundred jobs; in every other break what the scheduler sends is lost for a while before anybody notices."""
     chance = random.Random(7)
     ledger: Counter[str] = Counter()
     order: list[int] = []

@@ -1,4 +1,7 @@
-"""A request id stands for one job: the same id with other audio is a conflict, also when the audio is as long (R-7)."""
+"""A request id names one job:
+
+the same id with other audio is a conflict, also when the audio has the same length (R-7).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ OTHER_TONE = TONE[:-1] + bytes([TONE[-1] ^ 1])
 """One bit differs."""
 
 
-async def test_other_audio_of_the_same_length_is_a_conflict_at_both_doors(scheduler: Scheduler, pair: str) -> None:
+async def test_other_audio_of_the_same_length_is_a_conflict_over_http_and_websocket(
+    scheduler: Scheduler, pair: str
+) -> None:
     name = f"same-{pair.split(':')[0]}"
     key = {"Idempotency-Key": name}
     worker = Worker(scheduler.url, node_id=name, pairs=[pair], work=lambda work: work.audio[-1])

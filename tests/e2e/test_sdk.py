@@ -1,4 +1,4 @@
-"""The SDK against a real scheduler: a worker keeps to its slots, a client keeps to its requests."""
+"""The SDK against a real scheduler: the slots of a worker, the requests of a client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.sdk import Client, SchedulerUnreachable, Work, Worker
 
 
 async def test_a_worker_never_runs_more_than_its_slots(scheduler: Scheduler, pair: str) -> None:
-    """Fifty jobs on three slots, in threads; some are cancelled, whose engine goes on for a while."""
+    """Fifty jobs on three slots, in threads; some are cancelled, and their engine runs on for a while."""
     lock = threading.Lock()
     at_work = most = 0
 
@@ -25,7 +25,7 @@ async def test_a_worker_never_runs_more_than_its_slots(scheduler: Scheduler, pai
             at_work += 1
             most = max(most, at_work)
         work.cancelled.wait(0.02)
-        threading.Event().wait(0.01)  # it does not look at its cancellation any more
+        threading.Event().wait(0.01)  # it no longer checks for cancellation
         with lock:
             at_work -= 1
         return "done"
@@ -48,7 +48,7 @@ async def test_a_client_gives_up_when_nobody_answers() -> None:
             await client.submit(TONE, "a:b")
 
 
-async def test_a_node_that_answers_busy_rests_and_the_job_goes_elsewhere(scheduler: Scheduler, pair: str) -> None:
+async def test_a_node_that_answers_busy_is_paused_and_the_job_is_redispatched(scheduler: Scheduler, pair: str) -> None:
     name = pair.split(":")[0]
     async with connected(scheduler.node_url) as busy, Client(scheduler.url) as client:
         register = {"node_id": f"busy-{name}", "process_id": "p", "pairs": [pair], "slots": 5, "running": []}

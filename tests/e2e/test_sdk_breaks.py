@@ -1,4 +1,4 @@
-"""What breaks under the SDK: schedulers that restart, wires that go dead, doors that refuse, processes that end."""
+"""The SDK under failures: schedulers that restart, dead connections, rejected greetings, processes that end."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def work(work: Work) -> int:
 work.main()
 """
 PING_S = 1.0
-"""Long enough for an end that is only slow, on a machine that has other things to do, to answer."""
+"""Long enough for a slow end on a busy machine."""
 
 
-async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) -> None:
-    """Nobody closes anything: client and node find out alone, connect anew, and the job ends once."""
+async def test_a_dead_connection_is_noticed_by_pings(scheduler: Scheduler, pair: str) -> None:
+    """Nobody closes the connection: client and node notice by themselves, reconnect, and the job ends once."""
     ran: list[int] = []
     gate = asyncio.Event()
 
@@ -65,8 +65,8 @@ async def test_a_dead_wire_is_noticed_by_pings(scheduler: Scheduler, pair: str) 
 
 
 @asynccontextmanager
-async def door_that_says(*messages: Error | Welcome | Registered) -> AsyncIterator[tuple[str, list[str]]]:
-    """A server that answers every greeting with `messages` and closes; the list gets a word for each connection."""
+async def server_that_sends(*messages: Error | Welcome | Registered) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that answers every greeting with `messages` and closes; the list gets an entry for each connection."""
     greeted: list[str] = []
 
     async def answer(connection: ServerConnection) -> None:
@@ -90,8 +90,8 @@ async def door_that_says(*messages: Error | Welcome | Registered) -> AsyncIterat
         ("no_idea", Refused),
     ],
 )
-async def test_who_is_refused_does_not_try_for_ever(reason: str, raised: type[Refused]) -> None:
-    async with door_that_says(Error(reason, "go away")) as (url, greeted):
+async def test_a_rejected_peer_does_not_retry_for_ever(reason: str, raised: type[Refused]) -> None:
+    async with server_that_sends(Error(reason, "go away")) as (url, greeted):
         async with Client(url) as client:
             with pytest.raises(raised, match="go away") as refused:
                 await client.submit(TONE, PAIR)
@@ -103,15 +103,15 @@ async def test_who_is_refused_does_not_try_for_ever(reason: str, raised: type[Re
     assert len(greeted) == 2
 
 
-async def test_who_is_refused_for_now_tries_again() -> None:
-    async with door_that_says(Error("connections_max", "full")) as (url, greeted), Client(url, give_up_s=60):
+async def test_a_temporarily_rejected_peer_retries() -> None:
+    async with server_that_sends(Error("connections_max", "full")) as (url, greeted), Client(url, give_up_s=60):
         worker = asyncio.create_task(Worker(url, node_id="n", pairs=[PAIR], work=str).run())
         await until(lambda: len(greeted) >= 6)
         worker.cancel()
 
 
-async def test_another_protocol_is_said_not_guessed() -> None:
-    async with door_that_says(Welcome("s", {}, protocol=2)) as (url, greeted), Client(url) as client:
+async def test_an_unknown_protocol_is_reported() -> None:
+    async with server_that_sends(Welcome("s", {}, protocol=2)) as (url, greeted), Client(url) as client:
         with pytest.raises(ProtocolMismatch, match="update the older one"):
             await client.submit(TONE, PAIR)
     assert len(greeted) == 1
@@ -119,14 +119,15 @@ async def test_another_protocol_is_said_not_guessed() -> None:
 
 @pytest.fixture
 def own(folder: Path) -> object:
-    """A scheduler that may be hurt."""
+    """A scheduler that a test may damage."""
     with started(Scheduler(folder, "memory", "--heartbeat-s", "0.5", "--lease-s", "2")) as scheduler:
         yield scheduler
 
 
 def own_node(folder: Path, scheduler: Scheduler, node_id: str) -> subprocess.Popen[bytes]:
-    """A node whose work is a function, as a process. It runs in `folder`, leaves a file there for each job that it
-    began, and ends jobs once there is a file `finish`.
+    """A node process with a function as engine.
+
+    It runs in `folder`, creates a file there for each job that it begins, and ends jobs once there is a file `finish`.
     """
     (folder / "mywork.py").write_text(NODE)
     environment = {**os.environ, "VOXPOOL_URL": scheduler.url, "VOXPOOL_NODE_ID": node_id, "PYTHONPATH": os.getcwd()}
@@ -135,8 +136,11 @@ def own_node(folder: Path, scheduler: Scheduler, node_id: str) -> subprocess.Pop
     return process
 
 
-async def test_sigterm_lets_a_node_end_what_runs_and_take_no_more(folder: Path, own: Scheduler) -> None:
-    """Two jobs run, two wait: the two end at their first attempt, the others go to the next node, no job is lost."""
+async def test_sigterm_lets_a_node_finish_its_running_jobs_only(folder: Path, own: Scheduler) -> None:
+    """Two jobs run, two wait:
+
+    the running ones end at their first attempt, the others go to the next node, no job is lost.
+    """
     process = own_node(folder, own, "leaving")
     try:
         async with Client(own.url) as client:
@@ -159,7 +163,7 @@ async def test_sigterm_lets_a_node_end_what_runs_and_take_no_more(folder: Path, 
 
 
 async def test_a_second_sigterm_ends_a_node_at_once(folder: Path, own: Scheduler) -> None:
-    """Its job is handed back and ends elsewhere; the process does not wait for its engine."""
+    """Its job is given back and ends on another node; the process does not wait for its engine."""
     process = own_node(folder, own, "stuck")
     try:
         async with Client(own.url) as client:
@@ -177,8 +181,8 @@ async def test_a_second_sigterm_ends_a_node_at_once(folder: Path, own: Scheduler
         process.communicate()
 
 
-async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(scheduler: Scheduler, pair: str) -> None:
-    """Its goodbye is lost; it comes back, says that it drains, gets nothing new, delivers, and ends."""
+async def test_a_draining_node_delivers_its_result_after_a_dead_connection(scheduler: Scheduler, pair: str) -> None:
+    """Its goodbye is lost; it reconnects, announces the drain, gets no new job, delivers the result, and ends."""
     gate = asyncio.Event()
     ran: list[str] = []
 
@@ -206,8 +210,8 @@ async def test_a_node_that_drains_over_a_dead_wire_brings_its_result_home(schedu
         assert (await waiting.result()).state == "cancelled"
 
 
-async def test_a_node_that_is_cut_off_while_it_drains_ends_all_the_same(scheduler: Scheduler, pair: str) -> None:
-    """A closed socket gives its job back at once, so another node does it; the draining one takes it no more."""
+async def test_a_draining_node_that_loses_its_connection_ends(scheduler: Scheduler, pair: str) -> None:
+    """A closed socket gives its job back at once, so another node does it; the draining node no longer works on it."""
     began = asyncio.Event()
 
     async def work(work: Work) -> None:

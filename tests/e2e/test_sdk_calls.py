@@ -1,4 +1,4 @@
-"""The calls of the SDK against a real scheduler: handles, cancels, many at a time, retries, without asyncio too."""
+"""The calls of the SDK against a real scheduler: handles, cancels, many at a time, retries, also without asyncio."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from voxpool.scheduler.sdk.http import HttpClient
 
 @worker(pairs=["x:x"], slots=3)
 def measure(work: Work) -> int:
-    """Say how long the audio is."""
+    """Return the length of the audio."""
     return len(work.audio)
 
 
 @contextmanager
 def node_in_a_thread(scheduler: Scheduler, pair: str) -> Iterator[Worker]:
-    """A node on a loop of its own, for tests without one."""
+    """A node on its own loop, for tests without one."""
     node = Worker(scheduler.url, node_id=f"th-{pair[:3].strip(':')}", pairs=[pair], slots=2, work=measure.function)
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -55,8 +55,8 @@ def node_in_a_thread(scheduler: Scheduler, pair: str) -> Iterator[Worker]:
         thread.join()
 
 
-async def test_a_cancel_in_the_moment_of_the_submit_is_not_lost(scheduler: Scheduler, pair: str) -> None:
-    """Its job id isn't known yet; the job is cancelled as soon as it is."""
+async def test_a_cancel_right_after_the_submit_is_not_lost(scheduler: Scheduler, pair: str) -> None:
+    """Its job id isn't known yet; the job is cancelled as soon as the id arrives."""
     async with Client(scheduler.url) as client:
         await until(lambda: client.connects)
         submit = asyncio.create_task(client.submit(TONE, pair, request_id=f"c-{pair[:3].strip(':')}"))
@@ -69,7 +69,7 @@ async def test_a_cancel_in_the_moment_of_the_submit_is_not_lost(scheduler: Sched
     assert again.state == "cancelled"
 
 
-async def test_map_yields_what_came_of_each_and_keeps_to_its_bound(scheduler: Scheduler, pair: str) -> None:
+async def test_map_yields_each_outcome_and_keeps_its_limit(scheduler: Scheduler, pair: str) -> None:
     at_work: set[str] = set()
     most = read = 0
 
@@ -110,7 +110,7 @@ async def test_map_yields_what_came_of_each_and_keeps_to_its_bound(scheduler: Sc
         await until(lambda: not at_work and client._session._requests == {})
 
 
-async def test_a_rejection_that_passes_is_tried_again_only_if_wished(folder: Path) -> None:
+async def test_a_temporary_rejection_is_retried_only_on_request(folder: Path) -> None:
     """jobs_max = 1: the second submit is rejected until the first has ended."""
     with started(Scheduler(folder, "memory", "--jobs-max", "1", "--retry-after-s", "0.05")) as scheduler:
         gate = asyncio.Event()
@@ -138,7 +138,7 @@ async def test_a_rejection_that_passes_is_tried_again_only_if_wished(folder: Pat
             assert [(await first.result()).state, (await second).state] == ["completed", "completed"]
 
 
-def test_a_refused_submit_is_told_from_what_else_is_refused(scheduler: Scheduler, pair: str) -> None:
+def test_a_rejected_submit_is_distinguished_from_other_rejections(scheduler: Scheduler, pair: str) -> None:
     with HttpClient(scheduler.url) as client:
         with pytest.raises(SubmitRejected, match="not_audio"):
             client.submit(b"no audio", pair)
@@ -148,8 +148,8 @@ def test_a_refused_submit_is_told_from_what_else_is_refused(scheduler: Scheduler
             assert not isinstance(refused.value, SubmitRejected), refused.value
 
 
-async def test_what_can_never_be_taken_is_not_sent(scheduler: Scheduler, pair: str) -> None:
-    """A frame above the scheduler's bound would end the connection, again and again."""
+async def test_a_submit_that_can_never_be_accepted_is_not_sent(scheduler: Scheduler, pair: str) -> None:
+    """A frame above the scheduler's limit would close the connection each time."""
     async with Client(scheduler.url) as client:
         with pytest.raises(SubmitRejected, match="audio_too_large"):
             await client.submit(TONE + bytes(2_000_000), pair)
@@ -160,7 +160,7 @@ async def test_what_can_never_be_taken_is_not_sent(scheduler: Scheduler, pair: s
         await client.submit(TONE, pair)
 
 
-def test_what_a_program_gets_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_programming_errors_raise_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="http://HOST:PORT"):
         Client("127.0.0.1:5010")
     with pytest.raises(ConfigError, match="PEM"):
@@ -171,7 +171,7 @@ def test_what_a_program_gets_wrong_is_said_at_once(tmp_path: Path) -> None:
         Worker("ws://127.0.0.1:5010", node_id="n", pairs="zh:en", work=measure)
     with pytest.raises(ClientClosed, match="with SyncClient"):
         SyncClient("ws://127.0.0.1:5010").submit(TONE, "a:b")
-    for options in ({"ack": 1}, {"timeout": 5}):  # a field of the message that is no option, and a word of no meaning
+    for options in ({"ack": 1}, {"timeout": 5}):  # a field of the message that is no option, and an invalid value
         with pytest.raises(TypeError, match=next(iter(options))):
             asyncio.run(Client("ws://127.0.0.1:5010").submit(TONE, "a:b", **options))  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ def test_the_client_without_asyncio_does_the_same(scheduler: Scheduler, pair: st
 
 
 def test_a_call_without_asyncio_that_is_interrupted_cancels_its_job(scheduler: Scheduler, pair: str) -> None:
-    """As by Ctrl-C: here the main thread raises while it waits."""
+    """As with Ctrl-C: the main thread raises while it waits."""
     with SyncClient(scheduler.url) as client:
         request_id = f"i-{pair[:3].strip(':')}"
 

@@ -1,4 +1,4 @@
-"""What is too large, too slow or packed is refused or cut off, on real sockets, and nothing of it is left over."""
+"""Input that is too large, too slow or compressed is rejected, on real sockets, and no memory of it stays."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENCE_S = 15.0
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler with so little patience that a test need not have much; its sizes are the usual ones."""
+    """A scheduler with short timeouts, for short tests; its size limits are the default ones."""
     patience = {"--head-s": HEAD_S, "--body-stall-s": STALL_S, "--body-bytes-per-s-min": RATE, "--send-stall-s": 0.5}
     forgetful = {"--retention-s": 0, "--cleanup-interval-s": 0.1, "--session-grace-s": 0, "--waiting-timeout-s": 1}
     flags = [word for flag, value in (patience | forgetful).items() for word in (flag, str(value))]
@@ -48,7 +48,7 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
 
 @pytest.fixture(autouse=True)
 async def nothing_is_left(hasty: Scheduler) -> AsyncIterator[None]:
-    """Tables, tasks and open files are no more than before each test, when something may have been on its way."""
+    """Check that tables, tasks and open files are no more than before each test, once nothing is in flight."""
     before = await state_of(hasty)
     yield
     end_s = time.monotonic() + PATIENCE_S
@@ -60,10 +60,10 @@ async def nothing_is_left(hasty: Scheduler) -> AsyncIterator[None]:
 
 
 async def state_of(scheduler: Scheduler) -> dict[str, int]:
-    """Entries of each table, tasks by what they run, open files."""
+    """Return the entries of each table, the tasks by function, and the open files."""
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         report = (await http.get("/v1/debug/memory?gc=1")).json()
-    # What one second logs, the bounded history of the dashboard, pairs that are remembered for a while.
+    # Left out: a second's log, the bounded history of the dashboard, pairs that are remembered for a while.
     passing = ("log._this_second", "dashboard._history.", "core.intake._")
     tables = {path: size for path, size in report["tables"].items() if not any(word in path for word in passing)}
     return {**tables, **report["tasks"]["functions"], "open files": report["open_files"]}
@@ -73,8 +73,8 @@ def submit(*headers: str) -> bytes:
     return request("POST", "/v1/jobs?pair=zh:en", *headers)
 
 
-async def test_what_is_left_would_be_seen(folder: Path) -> None:
-    """The check that all tests here end with bites: a scheduler that keeps something of sessions and nodes."""
+async def test_planted_leftovers_are_found(folder: Path) -> None:
+    """The check at the end of all tests here finds a scheduler that keeps something of sessions and nodes."""
     with started(LeakyScheduler(folder, "memory", "--session-grace-s", "0")) as leaky:
         before = await state_of(leaky)
         async with connected(leaky.session_url) as socket:
@@ -106,22 +106,22 @@ async def test_what_is_left_would_be_seen(folder: Path) -> None:
         (request("GET", "/healthz", "x: " + "y" * 200 * KIB)[:-4], 431),
     ],
 )
-async def test_a_head_has_a_size(hasty: Scheduler, head: bytes, status: int) -> None:
+async def test_the_size_of_a_head_is_limited(hasty: Scheduler, head: bytes, status: int) -> None:
     async with raw(hasty.port) as wire:
         await wire.send(head)
         answer = (await wire.answer()).lower()
         assert status_of(answer) == status and answer.count(b"x-content-type-options: nosniff") == 1
 
 
-async def test_a_head_that_comes_in_pieces_has_the_same_size(hasty: Scheduler) -> None:
+async def test_the_size_of_a_head_in_pieces_is_limited(hasty: Scheduler) -> None:
     async with cut_off(hasty, head_too_large=1), raw(hasty.port) as wire:
         await wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
         assert status_of(await wire.trickle(b"x: " + b"y" * 4 * KIB + b"\r\n")) == 431
 
 
 @pytest.mark.parametrize("start", [b"GET /healthz HTTP/1.1\r\n", b"GET /heal", b"\r\n"])
-async def test_a_head_that_is_never_complete_is_cut_off(hasty: Scheduler, start: bytes) -> None:
-    """Whether it goes on all the time or not at all."""
+async def test_a_head_that_is_never_complete_is_closed(hasty: Scheduler, start: bytes) -> None:
+    """Whether its bytes keep coming or not."""
     piece = b"x: y\r\n" if start.endswith(b"1.1\r\n") else start[-1:]
     async with cut_off(hasty, slow_head=2):
         async with raw(hasty.port) as wire:
@@ -132,21 +132,21 @@ async def test_a_head_that_is_never_complete_is_cut_off(hasty: Scheduler, start:
             assert status_of(await wire.trickle(piece)) == 408
 
 
-async def test_a_connection_that_is_not_used_is_closed(hasty: Scheduler) -> None:
-    """Without a word, and without one in the log: browsers open some for later."""
+async def test_an_unused_connection_is_closed(hasty: Scheduler) -> None:
+    """Without an answer and without a log line: browsers open some for later."""
     async with cut_off(hasty), raw(hasty.port) as wire:
         assert await wire.rest() == b""
 
 
-async def test_empty_lines_after_an_answer_keep_no_connection_open(hasty: Scheduler) -> None:
+async def test_empty_lines_do_not_keep_a_connection_open(hasty: Scheduler) -> None:
     async with raw(hasty.port) as wire:
         await wire.send(request("GET", "/healthz"))
         assert b"200 OK" in await wire.answer()
         assert status_of(await wire.trickle(b"\r\n")) == 408
 
 
-async def test_a_connection_that_is_used_again_and_again_stays(hasty: Scheduler) -> None:
-    """For longer than a head may take; each request has its own time."""
+async def test_a_connection_in_use_stays_open(hasty: Scheduler) -> None:
+    """It is open for longer than a head may take; each request has its own time."""
     async with raw(hasty.port) as wire:
         for _ in range(round(2 * HEAD_S / TRICKLE_S)):
             await wire.send(request("GET", "/healthz"))
@@ -155,8 +155,8 @@ async def test_a_connection_that_is_used_again_and_again_stays(hasty: Scheduler)
 
 
 @pytest.mark.parametrize("wrong", [f"x: {'y' * 9 * KIB}", "x"])
-async def test_a_handshake_that_websockets_do_not_take_is_answered(hasty: Scheduler, wrong: str) -> None:
-    """HTTP's parser is less strict than that of WebSockets, which gets the same head from it."""
+async def test_a_handshake_that_is_valid_http_only_is_answered(hasty: Scheduler, wrong: str) -> None:
+    """The HTTP parser is less strict than that of WebSockets, which parses the same head again."""
     upgrade = ("Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
     async with raw(hasty.port) as wire:
         await wire.send(request("GET", "/ws/session", *upgrade, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", wrong))
@@ -166,7 +166,7 @@ async def test_a_handshake_that_websockets_do_not_take_is_answered(hasty: Schedu
 # ---- the body
 
 
-async def test_a_body_that_trickles_is_cut_off(hasty: Scheduler) -> None:
+async def test_a_slow_body_is_closed(hasty: Scheduler) -> None:
     async with cut_off(hasty, slow_body=2):
         async with raw(hasty.port) as wire:
             await wire.send(submit("Content-Length: 100000") + TONE[:100])
@@ -176,14 +176,14 @@ async def test_a_body_that_trickles_is_cut_off(hasty: Scheduler) -> None:
             assert status_of(await wire.trickle(b"1\r\ny\r\n")) == 408
 
 
-async def test_a_body_that_stops_is_cut_off_however_quick_it_was(hasty: Scheduler) -> None:
+async def test_a_body_that_stops_is_closed_even_after_a_fast_start(hasty: Scheduler) -> None:
     async with cut_off(hasty, slow_body=1), raw(hasty.port) as wire:
         await wire.send(submit(f"Content-Length: {AUDIO_BYTES_MAX}") + b"y" * (AUDIO_BYTES_MAX - 1))
         assert status_of(await wire.rest()) == 408
 
 
 async def test_a_body_may_take_longer_than_a_head(hasty: Scheduler) -> None:
-    """What comes at the rate is taken, over more than the time without any."""
+    """A body at the minimum rate is accepted, beyond the time without progress."""
     async with raw(hasty.port) as wire:
         pieces = round(2 * STALL_S / TRICKLE_S)
         size = round(4 * RATE * TRICKLE_S)
@@ -195,8 +195,8 @@ async def test_a_body_may_take_longer_than_a_head(hasty: Scheduler) -> None:
 
 
 @pytest.mark.parametrize("around", [b"1;" + b"y" * KIB, b"0\r\nx: " + b"y" * KIB, b"0\r\n" + b"x: y\r\n" * 200])
-async def test_what_stands_around_a_body_has_a_size(hasty: Scheduler, around: bytes) -> None:
-    """Extensions of a chunk, and trailers: they are headers after the body, and have the bounds of headers."""
+async def test_chunk_extensions_and_trailers_are_limited(hasty: Scheduler, around: bytes) -> None:
+    """They are headers after the body, and have the limits of headers."""
     more = b"x: y\r\n" if around.endswith(b"\r\n") else b"y" * 8 * KIB
     async with raw(hasty.port) as wire:
         await wire.send(submit("Transfer-Encoding: chunked") + around)
@@ -211,13 +211,13 @@ async def test_what_stands_around_a_body_has_a_size(hasty: Scheduler, around: by
         ("/v1/nodes/any/drain", {"content-encoding": "deflate"}),
     ],
 )
-async def test_a_packed_body_is_refused_unread(hasty: Scheduler, path: str, headers: dict[str, str]) -> None:
+async def test_a_compressed_body_is_rejected_unread(hasty: Scheduler, path: str, headers: dict[str, str]) -> None:
     async with httpx.AsyncClient(base_url=hasty.url, trust_env=False) as http:
         answer = await http.post(path, headers=headers, content=TONE)
         assert (answer.status_code, answer.json()["reason"]) == (415, "compressed")
 
 
-async def test_a_body_that_is_packed_on_its_way_is_refused_too(hasty: Scheduler) -> None:
+async def test_a_body_with_a_compressing_transfer_encoding_is_rejected_too(hasty: Scheduler) -> None:
     async with raw(hasty.port) as wire:
         await wire.send(submit("Transfer-Encoding: gzip, chunked"))
         assert b'"reason":"compressed"' in await wire.answer()
@@ -226,8 +226,8 @@ async def test_a_body_that_is_packed_on_its_way_is_refused_too(hasty: Scheduler)
 # ---- messages
 
 
-async def test_no_compression_of_messages_is_agreed_on(hasty: Scheduler) -> None:
-    """A small frame could become a large message; who sends one packed all the same is closed."""
+async def test_compression_of_messages_is_never_negotiated(hasty: Scheduler) -> None:
+    """A small frame could become a large message; a peer that sends a compressed one is closed."""
     offer = [ClientPerMessageDeflateFactory()]
     async with connect(hasty.session_url, extensions=offer, compression=None, proxy=None) as socket:
         assert socket.response is not None and "sec-websocket-extensions" not in socket.response.headers
@@ -256,8 +256,8 @@ async def test_a_frame_has_room_for_the_largest_audio_as_base64_and_not_for_much
 
 @pytest.mark.parametrize("door", ["/ws/session", "/ws/node"])
 @pytest.mark.parametrize("fragments", [False, True])
-async def test_a_message_that_trickles_is_cut_off(hasty: Scheduler, door: str, fragments: bool) -> None:
-    """Inside of one frame, or in fragments between which it could still answer pings."""
+async def test_a_slow_message_is_closed(hasty: Scheduler, door: str, fragments: bool) -> None:
+    """Inside one frame, or in fragments with pings answered between them."""
     async with cut_off(hasty, slow_message=1), raw(hasty.port) as wire:
         await upgraded(wire, door)
         if fragments:
@@ -278,16 +278,16 @@ async def upgraded(wire: Raw, path: str) -> None:
 # ---- the answer
 
 
-async def test_who_takes_no_answers_is_cut_off(hasty: Scheduler) -> None:
-    """Even when what is left of them is little."""
+async def test_a_peer_that_reads_no_answers_is_closed(hasty: Scheduler) -> None:
+    """Even when the unread rest is small."""
     async with raw(hasty.port) as wire, cut_off(hasty, takes_nothing=1):
         wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
         wire.writer.write(request("GET", "/openapi.json") * 500)
 
 
 @pytest.mark.parametrize("path", ["/v1/dashboard", "/v1/jobs/none?wait_s=60"])
-async def test_who_asks_for_more_and_breaks_off_is_forgotten(hasty: Scheduler, path: str) -> None:
-    """What is being answered is not the last request that was read; it ends with the connection all the same."""
+async def test_pipelined_requests_of_a_closed_connection_are_forgotten(hasty: Scheduler, path: str) -> None:
+    """The request being answered is not the last one that was read; it ends with the connection, too."""
     async with raw(hasty.port) as wire:
         await wire.send(request("GET", path) + request("GET", "/healthz"))
         assert await wire.status() in (200, 404)

@@ -1,4 +1,4 @@
-"""What browsers are told, and what they may do for pages from elsewhere: of a real scheduler, on all its paths."""
+"""Headers for browsers, and the permissions of pages of other origins: a real scheduler, on all its paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STREAM = ("GET", "/v1/dashboard?snapshots=1")
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that listens on this machine only, and has a page elsewhere that may use it."""
+    """A scheduler that listens on this machine only, and allows one foreign origin."""
     running = Scheduler(tmp_path_factory.mktemp("local"), "memory", "--origins", ALLOWED)
     yield running
     assert running.stop() == 0
@@ -37,7 +37,7 @@ async def http(local: Scheduler) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def opened(local: Scheduler, path: str, **headers: str) -> int:
-    """The status of a handshake with these headers; 101 when the door is open."""
+    """Return the status of a handshake with these headers; 101 when it succeeds."""
     with contextlib.suppress(InvalidStatus):
         async with connected(local.url.replace("http", "ws") + path, proxy=None, additional_headers=headers):
             return 101
@@ -48,8 +48,8 @@ async def opened(local: Scheduler, path: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("path", SOCKETS)
-async def test_a_websocket_is_opened_for_no_page_from_elsewhere(local: Scheduler, path: str) -> None:
-    """A browser asks nobody before it opens one for any page, so the door must look."""
+async def test_a_websocket_is_not_opened_for_a_foreign_page(local: Scheduler, path: str) -> None:
+    """A browser opens a WebSocket for any page without a preflight, so the server must check the origin."""
     assert await opened(local, path) == 101, "programs say no origin"
     assert await opened(local, path, origin=local.url) == 101
     assert await opened(local, path, origin=ALLOWED) == 101
@@ -59,7 +59,7 @@ async def test_a_websocket_is_opened_for_no_page_from_elsewhere(local: Scheduler
 
 
 @pytest.mark.parametrize(("method", "path"), [*CHANGES, STREAM])
-async def test_nothing_is_done_or_shown_for_a_page_from_elsewhere(
+async def test_requests_of_a_foreign_page_are_rejected(
     http: httpx.AsyncClient, local: Scheduler, method: str, path: str
 ) -> None:
     for origin in (EVIL, "null", f"http://localhost:{local.port}"):
@@ -72,7 +72,7 @@ async def test_nothing_is_done_or_shown_for_a_page_from_elsewhere(
         assert answer.status_code in (200, 404, 415, 422), "it gets as far as a program does"
 
 
-async def test_a_page_that_is_allowed_can_read_what_it_is_answered(http: httpx.AsyncClient, local: Scheduler) -> None:
+async def test_an_allowed_page_can_read_its_answers(http: httpx.AsyncClient, local: Scheduler) -> None:
     asks = {
         "origin": ALLOWED,
         "access-control-request-method": "POST",
@@ -90,7 +90,7 @@ async def test_a_page_that_is_allowed_can_read_what_it_is_answered(http: httpx.A
     is_problem(await http.options("/v1/jobs", headers={**asks, "origin": EVIL}), 403, "bad_origin")
 
 
-async def test_a_link_from_elsewhere_leads_to_pages_and_to_nothing_else(http: httpx.AsyncClient) -> None:
+async def test_a_foreign_link_may_only_open_pages(http: httpx.AsyncClient) -> None:
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
     for page in await pages(http):
         assert (await http.get(page, headers=link)).status_code == 200, page
@@ -98,10 +98,8 @@ async def test_a_link_from_elsewhere_leads_to_pages_and_to_nothing_else(http: ht
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/jobs", "/healthz", *SOCKETS])
-async def test_a_name_that_was_given_our_address_opens_nothing(
-    http: httpx.AsyncClient, local: Scheduler, path: str
-) -> None:
-    """DNS rebinding: the browser takes the page for one of this scheduler's, only Host tells."""
+async def test_a_foreign_host_name_is_rejected(http: httpx.AsyncClient, local: Scheduler, path: str) -> None:
+    """With DNS rebinding the browser takes the page for one of this scheduler's; only Host shows it."""
     rebound = {"host": f"evil.example:{local.port}", "origin": f"http://evil.example:{local.port}"}
     if path in SOCKETS:
         assert await handshake_of(local, path, rebound["host"], rebound["origin"]) == 421
@@ -115,7 +113,7 @@ async def test_a_name_that_was_given_our_address_opens_nothing(
 
 
 async def handshake_of(local: Scheduler, path: str, host: str, origin: str) -> int:
-    """Return the status of a handshake with that one Host."""
+    """Return the status of a handshake with that single Host."""
     words = ("Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Host: {host}")
     head = [f"GET {path} HTTP/1.1", *words, f"Origin: {origin}", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", ""]
     async with raw(local.port) as wire:
@@ -123,7 +121,7 @@ async def handshake_of(local: Scheduler, path: str, host: str, origin: str) -> i
         return await wire.status()
 
 
-async def test_refusals_are_counted_by_their_reason(http: httpx.AsyncClient) -> None:
+async def test_rejections_are_counted_by_reason(http: httpx.AsyncClient) -> None:
     is_problem(await http.get("/", headers={"host": "evil.example"}), 421, "bad_host")
     is_problem(await http.get("/", headers={"origin": EVIL}), 403, "bad_origin")
     metrics = (await http.get("/metrics")).text
@@ -132,8 +130,8 @@ async def test_refusals_are_counted_by_their_reason(http: httpx.AsyncClient) -> 
         assert f'voxpool_connections_refused_total{{reason="{reason}"}}' in metrics
 
 
-async def test_every_page_says_what_it_may_load_and_that_nobody_may_frame_it(http: httpx.AsyncClient) -> None:
-    """All that the document calls a page, whoever added it."""
+async def test_every_page_has_a_content_policy_and_forbids_frames(http: httpx.AsyncClient) -> None:
+    """All paths that the document lists as pages are checked."""
     found = await pages(http)
     assert {"/", "/docs"} <= set(found)
     for page in found:
@@ -149,16 +147,16 @@ async def test_every_page_says_what_it_may_load_and_that_nobody_may_frame_it(htt
         assert "<style" not in answer.text and " style=" not in answer.text, f"{page} needs its policy widened"
 
 
-async def test_no_answer_is_guessed_at(http: httpx.AsyncClient) -> None:
-    """Whatever it is, once: pages, files, records, problems, handshakes and the stream."""
+async def test_no_answer_may_be_sniffed(http: httpx.AsyncClient) -> None:
+    """The header is set once, on pages, files, records, problems, handshakes and the stream."""
     paths = [path for path in (await document(http))["paths"] if "{" not in path]
     for path in [*paths, "/v1/jobs/<b>", "/nothing", "/v1/dashboard?snapshots=1"]:
         async with http.stream("GET", path) as answer:
             assert answer.headers.get_list("x-content-type-options") == ["nosniff"], path
 
 
-async def test_text_from_outside_is_data_and_never_a_page(http: httpx.AsyncClient) -> None:
-    """It is echoed in problems: as JSON, of a type that no browser shows as a page."""
+async def test_text_from_outside_is_never_served_as_a_page(http: httpx.AsyncClient) -> None:
+    """Problems echo it as JSON, with a type that no browser shows as a page."""
     tag = "<script>alert(1)</script>"
     answers = [
         await http.get(f"/v1/jobs/{tag}"),
@@ -180,7 +178,7 @@ async def document(http: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def pages(http: httpx.AsyncClient) -> list[str]:
-    """The paths of all pages of HTML."""
+    """Return the paths of all HTML pages."""
     return [
         path
         for path, methods in (await document(http))["paths"].items()

@@ -1,4 +1,4 @@
-"""A token file while the scheduler runs: SIGHUP shuts out whose token is gone, and nobody else; and at the start."""
+"""The token file at run time: SIGHUP ends the connections of removed tokens and no others; and at the start."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def secured(folder: Path, keys: Keys) -> Iterator[Secured]:
     assert keys.shown_in(scheduler.log.read_bytes()) == []
 
 
-async def test_what_is_open_for_a_removed_token_is_closed_and_nothing_else(secured: Secured, keys: Keys) -> None:
-    """Sockets of clients and nodes with 4001, a request that waits with 401, the dashboard's stream by its end."""
+async def test_only_the_connections_of_a_removed_token_are_closed(secured: Secured, keys: Keys) -> None:
+    """Sockets of clients and nodes close with 4001, a waiting request gets 401, the dashboard's stream ends."""
     async with (
         connected(secured.session_url, additional_headers=keys.header("ann")) as ann,
         connected(secured.session_url) as bob,
@@ -93,7 +93,7 @@ async def test_what_is_open_for_a_removed_token_is_closed_and_nothing_else(secur
         waiting[0].cancel()
 
 
-async def test_the_sdk_ends_when_its_token_is_removed_and_goes_on_when_another_is(secured: Secured, keys: Keys) -> None:
+async def test_the_sdk_ends_only_when_its_own_token_is_removed(secured: Secured, keys: Keys) -> None:
     def node(name: str) -> Worker:
         return Worker(
             secured.url, node_id=name, pairs=["a:b"], work=lambda work: name, token=keys.secrets[name], slots=4
@@ -120,7 +120,7 @@ async def test_the_sdk_ends_when_its_token_is_removed_and_goes_on_when_another_i
     await working[0]
 
 
-async def test_a_broken_file_keeps_the_tokens_that_were_there(secured: Secured, keys: Keys) -> None:
+async def test_an_invalid_file_keeps_the_previous_tokens(secured: Secured, keys: Keys) -> None:
     content = keys.file.read_bytes()
     async with connected(secured.session_url, additional_headers=keys.header("ann")) as ann:
         await ann.send(text(type="hello"))
@@ -135,8 +135,8 @@ async def test_a_broken_file_keeps_the_tokens_that_were_there(secured: Secured, 
     assert secured.events("tokens_loaded") == []
 
 
-def test_a_new_token_gets_in_after_sighup(secured: Secured, keys: Keys) -> None:
-    """Made by the command; one whose secret is to be changed has two for a while."""
+def test_a_new_token_is_valid_after_sighup(secured: Secured, keys: Keys) -> None:
+    """The command makes it; a token whose secret changes has two secrets for a while."""
     command = [sys.executable, "-m", "voxpool.scheduler", "token", "ann", "--role", "client"]
     made = subprocess.run(
         command, env={**os.environ, "VOXPOOL_ACCESS_FILE": str(keys.file)}, capture_output=True, text=True, check=True
@@ -174,10 +174,10 @@ async def test_a_connection_outlives_a_change_of_its_rate(secured: Secured, keys
         (lambda file: file.write_bytes(2 * file.read_bytes()), "its sha256 stands there twice"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(
+def test_an_unusable_file_is_one_line_and_exit_code_3(
     folder: Path, keys: Keys, spoil: Callable[[Path], object], said: str
 ) -> None:
-    """What else may be wrong with it: tests/unit/test_tokens.py."""
+    """Other errors of the file are tested in tests/unit/test_tokens.py."""
     spoil(keys.file)
     process = Process(folder, "start", "serve", "--port", "0", "--store", "memory", "--access-file", str(keys.file))
     assert process.end() == 3
@@ -194,8 +194,8 @@ def test_half_of_tls_is_one_line_and_exit_code_3(folder: Path) -> None:
     ]
 
 
-def test_a_public_address_without_tokens_is_never_served_in_silence(folder: Path) -> None:
-    """Not even where only errors are logged."""
+def test_a_public_address_without_tokens_is_always_warned_about(folder: Path) -> None:
+    """Even when only errors are logged."""
     flags = ("serve", "--port", "0", "--store", "memory", "--host", "0.0.0.0", "--log-level", "error")
     with started(Process(folder, "public", *flags)) as process:
         [line] = wait_until(lambda: process.events())

@@ -1,4 +1,4 @@
-"""With tokens nobody gets in without one: every door of a real scheduler as everybody, whose is whose, no secret."""
+"""Authentication and authorization: every endpoint of a real scheduler in every role, ownership, no leaked secret."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAIR = "en:en"
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """One scheduler for all tests here; what it wrote has no secret in it, and each line is as the catalogue says."""
+    """One scheduler for all tests here; its log has no secret, and each line matches the catalogue."""
     folder = tmp_path_factory.mktemp("secured")
     scheduler = Secured(folder, Keys(folder))
     yield scheduler
@@ -40,17 +40,17 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     assert scheduler.events("http_server") == []
 
 
-def test_each_route_answers_each_role_as_the_table_says(secured: Secured) -> None:
+def test_each_route_answers_each_role_as_in_the_table(secured: Secured) -> None:
     assert holes_of_http(secured) == []
 
 
-async def test_each_socket_answers_each_role_as_the_table_says(secured: Secured) -> None:
+async def test_each_socket_answers_each_role_as_in_the_table(secured: Secured) -> None:
     assert await holes_of_sockets(secured) == []
 
 
 @pytest.mark.parametrize("path", ["/v1/nodes", "/ws/session", "/ws/node"])
 @pytest.mark.parametrize(("who", "reason"), [("wrong", "unauthorized"), ("prometheus", "forbidden")])
-async def test_each_refusal_is_counted_and_told(secured: Secured, path: str, who: str, reason: str) -> None:
+async def test_each_rejection_is_counted_and_logged(secured: Secured, path: str, who: str, reason: str) -> None:
     def counted() -> float:
         sample = f'voxpool_connections_refused_total{{reason="{reason}"}} '
         lines = secured.ask("root", "GET", "/metrics").text.splitlines()
@@ -79,7 +79,7 @@ RUN = "from voxpool.scheduler.cli import main\nmain()"
 
 @pytest.mark.parametrize("hole", PLANTED)
 async def test_a_planted_hole_is_found(folder: Path, hole: str) -> None:
-    """A route without its check, a role too many, a check that lets in who shows nothing."""
+    """A route without its check, a role too many, a check that admits callers without a token."""
 
     class Leaking(Secured):
         program = (
@@ -100,7 +100,7 @@ async def test_a_planted_hole_is_found(folder: Path, hole: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/nodes", "/ws/session", "/ws/node"])
 @pytest.mark.parametrize("place", ["token", "access_token", "authorization"])
 async def test_a_token_in_the_url_or_in_a_cookie_does_not_count(secured: Secured, path: str, place: str) -> None:
-    """A URL ends up in logs and histories, and a browser sends cookies by itself, also for other people's pages."""
+    """A URL ends up in logs and histories, and a browser sends cookies by itself, also for foreign pages."""
     secret = secured.keys.secrets["root"]
     if path.startswith("/ws"):
         assert await greeted(secured, path, "nobody", "nobody", f"?{place}={secret}") == "422", (
@@ -118,7 +118,7 @@ async def test_a_token_in_the_url_or_in_a_cookie_does_not_count(secured: Secured
             assert (await http.send(asked)).status_code == 401
 
 
-# ---- whose is whose
+# ---- ownership
 
 
 def submitted(secured: Secured, who: str, key: str = "") -> str:
@@ -148,15 +148,15 @@ def test_a_client_sees_and_cancels_its_own_jobs_only(secured: Secured) -> None:
 
 @contextlib.asynccontextmanager
 async def session(secured: Secured, who: str, **fields: Any) -> AsyncIterator[ClientConnection]:
-    """A browser's way in: it can set no header, so the token is in the first message."""
+    """Connect as a browser does: it can set no header, so the token is in the first message."""
     async with connected(secured.session_url, origin=secured.url) as socket:
         await socket.send(text(type="hello", token=secured.keys.secrets[who], **fields))
         assert (await told(socket))["type"] == "welcome"
         yield socket
 
 
-async def test_the_session_of_another_token_can_be_neither_taken_over_nor_heard(secured: Secured) -> None:
-    """Even by who knows its id: it is another session of the same name."""
+async def test_the_session_of_another_token_can_be_neither_taken_over_nor_read(secured: Secured) -> None:
+    """Even with its id: that is another session of the same name."""
     async with session(secured, "ann", session_id="mine") as ann:
         await ann.send(text(type="submit", request_id="r", pair="nobody:serves", audio=TONE))
         cancel = text(type="cancel", job_id=(await told(ann))["job_id"])
@@ -177,8 +177,10 @@ async def node(secured: Secured, who: str, node_id: str, pair: str) -> AsyncIter
         yield socket
 
 
-async def test_a_node_answers_for_its_own_holds_only(secured: Secured) -> None:
-    """Another node may know the job and its attempt; nor can it register in the name of the one that holds it."""
+async def test_a_node_answers_for_its_own_jobs_only(secured: Secured) -> None:
+    """Another node may know the job and its attempt; it can't register under the name of the node that has the job
+    either.
+    """
     async with (
         node(secured, "gpu", "holder", "own:hold") as holder,
         node(secured, "cpu", "liar", "x:y") as liar,
@@ -212,7 +214,7 @@ async def test_a_connection_stays_with_its_first_token(secured: Secured) -> None
 # ---- the SDK, rates, secrets
 
 
-async def test_the_sdk_shows_its_token_and_says_what_to_do_without_one(
+async def test_the_sdk_sends_its_token_and_explains_a_missing_one(
     secured: Secured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = secured.keys.secrets
@@ -240,8 +242,8 @@ async def test_the_sdk_shows_its_token_and_says_what_to_do_without_one(
             assert "voxpool token" in str(each) and not secured.keys.shown_in(repr(each).encode())
 
 
-async def test_the_rate_of_a_token_goes_before_the_setting_and_a_changed_one_counts_at_once(folder: Path) -> None:
-    """Over both doors; another token has a bucket of its own."""
+async def test_the_rate_of_a_token_overrides_the_setting_and_changes_at_once(folder: Path) -> None:
+    """Over HTTP and WebSocket; another token has a bucket of its own."""
     keys = Keys(folder, rates={"ann": 0.01})
     flags = ("--rate-per-s", "1000", "--rate-burst", "2")
     with started(Secured(folder, keys, *flags)) as scheduler:
@@ -264,8 +266,10 @@ async def test_the_rate_of_a_token_goes_before_the_setting_and_a_changed_one_cou
                     pass
 
 
-async def test_no_secret_is_told_whatever_is_asked(secured: Secured) -> None:
-    """By answers, errors, metrics, the report of memory. What is logged is looked at when the scheduler has stopped."""
+async def test_no_answer_contains_a_secret(secured: Secured) -> None:
+    """Answers, errors, metrics and the memory report are checked here; the log is checked when the scheduler has
+    stopped.
+    """
     told_so_far: list[bytes] = []
     keys = secured.keys
     async with httpx.AsyncClient(base_url=secured.url, trust_env=False, timeout=30) as http:

@@ -1,4 +1,4 @@
-"""However many jobs, nodes, sessions and pairs a scheduler has seen, the number of its time series is bounded."""
+"""The number of time series is bounded for any number of jobs, nodes, sessions and pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.test_processes import started
 
 
 async def grown(folder: Path, jobs: int, nodes: int, sessions: int, kind: type[Scheduler] = Scheduler) -> Grown:
-    """The series of a scheduler of its own."""
+    """Measure the series of a scheduler of its own."""
     with started(kind(folder, "embedded", *FLAGS)) as scheduler:
         report = await series(scheduler, jobs, nodes, sessions)
     print(report)
@@ -20,7 +20,7 @@ async def grown(folder: Path, jobs: int, nodes: int, sessions: int, kind: type[S
 
 
 async def bounded(folder: Path, jobs: int, nodes: int, sessions: int) -> None:
-    """See that the many add no series, and that pairs add a bounded number."""
+    """Check that many jobs, nodes and sessions add no series, and that pairs add a bounded number."""
     report = await grown(folder, jobs, nodes, sessions)
     assert report.added == frozenset()
     assert {label for _, labels in report.paired for label, _ in labels} <= LABELS
@@ -40,8 +40,8 @@ async def test_ten_thousand_jobs_and_a_thousand_nodes_and_sessions_add_no_series
     await bounded(folder, jobs=10_000, nodes=1000, sessions=1000)
 
 
-async def test_a_series_for_each_node_is_found_out(folder: Path) -> None:
-    """The check of the check."""
+async def test_a_planted_series_for_each_node_is_found(folder: Path) -> None:
+    """It tests the check itself."""
     report = await grown(folder, 200, 50, 20, LeakyScheduler)
     assert {name for name, _ in report.added} == {"voxpool_dispatches_by_node_total"}
     assert 20 < len(report.added) <= 50

@@ -1,4 +1,4 @@
-"""A simulation on a Redis with a password: no file that it writes and no line that it prints has the password."""
+"""A simulation on a Redis with a password: none of its files and none of its output contains the password."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ completed_jobs = ">= 1000"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[str]:
-    """The URL of a Redis, with a password; a Redis whose default user has none accepts every one."""
+    """The URL of a Redis, with a password; a default user without a password accepts any."""
     server = RedisServer(tmp_path)
     server.start()
     try:
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[str]:
 
 
 def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of shell in `folder`, with the commands of this environment."""
+    """Run a shell line in `folder` with the commands of this environment."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **variables}
     return subprocess.run(
@@ -51,7 +51,7 @@ def shell(line: str, folder: Path, **variables: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_failing_run_keeps_no_password_and_says_how_to_give_it(store: str, tmp_path: Path) -> None:
+def test_a_failing_run_stores_no_password_and_says_how_to_pass_it(store: str, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     (folder / "small.toml").write_text(SMALL)

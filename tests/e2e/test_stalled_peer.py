@@ -1,6 +1,6 @@
-"""A scheduler that takes a connection and then reads nothing: client and worker give the connection up (R-13).
+"""A scheduler that accepts a connection and then reads nothing: client and worker close the connection (R-13).
 
-What they have to send is more than the kernel takes, so that pings would wait behind it.
+They have more to send than the kernel buffers, so that pings would wait behind it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE_S = 30.0
 
 
 class Stalling:
-    """Greets each connection with `messages` and then reads nothing more; it takes `connections_max` of them."""
+    """Greets each connection with `messages` and then reads nothing; it accepts `connections_max` connections."""
 
     def __init__(self, connections_max: int, *messages: msgspec.Struct) -> None:
         self.connections = 0
@@ -64,8 +64,8 @@ class Stalling:
             writer.write(Frame(Opcode.BINARY, encode(message, binary=True)).serialize(mask=False))
 
 
-async def test_a_client_whose_submits_are_not_taken_gives_up() -> None:
-    """Within give_up_s, two times ping_s, and the time for one more try, which is refused here."""
+async def test_a_client_whose_submits_are_not_read_gives_up() -> None:
+    """It takes at most give_up_s, two times ping_s, and the time for one more attempt, which is refused here."""
     door = Stalling(1, Welcome("s", {}))
     async with door.listening(), Client(door.url, ping_s=PING_S, give_up_s=1.0) as client:
         async with asyncio.timeout(PATIENCE_S):
@@ -74,7 +74,7 @@ async def test_a_client_whose_submits_are_not_taken_gives_up() -> None:
     assert [type(answer) for answer in answers] == [SchedulerUnreachable] * 3
 
 
-async def test_a_client_can_be_closed_while_its_submits_are_not_taken() -> None:
+async def test_a_client_can_be_closed_while_its_submits_are_not_read() -> None:
     async with Stalling(1, Welcome("s", {})).listening() as door:
         client = Client(door.url)
         async with client:
@@ -85,7 +85,7 @@ async def test_a_client_can_be_closed_while_its_submits_are_not_taken() -> None:
         assert [type(answer) for answer in await asyncio.gather(job, return_exceptions=True)] == [ClientClosed]
 
 
-async def test_a_worker_whose_results_are_not_taken_connects_anew() -> None:
+async def test_a_worker_whose_results_are_not_read_reconnects() -> None:
     async def work(work: Work) -> str:
         return "x" * LARGE
 

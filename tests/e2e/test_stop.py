@@ -1,4 +1,4 @@
-"""SIGTERM: no new jobs, time for those that run, the rest handed back; a second signal ends at once."""
+"""SIGTERM: no new jobs, time for running ones, the rest is given back; a second signal ends at once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Gate:
 
 
 def stopped(scheduler: Scheduler) -> tuple[int, int]:
-    """How many jobs ended, and how many were handed back, since it was told to stop; it has ended in good order."""
+    """Return how many jobs ended and how many were given back since the stop began; its end was orderly."""
     assert scheduler.end() == 0, scheduler.log.read_text()
     (event,) = scheduler.events("scheduler_stopped")
     assert scheduler.events("scheduler_failed") == scheduler.events("http_server") == []
@@ -66,19 +66,19 @@ def stopped(scheduler: Scheduler) -> tuple[int, int]:
 
 
 async def stop(scheduler: Scheduler) -> None:
-    """SIGTERM, and it has heard it."""
+    """Send SIGTERM and wait until it is logged."""
     scheduler.signal(signal.SIGTERM)
     await until(lambda: scheduler.events("scheduler_stopping"))
 
 
 def test_an_idle_scheduler_stops_at_once(patient: Scheduler) -> None:
-    """Its minute for jobs is not used up; the processes of the tests would wait for it."""
+    """The minute for jobs is not used up; other tests would have to wait for it."""
     patient.signal(signal.SIGTERM)
     assert stopped(patient) == (0, 0)
     assert patient.events("scheduler_stopping")[0]["unfinished"] == 0
 
 
-async def test_while_it_stops_nothing_new_is_taken_and_what_runs_is_not_disturbed(
+async def test_a_stopping_scheduler_rejects_new_jobs_and_finishes_running_ones(
     patient: Scheduler, http: httpx.AsyncClient
 ) -> None:
     gate = Gate(patient)
@@ -107,7 +107,7 @@ async def test_while_it_stops_nothing_new_is_taken_and_what_runs_is_not_disturbe
             with pytest.raises(ConnectionClosed) as closed:
                 await new.recv()
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
-        old.transport.abort()  # a session that is known may come back for its result
+        old.transport.abort()  # a known session may reconnect for its result
         async with connected(patient.session_url) as back:
             await back.send(text(type="hello", session_id="old", resume=True))
             assert (await answer(back))["type"] == "welcome"
@@ -121,7 +121,7 @@ async def test_while_it_stops_nothing_new_is_taken_and_what_runs_is_not_disturbe
     assert metric == [STOPPING] * 3
 
 
-async def test_a_second_signal_ends_it_at_once_and_still_hands_back(patient: Scheduler) -> None:
+async def test_a_second_signal_ends_at_once_and_still_gives_jobs_back(patient: Scheduler) -> None:
     gate = Gate(patient)
     async with running(gate.worker), connected(patient.session_url) as client:
         await client.send(text(type="hello"))
@@ -142,8 +142,8 @@ def server() -> Iterator[RedisServer]:
         yield running_server
 
 
-async def test_what_does_not_end_in_time_goes_to_the_next_scheduler(folder: Path, server: RedisServer) -> None:
-    """Nodes cancel it, clients are told and submit it again, and the next scheduler finds a store without leftovers."""
+async def test_unfinished_jobs_go_to_the_next_scheduler(folder: Path, server: RedisServer) -> None:
+    """Nodes cancel them, clients are informed and submit them again, and the next scheduler finds a clean store."""
     flags = ("--drain-s", "0.3")
     with started(Scheduler(folder, server.url, *flags, name="first")) as first:
         gate = Gate(first, slots=2)
@@ -182,8 +182,8 @@ async def test_what_does_not_end_in_time_goes_to_the_next_scheduler(folder: Path
                 assert second.events("stale_allocation") == second.events("late_result") == []
 
 
-async def test_results_that_are_held_back_for_their_order_go_out_before_the_end(folder: Path) -> None:
-    """The first of two does not end in time: its place is taken by the news of that, and the second one follows."""
+async def test_buffered_results_are_sent_before_the_end(folder: Path) -> None:
+    """The first of two jobs does not end in time: a message reports that, and the second result follows."""
     with started(Scheduler(folder, "memory", "--drain-s", "0.3", "--in-order-grace-s", "60")) as scheduler:
 
         async def work(work: Work) -> str:
@@ -210,6 +210,6 @@ async def test_results_that_are_held_back_for_their_order_go_out_before_the_end(
 
 
 def left_in(server: RedisServer) -> set[str]:
-    """The keys that are in that Redis."""
+    """Return the keys in that Redis."""
     with redis.Redis.from_url(server.url) as client:
         return {key.decode() for key in client.scan_iter()}

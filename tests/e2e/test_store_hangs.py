@@ -1,4 +1,4 @@
-"""A store that accepts connections and never answers: the start says so, and a stop keeps its promise."""
+"""A store that accepts connections and never answers: the start reports it, and a stop ends in its promised time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.servers import redis_server
 
 DRAIN_S, STOP_S = 1.0, 1.0
 BUSY_MACHINE_S = 2.5
-"""What a process takes to end beside the promise; a claim that is given back to nobody took five seconds."""
+"""Time of a process to end beyond its limits; releasing a claim to a hanging store used to take five seconds."""
 
 
-def test_a_start_says_what_it_waited_for_and_how_long() -> None:
+def test_a_failed_start_names_its_operation_and_duration() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         ran = voxpool("serve", "--port", "0", "--store", url)
@@ -30,8 +30,8 @@ def test_a_start_says_what_it_waited_for_and_how_long() -> None:
 
 
 @pytest.mark.parametrize("kind", ["redis", "embedded"])
-async def test_a_stop_keeps_its_promise_though_the_store_hangs(tmp_path: Path, kind: str) -> None:
-    """Jobs get drain_s; connections, the store and the claim share stop_s. The guard of a store hangs with it."""
+async def test_a_stop_ends_in_time_although_the_store_hangs(tmp_path: Path, kind: str) -> None:
+    """Jobs have drain_s; connections, the store and the claim share stop_s. The guard of a store hangs with it."""
     with redis_server() as server:
         flags = ("--drain-s", f"{DRAIN_S:g}", "--stop-s", f"{STOP_S:g}")
         store = server.url if kind == "redis" else "embedded"

@@ -1,6 +1,6 @@
-"""The store goes away in five ways, under a steady load. Nothing that was accepted is lost, and the process lives.
+"""The store fails in five ways, under a steady load. No accepted job is lost, and the process keeps running.
 
-Each outage lasts longer than `waiting_timeout_s`: a job that waits for a node meanwhile must not fail for it.
+Each outage lasts longer than `waiting_timeout_s`: a job that waits for a node during the outage must not fail.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Site(NamedTuple):
     replica: RedisServer
 
     def admin(self) -> Any:
-        """Somebody who may always do everything at the master."""
+        """A client with full permissions at the master."""
         client: Any = redis.Redis.from_url(self.master.url, decode_responses=True, protocol=2)
         client.execute_command("ACL", "SETUSER", "admin", "on", ">admin", "~*", "&*", "+@all")
         client.execute_command("AUTH", "admin", "admin")
@@ -62,7 +62,7 @@ async def site(folder: Path, waiting_s: float) -> AsyncIterator[Site]:
 
 
 def copies(replica: RedisServer, master: RedisServer) -> None:
-    """Let `replica` copy `master`, and return when it does."""
+    """Make `replica` copy `master`, and return when it does."""
     with redis.Redis.from_url(replica.url, decode_responses=True, protocol=2) as client:
         client.replicaof("127.0.0.1", str(master.port))
         while client.info("replication")["master_link_status"] != "up":
@@ -83,7 +83,7 @@ async def emptied(site: Site, seconds: float) -> None:
 
 
 async def without_rights(site: Site, seconds: float) -> None:
-    """What is wrong is shown by /readyz, by the doctor and in a metric while it lasts, and logged once."""
+    """The error is shown by /readyz, by the doctor and in a metric while it lasts, and logged once."""
     with site.admin() as admin:
         admin.execute_command("ACL", "SETUSER", "default", "-evalsha")
         await until(lambda: not ready(site.scheduler))
@@ -105,7 +105,7 @@ async def proxied_with_errors(site: Site, seconds: float) -> None:
 
 
 async def failed_over(site: Site, seconds: float) -> None:
-    """The master dies; after a while its replica is promoted, and the address leads there."""
+    """The master dies; after a while its replica is promoted, and the address points to it."""
     site.master.kill()
     site.proxy.drop()
     await asyncio.sleep(seconds)
@@ -117,19 +117,19 @@ async def failed_over(site: Site, seconds: float) -> None:
 OUTAGES: dict[str, Callable[[Site, float], Awaitable[None]]] = {
     one.__name__.replace("_", " "): one for one in (down, emptied, without_rights, proxied_with_errors, failed_over)
 }
-"""The failover comes last: what was the master is gone then."""
+"""The failover comes last, because the master is gone afterwards."""
 
 
-async def test_whatever_happens_to_the_store_nothing_accepted_is_lost(tmp_path: Path) -> None:
-    """For half as long again as the waiting time-out."""
+async def test_no_accepted_job_is_lost_in_an_outage_of_the_store(tmp_path: Path) -> None:
+    """The outage is half as long again as the waiting timeout."""
     async with site(tmp_path, WAITING_S) as here, steady_jobs(here.scheduler) as ledger:
         await each_outage(here, ledger, 1.5 * WAITING_S)
 
 
 @pytest.mark.large
 @pytest.mark.timeout(900)
-async def test_whatever_happens_to_the_store_for_a_minute_nothing_accepted_is_lost(tmp_path: Path) -> None:
-    """At the default waiting time-out of ten seconds."""
+async def test_no_accepted_job_is_lost_in_an_outage_of_a_minute(tmp_path: Path) -> None:
+    """With the default waiting timeout of ten seconds."""
     async with site(tmp_path, 10) as here, steady_jobs(here.scheduler) as ledger:
         await each_outage(here, ledger, 60)
 
@@ -147,8 +147,8 @@ async def each_outage(site: Site, ledger: Ledger, seconds: float) -> None:
     assert all(1 <= seconds_to_wait <= 30 for seconds_to_wait in ledger.retry_after_s)
 
 
-async def test_while_the_store_is_away_submits_are_refused_and_known_ones_are_not(tmp_path: Path) -> None:
-    """Over HTTP and over a WebSocket, after about a second; a job that waits keeps its place and its client's limit."""
+async def test_during_an_outage_only_new_submits_are_rejected(tmp_path: Path) -> None:
+    """Over HTTP and over a WebSocket, after about a second; a waiting job keeps its place and its client's timeout."""
     gate, started = asyncio.Event(), asyncio.Event()
 
     async def work(work: Work) -> str:
@@ -183,7 +183,7 @@ async def test_while_the_store_is_away_submits_are_refused_and_known_ones_are_no
             await client.send(text(type="submit", request_id="waits", pair=PAIR, audio=TONE))
             assert (await answer(client))["type"] == "accepted"
 
-            gate.set()  # results count while the store is away
+            gate.set()  # results are accepted during the outage
             assert await ledger.state_of(accepted["job_id"]) == "completed"
             assert await ledger.state_of(expires["job_id"]) == "failed", "the client's own limit counts on"
             await asyncio.sleep(2 * WAITING_S)
@@ -193,8 +193,8 @@ async def test_while_the_store_is_away_submits_are_refused_and_known_ones_are_no
             assert await ledger.ends() == {"completed": len(set(ledger.accepted))}
 
 
-async def test_an_emptied_store_is_noticed_at_once(tmp_path: Path) -> None:
-    """Long before the next beat, which comes after the waiting time-out of the jobs."""
+async def test_a_flushed_store_is_noticed_at_once(tmp_path: Path) -> None:
+    """Long before the next heartbeat, which comes after the waiting timeout of the jobs."""
     with redis_server() as server:
         flags = ("--heartbeat-s", "30", "--lease-s", "90", "--waiting-timeout-s", "5")
         scheduler = await asyncio.to_thread(Scheduler, tmp_path, server.url, *flags)

@@ -1,6 +1,6 @@
-"""Peers that have shown no token, or never will: what one of them sends costs the others nothing, and it is closed.
+"""Unauthenticated peers: the traffic of one costs the others nothing, and it is closed.
 
-Raw sockets against real processes; each test sees what the stranger is answered and that health still is.
+Raw sockets against real processes; each test checks the answer to the stranger and that health still answers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture(scope="module")
 def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A scheduler that asks for no token."""
+    """A scheduler without tokens."""
     flags = ("--send-stall-s", "1", "--head-s", "2", "--session-grace-s", "0")
     with started(Scheduler(tmp_path_factory.mktemp("unguarded"), "memory", *flags)) as scheduler:
         yield scheduler
@@ -51,7 +51,7 @@ def frame(opcode: Opcode, data: bytes = b"", fin: bool = True) -> bytes:
 
 @contextlib.asynccontextmanager
 async def websocket(port: int, path: str) -> AsyncIterator[Raw]:
-    """A WebSocket that has said nothing."""
+    """A WebSocket on which nothing was sent."""
     async with raw(port) as wire:
         await wire.send(request("GET", path, *HANDSHAKE, KEY))
         assert b" 101 " in await wire.answer()
@@ -90,10 +90,10 @@ TINY = {
 
 @pytest.mark.parametrize("door", ["/ws/session", "/ws/node"])
 @pytest.mark.parametrize("kind", TINY)
-async def test_who_sends_tiny_frames_is_closed_with_1008_and_health_answers(
+async def test_a_peer_that_sends_tiny_frames_is_closed_with_1008_and_health_answers(
     guarded: Secured, door: str, kind: str
 ) -> None:
-    """A read of 256 kB brings 40,000 of them, each of which used to be parsed before anybody else had a turn."""
+    """A read of 256 kB contains 40,000 of them, which used to be parsed before anything else could run."""
     async with websocket(guarded.port, door) as wire:
         if "continuations" in kind:
             await wire.send(frame(Opcode.TEXT, b"{", fin=False))
@@ -105,7 +105,7 @@ async def test_who_sends_tiny_frames_is_closed_with_1008_and_health_answers(
         await sending
 
 
-async def test_a_peer_that_is_known_may_not_send_them_either(guarded: Secured) -> None:
+async def test_an_authenticated_peer_may_not_send_tiny_frames_either(guarded: Secured) -> None:
     async with websocket(guarded.port, "/ws/session") as wire:
         await wire.send(frame(Opcode.TEXT, text(type="hello", token=guarded.keys.secrets["ann"]).encode()))
         await wire.send(TINY["empty pongs"] * 20_000)
@@ -113,7 +113,7 @@ async def test_a_peer_that_is_known_may_not_send_them_either(guarded: Secured) -
         assert closed is not None and closed.code == 1008
 
 
-async def test_some_pings_a_second_and_fragments_of_a_kilobyte_are_nothing_to_complain_of(guarded: Secured) -> None:
+async def test_some_pings_a_second_and_fragments_of_a_kilobyte_are_accepted(guarded: Secured) -> None:
     async with websocket(guarded.port, "/ws/session") as wire:
         hello = text(type="hello", token=guarded.keys.secrets["ann"], filling="y" * 100_000).encode()
         parts = [hello[at : at + 1024] for at in range(0, len(hello), 1024)]
@@ -124,7 +124,7 @@ async def test_some_pings_a_second_and_fragments_of_a_kilobyte_are_nothing_to_co
 
 
 async def until_received(wire: Raw, wanted: bytes) -> bytes:
-    """Return what has come as soon as `wanted` is in it."""
+    """Return the received bytes as soon as they contain `wanted`."""
     received = b""
     async with asyncio.timeout(15):
         while wanted not in received:
@@ -138,8 +138,8 @@ async def until_received(wire: Raw, wanted: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("piece", [b"1\r\ny\r\n", b"4000\r\n" + b"y" * 0x4000 + b"\r\n"])
-async def test_chunks_behind_a_refusal_are_dropped_within_a_budget(guarded: Secured, piece: bytes) -> None:
-    """Its peer has the answer; it may send for a moment more, so that it can read it, and no 256 MiB."""
+async def test_chunks_after_a_rejection_are_dropped_within_a_budget(guarded: Secured, piece: bytes) -> None:
+    """The peer has the answer; it may send for a moment more, so that it can read it, but not 256 MiB."""
     async with raw(guarded.port) as wire:
         await wire.send(request("POST", "/v1/jobs?pair=a:b", "Transfer-Encoding: chunked"))
         assert status_of(await wire.answer()) == 401
@@ -153,7 +153,7 @@ async def test_chunks_behind_a_refusal_are_dropped_within_a_budget(guarded: Secu
         assert await is_well(guarded)
 
 
-async def test_who_is_refused_in_the_middle_of_a_body_reads_why_and_is_told_of_the_close(guarded: Secured) -> None:
+async def test_a_rejection_within_a_body_has_a_reason_and_closes_the_connection(guarded: Secured) -> None:
     async with raw(guarded.port) as wire:
         await wire.send(request("POST", "/v1/jobs?pair=a:b", f"Content-Length: {8 * MIB}") + b"y" * (2 * MIB))
         answer = await wire.answer()
@@ -162,8 +162,8 @@ async def test_who_is_refused_in_the_middle_of_a_body_reads_why_and_is_told_of_t
         assert await wire.rest() == b"", "its end comes when all was sent, and it is no reset before the answer"
 
 
-async def test_a_known_peer_that_is_refused_keeps_its_connection(guarded: Secured) -> None:
-    """At overload most submits are refused; a new connection for each would cost more than they do."""
+async def test_an_authenticated_peer_keeps_its_connection_after_a_rejection(guarded: Secured) -> None:
+    """At overload most submits are rejected; a new connection for each would cost more than they do."""
     bearer = f"Authorization: Bearer {guarded.keys.secrets['ann']}"
     async with raw(guarded.port) as wire:
         for _ in range(2):
@@ -173,7 +173,7 @@ async def test_a_known_peer_that_is_refused_keeps_its_connection(guarded: Secure
             await wire.send(TONE)
 
 
-async def test_tiny_chunks_of_a_body_that_is_read_are_refused(unguarded: Scheduler) -> None:
+async def test_tiny_chunks_of_a_body_are_rejected(unguarded: Scheduler) -> None:
     async with raw(unguarded.port) as wire, cut_off(unguarded, small_parts=1):
         await wire.send(request("POST", "/v1/jobs?pair=a:b", "Transfer-Encoding: chunked"))
         sending = asyncio.create_task(wire.send(b"1\r\ny\r\n" * 200_000))
@@ -182,11 +182,11 @@ async def test_tiny_chunks_of_a_body_that_is_read_are_refused(unguarded: Schedul
         await sending
 
 
-# ---- what is sent
+# ---- the send buffer
 
 
-async def test_pings_keep_no_peer_that_takes_nothing(unguarded: Scheduler) -> None:
-    """Their pongs wait with the rest: what is counted is what leaves, not whether something was added."""
+async def test_pings_do_not_keep_a_peer_that_reads_nothing(unguarded: Scheduler) -> None:
+    """Their pongs wait in the buffer: bytes that leave count, not bytes that are added."""
     async with websocket(unguarded.port, "/ws/session") as wire, cut_off(unguarded, takes_nothing=1):
         wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await wire.send(frame(Opcode.TEXT, text(type="hello").encode()))
@@ -198,11 +198,11 @@ async def test_pings_keep_no_peer_that_takes_nothing(unguarded: Scheduler) -> No
             await asyncio.sleep(0.1)
 
 
-# ---- whose request it is
+# ---- the host of a request
 
 
-async def test_without_tokens_no_foreign_name_opens_anything_wherever_it_listens(folder: Path) -> None:
-    """DNS rebinding: a page of evil.example has its name resolved to our address, and is of our origin then."""
+async def test_without_tokens_a_foreign_host_name_is_always_rejected(folder: Path) -> None:
+    """With DNS rebinding a page of evil.example has its name resolved to our address, and then is of our origin."""
     with started(Scheduler(folder, "memory", "--host", "0.0.0.0")) as scheduler:
         for host, status in (("evil.example", 421), ("localhost", 200), (f"127.0.0.1:{scheduler.port}", 200)):
             rebound = (f"Host: {host}", f"Origin: http://{host}")
@@ -212,7 +212,7 @@ async def test_without_tokens_no_foreign_name_opens_anything_wherever_it_listens
 
 
 async def status_at(port: int, path: str, *headers: str) -> int:
-    """Return the status of a request with just these headers."""
+    """Return the status of a request with exactly these headers."""
     async with raw(port) as wire:
         await wire.send("\r\n".join([f"GET {path} HTTP/1.1", *headers, "", ""]).encode())
         return await wire.status()
@@ -229,7 +229,9 @@ async def test_a_name_is_allowed_by_the_setting_hosts(folder: Path) -> None:
 
 @pytest.mark.parametrize("upgrade", [(), (*HANDSHAKE, KEY)])
 @pytest.mark.parametrize("hosts", [(), ("Host: localhost", "Host: localhost")])
-async def test_a_request_has_one_host(unguarded: Scheduler, hosts: tuple[str, ...], upgrade: tuple[str, ...]) -> None:
+async def test_a_request_must_have_exactly_one_host(
+    unguarded: Scheduler, hosts: tuple[str, ...], upgrade: tuple[str, ...]
+) -> None:
     path = "/ws/session" if upgrade else "/healthz"
     assert await status_at(unguarded.port, path, *hosts, *upgrade) == 400
 
@@ -240,8 +242,8 @@ async def test_http_1_0_needs_no_host(unguarded: Scheduler) -> None:
         assert await wire.status() == 200
 
 
-async def test_an_upgrade_behind_another_request_gets_no_answer_into_its_frames(unguarded: Scheduler) -> None:
-    """The earlier request is answered and the connection closed; no 101 comes before or behind it."""
+async def test_a_pipelined_upgrade_is_refused(unguarded: Scheduler) -> None:
+    """The earlier request is answered and the connection closed; no 101 is sent before or after it."""
     async with httpx.AsyncClient(base_url=unguarded.url, trust_env=False) as http:
         job = (await http.post("/v1/jobs?pair=a:b", content=TONE)).json()["job_id"]
         async with raw(unguarded.port) as wire:
@@ -252,16 +254,16 @@ async def test_an_upgrade_behind_another_request_gets_no_answer_into_its_frames(
         await http.delete(f"/v1/jobs/{job}")
 
 
-async def test_frames_behind_a_handshake_are_refused(unguarded: Scheduler) -> None:
-    """A client sends none before the answer; what was sent so used to be lost without a word."""
+async def test_frames_right_after_a_handshake_are_refused(unguarded: Scheduler) -> None:
+    """A client sends none before the answer; such frames used to be lost silently."""
     async with raw(unguarded.port) as wire:
         hello = frame(Opcode.TEXT, text(type="hello").encode())
         await wire.send(request("GET", "/ws/session", *HANDSHAKE, KEY) + hello)
         assert status_of(await wire.rest()) == 400
 
 
-async def test_a_node_sends_no_larger_message_than_an_output_may_be(unguarded: Scheduler) -> None:
-    """Twice the output, for letters that JSON may escape, and some room."""
+async def test_the_size_of_a_message_from_a_node_is_limited_by_the_output(unguarded: Scheduler) -> None:
+    """The limit is twice the output, for characters that JSON may escape, and some room."""
     async with websocket(unguarded.port, "/ws/node") as wire:
         await wire.send(frame(Opcode.TEXT, text(**register("a:b")).encode()))
         await until_received(wire, b'"registered"')
@@ -271,7 +273,7 @@ async def test_a_node_sends_no_larger_message_than_an_output_may_be(unguarded: S
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 4000, "1" * 20_000, "1e400", "9" * 30])
-async def test_a_number_of_any_length_is_refused_in_words(unguarded: Scheduler, number: str) -> None:
+async def test_a_number_of_any_length_is_rejected_with_a_message(unguarded: Scheduler, number: str) -> None:
     async with websocket(unguarded.port, "/ws/session") as wire:
         await wire.send(frame(Opcode.TEXT, text(type="hello").encode()))
         await until_received(wire, b'"welcome"')

@@ -1,4 +1,4 @@
-"""Foreign text never acts on a terminal: C0, DEL, C1 and what turns the direction of writing is shown escaped."""
+"""Foreign text never controls a terminal: C0, DEL, C1 and bidirectional controls are shown escaped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from voxpool.scheduler.sdk import Work, Worker
 from voxpool.scheduler.sdk.http import HttpClient
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\x7f\x9b31m\u202egnp.exe\u2066\u200f\x00"
-"""Clears the screen, names the window, deletes, colours (C1), and reads backwards."""
+"""Text that clears the screen, sets the title, deletes, colours (C1), and reverses the direction."""
 
 
 def acting(text: str) -> list[str]:
-    """Return the characters of `text` that would act on a terminal; line breaks and tabs are the command's own."""
+    """Return the control characters in `text`; line breaks and tabs are the command's own."""
     return [sign for sign in text if unicodedata.category(sign) in ("Cc", "Cf") and sign not in "\n\t"]
 
 
@@ -31,7 +31,7 @@ def test_the_check_itself() -> None:
 
 
 async def test_outputs_and_errors_of_workers(scheduler: Scheduler, pair: str, folder: Path) -> None:
-    """As lines and as JSON, which still holds the text as it came; in jobs, submit, why and cancel."""
+    """As lines and as JSON, which still contains the original text; in jobs, submit, why and cancel."""
 
     def work(work: Work) -> dict[str, str]:
         if work.audio != TONE:
@@ -61,7 +61,7 @@ async def test_outputs_and_errors_of_workers(scheduler: Scheduler, pair: str, fo
 
 @pytest.mark.parametrize("status", [b"422 Unprocessable Entity", b"401 Unauthorized"])
 def test_errors_of_a_server(status: bytes) -> None:
-    """It may be any server, and a name in its problem may be anybody's."""
+    """It may be any server, and a problem may contain a name from any source."""
     body = json.dumps(
         {"type": "t", "title": "t", "status": 422, "detail": EVIL, "reason": "r"} | {"retryable": False}
     ).encode()
@@ -72,7 +72,7 @@ def test_errors_of_a_server(status: bytes) -> None:
 
 
 def test_names_in_arguments_files_and_reports(folder: Path) -> None:
-    """The simulator and leakgate print what stands in files, which may come from elsewhere."""
+    """The simulator and leakgate print texts of files, which may be foreign."""
     kept = folder / "kept"
     kept.mkdir()
     scenario = {"name": "s", "duration_s": 1, "nodes": [], "expect": {"jobs.completed": ">= 5"}}

@@ -45,8 +45,8 @@ def encrypted(folder: Path, certificate: Certificate) -> Iterator[Secured]:
     assert b"PRIVATE" not in scheduler.log.read_bytes()
 
 
-async def test_the_sdk_speaks_tls_and_trusts_nobody_else(encrypted: Secured, certificate: Certificate) -> None:
-    """By https:// and wss://, for names that the certificate has; a job of 8 MiB goes both ways."""
+async def test_the_sdk_uses_tls_and_checks_certificates(encrypted: Secured, certificate: Certificate) -> None:
+    """Over https:// and wss://, for names that the certificate has; a job of 8 MiB goes both ways."""
     assert encrypted.url.startswith("https://127.0.0.1:")
     keys, ca_file = encrypted.keys.secrets, certificate.cert
 
@@ -72,8 +72,8 @@ async def test_the_sdk_speaks_tls_and_trusts_nobody_else(encrypted: Secured, cer
         Client(encrypted.url, ca_file=certificate.key)
 
 
-def test_the_commands_show_their_token_by_https(encrypted: Secured, certificate: Certificate) -> None:
-    """Each with the token of its role; with another one it says what to do, and never the token."""
+def test_the_commands_send_their_token_over_https(encrypted: Secured, certificate: Certificate) -> None:
+    """Each with the token of its role; with another one the error says what to do, without the token."""
     keys, tone = encrypted.keys.secrets, EXAMPLES / "tone.wav"
     where = {"VOXPOOL_URL": encrypted.url, "VOXPOOL_CA_FILE": str(certificate.cert)}
 
@@ -98,7 +98,7 @@ def test_the_commands_show_their_token_by_https(encrypted: Secured, certificate:
     assert node.returncode == 0 and encrypted.keys.shown_in(told_by_node) == []
 
 
-def test_without_tls_or_with_an_old_one_nobody_is_heard(encrypted: Secured) -> None:
+def test_plain_connections_and_old_tls_versions_are_refused(encrypted: Secured) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(encrypted.url.replace("https", "http"), trust_env=False)
     old = ssl.create_default_context()
@@ -115,7 +115,7 @@ def test_without_tls_or_with_an_old_one_nobody_is_heard(encrypted: Secured) -> N
         old.wrap_socket(connection)
 
 
-async def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_on(
+async def test_a_renewed_certificate_is_used_for_new_connections_only(
     encrypted: Secured, certificate: Certificate, folder: Path
 ) -> None:
     trusting = ssl.create_default_context(cafile=certificate.cert)
@@ -138,8 +138,8 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_go
         assert (await told(ann))["type"] == "accepted"
 
 
-async def test_a_peer_that_takes_nothing_is_cut_off_behind_tls_too(folder: Path, certificate: Certificate) -> None:
-    """What is encrypted waits in another buffer than what isn't; its bound must still bite."""
+async def test_a_peer_that_reads_nothing_is_closed_with_tls_too(folder: Path, certificate: Certificate) -> None:
+    """Encrypted bytes wait in a different buffer, to which the limit must apply, too."""
     trusting = ssl.create_default_context(cafile=certificate.cert)
     flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key), "--send-stall-s", "0.5")
     with started(Secured(folder, Keys(folder), *flags, verify=trusting)) as scheduler:
@@ -160,7 +160,7 @@ async def test_a_peer_that_takes_nothing_is_cut_off_behind_tls_too(folder: Path,
 
 
 class Impatient(Secured):
-    """It waits for a handshake for a moment only."""
+    """A scheduler with a short timeout for handshakes."""
 
     program = (
         sys.executable,
@@ -170,8 +170,8 @@ class Impatient(Secured):
     )
 
 
-def test_a_connection_that_makes_no_handshake_ends(folder: Path, certificate: Certificate) -> None:
-    """Until it is made a connection is in no table that has a bound."""
+def test_a_connection_without_a_handshake_is_closed(folder: Path, certificate: Certificate) -> None:
+    """Before its handshake a connection is in no bounded table."""
     trusting = ssl.create_default_context(cafile=certificate.cert)
     flags = ("--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key))
     with started(Impatient(folder, Keys(folder), *flags, verify=trusting)) as scheduler:

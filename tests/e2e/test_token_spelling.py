@@ -1,4 +1,4 @@
-"""A token has one spelling everywhere: itself or @FILE. And doctor finds a default install right."""
+"""A token is written the same way everywhere: itself or @FILE. The doctor finds no problem in a default install."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 @pytest.fixture
 def files(server: Secured, tmp_path: Path) -> dict[str, str]:
-    """The token of each name in a file, as it is given: with a line break, as `voxpool token > FILE` writes it."""
+    """Each token in a file, with a line break, as `voxpool token > FILE` writes it."""
     for name, secret in server.keys.secrets.items():
         (tmp_path / name).write_text(secret + "\n")
     return {name: f"@{tmp_path / name}" for name in server.keys.secrets}
 
 
 def test_a_file_by_the_variable_for_commands_and_workers(server: Secured, files: dict[str, str], folder: Path) -> None:
-    """`voxpool node`, a worker of one's own, and a client over HTTP and over a WebSocket."""
+    """`voxpool node`, a user's worker, and a client over HTTP and over a WebSocket."""
     wav = folder / "tone.wav"
     wav.write_bytes(TONE)
     program = folder / "my_worker.py"
@@ -86,13 +86,13 @@ async def test_a_file_by_the_argument_of_the_sdk(server: Secured, files: dict[st
     with HttpClient(server.url, token=files["ann"]) as http:
         assert list(http.jobs(1)) is not None
     async with Client(server.url, token=files["ann"], give_up_s=10) as client:
-        with contextlib.suppress(SubmitRejected):  # as long as nobody serves the pair; the token counted all the same
+        with contextlib.suppress(SubmitRejected):  # no node serves the pair; the token was accepted all the same
             await client.start(TONE, PAIR)
         assert client.connects == 1
 
 
 @pytest.mark.parametrize("content", ["", "two words", None])
-def test_what_is_wrong_with_a_file_names_the_place(server: Secured, tmp_path: Path, content: str | None) -> None:
+def test_an_error_of_a_token_file_names_its_place(server: Secured, tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "wrong"
     if content is not None:
         file.write_text(content)
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_file_names_the_place(server: Secured, tmp_path: Pa
         Worker(server.url, node_id="n", pairs=[PAIR], work=lambda work: 1, token=f"@{file}")
 
 
-def test_a_hint_names_what_there_is_at_that_place(server: Secured) -> None:
+def test_a_hint_names_the_option_of_its_command(server: Secured) -> None:
     line = one_line(voxpool_here("nodes", "--url", server.url), 1)
     assert "--token" in line and "VOXPOOL_TOKEN" in line and "token=" not in line
     with pytest.raises(VoxpoolError) as refused, HttpClient(server.url) as client:
@@ -117,8 +117,8 @@ def test_a_hint_names_what_there_is_at_that_place(server: Secured) -> None:
 
 
 @pytest.mark.parametrize("files_max", [1024, 4096, 20_000])
-def test_the_doctor_finds_nothing_wrong_with_a_default_install(files_max: int) -> None:
-    """On machines that allow fewer open files than the default of connections_max, which takes what it can get."""
+def test_the_doctor_finds_no_problem_in_a_default_install(files_max: int) -> None:
+    """Also on machines that allow fewer open files than the default of connections_max, which adapts."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     done = subprocess.run(

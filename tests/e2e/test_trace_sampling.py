@@ -1,4 +1,4 @@
-"""Which jobs are traced, and what happens to jobs when the receiver of their spans is away, slow or full: nothing."""
+"""Sampling of traces; jobs are not affected when the receiver of their spans is down, slow or full."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SPANS_A_JOB = 4
 
 
 async def work(work: Work) -> str | None:
-    """Return what the node was told about the trace."""
+    """Return the trace context that the node received."""
     return work.trace
 
 
 async def run_jobs(scheduler: Scheduler, count: int) -> list[str | None]:
-    """Run `count` jobs, for which there is always room, and return the traceparent that the node got with each."""
+    """Run `count` jobs, for which there is always room, and return the traceparent of each at the node."""
     node = Worker(scheduler.url, node_id="n", pairs=[PAIR], slots=8, work=work)
     async with running(node), Client(scheduler.url) as client:
         await until(lambda: scheduler.node_ids() == ["n"])
@@ -39,14 +39,14 @@ async def run_jobs(scheduler: Scheduler, count: int) -> list[str | None]:
 
 
 def spans(scheduler: Scheduler, result: str) -> float:
-    """Return the metric that says what became of spans."""
+    """Return the metric of exported and dropped spans."""
     samples = parsed(httpx.get(f"{scheduler.url}/metrics", trust_env=False).text)
     return samples[("voxpool_trace_spans_total", (("result", result),))]
 
 
 @pytest.mark.parametrize("sample", [0.0, 0.3, 1.0])
 async def test_the_ratio_of_jobs_that_are_traced(folder: Path, sample: float) -> None:
-    """A traced one has its spans and an exemplar; of the others the node is told that they aren't recorded."""
+    """A sampled job has its spans and an exemplar; the node learns that the others are not recorded."""
     with receiving() as receiver:
         scheduler = Scheduler(folder, "memory", "--traces-endpoint", receiver.url, "--traces-sample", str(sample))
         told = await run_jobs(scheduler, JOBS)
@@ -63,7 +63,7 @@ async def test_the_ratio_of_jobs_that_are_traced(folder: Path, sample: float) ->
         assert 3 <= len(sampled) <= 40, "18 of 60 are expected; outside of this once in a million runs"
 
 
-async def test_without_an_endpoint_nothing_is_traced_and_a_traceparent_goes_along(
+async def test_without_an_endpoint_nothing_is_traced_and_a_traceparent_is_passed_on(
     scheduler: Scheduler, pair: str
 ) -> None:
     parent = f"00-{'ab' * 16}-{'cd' * 8}-01"
@@ -79,12 +79,12 @@ async def test_without_an_endpoint_nothing_is_traced_and_a_traceparent_goes_alon
 
 
 @pytest.mark.parametrize(("trouble", "timeout_s"), [("down", 0.5), ("refuses", 0.5), ("hangs", 3600.0)])
-async def test_a_receiver_in_trouble_disturbs_no_job_and_the_loss_is_told(
+async def test_a_failing_receiver_disturbs_no_job_and_dropped_spans_are_reported(
     folder: Path, trouble: str, timeout_s: float
 ) -> None:
-    """The queue takes 40 spans, the jobs make 240: what is too much is dropped, counted and told; no job waits.
+    """The queue holds 40 spans, the jobs make 240: the excess is dropped, counted and logged; no job waits.
 
-    One that hangs has an hour to answer: whatever waited for it would wait until the test gives up.
+    A hanging receiver has an hour to answer: anything that waited for it would time out in the test.
     """
     with receiving() as receiver:
         _get_into(trouble, receiver)
@@ -111,7 +111,7 @@ def _get_into(trouble: str, receiver: Receiver) -> None:
         receiver.gate.clear()
 
 
-async def test_a_receiver_that_comes_back_gets_what_comes_from_then_on(folder: Path) -> None:
+async def test_a_restarted_receiver_gets_later_spans(folder: Path) -> None:
     with receiving() as receiver:
         receiver.status = 400
         scheduler = Scheduler(folder, "memory", "--traces-endpoint", receiver.url + "/v1/traces")
@@ -126,7 +126,7 @@ async def test_a_receiver_that_comes_back_gets_what_comes_from_then_on(folder: P
 
 
 HIDES = "import sys; sys.modules['opentelemetry'] = None; from voxpool.scheduler.cli import main; main()"
-"""A program in which the package is not installed."""
+"""A program in whose environment the package is not installed."""
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ HIDES = "import sys; sys.modules['opentelemetry'] = None; from voxpool.scheduler
         ("from voxpool.scheduler.cli import main; main()", "http://[", "is no URL of an OTLP receiver"),
     ],
 )
-def test_what_is_missing_is_one_clear_line(program: str, endpoint: str, line: str) -> None:
+def test_a_missing_package_is_one_clear_line(program: str, endpoint: str, line: str) -> None:
     words = ["serve", "--port", "0", "--store", "memory", "--traces-endpoint", endpoint]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=30)
     assert done.returncode == 3 and done.stdout == ""

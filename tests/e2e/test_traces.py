@@ -1,4 +1,4 @@
-"""One trace from the client's span over scheduler and node to the result, across real processes, at a real receiver."""
+"""One trace from the client's span over scheduler and node to the result, in real processes, with a real receiver."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def traced(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @contextlib.contextmanager
 def worker(scheduler: Scheduler, receiver: Receiver, node_id: str, pair: str, kind: str = "thread") -> Iterator[int]:
-    """A worker process with OpenTelemetry; gives its process id."""
+    """Run a worker process with OpenTelemetry; yield its process id."""
     words = [scheduler.url, receiver.url, node_id, pair, kind]
     process = subprocess.Popen([sys.executable, "-m", "tests.e2e.traced_worker", *words], stderr=subprocess.DEVNULL)
     try:
@@ -67,7 +67,7 @@ def worker(scheduler: Scheduler, receiver: Receiver, node_id: str, pair: str, ki
 
 @pytest.fixture
 def caller(receiver: Receiver) -> Iterator[TracerProvider]:
-    """What a client program sets up."""
+    """The tracer that a client program sets up."""
     provider = TracerProvider(resource=Resource.create({"service.name": "caller"}))
     provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(endpoint=f"{receiver.url}/v1/traces")))
     yield provider
@@ -78,8 +78,8 @@ async def ready(scheduler: Scheduler, *node_ids: str) -> None:
     await until(lambda: set(node_ids) <= set(scheduler.node_ids()))
 
 
-async def whole(receiver: Receiver, job_id: str, count: int) -> list[Received]:
-    """Return the spans of the trace of that job, once there are `count` and its own among them."""
+async def complete_trace(receiver: Receiver, job_id: str, count: int) -> list[Received]:
+    """Return the spans of the trace of that job, once there are `count` and its own is among them."""
     await until(lambda: receiver.job(job_id))
     job = receiver.job(job_id)
     assert job is not None
@@ -97,7 +97,7 @@ async def test_a_job_is_one_trace_across_three_processes(
             with caller.get_tracer("test").start_as_current_span("caller") as own:
                 result = await client.submit(TONE, pair, session_affinity=True)
     assert result.state == "completed"
-    spans = await whole(receiver, result.job_id, 7)
+    spans = await complete_trace(receiver, result.job_id, 7)
     assert tree(spans) == [["caller", ["job", ["waiting", ["select"]], WORKED]]]
     assert spans[0].span == f"{own.get_span_context().span_id:016x}"
     by_name = {span.name.removeprefix("voxpool."): span for span in spans}
@@ -144,7 +144,7 @@ async def test_a_job_is_one_trace_across_three_processes(
 
 
 async def test_a_redispatched_job_shows_both_attempts(traced: Scheduler, receiver: Receiver, pair: str) -> None:
-    """Its node is killed in the middle of the work: its own span is lost with it, the scheduler's tell why."""
+    """Its node is killed during the work: its own span is lost, the scheduler's spans show the reason."""
     async with httpx.AsyncClient(base_url=traced.url, trust_env=False) as http:
         with worker(traced, receiver, "dies", pair) as pid:
             await ready(traced, "dies")
@@ -156,7 +156,7 @@ async def test_a_redispatched_job_shows_both_attempts(traced: Scheduler, receive
                 os.kill(pid, signal.SIGKILL)
                 await until(lambda: traced.get(f"/v1/jobs/{job_id}")["attempts"] == 2)
                 await http.delete(f"/v1/jobs/{job_id}")
-    spans = await whole(receiver, job_id, 7)
+    spans = await complete_trace(receiver, job_id, 7)
     assert tree(spans) == [["job", ["waiting", ["select"]], ["attempt"], ["waiting", ["select"]], ["attempt"]]]
     first, second = (span for span in spans if span.name == "voxpool.attempt")
     assert (first.attributes["node_id"], first.attributes["attempt"], first.error) == ("dies", 1, "closed")
@@ -171,7 +171,7 @@ async def test_a_redispatched_job_shows_both_attempts(traced: Scheduler, receive
     ("says", "reason", "attempts", "of_work"),
     [(b"fail", "broken_model", 1, "broken_model"), (b"raise", "attempts_max", 4, "engine_error")],
 )
-async def test_a_job_that_fails_says_why(
+async def test_the_span_of_a_failed_job_has_the_reason(
     traced: Scheduler, receiver: Receiver, pair: str, says: bytes, reason: str, attempts: int, of_work: str
 ) -> None:
     with worker(traced, receiver, f"bad-{reason}", pair):
@@ -179,7 +179,7 @@ async def test_a_job_that_fails_says_why(
         async with Client(traced.url) as client:
             result = await client.submit(TONE + says, pair)
     assert (result.state, result.error, result.attempts) == ("failed", reason, attempts)
-    spans = await whole(receiver, result.job_id, 1 + 5 * attempts)
+    spans = await complete_trace(receiver, result.job_id, 1 + 5 * attempts)
     job = receiver.job(result.job_id)
     assert job is not None and (job.error, job.attributes["reason"]) == (reason, reason)
     tried = [span for span in spans if span.name == "voxpool.attempt"]
@@ -190,7 +190,7 @@ async def test_a_job_that_fails_says_why(
     assert [event for span in worked for event in span.events] == [], "the text of an exception may be payload"
 
 
-async def test_a_cancelled_job_ends_its_work_too(
+async def test_the_span_of_a_cancelled_job_ends_its_work_too(
     traced: Scheduler, receiver: Receiver, caller: TracerProvider, pair: str
 ) -> None:
     with worker(traced, receiver, "cancels", pair, "async"):
@@ -201,7 +201,7 @@ async def test_a_cancelled_job_ends_its_work_too(
             await until(lambda: traced.get(f"/v1/jobs/{started.job_id}")["state"] == "dispatched")
             await started.cancel()
             assert (await started.result()).state == "cancelled"
-            spans = await whole(receiver, started.job_id, 7)
+            spans = await complete_trace(receiver, started.job_id, 7)
     assert tree(spans) == [["caller", ["job", ["waiting", ["select"]], WORKED]]]
     work = next(span for span in spans if span.name == "voxpool.work")
     assert work.attributes["cancelled"] is True and work.error == ""
@@ -219,10 +219,8 @@ async def raw_node(socket: ClientConnection, node_id: str, pair: str) -> Assign:
         assert isinstance(message, Registered)
 
 
-async def test_a_late_result_stands_under_the_attempt_that_it_came_from(
-    traced: Scheduler, receiver: Receiver, pair: str
-) -> None:
-    """Two beats say that the node doesn't have the job; it answers when another one has: with what it was sent."""
+async def test_a_late_result_belongs_to_its_own_attempt(traced: Scheduler, receiver: Receiver, pair: str) -> None:
+    """Two heartbeats report that the node doesn't have the job; it answers later, with its context."""
     async with connected(traced.node_url) as slow, Client(traced.url) as client:
         first = asyncio.create_task(raw_node(slow, "slow", pair))
         submitted = asyncio.create_task(client.submit(TONE, pair))
@@ -238,7 +236,7 @@ async def test_a_late_result_stands_under_the_attempt_that_it_came_from(
             assert (await submitted).state == "completed"
             await slow.send(encode(NodeResult(assign.job_id, assign.attempt, "late", trace=assign.trace), binary=True))
             await until(lambda: receiver.named("late_result"))
-    spans = await whole(receiver, assign.job_id, 8)
+    spans = await complete_trace(receiver, assign.job_id, 8)
     assert tree(spans) == [
         ["job", ["waiting", ["select"]], ["attempt", ["late_result"]], ["waiting", ["select"]], ["attempt"]]
     ]
@@ -249,7 +247,7 @@ async def test_a_late_result_stands_under_the_attempt_that_it_came_from(
     assert (await until(lambda: traced.events("late_result")))[-1]["trace_id"] == late.trace
 
 
-async def test_the_parent_comes_over_http_and_from_the_synchronous_clients(
+async def test_the_parent_is_passed_over_http_and_by_the_synchronous_clients(
     traced: Scheduler, receiver: Receiver, caller: TracerProvider, pair: str
 ) -> None:
     def submit(way: str) -> str:
@@ -264,14 +262,14 @@ async def test_the_parent_comes_over_http_and_from_the_synchronous_clients(
         await ready(traced, "sync")
         job_ids = {way: await asyncio.to_thread(submit, way) for way in ("http", "sync")}
     for way, job_id in job_ids.items():
-        spans = await whole(receiver, job_id, 7)
+        spans = await complete_trace(receiver, job_id, 7)
         assert tree(spans) == [[way, ["job", ["waiting", ["select"]], WORKED]]]
 
 
 async def test_a_traceparent_decides_and_a_wrong_one_is_ignored(
     traced: Scheduler, receiver: Receiver, pair: str
 ) -> None:
-    """One that says "not recorded" goes along to the node and makes no span anywhere."""
+    """A traceparent that is not sampled is passed to the node and makes no span."""
     told = f"00-{'ab' * 16}-{'cd' * 8}"
     async with httpx.AsyncClient(base_url=traced.url, trust_env=False) as http:
         with worker(traced, receiver, "decides", pair):
@@ -284,9 +282,9 @@ async def test_a_traceparent_decides_and_a_wrong_one_is_ignored(
             ]
     views = [answer.json() for answer in answers]
     assert views[0]["output"]["trace"] == f"{told}-00"
-    spans = await whole(receiver, views[2]["job_id"], 6)
+    spans = await complete_trace(receiver, views[2]["job_id"], 6)
     assert tree(spans, root="cd" * 8) == [["job", ["waiting", ["select"]], WORKED]]
-    assert await whole(receiver, views[1]["job_id"], 6)
+    assert await complete_trace(receiver, views[1]["job_id"], 6)
     assert receiver.job(views[0]["job_id"]) is None
 
 

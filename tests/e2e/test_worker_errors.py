@@ -1,4 +1,4 @@
-"""Why a worker's own code failed reaches its client, attempts are spaced, and a worker that is replaced ends."""
+"""An error in a worker's code reaches its client, attempts are delayed, and a replaced worker ends."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PAIR = "zh:en"
 SAID = "ValueError: no such speaker"
 HUGE = 60_000_000
 ROOM = 20_000_000
-"""Bytes that the scheduler may take beside what it has, while a body of HUGE bytes comes."""
+"""Bytes that the scheduler may allocate in addition while a body of HUGE bytes arrives."""
 BIG_BODIES = ("--audio-bytes-max", "200000000", "--send-buffer-bytes-max", "1000000000")
 
 
 class OwnWorker(Process):
-    """own_worker.py, once it has registered."""
+    """The process of own_worker.py, once it has registered."""
 
     program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "tests.e2e.own_worker")
 
@@ -40,7 +40,7 @@ class OwnWorker(Process):
         wait_until(lambda: "registered as" in self.log.read_text() or self.popen.poll() is not None)
 
     def lines(self) -> list[str]:
-        """Return what it has written."""
+        """Return its output."""
         return self.log.read_text().splitlines()
 
 
@@ -79,7 +79,7 @@ def test_the_error_of_a_workers_code_reaches_job_why_and_command_line(lone: Sche
         worker.stop()
 
 
-async def test_every_door_takes_how_often_a_job_is_tried(lone: Scheduler, folder: Path) -> None:
+async def test_max_attempts_can_be_set_at_every_interface(lone: Scheduler, folder: Path) -> None:
     """In the query, in JSON, in a form, on the command line and in the SDK."""
     worker = await asyncio.to_thread(OwnWorker, folder, "worker", lone, "own")
     try:
@@ -109,7 +109,7 @@ async def test_every_door_takes_how_often_a_job_is_tried(lone: Scheduler, folder
         worker.stop()
 
 
-async def test_a_retryable_error_is_not_tried_again_at_once(lone: Scheduler) -> None:
+async def test_a_retryable_error_is_retried_after_a_pause(lone: Scheduler) -> None:
     """R-11. The pauses are at least those of the defaults, 0.5 and 1 s; on a busy machine they are longer."""
     at_s: list[float] = []
     node: bare_peer.BarePeer
@@ -129,8 +129,8 @@ async def test_a_retryable_error_is_not_tried_again_at_once(lone: Scheduler) -> 
     node.end()
 
 
-async def test_a_node_that_never_answers_is_rested(folder: Path) -> None:
-    """R-12. Each of its jobs times out; the second of them in a row rests it."""
+async def test_a_node_that_never_answers_is_paused(folder: Path) -> None:
+    """R-12. Each of its jobs times out; the second one in a row pauses it."""
     scheduler = Scheduler(folder, "memory", "--dispatch-timeout-s", "0.2", "--rest-after-failures", "2")
     try:
         node = await bare_peer.node(scheduler.port)
@@ -153,7 +153,7 @@ async def test_a_node_that_never_answers_is_rested(folder: Path) -> None:
 
 
 def test_a_worker_that_was_stopped_and_replaced_ends_with_one_line(lone: Scheduler, folder: Path) -> None:
-    """R-12. Its engine is still at work then, and looks at no cancellation."""
+    """R-12. Its engine still works then, and ignores cancellation."""
     stopped = OwnWorker(folder, "stopped", lone, "own")
     httpx.post(f"{lone.url}/v1/jobs?pair={PAIR}", content=TONE + b"sleep", trust_env=False)
     wait_until(lambda: "sleeps" in stopped.lines())
@@ -170,8 +170,8 @@ def test_a_worker_that_was_stopped_and_replaced_ends_with_one_line(lone: Schedul
             process.popen.wait()
 
 
-def test_a_body_for_which_there_is_no_memory_is_refused_for_a_while(folder: Path) -> None:
-    """R-12. It is not the request that is wrong: 503, and the same request is taken when there is memory again."""
+def test_a_body_without_memory_for_it_is_rejected_temporarily(folder: Path) -> None:
+    """R-12. The answer is 503, since the request is valid; it is accepted when there is memory again."""
     scheduler = Scheduler(folder, "memory", *BIG_BODIES)
     try:
         free = resource.prlimit(scheduler.pid, resource.RLIMIT_AS)
@@ -190,7 +190,7 @@ def test_a_body_for_which_there_is_no_memory_is_refused_for_a_while(folder: Path
     assert scheduler.events("scheduler_failed") == []
 
 
-async def test_the_story_of_a_job_that_failed_is_kept_though_nobody_asked(lone: Scheduler) -> None:
+async def test_the_decisions_of_a_failed_job_are_kept_without_why(lone: Scheduler) -> None:
     """R-12."""
     node = await bare_peer.node(lone.port)
     node.say(Register("silent", "p1", [PAIR], 1, []))

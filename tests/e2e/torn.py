@@ -1,7 +1,7 @@
-"""Connections of clients, nodes and browsers that break without a goodbye, at every point of their life.
+"""Connections of clients, nodes and browsers that break without a goodbye, at every point of the protocol.
 
-`python -m tests.e2e.torn PORT FIRST LAST` tears the connections with these numbers at the scheduler on that port and
-prints how many there were of each kind, as JSON.
+`python -m tests.e2e.torn PORT FIRST LAST` breaks the connections with these numbers at the scheduler on that port and
+prints the number of each kind, as JSON.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ from voxpool.scheduler.protocol.messages import (
 AT_ONCE = 40
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE" + bytes(2000)
 NOBODYS, SWIFT, TORN, SPARE = "nobody:en", "swift:en", "torn:en", "spare:en"
-"""Pairs: that no node serves; whose node answers at once; whose nodes are torn; of nodes that nobody has a job for."""
+"""Pairs: one without a node; one whose node answers at once; one whose nodes are torn; one of nodes without a job."""
 OFFERED = 2 * AT_ONCE
-"""Jobs for the nodes that are torn, at any time."""
+"""The number of jobs for the torn nodes, at any time."""
 EXPIRES_MS = 1000
-"""Of jobs that nobody serves: some stay when their client has gone."""
+"""The number of jobs without a node: some stay after their client has left."""
 HTTP = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 BEAT_S = 10.0
 TAKEN_S = 0.02
-"""A request whose answer must not come was taken by then: mostly, which is enough."""
+"""By then a request that must not be answered has usually been read, which is sufficient."""
 
 
 OnAssign = Callable[[BarePeer, Assign], bool]
-"""Takes the node and what it was sent; returns whether it still works on that."""
+"""Takes the node and the messages that it received; returns True while it works on them."""
 
 
 class Tearer:
-    """Opens connections to `port` and breaks each at the point that is its turn, by RST and FIN in turn."""
+    """Opens connections to `port` and breaks each at its own point, alternately by RST and FIN."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.torn: Counter[str] = Counter()
         self._held = ""
-        """The pair whose node, which is with this process, never answers."""
+        """The pair of the node in this process that never answers."""
         self._assigned: dict[str, asyncio.Event] = {}
-        """Jobs of that pair that were submitted here, or have come to the node."""
+        """Jobs of that pair that were submitted here, or have arrived at the node."""
 
     async def run(self, first: int, last: int) -> None:
-        """Tear the connections `first` up to before `last`, some at a time, amid peers that stay."""
+        """Break the connections `first` up to before `last`, several at a time, beside peers that stay."""
         self._held = f"held-{first}:en"
         holder = await self._node(f"holder-{first}", self._held, 1000, self._holds)
         swift = await self._node(f"swift-{first}", SWIFT, 1000, _answer)
@@ -267,7 +267,7 @@ POINTS: dict[str, Callable[[Tearer, int], Awaitable[BarePeer]]] = {
 
 
 class Offers:
-    """A client that stays, and always has jobs for the nodes that are torn."""
+    """A client that stays connected and always has jobs for the torn nodes."""
 
     peer: BarePeer
 
@@ -276,7 +276,7 @@ class Offers:
         self._name = ""
 
     async def open(self, port: int, name: str) -> None:
-        """Say hello and submit."""
+        """Send hello and submit."""
         self._name = name
         self.peer = await client(port, self._heard)
         self.peer.say(Hello(session_id=name))

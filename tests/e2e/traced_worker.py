@@ -1,7 +1,7 @@
-"""A worker process that has OpenTelemetry set up: python -m tests.e2e.traced_worker URL RECEIVER NODE_ID PAIR KIND
+"""A worker process with OpenTelemetry: python -m tests.e2e.traced_worker URL RECEIVER NODE_ID PAIR KIND
 
-KIND is thread or async. Each job gets a span of the user's own, `user`, under that of the SDK. What a job does is said
-by the end of its audio: `fail`, `raise`, or `wait`, which never ends by itself; else it completes.
+KIND is thread or async. Each job gets a span of the user's own, `user`, under that of the SDK. The end of the audio
+determines the outcome: `fail`, `raise`, or `wait`, which never ends by itself; else the job completes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SPOKEN = "the patient said: call me back tomorrow"
 
 
 def work(job: Work) -> dict[str, object]:
-    """Do what the audio says."""
+    """Do what the audio specifies."""
     tracer = trace.get_tracer("user")
     with tracer.start_as_current_span("user", record_exception=False, set_status_on_exception=False) as span:
         if job.audio.endswith(b"fail"):
@@ -36,7 +36,7 @@ def work(job: Work) -> dict[str, object]:
 
 
 async def work_async(job: Work) -> dict[str, object]:
-    """Do what the audio says, on the loop."""
+    """Do what the audio specifies, on the loop."""
     if job.audio.endswith(b"wait"):
         with trace.get_tracer("user").start_as_current_span("user"):
             await asyncio.Event().wait()

@@ -1,1 +1,1 @@
-"""The first documentation: a file for each topic, and in each test one thing that a user can rely on."""
+"""Introductory tests: a file for each topic, and in each test one thing that a user can rely on."""

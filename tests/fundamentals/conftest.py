@@ -1,7 +1,7 @@
-"""Two places for these tests: a real scheduler for clients and nodes of the SDK, and a world in virtual time.
+"""Two environments of these tests: a real scheduler for clients and nodes of the SDK, and a world in virtual time.
 
-The scheduler is one process for the whole folder. Each test has a language pair of its own, so its jobs and nodes don't
-meet those of other tests. What takes minutes (leases, retention) runs in the world: the same core, on virtual time.
+The scheduler is one process for the whole folder. Each test has a language pair of its own, so that tests do not
+interfere. Tests of minutes (leases, retention) run in the world: the same core in virtual time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from voxpool import Client
 from voxpool.sim.world.world import World
 
 WAITING_MAX = 20
-"""Waiting jobs that a pair takes: few, so that a test can fill it."""
+"""Waiting jobs of a pair: few, so that a test can reach the limit."""
 FLAGS = ("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60", "--in-order-grace-s", "60")
-"""Times that a test does not reach on a machine that has other work."""
+"""Times that a test does not reach even on a busy machine."""
 _numbers = itertools.count(1)
 
 
@@ -48,7 +48,7 @@ async def client(scheduler: Scheduler) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def nodes(scheduler: Scheduler) -> AsyncIterator[Nodes]:
-    """Starts worker nodes; they drain when the test is over."""
+    """Starts worker nodes; they drain when the test ends."""
     async with contextlib.AsyncExitStack() as stack:
         yield Nodes(scheduler, stack)
 
@@ -57,7 +57,7 @@ async def nodes(scheduler: Scheduler) -> AsyncIterator[Nodes]:
 def world() -> Iterator[World]:
     """The production core and scripts in virtual time; links take 2 ms each way.
 
-    When the test is over, everything broken is healed, all jobs end, and every checker must be content.
+    When the test ends, all faults are healed, all jobs end, and no checker may find a violation.
     """
     world = World(seed=7, delay_ms=2.0, store_delay_ms=0.2)
     yield world

@@ -11,7 +11,7 @@ from tests.e2e.processes import Scheduler, until
 from voxpool import Work, Worker
 
 DRAIN_S = 5.0
-"""A test that failed does not wait for longer for work that goes on."""
+"""A failed test does not wait longer for work in progress."""
 
 
 class Nodes:
@@ -31,7 +31,7 @@ class Nodes:
         url: str = "",
         on_event: Callable[[str], None] = lambda text: None,
     ) -> Worker:
-        """Return a node that serves `pair`, once it takes jobs; `url` may be that of a line to the scheduler."""
+        """Return a node that serves `pair`, once it takes jobs; `url` may be that of a proxy to the scheduler."""
         self._started += 1
         node_id = f"{pair.partition(':')[0]}-{self._started}"
         node = Worker(

@@ -1,4 +1,4 @@
-"""Past a bound a submit is refused with a reason and a time to retry; what was accepted goes on."""
+"""Past a bound a submit is rejected with a reason and a time to retry; accepted jobs continue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.errors import Rejected
 from voxpool.sim.world.world import World
 
 
-async def test_past_a_bound_a_submit_is_refused_and_accepted_jobs_go_on(
+async def test_past_a_bound_a_submit_is_rejected_and_accepted_jobs_continue(
     client: Client, nodes: Nodes, pair: str
 ) -> None:
     """The bound here is `waiting_max`, the waiting jobs of one pair; `voxpool serve --print-config` lists them all."""
@@ -28,7 +28,7 @@ async def test_past_a_bound_a_submit_is_refused_and_accepted_jobs_go_on(
     assert {(await job.result()).state for job in jobs} == {"completed"}
 
 
-async def test_over_http_a_refusal_has_a_retry_after(client: Client, scheduler: Scheduler, pair: str) -> None:
+async def test_over_http_a_rejection_has_a_retry_after(client: Client, scheduler: Scheduler, pair: str) -> None:
     """503 when the scheduler has no room, 429 when the client's token is over its rate."""
     for _ in range(WAITING_MAX):
         await client.start(TONE, pair)
@@ -39,7 +39,7 @@ async def test_over_http_a_refusal_has_a_retry_after(client: Client, scheduler: 
 
 
 async def test_a_client_can_wait_for_room(scheduler: Scheduler, client: Client, nodes: Nodes, pair: str) -> None:
-    """With `retry_s` it submits again when the scheduler says so, for that time at most."""
+    """With `retry_s` it submits again after the given time, for at most `retry_s`."""
     for _ in range(WAITING_MAX):
         await client.start(TONE, pair)
     refusals = len(scheduler.events("job_rejected"))
@@ -50,8 +50,8 @@ async def test_a_client_can_wait_for_room(scheduler: Scheduler, client: Client, 
         assert (await call).state == "completed"
 
 
-def test_what_would_wait_too_long_is_refused_at_once(world: World) -> None:
-    """Five jobs a second for a slot that does one: what is accepted is done in time, the rest gets a time to retry."""
+def test_a_job_that_would_wait_too_long_is_rejected_at_once(world: World) -> None:
+    """Five jobs a second for a slot that does one: accepted jobs are done in time, the others get a time to retry."""
     world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     accepted, refused = [], []

@@ -1,4 +1,4 @@
-"""A job that nobody wants any more is cancelled, on its node, too."""
+"""A job that is no longer needed is cancelled, also on its node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.sim.world.world import World
 
 
 class UntilCancelled:
-    """Work that ends when it is cancelled, as an engine does that looks at `work.cancelled` now and then."""
+    """Work that ends when it is cancelled, like an engine that checks `work.cancelled` from time to time."""
 
     def __init__(self) -> None:
         self.works: list[Work] = []
@@ -24,7 +24,7 @@ class UntilCancelled:
 
 
 async def test_a_started_job_can_be_cancelled(client: Client, nodes: Nodes, pair: str) -> None:
-    """Its result says so; the work on the node sees it in `work.cancelled`."""
+    """Its result has the state; the work on the node sees it in `work.cancelled`."""
     engine = UntilCancelled()
     await nodes.start(pair, engine)
     job = await client.start(TONE, pair)
@@ -46,7 +46,7 @@ async def test_cancelling_the_call_cancels_the_job(client: Client, nodes: Nodes,
     await until(engine.works[0].cancelled.is_set)
 
 
-async def test_a_client_that_leaves_cancels_its_jobs(scheduler: Scheduler, nodes: Nodes, pair: str) -> None:
+async def test_closing_a_client_cancels_its_jobs(scheduler: Scheduler, nodes: Nodes, pair: str) -> None:
     engine = UntilCancelled()
     await nodes.start(pair, engine)
     async with Client(scheduler.url) as client:
@@ -56,7 +56,7 @@ async def test_a_client_that_leaves_cancels_its_jobs(scheduler: Scheduler, nodes
 
 
 async def test_any_client_can_cancel_a_job_by_its_id(client: Client, scheduler: Scheduler, pair: str) -> None:
-    """As `voxpool cancel` does. With tokens, only an admin and the client whose job it is."""
+    """`voxpool cancel` does it. With tokens, only an admin and the job's own client can."""
     job = await client.start(TONE, pair)
 
     def cancel() -> str:

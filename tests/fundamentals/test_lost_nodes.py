@@ -1,4 +1,4 @@
-"""Nodes die, fall silent or lose their connection; each job still has one result."""
+"""Nodes crash, hang or lose their connection; each job still has one result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from voxpool import Client, Work
 from voxpool.sim.world.world import World
 
 
-async def test_the_answer_of_an_old_attempt_counts_for_nothing(
+async def test_the_answer_of_an_old_attempt_is_ignored(
     scheduler: Scheduler, client: Client, nodes: Nodes, pair: str
 ) -> None:
-    """A node is cut off while it works. Its job goes to another node, and the first answer comes too late."""
+    """A node loses its connection during the work. Its job is redispatched, and the first answer comes too late."""
     began: list[str] = []
     events: list[str] = []
     may_end = {"old": asyncio.Event(), "new": asyncio.Event()}
@@ -38,7 +38,7 @@ async def test_the_answer_of_an_old_attempt_counts_for_nothing(
         await until(lambda: began == ["old", "new"])
         may_end["old"].set()
         await until(lambda: cut_off.done == 1)
-        line.mend()  # it connects again and offers what it has
+        line.mend()  # it reconnects and offers its results
         await until(lambda: sum("registered" in event for event in events) == 2)
         may_end["new"].set()
         result = await job.result()
@@ -46,7 +46,7 @@ async def test_the_answer_of_an_old_attempt_counts_for_nothing(
 
 
 def test_a_job_survives_the_death_of_its_node(world: World) -> None:
-    """Its node dies, the job goes to another one at once, and the client gets one result."""
+    """Its node crashes, the job goes to another node at once, and the client gets one result."""
     world.add_nodes(2, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=30)
     world.run_until(lambda: world.holder(job) is not None)
@@ -59,7 +59,7 @@ def test_a_job_survives_the_death_of_its_node(world: World) -> None:
 
 
 def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease(world: World) -> None:
-    """No socket closes, no message comes: after 45 s without a beat its job goes to another node."""
+    """No socket closes, no message comes: after 45 s without a heartbeat its job goes to another node."""
     world.add_nodes(2, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=50)
     world.run_until(lambda: world.holder(job) is not None)
@@ -72,8 +72,8 @@ def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease(world: World) -> N
     assert world.state(job) == "completed"
 
 
-def test_a_node_that_was_away_works_again(world: World) -> None:
-    """A pause of 60 s costs a node its lease; when it is back it registers and gets jobs."""
+def test_a_node_works_again_after_a_long_pause(world: World) -> None:
+    """A pause of 60 s costs a node its lease; afterwards it registers and gets jobs."""
     node = world.add_nodes(1, pairs=["zh:en"])[0]
     world.run(for_s=1)
     world.do(node.freeze)

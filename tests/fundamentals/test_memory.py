@@ -1,4 +1,4 @@
-"""Nothing is kept for ever: audio goes when its job ends, and the job after `retention_s`."""
+"""Nothing is kept for ever: audio is released when its job ends, and the job after `retention_s`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that fails: an exception is tried again, `WorkFailed` says whether that makes sense, and the client gets why."""
+"""Failing work: an exception is retried, `WorkFailed` says whether a retry makes sense, the client gets the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fundamentals.serving import Nodes
 from voxpool import Client, Work, WorkFailed
 
 
-async def test_a_job_whose_work_raises_is_tried_again(client: Client, nodes: Nodes, pair: str) -> None:
+async def test_a_job_whose_work_raises_is_retried(client: Client, nodes: Nodes, pair: str) -> None:
     """`work.attempt` counts from 1. The pause before the next attempt is `backoff_ms`, and doubles each time."""
 
     def out_of_memory_at_first(work: Work) -> str:
@@ -35,7 +35,7 @@ async def test_after_its_last_attempt_the_client_gets_the_error(client: Client, 
 
 
 async def test_work_failed_is_final(client: Client, nodes: Nodes, pair: str) -> None:
-    """For audio with which no node will succeed."""
+    """It is for audio with which no node will succeed."""
 
     def too_noisy(work: Work) -> None:
         raise WorkFailed("too_noisy", "12 dB below what I need")
@@ -49,7 +49,7 @@ async def test_work_failed_is_final(client: Client, nodes: Nodes, pair: str) -> 
 
 
 async def test_a_retryable_failure_goes_to_another_node(client: Client, nodes: Nodes, pair: str) -> None:
-    """For an error of this node: a model that is not loaded, a full disk."""
+    """It is for an error of this node: a model that is not loaded, a full disk."""
 
     def work_of(node: str) -> Callable[[Work], str]:
         def work(work: Work) -> str:

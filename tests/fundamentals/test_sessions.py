@@ -1,4 +1,4 @@
-"""A client keeps its session over broken connections: each result comes once, in order if it asks for that."""
+"""A session survives broken connections: each result comes once, on request in the order of the submits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.fundamentals.serving import Nodes
 from voxpool import Client, JobResult, Work
 
 
-async def test_each_result_comes_once_though_the_connection_breaks(
+async def test_each_result_comes_once_although_the_connection_breaks(
     scheduler: Scheduler, nodes: Nodes, pair: str
 ) -> None:
-    """The client connects again and submits again what it has no result for; no job runs twice."""
+    """The client reconnects and repeats the submits without a result; no job runs twice."""
     ran: Counter[str] = Counter()
 
     async def work(work: Work) -> int:
@@ -34,7 +34,7 @@ async def test_each_result_comes_once_though_the_connection_breaks(
     assert len(ran) == 20 and set(ran.values()) == {1}
 
 
-async def test_results_come_in_the_order_of_the_submits_if_asked_for(
+async def test_results_come_in_the_order_of_the_submits_on_request(
     scheduler: Scheduler, nodes: Nodes, pair: str
 ) -> None:
     """With `in_order` a result waits for those of earlier submits, for `in_order_grace_s` at most."""
@@ -59,10 +59,10 @@ async def test_results_come_in_the_order_of_the_submits_if_asked_for(
     assert ended == [0, 1, 2]
 
 
-async def test_the_next_process_of_a_client_gets_the_results_that_were_missed(
+async def test_the_next_process_of_a_client_gets_the_missed_results(
     scheduler: Scheduler, nodes: Nodes, pair: str
 ) -> None:
-    """It names the session of the one that died, and says `resume`."""
+    """It gives the session id of the dead process, and `resume`."""
     may_end = asyncio.Event()
     missed: list[JobResult] = []
     session_id = f"phone-{pair[:-3]}"
@@ -74,7 +74,7 @@ async def test_the_next_process_of_a_client_gets_the_results_that_were_missed(
     await nodes.start(pair, work)
     async with Line(scheduler.port).open() as line, Client(line.url, session_id=session_id) as first:
         job = await first.start(TONE, pair)
-        line.cut()  # nothing that the first client does arrives any more, its goodbye neither
+        line.cut()  # nothing from the first client arrives any more, not even its goodbye
         await until(
             lambda: [event for event in scheduler.events("session_closed") if event["session_id"] == session_id]
         )

@@ -1,4 +1,4 @@
-"""Nodes and schedulers stop in good order: what runs may end, the rest goes elsewhere."""
+"""Nodes and schedulers stop in good order: running jobs may end, the rest goes elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gate:
         return "done"
 
 
-async def test_a_node_that_stops_ends_its_job_and_takes_no_more(client: Client, nodes: Nodes, pair: str) -> None:
+async def test_a_stopping_node_finishes_its_job_and_takes_no_more(client: Client, nodes: Nodes, pair: str) -> None:
     """`Worker.stop`, or SIGTERM for a node that is a process."""
     gate = Gate()
     leaving = await nodes.start(pair, gate.work)
@@ -47,7 +47,7 @@ async def test_a_node_that_stops_ends_its_job_and_takes_no_more(client: Client, 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Scheduler]:
-    """A scheduler that the test may stop; its jobs get a minute to end then."""
+    """A scheduler that the test may stop; its jobs then have a minute to end."""
     scheduler = Scheduler(tmp_path, "memory", "--drain-s", "60", name="first")
     yield scheduler
     if scheduler.popen.poll() is None:
@@ -55,8 +55,8 @@ def own(tmp_path: Path) -> Iterator[Scheduler]:
         scheduler.popen.wait()
 
 
-async def test_a_scheduler_that_stops_refuses_new_jobs_and_waits_for_those_it_has(own: Scheduler) -> None:
-    """SIGTERM gives jobs `drain_s` to end. A `Client` keeps a refused submit for the next scheduler."""
+async def test_a_stopping_scheduler_rejects_new_jobs_and_waits_for_accepted_ones(own: Scheduler) -> None:
+    """SIGTERM gives jobs `drain_s` to end. A `Client` keeps a rejected submit for the next scheduler."""
     gate = Gate()
     node = Worker(own.url, node_id="gpu-1", pairs=[PAIR], work=gate.work, drain_s=5)
     async with running(node), Client(own.url) as client:
@@ -72,8 +72,8 @@ async def test_a_scheduler_that_stops_refuses_new_jobs_and_waits_for_those_it_ha
         assert await asyncio.to_thread(own.end) == 0
 
 
-async def test_jobs_survive_a_scheduler_that_dies(own: Scheduler, tmp_path: Path) -> None:
-    """The next one knows nothing of them. Clients and nodes connect again, and the clients submit again."""
+async def test_jobs_survive_a_crash_of_the_scheduler(own: Scheduler, tmp_path: Path) -> None:
+    """The next scheduler does not know them. Clients and nodes reconnect, and the clients submit again."""
     gate = Gate()
     node = Worker(own.url, node_id="gpu-1", pairs=[PAIR], slots=2, work=gate.work, drain_s=5)
     async with running(node), Client(own.url) as client:

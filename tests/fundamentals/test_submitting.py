@@ -13,7 +13,7 @@ from voxpool import Client, HttpClient, SubmitRejected, SyncClient, UnknownJob, 
 
 
 def length(work: Work) -> dict[str, int]:
-    """The work of a node is a function: it gets a Work and returns anything that JSON can say."""
+    """The work of a node is a function: it gets a Work and returns any value that JSON can encode."""
     return {"bytes": len(work.audio)}
 
 
@@ -58,13 +58,13 @@ async def test_a_request_id_belongs_to_one_audio_and_one_pair(client: Client, pa
     assert (rejected.value.reason, rejected.value.retryable) == ("request_id_conflict", False)
 
 
-async def test_what_is_not_audio_is_refused(client: Client, pair: str) -> None:
+async def test_invalid_audio_is_rejected(client: Client, pair: str) -> None:
     with pytest.raises(SubmitRejected) as rejected:
         await client.submit(b"la la la", pair)
     assert (rejected.value.reason, rejected.value.retryable) == ("not_audio", False)
 
 
-async def test_clients_without_asyncio_do_the_same(scheduler: Scheduler, nodes: Nodes, pair: str) -> None:
+async def test_clients_without_asyncio_offer_the_same(scheduler: Scheduler, nodes: Nodes, pair: str) -> None:
     """`SyncClient` over a WebSocket, `HttpClient` over plain HTTP."""
     await nodes.start(pair, length)
 
@@ -93,8 +93,8 @@ async def test_a_decorated_function_is_a_node_and_stays_a_function(
         assert (await client.submit(TONE, pair)).output == f"{len(TONE)} bytes"
 
 
-async def test_what_is_known_of_a_job_can_be_asked_for_by_its_id(client: Client, pair: str) -> None:
-    """With `why=True` the scheduler keeps what it decided about the job; a finished job is kept for `retention_s`."""
+async def test_a_job_can_be_looked_up_by_its_id(client: Client, pair: str) -> None:
+    """With `why=True` the scheduler keeps its decisions about the job; a finished job is kept for `retention_s`."""
     job = await client.start(TONE, pair, why=True)
     why = await client.why(job.job_id)
     assert (why["job"]["state"], why["followed"]) == ("waiting", True)

@@ -1,4 +1,4 @@
-"""With a file of tokens nobody gets in without one, and each token has a role."""
+"""With a token file every caller needs a token, and each token has a role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAIR = "zh:en"
 
 
 class Secured(NamedTuple):
-    """A scheduler with tokens: those of two clients, a node and an admin."""
+    """A scheduler with tokens of two clients, a node and an admin."""
 
     url: str
     ann: str
@@ -44,8 +44,8 @@ def made(name: str, role: str, file: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-async def test_nobody_gets_in_without_a_token(secured: Secured) -> None:
-    """The error says what to do; trying again without a token would not help."""
+async def test_a_caller_without_a_token_is_rejected(secured: Secured) -> None:
+    """The error says what to do; a retry without a token would not help."""
     async with Client(secured.url, token="") as client:
         with pytest.raises(TokenRefused, match="voxpool token") as refused:
             await client.submit(TONE, PAIR)
@@ -58,8 +58,8 @@ async def test_a_client_submits_and_a_node_works(secured: Secured) -> None:
         assert (await client.submit(TONE, PAIR)).output == "done"
 
 
-async def test_a_role_is_for_one_thing(secured: Secured) -> None:
-    """A client's token makes no node, and a node's token submits nothing."""
+async def test_a_role_has_one_purpose(secured: Secured) -> None:
+    """A client's token can't register a node, and a node's token can't submit."""
     node = Worker(secured.url, token=secured.ann, node_id="gpu-2", pairs=[PAIR], work=lambda work: "done")
     with pytest.raises(TokenRefused, match="forbidden"):
         await node.run()

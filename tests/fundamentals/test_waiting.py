@@ -43,7 +43,7 @@ def test_a_node_never_gets_more_jobs_than_it_has_slots(world: World) -> None:
 
 
 def test_a_job_for_which_no_node_comes_fails_with_the_reason(world: World) -> None:
-    """After 10 s. No node ever had it, so it may be submitted again under its request id."""
+    """It fails after 10 s. No node ever had it, so it may be submitted again under its request id."""
     job = world.submit("zh:en", work_s=1, request_id="once")
     world.run(for_s=9.99)
     assert world.state(job) == "waiting"
@@ -58,7 +58,7 @@ def test_a_job_for_which_no_node_comes_fails_with_the_reason(world: World) -> No
 
 
 def test_a_pair_that_no_node_has_served_for_10_s_takes_no_jobs(world: World) -> None:
-    """A node that restarts is back by then. Later a submit is refused at once, with a time to try again."""
+    """A node that restarts is back by then. Later a submit is rejected at once, with a time to retry."""
     world.run(for_s=15)
     with pytest.raises(Rejected) as refused:
         world.submit("zh:en", work_s=1)

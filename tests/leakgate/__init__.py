@@ -1,1 +1,1 @@
-"""The library that judges and reads any server; nothing of voxpool is under test here."""
+"""Tests of the library that judges any server; nothing of voxpool is under test here."""

@@ -1,7 +1,7 @@
-"""A small server that is not ours, a Starlette application in a process of its own, with leaks to switch on.
+"""A small foreign server, a Starlette application in a process of its own, with leaks that can be switched on.
 
 Run as a module it serves on a free port of 127.0.0.1 and prints the port. The first argument is the leak: "none",
-"all", or a name of four_leaks.py; with "mended" as the second argument it does the same work and gives everything back.
+"all", or a name of four_leaks.py; with "mended" as the second argument it does the same work and releases everything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class ShopWithCache(Shop):
-    """A shop that has a bounded cache, too."""
+    """A shop with a bounded cache."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ShopWithCache(Shop):
 
 
 def serve(leak: str, mended: bool) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     import uvicorn
     from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
     from starlette.applications import Starlette
@@ -114,7 +114,7 @@ class Foreign:
         self.metrics_url = f"{self.url}/metrics"
 
     def reports(self) -> int:
-        """Return how often it was asked for its memory report."""
+        """Return how often its memory report was requested."""
         with urlopen(f"{self.url}/reports", timeout=10) as answer:
             return int(answer.read())
 
@@ -130,7 +130,7 @@ class Foreign:
 
 @contextlib.contextmanager
 def foreign(leak: str = "none", mended: bool = False) -> Iterator[Foreign]:
-    """Within it the server runs."""
+    """Run the server during the block."""
     server = Foreign(leak, mended)
     try:
         until(lambda: _answers(server.port))
@@ -141,7 +141,7 @@ def foreign(leak: str = "none", mended: bool = False) -> Iterator[Foreign]:
 
 @contextlib.contextmanager
 def child(code: str) -> Iterator[subprocess.Popen[str]]:
-    """Within it a Python process runs `code`; it has printed its first line, and ends at the end of its input."""
+    """Run `code` in a Python process during the block; it has printed its first line, and ends with its input."""
     popen = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -154,7 +154,7 @@ def child(code: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
-    """Return what `look` returns as soon as that is true."""
+    """Return the first true value of `look`."""
     end_s = time.monotonic() + patience_s
     while not (found := look()):
         assert time.monotonic() < end_s, "it did not come"

@@ -1,6 +1,6 @@
-"""Four leaks, and each of them mended: in a table, in a hidden list, in native memory, in a task that is never done.
+"""Four leaks and their fixes: in a table, in a hidden list, in native memory, in a task that never ends.
 
-Each is made as one unit of work. The server of foreign.py has them, the tests of the fixture, and the comparison with
+Each is one unit of work. They are used by the server of foreign.py, the tests of the fixture, and the comparison with
 other tools (bench/leak_finders.py).
 """
 
@@ -17,7 +17,7 @@ HIDDEN_BYTES = 1500
 
 
 class Shop:
-    """What an application has: a table that should lose each order again."""
+    """The state of an application: a table from which each order should be removed again."""
 
     def __init__(self) -> None:
         self.orders: dict[int, str] = {}
@@ -37,7 +37,7 @@ def table(shop: Shop, mended: bool) -> Work:
 
 
 def hidden(_shop: Shop, mended: bool) -> Work:
-    """A bytearray in a list that only a closure knows."""
+    """A bytearray in a list that only a closure refers to."""
     kept: list[bytearray] = []
 
     def work() -> None:
@@ -49,7 +49,7 @@ def hidden(_shop: Shop, mended: bool) -> Work:
 
 
 def native(_shop: Shop, mended: bool) -> Work:
-    """A block of malloc, as a C extension takes it."""
+    """A block of malloc, as a C extension allocates it."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = [ctypes.c_size_t]
@@ -65,7 +65,7 @@ def native(_shop: Shop, mended: bool) -> Work:
 
 
 def task(_shop: Shop, mended: bool) -> Work:
-    """A task that waits for ever; an event loop must run. Mended it is cancelled at once."""
+    """A task that waits for ever; an event loop must run. In the fix it is cancelled at once."""
     tasks: set[asyncio.Task[object]] = set()
 
     def work() -> None:
@@ -79,7 +79,7 @@ def task(_shop: Shop, mended: bool) -> Work:
 
 
 async def wait_for_ever() -> None:
-    """Wait for what never comes."""
+    """Wait for an event that never comes."""
     await asyncio.Event().wait()
 
 

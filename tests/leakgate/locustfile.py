@@ -1,4 +1,4 @@
-"""A locustfile of anybody: it orders at the server of foreign.py, and imports the plugin."""
+"""A user's locustfile: it sends orders to the server of foreign.py, and imports the plugin."""
 
 from locust import HttpUser, constant_throughput, task
 
@@ -6,7 +6,7 @@ import voxpool.leakgate.locust_plugin  # noqa: F401
 
 
 class Customer(HttpUser):
-    """Orders, 100 times a second."""
+    """Orders 100 times a second."""
 
     wait_time = constant_throughput(100)
 

@@ -1,4 +1,4 @@
-"""Readings of a process whose truth is known, for the verdict."""
+"""Readings of a process whose truth is known, for tests of the verdict."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from voxpool.leakgate.readings.series import Reading, Series, Source
 
 INTERVAL_S, RETENTION_S = 1.0, 5.0
 SOURCE = Source(name="made", unit="job", interval_s=INTERVAL_S, retention_s=RETENTION_S)
-"""A process that cleans up every second what was finished more than five seconds ago."""
+"""A process that removes every second what was finished more than five seconds ago."""
 UNSWEPT = Source(name="made", unit="job")
-"""One without a clean-up."""
+"""A process without a clean-up."""
 Numbers = Callable[[int], float]
 
 
 def reading(number: int, **fields: Any) -> Reading:
-    """Return reading `number` of a process in good order: one a second, 100 jobs a second, each reading just after a
-    clean-up; `fields` replace what it says.
+    """Return reading `number` of a healthy process: one a second, 100 jobs a second, each just after a clean-up.
+
+    `fields` replace values of the reading.
     """
     kept = min(500, 100 * number)
     values: dict[str, Any] = {
@@ -48,7 +49,7 @@ def series(
     fields: Callable[[int], Mapping[str, Any]] = lambda number: {},
     counts: Mapping[str, Numbers] | None = None,
 ) -> Series:
-    """Return a series of a process in good order, with something on top: bytes and counts by the reading's number."""
+    """Return a series of a healthy process with additional bytes and counts by the reading's number."""
     made = Series()
     for number in range(readings):
         values: dict[str, Any] = {
@@ -62,7 +63,7 @@ def series(
 
 
 def noise(size: float, correlation: float = 0.5, seed: int = 1) -> Numbers:
-    """Return noise that remembers: AR(1) of standard deviation `size`."""
+    """Return autocorrelated noise: AR(1) of standard deviation `size`."""
     chance = np.random.default_rng(seed)
     values = [0.0]
     for shock in chance.standard_normal(2000):
@@ -76,7 +77,7 @@ def added(*parts: Numbers) -> Numbers:
 
 
 def rising(a_job: float) -> Numbers:
-    """Return what grows by `a_job` with each job."""
+    """Return a term that grows by `a_job` with each job."""
     return lambda number: a_job * 100 * number
 
 

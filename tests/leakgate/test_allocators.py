@@ -1,4 +1,4 @@
-"""The meter of allocated bytes: it finds what is planted, and fails loudly where it can't read."""
+"""The meter of allocated bytes finds planted leaks, and fails loudly where it can't read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_planted_leak_of_small_objects_is_measured() -> None:
     assert grown / 100_000 == pytest.approx(64.0, abs=1.0)
 
 
-def test_what_goes_past_pythons_allocator_is_measured() -> None:
+def test_memory_outside_pythons_allocator_is_measured() -> None:
     meter = AllocatedBytes(collect=True)
     before = meter.read()
 
@@ -39,8 +39,8 @@ def test_what_goes_past_pythons_allocator_is_measured() -> None:
     assert meter.read().allocated == pytest.approx(before.allocated, abs=100_000)
 
 
-def test_the_rss_holds_what_is_touched() -> None:
-    """Pages of its own: malloc may give out again what it kept of an earlier test, which is in RAM already."""
+def test_the_rss_contains_touched_pages() -> None:
+    """It maps its own pages: malloc may reuse memory of an earlier test, which is in RAM already."""
     with mmap.mmap(-1, 30_000_000) as touched:
         before = allocators.read_rss()
         for page in range(0, len(touched), mmap.PAGESIZE):
@@ -49,7 +49,7 @@ def test_the_rss_holds_what_is_touched() -> None:
         assert allocators.read_rss() - before > 20_000_000
 
 
-def test_stderr_is_given_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_stderr_is_restored(capfd: pytest.CaptureFixture[str]) -> None:
     AllocatedBytes().read()
     print("after", file=sys.stderr, flush=True)
 
@@ -67,7 +67,7 @@ def test_tracemalloc_makes_it_unreadable_not_zero() -> None:
     assert meter.read().allocated > 0
 
 
-def test_text_that_is_not_understood_is_unreadable() -> None:
+def test_unknown_text_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="does not say"):
         parse_mallocstats("# bytes in allocated blocks = 12\n")
 

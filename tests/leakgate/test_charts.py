@@ -1,4 +1,4 @@
-"""Charts and figures of memory as HTML: they show what was measured, escape what they show, and stand nothing else."""
+"""Charts and figures of memory as HTML: they show the measured values, escape texts, and contain nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>1</script>'\"&a
 
 
 class Tags(HTMLParser):
-    """Notes tags and attributes, and fails for tags that don't close in order."""
+    """Records tags and attributes, and fails for tags that don't close in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -59,8 +59,8 @@ def test_a_report_has_its_verdict_its_charts_and_its_table() -> None:
     assert all(not name.startswith(("on", "style", "href", "src")) for _, attributes in tags for name in attributes)
 
 
-def test_what_grew_fastest_stands_before_the_charts_and_the_other_figures_are_folded() -> None:
-    """V9: the culprit is seen without scrolling."""
+def test_the_fastest_growth_is_before_the_charts_and_other_figures_are_folded() -> None:
+    """V9: the culprit is visible without scrolling."""
     counts: dict[str, Numbers] = {"table results": rising(0.1), "type Quiet": lambda n: 7}
     report = report_on(series(counts=counts))
     assert [row.what for row in fastest_rows(report.finding)] == ["table results (leak)"]
@@ -68,7 +68,7 @@ def test_what_grew_fastest_stands_before_the_charts_and_the_other_figures_are_fo
     assert text.index("table results") < text.index("<figure>") < text.index("<details>") < text.index("type Quiet")
 
 
-def test_one_limit_everywhere() -> None:
+def test_the_limit_is_the_same_everywhere() -> None:
     """V8: the reason, the legend of the chart, its caption and the table have the same number."""
     young = msgspec.structs.replace(SOURCE, bounds={"table history": Bound(310, 7_000.0)})
     made = series(allocated=rising(20), counts={"table history": lambda n: n})
@@ -81,7 +81,7 @@ def test_one_limit_everywhere() -> None:
     assert not re.search(r"(limit|up to|allowed)[^.<]{0,12}\b50 B", text)
 
 
-def test_a_healthy_run_says_how_small_a_leak_it_would_have_found_and_what_it_did_not_do() -> None:
+def test_a_healthy_run_states_its_sensitivity_and_what_it_did_not_exercise() -> None:
     report = report_on(series(allocated=noise(30_000)), with_power=True, not_exercised=["reconnects", "cancels"])
     power = report.finding.power_bytes
     assert power is not None and 50 < power < 200
@@ -93,30 +93,30 @@ def test_a_healthy_run_says_how_small_a_leak_it_would_have_found_and_what_it_did
 
 
 def test_hostile_text_stays_text() -> None:
-    """Names of types come from the process, reasons from whatever answered."""
+    """Names of types come from the process, reasons from any server."""
     made = series(counts={HOSTILE: lambda n: 10 * n, "type " + HOSTILE: lambda n: 10 * n})
     text = report_html(report_on(made, reason=HOSTILE, notes=[HOSTILE], not_exercised=[HOSTILE]))
     assert text.count("document.title") >= 6
     assert {tag for tag, _ in Tags(text).found}.isdisjoint({"script", "img"})
 
 
-def test_without_a_reading_there_is_the_reason_alone() -> None:
+def test_without_a_reading_only_the_reason_is_shown() -> None:
     report = WatchReport(finding=MemoryFinding(verdict="unclear", reason="it needs an admin's token"))
     assert charts_of(report) == [] and rows_of(report) == []
     assert "admin&#x27;s token" in report_html(report) and "<table" not in report_html(report)
 
 
-def test_what_is_not_known_is_a_gap() -> None:
+def test_an_unknown_value_is_a_gap() -> None:
     text = draw("t", "x", "bytes", [Curve("a", [0, 1, 2, 3, 4], [1, 2, None, 4, float("nan")])])
     assert text.count("M") - text.count("MB") == 2 and "NaN" not in text.replace("nan", "NaN")
 
 
-def test_nothing_to_draw_is_nothing() -> None:
+def test_without_points_nothing_is_drawn() -> None:
     assert draw("t", "x", "bytes", []) == draw("t", "x", "bytes", [Curve("a", [0, 1], [None, None])]) == ""
     assert "<circle" in draw("t", "x", "bytes", [Curve("a", [0], [5])]), "a single point is seen"
 
 
-def test_very_many_points_are_thinned_and_keep_their_ends() -> None:
+def test_many_points_are_thinned_and_keep_their_ends() -> None:
     text = draw("t", "x", "", [Curve("a", range(100_000), range(100_000))])
     assert text.count("L") == POINTS_MAX - 1 and "99,999 at the end" in text and len(text) < 20_000
 
@@ -128,7 +128,7 @@ def test_ticks_are_round_and_reach_both_ends(low: float, high: float) -> None:
     assert len({f"{number:.6g}" for number in found}) == len(found)
 
 
-def test_numbers_as_people_read_them() -> None:
+def test_numbers_are_formatted_for_people() -> None:
     assert [bytes_text(size) for size in (0, 999, 1500, -2_000_000, 3.2e9)] == [
         "0 B",
         "999 B",

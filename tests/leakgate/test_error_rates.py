@@ -1,4 +1,4 @@
-"""How often the verdict errs, on simulated processes whose truth is known: a small bench.py."""
+"""The error rates of the verdict, on simulated processes whose truth is known: a small bench.py."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from voxpool.leakgate.report.charts import notes_of
 from voxpool.leakgate.report.report import report_of
 
 QUICK = Setting(every_s=1.5)
-"""Half the readings of a real watch: quicker, and the harder case."""
+"""Half the readings of a real watch: faster, and harder to judge."""
 SHAPE = {shape.name: shape for shape in SHAPES}
 HEALTHY = [shape for shape in SHAPES if shape.truth == "healthy"]
 LEAKS = [shape for shape in SHAPES if "leak" in shape.truth]
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_healthy_shape_is_a_leak_and_no_leak_is_health(seed: int) -> None:
+def test_no_healthy_shape_is_a_leak_and_no_leak_is_healthy(seed: int) -> None:
     assert len(HEALTHY) >= 15 and len(LEAKS) >= 15
     verdicts = {shape.name: judge_memory(*series_of(shape, QUICK, seed)).verdict for shape in SHAPES}
     assert [shape.name for shape in HEALTHY if verdicts[shape.name] == "leak"] == []
@@ -55,7 +55,7 @@ def test_without_the_tests_of_steps_and_speeds_wandering_is_a_leak(monkeypatch: 
     assert alarms() >= 8
 
 
-def test_a_run_ends_when_its_verdict_stays_clear_and_at_its_longest_time_else() -> None:
+def test_a_run_ends_when_its_verdict_stays_clear_or_at_its_longest_time() -> None:
     clear = play(SHAPE["500 B hidden"], QUICK, 1)
     assert (clear.finding.verdict, clear.seconds) == ("leak", QUICK.seconds + (LOOKS - 1) * LOOK_S)
     noisy = replace(QUICK, wander_bytes=500e3)
@@ -64,24 +64,24 @@ def test_a_run_ends_when_its_verdict_stays_clear_and_at_its_longest_time_else() 
     assert unclear.series.last is not None and unclear.series.last.t_s <= 380
 
 
-def test_the_printed_power_holds() -> None:
+def test_the_printed_power_is_correct() -> None:
     power = power_of(QUICK, 8)
     assert power.broken == [] and power.runs == 8 and power.found >= 7, power
     assert 50 < power.median_bytes < 500
 
 
-def test_a_figure_that_promises_too_much_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_optimistic_power_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxpool.leakgate.judging.judge.smallest_found", lambda *_, **__: 30.0)
     assert power_of(QUICK, 4).broken
 
 
-def test_a_leak_that_is_called_health_is_broken_unless_the_run_said_that_it_could_not_see_it() -> None:
+def test_a_leak_called_healthy_is_broken_unless_it_was_below_the_sensitivity() -> None:
     missed = row_of(replace(leaking(40.0), allocated_bytes=4000.0), QUICK, 2)
     assert missed.no_leak == 1.0 and any("far above the printed power" in text for text in missed.broken)
     assert row_of(leaking(40.0), QUICK, 2).broken == []
 
 
-def test_the_sentence_that_people_read_is_that_figure() -> None:
+def test_the_printed_sentence_has_the_measured_figure() -> None:
     healthy = play(SHAPE["flat"], QUICK, 1)
     finding = judge_memory(healthy.series, healthy.source, with_power=True)
     assert finding.power_bytes is not None
@@ -92,7 +92,7 @@ def test_the_sentence_that_people_read_is_that_figure() -> None:
 
 
 def test_the_noise_of_a_run_is_measured_from_its_report(tmp_path: Path) -> None:
-    """Of a run that was simulated with other noise than ours."""
+    """The report is of a run that was simulated with other noise than ours."""
     truth = Setting(seconds=700, noise_bytes=200e3, noise_memory_s=5.0, wander_bytes=10e3, kept_bytes=3000.0, rate=60.0)
     series, source = series_of(SHAPE["flat"], truth, 3)
     report = report_of(judge_memory(series, source), source, series)
@@ -114,9 +114,7 @@ def test_the_noise_of_a_run_is_measured_from_its_report(tmp_path: Path) -> None:
             measured_noise(path)
 
 
-def test_the_command_prints_a_table_and_says_what_is_not_met(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_a_table_and_the_missed_goals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "bench.json"
     words = ["--runs", "1", "--no-power", "--json", str(out), "--shapes", "flat", "500 B hidden"]
     assert main(words) == 0

@@ -1,4 +1,4 @@
-"""The applications that a server mounts: what they answer, whom, and what the counters around them count."""
+"""The applications that a server mounts: their answers, their access control, and the counters of their middleware."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def wsgi_client(token: str | None = TOKEN) -> httpx.Client:
 
 
 class Both:
-    """Either client, asked in the same way."""
+    """Either client, with the same interface."""
 
     def __init__(self, kind: str, token: str | None = TOKEN) -> None:
         self._client: Any = asgi_client(token) if kind == "asgi" else wsgi_client(token)
@@ -64,7 +64,7 @@ class Both:
         return found
 
     async def fail(self) -> None:
-        """Ask for what raises; the transport for WSGI raises it, too."""
+        """Request a path that raises; the transport for WSGI raises the exception, too."""
         with contextlib.suppress(RuntimeError):
             await self.ask("GET", "/hello?fail=1")
 
@@ -125,7 +125,9 @@ async def test_sizes_and_tracing_are_on_demand(both: Both) -> None:
         ("HEAD", "", AUTHORIZED, 200),
     ],
 )
-async def test_what_is_refused(both: Both, method: str, query: str, headers: dict[str, str], status: int) -> None:
+async def test_invalid_requests_are_refused(
+    both: Both, method: str, query: str, headers: dict[str, str], status: int
+) -> None:
     answer = await both.ask(method, f"{PATH}{query}", headers=headers)
     assert answer.status_code == status
     if status >= 400:
@@ -133,7 +135,7 @@ async def test_what_is_refused(both: Both, method: str, query: str, headers: dic
 
 
 @pytest.mark.parametrize("kind", ["asgi", "wsgi"])
-async def test_without_a_token_everybody_may_ask(kind: str) -> None:
+async def test_without_a_token_everybody_may_read(kind: str) -> None:
     assert (await Both(kind, token=None).ask("GET", PATH)).status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""The verdict on a process: each kind of growth is named, health is passed, too little evidence is neither."""
+"""The verdict on a process: each kind of growth is named, a healthy process passes, little evidence is unclear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def bounded(**bounds: Bound) -> Source:
     return msgspec.structs.replace(SOURCE, bounds={f"table {name}": bound for name, bound in bounds.items()})
 
 
-def test_health_is_passed() -> None:
+def test_a_healthy_process_passes() -> None:
     finding = judged(series(allocated=noise(30_000)))
     assert (finding.verdict, finding.kind, finding.growing) == ("no leak", "", [])
     assert finding.work == 100 * (finding.readings - 1) and finding.seconds == finding.readings - 1
@@ -37,7 +37,7 @@ def test_a_leak_of_allocated_bytes_is_found_and_measured(source: Source) -> None
     assert allocated.a_unit == pytest.approx(200, rel=0.1) and allocated.low < 200 < allocated.high
 
 
-def test_a_leak_without_work_kept_or_a_known_clean_up_is_found_all_the_same() -> None:
+def test_a_leak_is_found_without_kept_work_and_without_a_known_clean_up() -> None:
     bare = {"kept": None, "in_flight": None, "work_bytes": None, "age_s": None, "cleanups": 0}
     finding = judged(series(allocated=added(noise(30_000), rising(200)), fields=lambda _: bare), source=UNSWEPT)
     assert (finding.verdict, finding.kind) == ("leak", "objects"), finding
@@ -47,17 +47,17 @@ def test_a_leak_without_work_kept_or_a_known_clean_up_is_found_all_the_same() ->
 
 
 def late(number: int) -> dict[str, Any]:
-    """A reading of a busy machine: at any phase, never just after a clean-up."""
+    """Return a reading of a busy machine: at any phase, never just after a clean-up."""
     age_s = 0.3 + 0.69 * (number * 0.6180339 % 1.0)
     return {"age_s": age_s, "t_s": number + 0.1 + age_s}
 
 
 def tooth(number: int) -> float:
-    """Allocated bytes pile up until the next clean-up: 2 MB."""
+    """Return the bytes that pile up until the next clean-up: 2 MB."""
     return 2_000_000.0 * (0.3 + 0.69 * (number * 0.6180339 % 1.0))
 
 
-def test_readings_of_which_none_is_just_after_a_clean_up_are_judged() -> None:
+def test_readings_that_are_never_just_after_a_clean_up_are_judged() -> None:
     healthy = series(400, allocated=added(tooth, noise(30_000)), fields=late)
     assert judged(healthy, 100.0).verdict == "no leak"
     leaking = series(400, allocated=added(tooth, noise(30_000), rising(400)), fields=late)
@@ -76,8 +76,8 @@ def test_counts_of_readings_at_any_phase_are_judged() -> None:
 # ---- kept work
 
 
-def test_finished_work_that_outlives_its_retention_is_found_before_its_bytes() -> None:
-    """The clean-up that does nothing: exact, without a trend, as soon as the retention is over."""
+def test_finished_work_past_its_retention_is_found_before_its_bytes() -> None:
+    """The clean-up does nothing: this is exact, without a trend, as soon as the retention is over."""
 
     def kept(number: int) -> dict[str, Any]:
         return {"kept": 100 * number, "work_bytes": 56_000 * number}
@@ -90,16 +90,16 @@ def test_finished_work_that_outlives_its_retention_is_found_before_its_bytes() -
     assert judged(series(12, fields=kept), source=off).kind == "kept work", "also with the clean-up off"
 
 
-def test_a_tenth_of_the_records_that_stays_is_found() -> None:
+def test_a_tenth_of_the_records_that_stay_is_found() -> None:
     def some_kept(number: int) -> dict[str, Any]:
         return {"kept": min(500, 100 * number) + 10 * number}
 
     assert judged(series(60, fields=some_kept)).kind == "kept work"
 
 
-def test_a_clean_up_that_is_late_on_a_busy_machine_is_no_leak_and_one_that_stands_still_is() -> None:
+def test_a_late_clean_up_is_no_leak_but_a_stopped_one_is() -> None:
     def late_by(intervals: int) -> Series:
-        """The clean-up stands still from reading 100 on, for `intervals` of its own."""
+        """Stop the clean-up from reading 100 on, for `intervals` of its intervals."""
 
         def kept(number: int) -> dict[str, Any]:
             age_s = 0.1 + max(0, min(number - 100, intervals))
@@ -115,7 +115,7 @@ def test_a_clean_up_that_is_late_on_a_busy_machine_is_no_leak_and_one_that_stand
 
 
 @pytest.mark.parametrize("name", ["table sessions._open", "type dict", "store members free", "open files"])
-def test_a_count_that_grows_is_found_though_the_bytes_are_in_noise(name: str) -> None:
+def test_a_growing_count_is_found_although_the_bytes_are_noisy(name: str) -> None:
     counts: dict[str, Numbers] = {name: added(lambda n: 100, rising(0.01), noise(2)), "threads": lambda n: 4}
     finding = judged(series(allocated=noise(2_000_000), counts=counts))
     assert (finding.verdict, finding.kind) == ("leak", "counts"), finding
@@ -124,7 +124,7 @@ def test_a_count_that_grows_is_found_though_the_bytes_are_in_noise(name: str) ->
     assert name in finding.reason
 
 
-def test_counts_that_move_and_do_not_grow_are_none() -> None:
+def test_counts_that_vary_without_growth_are_no_leak() -> None:
     counts: dict[str, Numbers] = {
         "table core.waiting": added(lambda n: 50, noise(20, 0.8)),
         "type a step": lambda n: 10 if n < 60 else 60,
@@ -134,8 +134,8 @@ def test_counts_that_move_and_do_not_grow_are_none() -> None:
     assert judged(series(counts=counts)).verdict == "no leak"
 
 
-def test_the_counts_that_grew_most_are_named_whatever_the_verdict() -> None:
-    """V9: what grows stands in the finding, the fastest first, also where nothing is decided."""
+def test_the_counts_that_grew_most_are_named_with_every_verdict() -> None:
+    """V9: the finding lists growing counts, the fastest first, also when nothing is decided."""
     counts: dict[str, Numbers] = {
         "table slow": lambda n: 2 * n,
         "table fast": lambda n: 20 * n,
@@ -148,8 +148,8 @@ def test_the_counts_that_grew_most_are_named_whatever_the_verdict() -> None:
     assert [one.name for one in judged(series(counts=counts)).growing] == ["table fast", "table slow"]
 
 
-def test_the_rss_is_named_whatever_the_verdict() -> None:
-    """V5: 20 MB of native growth stand in the finding though allocated bytes say nothing."""
+def test_the_rss_is_named_with_every_verdict() -> None:
+    """V5: 20 MB of native growth are in the finding although allocated bytes do not show them."""
     finding = judged(series(allocated=noise(3_000_000, 0.9), rss=rising(2000)))
     assert finding.rss is not None and finding.rss.a_unit == pytest.approx(2000, rel=0.1)
     assert (finding.verdict, finding.kind) == ("leak", "native")
@@ -157,7 +157,7 @@ def test_the_rss_is_named_whatever_the_verdict() -> None:
 
 
 def test_a_backlog_is_no_leak_of_its_entries() -> None:
-    """Jobs that pile up because the nodes are slow have objects of their own, and deadlines."""
+    """Jobs that pile up because the nodes are slow have their own objects and deadlines."""
     counts: dict[str, Numbers] = {
         "type uvloop.loop.UVTimer": lambda n: 40 * n,
         "table core.dispatcher._deadlines._things": lambda n: 5 * n,
@@ -166,14 +166,14 @@ def test_a_backlog_is_no_leak_of_its_entries() -> None:
     assert {one.name for one in judged(series(counts=counts)).growing} == counts.keys()
 
 
-def test_a_type_that_was_not_always_named_is_not_judged() -> None:
+def test_a_type_that_is_missing_in_some_readings_is_not_judged() -> None:
     def named(number: int) -> dict[str, Any]:
         return {"counts": {}, "counts_are_whole": False} if number % 5 == 0 else {}
 
     assert judged(series(counts={"type dict": rising(1)}, fields=named)).growing == []
 
 
-def test_a_store_that_could_not_be_counted_now_and_then_is_judged_by_the_rest() -> None:
+def test_a_store_with_some_failed_counts_is_judged_by_the_rest() -> None:
     def counted(number: int) -> dict[str, Any]:
         return {"unread": ("store",), "counts": {}} if number % 2 else {}
 
@@ -181,7 +181,7 @@ def test_a_store_that_could_not_be_counted_now_and_then_is_judged_by_the_rest() 
     assert [one.name for one in grown] == ["store members kept"]
 
 
-def test_a_store_that_is_needed_and_could_not_be_counted_is_unclear() -> None:
+def test_a_required_store_without_a_count_is_unclear() -> None:
     finding = judged(series(fields=lambda _: {"unread": ("store",)}), needed=["store"])
     assert finding.verdict == "unclear" and "the store could be counted in 0 of" in finding.reason
     assert judged(series(), needed=["store"]).verdict == "no leak"
@@ -198,8 +198,8 @@ def test_a_count_below_its_declared_bound_is_no_leak_and_above_it_is() -> None:
     assert judged(series(counts=counts), source=bounded(other=Bound(2400))).kind == "counts"
 
 
-def test_what_entries_below_a_bound_take_is_allowed_for_and_no_more() -> None:
-    """A young process whose history fills: a record a second, of 6 kB."""
+def test_the_bytes_of_entries_below_a_bound_are_allowed_and_no_more() -> None:
+    """The history of a new process fills: a record a second, of 6 kB."""
     counts: dict[str, Numbers] = {"table history": lambda n: n}
     young = bounded(history=Bound(310, entry_bytes=7_000.0))
     finding = judged(series(allocated=lambda n: 6_000.0 * n, counts=counts), source=young)
@@ -223,7 +223,7 @@ def test_a_table_that_fills_with_entries_of_unknown_size_is_no_leak_of_bytes() -
     assert judged(made, source=bounded(cache=Bound(100_000, 10.0))).kind == "objects"
 
 
-def test_bounds_as_people_write_them() -> None:
+def test_bounds_are_parsed() -> None:
     assert parse_bounds(["table app.cache=1000", " ", "type a=b=7:80"]) == {
         "table app.cache": Bound(1000, None),
         "type a=b": Bound(7, 80.0),
@@ -236,19 +236,19 @@ def test_bounds_as_people_write_them() -> None:
 # ---- other bytes than the allocated ones
 
 
-def test_fragmentation_is_reported_and_is_no_leak() -> None:
+def test_fragmentation_is_reported_but_is_no_leak() -> None:
     finding = judged(series(held=rising(2000)))
     assert (finding.verdict, finding.kind) == ("no leak", "fragmentation")
     assert any("fragmentation" in note for note in finding.notes)
 
 
-def test_pages_that_a_young_process_touches_are_no_native_leak() -> None:
-    """In a short run a megabyte is thousands of bytes a job: it says how little work there was."""
+def test_pages_touched_by_a_new_process_are_no_native_leak() -> None:
+    """In a short run a megabyte is thousands of bytes a job only because there was little work."""
     few = series(40, rss=lambda n: 48_000.0 * n, fields=lambda n: {"work": 20 * n, "kept": min(100, 20 * n)})
     assert judged(few).verdict == "no leak"
 
 
-def test_memory_that_goes_round_both_allocators_is_a_leak() -> None:
+def test_memory_outside_both_allocators_is_a_leak() -> None:
     finding = judged(series(rss=rising(2000)))
     assert (finding.verdict, finding.kind) == ("leak", "native")
     assert "allocated bytes are flat" in finding.reason
@@ -261,7 +261,7 @@ def test_without_allocated_bytes_the_rss_is_judged_alone() -> None:
     assert judged(series(fields=lambda _: unread)).verdict == "no leak"
 
 
-def test_readings_without_allocated_bytes_now_and_then_are_tolerated() -> None:
+def test_some_readings_without_allocated_bytes_are_tolerated() -> None:
     def unread(number: int) -> dict[str, Any]:
         return {"allocated_bytes": None, "held_bytes": None} if number % 3 == 0 else {}
 
@@ -271,13 +271,13 @@ def test_readings_without_allocated_bytes_now_and_then_are_tolerated() -> None:
 # ---- too little
 
 
-def test_what_cant_be_read_is_named() -> None:
+def test_an_unreadable_figure_is_named() -> None:
     unread = {"allocated_bytes": None, "held_bytes": None, "unreadable": "use CPython"}
     finding = judged(series(fields=lambda _: unread, rss=noise(60_000_000, 0.9)))
     assert finding.verdict == "unclear" and "use CPython" in finding.reason
 
 
-def test_too_little_is_unclear_and_says_what_would_be_enough() -> None:
+def test_too_little_evidence_is_unclear_and_the_missing_amount_is_stated() -> None:
     assert judged(Series()).reason == "nothing could be read"
     few = judged(series(15))
     assert few.verdict == "unclear" and "9 readings" in few.reason and "run for 24 s or more" in few.reason
@@ -298,7 +298,7 @@ def test_growth_in_noise_is_unclear() -> None:
     assert judged(series(60, allocated=added(noise(3_000_000, 0.8), rising(200)))).verdict == "unclear"
 
 
-def test_a_finding_says_what_the_load_did_not_do() -> None:
+def test_a_finding_states_what_the_load_did_not_exercise() -> None:
     done = {"reconnects": 0, "errors": 3, "cancels": 0}
     assert judged(series(), exercised=done).not_exercised == ["reconnects", "cancels"]
     assert judged(series(5), exercised=done).not_exercised == ["reconnects", "cancels"], "also when it is unclear"
@@ -309,14 +309,14 @@ def test_the_notes_of_the_watch_come_first() -> None:
     assert finding.notes[0] == "it was restarted" and len(finding.notes) == 2
 
 
-def test_what_is_only_shown_is_not_judged() -> None:
+def test_informative_figures_are_not_judged() -> None:
     def ending(number: int) -> dict[str, Any]:
         return {"judged": number < 100}
 
     assert judged(series(allocated=lambda n: 10e6 * max(0, n - 99), fields=ending)).verdict == "no leak"
 
 
-def test_a_count_that_rose_while_the_process_settled_and_falls_since_is_not_among_the_fastest() -> None:
+def test_a_count_that_rose_only_during_the_warm_up_is_not_among_the_fastest() -> None:
     counts: dict[str, Numbers] = {
         "table filled": lambda n: 40 * n if n < 30 else 1200 - n,
         "table grows": lambda n: 20 * n,

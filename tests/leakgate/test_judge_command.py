@@ -1,4 +1,4 @@
-"""`leakgate judge`: verdicts and exit codes of files, and errors that name the line."""
+"""`leakgate judge`: verdicts and exit codes for files, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_wrong_usage_is_wrong_input(arguments: list[str]) -> None:
     assert done.returncode == 3 and done.stderr
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_a_written_report_can_be_read(tmp_path: Path) -> None:
     series = Series()
     for n in range(20):
         counts = {"table a,b": n, "type Job": 2} if n else {"table a,b": 0}

@@ -1,4 +1,4 @@
-"""The plugin of Locust: a run of an ordinary locustfile finds the leak of its server, or has no effect at all."""
+"""The plugin of Locust: a run of an ordinary locustfile finds the leak of its server; unused it has no effect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Run:
         self.popen = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def end(self) -> tuple[int, str]:
-        """Return its exit code and what it wrote."""
+        """Return the exit code and the output."""
         out, _ = self.popen.communicate(timeout=100)
         return self.popen.returncode, out
 
@@ -48,7 +48,7 @@ def test_a_leak_ends_a_gated_run_with_1_and_its_fix_with_0(tmp_path: Path) -> No
     assert code_mended == 0 and "Memory of the server: no leak" in text_mended, text_mended
 
 
-def test_from_its_pid_a_short_run_is_unclear_and_without_the_gate_that_is_only_said() -> None:
+def test_by_pid_a_short_run_is_unclear_which_counts_with_the_gate_only() -> None:
     with foreign() as server:
         pid = ["--leak-pid", str(server.popen.pid)]
         runs = [Run(server.url, *pid, *gate, seconds=3) for gate in ([], ["--leak-gate"])]
@@ -84,7 +84,7 @@ def test_with_workers_the_master_watches_and_counts() -> None:
     assert "table shop.orders" in text
 
 
-def test_unused_it_says_nothing() -> None:
+def test_the_unused_plugin_prints_nothing() -> None:
     with foreign("hidden") as server:
         code, text = Run(server.url, seconds=1).end()
         reports = server.reports()
@@ -99,6 +99,6 @@ def test_unused_it_says_nothing() -> None:
         (["--leak-pid", "1", "--leak-work", "a"], "not where they are"),
     ],
 )
-def test_wrong_options_end_it_before_load_is_made(options: list[str], error: str) -> None:
+def test_wrong_options_end_the_run_before_any_load(options: list[str], error: str) -> None:
     code, text = Run("http://127.0.0.1:1", *options).end()
     assert code == 3 and "leakgate: " in text and error in text and "Traceback" not in text

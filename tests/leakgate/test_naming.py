@@ -1,4 +1,4 @@
-"""The naming of lines that leak: what is compared, which frame gets the name, and that the tracing always ends."""
+"""The naming of leaking lines: the compared snapshots, the named frame, and the end of the tracing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VENV, LIB = "/srv/.venv/lib/python3.11/site-packages", "/usr/lib/python3.11"
 
 
 class Process:
-    """It leaks 139 bytes a job in LEAK, and keeps up to 5,000 bytes of jobs between two clean-ups."""
+    """A process that leaks 139 bytes a job in LEAK, and keeps up to 5,000 bytes of jobs between two clean-ups."""
 
     def __init__(self) -> None:
         self.t_s = 100.0
@@ -87,7 +87,7 @@ def finding(kind: str = "objects", growing: Sequence[str] = (), verdict: str = "
     return MemoryFinding(verdict=verdict, reason="allocated bytes grow", kind=kind, unit="job", growing=counts)  # type: ignore[arg-type]
 
 
-def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_up_is_not() -> None:
+def test_only_the_leaking_line_is_named_with_its_bytes_a_job() -> None:
     process = Process()
     naming = Naming(process.tracing, SOURCE)
     process.reads(naming, 30)
@@ -102,7 +102,7 @@ def test_the_line_that_leaks_is_named_with_its_bytes_a_job_and_what_is_cleaned_u
     assert found.lines == naming.lines
 
 
-def test_growth_counts_only_after_what_is_kept_on_purpose_can_be_complete() -> None:
+def test_growth_counts_only_after_retained_memory_can_be_complete() -> None:
     process = Process()
     naming = Naming(process.tracing, SOURCE)
     process.reads(naming, settle_s(SOURCE))
@@ -111,8 +111,8 @@ def test_growth_counts_only_after_what_is_kept_on_purpose_can_be_complete() -> N
     assert process.asked == ["start", "mark", "top"]
 
 
-def test_what_goes_when_the_load_ends_is_no_leak() -> None:
-    """A backlog grows while the process is slower: its line is one of them until it is gone."""
+def test_memory_released_at_the_end_of_the_load_is_no_leak() -> None:
+    """A backlog grows while the process is slower; its line counts until it is gone."""
     process = Process()
     process.backlog_a_job = 1000
     naming = Naming(process.tracing, SOURCE)
@@ -123,7 +123,7 @@ def test_what_goes_when_the_load_ends_is_no_leak() -> None:
     assert [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
 
 
-def test_the_tracing_stops_after_a_time_when_nobody_stops_it() -> None:
+def test_the_tracing_stops_by_itself_after_a_time() -> None:
     process = Process()
     naming = Naming(process.tracing, SOURCE)
     process.reads(naming, settle_s(SOURCE) + NAME_S + LINGER_S)
@@ -134,7 +134,7 @@ def test_the_tracing_stops_after_a_time_when_nobody_stops_it() -> None:
     assert process.asked[-1] == "stop" and [line.where for line in naming.lines] == ["srv/app/cache.py:7"]
 
 
-def test_it_takes_what_it_has_when_the_load_ends_first() -> None:
+def test_the_naming_uses_what_it_has_when_the_load_ends_first() -> None:
     process = Process()
     naming = Naming(process.tracing, SOURCE)
     process.reads(naming, 16)
@@ -187,7 +187,10 @@ def test_only_a_leak_that_nothing_names_lacks_a_name() -> None:
 
 
 class LeakyReader:
-    """Reads a Process each `every_s` of its own clock, without a pause. Tracing makes allocated bytes jump."""
+    """A reader of Process that advances its own clock by `every_s`, without a pause.
+
+    Tracing makes allocated bytes jump.
+    """
 
     def __init__(self) -> None:
         self.process = Process()
@@ -212,7 +215,7 @@ class LeakyReader:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReader]]:
-    """A watch that has found a leak which no count names."""
+    """A watch that has found a leak which no count shows."""
     monkeypatch.setattr("voxpool.leakgate.watching.watch.NAMING_PAUSE_S", 0.001)
     reader = LeakyReader()
     watch = Watch(lambda: reader, every_s=0.001)
@@ -222,7 +225,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Watch, LeakyReade
     watch.stop()
 
 
-def test_a_watch_names_the_lines_and_judges_nothing_meanwhile(watched: tuple[Watch, LeakyReader]) -> None:
+def test_a_watch_names_the_lines_and_suspends_its_verdict(watched: tuple[Watch, LeakyReader]) -> None:
     watch, reader = watched
     assert "takes about" in watch.report().finding.notes[-1]
     watch.settle(watch.report())
@@ -245,7 +248,7 @@ def test_a_watch_that_is_stopped_stops_the_tracing_before_it_closes_its_reader(
     watched: tuple[Watch, LeakyReader],
 ) -> None:
     watch, reader = watched
-    reader.every_s = 0.0  # its time stands still, so that the naming does not come to its end
+    reader.every_s = 0.0  # its time stands still, so that the naming does not end
     watch.settle(watch.report())
     watch.name_lines()
     wait_until(lambda: "start" in reader.process.asked, 60)
@@ -254,7 +257,7 @@ def test_a_watch_that_is_stopped_stops_the_tracing_before_it_closes_its_reader(
     assert watch.report().finding.verdict == "leak"
 
 
-def test_a_process_that_nothing_can_trace_has_a_note(
+def test_a_process_that_cannot_be_traced_has_a_note(
     watched: tuple[Watch, LeakyReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, _ = watched
@@ -265,10 +268,10 @@ def test_a_process_that_nothing_can_trace_has_a_note(
     assert any("voxpool.leakgate.inside" in note for note in watch.report().finding.notes)
 
 
-def test_a_settled_verdict_outlives_a_series_that_thins_out(
+def test_a_settled_verdict_survives_thinning_of_the_series(
     watched: tuple[Watch, LeakyReader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page may stay open for days: the bounded series drops the readings on which the verdict rests."""
+    """A page may stay open for days: the bounded series drops the readings of the verdict."""
     watch, _ = watched
     found = watch.report()
     watch.settle(found)
@@ -280,7 +283,7 @@ def test_a_settled_verdict_outlives_a_series_that_thins_out(
 
 
 def test_lines_that_explain_little_of_the_growth_are_not_blamed() -> None:
-    """What a C extension takes from malloc has no line: the lines that keep a little are others."""
+    """Memory that a C extension takes from malloc has no line: lines that keep a little are not the cause."""
     naming = Naming(Process().tracing, SOURCE)
     naming.is_over, naming.lines = True, [SourceLine(where="app.py:7", a_unit=41.0, blocks_a_unit=1.0)]
     allocated = Growth(

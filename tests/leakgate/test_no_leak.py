@@ -1,4 +1,4 @@
-"""assert_no_leak finds each of the four leaks, passes each mended one, and fails when it can't tell."""
+"""assert_no_leak finds each of the four leaks, passes each fixed one, and fails when the result is unclear."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voxpool.leakgate import assert_no_leak
 from voxpool.leakgate.errors import Unreadable
 
 NAMED = {"table": "four_leaks.py", "hidden": "four_leaks.py", "native": "native memory", "task": "wait_for_ever"}
-"""What the failure has to name; of a task that is the function, through its table of tasks."""
+"""The name that the failure must have; for a task it is the function, from its table of tasks."""
 
 
 def made(name: str, shop: Shop, mended: bool) -> Callable[[], Any]:
@@ -41,7 +41,7 @@ def test_a_leak_is_found_with_its_size_and_its_place(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LEAKS))
-def test_the_mended_one_passes(name: str) -> None:
+def test_the_fixed_version_passes(name: str) -> None:
     assert_no_leak(made(name, Shop(), mended=True), per="order")
 
 
@@ -53,15 +53,15 @@ def test_with_roots_the_table_is_named() -> None:
     assert_no_leak(made("table", mended, mended=True), roots={"shop": mended})
 
 
-def test_the_limit_is_what_counts_as_none() -> None:
+def test_growth_up_to_the_limit_passes() -> None:
     assert_no_leak(made("hidden", Shop(), mended=False), limit=5000)
 
 
-def test_the_fixture_is_the_function(assert_no_leak: Callable[..., None]) -> None:
+def test_the_fixture_calls_the_function(assert_no_leak: Callable[..., None]) -> None:
     assert assert_no_leak is leakgate.assert_no_leak
 
 
-async def test_inside_a_loop_it_is_awaited(assert_no_leak_async: Callable[..., Any]) -> None:
+async def test_a_coroutine_is_awaited_in_a_loop(assert_no_leak_async: Callable[..., Any]) -> None:
     call = made("task", Shop(), mended=True)
     with pytest.raises(TypeError, match="an event loop is running"):
         leakgate.assert_no_leak(call)
@@ -72,7 +72,7 @@ async def test_inside_a_loop_it_is_awaited(assert_no_leak_async: Callable[..., A
         left.cancel()
 
 
-def test_doubt_is_tried_longer_and_then_fails() -> None:
+def test_an_unclear_result_is_measured_longer_and_then_fails() -> None:
     chance = random.Random(3)
     kept: list[bytearray] = []
     calls = [0]
@@ -87,7 +87,7 @@ def test_doubt_is_tried_longer_and_then_fails() -> None:
     assert_no_leak(wander, limit=1, unclear="pass")
 
 
-def test_what_the_call_raises_comes_through_and_nothing_stays_on() -> None:
+def test_an_exception_of_the_call_is_raised_and_the_state_restored() -> None:
     def broken() -> None:
         raise KeyError("broken")
 
@@ -106,7 +106,7 @@ def test_what_the_call_raises_comes_through_and_nothing_stays_on() -> None:
     assert not tracemalloc.is_tracing()
 
 
-def test_wrong_input_says_what_is_wanted() -> None:
+def test_wrong_input_has_a_helpful_error() -> None:
     with pytest.raises(ValueError, match="at least 60 calls"):
         assert_no_leak(dict, times=10)
     with pytest.raises(ValueError, match="'fail' or 'pass'"):
@@ -115,7 +115,7 @@ def test_wrong_input_says_what_is_wanted() -> None:
         assert_no_leak(lambda: asyncio.Event().wait())
 
 
-def test_under_tracemalloc_it_refuses() -> None:
+def test_assert_no_leak_refuses_under_tracemalloc() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(Unreadable, match="tracemalloc"):
@@ -124,8 +124,8 @@ def test_under_tracemalloc_it_refuses() -> None:
         tracemalloc.stop()
 
 
-def test_unused_it_costs_nothing() -> None:
-    """Neither pytest's start nor `import leakgate` imports what only a verdict needs."""
+def test_the_unused_plugin_imports_nothing() -> None:
+    """Neither pytest's start nor `import leakgate` imports the modules of the verdict."""
     code = (
         "import sys, leakgate, voxpool.leakgate.pytest_plugin, voxpool.leakgate.inside.asgi; "
         "print([name for name in ('numpy', 'scipy', 'httpx', 'voxpool.leakgate.no_leak') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Reading real processes by their pid: what grows shows in the right figure, and what can't be read says why."""
+"""Reading real processes by pid: growth shows in the right figure, and unreadable figures have a reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def order(popen: subprocess.Popen[str], what: str) -> None:
     assert popen.stdout.readline() == "done\n"
 
 
-def test_what_grows_shows_in_its_own_figure() -> None:
+def test_growth_shows_in_the_right_figure() -> None:
     with child(GROWS) as popen:
         reader = ProcessReader(popen.pid, maps=True)
         before = reader.read()
@@ -76,7 +76,7 @@ def test_children_are_added_up() -> None:
         os.kill(sleeping, 9)
 
 
-def test_a_process_that_has_ended_is_noticed_before_and_after_its_parent_took_notice() -> None:
+def test_an_ended_process_is_noticed_before_and_after_it_is_reaped() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as popen:
         until(lambda: ProcessReader(popen.pid).command.endswith("input()"))  # until then it is a copy of this process
         reader = ProcessReader(popen.pid)
@@ -90,7 +90,7 @@ def test_a_process_that_has_ended_is_noticed_before_and_after_its_parent_took_no
             reader.read()
 
 
-def test_a_pid_that_another_process_has_by_now_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reused_pid_is_noticed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = ProcessReader(os.getpid())
     monkeypatch.setattr(process, "started_s", lambda pid: started_s(pid) + 7)
     with pytest.raises(Restarted, match="another one has its pid"):
@@ -98,7 +98,7 @@ def test_a_pid_that_another_process_has_by_now_is_noticed_once(monkeypatch: pyte
     assert reader.read().rss_bytes > 0
 
 
-def test_what_may_not_be_read_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = ProcessReader(os.getpid())
 
     def refuse(path: str) -> list[str]:
@@ -109,7 +109,7 @@ def test_what_may_not_be_read_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
         reader.read()
 
 
-def test_a_kernel_without_the_sums_still_tells_the_rss(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_rss_is_read_on_a_kernel_without_rollups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pid = os.getpid()
     (tmp_path / "self").mkdir()
     (tmp_path / str(pid) / "fd").mkdir(parents=True)
@@ -122,7 +122,7 @@ def test_a_kernel_without_the_sums_still_tells_the_rss(monkeypatch: pytest.Monke
         ProcessReader(4_000_000)
 
 
-def test_no_proc_at_all_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_proc_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(process, "PROC", str(tmp_path))
     with pytest.raises(NoReading, match="on Linux only"):
         ProcessReader(os.getpid())

@@ -1,4 +1,4 @@
-"""Metrics as the counter of work: selectors, both text formats, names that are nearly right, bounds."""
+"""Metrics as the counter of work: selectors, both text formats, hints for similar names, bounds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_selector_adds_up(page: Page, selector: str, value: float) -> None:
         ("broken", "broken is nan, which is no count"),
     ],
 )
-def test_what_is_not_on_the_page_is_named_with_what_is(selector: str, reason: str) -> None:
+def test_an_unknown_metric_is_reported_with_the_known_ones(selector: str, reason: str) -> None:
     with pytest.raises(NoReading, match=reason):
         PAGES[0].value(parse_selector(selector))
 
@@ -81,12 +81,12 @@ def test_what_is_not_on_the_page_is_named_with_what_is(selector: str, reason: st
         ("a" * 2000, "at most 1000"),
     ],
 )
-def test_a_selector_that_cant_be_used_is_refused(selector: str, reason: str) -> None:
+def test_an_invalid_selector_is_rejected(selector: str, reason: str) -> None:
     with pytest.raises(BadSelector, match=reason):
         parse_selector(selector)
 
 
-def test_a_selector_reads_as_it_was_written() -> None:
+def test_a_selector_is_printed_as_written() -> None:
     assert parse_selector('a+b{c="d"}') == (Term("a", {}), Term("b", {"c": "d"}))
     assert " + ".join(map(str, parse_selector('a+b{c="d"}'))) == 'a + b{c="d"}'
 
@@ -112,7 +112,7 @@ def answering(body: bytes, status: int = 200) -> MetricsReader:
         (b"a 1\n" * 300, 200, "longer than 1,000 bytes"),
     ],
 )
-def test_an_answer_that_is_no_page_says_so(
+def test_an_answer_without_metrics_is_reported(
     monkeypatch: pytest.MonkeyPatch, body: bytes, status: int, reason: str
 ) -> None:
     monkeypatch.setattr(prometheus, "PAGE_BYTES_MAX", 1000)
@@ -120,6 +120,6 @@ def test_an_answer_that_is_no_page_says_so(
         answering(body, status).read()
 
 
-def test_nobody_there_is_no_reading() -> None:
+def test_a_server_that_is_down_gives_no_reading() -> None:
     with httpx.Client(trust_env=False) as http, pytest.raises(NoReading, match=r"127\.0\.0\.1:1"):
         MetricsReader(http, "http://127.0.0.1:1/metrics").read()

@@ -1,4 +1,4 @@
-"""Readers of a server that is not ours, from its pid, its report, its metrics and their combinations."""
+"""Readers of a foreign server: by its pid, its report, its metrics and their combinations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_from_inside_with_the_count_of_its_middleware(leaky: Foreign) -> None:
         assert reader.source().unit == "request"
 
 
-def test_from_all_together(leaky: Foreign) -> None:
+def test_from_all_sources_together(leaky: Foreign) -> None:
     with open_reader(
         pid=leaky.popen.pid,
         report_url=leaky.report_url,
@@ -83,20 +83,20 @@ def test_from_all_together(leaky: Foreign) -> None:
         assert (source.name, source.unit, source.interval_s) == ("the shop", "order", 60)
 
 
-def test_a_bound_that_the_watch_declares_counts_more_than_that_of_the_process(leaky: Foreign) -> None:
+def test_a_bound_declared_by_the_watch_overrides_that_of_the_process(leaky: Foreign) -> None:
     about = Source(bounds={"table shop.recent": Bound(9), "table shop.orders": Bound(1000)})
     with open_reader(report_url=leaky.report_url, token=TOKEN, about=about) as reader:
         reader.read()
         assert reader.source().bounds == {"table shop.recent": Bound(9, 400.0), "table shop.orders": Bound(1000)}
 
 
-def test_metrics_alone_tell_the_rss(leaky: Foreign) -> None:
+def test_metrics_alone_give_the_rss(leaky: Foreign) -> None:
     with open_reader(metrics_url=leaky.metrics_url, selectors=WORK) as reader:
         reading = reader.read()
         assert reading.rss_bytes > 10_000_000 and reading.counts["open files"] > 3
 
 
-def test_without_a_counter_the_work_is_the_time(leaky: Foreign) -> None:
+def test_without_a_counter_time_is_the_unit_of_work(leaky: Foreign) -> None:
     now_s = iter([100.0, 101.0, 107.5])
     with open_reader(pid=leaky.popen.pid) as opened:
         reader = ServerReader(opened._process, seconds=lambda: next(now_s))
@@ -104,7 +104,7 @@ def test_without_a_counter_the_work_is_the_time(leaky: Foreign) -> None:
         assert reader.source().unit == "second"
 
 
-def test_a_restarted_server_is_noticed_once_whatever_is_read() -> None:
+def test_a_restarted_server_is_noticed_once_by_each_reader() -> None:
     with foreign() as first:
         inside = open_reader(report_url=first.report_url, token=TOKEN)
         counted = open_reader(metrics_url=first.metrics_url, selectors=WORK)
@@ -151,7 +151,7 @@ def test_workers_that_answer_in_turn_are_refused(leaky: Foreign) -> None:
         ({"report_url": "https://x", "ca_file": "/nowhere.pem"}, "no certificates"),
     ],
 )
-def test_what_cant_be_opened_says_why(options: dict[str, Any], reason: str) -> None:
+def test_an_unreadable_source_has_a_reason(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(LeakgateError, match=reason):
         open_reader(**options)
 

@@ -1,4 +1,4 @@
-"""The report of a process on its own memory: a planted leak is seen, no step holds the loop."""
+"""The report of a process on its own memory: a planted leak shows, no step blocks the loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxpool.leakgate.inside.report import MemoryReporter
 
 
 class Leaf:
-    """Something that leaks, 40 bytes and a place in a list."""
+    """A leaked object: 40 bytes and a place in a list."""
 
     __slots__ = ("other",)
 
@@ -24,13 +24,13 @@ def reporter(**roots: object) -> MemoryReporter:
 
 
 TYPES = 100_000
-"""More than a process of tests has."""
+"""More than a test process has."""
 
 
 async def test_a_planted_leak_shows_in_bytes_blocks_and_types() -> None:
     meter = reporter()
     before = await meter.report(collect=True, types_max=TYPES)
-    leaked = [Leaf() for _ in range(500_000)]  # many, since what other tests leave behind goes meanwhile
+    leaked = [Leaf() for _ in range(500_000)]  # many, since leftovers of other tests are freed in between
     after = await meter.report(collect=True, types_max=TYPES)
     name = f"{__name__}.Leaf"
     assert after.objects.types[name] - before.objects.types.get(name, 0) == len(leaked)
@@ -40,7 +40,7 @@ async def test_a_planted_leak_shows_in_bytes_blocks_and_types() -> None:
     assert after.memory.rss_bytes <= after.memory.rss_max_bytes
 
 
-async def test_garbage_goes_when_asked_and_only_then() -> None:
+async def test_garbage_is_collected_on_request_only() -> None:
     gc.collect()
     gc.disable()
     try:
@@ -56,8 +56,8 @@ async def test_garbage_goes_when_asked_and_only_then() -> None:
     assert "collect" in gone.pauses_ms and "collect" not in kept.pauses_ms
 
 
-async def test_the_loop_gets_its_turns_while_objects_are_counted() -> None:
-    """With as many objects as ten turns take, another task runs at least as often as that."""
+async def test_the_loop_runs_while_objects_are_counted() -> None:
+    """The number of objects takes ten turns; another task must run at least that often."""
     ballast = [[] for _ in range(10 * memory_report.OBJECTS_A_TURN)]  # type: ignore[var-annotated]
     turns = 0
 
@@ -75,7 +75,7 @@ async def test_the_loop_gets_its_turns_while_objects_are_counted() -> None:
     assert report.tasks.functions[f"{other.__qualname__}"] == 1 and report.tasks.total >= 2
 
 
-async def test_memory_that_cant_be_read_is_null_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreadable_memory_is_null_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: AllocatedBytes) -> None:
         raise Unreadable("not on this system")
 

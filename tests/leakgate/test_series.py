@@ -23,14 +23,14 @@ def test_a_series_is_bounded_and_stays_evenly_spaced() -> None:
     assert (made.first.t_s, made.last.t_s, made.taken) == (0.1, 9999.1, 10_000), "whatever was dropped"
 
 
-def test_a_snapshot_stays_as_it_is() -> None:
+def test_a_snapshot_does_not_change() -> None:
     made = series(1)
     taken = made.snapshot()
     made.add(reading(1))
     assert (len(taken.readings), taken.taken, len(made.readings), made.taken) == (1, 1, 2, 2)
 
 
-def test_columns_show_what_is_not_known_as_null() -> None:
+def test_columns_have_null_for_unknown_values() -> None:
     columns = curves_of([reading(1, age_s=None), reading(2, allocated_bytes=None, held_bytes=None)])
     assert columns is not None and columns.allocated_bytes == [40_000_000, None] and columns.age_s == [None, 0.1]
     assert msgspec.json.decode(msgspec.json.encode(columns))["held_bytes"] == [45_000_000, None]
@@ -43,7 +43,7 @@ def test_the_bytes_of_a_store_are_the_sum_of_its_families() -> None:
     assert columns is not None and columns.store_bytes == [7, None]
 
 
-def test_a_report_is_a_file_and_comes_back() -> None:
+def test_a_report_is_written_and_read() -> None:
 
     made = series(counts={"table a": lambda n: 5 * n})
     made.missed = 3

@@ -1,4 +1,4 @@
-"""What a search after a leak has: bytes of all objects by type, and the source lines that hold memory."""
+"""Tools for finding a leak: bytes of all objects by type, and the source lines that hold memory."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from voxpool.leakgate.inside.tracing import FRAMES_MAX, Tracer
 
 
 def sizes() -> Sizes:
-    gc.collect()  # what other tests left
+    gc.collect()  # leftovers of other tests
     *_, last = measure_sizes(100_000, time.perf_counter)
     assert last is not None
     return last
 
 
 def grown(before: Sizes, after: Sizes, name: str) -> tuple[int, int]:
-    """Return (objects, bytes) that there are more of the type."""
+    """Return the increase of the type: (objects, bytes)."""
     old = before.types.get(name)
     new = after.types[name]
     return new.count - (old.count if old else 0), new.bytes - (old.bytes if old else 0)
 
 
 def test_strings_in_a_hidden_list_are_counted() -> None:
-    """The collector follows none of them, so its list lacks them."""
+    """The collector does not track strings, so its list lacks them."""
     before = sizes()
     hidden = [f"{number:05}" * 100 for number in range(5000)]
     after = sizes()
@@ -41,12 +41,12 @@ def test_strings_in_a_hidden_list_are_counted() -> None:
     assert after.whole
 
 
-def test_an_object_with_many_references_counts_once_and_one_inside_of_tuples_too() -> None:
+def test_shared_objects_and_objects_in_tuples_count_once() -> None:
     before = sizes()
     one = b"x" * 1_000_000
     many = [[one] for _ in range(1000)]
     pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
-    gc.collect()  # now the collector follows these tuples no longer
+    gc.collect()  # now the collector no longer tracks these tuples
     assert not gc.is_tracked(pairs[7])
     count, size = grown(before, sizes(), "bytes")
     assert count == pytest.approx(1 + len(pairs), rel=0.1)
@@ -54,7 +54,7 @@ def test_an_object_with_many_references_counts_once_and_one_inside_of_tuples_too
     assert len(many) == 1000
 
 
-def test_what_only_a_frozen_object_leads_to_is_reached() -> None:
+def test_objects_behind_a_frozen_object_are_reached() -> None:
     table: list[Marked] = []
     holder.table = table  # type: ignore[attr-defined]
     before = sizes()
@@ -66,7 +66,7 @@ def test_what_only_a_frozen_object_leads_to_is_reached() -> None:
 
 
 class Marked(bytes):
-    """Bytes that nobody else has."""
+    """A type of bytes of its own."""
 
     __slots__ = ()
 
@@ -75,7 +75,7 @@ def holder() -> None:
     """A global object to hang a table on."""
 
 
-async def test_the_loop_gets_its_turns_meanwhile() -> None:
+async def test_the_loop_runs_while_sizes_are_counted() -> None:
     turns = 0
 
     async def other() -> None:
@@ -112,7 +112,7 @@ def test_the_line_that_holds_memory_comes_first_with_its_callers(tracer: Tracer)
     assert not any("leakgate/inside/tracing.py" in line or "tracemalloc" in line for line in allocated)
 
 
-async def test_while_it_traces_the_report_says_why_allocated_bytes_are_missing(tracer: Tracer) -> None:
+async def test_during_tracing_the_report_says_why_allocated_bytes_are_missing(tracer: Tracer) -> None:
     tracer.start()
     memory = (await MemoryReporter({}).report(collect=False, types_max=1)).memory
     assert memory.allocated_bytes is None and "tracemalloc" in (memory.unreadable or "")
@@ -120,7 +120,7 @@ async def test_while_it_traces_the_report_says_why_allocated_bytes_are_missing(t
     assert (await MemoryReporter({}).report(collect=False, types_max=1)).memory.allocated_bytes is not None
 
 
-def test_what_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:
+def test_a_request_that_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:
     for too_early in (tracer.top, tracer.mark, tracer.stop):
         with pytest.raises(TraceError, match="tracing is off"):
             too_early()
@@ -135,7 +135,7 @@ def test_what_does_not_fit_the_state_is_refused(tracer: Tracer) -> None:
 
 
 @pytest.mark.parametrize(("bound_s", "asked_s"), [(0.01, None), (900.0, 0.01)])
-def test_it_stops_by_itself(bound_s: float, asked_s: float | None) -> None:
+def test_the_tracing_ends_by_itself(bound_s: float, asked_s: float | None) -> None:
     Tracer(seconds_max=bound_s).start(seconds=asked_s)
     end_s = time.monotonic() + 10
     while tracemalloc.is_tracing():

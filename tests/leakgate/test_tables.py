@@ -1,4 +1,4 @@
-"""Which containers are found, whatever the server is made of: attributes, globals, classes, bags, bounded ones."""
+"""Containers are found in attributes, globals, classes and free-form state; bounded ones have their bound."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Holder:
         self.inner = Inner({7: 7, 8: 8})
 
 
-def test_shards_are_one_table_and_a_thing_under_two_names_counts_once() -> None:
+def test_shards_are_one_table_and_an_object_with_two_names_counts_once() -> None:
     assert find_tables({"it": Holder()}).entries == {
         "it.shards": 3,
         "it.queue": 1,
@@ -42,13 +42,13 @@ def test_shards_are_one_table_and_a_thing_under_two_names_counts_once() -> None:
     }
 
 
-def test_with_packages_only_their_objects_are_looked_into() -> None:
+def test_with_packages_only_their_objects_are_searched() -> None:
     assert "it.inner.again" not in find_tables({"it": Holder()}, ["another"]).entries
     assert "it.inner.again" in find_tables({"it": Holder()}, ["another", "tests.leakgate"]).entries
     assert "it.inner.again" not in find_tables({"it": Holder()}, ["tests.leak"]).entries
 
 
-def test_a_module_as_a_root_shows_its_globals_and_the_tables_of_its_classes() -> None:
+def test_a_module_as_a_root_has_its_globals_and_the_tables_of_its_classes() -> None:
     module = types.ModuleType("shop")
     module.ORDERS = [1, 2, 3]  # type: ignore[attr-defined]
     module.Basket = type("Basket", (), {"__module__": "shop", "all": {1: 1}})  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ def test_a_module_as_a_root_shows_its_globals_and_the_tables_of_its_classes() ->
     assert find_tables({"shop": module}).entries == {"shop.ORDERS": 3, "shop.Basket.all": 1}
 
 
-def test_containers_that_bound_themselves_have_their_bound() -> None:
+def test_bounded_containers_have_their_bound() -> None:
     @functools.lru_cache(maxsize=50)
     def double(number: int) -> int:
         return 2 * number
@@ -71,8 +71,8 @@ def test_containers_that_bound_themselves_have_their_bound() -> None:
     assert found.bounds == {"recent": 4, "double": 50, "waiting": 9}
 
 
-def test_the_state_of_an_application_is_looked_into() -> None:
-    """Starlette keeps it in one dict of its State, which answers for names that it does not have."""
+def test_the_state_of_an_application_is_searched() -> None:
+    """Starlette keeps it in one dict of its State, which answers for unknown names."""
     app = Starlette()
     app.state.cache = {"a": 1, "b": 2}
     app.state.holder = Holder()

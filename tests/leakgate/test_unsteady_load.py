@@ -1,4 +1,4 @@
-"""A load that rises or falls moves memory, too: only growth far above what it explains is a leak."""
+"""A varying load changes memory, too: only growth far above the change of the load is a leak."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.leakgate.readings import Numbers, added, judged, noise, rising, serie
 
 
 @pytest.mark.parametrize("a_second", [200, -4])
-def test_a_load_that_is_not_steady_is_neither_health_nor_a_leak(a_second: int) -> None:
-    """More jobs, more bytes: that is no leak. And a load that falls may hide one."""
+def test_an_unsteady_load_is_unclear(a_second: int) -> None:
+    """More jobs take more bytes, which is no leak. And a falling load may hide a leak."""
 
     def more_jobs(number: int) -> dict[str, Any]:
         work = 1000 * number + a_second * number**2 // 2
@@ -22,8 +22,8 @@ def test_a_load_that_is_not_steady_is_neither_health_nor_a_leak(a_second: int) -
     assert "not steady" in finding.reason and ("rose" if a_second > 0 else "fell") in finding.reason
 
 
-def test_growth_far_above_what_the_load_explains_is_a_leak() -> None:
-    """V5: 1,100 B a job are decisive, though what the jobs hold moved a little, too."""
+def test_growth_far_above_the_change_of_the_load_is_a_leak() -> None:
+    """V5: 1,100 B a job are decisive, although the memory of running jobs changed a little, too."""
 
     def moved(number: int) -> dict[str, Any]:
         return {"work_bytes": 300_000 + 5_000 * number}
@@ -35,8 +35,8 @@ def test_growth_far_above_what_the_load_explains_is_a_leak() -> None:
     assert below.verdict == "unclear" and "not steady" in below.reason
 
 
-def test_a_count_far_above_what_the_load_explains_is_a_leak() -> None:
-    """V5: an entry for each job is decisive, though what the process keeps of its jobs moved."""
+def test_a_count_far_above_the_change_of_the_load_is_a_leak() -> None:
+    """V5: an entry for each job is decisive, although the number of retained jobs changed."""
 
     def moved(number: int) -> dict[str, Any]:
         return {"work_bytes": 300_000 + 50_000 * number, "in_flight": 10 + number}
@@ -48,7 +48,7 @@ def test_a_count_far_above_what_the_load_explains_is_a_leak() -> None:
     assert judged(series(counts=counts, fields=moved)).verdict == "unclear"
 
 
-def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
+def test_a_growing_number_of_users_is_no_leak_of_connections() -> None:
     counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
     coming = series(allocated=lambda n: 50_000.0 * n, counts=counts, fields=lambda n: {"load": 10 + n})
     finding = judged(coming)
@@ -56,11 +56,11 @@ def test_users_that_go_on_coming_are_no_leak_of_connections() -> None:
     assert finding.reason.startswith("the load was not steady: it went from 73 to 129")
 
 
-def test_the_load_of_the_start_is_waited_for() -> None:
+def test_the_ramp_up_of_the_load_is_left_out() -> None:
     finding = judged(series(allocated=lambda n: 1e6 * min(20, n), fields=lambda n: {"load": min(100, 5 * n)}))
     assert finding.verdict == "no leak" and finding.readings == 120 - 19 - 6
 
 
-def test_connections_that_stay_though_the_load_does_not_grow_are_found() -> None:
+def test_growing_connections_under_a_steady_load_are_found() -> None:
     counts: dict[str, Numbers] = {"table sessions._open": lambda n: 10 + n}
     assert judged(series(counts=counts, fields=lambda _: {"load": 10})).kind == "counts"

@@ -1,4 +1,4 @@
-"""The watch when things go wrong: whatever happens to it, the verdict is unclear and says why, never health."""
+"""The watch under failures: after each of them the verdict is unclear with a reason, never healthy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.leakgate.watching.watch import NOTES_MAX, PAUSE_MAX_S, PAUSE_MIN_S,
 
 
 class Fake:
-    """Stands for a reader: what is read next, and what is raised instead."""
+    """Stands for a reader: it has the next reading, or the exception to raise."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -38,7 +38,7 @@ class Fake:
         return UNSWEPT
 
     def tracing(self) -> None:
-        """Nothing traces it."""
+        """Tracing is not supported."""
 
     def close(self) -> None:
         self.closed = True
@@ -46,7 +46,7 @@ class Fake:
 
 @pytest.fixture
 def fake() -> Fake:
-    """A reader in good order."""
+    """A healthy reader."""
     return Fake()
 
 
@@ -64,7 +64,7 @@ def is_clear(watch: Watch) -> bool:
     return watch.report().finding.verdict == "no leak"
 
 
-def test_health_then_a_bug_of_the_watch_itself_is_unclear(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_the_watch_makes_the_verdict_unclear(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[object] = []
     monkeypatch.setattr(threading, "excepthook", lambda hooked: raised.append(hooked.exc_value))
     with watching(lambda: fake) as watch:
@@ -78,7 +78,7 @@ def test_health_then_a_bug_of_the_watch_itself_is_unclear(fake: Fake, monkeypatc
     assert fake.closed
 
 
-def test_readings_that_fail_make_it_unclear_and_their_reasons_are_bounded(fake: Fake) -> None:
+def test_failed_readings_make_the_verdict_unclear_and_their_reasons_are_bounded(fake: Fake) -> None:
     with watching(lambda: fake) as watch:
         wait_until(lambda: is_clear(watch))
         fake.error = lambda number: NoReading(f"/metrics: failure {number}")
@@ -88,7 +88,7 @@ def test_readings_that_fail_make_it_unclear_and_their_reasons_are_bounded(fake: 
     assert len(finding.notes) == NOTES_MAX
 
 
-def test_health_then_the_end_of_the_process_is_unclear(fake: Fake) -> None:
+def test_the_end_of_the_process_makes_the_verdict_unclear(fake: Fake) -> None:
     with watching(lambda: fake) as watch:
         assert wait_until(lambda: is_clear(watch), 10)
         fake.once = Ended("no process has the pid 7")
@@ -98,7 +98,7 @@ def test_health_then_the_end_of_the_process_is_unclear(fake: Fake) -> None:
     assert finding.reason == "the process ended while it was watched: no process has the pid 7"
 
 
-def test_health_then_silence_is_unclear_until_it_answers_again(fake: Fake) -> None:
+def test_a_silent_process_makes_the_verdict_unclear_until_it_answers_again(fake: Fake) -> None:
     with watching(lambda: fake) as watch:
         assert wait_until(lambda: is_clear(watch), 10)
         fake.error = lambda number: NoReading("refused")
@@ -109,7 +109,7 @@ def test_health_then_silence_is_unclear_until_it_answers_again(fake: Fake) -> No
         assert wait_until(lambda: is_clear(watch), 10)
 
 
-def test_a_process_that_was_started_again_is_judged_from_then_on(fake: Fake) -> None:
+def test_a_restarted_process_is_judged_from_its_restart(fake: Fake) -> None:
     with watching(lambda: fake) as watch:
         wait_until(lambda: is_clear(watch))
         before = watch.report().taken
@@ -120,7 +120,7 @@ def test_a_process_that_was_started_again_is_judged_from_then_on(fake: Fake) -> 
     assert first is not None and first.t_s > before
 
 
-def test_a_new_start_begins_from_nothing(fake: Fake) -> None:
+def test_a_restart_of_the_watch_discards_old_readings(fake: Fake) -> None:
     with watching(lambda: fake) as watch:
         wait_until(lambda: watch.report().taken > 20)
         watch.stop()
@@ -130,7 +130,7 @@ def test_a_new_start_begins_from_nothing(fake: Fake) -> None:
         assert watch.report().curves is None and watch.report().finding.verdict == "unclear"
 
 
-def test_a_reader_that_cant_be_made_is_reported() -> None:
+def test_a_reader_that_cannot_be_created_is_reported() -> None:
     def none() -> Fake:
         raise NoReading("there is no such pid")
 
@@ -150,7 +150,7 @@ def test_nothing_is_judged_while_the_load_ends(fake: Fake) -> None:
     assert watch.report().last is not None and is_clear(watch)
 
 
-def test_the_moments_of_readings_are_irregular_and_their_mean_is_known(fake: Fake) -> None:
+def test_the_times_of_readings_are_irregular_with_a_known_mean(fake: Fake) -> None:
     watch = Watch(lambda: fake, every_s=1.0)
     pauses = [watch._look(fake) for _ in range(300)]
     assert min(pauses) < 0.85 and max(pauses) > 1.15

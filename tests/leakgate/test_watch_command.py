@@ -1,4 +1,4 @@
-"""`leakgate watch` on a server that is not ours, under load: finds each leak, passes it mended, ends every way."""
+"""`leakgate watch` on a foreign server under load: it finds each leak, passes the fixes, and handles every end."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Watching:
         self.popen = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self) -> tuple[int, str]:
-        """Return its exit code and what it wrote."""
+        """Return the exit code and the output."""
         out, err = self.popen.communicate(timeout=100)
         return self.popen.returncode, out + err
 
 
 def verdicts(leak: str, mended: bool) -> tuple[tuple[int, str], tuple[int, str]]:
-    """Return exit code and text of two watches at the same time: by the server's pid, and by its own report."""
+    """Return exit code and text of two watches at the same time: one by the server's pid, one by its own report."""
     with foreign(leak, mended) as server, traffic(server.port):
         outside, within = Watching(*by_pid(server), *CLEAR), Watching(*inside(server), *CLEAR)
         return outside.end(), within.end()
@@ -53,23 +53,23 @@ def verdicts(leak: str, mended: bool) -> tuple[tuple[int, str], tuple[int, str]]
 
 @pytest.mark.parametrize(
     "leak",
-    # A leak of 350 bytes an order shows in the RSS after as many orders as a busy machine does not do in this time.
+    # A leak of 350 bytes an order shows in the RSS only after more orders than a busy machine does in this time.
     [pytest.param(leak, marks=pytest.mark.alone if leak == "table" else ()) for leak in sorted(LEAKS)],
 )
-def test_from_its_pid_and_from_inside_a_leak_is_found(leak: str) -> None:
+def test_a_leak_is_found_by_pid_and_by_report(leak: str) -> None:
     (code, text), (code_within, text_within) = verdicts(leak, mended=False)
     assert (code, code_within) == (1, 1), text + text_within
     assert "only the RSS was read" in text and "only the RSS was read" not in text_within
     assert {"table": "table shop.orders", "task": "task wait_for_ever"}.get(leak, "allocated bytes") in text_within
 
 
-def test_a_server_with_all_four_mended_passes() -> None:
+def test_a_server_with_all_four_leaks_fixed_passes() -> None:
     (code, text), (code_within, text_within) = verdicts("all", mended=True)
     assert (code, code_within) == (0, 0), text + text_within
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_what_is_known(tmp_path: Path, number: int) -> None:
+def test_a_signal_ends_the_watch_with_its_current_verdict(tmp_path: Path, number: int) -> None:
     series, report, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.html"
     files = ["--csv", str(series), "--json", str(report), "--html", str(page)]
     with foreign("hidden") as server, traffic(server.port, rate=150):
@@ -100,7 +100,7 @@ def _listens(pid: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def test_a_process_that_ends_is_no_evidence_of_health() -> None:
+def test_the_end_of_a_process_is_no_evidence_of_health() -> None:
     with foreign() as server:
         watching = Watching("--pid", str(server.popen.pid), *inside(server), "--for", "10m")
         until(lambda: server.reports() >= 3, 60)
@@ -111,7 +111,7 @@ def test_a_process_that_ends_is_no_evidence_of_health() -> None:
 
 @pytest.fixture
 def kept_signals() -> Iterator[None]:
-    """The command listens to signals of this process."""
+    """Restore the signal handlers of this process, which the command replaces."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in kept.items():
@@ -119,7 +119,7 @@ def kept_signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("kept_signals")
-def test_what_cant_be_watched_is_wrong_input(
+def test_an_unwatchable_process_is_wrong_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with foreign() as server:

@@ -1,4 +1,4 @@
-"""Traffic for the server of foreign.py: a few connections that order as fast as they are answered, or at a pace."""
+"""Traffic for the server of foreign.py: a few connections that send orders at full speed, or at a rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONNECTIONS = 2
 
 
 class Traffic:
-    """Orders from a few threads until it is stopped; at most `rate` a second for each, 0 = as fast as it goes."""
+    """Orders from a few threads until it is stopped; at most `rate` a second for each, 0 = unlimited."""
 
     def __init__(self, port: int, rate: float = 0.0) -> None:
         self._port, self._pause_s = port, 1 / rate if rate else 0.0
@@ -21,7 +21,7 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        """Order no more."""
+        """Stop the orders."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(10)
@@ -33,7 +33,7 @@ class Traffic:
                 connection.request("GET", "/order")
                 connection.getresponse().read()
                 self._stopped.wait(self._pause_s) if self._pause_s else None
-        except (OSError, HTTPException):  # the server ended, as some tests want
+        except (OSError, HTTPException):  # the server ended, as some tests intend
             pass
         finally:
             connection.close()
@@ -41,7 +41,7 @@ class Traffic:
 
 @contextmanager
 def traffic(port: int, rate: float = 0.0) -> Iterator[Traffic]:
-    """Within it orders come."""
+    """Run the traffic during the block."""
     orders = Traffic(port, rate)
     try:
         yield orders

@@ -41,7 +41,11 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 def small_leak() -> Report:
     whole = leak_test.SMALL
-    size = replace(whole, duration_s=300.0, allocated=replace(whole.allocated, sweeps=15, rate_per_s=32.0, nodes=10))
+    size = replace(
+        whole,
+        duration_s=300.0,
+        allocated=replace(whole.allocated, sweeps=15, rate_per_s=32.0, nodes=10),
+    )
     return leak_report(Options(quick=True), size, list(leak.ROWS), leak_test.played(size))
 
 

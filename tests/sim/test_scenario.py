@@ -54,7 +54,11 @@ WRONG = {
     "no time": ("duration_s = 3600", "duration_s = 0", "duration_s = 0: must be above 0"),
     "no end": ("duration_s = 3600", "duration_s = inf", "duration_s = inf: must be a finite number"),
     "no nodes": ("count = 40", "count = 0", "nodes[0].count = 0: must be at least 1"),
-    "text for a number": ("slots = 2", 'slots = "2"', "nodes[0].slots = '2': must be a whole number, and is a text"),
+    "text for a number": (
+        "slots = 2",
+        'slots = "2"',
+        "nodes[0].slots = '2': must be a whole number, and is a text",
+    ),
     "an unknown fault": ('"node_crash"', '"node_crush"', "faults[0].kind = 'node_crush': did you mean node_crash?"),
     "a range turned round": (
         "lasts_s = [5, 60]",

@@ -84,7 +84,12 @@ def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:
         ('port = "x"', {}, {}, "{file}: port = 'x' must be a whole number >= 0 and <= 65535"),
         ("port = 1.5", {}, {}, "{file}: port = 1.5 must be a whole number >= 0 and <= 65535"),
         ("port = true", {}, {}, "{file}: port = True must be a whole number >= 0 and <= 65535"),
-        ("", {"VOXPOOL_PORT": "many"}, {}, "environment: port = 'many' must be a whole number >= 0 and <= 65535"),
+        (
+            "",
+            {"VOXPOOL_PORT": "many"},
+            {},
+            "environment: port = 'many' must be a whole number >= 0 and <= 65535",
+        ),
         ("", {}, {"port": -1}, "command line: port = -1 must be a whole number >= 0 and <= 65535"),
         ("waiting_timeout_s = 0", {}, {}, "{file}: waiting_timeout_s = 0 must be a number > 0"),
         ("retention_s = inf", {}, {}, "{file}: retention_s = inf must be a number >= 0"),
@@ -99,7 +104,7 @@ def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:
         ("port = ", {}, {}, "{file}: is not TOML: "),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_an_invalid_engine_is_one_line(
     file: Path, text: str, environment: dict[str, str], flags: dict[str, object], line: str
 ) -> None:
     file.write_text(text)

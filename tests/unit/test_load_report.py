@@ -23,7 +23,7 @@ def report() -> LoadReport:
     return load_report(1, rate_per_s=20, lasts_s=60, failing=0.05, bytes_a_job=200)
 
 
-def test_what_is_written_is_read_again(report: LoadReport, tmp_path: Path) -> None:
+def test_a_written_report_can_be_read(report: LoadReport, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_bytes(encoded(report))
     assert read_report(tmp_path / "report.json") == report
     assert read_report(tmp_path) == report

@@ -64,7 +64,12 @@ async def test_a_job_that_completes_has_four_spans() -> None:
     assert rig.names() == ["select", "waiting", "attempt", "job"]
     select, waiting, attempt, whole = rig.spans
     assert {span.trace for span in rig.spans} == {whole.trace} and len({span.span for span in rig.spans}) == 4
-    assert (whole.parent, waiting.parent, attempt.parent, select.parent) == (0, whole.span, whole.span, waiting.span)
+    assert (whole.parent, waiting.parent, attempt.parent, select.parent) == (
+        0,
+        whole.span,
+        whole.span,
+        waiting.span,
+    )
     assert traces_sent(link) == [traceparent(whole.trace, attempt.span, True)]
     assert whole.start_ns <= waiting.start_ns < select.start_ns < select.end_ns < waiting.end_ns == attempt.start_ns
     assert attempt.start_ns < attempt.end_ns < whole.end_ns

@@ -42,7 +42,7 @@ def test_two_halves_add_up_to_what_was_measured() -> None:
     assert set(halved(np.full(5, 3.0))) == {1.5}
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+def test_a_written_report_can_be_read(tmp_path: Path) -> None:
     costs = Costs(link_ms=(0.25, 0.5), script_ms=0.4, loop_ms=0.08, service_ms=(0.1, 0.30004))
     path = tmp_path / "costs.toml"
     path.write_text(costs.toml())
