@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-
-import httpx
+from urllib.parse import urlsplit
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.doctor.finding import Examination, Finding, Trouble
@@ -50,8 +49,9 @@ def examine(patient: Patient, now_ms: Callable[[], int]) -> Examination:
     with HttpClient(
         patient.url or own_url(settings), token=patient.token, ca_file=patient.ca_file, patience_s=PATIENCE_S
     ) as client:
-        at = httpx.URL(client.url)
-        nobody = knock(at.host, at.port or (443 if at.scheme == "https" else 80))
+        at = urlsplit(client.url)
+        host = at.hostname or ""
+        nobody = knock(host, at.port or (443 if at.scheme == "https" else 80))
         if nobody is None:
             asked = Asked(client, whole, has_token=patient.token is not None)
             try:
@@ -71,7 +71,7 @@ def examine(patient: Patient, now_ms: Callable[[], int]) -> Examination:
             whole.left_out.append(f"a running scheduler: there is none at {client.url}")
             whole.looked_at.append(f"the address {settings.host}:{settings.port}")
             whole.findings += address_findings(settings)
-        if patient.url is None or patient.look_at_store or not is_public(at.host):
+        if patient.url is None or patient.look_at_store or not is_public(host):
             _examine_here(patient, whole, now_ms)
     return whole
 

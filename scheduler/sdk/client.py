@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -12,16 +11,14 @@ from typing import Any, Unpack
 
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.protocol.messages import JobResult, Submit
-from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable, SubmitRejected
-from voxpool.scheduler.sdk.given import given_token, given_url
+from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable
+from voxpool.scheduler.sdk.given import given_request_id, given_token, given_url
 from voxpool.scheduler.sdk.http import HttpClient
 from voxpool.scheduler.sdk.many import Done, in_parallel
 from voxpool.scheduler.sdk.options import JobOptions
 from voxpool.scheduler.sdk.tracing import current_trace
 from voxpool.scheduler.sdk.wire.connection import PING_S, Door
 from voxpool.scheduler.sdk.wire.session import Request, Session
-
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _ignore(result: JobResult) -> None:
@@ -154,7 +151,9 @@ class Client:
 
     async def _begin(self, audio: bytes, pair: str, request_id: str | None, options: JobOptions) -> Request:
         # `ack` is the session's business: given here, it is a TypeError when a caller has it among the options.
-        submit = Submit(self._id(request_id), pair, audio, trace=current_trace(), ack=0, **options)
+        submit = Submit(
+            given_request_id(request_id, self._random), pair, audio, trace=current_trace(), ack=0, **options
+        )
         await self._room.acquire()
         try:
             request = await self._session.begin(submit, self._retry_s)
@@ -175,13 +174,6 @@ class Client:
         """Report the bug that ended the runner to all callers."""
         if not runner.cancelled() and (error := runner.exception()) is not None:
             self._session.end(SchedulerUnreachable(f"a bug of the client: {type(error).__name__}: {error}"))
-
-    def _id(self, request_id: str | None) -> str:
-        if request_id is None:
-            return f"r-{self._random.getrandbits(96):024x}"
-        if not _ID.fullmatch(request_id):
-            raise SubmitRejected("bad_request_id", "a request id is 1 to 64 of A-Z a-z 0-9 . _ -", None)
-        return request_id
 
     def _ask_why(self, job_id: str) -> Any:
         with HttpClient(self._url, token=self._token, ca_file=self._ca_file) as client:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
-import httpx
 import msgspec
 
 from voxpool.scheduler import __version__
@@ -23,8 +23,9 @@ from voxpool.scheduler.sdk.errors import (
     UnknownJob,
     refusal_of_status,
 )
-from voxpool.scheduler.sdk.given import given_token, given_url
+from voxpool.scheduler.sdk.given import given_request_id, given_token, given_url
 from voxpool.scheduler.sdk.tracing import current_trace
+from voxpool.scheduler.sdk.wire.http_connections import HttpConnections, NotConnected
 from voxpool.scheduler.sdk.wire.tls import tls_context
 from voxpool.scheduler.sdk.wire.trouble import trouble
 from voxpool.scheduler.sentences import wrong
@@ -35,7 +36,6 @@ P = TypeVar("P", "_NodePage", "_PoolPage")
 TRIES = 3
 PATIENCE_S = 10.0
 PAGE = 100
-PORT_MAX = 65535
 
 
 class _NodePage(msgspec.Struct):
@@ -67,13 +67,15 @@ class HttpClient:
         random: random.Random | None = None,
     ) -> None:
         base, token = _base(given_url(url)), given_token(token)
-        self.url = str(base)
+        self.url = urlunsplit(base)
         self._patience_s = patience_s
         self._random = random or fresh_random()
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        verify = tls_context(ca_file) if base.scheme == "https" else True
+        headers = {"user-agent": f"voxpool/{__version__}"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        tls = tls_context(ca_file) if base.scheme == "https" else None
         self.has_token = bool(token)
-        self._http = httpx.Client(base_url=base, headers=headers, verify=verify, trust_env=False)
+        self._http = HttpConnections(base, headers, tls, connect_s=patience_s)
 
     def __enter__(self) -> HttpClient:
         """Nothing is connected yet."""
@@ -97,21 +99,21 @@ class HttpClient:
         backoff_ms: int | None = None,
     ) -> JobView:
         """Submit a job and wait up to `wait_s` for its end; with `why` it keeps the decisions that `why` returns."""
-        key = request_id or f"r-{self._random.getrandbits(96):024x}"
+        key = given_request_id(request_id, self._random)
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
         asked = {"attempts_max": attempts_max, "backoff_ms": backoff_ms}
         params |= {name: str(number) for name, number in asked.items() if number is not None}
         trace = current_trace()
         headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
         try:
-            body = self._ask("POST", "/v1/jobs", wait_s, params=params, content=audio, headers=headers)
+            body = self._ask("POST", f"/v1/jobs?{urlencode(params)}", wait_s, audio, headers)
         except RequestRefused as refused:
             raise SubmitRejected(refused.reason, refused.detail, refused.retry_after_ms) from None
         return self._read(body, JobView)
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobView:
         """Return a job; with `wait_s` once it has ended or that time is over. Raises UnknownJob."""
-        body = self._ask("GET", f"/v1/jobs/{quote(job_id, safe='')}", wait_s, params={"wait_s": f"{wait_s:g}"})
+        body = self._ask("GET", f"/v1/jobs/{quote(job_id, safe='')}?wait_s={wait_s:g}", wait_s)
         return self._read(body, JobView)
 
     def cancel(self, job_id: str) -> JobView:
@@ -143,8 +145,8 @@ class HttpClient:
 
     def drain(self, node_id: str, on: bool = True) -> NodeView:
         """Give a node no new jobs, or, with `on` False, jobs again; it keeps those that it has."""
-        path = f"/v1/nodes/{quote(node_id, safe='')}/drain"
-        return self._read(self._ask("POST", path, params={"on": str(on).lower()}), NodeView)
+        path = f"/v1/nodes/{quote(node_id, safe='')}/drain?on={str(on).lower()}"
+        return self._read(self._ask("POST", path), NodeView)
 
     def why(self, job_id: str) -> dict[str, Any]:
         """Return why a job went to its node, or waits: a WhyView. Raises UnknownJob."""
@@ -171,39 +173,45 @@ class HttpClient:
                 f"{self.url} answers what no scheduler of version {__version__} does ({why}): check URL and versions"
             ) from None
 
-    def _ask(self, method: str, path: str, wait_s: float = 0.0, **options: Any) -> bytes:
-        timeout = httpx.Timeout(self._patience_s, read=wait_s + self._patience_s)
+    def _ask(
+        self, method: str, path: str, wait_s: float = 0.0, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> bytes:
         for tries_left in reversed(range(TRIES)):
             try:
-                response = self._http.request(method, path, timeout=timeout, **options)
-            except httpx.RequestError as error:
-                if not tries_left or isinstance(error, httpx.ConnectError):
+                answer = self._http.request(method, path, wait_s + self._patience_s, body, headers)
+            except NotConnected as error:
+                raise SchedulerUnreachable(trouble(self.url, error)) from None
+            except (OSError, HTTPException) as error:
+                if not tries_left:
                     raise SchedulerUnreachable(trouble(self.url, error)) from None
                 continue
-            if response.is_success:
-                return response.content
+            if answer.is_success:
+                return answer.body
             try:
-                problem = msgspec.json.decode(response.content, type=Problem)
+                problem = msgspec.json.decode(answer.body, type=Problem)
             except msgspec.MsgspecError:
                 raise SchedulerUnreachable(
-                    f"{self.url} answers {response.status_code} as no scheduler does: check host and port"
+                    f"{self.url} answers {answer.status} as no scheduler does: check host and port"
                 ) from None
             if problem.reason == "unknown_job":
                 raise UnknownJob(problem.detail)
-            refused = refusal_of_status(response.status_code, problem.detail)
+            refused = refusal_of_status(answer.status, problem.detail)
             if refused is not None:
                 raise refused
             raise RequestRefused(problem.reason, problem.detail, problem.retry_after_ms)
         raise AssertionError("unreachable")
 
 
-def _base(url: str) -> httpx.URL:
+def _base(url: str) -> SplitResult:
     """Return where the scheduler's HTTP is; `url` may be that of its WebSockets. Raises ConfigError."""
     try:
-        base = httpx.URL(url.replace("ws", "http", 1) if url.startswith("ws") else url)
-        usable = base.scheme in ("http", "https") and bool(base.host) and (base.port or 0) <= PORT_MAX
-    except httpx.InvalidURL:
+        base = urlsplit(url.replace("ws", "http", 1) if url.startswith("ws") else url)
+        _ = base.port, (base.hostname or "").encode("idna")  # both are checked where they are read
+        usable = base.scheme in ("http", "https") and bool(base.hostname)
+    except ValueError:
         usable = False
     if not usable:
         raise ConfigError(f"{url!r} is not the URL of a scheduler; write http://HOST:PORT")
-    return base
+    if base.username is not None:
+        raise ConfigError("the URL of a scheduler has no user and password: give a token")
+    return base._replace(path=base.path.rstrip("/"), query="", fragment="")

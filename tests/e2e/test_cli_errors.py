@@ -47,7 +47,7 @@ def test_the_same_as_a_process() -> None:
         (http(b"nothing", b"HTTP/1.1 404 Not Found\r\n"), "answers 404 as no scheduler does: check host and port"),
         (http(b"", b"HTTP/1.1 302 Found\r\nlocation: /login\r\n"), "answers 302 as no scheduler does"),
         (b"220 mail.example ESMTP\r\n", "it does not speak HTTP there"),
-        (b"", "it does not speak HTTP there (Server disconnected without sending a response.)"),
+        (b"", "it does not speak HTTP there (Remote end closed connection without response)"),
     ],
     ids=["a page", "another version", "a 404", "a proxy", "mail", "nothing"],
 )

@@ -43,6 +43,7 @@ _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.Generator"
 REAL_CLOCK_AND_CHANCE: dict[str, str] = {
     "scheduler/core/clock.py": "it is the wall clock",
     "sim/virtual_time/stopwatch.py": "it says how long a run took",
+    "scheduler/sdk/wire/http_connections.py": "its sockets have real timeouts",
     "scheduler/chance.py": "it is the seed of a process that is not simulated",
 }
 # Where print() is the way out.

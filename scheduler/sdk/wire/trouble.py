@@ -6,8 +6,7 @@ import errno
 import os
 import socket
 import ssl
-
-import httpx
+from http.client import HTTPException
 
 _TLS_TO_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
 """Reasons of OpenSSL when the other end answers a greeting in TLS with something else, or not at all."""
@@ -28,10 +27,10 @@ def trouble(url: str, error: BaseException) -> str:
         return f"{url}: nothing listens there: start `voxpool serve`, or check host and port"
     if isinstance(cause, OSError) and cause.errno:
         return f"{url}: {os.strerror(cause.errno)}"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return f"{url}: it does not speak HTTP there ({error}); if it wants TLS, write https://"
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
+    if isinstance(cause, TimeoutError):
         return f"{url}: no answer in time"
+    if isinstance(error, HTTPException):
+        return f"{url}: it does not speak HTTP there ({error}); if it wants TLS, write https://"
     return f"{url}: {str(error) or type(error).__name__}"
 
 
