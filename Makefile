@@ -58,7 +58,7 @@ erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erl
 findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes docs/findings.md and the pages of docs/findings/
 	@$(BIN)/python -m findings $(FINDINGS)
 
-mutants: .venv/.ready ## plants 400 small bugs, one at a time: do the tests of core, scripts and simulation notice? (half an hour)
+mutants: .venv/.ready ## plants 600 small bugs, one at a time, in what decides: do the tests notice? (an hour)
 	@$(BIN)/python -m mutation
 
 docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1:8000 (DOCS="-a 127.0.0.1:8001")

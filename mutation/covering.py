@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import coverage
 import pytest
 
-from mutation.mutant import LUA_FOLDER, PYTHON_FILES, Mutant
+from mutation.mutant import LUA_FOLDER, Mutant, files_in_scope
 
 MEASURE_THE_MACHINE = tuple(
     f"tests/sim/test_{name}.py" for name in ("pause_watch", "bench_table", "processes", "stats")
@@ -42,8 +42,9 @@ class Watcher:
     def __init__(self, root: Path, file: Path) -> None:
         self._root = root
         self._file = file
+        self._paths = [path for path in files_in_scope(root) if path.endswith(".py")]
         self._coverage = coverage.Coverage(
-            data_file=None, include=[str(root / path) for path in PYTHON_FILES], branch=False, config_file=False
+            data_file=None, include=[str(root / path) for path in self._paths], branch=False, config_file=False
         )
         self._tests: list[dict[str, Any]] = []
         self._failing: list[str] = []
@@ -85,7 +86,7 @@ class Watcher:
         self._coverage.stop()
         data = self._coverage.get_data()
         lines: dict[str, list[str]] = {}
-        for path in PYTHON_FILES:
+        for path in self._paths:
             for line, names in data.contexts_by_lineno(str(self._root / path)).items():
                 for name in names:
                     lines.setdefault(name, []).append(f"{path}:{line}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lupa import luajit21
 
 from mutation.lua_tokens import Token, tokens
-from mutation.mutant import LUA_FOLDER, Mutant, changed_lines
+from mutation.mutant import LUA_FOLDER, Candidate, Mutant, changed_lines
 
 _COMPARISONS = {"<": ("<=", ">="), "<=": ("<", ">"), ">": (">=", "<="), ">=": (">", "<"), "==": ("~=",), "~=": ("==",)}
 _ARITHMETIC = {"+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",), "%": ("/",)}
@@ -33,16 +34,20 @@ _TURNED_BY_A_TOKEN = re.compile(r"[=~<>]=|[<>]|\bnot\b")
 _INCLUDE = re.compile(r"^---.*\n", re.MULTILINE)
 
 
-def lua_mutants(root: Path, path: str) -> Iterator[Mutant]:
-    """Yield the mutants of `path` (below lua/) under `root`, each text once."""
+def lua_candidates(root: Path, path: str) -> Iterator[Candidate]:
+    """Yield the candidates of `path` (below lua/) under `root`."""
     text = (root / path).read_text(encoding="utf-8")
     compiles = _Compiler(root)
-    seen = {text}
-    for kind, source in (*_changed_tokens(text), *_removed_statements(text), *_turned_conditions(text)):
-        if source not in seen and compiles(path, source):
-            seen.add(source)
-            line, before, after = changed_lines(text, source)
-            yield Mutant(path, line, kind, before, after, source)
+    changes = (*_changed_tokens(text), *_removed_statements(text), *_turned_conditions(text))
+    for number, (kind, source) in enumerate(changes, 1):
+        yield Candidate(path, str(number), partial(_mutant, compiles, path, text, kind, source))
+
+
+def _mutant(compiles: _Compiler, path: str, text: str, kind: str, source: str) -> Mutant | None:
+    if source == text or not compiles(path, source):
+        return None
+    line, before, after = changed_lines(text, source)
+    return Mutant(path, line, kind, before, after, source)
 
 
 def _changed_tokens(text: str) -> Iterator[tuple[str, str]]:

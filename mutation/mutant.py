@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-_DECIDERS = (
-    *("dispatcher", "allocations", "timeouts", "leases", "clock"),
-    *("jobs/job", "jobs/job_table", "jobs/waiting"),
-)
-PYTHON_FILES = tuple(f"scheduler/core/{name}.py" for name in _DECIDERS)
 LUA_FOLDER = "lua"
+SCOPE = (
+    "scheduler/core",
+    "scheduler/stores",
+    "scheduler/web/sessions",
+    "scheduler/protocol/in_order.py",
+    *(f"scheduler/sdk/{name}" for name in ("client.py", "many.py", "worker_node.py", "wire")),
+    LUA_FOLDER,
+)
+"""Files and folders that get mutants: what decides about jobs, nodes and results."""
+
+
+def files_in_scope(root: Path) -> list[str]:
+    """Return the Python files and scripts of SCOPE below `root`, in order."""
+    found: list[str] = []
+    for name in SCOPE:
+        path = root / name
+        files = [path] if path.is_file() else sorted([*path.rglob("*.py"), *path.rglob("*.lua")])
+        found += [str(file.relative_to(root)) for file in files]
+    return found
 
 
 class Mutant(NamedTuple):
@@ -27,6 +44,19 @@ class Mutant(NamedTuple):
     def name(self) -> str:
         """One line that says what was planted where."""
         return f"{self.path}:{self.line} {self.kind}: {self.before} -> {self.after}"
+
+
+class Candidate(NamedTuple):
+    """A change of `path` that is a mutant when `make` returns one: some texts don't compile, some are equal."""
+
+    path: str
+    place: str
+    """Names the change within its file; a change elsewhere in the file leaves it as it is where that is possible."""
+    make: Callable[[], Mutant | None]
+
+    def rank(self, seed: int) -> str:
+        """A random number by which candidates are drawn. It depends on nothing but the candidate and `seed`."""
+        return hashlib.blake2b(f"{seed} {self.path} {self.place}".encode(), digest_size=8).hexdigest()
 
 
 def changed_lines(old: str, new: str) -> tuple[int, str, str]:

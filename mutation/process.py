@@ -22,7 +22,7 @@ COLLECTED_WITHIN_S = 300.0
 """Within it the first test has to begin; no mutant runs before, but the machine may be busy."""
 OPTIONS = [
     *("-q", "--no-header", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly"),
-    *("--hypothesis-seed=0", "-o", "timeout=0", "-m", "not alone"),
+    *("--hypothesis-seed=0", "-o", "timeout=0", "-m", "not alone and not large"),
 ]
 
 

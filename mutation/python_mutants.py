@@ -5,31 +5,39 @@ mutmut's own runner isn't used: it knows no Lua, and no order of tests by what t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import libcst as cst
-from mutmut.mutation.file_mutation import create_mutations
+from mutmut.mutation.file_mutation import Mutation, create_mutations
 
-from mutation.mutant import Mutant, changed_lines
+from mutation.mutant import Candidate, Mutant, changed_lines
 
 
-def python_mutants(root: Path, path: str) -> Iterator[Mutant]:
-    """Yield the mutants of `path` under `root`: those in functions, as mutmut runs them, each text once."""
+def python_candidates(root: Path, path: str) -> Iterator[Candidate]:
+    """Yield the candidates of `path` under `root`: the changes in functions, as mutmut makes them."""
     text = (root / path).read_text(encoding="utf-8")
     module, mutations, _, _ = create_mutations(path, text)
-    seen = {text}
+    numbers: Counter[str] = Counter()
     for mutation in mutations:
-        if mutation.contained_by_top_level_function is None:
+        function = mutation.contained_by_top_level_function
+        if function is None:
             continue
-        mutated = module.deep_replace(mutation.original_node, mutation.mutated_node)
-        assert isinstance(mutated, cst.Module)  # only a node inside was replaced
-        source = mutated.code
-        if source in seen or not _compiles(source, path):
-            continue
-        seen.add(source)
-        line, before, after = changed_lines(text, source)
-        yield Mutant(path, line, type(mutation.original_node).__name__, before, after, source)
+        name = function.name.value if isinstance(function, cst.FunctionDef) else ""
+        numbers[name] += 1
+        yield Candidate(path, f"{name} {numbers[name]}", partial(_mutant, path, text, module, mutation))
+
+
+def _mutant(path: str, text: str, module: cst.Module, mutation: Mutation) -> Mutant | None:
+    mutated = module.deep_replace(mutation.original_node, mutation.mutated_node)
+    assert isinstance(mutated, cst.Module)  # only a node inside was replaced
+    source = mutated.code
+    if source == text or not _compiles(source, path):
+        return None
+    line, before, after = changed_lines(text, source)
+    return Mutant(path, line, type(mutation.original_node).__name__, before, after, source)
 
 
 def _compiles(source: str, path: str) -> bool:

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mutation.mutant import SCOPE
 from mutation.survivors import read_reasons, reason_for
 from mutation.trial import FOLDERS, Outcome
+
+KILLED_MIN = 0.95
+"""The share of the sample that the tests must kill."""
 
 
 class Sample(NamedTuple):
@@ -28,15 +32,19 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
         [
             "# Mutation testing",
             "",
-            f"{killed} of {len(outcomes)} planted bugs ({share:.1%}) are noticed by {', '.join(FOLDERS)}"
-            f" ({sample.tests} tests); the goal is 90 %.",
+            f"{killed} of {len(outcomes)} planted bugs ({share:.1%}) are noticed by {sample.tests} tests; the goal is"
+            f" {KILLED_MIN:.0%}.",
             "",
-            f"    make mutants        # seed {sample.seed}; it took {sample.seconds / 60:.0f} minutes on one core",
+            "```sh",
+            f"make mutants        # seed {sample.seed}; it took {sample.seconds / 60:.0f} minutes on one core",
+            "```",
             "",
-            f"The sample is drawn evenly from {sample.pool} mutants: those that mutmut's operators make of the Python"
-            " files, and those that mutation/lua_mutants.py makes of the scripts (comparisons, ends of ranges,"
-            " arithmetic, constants, logic, swapped branches, removed statements). A mutant gets the tests that run its"
-            f" line or script, the promising ones first, up to {sample.budget_s:.0f} s of them.",
+            f"Mutants are made of what decides about jobs, nodes and results: {', '.join(SCOPE)}. They are those that"
+            " mutmut's operators make of the Python files, and those that mutation/lua_mutants.py makes of the scripts"
+            " (comparisons, ends of ranges, arithmetic, constants, logic, swapped branches, removed statements). The"
+            f" sample is drawn evenly from {sample.pool} changes. A mutant is tried with the tests that run its line or"
+            f" script, the promising ones first, up to {sample.budget_s:.0f} s of them. The tests are those of"
+            f" {', '.join(FOLDERS)}.",
             "",
             *_files(outcomes),
             "",

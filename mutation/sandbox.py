@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mutation.mutant import LUA_FOLDER, PYTHON_FILES, Mutant
+from mutation.mutant import Mutant, files_in_scope
 
 
 class Sandbox:
@@ -28,8 +28,7 @@ class Sandbox:
             elif name and (root / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(root / name, folder / name)
-        scripts = sorted((folder / LUA_FOLDER).glob("*.lua"))
-        self.paths = [*PYTHON_FILES, *(f"{LUA_FOLDER}/{path.name}" for path in scripts)]
+        self.paths = files_in_scope(folder)
         self._texts = {path: (folder / path).read_text(encoding="utf-8") for path in self.paths}
 
     @property

@@ -1,4 +1,4 @@
-"""The mutants of Lua: what is planted, and what isn't because it would say nothing about the tests."""
+"""What is planted in Lua and Python, what is left out, and how the sample is drawn."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mutation.lua_mutants import lua_mutants
+from mutation.draw import candidates, draw
 from mutation.lua_tokens import tokens
-from mutation.mutant import LUA_FOLDER, changed_lines
-from mutation.python_mutants import python_mutants
+from mutation.mutant import LUA_FOLDER, changed_lines, files_in_scope
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -25,7 +24,7 @@ def planted(tmp_path: Path) -> Path:
 
 def changes(folder: Path, text: str) -> list[str]:
     (folder / LUA_FOLDER / "a.lua").write_text(text)
-    return [mutant.after for mutant in lua_mutants(folder, f"{LUA_FOLDER}/a.lua")]
+    return [mutant.after for mutant in draw(candidates(folder, [f"{LUA_FOLDER}/a.lua"]), 0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -73,14 +72,32 @@ def test_a_mutant_is_named_by_its_first_changed_line() -> None:
 
 def test_every_script_has_mutants_each_of_its_own() -> None:
     for path in sorted((ROOT / LUA_FOLDER).glob("*.lua")):
-        found = [mutant.source for mutant in lua_mutants(ROOT, f"{LUA_FOLDER}/{path.name}")]
+        found = [mutant.source for mutant in draw(candidates(ROOT, [f"{LUA_FOLDER}/{path.name}"]), 0, 1)]
         assert len(set(found)) == len(found) and path.read_text() not in found
 
 
 def test_python_gets_the_mutants_of_functions_only(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("BOUND = 1\n\n\ndef f(a: int = 2) -> bool:\n    return a < BOUND\n")
 
-    assert [(mutant.line, mutant.after) for mutant in python_mutants(tmp_path, "a.py")] == [
+    assert [(mutant.line, mutant.after) for mutant in draw(candidates(tmp_path, ["a.py"]), 0, 1)] == [
         (4, "def f(a: int = 3) -> bool:"),
         (5, "return a <= BOUND"),
     ]
+
+
+def test_a_change_of_one_file_leaves_the_sample_of_the_others(tmp_path: Path) -> None:
+    """So a second run after new tests and small repairs tries the same mutants."""
+    for name in "ab":
+        (tmp_path / f"{name}.py").write_text("def f(a):\n" + "".join(f"    a += {n}\n" for n in range(20)))
+    before = {mutant.name for mutant in draw(candidates(tmp_path, ["a.py", "b.py"]), 30, 1)}
+    (tmp_path / "b.py").write_text("def g(a):\n" + "".join(f"    a += {n}\n" for n in range(20)))
+    after = {mutant.name for mutant in draw(candidates(tmp_path, ["a.py", "b.py"]), 30, 1)}
+    in_a = {name for name in before & after if name.startswith("a.py")}
+    assert len(before) == 30 and len(in_a) >= 10
+    assert draw(candidates(tmp_path, ["a.py"]), 10, 1) != draw(candidates(tmp_path, ["a.py"]), 10, 2)
+
+
+def test_the_scope_has_what_decides() -> None:
+    files = files_in_scope(ROOT)
+    assert len(files) == len(set(files)) > 60
+    assert {"scheduler/core/dispatcher.py", "scheduler/sdk/wire/session.py", "lua/select_node.lua"} <= set(files)

@@ -1,0 +1,111 @@
+"""A scheduler that a test plays for the SDK: connections in memory that carry messages in place of frames."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from voxpool.scheduler.protocol.codec import Codec
+from voxpool.scheduler.protocol.messages import Registered, Welcome
+from voxpool.scheduler.sdk.wire.connection import Door
+
+M = TypeVar("M")
+GRACE_MS = 30_000
+
+
+class PlayedConnection:
+    """Takes the place of a Connection of the SDK. `sent` has what the SDK has sent over it."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.is_closed = False
+        self.round_trips = 0
+        self.takes = asyncio.Event()
+        """Cleared: what is sent waits, as behind a full buffer."""
+        self.takes.set()
+        self._error: Exception | None = None
+        self._incoming: asyncio.Queue[Any] = asyncio.Queue()
+
+    def say(self, *messages: Any) -> None:
+        """Send messages to the SDK."""
+        for message in messages:
+            self._incoming.put_nowait(message)
+
+    def cut(self) -> None:
+        """Break the connection; the SDK notices when it has read what was sent before, or at its next message."""
+        self._error = ConnectionResetError("cut")
+        self._incoming.put_nowait(self._error)
+        self.takes.set()
+
+    def of_kind(self, kind: type[M]) -> list[M]:
+        """Return what was sent of that kind."""
+        return [message for message in self.sent if isinstance(message, kind)]
+
+    # ---- what the SDK calls
+
+    async def send(self, message: Any) -> None:
+        await self.takes.wait()
+        if self._error is not None:
+            raise self._error
+        self.sent.append(message)
+
+    async def receive(self) -> Any:
+        message = await self._incoming.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    async def round_trip(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self.round_trips += 1
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = True
+
+
+class PlayedScheduler:
+    """Accepts the connections of the SDK, unless it `is_away`; `connections` has them, the latest last."""
+
+    def __init__(self) -> None:
+        self.connections: list[PlayedConnection] = []
+        self.is_away = False
+        self.tries: list[float] = []
+        """When a connection was tried, in seconds of the loop."""
+
+    async def open(self, door: Door, codec: Codec[Any]) -> PlayedConnection:
+        """Take the place of Connection.open."""
+        self.tries.append(asyncio.get_running_loop().time())
+        if self.is_away:
+            raise ConnectionRefusedError("nobody there")
+        connection = PlayedConnection()
+        self.connections.append(connection)
+        return connection
+
+    @property
+    def last(self) -> PlayedConnection:
+        return self.connections[-1]
+
+    async def connected(self, count: int) -> PlayedConnection:
+        """Wait for connection number `count` and for its first message; return it."""
+        while len(self.connections) < count or not self.connections[count - 1].sent:
+            await settle()
+        return self.connections[count - 1]
+
+
+def welcome(generation: str = "g", **limits: int) -> Welcome:
+    """The answer to hello."""
+    return Welcome("s", {"session_grace_ms": GRACE_MS, **limits}, generation=generation)
+
+
+def registered(heartbeat_ms: int = 5000, **fields: Any) -> Registered:
+    """The answer to register."""
+    return Registered("g", heartbeat_ms, 15_000, **fields)
+
+
+async def settle() -> None:
+    """Let everything happen that is due now."""
+    await asyncio.sleep(0.001)

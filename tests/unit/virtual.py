@@ -1,0 +1,21 @@
+"""Runs an async test on virtual time: hours pass in no time, and what is due at a time happens exactly then."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec
+
+from voxpool.sim.virtual_time.loop import VirtualLoop
+
+P = ParamSpec("P")
+
+
+def virtual(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """Return `test` as a function that runs it on a VirtualLoop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        VirtualLoop().run_until_complete(test(*args, **kwargs))
+
+    return run
